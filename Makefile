@@ -1,0 +1,48 @@
+# `make run` and `make test` do all the set-up that they need, in .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test test-slow check format figures picture clean
+
+run: .venv/.installed
+	$(BIN)/charlm-tui
+
+test: .venv/.installed-dev
+	$(BIN)/python -m pytest -m "not slow"
+
+# What takes minutes: full counts of what `make test` tries in small.
+test-slow: .venv/.installed-dev
+	$(BIN)/python -m pytest -m slow --timeout 7200
+
+check: .venv/.installed-dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+format: .venv/.installed-dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# Measures what README quotes about the app; wants a text and an otherwise idle machine.
+figures: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/app_figures.py $(TEXT)
+
+# Makes docs/screen.svg anew from a real run on the embedded text.
+picture: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/picture.py docs/screen.svg
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints.txt
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
