@@ -1,0 +1,54 @@
+"""Text in, ids out: everything between a name on the command line and an array of numbers.
+
+The way through it::
+
+    source = resolve_source("nietzsche")            # which text: built-in, file, folder, stdin
+    corpus = load_corpus(source, CorpusOptions())   # bytes -> characters -> ids, streamed
+    parts = split_ids(corpus.ids, 0.1)              # what to learn from, what to measure on
+    prompt = fit_prompt("Ça ira", corpus.vocabulary)
+
+It needs NumPy and knows neither a network nor a screen. What can go wrong in the outside world is
+raised as a `UserError`, one line that a person understands.
+"""
+
+from corpus.builtin import DEFAULT_TEXT, BuiltinText, builtin_texts
+from corpus.cache import cache_folder
+from corpus.document import Document
+from corpus.encoded import Corpus, CorpusOptions
+from corpus.errors import (
+    CorpusAccessError,
+    CorpusError,
+    DownloadError,
+    LoadCancelled,
+    NotTextError,
+    UserError,
+)
+from corpus.load import load_corpus
+from corpus.prompt import FittedPrompt, fit_prompt
+from corpus.sources import Source, resolve_source
+from corpus.split import Split, split_ids
+from corpus.vocabulary import Vocabulary
+
+__all__ = [
+    "DEFAULT_TEXT",
+    "BuiltinText",
+    "Corpus",
+    "CorpusAccessError",
+    "CorpusError",
+    "CorpusOptions",
+    "Document",
+    "DownloadError",
+    "FittedPrompt",
+    "LoadCancelled",
+    "NotTextError",
+    "Source",
+    "Split",
+    "UserError",
+    "Vocabulary",
+    "builtin_texts",
+    "cache_folder",
+    "fit_prompt",
+    "load_corpus",
+    "resolve_source",
+    "split_ids",
+]

@@ -1,0 +1,180 @@
+"""The texts that have a name of their own: two that come with Python, and one that is downloaded.
+
+It knows where each comes from; the network is in `download`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sysconfig
+import tokenize
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpus.access import read_chunks
+from corpus.cache import cache_folder
+from corpus.document import Document
+from corpus.download import PinnedDownload, fetch, refuse
+from corpus.errors import CorpusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NIETZSCHE = PinnedDownload(
+    name="nietzsche.txt",
+    url="https://s3.amazonaws.com/text-datasets/nietzsche.txt",
+    size=600_901,
+    sha256="23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647",
+)
+NIETZSCHE_CHARACTERS = 600_893
+
+DEFAULT_TEXT = "python-docs"
+"""The text that is always there: no file, no network."""
+
+_NOT_SOURCE = frozenset(
+    {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltinText:
+    """A text that is reached by its name."""
+
+    name: str
+    description: str
+
+    characters: int | None
+    """None where it is not known without reading the text."""
+
+    source: str
+    """Where it comes from: an address, or a place within Python."""
+
+    present: bool
+    """Whether it is on this machine (for a download: a file of the right size is)."""
+
+
+def builtin_texts() -> tuple[BuiltinText, ...]:
+    """Returns the built-in texts, the default one first. Nothing is downloaded or read through."""
+    docs = _topics()
+    return (
+        BuiltinText(
+            name=DEFAULT_TEXT,
+            description="the Python language reference, as `help()` shows it",
+            characters=len(docs) if docs else None,
+            source="pydoc_data.topics, a part of Python",
+            present=bool(docs),
+        ),
+        BuiltinText(
+            name="python-source",
+            description="the source code of Python's standard library",
+            characters=None,
+            source="the standard library's .py files",
+            present=next(_source_files(), None) is not None,
+        ),
+        BuiltinText(
+            name="nietzsche",
+            description="Nietzsche, Beyond Good and Evil: the text of the classic Keras example",
+            characters=NIETZSCHE_CHARACTERS,
+            source=NIETZSCHE.url,
+            present=_cached_size() == NIETZSCHE.size,
+        ),
+    )
+
+
+def builtin_documents(name: str, *, offline: bool) -> Callable[[], Iterator[Document]] | None:
+    """Returns what yields the documents of the built-in text `name`, or None: there is no such one.
+
+    Raises:
+        DownloadError: it would have to be downloaded, and `offline` forbids it.
+        CorpusError: this Python came without it.
+    """
+    if name == DEFAULT_TEXT:
+        if not _topics():
+            raise CorpusError(name, "this Python came without it", "give a text file")
+        return _docs_documents
+    if name == "python-source":
+        if next(_source_files(), None) is None:
+            raise CorpusError(name, "this Python came without it", "give a text file")
+        return _source_documents
+    if name == "nietzsche":
+        if offline and _cached_size() != NIETZSCHE.size:
+            raise refuse(NIETZSCHE, "is not on this machine, and --offline forbids the download")
+        return partial(_nietzsche_documents, offline=offline)
+    return None
+
+
+@cache
+def _topics() -> str:
+    """The reference's topics in the order of their names, a blank line between them."""
+    if importlib.util.find_spec("pydoc_data") is None:
+        return ""
+    try:
+        from pydoc_data.topics import topics  # noqa: PLC0415 - half a megabyte that few need
+    except ImportError:
+        return ""
+    return "\n\n".join(topics[key].strip("\n") for key in sorted(topics)) + "\n"
+
+
+def _docs_documents() -> Iterator[Document]:
+    data = _topics().encode()
+    yield Document(
+        label=DEFAULT_TEXT, chunks=lambda: iter([data]), size=len(data), encoding="utf-8"
+    )
+
+
+def _source_files() -> Iterator[Path]:
+    waiting = [Path(sysconfig.get_path("stdlib"))]
+    while waiting:
+        path = waiting.pop()
+        if path.is_dir():
+            names = (entry for entry in path.iterdir() if entry.name not in _NOT_SOURCE)
+            waiting.extend(sorted(names, reverse=True))
+        elif path.suffix == ".py" and path.is_file():
+            yield path
+
+
+def _source_documents() -> Iterator[Document]:
+    for path in _source_files():
+        try:
+            data = path.read_bytes()
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+            data.decode(encoding)
+        except (OSError, SyntaxError, UnicodeError, LookupError):
+            continue
+        yield Document(
+            label=str(path),
+            chunks=partial(read_chunks, path, str(path)),
+            size=len(data),
+            encoding=encoding,
+        )
+
+
+def _cached_size() -> int | None:
+    try:
+        return (cache_folder() / NIETZSCHE.name).stat().st_size
+    except OSError:
+        return None
+
+
+def _nietzsche_documents(*, offline: bool) -> Iterator[Document]:
+    yield Document(
+        label="nietzsche",
+        chunks=partial(_nietzsche_chunks, offline=offline),
+        size=NIETZSCHE.size,
+        encoding="utf-8",
+    )
+
+
+def _nietzsche_chunks(*, offline: bool) -> Iterator[bytes]:
+    folder = cache_folder()
+    if not NIETZSCHE.is_in(folder):
+        if offline:
+            raise refuse(
+                NIETZSCHE, "is damaged on this machine, and --offline forbids the download"
+            )
+        for _ in fetch(NIETZSCHE, folder):
+            yield b""
+    yield from read_chunks(folder / NIETZSCHE.name, "nietzsche")

@@ -1,0 +1,28 @@
+"""Where files go that can be made again: the downloaded text, the ids of a large text.
+
+It knows the folder's place and how to say that it fails, not what lies in it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from corpus.access import refusal
+from corpus.errors import CorpusAccessError
+
+
+def cache_folder() -> Path:
+    """Returns the cache folder, which may not exist yet: `$CHARLM_CACHE`, else the user's own."""
+    chosen = os.environ.get("CHARLM_CACHE", "")
+    if chosen:
+        return Path(chosen).absolute()
+    return Path(platformdirs.user_cache_dir("charlm-tui", appauthor=False))
+
+
+def cache_refusal(folder: Path, error: OSError) -> CorpusAccessError:
+    """Says in one line why the cache cannot be used, whatever kind of trouble it is."""
+    remedy = "make room there, or let $CHARLM_CACHE name another folder"
+    return CorpusAccessError(str(folder), refusal(str(folder), error).cause, remedy)

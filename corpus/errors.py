@@ -1,0 +1,50 @@
+"""What can go wrong between a text and its ids, in words for the person who gave the text.
+
+The tree::
+
+    UserError                 one sentence: subject, cause, remedy; the root of all packages' errors
+    └── CorpusError           the text itself cannot be used
+        ├── NotTextError      its bytes are no text
+        ├── CorpusAccessError the file system refuses to hand the text over
+        └── DownloadError     the network does
+    LoadCancelled             no error: the answer to a request to stop loading
+"""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """An error that is the outside world's, said in one line.
+
+    Its ``str`` is ``subject: cause; remedy``. The subject is a path or a name exactly as it was
+    given: whoever prints it makes it safe for a terminal.
+    """
+
+    def __init__(self, subject: str, cause: str, remedy: str) -> None:
+        super().__init__(subject, cause, remedy)
+        self.subject = subject
+        self.cause = cause
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.cause}; {self.remedy}"
+
+
+class CorpusError(UserError):
+    """The text cannot be used: missing, binary, undecodable, too short, too many symbols."""
+
+
+class CorpusAccessError(CorpusError):
+    """The file system refuses: permission, a name that is too long, a failing disk."""
+
+
+class DownloadError(CorpusError):
+    """The network refuses, or hands over something else than the pinned text."""
+
+
+class NotTextError(CorpusError):
+    """The bytes look like a picture, a program or an archive rather than like text."""
+
+
+class LoadCancelled(Exception):  # noqa: N818 - a wish that was fulfilled, not an error
+    """Whoever asked for a text does not want it any more; nothing of it was left on the disk."""

@@ -1,0 +1,134 @@
+"""Making a prompt fit a model that knows only the characters of its text.
+
+A model cannot read a symbol that it has never seen, so each such character is swapped for the
+nearest one that it knows, or left out, and the person is told. It knows no model.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from corpus.errors import CorpusError
+from corpus.vocabulary import SHOWN_SYMBOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from corpus.vocabulary import Vocabulary
+
+LONGEST_PROMPT = 100_000
+"""Characters; a longer one is a file that went astray."""
+
+_EQUIVALENTS = {
+    "\t": (" ", "\n"),
+    "\n": (" ",),
+    "\N{NO-BREAK SPACE}": (" ",),
+    "\N{NARROW NO-BREAK SPACE}": (" ",),
+    "'": ("\N{RIGHT SINGLE QUOTATION MARK}", "\N{LEFT SINGLE QUOTATION MARK}", '"'),
+    '"': ("\N{RIGHT DOUBLE QUOTATION MARK}", "\N{LEFT DOUBLE QUOTATION MARK}", "'"),
+    "-": ("\N{HYPHEN}", "\N{EN DASH}", "\N{EM DASH}"),
+    "\N{LEFT SINGLE QUOTATION MARK}": ("'", '"'),
+    "\N{RIGHT SINGLE QUOTATION MARK}": ("'", '"'),
+    "\N{SINGLE LOW-9 QUOTATION MARK}": ("'", ","),
+    "\N{LEFT DOUBLE QUOTATION MARK}": ('"', "'"),
+    "\N{RIGHT DOUBLE QUOTATION MARK}": ('"', "'"),
+    "\N{DOUBLE LOW-9 QUOTATION MARK}": ('"', "'"),
+    "\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}": ('"', "'"),
+    "\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}": ('"', "'"),
+    "\N{HYPHEN}": ("-",),
+    "\N{NON-BREAKING HYPHEN}": ("-",),
+    "\N{EN DASH}": ("-", "--"),
+    "\N{EM DASH}": ("--", "-"),
+    "\N{MINUS SIGN}": ("-",),
+    "\N{HORIZONTAL ELLIPSIS}": ("...", "."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedPrompt:
+    """A prompt in the model's characters, and what it cost."""
+
+    text: str
+    """Characters of the vocabulary only; may be empty."""
+
+    replaced: tuple[tuple[str, str], ...] = ()
+    """Pairs of a character and what stands for it now, in the order of first appearance."""
+
+    dropped: tuple[str, ...] = ()
+    """Characters that were left out, in the order of first appearance."""
+
+    @property
+    def note(self) -> str | None:
+        """One sentence for the person, or None where the prompt fitted as it was.
+
+        It holds printable characters only; others are written as `U+001B`.
+        """
+        parts = []
+        if self.replaced:
+            pairs = [f"{_shown(old)} became {_shown(new)}" for old, new in self.replaced]
+            parts.append(_listed(pairs))
+        if self.dropped:
+            parts.append(f"left out {_listed([_shown(symbol) for symbol in self.dropped])}")
+        if not parts:
+            return None
+        return f"The model's text lacks some of the prompt's characters: {'; '.join(parts)}."
+
+
+def fit_prompt(text: str, vocabulary: Vocabulary) -> FittedPrompt:
+    """Rewrites `text` in the characters of `vocabulary`.
+
+    For each character the first of these that the vocabulary has: itself, its other letter case,
+    a typographic equivalent (straight for curly quotes, `-` for a dash, a space for a tab), the
+    characters it is made of without their accents. Else it is left out. CRLF becomes LF.
+
+    Raises:
+        CorpusError: the prompt is longer than 100,000 characters.
+    """
+    if len(text) > LONGEST_PROMPT:
+        raise CorpusError(
+            "--prompt",
+            f"has {len(text):,} characters, more than {LONGEST_PROMPT:,}",
+            "give a shorter one",
+        )
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    known: dict[str, str] = {}
+    for symbol in text:
+        if symbol not in known:
+            known[symbol] = _nearest(symbol, vocabulary)
+    return FittedPrompt(
+        text="".join(known[symbol] for symbol in text),
+        replaced=tuple((old, new) for old, new in known.items() if new and new != old),
+        dropped=tuple(old for old, new in known.items() if not new),
+    )
+
+
+def _nearest(symbol: str, vocabulary: Vocabulary) -> str:
+    """Returns what stands for `symbol`, all of it in the vocabulary; empty if nothing can."""
+    for candidate in _candidates(symbol, vocabulary):
+        if candidate and all(part in vocabulary for part in candidate):
+            return candidate
+    return ""
+
+
+def _candidates(symbol: str, vocabulary: Vocabulary) -> Iterator[str]:
+    yield symbol
+    yield symbol.swapcase()
+    yield from _EQUIVALENTS.get(symbol, ())
+    decomposed = unicodedata.normalize("NFKD", symbol)
+    bases = [part for part in decomposed if not unicodedata.combining(part)]
+    yield "".join(bases)
+    yield "".join(part if part in vocabulary else part.swapcase() for part in bases)
+
+
+def _shown(text: str) -> str:
+    if text.isprintable() and not text.isspace() and not unicodedata.combining(text[0]):
+        return text
+    return "a space" if text == " " else " ".join(f"U+{ord(symbol):04X}" for symbol in text)
+
+
+def _listed(items: list[str]) -> str:
+    more = len(items) - SHOWN_SYMBOLS
+    listed = ", ".join(items[:SHOWN_SYMBOLS])
+    return f"{listed} and {more} more" if more > 0 else listed

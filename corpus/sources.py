@@ -1,0 +1,145 @@
+"""Which text is meant: a built-in name, a file, a folder or standard input.
+
+Finding out is cheap: the file system is asked, no content is read and no network touched. The
+bytes come later, document by document.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from corpus.access import read_chunks, refusal, require_regular
+from corpus.builtin import builtin_documents, builtin_texts
+from corpus.document import Document
+from corpus.errors import CorpusError
+from corpus.folder import folder_documents
+from corpus.standard_input import LABEL, StandardInput
+
+STANDARD_INPUT_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0"})
+
+_MOST_NEIGHBOURS = 2000
+"""Names of a folder that are compared in search of a nearest one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A text that was found, not yet read: an ordered run of documents."""
+
+    name: str
+    """Short, for display: a built-in name, a file's or folder's name, or `stdin`."""
+
+    specification: str
+    """What finds it again from any folder: a built-in name, an absolute path, or `-`."""
+
+    description: str
+    """One phrase about it."""
+
+    given: str
+    """What error messages call it: what the person wrote."""
+
+    documents: Callable[[], Iterator[Document]]
+    """Yields the documents in their fixed order; a text joins them, each on a line of its own."""
+
+
+def resolve_source(
+    specification: str, *, offline: bool = False, stdin_descriptor: int = 0
+) -> Source:
+    """Finds the text that `specification` means.
+
+    A built-in name goes before a file of that name, which is reached as `./nietzsche`.
+
+    Args:
+        specification: a built-in name, the path of a file or folder, or `-` for standard input.
+        offline: whether a text that would have to be downloaded is an error.
+        stdin_descriptor: where standard input is, if a keyboard took its usual place.
+
+    Raises:
+        CorpusError: nothing is there, or it is neither a regular file nor a folder, or empty.
+        CorpusAccessError: the system does not let us look, or the name is too long.
+        DownloadError: it is not on this machine, and `offline` is set.
+    """
+    if not specification:
+        raise CorpusError("CORPUS", "the name is empty", "give a file, a folder or a built-in text")
+    if "\0" in specification:
+        raise CorpusError("CORPUS", "the name holds a NUL character", "check the name")
+    if specification in STANDARD_INPUT_NAMES:
+        return Source(
+            name="stdin",
+            specification="-",
+            description=LABEL,
+            given=LABEL,
+            documents=StandardInput(stdin_descriptor).documents,
+        )
+    documents = builtin_documents(specification, offline=offline)
+    if documents is not None:
+        text = next(text for text in builtin_texts() if text.name == specification)
+        return Source(
+            name=text.name,
+            specification=text.name,
+            description=text.description,
+            given=text.name,
+            documents=documents,
+        )
+    return _found(specification)
+
+
+def _found(given: str) -> Source:
+    path = Path(given)
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _missing(path, given, error) from None
+    absolute = path.absolute()
+    name = absolute.name if absolute.name not in {"", ".."} else str(absolute.resolve())
+    is_folder = stat.S_ISDIR(status.st_mode)
+    if not is_folder:
+        require_regular(given, status)
+        if status.st_size == 0:
+            raise CorpusError(given, "is empty", "give a text with some characters")
+        if not os.access(path, os.R_OK):
+            raise refusal(given, PermissionError(errno.EACCES, "")) from None
+    return Source(
+        name=name,
+        specification=str(absolute),
+        description=f"the text files of {name}" if is_folder else f"{status.st_size:,} bytes",
+        given=given,
+        documents=partial(folder_documents, absolute, given)
+        if is_folder
+        else partial(_one_file, absolute, given, status.st_size),
+    )
+
+
+def _one_file(path: Path, given: str, size: int) -> Iterator[Document]:
+    yield Document(label=given, chunks=partial(read_chunks, path, given), size=size)
+
+
+def _missing(path: Path, given: str, error: OSError) -> CorpusError:
+    if error.errno != errno.ENOENT:
+        return refusal(given, error)
+    if path.is_symlink():
+        target = str(path.readlink())
+        return CorpusError(given, f"points to {target}, which is missing", "name the file itself")
+    nearest = _nearest(path)
+    remedy = f"did you mean {nearest}?" if nearest else "`charlm-tui corpora` lists built-in texts"
+    return CorpusError(given, "no such file or built-in text", remedy)
+
+
+def _nearest(path: Path) -> str | None:
+    try:
+        neighbours = {
+            entry.name: str(entry) for entry in islice(path.parent.iterdir(), _MOST_NEIGHBOURS)
+        }
+    except OSError:
+        neighbours = {}
+    if path.parent == Path():
+        neighbours |= {text.name: text.name for text in builtin_texts()}
+    close = difflib.get_close_matches(path.name, neighbours, n=1)
+    return neighbours[close[0]] if close else None

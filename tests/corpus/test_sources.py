@@ -1,0 +1,184 @@
+"""What a specification on the command line finds, and what it gets where it finds nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from corpus import (
+    CorpusAccessError,
+    CorpusError,
+    CorpusOptions,
+    DownloadError,
+    load_corpus,
+    resolve_source,
+)
+
+not_as_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
+)
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHARLM_CACHE", str(tmp_path / ".cache"))
+
+
+def text_of(specification: str) -> str:
+    corpus = load_corpus(resolve_source(specification), CorpusOptions())
+    return corpus.vocabulary.decode(corpus.ids)
+
+
+def refused(specification: str, kind: type[CorpusError] = CorpusError) -> str:
+    with pytest.raises(CorpusError) as caught:
+        resolve_source(specification)
+    assert type(caught.value) is kind
+    assert len(str(caught.value)) <= 200
+    return str(caught.value)
+
+
+def test_a_file_is_found_again_from_another_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("story.txt").write_text("once upon a time")
+    source = resolve_source("story.txt")
+    assert source.name == "story.txt"
+    monkeypatch.chdir("/")
+    assert text_of(source.specification) == "once upon a time"
+
+
+def test_a_missing_file_gets_the_nearest_name() -> None:
+    Path("story.txt").write_text("x")
+    assert "did you mean story.txt?" in refused("stroy.txt")
+    assert "did you mean nietzsche?" in refused("nietsche")
+    assert "no such file" in refused("nowhere/at/all")
+    assert "a part of the path is a file" in refused("story.txt/more")
+
+
+def test_a_built_in_name_goes_before_a_file_of_that_name() -> None:
+    Path("python-docs").write_text("mine")
+    assert resolve_source("python-docs").specification == "python-docs"
+    assert text_of("./python-docs") == "mine"
+
+
+def test_an_empty_file_is_refused() -> None:
+    Path("empty").touch()
+    assert "is empty" in refused("empty")
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_names_that_no_file_can_have_are_refused(name: str) -> None:
+    assert refused(name).startswith("CORPUS: ")
+
+
+def test_what_is_no_regular_file_is_refused_without_opening_it() -> None:
+    os.mkfifo("pipe")
+    assert "named pipe, not a regular file" in refused("pipe")
+    assert "device, not a regular file" in refused("/dev/zero")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("socket")
+    listener.close()
+    assert "socket, not a regular file" in refused("socket")
+
+
+def test_a_pipe_that_takes_a_files_place_does_not_hang() -> None:
+    Path("text").write_text("x")
+    source = resolve_source("text")
+    Path("text").unlink()
+    os.mkfifo("text")
+    with pytest.raises(CorpusError, match="not a regular file"):
+        load_corpus(source, CorpusOptions())
+
+
+def test_links_that_lead_nowhere_or_round_are_refused() -> None:
+    Path("dangling").symlink_to("gone")
+    assert "points to gone, which is missing" in refused("dangling")
+    Path("loop").symlink_to("loop")
+    assert "too many levels of symbolic links" in refused("loop")
+
+
+def test_a_link_to_a_text_is_followed() -> None:
+    Path("text").write_text("x")
+    Path("link").symlink_to("text")
+    assert text_of("link") == "x"
+
+
+def test_a_sparse_giant_is_refused_before_it_is_read() -> None:
+    with Path("giant").open("wb") as file:
+        file.truncate(1 << 40)
+    assert "more than 64 GiB" in refused("giant")
+    Path("folder").mkdir()
+    Path("giant").rename("folder/giant")
+    with pytest.raises(CorpusError, match="more than 64 GiB"):
+        text_of("folder")
+
+
+def test_a_name_that_is_too_long_is_shortened_in_the_message() -> None:
+    assert "file name too long" in refused("x" * 5000, CorpusAccessError)
+
+
+def test_a_file_of_proc_counts_as_empty() -> None:
+    if not Path("/proc/self/maps").exists():
+        pytest.skip("this system has no /proc")
+    assert "is empty" in refused("/proc/self/maps")
+
+
+@not_as_root
+def test_a_file_that_may_not_be_read_is_refused_at_once() -> None:
+    Path("secret").write_text("x")
+    Path("secret").chmod(0)
+    assert "permission denied" in refused("secret", CorpusAccessError)
+
+
+@pytest.mark.parametrize("name", ["new\nline", "\x1b[2Jescape", "\u202eright", "caf\udce9"])
+def test_any_name_that_a_file_can_have_works(name: str) -> None:
+    Path(name).write_text("x")
+    assert text_of(name) == "x"
+
+
+def test_a_folder_is_its_text_files_in_order() -> None:
+    for name in ("b.txt", "a/2.txt", "a/10.txt", "a.txt", ".hidden", ".git/config", "a/.secret"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(f"({name})")
+    Path("z.bin").write_bytes(b"\0" * 100)
+    Path("empty").touch()
+    os.mkfifo("pipe")
+    Path("dangling").symlink_to("gone")
+    Path("round").symlink_to(".")
+    Path("a/up").symlink_to("..")
+    corpus = load_corpus(resolve_source("."), CorpusOptions())
+    text = corpus.vocabulary.decode(corpus.ids)
+    assert text == "(a/10.txt)\n(a/2.txt)\n(a.txt)\n(b.txt)"
+    assert corpus.notes == ("1 file: skipped, looks like something else than text",)
+    assert corpus.name == Path.cwd().name
+
+
+def test_a_folder_without_text_is_refused() -> None:
+    Path("folder").mkdir()
+    with pytest.raises(CorpusError, match="folder: holds no text file"):
+        text_of("folder")
+    Path("folder/picture").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(CorpusError, match="folder: holds no text file"):
+        text_of("folder")
+
+
+def test_a_bad_byte_in_a_folder_is_named_with_its_file() -> None:
+    Path("folder").mkdir()
+    Path("folder/old.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(CorpusError, match=r"folder/old\.txt: not UTF-8 at byte 3"):
+        text_of("folder")
+
+
+def test_offline_an_absent_download_offers_the_embedded_text() -> None:
+    with pytest.raises(DownloadError, match=r"--offline.*python-docs"):
+        resolve_source("nietzsche", offline=True)
+    assert resolve_source("nietzsche").name == "nietzsche"
+
+
+def test_offline_a_damaged_download_is_not_used() -> None:
+    Path(".cache").mkdir()
+    Path(".cache/nietzsche.txt").write_bytes(b"x" * 600_901)
+    with pytest.raises(DownloadError, match="damaged"):
+        load_corpus(resolve_source("nietzsche", offline=True), CorpusOptions())
