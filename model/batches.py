@@ -1,0 +1,186 @@
+"""Batches from a text's ids, with a position that can be saved and restored. NumPy, no torch.
+
+Two ways to cut a text. `StreamBatches`: contiguous streams whose state is carried, every position
+scored. `WindowBatches`: shuffled windows with a cold start, one scored character each.
+Letters: T time, B batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from corpus import CorpusError
+from model.config import TrainingConfig
+
+Ids = npt.NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One step's characters."""
+
+    inputs: npt.NDArray[np.int64]
+    """[T, B]"""
+    targets: npt.NDArray[np.int64]
+    """[T, B], or [B] where only the last position is scored."""
+    starts_epoch: bool
+    """Whether carried state must be dropped before this batch."""
+
+
+class Batches(Protocol):
+    """An endless supply of batches, epoch after epoch."""
+
+    steps_per_epoch: int
+    batch: int
+    """B; smaller than asked for where the text is short."""
+    epoch: int
+    """The epoch of the last batch handed out, counted from 1; 1 before the first."""
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last batch handed out was the last of its epoch."""
+        ...
+
+    def next(self) -> Batch:
+        """Returns the next batch."""
+        ...
+
+    def position(self) -> dict[str, Any]:
+        """Returns where it stands, as plain values for JSON."""
+        ...
+
+    def restore(self, position: Mapping[str, Any]) -> None:
+        """Goes back to a position, so that ``next`` repeats what followed it."""
+        ...
+
+
+def make_batches(ids: Ids, training: TrainingConfig, *, subject: str) -> Batches:
+    """Returns the batches that the training asks for.
+
+    Raises:
+        CorpusError: the text is too short for one of them.
+    """
+    if len(ids) < training.sequence + 1:
+        raise CorpusError(
+            subject,
+            f"has {len(ids):,} characters to train on, and one sequence needs "
+            f"{training.sequence + 1:,}",
+            "give a longer text or a smaller --sequence",
+        )
+    if training.scoring == "last":
+        return WindowBatches(ids, training)
+    return StreamBatches(ids, training)
+
+
+class StreamBatches:
+    """B contiguous streams, read T characters at a time; a new random offset each epoch.
+
+    The offset moves the borders of streams and sequences, so that over the epochs every character
+    is seen in every position, also those that do not fill a last sequence.
+    """
+
+    def __init__(self, ids: Ids, training: TrainingConfig) -> None:
+        self._ids = ids
+        self._sequence = training.sequence
+        self.batch = max(1, min(training.batch, (len(ids) - 1) // training.sequence))
+        spare = (len(ids) - 1) // self.batch // training.sequence
+        # Give up one sequence per stream, where there are many, for room to move the offset in.
+        self.steps_per_epoch = spare - 1 if spare >= 8 else spare
+        self._stride = self.steps_per_epoch * training.sequence
+        self._largest_offset = len(ids) - 1 - self.batch * self._stride
+        self._random = np.random.default_rng([training.seed, 1])
+        self._offset = self._draw_offset()
+        self.epoch = 1
+        self._index = 0
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last batch handed out was the last of its epoch."""
+        return self._index == self.steps_per_epoch
+
+    def next(self) -> Batch:
+        """Returns the next batch; after the last of an epoch, the first of the next."""
+        if self.at_epoch_end:
+            self._offset = self._draw_offset()
+            self.epoch += 1
+            self._index = 0
+        first = self._offset + self._index * self._sequence
+        rows = [
+            self._ids[start : start + self._sequence + 1]
+            for start in range(first, first + self.batch * self._stride, self._stride)
+        ]
+        block = np.stack(rows, axis=1).astype(np.int64)
+        starts_epoch = self._index == 0
+        self._index += 1
+        return Batch(inputs=block[:-1], targets=block[1:], starts_epoch=starts_epoch)
+
+    def position(self) -> dict[str, Any]:
+        """Returns epoch, offset, index and random state."""
+        return {
+            "epoch": self.epoch,
+            "offset": self._offset,
+            "index": self._index,
+            "random": self._random.bit_generator.state,
+        }
+
+    def restore(self, position: Mapping[str, Any]) -> None:
+        """Goes back to ``position``."""
+        self.epoch = int(position["epoch"])
+        self._offset = int(position["offset"])
+        self._index = int(position["index"])
+        self._random.bit_generator.state = position["random"]
+
+    def _draw_offset(self) -> int:
+        return int(self._random.integers(self._largest_offset + 1))
+
+
+class WindowBatches:
+    """Windows of T characters every so many, shuffled each epoch; the target is what follows."""
+
+    def __init__(self, ids: Ids, training: TrainingConfig) -> None:
+        self._ids = ids
+        self._sequence = training.sequence
+        self._stride = training.window_stride
+        self._windows = len(range(0, len(ids) - training.sequence, training.window_stride))
+        self.batch = min(training.batch, self._windows)
+        self.steps_per_epoch = -(-self._windows // self.batch)
+        self._seed = training.seed
+        self.epoch = 1
+        self._index = 0
+        self._order = self._shuffled()
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last batch handed out was the last of its epoch."""
+        return self._index == self.steps_per_epoch
+
+    def next(self) -> Batch:
+        """Returns the next batch; the last of an epoch may be smaller, as in the original."""
+        if self.at_epoch_end:
+            self.epoch += 1
+            self._index = 0
+            self._order = self._shuffled()
+        chosen = self._order[self._index * self.batch : (self._index + 1) * self.batch]
+        starts = chosen * self._stride
+        block = self._ids[starts[None, :] + np.arange(self._sequence + 1)[:, None]]
+        block = block.astype(np.int64)
+        self._index += 1
+        return Batch(inputs=block[:-1], targets=block[-1], starts_epoch=True)
+
+    def position(self) -> dict[str, Any]:
+        """Returns epoch and index; the order of an epoch follows from the seed."""
+        return {"epoch": self.epoch, "index": self._index}
+
+    def restore(self, position: Mapping[str, Any]) -> None:
+        """Goes back to ``position``."""
+        self.epoch = int(position["epoch"])
+        self._index = int(position["index"])
+        self._order = self._shuffled()
+
+    def _shuffled(self) -> npt.NDArray[np.int64]:
+        return np.random.default_rng([self._seed, 2, self.epoch]).permutation(self._windows)

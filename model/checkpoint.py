@@ -1,0 +1,258 @@
+"""One checkpoint file: NumPy tensors and JSON metadata in a safetensors container.
+
+No pickle, so loading runs no code; a SHA-256 over metadata and tensors, because the container
+itself does not notice a flipped bit. No torch: generating from a saved run does not import it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from corpus import Vocabulary
+from model.config import ModelConfig, TrainingConfig, from_record, to_record
+from model.corpus_source import CorpusSource
+from model.errors import CheckpointError, ConfigError
+from model.snapshot import WeightSnapshot
+from model.storage import write_atomically
+
+FORMAT_VERSION = 1
+WEIGHT_PREFIX = "weights."
+LARGEST_HEADER = 64 * 2**20
+"""Bytes; the vocabulary and the names of tensors are all that a header holds."""
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointMetadata:
+    """What can be known of a checkpoint without reading its tensors."""
+
+    run: str
+    step: int
+    epoch: int
+    nats_per_character: float | None
+    """Validation loss of these very weights; None where they were not validated."""
+    best_nats_per_character: float | None
+    """Lowest validation loss of the run up to this step."""
+    seconds: float
+    """Training time up to this step."""
+    preset: str
+    model: ModelConfig
+    training: TrainingConfig
+    vocabulary: Vocabulary
+    source: CorpusSource
+    progress: Mapping[str, Any]
+    """The trainer's own counters and random states, plain values for JSON."""
+
+    @property
+    def best(self) -> bool:
+        """Whether these weights had the lowest validation loss of the run when they were saved."""
+        return (
+            self.nats_per_character is not None
+            and self.nats_per_character == self.best_nats_per_character
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Metadata, and tensors under their names; those of the network begin with ``weights.``."""
+
+    metadata: CheckpointMetadata
+    tensors: Tensors
+
+    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Returns the network's tensors under the names of its state dict."""
+        return {
+            name.removeprefix(WEIGHT_PREFIX): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(WEIGHT_PREFIX)
+        }
+
+    def snapshot(self) -> WeightSnapshot:
+        """Returns the weights as the sampler wants them."""
+        return WeightSnapshot.from_weights(self.weights(), step=self.metadata.step)
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint durably; ``path`` holds the old file or the new one, never a part.
+
+    Raises:
+        CheckpointError: a weight is not finite; nothing is written.
+        OSError: the file system refuses; ``path`` is as it was.
+    """
+    for name, tensor in checkpoint.tensors.items():
+        if np.issubdtype(tensor.dtype, np.floating) and not np.isfinite(tensor).all():
+            raise CheckpointError(str(path), f"{name} is not finite", "it was not saved")
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in checkpoint.tensors.items()}
+    description = json.dumps(_describe(checkpoint.metadata), ensure_ascii=True)
+    header = {"charlm": description, "sha256": _digest(description, tensors)}
+    write_atomically(path, safetensors.numpy.save(tensors, metadata=header))
+
+
+def read_metadata(path: Path) -> CheckpointMetadata:
+    """Reads the header alone, without verifying the tensors.
+
+    Raises:
+        CheckpointError: the file is missing, is no checkpoint, or is of a later version.
+    """
+    header = _read_header(path)
+    return _parse(path, header)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads and verifies a whole checkpoint into private memory (never a map of the file).
+
+    Raises:
+        CheckpointError: missing, foreign, damaged anywhere, of a later version, not finite, or
+            with tensors that do not fit its own configuration.
+    """
+    header = _read_header(path)
+    metadata = _parse(path, header)
+    try:
+        tensors = safetensors.numpy.load(path.read_bytes())
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise _damaged(path, f"cannot be read ({_short(error)})") from error
+    if _digest(header["charlm"], tensors) != header.get("sha256"):
+        raise _damaged(path, "is damaged: its checksum does not match")
+    _check_weights(path, metadata, tensors)
+    return Checkpoint(metadata=metadata, tensors=tensors)
+
+
+def _describe(metadata: CheckpointMetadata) -> dict[str, Any]:
+    return {
+        "format": FORMAT_VERSION,
+        "run": metadata.run,
+        "step": metadata.step,
+        "epoch": metadata.epoch,
+        "nats_per_character": metadata.nats_per_character,
+        "best_nats_per_character": metadata.best_nats_per_character,
+        "seconds": metadata.seconds,
+        "preset": metadata.preset,
+        "model": to_record(metadata.model),
+        "training": to_record(metadata.training),
+        "vocabulary": "".join(metadata.vocabulary.symbols),
+        "corpus": metadata.source.to_record(),
+        "progress": dict(metadata.progress),
+    }
+
+
+def _read_header(path: Path) -> dict[str, str]:
+    """Returns the ``__metadata__`` of a safetensors file: 8 bytes of length, then JSON."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - must not open a FIFO
+            raise CheckpointError(str(path), "is not a regular file", "name a .safetensors file")
+        with path.open("rb") as file:
+            length_bytes = file.read(8)
+            length = int.from_bytes(length_bytes, "little")
+            if not length_bytes:
+                raise _damaged(path, "is empty (an interrupted save?)")
+            if len(length_bytes) < 8 or length > LARGEST_HEADER:
+                raise _damaged(path, "is not a charlm checkpoint")
+            raw = file.read(length)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            str(path), "no such checkpoint", "see `charlm-tui runs` for those that exist"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(
+            str(path), f"cannot be read ({error.strerror})", "check the path and its permissions"
+        ) from error
+    try:
+        header = json.loads(raw)["__metadata__"]
+        if not isinstance(header["charlm"], str):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(path, "is not a charlm checkpoint") from error
+    return dict(header)
+
+
+def _parse(path: Path, header: Mapping[str, str]) -> CheckpointMetadata:
+    try:
+        record = json.loads(header["charlm"])
+        version = int(record["format"])
+        if version > FORMAT_VERSION:
+            raise CheckpointError(
+                str(path),
+                f"has format {version}, made by a later charlm-tui",
+                f"upgrade charlm-tui (this one reads up to format {FORMAT_VERSION})",
+            )
+        return CheckpointMetadata(
+            run=str(record["run"]),
+            step=int(record["step"]),
+            epoch=int(record["epoch"]),
+            nats_per_character=record["nats_per_character"],
+            best_nats_per_character=record["best_nats_per_character"],
+            seconds=float(record["seconds"]),
+            preset=str(record["preset"]),
+            model=from_record(ModelConfig, record["model"]),
+            training=from_record(TrainingConfig, record["training"]),
+            vocabulary=Vocabulary.from_symbols(record["vocabulary"]),
+            source=CorpusSource.from_record(record["corpus"]),
+            progress=record["progress"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise _damaged(path, "holds metadata that make no sense") from error
+
+
+def _check_weights(path: Path, metadata: CheckpointMetadata, tensors: Tensors) -> None:
+    expected = weight_shapes(metadata.model, len(metadata.vocabulary))
+    found = {
+        name.removeprefix(WEIGHT_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(WEIGHT_PREFIX)
+    }
+    if odd := sorted(set(expected) ^ set(found)):
+        raise _damaged(path, f"has missing or extra tensors: {', '.join(odd[:4])}")
+    for name, tensor in found.items():
+        if tensor.shape != expected[name] or tensor.dtype != np.float32:
+            raise _damaged(path, f"{name} is {tensor.dtype}{list(tensor.shape)}, not float32"
+                                 f"{list(expected[name])}")  # fmt: skip
+        if not np.isfinite(tensor).all():
+            raise _damaged(path, f"{name} is not finite")
+
+
+def weight_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each tensor in the network's state dict."""
+    hidden, width = model.hidden, model.embedding or vocabulary_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "head.weight": (vocabulary_size, hidden),
+        "head.bias": (vocabulary_size,),
+    }
+    if model.embedding:
+        shapes["embedding.weight"] = (vocabulary_size, model.embedding)
+    for layer in range(model.layers):
+        shapes[f"lstm.weight_ih_l{layer}"] = (4 * hidden, width if layer == 0 else hidden)
+        shapes[f"lstm.weight_hh_l{layer}"] = (4 * hidden, hidden)
+        shapes[f"lstm.bias_ih_l{layer}"] = (4 * hidden,)
+        shapes[f"lstm.bias_hh_l{layer}"] = (4 * hidden,)
+    return shapes
+
+
+def _digest(description: str, tensors: Tensors) -> str:
+    """Returns the SHA-256 of metadata, names, types, shapes and contents, as hex."""
+    digest = hashlib.sha256(description.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"\n{name} {tensor.dtype} {tensor.shape}\n".encode())
+        digest.update(np.ascontiguousarray(tensor).view(np.uint8).reshape(-1).data)
+    return digest.hexdigest()
+
+
+def _damaged(path: Path, cause: str) -> CheckpointError:
+    return CheckpointError(str(path), cause, "use another checkpoint (`charlm-tui runs` has them)")
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:80] if str(error) else type(error).__name__

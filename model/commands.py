@@ -1,0 +1,67 @@
+"""Wishes that travel from the screen to the workers: frozen, in the imperative.
+
+Posting one never waits. What came of it arrives as an event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseTraining:
+    """Finish the step at hand, then wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueTraining:
+    """Go on after a pause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopTraining:
+    """End training for good: validate, save, let the sampler write on from the best weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveCheckpoint:
+    """Save after the step at hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTemperature:
+    """Sample the next character at this temperature (0 = greedy)."""
+
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldWriting:
+    """Stop writing where it is, keeping the state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueWriting:
+    """Go on writing after a hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRate:
+    """Write at this pace, characters per second."""
+
+    characters_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartWriting:
+    """Begin the text anew from a cold state."""
+
+    seed: int | None = None
+    """None draws a new one."""
+    prompt: str | None = None
+    """None keeps the prompt that is set."""
+
+
+TrainingCommand = PauseTraining | ContinueTraining | StopTraining | SaveCheckpoint
+WritingCommand = SetTemperature | HoldWriting | ContinueWriting | SetRate | RestartWriting
+Command = TrainingCommand | WritingCommand

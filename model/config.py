@@ -1,0 +1,169 @@
+"""Settings of a model, its training and its sampling, checked where they enter.
+
+Frozen and torch-free: the command line, the run's folder, the checkpoints and the workers all
+speak in these. A value that got into one of these classes is valid.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from model.errors import ConfigError
+
+Precision = Literal["auto", "fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Optimiser = Literal["adamw", "rmsprop"]
+Scoring = Literal["every", "last"]
+
+ConfigT = TypeVar("ConfigT", "ModelConfig", "TrainingConfig", "SamplingConfig")
+
+MAXIMUM_TEMPERATURE = 5.0
+MAXIMUM_SEED = 2**63 - 1
+
+
+def require_range(
+    name: str, value: float, low: float, high: float, *, low_open: bool = False
+) -> None:
+    """Raises ``ConfigError`` unless ``low <= value <= high`` (``low < value`` if ``low_open``)."""
+    fits = math.isfinite(value) and (low < value if low_open else low <= value) and value <= high
+    if not fits:
+        border = "above" if low_open else "from"
+        raise ConfigError(
+            f"--{name.replace('_', '-')}",
+            f"{value!r} is out of range",
+            f"give a number {border} {low:g} {'up ' if low_open else ''}to {high:g}",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Shape of the network; what a checkpoint must match."""
+
+    hidden: int = 256
+    """H, units per LSTM layer."""
+    layers: int = 1
+    """L, stacked LSTM layers."""
+    embedding: int = 32
+    """E, width of the character embedding; 0 feeds one-hot vectors."""
+    dropout: float = 0.0
+    """Chance of dropping an output unit of each layer while training."""
+
+    def __post_init__(self) -> None:
+        require_range("hidden", self.hidden, 1, 16384)
+        require_range("layers", self.layers, 1, 16)
+        require_range("embedding", self.embedding, 0, 4096)
+        require_range("dropout", self.dropout, 0, 0.95)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """How a network is trained."""
+
+    batch: int = 32
+    """B, parallel streams of text (or windows) in a step."""
+    sequence: int = 64
+    """T, characters of each stream in a step, the length of back-propagation through time."""
+    scoring: Scoring = "every"
+    """Which positions count: every one of a carried stream, or the last of a window only."""
+    window_stride: int = 3
+    """Characters between the starts of two windows (``scoring="last"`` only)."""
+    optimiser: Optimiser = "adamw"
+    learning_rate: float = 0.005
+    """Peak learning rate."""
+    constant_learning_rate: bool = False
+    """Leave out warm-up and decay."""
+    warmup_steps: int = 100
+    weight_decay: float = 0.01
+    """Decoupled, on matrices only (AdamW)."""
+    clip: float = 1.0
+    """Largest global gradient norm; 0 turns clipping off."""
+    reset_probability: float = 0.01
+    """Chance that a stream's carried state is set to zero before a step, so that the model also
+    learns to start cold."""
+    epochs: int | None = 20
+    """Planned passes over the training part; None where a time budget is the plan."""
+    minutes: float | None = None
+    """Planned training time; None where epochs are the plan. Both: whichever ends first."""
+    validation_fraction: float = 0.1
+    """Part of the text, from its end, that is held out."""
+    checkpoint_every: float = 60.0
+    """Seconds of training between two checkpoints."""
+    seed: int = 0
+    device: Device = "auto"
+    precision: Precision = "auto"
+    threads: int = 0
+    """Threads of a CPU step; 0 chooses."""
+    sample_temperatures: tuple[float, ...] = (0.2, 0.5, 1.0, 1.2)
+    """Temperatures of the samples after each epoch."""
+    sample_prompt: int = 60
+    """Characters of the seed text of those samples."""
+    sample_length: int = 400
+    """Characters of each of those samples."""
+    fresh_sample_prompts: bool = False
+    """Draw another seed text after each epoch; otherwise all epochs of a run share one, so that
+    their samples can be compared."""
+
+    @property
+    def window(self) -> int | None:
+        """Characters of context that a prediction starts cold from; None where state is carried."""
+        return self.sequence if self.scoring == "last" else None
+
+    def __post_init__(self) -> None:
+        require_range("batch", self.batch, 1, 65536)
+        require_range("sequence", self.sequence, 1, 65536)
+        require_range("learning_rate", self.learning_rate, 0, 1e9, low_open=True)
+        require_range("clip", self.clip, 0, 1e9)
+        if self.epochs is not None:
+            require_range("epochs", self.epochs, 1, 1_000_000)
+        if self.minutes is not None:
+            require_range("minutes", self.minutes, 0, 1_000_000, low_open=True)
+        if self.epochs is None and self.minutes is None:
+            raise ConfigError("--epochs", "no end of training is planned", "give epochs or minutes")
+        require_range("validation_fraction", self.validation_fraction, 0, 0.9)
+        require_range("checkpoint_every", self.checkpoint_every, 0, 1e9, low_open=True)
+        require_range("seed", self.seed, 0, MAXIMUM_SEED)
+        require_range("threads", self.threads, 0, 1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingConfig:
+    """How characters are drawn from the model's distribution."""
+
+    temperature: float = 1.0
+    """Divides the logits; 0 takes the most likely character."""
+    top_k: int = 0
+    """Keep the k most likely characters; 0 keeps all."""
+    top_p: float = 1.0
+    """Keep the smallest set of most likely characters that holds this probability (nucleus)."""
+    min_p: float = 0.0
+    """Keep characters at least this fraction as likely as the most likely one."""
+
+    def __post_init__(self) -> None:
+        require_range("temperature", self.temperature, 0, MAXIMUM_TEMPERATURE)
+        require_range("top_k", self.top_k, 0, 1_000_000)
+        require_range("top_p", self.top_p, 0, 1, low_open=True)
+        require_range("min_p", self.min_p, 0, 1)
+
+
+def to_record(config: ModelConfig | TrainingConfig | SamplingConfig) -> dict[str, Any]:
+    """Returns the settings as plain values for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_record(kind: type[ConfigT], record: dict[str, Any]) -> ConfigT:
+    """Returns the settings that ``to_record`` wrote; fields of a later version are left out.
+
+    Raises:
+        ConfigError: a value is out of range.
+        TypeError: a value is of another type.
+    """
+    names = {field.name for field in dataclasses.fields(kind)}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in record.items()
+        if name in names
+    }
+    return kind(**values)

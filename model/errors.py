@@ -1,0 +1,35 @@
+"""What can go wrong in the model's domain, in words for the person who runs it.
+
+The tree (``UserError`` is ``corpus.errors.UserError``)::
+
+    UserError
+    └── ModelError
+        ├── ConfigError        a setting is out of range, or settings contradict each other
+        ├── CheckpointError    a checkpoint cannot be read, or does not fit
+        ├── RunFolderError     the folder of a run cannot be made, locked or written
+        └── TrainingDiverged   the numbers went wrong and could not be mended
+"""
+
+from __future__ import annotations
+
+from corpus.errors import UserError
+
+
+class ModelError(UserError):
+    """Base of everything that this package raises for users."""
+
+
+class ConfigError(ModelError):
+    """A setting is out of its range, or two settings contradict each other."""
+
+
+class CheckpointError(ModelError):
+    """A checkpoint is missing, damaged, foreign, or of another shape than asked."""
+
+
+class RunFolderError(ModelError):
+    """The file system refuses to make, lock or write the folder of a run."""
+
+
+class TrainingDiverged(ModelError):  # noqa: N818 - it states a fact, as the events do
+    """Loss or gradients stayed non-finite after every remedy that the guard has."""

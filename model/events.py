@@ -1,0 +1,306 @@
+"""Facts that travel from the workers to whoever watches: frozen, in the past tense.
+
+Two kinds share the channel. *Recorded* events are the lines of ``metrics.jsonl`` and of
+``train --json``; their field names are a contract. *Live* events concern one open session and
+are never written to a file. This module knows no thread, no screen and no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+TrainingState = Literal["preparing", "training", "paused", "validating", "finished"]
+FinishReason = Literal["completed", "stopped", "diverged"]
+
+
+# --- recorded events: one JSON object a line ----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEvent:
+    """Base of what ``metrics.jsonl`` holds; ``name`` is the value of the key ``event``."""
+
+    name: ClassVar[str]
+
+    time: float
+    """Seconds since the run began, pauses left out and earlier sessions of the run counted in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(RecordedEvent):
+    """A session of a run began (a resumed run has several)."""
+
+    name: ClassVar[str] = "run_started"
+
+    run: str
+    corpus: str
+    characters: int
+    vocabulary: int
+    """Number of distinct symbols."""
+    parameters: int
+    preset: str
+    device: str
+    precision: str
+    threads: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished(RecordedEvent):
+    """One optimiser step was made."""
+
+    name: ClassVar[str] = "step"
+
+    step: int
+    epoch: int
+    """The epoch that the step belongs to, counted from 1."""
+    loss: float
+    """Training loss of this step's batch, nats per character."""
+    learning_rate: float
+    gradient_norm: float
+    """Global L2 norm before clipping."""
+    characters_per_second: float
+    """Smoothed over the last steps; validation and saving left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated(RecordedEvent):
+    """The held-out text was scored."""
+
+    name: ClassVar[str] = "validation"
+
+    step: int
+    epoch: int
+    nats_per_character: float
+    bits_per_character: float
+    best: bool
+    """Whether this is the lowest of the run so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved(RecordedEvent):
+    """A checkpoint is on disk, complete."""
+
+    name: ClassVar[str] = "checkpoint"
+
+    step: int
+    path: str
+    best: bool
+    """Whether it holds the weights with the lowest validation loss so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRecorded(RecordedEvent):
+    """The model wrote a sample after an epoch; ``samples.jsonl`` holds these too."""
+
+    name: ClassVar[str] = "sample"
+
+    step: int
+    epoch: int
+    temperature: float
+    seed: int
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarningRaised(RecordedEvent):
+    """Something that the user should know and that did not end the run."""
+
+    name: ClassVar[str] = "warning"
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(RecordedEvent):
+    """Training ended; the run's last checkpoint is on disk unless it was told not to save."""
+
+    name: ClassVar[str] = "finished"
+
+    reason: FinishReason
+    step: int
+    best_nats_per_character: float | None
+    best_bits_per_character: float | None
+    seconds: float
+    """Training time of the whole run, pauses left out."""
+    characters_per_second: float
+    """Mean over this session's steps."""
+
+
+def to_json_line(event: RecordedEvent) -> str:
+    """Returns the event as one line of JSON without its newline.
+
+    A float that JSON cannot hold (infinite, not a number) becomes ``null``.
+    """
+    record: dict[str, Any] = {"event": event.name}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, float):
+            value = float(f"{value:.7g}") if math.isfinite(value) else None
+        record[field.name] = value
+    return json.dumps(record, ensure_ascii=False)
+
+
+def event_from_record(
+    record: Mapping[str, Any], *, last_step: int
+) -> StepFinished | Validated | None:
+    """Returns the step or validation that a line of ``metrics.jsonl`` holds.
+
+    None for any other event, a line that makes no sense, and steps after ``last_step``, which a
+    resumed run makes anew.
+    """
+    kinds: dict[str, Callable[..., StepFinished | Validated]] = {
+        "step": StepFinished,
+        "validation": Validated,
+    }
+    kind = str(record.get("event"))
+    try:
+        if kind not in kinds or record["step"] > last_step:
+            return None
+        values = {name: math.nan if value is None else value for name, value in record.items()}
+        del values["event"]
+        return kinds[kind](**values)
+    except (KeyError, TypeError):
+        return None
+
+
+# --- live events --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparing:
+    """Work before the first step: importing torch, reading the corpus, building the network."""
+
+    stage: str
+    fraction: float | None = None
+    """Done part from 0 to 1, where it is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """How long the training will be; the screen's progress bars follow from it."""
+
+    steps_per_epoch: int
+    planned_steps: int | None
+    """Total steps where the plan counts epochs, else None."""
+    planned_seconds: float | None
+    """Total training time where the plan is a time budget, else None."""
+    first_step: int
+    """Steps made before this session (0 for a new run)."""
+    layers: int
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingStateChanged:
+    """The trainer went from one state to another."""
+
+    state: TrainingState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One character that the model considered."""
+
+    character: str
+    probability: float
+    """At temperature 1, before any cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharacterWritten:
+    """The sampler wrote one character."""
+
+    character: str
+    probability: float
+    """The model's own probability for it: temperature 1, before any cut."""
+    entropy: float
+    """Of the model's own distribution, in nats."""
+    candidates: tuple[Candidate, ...]
+    """The most likely characters, most likely first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemperatureApplied:
+    """From the next ``CharacterWritten`` on, this temperature holds."""
+
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingRestarted:
+    """The text begins anew; the characters of the prompt do not arrive one by one."""
+
+    seed: int
+    prompt: str
+    """What the model was given to go on from, after characters outside its vocabulary were
+    replaced or dropped."""
+    note: str | None
+    """What was replaced or dropped, as a sentence; None where nothing was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsSwapped:
+    """From the next ``CharacterWritten`` on, the model writes with the weights of this step."""
+
+    step: int
+    best: bool
+    """Whether they are the weights with the lowest validation loss (after training ended)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingHeld:
+    """Writing stopped, or went on."""
+
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateSet:
+    """The pace of writing changed."""
+
+    characters_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRefused:
+    """The outside world ended the session: no such text, a damaged checkpoint."""
+
+    error: Exception
+    """A ``corpus.errors.UserError``; the program ends with its sentence and exit status."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCrashed:
+    """A defect of ours ended a worker; the other one goes on."""
+
+    worker: Literal["trainer", "sampler"]
+    sentence: str
+    traceback: str
+
+
+WritingEvent = (
+    CharacterWritten
+    | TemperatureApplied
+    | WritingRestarted
+    | WeightsSwapped
+    | WritingHeld
+    | RateSet
+)
+LiveEvent = Preparing | Planned | TrainingStateChanged | SessionRefused | WorkerCrashed
+RecordedUnion = (
+    RunStarted
+    | StepFinished
+    | Validated
+    | CheckpointSaved
+    | SampleRecorded
+    | WarningRaised
+    | Finished
+)
+Event = RecordedUnion | LiveEvent | WritingEvent
+"""Everything that ``Session.poll`` can return; a ``match`` over it ends in ``assert_never``."""

@@ -1,0 +1,220 @@
+"""The real session: a trainer thread and a sampler thread behind the seam.
+
+Importing this module imports no torch. The trainer's thread does that, after it has handed the
+sampler the weights of a saved run, so that those write while torch is still on its way.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from corpus import UserError
+from model.checkpoint import Checkpoint, read_checkpoint
+from model.commands import (
+    Command,
+    ContinueTraining,
+    ContinueWriting,
+    HoldWriting,
+    PauseTraining,
+    RestartWriting,
+    SaveCheckpoint,
+    SetRate,
+    SetTemperature,
+    StopTraining,
+)
+from model.config import SamplingConfig
+from model.controls import TrainingControls
+from model.errors import TrainingDiverged
+from model.event_queue import EventQueue
+from model.events import (
+    Event,
+    Planned,
+    Preparing,
+    RunStarted,
+    SessionRefused,
+    TrainingStateChanged,
+    WarningRaised,
+    WorkerCrashed,
+    event_from_record,
+)
+from model.publication import Publication
+from model.run_folder import RunFolder
+from model.run_request import RunRequest
+from model.sampler_thread import SamplerThread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedWeights:
+    """Weights to write with, without training them further."""
+
+    path: Path
+    """A checkpoint file."""
+
+
+class LiveSession:
+    """Trains what is asked for, or opens saved weights, and writes from the start."""
+
+    def __init__(
+        self,
+        work: RunRequest | SavedWeights,
+        *,
+        sampling: SamplingConfig,
+        rate: float,
+        prompt: str = "",
+        seed: int | None = None,
+    ) -> None:
+        """Does not start yet.
+
+        Args:
+            work: what to train, or which saved weights to write with.
+            sampling: how characters are drawn at first.
+            rate: characters per second at first.
+            prompt: what the text goes on from.
+            seed: of the first text; None draws one.
+        """
+        self._work = work
+        self._events = EventQueue()
+        self._controls = TrainingControls()
+        self._sampler = SamplerThread(sampling=sampling, rate=rate, prompt=prompt, seed=seed)
+        self._trainer = threading.Thread(target=self._run_trainer, name="trainer", daemon=True)
+        self.unsaved = False
+        """Whether the last attempt to save failed."""
+        self.run_path: Path | None = None
+        """The run's folder, once there is one."""
+
+    def start(self) -> None:
+        """Starts both threads and returns at once."""
+        self._sampler.start()
+        self._trainer.start()
+
+    def post(self, command: Command) -> None:
+        """Hands a command to the worker that it concerns; never waits."""
+        match command:
+            case PauseTraining():
+                self._controls.pause()
+            case ContinueTraining():
+                self._controls.go_on()
+            case StopTraining():
+                self._controls.stop()
+            case SaveCheckpoint():
+                self._controls.save()
+            case (
+                SetTemperature() | HoldWriting() | ContinueWriting() | SetRate() | RestartWriting()
+            ):
+                self._sampler.post(command)
+            case _:
+                assert_never(command)
+
+    def poll(self) -> Sequence[Event]:
+        """Takes what happened since the last call: first the trainer's events, then the text."""
+        return [*self._events.take_all(), *self._sampler.take()]
+
+    def close(self, *, save: bool = True, timeout: float = 30.0) -> bool:
+        """Stops and joins both threads; the trainer saves first if ``save``."""
+        deadline = time.monotonic() + timeout
+        if save:
+            self._controls.stop(hurry=True)
+        else:
+            self._controls.abandon()
+        self._sampler.stop()
+        if self._trainer.ident is not None:
+            self._trainer.join(timeout)
+        ended = self._sampler.join(max(0.0, deadline - time.monotonic()))
+        return ended and not self._trainer.is_alive()
+
+    # --- inside the trainer's thread --------------------------------------------------------------
+
+    def _run_trainer(self) -> None:
+        try:
+            if isinstance(self._work, SavedWeights):
+                self._open(self._work.path)
+            else:
+                self._train(self._work)
+        except TrainingDiverged:
+            pass  # said as a warning and by ``Finished``
+        except UserError as error:
+            self._events.put(SessionRefused(error=error))
+        except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
+            self._events.put(
+                WorkerCrashed(
+                    worker="trainer",
+                    sentence=f"training stopped because of a defect: {error!r}",
+                    traceback=traceback.format_exc(),
+                )
+            )
+
+    def _train(self, request: RunRequest) -> None:
+        self._events.put(Preparing(stage="starting"))
+        if request.resume:
+            self._write_from_saved(request)
+        self._events.put(Preparing(stage="importing torch"))
+        from model.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
+
+        run = TrainingRun(request, self._controls, publish=self._sampler.publish)
+        for event in run.events():
+            if isinstance(event, RunStarted):
+                self.run_path = request.root / event.run
+            self._events.put(event)
+            self.unsaved = run.last_save_failed
+
+    def _write_from_saved(self, request: RunRequest) -> None:
+        """Lets the sampler begin, and shows the curve so far, while torch is on its way."""
+        folder = RunFolder.find(request.root, request.run)
+        checkpoint = folder.load_latest(self._warn)
+        self._publish(checkpoint)
+        for record in folder.read_lines("metrics.jsonl"):
+            event = event_from_record(record, last_step=checkpoint.metadata.step)
+            if event is not None:
+                self._events.put(event)
+
+    def _open(self, path: Path) -> None:
+        """Writes from one checkpoint; says what can be known of the run that made it."""
+        checkpoint = read_checkpoint(path)
+        metadata = checkpoint.metadata
+        self._publish(checkpoint)
+        self._events.put(
+            RunStarted(
+                time=metadata.seconds,
+                run=metadata.run,
+                corpus=path.name,
+                characters=0,
+                vocabulary=len(metadata.vocabulary),
+                parameters=sum(tensor.size for tensor in checkpoint.weights().values()),
+                preset=metadata.preset,
+                device="cpu",
+                precision="fp32",
+                threads=1,
+                seed=metadata.training.seed,
+            )
+        )
+        self._events.put(
+            Planned(
+                steps_per_epoch=0,
+                planned_steps=None,
+                planned_seconds=None,
+                first_step=metadata.step,
+                layers=metadata.model.layers,
+                hidden=metadata.model.hidden,
+            )
+        )
+        self._events.put(TrainingStateChanged(state="finished"))
+
+    def _publish(self, checkpoint: Checkpoint) -> None:
+        metadata = checkpoint.metadata
+        self._sampler.publish(
+            Publication(
+                snapshot=checkpoint.snapshot(),
+                vocabulary=metadata.vocabulary,
+                window=metadata.training.window,
+                best=metadata.best,
+            )
+        )
+
+    def _warn(self, text: str) -> None:
+        self._events.put(WarningRaised(time=0.0, text=text))

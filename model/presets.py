@@ -1,0 +1,91 @@
+"""Named recipes: a shape and a way of training it, under a name that says what it is for."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from model.config import ModelConfig, TrainingConfig
+from model.errors import ConfigError
+
+DEFAULT_PRESET = "balanced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """One recipe."""
+
+    name: str
+    purpose: str
+    model: ModelConfig
+    training: TrainingConfig
+    lowercase: bool = False
+    """Whether the text is lower-cased unless asked otherwise."""
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="quick",
+            purpose="words within seconds, on any machine: LSTM(128)",
+            model=ModelConfig(hidden=128, embedding=32),
+            training=TrainingConfig(learning_rate=0.008, epochs=30),
+        ),
+        Preset(
+            name="balanced",
+            purpose="the default: readable text within a minute or two: LSTM(256)",
+            model=ModelConfig(hidden=256, embedding=32, dropout=0.1),
+            training=TrainingConfig(learning_rate=0.006, epochs=20),
+        ),
+        Preset(
+            name="quality",
+            purpose="a good model of a text of about a million characters, in a quarter of an "
+            "hour: LSTM(512)",
+            model=ModelConfig(hidden=512, embedding=64, dropout=0.35),
+            training=TrainingConfig(learning_rate=0.004, warmup_steps=200, epochs=15),
+        ),
+        Preset(
+            name="overnight",
+            purpose="the largest that a laptop trains while you sleep: 2 x LSTM(512)",
+            model=ModelConfig(hidden=512, layers=2, embedding=64, dropout=0.4),
+            training=TrainingConfig(learning_rate=0.003, warmup_steps=400, epochs=40),
+        ),
+        # The classic notebook to the letter: each window of 60 characters starts cold and only
+        # the character after it is scored. Keras' RMSprop has rho 0.9 and no clipping.
+        Preset(
+            name="notebook",
+            purpose="the classic recipe to the letter: one-hot LSTM(128), windows of 60 every 3",
+            model=ModelConfig(hidden=128, embedding=0),
+            training=TrainingConfig(
+                batch=128,
+                sequence=60,
+                scoring="last",
+                window_stride=3,
+                optimiser="rmsprop",
+                learning_rate=0.01,
+                constant_learning_rate=True,
+                warmup_steps=0,
+                weight_decay=0.0,
+                clip=0.0,
+                reset_probability=0.0,
+                epochs=59,
+                fresh_sample_prompts=True,
+            ),
+            lowercase=True,
+        ),
+    )
+}
+
+
+def find_preset(name: str) -> Preset:
+    """Returns the preset of that name.
+
+    Raises:
+        ConfigError: there is none; the message names the nearest.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.5)
+    remedy = f"did you mean {near[0]!r}? There are: " if near else "there are: "
+    raise ConfigError("--preset", f"no preset is called {name!r}", remedy + ", ".join(PRESETS))

@@ -1,0 +1,329 @@
+"""The folder of one run: its description, metrics, samples and checkpoints.
+
+Torch-free, so that `runs` and `generate` are quick. "Latest" and "best" are found by reading
+metadata; there is no link that could point to the wrong place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from model.checkpoint import (
+    Checkpoint,
+    CheckpointMetadata,
+    read_checkpoint,
+    read_metadata,
+    write_checkpoint,
+)
+from model.errors import CheckpointError, ConfigError, RunFolderError
+from model.storage import remove_stale_temporaries, write_atomically
+
+try:
+    import fcntl
+
+    CAN_LOCK = True
+except ImportError:  # no POSIX locks (Windows): two writers are then not told apart
+    CAN_LOCK = False
+
+CHECKPOINT_PATTERN = re.compile(r"step-(\d{8,})\.safetensors")
+NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+KEPT_LATEST = 2
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedCheckpoint:
+    """A checkpoint file and its metadata."""
+
+    path: Path
+    metadata: CheckpointMetadata
+
+
+def check_run_name(name: str) -> str:
+    """Returns ``name`` if it can name a run's folder.
+
+    Raises:
+        ConfigError: it has characters that a folder or a shell would trip over.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        raise ConfigError(
+            "--run",
+            f"{name!r} cannot name a run",
+            "use up to 100 letters, digits, dots, dashes and underscores",
+        )
+    return name
+
+
+class RunFolder:
+    """One run on disk. Reading needs no lock; writing does (``lock``)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock_file: IO[bytes] | None = None
+
+    # --- finding and making ---------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, root: Path, name: str | None, *, fallback_name: str) -> RunFolder:
+        """Makes the folder of a new run and locks it.
+
+        Without a ``name`` the fallback is used, with a number behind it where it is taken.
+
+        Raises:
+            RunFolderError: the name is taken, or the file system refuses.
+        """
+        candidates: Iterator[str]
+        if name is not None:
+            candidates = iter([check_run_name(name)])
+        else:
+            candidates = iter([fallback_name, *(f"{fallback_name}-{n}" for n in range(2, 1000))])
+        for candidate in candidates:
+            path = root / candidate
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError as error:
+                if name is None and root.is_dir():
+                    continue
+                raise _taken(root, path) from error
+            except OSError as error:
+                raise RunFolderError(
+                    str(path),
+                    f"cannot be made ({error.strerror})",
+                    "name a folder that can be written with --checkpoints",
+                ) from error
+            folder = cls(path)
+            folder.lock()
+            return folder
+        raise RunFolderError(str(root), "has too many runs of this name", "give one with --run")
+
+    @classmethod
+    def all(cls, root: Path) -> list[RunFolder]:
+        """Returns the runs under ``root``, by name; none where there is no such folder."""
+        try:
+            return [cls(path) for path in sorted(root.iterdir()) if (path / "run.json").is_file()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise RunFolderError(
+                str(root), f"cannot be read ({error.strerror})", "check its permissions"
+            ) from error
+
+    @classmethod
+    def find(cls, root: Path, name: str | None) -> RunFolder:
+        """Returns the run called ``name``, or the one that was written to last.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        if name is not None:
+            folder = cls(root / check_run_name(name))
+            if not (folder.path / "run.json").is_file():
+                raise CheckpointError(
+                    str(folder.path), "no such run", "see `charlm-tui runs` for those that exist"
+                )
+            return folder
+        with_checkpoints = [run for run in cls.all(root) if run.checkpoint_paths()]
+        if not with_checkpoints:
+            raise CheckpointError(
+                str(root), "no saved run here", "train one first with `charlm-tui train`"
+            )
+        return max(with_checkpoints, key=lambda run: run.last_written())
+
+    @property
+    def name(self) -> str:
+        """The run's name, which is its folder's."""
+        return self.path.name
+
+    def last_written(self) -> float:
+        """Returns when a checkpoint was last written, seconds since 1970."""
+        return max((path.stat().st_mtime for path in self.checkpoint_paths()), default=0.0)
+
+    # --- the lock -------------------------------------------------------------------------------
+
+    def lock(self) -> None:
+        """Makes this process the only writer, and clears what an interrupted one left behind.
+
+        Raises:
+            RunFolderError: another process writes this run, or the folder cannot be written.
+        """
+        try:
+            lock_file = (self.path / ".lock").open("a+b")
+        except OSError as error:
+            raise RunFolderError(
+                str(self.path),
+                f"cannot be written ({error.strerror})",
+                "check its permissions, or name another folder with --checkpoints",
+            ) from error
+        if CAN_LOCK:
+            try:
+                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock_file.close()
+                raise RunFolderError(
+                    str(self.path),
+                    "is in use by another process",
+                    "wait for it to end, or start a run of another name",
+                ) from error
+        self._lock_file = lock_file
+        remove_stale_temporaries(self.path)
+
+    def unlock(self) -> None:
+        """Lets others write."""
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    def is_being_written(self) -> bool:
+        """Whether some process holds the lock at this moment."""
+        if self._lock_file is not None:
+            return True
+        if not CAN_LOCK:
+            return False
+        try:
+            with (self.path / ".lock").open("rb") as lock_file:
+                fcntl.flock(lock_file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    # --- description, metrics, samples ----------------------------------------------------------
+
+    def write_description(self, description: dict[str, Any]) -> None:
+        """Writes ``run.json``, once, at the start of a run."""
+        text = json.dumps(description, ensure_ascii=False, indent=2) + "\n"
+        write_atomically(self.path / "run.json", text.encode())
+
+    def description(self) -> dict[str, Any]:
+        """Returns what ``run.json`` says.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        path = self.path / "run.json"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(record, dict):
+                raise TypeError("not an object")
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                str(path), "cannot be read", "name a checkpoint file with --checkpoint instead"
+            ) from error
+        return record
+
+    def append_line(self, file_name: str, line: str) -> None:
+        """Appends one line to ``metrics.jsonl`` or ``samples.jsonl``."""
+        with (self.path / file_name).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def read_lines(self, file_name: str) -> list[dict[str, Any]]:
+        """Returns the JSON objects of a file; a line that is cut short or foreign is left out."""
+        records = []
+        with (
+            contextlib.suppress(FileNotFoundError),
+            (self.path / file_name).open(encoding="utf-8", errors="replace") as file,
+        ):
+            for line in file:
+                with contextlib.suppress(ValueError):
+                    record = json.loads(line)
+                    if isinstance(record, dict):
+                        records.append(record)
+        return records
+
+    # --- checkpoints ----------------------------------------------------------------------------
+
+    def checkpoint_paths(self) -> list[Path]:
+        """Returns the checkpoint files, by step."""
+        try:
+            names = [name for name in os.listdir(self.path) if CHECKPOINT_PATTERN.fullmatch(name)]  # noqa: PTH208
+        except OSError:
+            return []
+        return [self.path / name for name in sorted(names, key=_step_of)]
+
+    def checkpoints(self, warn: Warn) -> list[SavedCheckpoint]:
+        """Returns the checkpoints whose metadata can be read, by step; warns of the others."""
+        saved = []
+        for path in self.checkpoint_paths():
+            try:
+                saved.append(SavedCheckpoint(path=path, metadata=read_metadata(path)))
+            except CheckpointError as error:
+                warn(str(error))
+        return saved
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Writes a checkpoint and prunes: the best and the last two stay.
+
+        Raises:
+            CheckpointError: a weight is not finite.
+            OSError: the file system refuses; the older checkpoints are untouched.
+        """
+        path = self.path / f"step-{checkpoint.metadata.step:08d}.safetensors"
+        write_checkpoint(path, checkpoint)
+        self._prune()
+        return path
+
+    def load_latest(self, warn: Warn) -> Checkpoint:
+        """Reads the newest checkpoint that is whole; warns of each that is passed over.
+
+        Raises:
+            CheckpointError: none is.
+        """
+        return self._first_whole(list(reversed(self.checkpoint_paths())), warn)
+
+    def load_best(self, warn: Warn) -> Checkpoint:
+        """Reads the checkpoint with the lowest validation loss, else the newest that is whole."""
+        validated = [
+            saved for saved in self.checkpoints(lambda _: None) if _nats(saved) is not None
+        ]
+        by_loss = [saved.path for saved in sorted(validated, key=lambda saved: _nats(saved) or 0.0)]
+        rest = [path for path in reversed(self.checkpoint_paths()) if path not in by_loss]
+        return self._first_whole(by_loss + rest, warn)
+
+    def _first_whole(self, paths: list[Path], warn: Warn) -> Checkpoint:
+        for path in paths:
+            try:
+                return read_checkpoint(path)
+            except CheckpointError as error:
+                warn(str(error))
+        raise CheckpointError(
+            str(self.path), "has no checkpoint that can be read", "train the run anew"
+        )
+
+    def _prune(self) -> None:
+        saved = self.checkpoints(lambda _: None)
+        validated = [item for item in saved if _nats(item) is not None]
+        keep = {item.path for item in saved[-KEPT_LATEST:]}
+        if validated:
+            keep.add(min(validated, key=lambda item: _nats(item) or 0.0).path)
+        for item in saved:
+            if item.path not in keep:
+                item.path.unlink(missing_ok=True)
+
+
+def _nats(saved: SavedCheckpoint) -> float | None:
+    return saved.metadata.nats_per_character
+
+
+def _step_of(name: str) -> int:
+    match = CHECKPOINT_PATTERN.fullmatch(name)
+    assert match is not None
+    return int(match[1])
+
+
+def _taken(root: Path, path: Path) -> RunFolderError | ConfigError:
+    if not root.is_dir():
+        return RunFolderError(
+            str(root), "is not a folder", "name a folder that can be written with --checkpoints"
+        )
+    return ConfigError(
+        str(path), "this run exists", "go on with it by --resume, or give another name with --run"
+    )

@@ -1,0 +1,127 @@
+"""A stream of characters from a weight snapshot: one kernel step, one draw, one character.
+
+Works on NumPy arrays alone, so text is written while torch is still being imported, and a saved
+run writes without it. It knows no thread and no clock; ``model.sampler_thread`` paces it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from corpus import Vocabulary
+from model.config import SamplingConfig
+from model.distribution import draw, entropy, shaped, softmax
+from model.events import Candidate, CharacterWritten
+from model.kernel import LstmKernel
+from model.snapshot import WeightSnapshot
+
+
+class CharacterStream:
+    """Writes without end; ``sampling`` and ``snapshot`` may change between two characters.
+
+    Each character takes exactly one number from the stream's random generator, so a text depends
+    on the seed, the prompt, the weights and the sampling settings and on nothing else.
+    """
+
+    def __init__(
+        self,
+        snapshot: WeightSnapshot,
+        vocabulary: Vocabulary,
+        *,
+        sampling: SamplingConfig,
+        seed: int,
+        prompt: str = "",
+        window: int | None = None,
+        candidates: int = 8,
+    ) -> None:
+        """Starts cold and reads the prompt.
+
+        Args:
+            snapshot: the weights.
+            vocabulary: what the ids mean; of the size that the snapshot has.
+            sampling: how characters are drawn.
+            seed: of the random generator.
+            prompt: text within the vocabulary (see ``corpus.fit_prompt``). An empty one starts as
+                if a line had just ended.
+            window: predict each character from the last ``window`` ones with a cold start, as the
+                classic notebook does, instead of carrying the state.
+            candidates: how many top candidates each character reports.
+        """
+        self.sampling = sampling
+        self._vocabulary = vocabulary
+        self._kernel = LstmKernel(snapshot)
+        self._window = window
+        self._candidates = min(candidates, len(vocabulary))
+        self.restart(seed=seed, prompt=prompt)
+
+    @property
+    def snapshot(self) -> WeightSnapshot:
+        """The weights in use; others of the same shape may be assigned and keep the state."""
+        return self._kernel.snapshot
+
+    @snapshot.setter
+    def snapshot(self, snapshot: WeightSnapshot) -> None:
+        self._kernel.snapshot = snapshot
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the ids mean."""
+        return self._vocabulary
+
+    def restart(self, *, seed: int, prompt: str) -> None:
+        """Begins anew: zero state, fresh random generator, the prompt read."""
+        self._random = np.random.default_rng(seed)
+        ids = [int(i) for i in self._vocabulary.encode(prompt)] or [self._line_start()]
+        self._kernel.reset()
+        self._recent: deque[int] = deque(ids, maxlen=self._window or 1)
+        self._logits = self._kernel.prime(ids)
+
+    def step(self) -> CharacterWritten:
+        """Writes one character."""
+        if self._window is not None:
+            self._kernel.reset()
+            self._logits = self._kernel.prime(self._recent)
+        own = softmax(self._logits)
+        uniform = self._random.random()
+        # At temperature 1 without cuts the model's own distribution is the one to draw from.
+        chosen = draw(own if self._is_plain else shaped(self._logits, self.sampling), uniform)
+        written = CharacterWritten(
+            character=self._vocabulary.decode([chosen]),
+            probability=float(own[chosen]),
+            entropy=entropy(own),
+            candidates=self._top(own),
+        )
+        self._recent.append(chosen)
+        if self._window is None:
+            self._logits = self._kernel.step(chosen)
+        return written
+
+    def __iter__(self) -> Iterator[CharacterWritten]:
+        """Yields characters without end."""
+        while True:
+            yield self.step()
+
+    @property
+    def _is_plain(self) -> bool:
+        return self.sampling == SamplingConfig()
+
+    def _top(self, own: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[Candidate, ...]:
+        if not self._candidates:
+            return ()
+        top = np.argpartition(-own, self._candidates - 1)[: self._candidates]
+        top = top[np.argsort(-own[top], kind="stable")]
+        symbols: Sequence[str] = self._vocabulary.decode(top)
+        return tuple(
+            Candidate(character=symbol, probability=float(own[i]))
+            for symbol, i in zip(symbols, top, strict=True)
+        )
+
+    def _line_start(self) -> int:
+        """Returns the id that stands for "nothing yet": a line feed, a space, or any symbol."""
+        for symbol in "\n ":
+            if symbol in self._vocabulary:
+                return self._vocabulary.id_of(symbol)
+        return int(self._random.integers(len(self._vocabulary)))

@@ -1,0 +1,214 @@
+"""The thread that writes: paces a character stream and fills a bounded buffer.
+
+When nobody takes the text, it is this thread that waits, and no other. Commands are looked at
+before every character, so a new temperature holds for the very next one.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from corpus import fit_prompt
+from model.commands import (
+    ContinueWriting,
+    HoldWriting,
+    RestartWriting,
+    SetRate,
+    SetTemperature,
+    WritingCommand,
+)
+from model.config import SamplingConfig
+from model.events import (
+    RateSet,
+    TemperatureApplied,
+    WeightsSwapped,
+    WorkerCrashed,
+    WritingEvent,
+    WritingHeld,
+    WritingRestarted,
+)
+from model.publication import Publication
+from model.sampler import CharacterStream
+
+BUFFER = 4096
+"""Events that may wait to be taken; a screen takes them twenty times a second."""
+LARGEST_DELAY = 0.25
+"""Seconds that the pace may fall behind before the lost time is let go."""
+
+SamplerEvent = WritingEvent | WorkerCrashed
+
+
+class SamplerThread:
+    """Writes from the newest publication at the wished pace, until stopped."""
+
+    def __init__(
+        self, *, sampling: SamplingConfig, rate: float, prompt: str, seed: int | None
+    ) -> None:
+        """Does not start yet.
+
+        Args:
+            sampling: how characters are drawn at first.
+            rate: characters per second at first.
+            prompt: what to go on from; fitted to the vocabulary when that is known.
+            seed: of the first text; None draws one.
+        """
+        self._sampling = sampling
+        self._rate = rate
+        self._prompt = prompt
+        self._seed = new_seed() if seed is None else seed
+        self._changed = threading.Condition()
+        self._commands: deque[WritingCommand] = deque()
+        self._publication: Publication | None = None
+        self._buffer: deque[SamplerEvent] = deque()
+        self._stopping = False
+        self._held = False
+        self._stream: CharacterStream | None = None
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def publish(self, publication: Publication) -> None:
+        """Takes new weights, to be used from the next character on; never waits for the thread."""
+        with self._changed:
+            self._publication = publication
+            self._changed.notify_all()
+
+    def post(self, command: WritingCommand) -> None:
+        """Takes a command, to be obeyed before the next character."""
+        with self._changed:
+            self._commands.append(command)
+            self._changed.notify_all()
+
+    def take(self) -> Sequence[SamplerEvent]:
+        """Removes and returns what was written since the last call."""
+        with self._changed:
+            taken, self._buffer = self._buffer, deque()
+            if taken:
+                self._changed.notify_all()
+        return taken
+
+    def stop(self) -> None:
+        """Asks the thread to end after the character at hand."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def join(self, timeout: float) -> bool:
+        """Waits for the thread; returns whether it ended."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # --- inside the thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._write()
+        except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
+            crash = WorkerCrashed(
+                worker="sampler",
+                sentence=f"writing stopped because of a defect: {error!r}",
+                traceback=traceback.format_exc(),
+            )
+            self._say(crash)
+
+    def _write(self) -> None:
+        due = time.monotonic()
+        while True:
+            with self._changed:
+                if self._wait_until(due):
+                    return
+                commands, self._commands = self._commands, deque()
+                publication, self._publication = self._publication, None
+            for command in commands:
+                self._obey(command)
+            if publication is not None:
+                self._adopt(publication)
+            now = time.monotonic()
+            if self._stream is None or self._held or self._is_full or now < due:
+                if self._held or self._is_full:
+                    due = now
+                continue
+            written = self._stream.step()
+            self._say(written)
+            due = max(due, now - LARGEST_DELAY) + 1 / self._rate
+
+    def _wait_until(self, due: float) -> bool:
+        """Waits, with the lock held, until there is something to do; returns whether to end.
+
+        That is: a command, new weights, or the time for a character that may be written.
+        """
+        while not (self._stopping or self._commands or self._publication is not None):
+            if self._stream is None or self._held or self._is_full:
+                self._changed.wait()
+                continue
+            left = due - time.monotonic()
+            if left <= 0:
+                break
+            self._changed.wait(left)
+        return self._stopping
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._buffer) >= BUFFER
+
+    def _obey(self, command: WritingCommand) -> None:
+        """Carries out one command."""
+        match command:
+            case SetTemperature(temperature=temperature):
+                self._sampling = replace(self._sampling, temperature=temperature)
+                if self._stream is not None:
+                    self._stream.sampling = self._sampling
+                self._say(TemperatureApplied(temperature=temperature))
+            case HoldWriting():
+                self._held = True
+                self._say(WritingHeld(held=True))
+            case ContinueWriting():
+                self._held = False
+                self._say(WritingHeld(held=False))
+            case SetRate(characters_per_second=rate):
+                self._rate = rate
+                self._say(RateSet(characters_per_second=rate))
+            case RestartWriting(seed=seed, prompt=prompt):
+                self._seed = new_seed() if seed is None else seed
+                self._prompt = self._prompt if prompt is None else prompt
+                if self._stream is not None:
+                    fitted = fit_prompt(self._prompt, self._stream.vocabulary)
+                    self._stream.restart(seed=self._seed, prompt=fitted.text)
+                    self._say(
+                        WritingRestarted(seed=self._seed, prompt=fitted.text, note=fitted.note)
+                    )
+
+    def _say(self, *events: SamplerEvent) -> None:
+        with self._changed:
+            self._buffer.extend(events)
+
+    def _adopt(self, publication: Publication) -> None:
+        """Goes on with new weights; the first ones begin the text."""
+        if self._stream is None:
+            fitted = fit_prompt(self._prompt, publication.vocabulary)
+            self._stream = CharacterStream(
+                publication.snapshot,
+                publication.vocabulary,
+                sampling=self._sampling,
+                seed=self._seed,
+                prompt=fitted.text,
+                window=publication.window,
+            )
+            self._say(WritingRestarted(seed=self._seed, prompt=fitted.text, note=fitted.note))
+        else:
+            self._stream.snapshot = publication.snapshot
+        self._say(WeightsSwapped(step=publication.snapshot.step, best=publication.best))
+
+
+def new_seed() -> int:
+    """Returns a seed short enough to be read aloud."""
+    return random.SystemRandom().randrange(10**6)

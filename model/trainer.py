@@ -1,0 +1,268 @@
+"""One optimiser step at a time: batch, forward, backward, guard, update. PyTorch.
+
+The trainer knows neither files nor threads nor a screen; it is told the time. Everything that its
+next step depends on is in ``tensors`` and ``progress``, so that a restored trainer goes on exactly.
+Letters: T time, B batch, L layers, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.batches import Batch, Batches
+from model.checkpoint import WEIGHT_PREFIX
+from model.config import TrainingConfig
+from model.errors import TrainingDiverged
+from model.guard import FiniteGuard, Verdict
+from model.machine import Machine
+from model.network import CharacterLSTM, State
+from model.schedule import Schedule
+from model.snapshot import WeightSnapshot
+
+OPTIMISER_PREFIX = "optimiser."
+RMSPROP_DECAY = 0.9
+KERAS_EPSILON = 1e-7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What one step found."""
+
+    loss: float
+    """Nats per character of the batch, before the update."""
+    gradient_norm: float
+    learning_rate: float
+    characters: int
+    """Characters read."""
+    verdict: Verdict
+
+
+class Trainer:
+    """Trains a network on batches, by the schedule, under the guard."""
+
+    def __init__(
+        self,
+        network: CharacterLSTM,
+        batches: Batches,
+        training: TrainingConfig,
+        machine: Machine,
+    ) -> None:
+        self.network = network.to(machine.device).train()
+        self.schedule = Schedule(training=training, steps_per_epoch=batches.steps_per_epoch)
+        self.step_count = 0
+        self._batches = batches
+        self._training = training
+        self._machine = machine
+        self._optimiser = _make_optimiser(network, training, machine)
+        self._guard = FiniteGuard()
+        self._state: State | None = None
+        self._last_good: tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the last step made, counted from 1; 1 before the first step."""
+        return self._batches.epoch
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last step made was the last of its epoch."""
+        return self._batches.at_epoch_end
+
+    def step(self, seconds: float) -> StepResult:
+        """Makes one step; ``seconds`` is the training time so far, for the schedule.
+
+        A step whose loss or gradient is not finite is counted but changes no weight.
+
+        Raises:
+            TrainingDiverged: the guard has no remedy left.
+        """
+        batch = self._batches.next()
+        rate = self.schedule.learning_rate(self.step_count, seconds)
+        rate *= self._guard.learning_rate_scale
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.zero_grad(set_to_none=True)
+        loss = self._forward(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        limit = self._training.clip or float("inf")
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
+        loss_value = loss.item()
+        verdict = self._guard.judge(loss_value, norm)
+        if verdict is Verdict.APPLY:
+            self._optimiser.step()
+        else:
+            self._state = None
+        self.step_count += 1
+        if verdict is Verdict.ROLL_BACK:
+            self._go_back()
+        elif verdict is Verdict.GIVE_UP:
+            raise TrainingDiverged(
+                f"step {self.step_count}",
+                "the loss stayed non-finite after three roll-backs",
+                "the best checkpoint is kept; try a smaller --learning-rate",
+            )
+        return StepResult(
+            loss=loss_value,
+            gradient_norm=norm,
+            learning_rate=rate,
+            characters=batch.inputs.size,
+            verdict=verdict,
+        )
+
+    def snapshot(self) -> WeightSnapshot:
+        """Returns a frozen copy of the weights for the sampler."""
+        return WeightSnapshot.from_weights(self._weights(), step=self.step_count)
+
+    def keep_as_good(self) -> None:
+        """Remembers this moment as the one to go back to when the numbers go wrong."""
+        self._last_good = (self.tensors(), self.progress())
+
+    # --- state, for checkpoints -------------------------------------------------------------------
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """Returns copies of all tensors that the next step depends on."""
+        tensors: dict[str, npt.NDArray[Any]] = {
+            WEIGHT_PREFIX + name: value for name, value in self._weights().items()
+        }
+        names = {id(p): name for name, p in self.network.named_parameters()}
+        for parameter, values in self._optimiser.state.items():
+            for key, value in values.items():
+                tensors[f"{OPTIMISER_PREFIX}{names[id(parameter)]}.{key}"] = _numpy(value)
+        if self._state is not None:
+            tensors["state.hidden"], tensors["state.cell"] = map(_numpy, self._state)
+        tensors["random.torch"] = torch.get_rng_state().numpy().copy()
+        if self._machine.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self._machine.device).numpy().copy()
+        return tensors
+
+    def progress(self) -> dict[str, Any]:
+        """Returns the counters that the next step depends on, as plain values for JSON."""
+        return {
+            "step": self.step_count,
+            "batches": self._batches.position(),
+            "learning_rate_scale": self._guard.learning_rate_scale,
+            "roll_backs": self._guard.roll_backs,
+        }
+
+    def restore(
+        self,
+        tensors: Mapping[str, npt.NDArray[Any]],
+        progress: Mapping[str, Any],
+        *,
+        same_text: bool = True,
+    ) -> None:
+        """Goes back to what ``tensors`` and ``progress`` returned, on this device.
+
+        In another text than the one that was left, the place in it means nothing: without
+        ``same_text`` a new epoch begins, with cold state.
+        """
+        self._load_weights_and_optimiser(tensors)
+        self._state = None
+        if same_text and "state.hidden" in tensors:
+            self._state = (
+                torch.from_numpy(tensors["state.hidden"].copy()).to(self._machine.device),
+                torch.from_numpy(tensors["state.cell"].copy()).to(self._machine.device),
+            )
+        torch.set_rng_state(torch.from_numpy(tensors["random.torch"].copy()))
+        if "random.cuda" in tensors and self._machine.device.type == "cuda":
+            torch.cuda.set_rng_state(
+                torch.from_numpy(tensors["random.cuda"].copy()), self._machine.device
+            )
+        self.step_count = int(progress["step"])
+        if same_text:
+            self._batches.restore(progress["batches"])
+        self._guard.learning_rate_scale = float(progress["learning_rate_scale"])
+        self._guard.roll_backs = int(progress["roll_backs"])
+
+    # --- the inside of a step ---------------------------------------------------------------------
+
+    def _forward(self, batch: Batch) -> Tensor:
+        """Returns the mean loss of a batch and carries the state over."""
+        device = self._machine.device
+        inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
+        targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
+        state = None if batch.starts_epoch else self._state
+        if state is not None and self._training.reset_probability:
+            state = self._with_some_streams_reset(state)
+        with torch.autocast(
+            device.type, self._machine.autocast, enabled=self._machine.autocast is not None
+        ):
+            outputs, state = self.network(inputs, state)
+            scored = outputs if self._training.scoring == "every" else outputs[-1]
+            logits = self.network.logits(scored)
+        if self._training.scoring == "every":
+            self._state = (state[0].detach().float(), state[1].detach().float())
+        return functional.cross_entropy(logits.float().flatten(0, -2), targets.flatten())
+
+    def _with_some_streams_reset(self, state: State) -> State:
+        """Starts a stream cold now and then: a prompt and a restart are cold starts too."""
+        keep = torch.rand(state[0].shape[1]) >= self._training.reset_probability
+        mask = keep.to(self._machine.device, torch.float32)[None, :, None]
+        return state[0] * mask, state[1] * mask
+
+    def _go_back(self) -> None:
+        """Takes weights and optimiser from the last good moment, but not its place in the text.
+
+        The learning rate has been halved; repeating the same batches would be no remedy.
+        """
+        if self._last_good is not None:
+            self._load_weights_and_optimiser(self._last_good[0])
+        self._state = None
+
+    def _load_weights_and_optimiser(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+        weights = {
+            name.removeprefix(WEIGHT_PREFIX): torch.from_numpy(value.copy())
+            for name, value in tensors.items()
+            if name.startswith(WEIGHT_PREFIX)
+        }
+        self.network.load_state_dict(weights)
+        self._optimiser.state.clear()
+        for name, parameter in self.network.named_parameters():
+            prefix = f"{OPTIMISER_PREFIX}{name}."
+            for key, value in tensors.items():
+                if key.startswith(prefix):
+                    slot = key.removeprefix(prefix)
+                    tensor = torch.from_numpy(value.copy())
+                    if slot != "step" or self._machine.device.type != "cpu":
+                        tensor = tensor.to(self._machine.device)
+                    self._optimiser.state[parameter][slot] = tensor
+
+    def _weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        return {name: _numpy(value) for name, value in self.network.state_dict().items()}
+
+
+def _make_optimiser(
+    network: CharacterLSTM, training: TrainingConfig, machine: Machine
+) -> torch.optim.Optimizer:
+    if training.optimiser == "rmsprop":
+        return torch.optim.RMSprop(
+            network.parameters(),
+            lr=training.learning_rate,
+            alpha=RMSPROP_DECAY,
+            eps=KERAS_EPSILON,
+        )
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    biases = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": training.weight_decay},
+        {"params": biases, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups,
+        lr=training.learning_rate,
+        betas=(0.9, 0.99),
+        fused=machine.device.type in {"cpu", "cuda"},
+    )
+
+
+def _numpy(tensor: Tensor) -> npt.NDArray[Any]:
+    """Returns a private copy on the CPU."""
+    return tensor.detach().to("cpu", copy=True).numpy()

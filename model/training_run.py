@@ -1,0 +1,419 @@
+"""A whole training, as a generator of events: steps, validations, samples, checkpoints, the end.
+
+It yields after each small unit of work and looks at its controls between two of them, so it runs
+the same under a thread, under the headless command and under a test without either. It never
+waits for whoever watches.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator
+
+import numpy as np
+
+from corpus import LoadCancelled
+from model import evaluation
+from model.checkpoint import Checkpoint, CheckpointMetadata
+from model.config import SamplingConfig
+from model.controls import TrainingControls
+from model.errors import CheckpointError, TrainingDiverged
+from model.event_log import EventLog
+from model.events import (
+    CheckpointSaved,
+    Event,
+    Finished,
+    FinishReason,
+    Planned,
+    RecordedEvent,
+    RunStarted,
+    SampleRecorded,
+    StepFinished,
+    TrainingState,
+    TrainingStateChanged,
+    Validated,
+    WarningRaised,
+)
+from model.guard import Verdict
+from model.preparation import PreparedRun, prepare
+from model.publication import Publication
+from model.run_request import RunRequest
+from model.sampler import CharacterStream
+from model.snapshot import WeightSnapshot
+from model.stopwatch import Clock, Speedometer, Stopwatch
+
+SECONDS_BETWEEN_SNAPSHOTS = 0.5
+SECONDS_BETWEEN_VALIDATIONS = 60.0
+"""Where an epoch is longer than that."""
+VALIDATION_SHARE = 0.1
+"""Of the time, at most, for validations within an epoch."""
+VALIDATION_STREAMS = 16
+WINDOWS_AT_ONCE = 512
+
+Publish = Callable[[Publication], None]
+"""Takes new weights for the sampler; never waits."""
+
+
+class TrainingRun:
+    """One session of training; ``events`` is the work."""
+
+    def __init__(
+        self,
+        request: RunRequest,
+        controls: TrainingControls,
+        *,
+        publish: Publish = lambda publication: None,  # noqa: ARG005
+        on_record: Callable[[RecordedEvent], None] = lambda event: None,  # noqa: ARG005
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """Prepares nothing yet.
+
+        Args:
+            request: what to train.
+            controls: read between two units of work.
+            publish: is handed frozen weights twice a second, and the best ones at the end.
+            on_record: is handed each event that goes into ``metrics.jsonl``.
+            clock: monotonic seconds.
+        """
+        self._request = request
+        self._controls = controls
+        self._publish = publish
+        self._on_record = on_record
+        self._clock = clock
+        self._speed = Speedometer()
+        self._best_nats: float | None = None
+        self._best_snapshot: WeightSnapshot | None = None
+        self._validated: tuple[int, float] | None = None  # step and nats of the last validation
+        self._saved_step = -1
+        self.last_save_failed = False
+
+    def events(self) -> Iterator[Event]:
+        """Does the work, from preparing to the last checkpoint.
+
+        Raises:
+            UserError: the run cannot begin (text, settings, checkpoint, file system).
+            TrainingDiverged: it cannot go on; the events before this say what was saved.
+        """
+        yield TrainingStateChanged(state="preparing")
+        preparation = prepare(self._request, cancelled=lambda: self._controls.stopping)
+        while True:
+            try:
+                yield next(preparation)
+            except StopIteration as end:
+                run: PreparedRun = end.value
+                break
+            except LoadCancelled:
+                return
+        self._run = run
+        self._log = EventLog(run.folder, self._on_record)
+        start = 0.0
+        if run.resumed is not None:
+            start = run.resumed.metadata.seconds
+            self._best_nats = run.resumed.metadata.best_nats_per_character
+            self._saved_step = run.resumed.metadata.step
+            if run.resumed.metadata.nats_per_character is not None:
+                self._validated = (self._saved_step, run.resumed.metadata.nats_per_character)
+        self._watch = Stopwatch(self._clock, start)
+        try:
+            for event in self._session():
+                yield from self._recorded(event)
+        finally:
+            run.folder.unlock()
+
+    # --- the course of a session ------------------------------------------------------------------
+
+    def _session(self) -> Iterator[Event]:
+        run, trainer = self._run, self._run.trainer
+        yield self._run_started()
+        yield Planned(
+            steps_per_epoch=trainer.schedule.steps_per_epoch,
+            planned_steps=trainer.schedule.planned_steps,
+            planned_seconds=trainer.schedule.planned_seconds,
+            first_step=trainer.step_count,
+            layers=run.model.layers,
+            hidden=run.model.hidden,
+        )
+        for note in run.notes:
+            yield self._warning(note)
+        trainer.keep_as_good()
+        self._hand_over(trainer.snapshot())
+        reason: FinishReason = "completed"
+        diverged: TrainingDiverged | None = None
+        yield self._state("training")
+        try:
+            yield from self._train()
+        except TrainingDiverged as error:
+            reason, diverged = "diverged", error
+            yield self._warning(str(error))
+        if self._controls.abandoned:
+            return
+        if diverged is None:
+            reason = "completed" if self._plan_is_done() else "stopped"
+            yield from self._wind_up()
+        yield self._finished(reason)
+        yield self._state("finished")
+        self._hand_over_best()
+        if diverged is not None:
+            raise diverged
+
+    def _train(self) -> Iterator[Event]:
+        trainer, controls = self._run.trainer, self._controls
+        last_snapshot = last_save = last_validation = self._clock()
+        validation_pause = SECONDS_BETWEEN_VALIDATIONS
+        while not controls.stopping and not self._plan_is_done():
+            if controls.paused:
+                yield from self._pause()
+                continue
+            yield from self._step()
+            now = self._clock()
+            if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
+                self._hand_over(trainer.snapshot())
+                last_snapshot = now
+            due = trainer.at_epoch_end or now - last_validation >= validation_pause
+            if due and not controls.stopping:
+                improved = yield from self._validate()
+                if trainer.at_epoch_end:
+                    yield from self._sample()
+                if improved:
+                    yield from self._save()
+                    last_save = self._clock()
+                last_validation = self._clock()
+                validation_pause = max(
+                    SECONDS_BETWEEN_VALIDATIONS, (last_validation - now) / VALIDATION_SHARE
+                )
+            timed = self._clock() - last_save >= self._run.training.checkpoint_every
+            if controls.take_save() or timed:
+                yield from self._save()
+                last_save = self._clock()
+
+    def _pause(self) -> Iterator[Event]:
+        """Waits, saving meanwhile if asked; pauses do not count as training time."""
+        self._watch.pause()
+        yield self._state("paused")
+        while self._controls.paused:
+            self._controls.wait_while_paused()
+            if self._controls.take_save():
+                yield from self._save()
+        self._watch.go_on()
+        if not self._controls.stopping:
+            yield self._state("training")
+
+    def _step(self) -> Iterator[Event]:
+        trainer = self._run.trainer
+        began = self._clock()
+        result = trainer.step(self._watch.seconds)
+        self._speed.add(result.characters, self._clock() - began)
+        if result.verdict is Verdict.APPLY:
+            yield StepFinished(
+                time=self._watch.seconds,
+                step=trainer.step_count,
+                epoch=trainer.epoch,
+                loss=result.loss,
+                learning_rate=result.learning_rate,
+                gradient_norm=result.gradient_norm,
+                characters_per_second=self._speed.recent,
+            )
+        elif result.verdict is Verdict.ROLL_BACK:
+            yield self._warning(
+                f"step {trainer.step_count}: loss or gradient not finite three times in a row; "
+                "went back to the last good weights and halved the learning rate"
+            )
+        else:
+            yield self._warning(
+                f"step {trainer.step_count}: loss or gradient not finite; the step was skipped"
+            )
+
+    def _wind_up(self) -> Iterator[Event]:
+        """Validates and saves where the last steps have not been."""
+        trainer = self._run.trainer
+        validated_step = self._validated[0] if self._validated else -1
+        if trainer.step_count > validated_step and not self._controls.hurried:
+            yield from self._validate()
+        if trainer.step_count > self._saved_step or self.last_save_failed:
+            yield from self._save()
+
+    def _plan_is_done(self) -> bool:
+        trainer = self._run.trainer
+        return trainer.schedule.progress(trainer.step_count, self._watch.seconds) >= 1
+
+    # --- validation, samples, checkpoints ---------------------------------------------------------
+
+    def _validate(self) -> Generator[Event, None, bool]:
+        """Scores the held-out part; returns whether it is the best yet (no held-out part: no)."""
+        run = self._run
+        if len(run.split.held_out) < 2:
+            return False
+        yield self._state("validating")
+        training = run.training
+        scoring = (
+            evaluation.stateful(run.trainer.network, run.split.held_out, streams=VALIDATION_STREAMS)
+            if training.scoring == "every"
+            else evaluation.windowed(
+                run.trainer.network,
+                run.split.held_out,
+                window=training.sequence,
+                stride=training.window_stride,
+                last_only=True,
+                batch=WINDOWS_AT_ONCE,
+            )
+        )
+        while not self._controls.hurried:
+            try:
+                next(scoring)
+            except StopIteration as end:
+                nats = float(end.value)
+                break
+        else:
+            return False
+        if not math.isfinite(nats):
+            yield self._warning("the validation loss is not finite; it was left out")
+            yield self._state("training")
+            return False
+        best = self._best_nats is None or nats < self._best_nats
+        if best:
+            self._best_nats = nats
+            self._best_snapshot = run.trainer.snapshot()
+        self._validated = (run.trainer.step_count, nats)
+        run.trainer.keep_as_good()
+        yield Validated(
+            time=self._watch.seconds,
+            step=run.trainer.step_count,
+            epoch=run.trainer.epoch,
+            nats_per_character=nats,
+            bits_per_character=nats / math.log(2),
+            best=best,
+        )
+        yield self._state("training")
+        return best
+
+    def _sample(self) -> Iterator[Event]:
+        """Lets the model write at each temperature, from one seed text and with one noise."""
+        run, training = self._run, self._run.training
+        snapshot = run.trainer.snapshot()
+        prompt = self._sample_prompt()
+        for temperature in training.sample_temperatures:
+            if self._controls.stopping:
+                return
+            stream = CharacterStream(
+                snapshot,
+                run.corpus.vocabulary,
+                sampling=SamplingConfig(temperature=temperature),
+                seed=training.seed,
+                prompt=prompt,
+                window=training.window,
+                candidates=0,
+            )
+            text = "".join(stream.step().character for _ in range(training.sample_length))
+            yield SampleRecorded(
+                time=self._watch.seconds,
+                step=run.trainer.step_count,
+                epoch=run.trainer.epoch,
+                temperature=temperature,
+                seed=training.seed,
+                prompt=prompt,
+                text=text,
+            )
+
+    def _sample_prompt(self) -> str:
+        training, ids = self._run.training, self._run.split.train
+        epoch = self._run.trainer.epoch if training.fresh_sample_prompts else 0
+        random = np.random.default_rng([training.seed, 3, epoch])
+        start = int(random.integers(max(1, len(ids) - training.sample_prompt)))
+        return self._run.corpus.vocabulary.decode(ids[start : start + training.sample_prompt])
+
+    def _save(self) -> Iterator[Event]:
+        """Saves a checkpoint; a file system that refuses is reported, and training goes on."""
+        run, trainer = self._run, self._run.trainer
+        step = trainer.step_count
+        nats = self._validated[1] if self._validated and self._validated[0] == step else None
+        metadata = CheckpointMetadata(
+            run=run.folder.name,
+            step=step,
+            epoch=trainer.epoch,
+            nats_per_character=nats,
+            best_nats_per_character=self._best_nats,
+            seconds=self._watch.seconds,
+            preset=run.preset,
+            model=run.model,
+            training=run.training,
+            vocabulary=run.corpus.vocabulary,
+            source=run.source,
+            progress=trainer.progress(),
+        )
+        try:
+            path = run.folder.save(Checkpoint(metadata=metadata, tensors=trainer.tensors()))
+        except (OSError, CheckpointError) as error:
+            self.last_save_failed = True
+            cause = error.strerror or error if isinstance(error, OSError) else error
+            yield self._warning(f"{run.folder.path}: checkpoint not saved ({cause})")
+            return
+        self.last_save_failed = False
+        self._saved_step = step
+        yield CheckpointSaved(
+            time=self._watch.seconds, step=step, path=str(path), best=metadata.best
+        )
+
+    def _hand_over(self, snapshot: WeightSnapshot, *, best: bool = False) -> None:
+        """Hands weights to the sampler."""
+        self._publish(
+            Publication(
+                snapshot=snapshot,
+                vocabulary=self._run.corpus.vocabulary,
+                window=self._run.training.window,
+                best=best,
+            )
+        )
+
+    def _hand_over_best(self) -> None:
+        """Hands the best weights to the sampler: from memory, else from the run's folder."""
+        if self._best_snapshot is not None:
+            self._hand_over(self._best_snapshot, best=True)
+        elif self._best_nats is not None:
+            best = self._run.folder.load_best(lambda _: None)
+            self._hand_over(best.snapshot(), best=True)
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _recorded(self, event: Event) -> Iterator[Event]:
+        """Yields the event after it went into the run's files."""
+        yield event
+        if isinstance(event, RecordedEvent):
+            problem = self._log.append(event)
+            if problem is not None:
+                yield self._warning(problem)
+
+    def _run_started(self) -> RunStarted:
+        run = self._run
+        return RunStarted(
+            time=self._watch.seconds,
+            run=run.folder.name,
+            corpus=run.corpus.name,
+            characters=len(run.corpus),
+            vocabulary=len(run.corpus.vocabulary),
+            parameters=run.trainer.network.parameter_count(),
+            preset=run.preset,
+            device=str(run.machine.device),
+            precision=run.machine.precision,
+            threads=run.machine.threads,
+            seed=run.training.seed,
+        )
+
+    def _finished(self, reason: FinishReason) -> Finished:
+        best = self._best_nats
+        return Finished(
+            time=self._watch.seconds,
+            reason=reason,
+            step=self._run.trainer.step_count,
+            best_nats_per_character=best,
+            best_bits_per_character=None if best is None else best / math.log(2),
+            seconds=self._watch.seconds,
+            characters_per_second=self._speed.mean,
+        )
+
+    def _warning(self, text: str) -> WarningRaised:
+        return WarningRaised(time=self._watch.seconds, text=text)
+
+    @staticmethod
+    def _state(state: TrainingState) -> TrainingStateChanged:
+        return TrainingStateChanged(state=state)
