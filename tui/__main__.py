@@ -1,0 +1,6 @@
+"""``python -m tui`` is ``charlm-tui``."""
+
+from tui.command_line import main
+
+if __name__ == "__main__":
+    main()

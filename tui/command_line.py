@@ -1,0 +1,165 @@
+"""The command line: finds the command, runs it, and turns what went wrong into one line.
+
+Commands are imported when they are called, so that each starts as quickly as its own work allows.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import signal
+import sys
+import traceback
+from typing import Any
+
+# NumPy's own threads would fight the trainer's, and gain nothing on products this small. It reads
+# this when it is imported, which the lines below cause.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import click
+from click.shell_completion import get_completion_class
+
+from corpus import UserError
+from tui.exit_status import (
+    INTERNAL,
+    PROGRAM,
+    SIGNAL,
+    USAGE,
+    complain,
+    status_of,
+)
+
+APP = "(app)"
+"""Name of the command that a missing or unknown first word means; nobody can type it."""
+
+COMMANDS = {
+    APP: "tui.commands.app:app",
+    "train": "tui.commands.train:train",
+    "generate": "tui.commands.generate:generate",
+    "evaluate": "tui.commands.evaluate:evaluate",
+    "runs": "tui.commands.runs:runs",
+    "corpora": "tui.commands.corpora:corpora",
+}
+OWN_OPTIONS = ("--help", "-h", "--version", "--completion")
+
+
+class CommandLine(click.Group):
+    """A group whose first word may be a text instead of a command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Returns the commands that can be typed."""
+        return [name for name in COMMANDS if name != APP]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Imports the command; None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts the app's name in front of what does not begin with a command."""
+        known = (*self.list_commands(ctx), *OWN_OPTIONS)
+        if not args or (args[0] not in known and not args[0].startswith("--completion=")):
+            args = [APP, *args]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Writes both ways of calling the program."""
+        formatter.write_usage(PROGRAM, "[CORPUS] [OPTIONS]")
+        formatter.write_usage(PROGRAM, "COMMAND [OPTIONS]")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands, then the options of the app, which has no page of its own."""
+        self.format_commands(ctx, formatter)
+        app = self.get_command(ctx, APP)
+        assert app is not None
+        own = [record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
+        options = [record for param in app.params if (record := param.get_help_record(ctx))]
+        with formatter.section("Options"):
+            formatter.write_dl(own)
+        with formatter.section("Options of the app (and of train, where they concern training)"):
+            formatter.write_dl(options)
+
+
+def _print_completion(ctx: click.Context, _param: click.Parameter, shell: str | None) -> None:
+    """Prints the completion script of a shell and ends."""
+    if shell is None or ctx.resilient_parsing:
+        return
+    completion = get_completion_class(shell)
+    assert completion is not None
+    click.echo(completion(cli, {}, PROGRAM, "_CHARLM_TUI_COMPLETE").source())
+    ctx.exit()
+
+
+@click.group(
+    cls=CommandLine,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(importlib.metadata.version(PROGRAM), prog_name=PROGRAM)
+@click.option(
+    "--completion",
+    type=click.Choice(["bash", "zsh", "fish"]),
+    is_eager=True,
+    expose_value=False,
+    callback=_print_completion,
+    help='Print a script for tab completion: eval "$(charlm-tui --completion bash)".',
+)
+def cli() -> None:
+    """Train a character-level language model in the terminal and watch it write while it learns.
+
+    CORPUS is a built-in text (see `corpora`), a file, a folder, or - for standard input; without
+    it the app trains on the embedded one. A file that is called like a command is ./NAME.
+    With --debug an error shows its traceback.
+    """
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command and returns its exit status, having said in one line what went wrong."""
+    debug = "--debug" in arguments
+    try:
+        outcome: Any = cli.main(
+            [word for word in arguments if word != "--debug"],
+            prog_name=PROGRAM,
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+        return int(outcome or 0)
+    except click.exceptions.Exit as error:
+        return int(error.exit_code)
+    except click.ClickException as error:
+        if debug:
+            traceback.print_exc()
+        complain(f"{error.format_message()} See `{PROGRAM} --help`.")
+        return USAGE
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain once more while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SIGNAL + int(signal.SIGPIPE)
+    except (KeyboardInterrupt, click.Abort):
+        return SIGNAL + int(signal.SIGINT)
+    except (UserError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        complain(_sentence(error))
+        return status_of(error)
+    except Exception as error:  # noqa: BLE001 - the top of the program: a defect becomes one line
+        if debug:
+            traceback.print_exc()
+        complain(f"a defect of {PROGRAM} itself: {error!r}; --debug shows where")
+        return INTERNAL
+
+
+def _sentence(error: UserError | OSError) -> str:
+    if isinstance(error, OSError):
+        name = error.filename if error.filename is not None else "output"
+        return f"{name}: {error.strerror or error}; check the disk and the permissions"
+    return str(error)
+
+
+def main() -> None:
+    """Ends the process with the command's exit status."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""``charlm-tui [CORPUS]``: the app, which trains and writes at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from corpus import UserError, resolve_source
+from model.config import MAXIMUM_SEED, SamplingConfig, require_range
+from model.errors import ConfigError
+from model.live_session import LiveSession, SavedWeights
+from model.run_request import RunRequest
+from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
+from tui.options import (
+    checkpoint_option,
+    run_request,
+    sampling_config,
+    sampling_options,
+    screen_options,
+    training_options,
+)
+from tui.terminal_guard import TerminalGuard, take_text_from_stdin, why_no_terminal
+
+
+@click.command()
+@click.argument("corpus", required=False)
+@training_options
+@checkpoint_option
+@sampling_options
+@screen_options
+def app(corpus: str | None, **options: Any) -> int:
+    """Train on CORPUS and watch the model write while it learns."""
+    sampling = sampling_config(options)
+    require_range("rate", options["rate"], 0.1, 10_000)
+    require_range("fps", options["fps"], 1, 60)
+    require_range("seed", options["seed"] or 0, 0, MAXIMUM_SEED)
+    work = _work(corpus, options)
+    if isinstance(work, RunRequest) and work.corpus == "-" and not sys.stdin.isatty():
+        work = _with_piped_text(work)
+    reason = why_no_terminal()
+    if reason is not None:
+        complain(f"{reason}; `charlm-tui train` does the same work without a screen")
+        return USAGE
+    return _show(work, sampling, options)
+
+
+def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeights:
+    """Returns what to train, or the weights to write with; refuses a text that is not there."""
+    if options["checkpoint"] is not None:
+        if corpus is not None or options["resume"] or options["run"] is not None:
+            raise ConfigError(
+                "--checkpoint", "a text or a run was named as well", "name one of them"
+            )
+        return SavedWeights(path=options["checkpoint"])
+    request = run_request(corpus, options)
+    if request.corpus is not None:
+        resolve_source(request.corpus, offline=request.offline)
+    return request
+
+
+def _with_piped_text(request: RunRequest) -> RunRequest:
+    try:
+        return replace(request, stdin_descriptor=take_text_from_stdin())
+    except OSError as error:
+        raise UserError(
+            "-", "there is no terminal for the keys", "use `charlm-tui train -` instead"
+        ) from error
+
+
+def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: Any) -> int:
+    """Runs the app and returns the exit status."""
+    session = LiveSession(
+        work,
+        sampling=sampling,
+        rate=options["rate"],
+        prompt=options["prompt"],
+        seed=options["seed"],
+    )
+    # Read once, when Textual is imported. A frame more often than the text moves is bytes wasted.
+    os.environ.setdefault("TEXTUAL_FPS", str(options["fps"]))
+    if options["low_bandwidth"]:
+        os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    from tui.app import CharlmApp  # noqa: PLC0415 - after the environment is set
+    from tui.screen_settings import ScreenSettings  # noqa: PLC0415
+
+    settings = ScreenSettings(
+        title=_title(work),
+        trains=isinstance(work, RunRequest),
+        rate=options["rate"],
+        temperature=sampling.temperature,
+        prompt=options["prompt"],
+        fps=options["fps"],
+        low_bandwidth=options["low_bandwidth"],
+        ascii=options["ascii"] or not _terminal_speaks_unicode(),
+        mouse=not (options["no_mouse"] or options["low_bandwidth"]),
+        theme=options["theme"],
+    )
+    screen = CharlmApp(session, settings)
+    with TerminalGuard(session, screen) as guard:
+        screen.run(mouse=settings.mouse)
+        ended = session.close(save=screen.quit_choice == "save")
+    if screen.refusal is not None:
+        complain(str(screen.refusal))
+        return status_of(screen.refusal)
+    _say_goodbye(screen, session)
+    if guard.received is not None:
+        return SIGNAL + guard.received
+    if not ended:
+        complain("a worker did not end within 30 seconds; its last steps may not be saved")
+        return INTERNAL
+    if session.unsaved and screen.quit_choice == "save":
+        return FILE_SYSTEM
+    # A panic of Textual leaves no status at all.
+    return INTERNAL if screen.return_code is None else screen.return_code
+
+
+def _title(work: RunRequest | SavedWeights) -> str:
+    if isinstance(work, SavedWeights):
+        return work.path.name
+    return Path(work.corpus).name if work.corpus else work.run or "the newest run"
+
+
+def _terminal_speaks_unicode() -> bool:
+    stream = sys.__stderr__
+    return stream is not None and stream.encoding.lower().replace("-", "") == "utf8"
+
+
+def _say_goodbye(screen: Any, session: LiveSession) -> None:
+    """Says in the plain terminal what became of the run."""
+    screen.take(session.poll())
+    for line in farewell(screen.state, session, saved=screen.quit_choice == "save"):
+        complain(line)
+
+
+def farewell(state: Any, session: LiveSession, *, saved: bool) -> list[str]:
+    """Returns the lines that stay behind: the run, its best loss, where it is, how to go on."""
+    lines = [crash.sentence for crash in state.crashes]
+    if state.run is None or session.run_path is None:
+        return lines
+    best = state.losses.best
+    loss = "not validated yet" if best is None else f"best validation {best:.4f} nats per character"
+    lines.append(f"run {state.run.run}: step {state.progress.step:,}, {loss}")
+    if not saved:
+        lines.append("stopped without saving: steps after the last checkpoint are gone")
+    elif session.unsaved:
+        lines.append(f"{session.run_path}: the last checkpoint could not be saved")
+    else:
+        lines.append(
+            f"saved in {session.run_path}; go on with: charlm-tui --resume --run {state.run.run}"
+        )
+    return lines

@@ -1,0 +1,94 @@
+"""``charlm-tui runs``: the saved runs and their checkpoints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from model.errors import CheckpointError
+from model.run_folder import RunFolder
+from tui.exit_status import complain
+from tui.options import checkpoints_option, json_option
+from tui.table import print_table
+
+RunState = Literal["training", "finished", "interrupted"]
+
+
+@click.command()
+@checkpoints_option
+@json_option
+def runs(*, root: Path, as_json: bool) -> None:
+    """List the saved runs and their checkpoints, oldest first."""
+    folders = sorted(RunFolder.all(root), key=lambda folder: folder.last_written())
+    records = [describe(folder) for folder in folders]
+    if as_json:
+        for record in records:
+            click.echo(json.dumps(record, ensure_ascii=False))
+    elif not records:
+        click.echo(f"no runs in {root}; `charlm-tui train` makes one", err=True)
+    else:
+        print_table(
+            ("run", "corpus", "state", "steps", "best nats", "checkpoints"),
+            [_row(record) for record in records],
+        )
+
+
+def describe(folder: RunFolder) -> dict[str, Any]:
+    """Returns what can be said of a run without reading its tensors; complains of damaged files."""
+    saved = folder.checkpoints(complain)
+    losses = [
+        item.metadata.nats_per_character
+        for item in saved
+        if item.metadata.nats_per_character is not None
+    ]
+    best = min(losses, default=None)
+    try:
+        corpus = str(folder.description().get("corpus", {}).get("name", ""))
+    except CheckpointError as error:
+        complain(str(error))
+        corpus = ""
+    return {
+        "run": folder.name,
+        "path": str(folder.path),
+        "corpus": corpus,
+        "steps": max((item.metadata.step for item in saved), default=0),
+        "best_nats_per_character": best,
+        "checkpoints": [
+            {
+                "step": item.metadata.step,
+                "path": str(item.path),
+                "nats_per_character": item.metadata.nats_per_character,
+                "best": item.metadata.nats_per_character is not None
+                and item.metadata.nats_per_character == best,
+            }
+            for item in saved
+        ],
+        "state": state_of(folder),
+    }
+
+
+def state_of(folder: RunFolder) -> RunState:
+    """Returns whether a run is being trained, came to its planned end, or can be gone on with."""
+    if folder.is_being_written():
+        return "training"
+    events = [r for r in folder.read_lines("metrics.jsonl") if r.get("event") != "checkpoint"]
+    ended = bool(events) and events[-1].get("event") == "finished"
+    return "finished" if ended and events[-1].get("reason") != "stopped" else "interrupted"
+
+
+def _row(record: dict[str, Any]) -> tuple[str, ...]:
+    best = record["best_nats_per_character"]
+    steps = [
+        f"{item['step']:,}{' (best)' if item['best'] else ''}" for item in record["checkpoints"]
+    ]
+    return (
+        record["run"],
+        record["corpus"],
+        record["state"],
+        f"{record['steps']:,}",
+        "" if best is None else f"{best:.4f}",
+        "  ".join(steps),
+    )

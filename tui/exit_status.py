@@ -1,0 +1,49 @@
+"""Exit statuses, and the one line on stderr that goes with each.
+
+The statuses are a contract with scripts: 0 done, 1 internal error, 2 wrong usage or no terminal,
+3 corpus, 4 checkpoint, 5 file system, 6 network, 128 + n ended by signal n.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from corpus import CorpusAccessError, CorpusError, DownloadError, UserError
+from model.errors import CheckpointError, ConfigError, RunFolderError
+from tui.sanitise import one_line
+
+PROGRAM = "charlm-tui"
+INTERNAL = 1
+USAGE = 2
+CORPUS = 3
+CHECKPOINT = 4
+FILE_SYSTEM = 5
+NETWORK = 6
+SIGNAL = 128
+LONGEST_LINE = 600
+"""Characters; a path may be long, and the remedy stands at the end."""
+
+_BY_KIND: tuple[tuple[type[UserError], int], ...] = (
+    (DownloadError, NETWORK),
+    (CorpusAccessError, FILE_SYSTEM),
+    (CorpusError, CORPUS),
+    (CheckpointError, CHECKPOINT),
+    (RunFolderError, FILE_SYSTEM),
+    (ConfigError, USAGE),
+)
+
+
+def status_of(error: BaseException) -> int:
+    """Returns the exit status that an error ends the program with."""
+    # A bad option is wrong usage wherever it is found.
+    if isinstance(error, UserError) and error.subject.startswith("--"):
+        return USAGE
+    for kind, status in _BY_KIND:
+        if isinstance(error, kind):
+            return status
+    return FILE_SYSTEM if isinstance(error, OSError) else INTERNAL
+
+
+def complain(text: str) -> None:
+    """Prints one line on stderr, harmless to a terminal whatever the text holds."""
+    print(f"{PROGRAM}: {one_line(text, LONGEST_LINE)}", file=sys.stderr, flush=True)

@@ -1,0 +1,183 @@
+"""Every key, once: the bindings, the row of hints, the help screen and the palette read this table.
+
+This module knows names of actions, not what they do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from textual.binding import Binding
+
+Group = Literal["Temperature", "Writing", "Training", "Text", "Program"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAction:
+    """Something that a key does."""
+
+    id: str
+    """Stable name, for remapping."""
+    keys: tuple[str, ...]
+    """Names that Textual knows, the one to show first."""
+    shown: str
+    """The keys as a reader knows them."""
+    label: str
+    tooltip: str
+    action: str
+    group: Group
+    hint: str | None = None
+    """Word in the row of hints; None keeps it out, empty joins it to the next one."""
+    rank: int = 99
+    """The row of hints drops those with the highest rank first."""
+    priority: bool = False
+    """Works while a question is open, too."""
+
+
+def _key(  # noqa: PLR0917 - rows of a table
+    id: str,  # noqa: A002 - Textual's name
+    keys: str,
+    shown: str,
+    label: str,
+    tooltip: str,
+    action: str,
+    group: Group,
+    *,
+    hint: str | None = None,
+    rank: int = 99,
+    priority: bool = False,
+) -> KeyAction:
+    """Returns a row of the table; ``keys`` is separated by spaces."""
+    return KeyAction(
+        id=id,
+        keys=tuple(keys.split()),
+        shown=shown,
+        label=label,
+        tooltip=tooltip,
+        action=action,
+        group=group,
+        hint=hint,
+        rank=rank,
+        priority=priority,
+    )
+
+
+KEYS: Final[tuple[KeyAction, ...]] = (
+    _key(
+        "temperature.down", "minus", "-", "Lower the temperature", "by 0.05",
+        "change_temperature(-0.05)", "Temperature", hint="", rank=0,
+    ),
+    _key(
+        "temperature.up", "plus equals_sign", "+", "Raise the temperature",
+        "by 0.05", "change_temperature(0.05)", "Temperature",
+        hint="Temp", rank=0,
+    ),
+    _key(
+        "temperature.far_down", "left_square_bracket", "[", "Lower the temperature a lot",
+        "by 0.25", "change_temperature(-0.25)", "Temperature",
+    ),
+    _key(
+        "temperature.far_up", "right_square_bracket", "]", "Raise the temperature a lot", "by 0.25",
+        "change_temperature(0.25)", "Temperature",
+    ),
+    _key(
+        "temperature.type", "t", "t", "Type a temperature",
+        "0 takes the likeliest character; up to 5", "type_temperature", "Temperature",
+        hint="Type", rank=9,
+    ),
+    _key(
+        "temperature.reset", "T", "T", "Temperature 1.0", "the model's own probabilities",
+        "set_temperature(1.0)", "Temperature",
+    ),
+    _key(
+        "writing.hold", "space", "space", "Hold or go on writing", "training is not touched",
+        "toggle_writing", "Writing", hint="Hold", rank=4,
+    ),
+    _key(
+        "writing.slower", "less_than_sign", "<", "Write slower", "fewer characters per second",
+        "change_rate(-1)", "Writing", hint="", rank=8,
+    ),
+    _key(
+        "writing.faster", "greater_than_sign", ">", "Write faster", "more characters per second",
+        "change_rate(1)", "Writing", hint="Pace", rank=8,
+    ),
+    _key(
+        "writing.restart", "r", "r", "Restart the text", "with a new seed and the same prompt",
+        "restart_writing", "Writing", hint="Restart", rank=5,
+    ),
+    _key(
+        "writing.prompt", "i", "i", "Edit the prompt", "what the text goes on from",
+        "edit_prompt", "Writing", hint="Prompt", rank=7,
+    ),
+    _key(
+        "training.pause", "p", "p", "Pause or go on training", "after the step at hand",
+        "toggle_training", "Training", hint="Pause", rank=3,
+    ),
+    _key(
+        "training.save", "s", "s", "Save a checkpoint now", "after the step at hand",
+        "save_checkpoint", "Training", hint="Save", rank=6,
+    ),
+    _key(
+        "training.stop", "e", "e", "End training", "validate, save, stay open: writing goes on",
+        "stop_training", "Training", hint="End", rank=11,
+    ),
+    _key(
+        "text.up", "up", "Up", "Scroll up a line", "the text keeps its place", "scroll_text('up')",
+        "Text",
+    ),
+    _key("text.down", "down", "Down", "Scroll down a line", "", "scroll_text('down')", "Text"),
+    _key(
+        "text.page_up", "pageup", "PgUp", "Scroll up a page", "", "scroll_text('pageup')", "Text"
+    ),
+    _key(
+        "text.page_down", "pagedown", "PgDn", "Scroll down a page", "", "scroll_text('pagedown')",
+        "Text",
+    ),
+    _key("text.start", "home", "Home", "Oldest text", "", "scroll_text('home')", "Text"),
+    _key(
+        "text.follow", "end", "End", "Follow the text again", "go to the newest and stay there",
+        "follow", "Text",
+    ),
+    _key(
+        "text.copy", "y", "y", "Copy the text", "since the last restart, to the clipboard (OSC 52)",
+        "copy_text", "Text", hint="Copy", rank=10,
+    ),
+    _key(
+        "text.write", "w", "w", "Write the text to a file",
+        "since the last restart; overwrites none", "write_text", "Text", hint="Write", rank=12,
+    ),
+    _key(
+        "program.help", "question_mark f1", "?", "Help", "every key and what the panes show",
+        "show_help", "Program", hint="Help", rank=2,
+    ),
+    _key(
+        "program.suspend", "ctrl+z", "^z", "Suspend", "to the shell; training stops until fg",
+        "suspend_process", "Program",
+    ),
+    _key(
+        "program.quit", "q", "q", "Quit", "save and stop, stop without saving, or stay",
+        "ask_quit", "Program", hint="Quit", rank=1,
+    ),
+    _key(
+        "program.interrupt", "ctrl+c ctrl+q", "^c", "Quit", "as q; twice saves and stops",
+        "interrupt", "Program", priority=True,
+    ),
+)  # fmt: skip
+
+
+def bindings() -> list[Binding]:
+    """Returns the table as Textual wants it."""
+    return [
+        Binding(
+            ",".join(key.keys),
+            key.action,
+            key.label,
+            show=False,
+            key_display=key.shown,
+            priority=key.priority,
+            tooltip=key.tooltip,
+            id=key.id,
+        )
+        for key in KEYS
+    ]

@@ -1,0 +1,286 @@
+"""What the app does by itself: takes news from the session, keeps the state, draws it.
+
+Worker threads never come here. A timer takes what happened since the last frame, the pure ``fold``
+makes the new state of it, and the screen draws what changed. The session is started only after
+the first frame is on the terminal: its trainer imports torch, which would slow that frame down.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from textual.app import App
+from textual.theme import Theme
+
+from model.commands import Command
+from model.events import (
+    CharacterWritten,
+    CheckpointSaved,
+    Event,
+    RateSet,
+    SessionRefused,
+    TemperatureApplied,
+    TrainingStateChanged,
+    WarningRaised,
+    WritingHeld,
+    WritingRestarted,
+)
+from tui.sanitise import one_line
+from tui.screen_settings import ScreenSettings
+from tui.screens.main_screen import MainScreen
+from tui.view_state import ViewState, fold
+from tui.widgets.figures import grouped
+from tui.widgets.frame import temperature_label
+from tui.widgets.writing_pane import WritingPane
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from model.session import Session
+
+Severity = Literal["information", "warning", "error"]
+
+
+class LiveApp(App[None]):
+    """Shows one session: takes its news and draws them."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "charlm-tui"
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it so
+        (0, "-tiny-width"),
+        (40, "-narrow"),
+        (70, "-normal"),
+        (110, "-wide"),
+        (160, "-very-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it so
+        (0, "-tiny-height"),
+        (10, "-rows-10"),
+        (11, "-rows-11"),
+        (18, "-rows-18"),
+        (22, "-rows-22"),
+        (24, "-rows-24"),
+        (30, "-rows-30"),
+        (40, "-rows-40"),
+        (50, "-rows-50"),
+    ]
+
+    def __init__(
+        self,
+        session: Session,
+        settings: ScreenSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.session = session
+        self.settings = settings
+        self.state = ViewState()
+        self.refusal: Exception | None = None
+        """Why the session could not go on, in the words of a ``UserError``."""
+        self.quit_choice: Literal["save", "discard"] = "save"
+        """What the user wants done with the training when the app has ended."""
+        self.temperature = settings.temperature
+        """The one wished for; the sampler follows within a character."""
+        self.rate = settings.rate
+        self.held = False
+        self.pause_wanted = False
+        self._clock = clock
+        self.checkpoint_wanted = False
+        self.temperature_posted: float | None = None
+        self._mark_base = temperature_label(settings.temperature, ascii_only=settings.ascii)
+        """The mark that the last character in the pane was written under."""
+        self._mark_shown: str | None = None
+        """The mark that no character has followed yet."""
+        self._main_screen = MainScreen(settings)
+        self.theme = self._known_theme(settings)
+
+    @property
+    def main_screen(self) -> MainScreen:
+        """The screen with the panes, also while a question lies over it."""
+        return self._main_screen
+
+    @property
+    def pane(self) -> WritingPane:
+        """The writing pane."""
+        return self._main_screen.pane
+
+    def get_default_screen(self) -> Screen[None]:
+        """Returns the screen with the panes."""
+        return self._main_screen
+
+    def on_ready(self) -> None:
+        """Draws the first frame, then lets the session start."""
+        self._draw_all()
+        self.call_after_refresh(self._start_session)
+
+    def _start_session(self) -> None:
+        """Starts the session and the timers."""
+        self.session.start()
+        slow = self.settings.low_bandwidth
+        self.set_interval(self.settings.frame_seconds, self._take_news)
+        self.set_interval(2.0 if slow else 1.0, self.draw_figures)
+        self.set_interval(self.settings.chart_seconds, self.draw_chart)
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+
+    # --- news from the session ------------------------------------------------------------------
+
+    def _take_news(self) -> None:
+        """Takes what happened since the last frame."""
+        events = self.session.poll()
+        if events:
+            self.take(events)
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Folds events into the state and shows what they changed."""
+        before = self.state
+        self.state = fold(before, events, self._clock())
+        self._write_text(events)
+        for event in events:
+            self._notice(event)
+        after = self.state
+        if (before.training, before.run, before.crashes, before.finished, before.stage) != (
+            after.training,
+            after.run,
+            after.crashes,
+            after.finished,
+            after.stage,
+        ):
+            self.draw_figures()
+        if before.writing.weights_step != after.writing.weights_step:
+            self.draw_title()
+
+    def _write_text(self, events: Sequence[Event]) -> None:
+        """Hands the characters and marks of some events to the writing pane."""
+        written: list[str] = []
+        for event in events:
+            if isinstance(event, CharacterWritten):
+                written.append(event.character)
+            elif isinstance(event, TemperatureApplied | WritingRestarted):
+                self._hand_over(written)
+                if isinstance(event, TemperatureApplied):
+                    self._mark_temperature(event.temperature)
+                else:
+                    self.pane.restart(f"new text, seed {event.seed}", event.prompt)
+                    self._mark_base = self._label(self.temperature)
+        self._hand_over(written)
+
+    def _hand_over(self, written: list[str]) -> None:
+        """Writes what was gathered."""
+        if written:
+            self.pane.write("".join(written))
+            written.clear()
+            self._mark_base = self._mark_shown or self._mark_base
+            self._mark_shown = None
+
+    def _mark_temperature(self, temperature: float) -> None:
+        """Marks the place in the text where a temperature takes effect."""
+        label = self._label(temperature)
+        self._mark_shown = None if label == self._mark_base else label
+        if self.pane.transcript.is_empty:
+            self._mark_base, self._mark_shown = label, None
+        self.pane.mark(self._mark_shown)
+        if self.temperature_posted is None or self._label(self.temperature_posted) == label:
+            self.temperature_posted = None
+            self.temperature = temperature
+            self.draw_title()
+
+    def _label(self, temperature: float) -> str:
+        """Returns the mark for a temperature."""
+        return temperature_label(temperature, ascii_only=self.settings.ascii)
+
+    def _notice(self, event: Event) -> None:
+        """Does what some events ask for beyond the state."""
+        if isinstance(event, WarningRaised):
+            self.say(one_line(event.text, 300), severity="warning")
+        elif isinstance(event, SessionRefused):
+            self.refusal = event.error
+            self.exit()
+        elif isinstance(event, CheckpointSaved):
+            self._notice_checkpoint(event)
+        elif isinstance(event, TrainingStateChanged):
+            self.pause_wanted = event.state == "paused"
+            self.draw_keys()
+        elif isinstance(event, WritingHeld):
+            self.held = event.held
+            self.draw_keys()
+            self.draw_status()
+        elif isinstance(event, RateSet):
+            self.rate = event.characters_per_second
+            self.draw_status()
+        elif isinstance(event, WritingRestarted):
+            if event.note:
+                self.say(one_line(event.note, 300), severity="warning")
+            self.draw_title()
+
+    def say(self, words: str, *, severity: Severity = "information") -> None:
+        """Shows a toast; text that is not ours was made printable by the caller."""
+        self.notify(words, severity=severity, markup=False, timeout=6)
+
+    def _notice_checkpoint(self, event: CheckpointSaved) -> None:
+        """Says that the checkpoint that was asked for is on disk."""
+        if self.checkpoint_wanted:
+            self.checkpoint_wanted = False
+            self.say(f"Checkpoint saved: step {grouped(event.step)}")
+
+    def post(self, command: Command) -> None:
+        """Hands a command to the session."""
+        self.session.post(command)
+
+    # --- drawing --------------------------------------------------------------------------------
+
+    def _draw_all(self) -> None:
+        """Draws everything but the text."""
+        self.draw_figures()
+        self.draw_title()
+        self.draw_keys()
+        self.draw_chart()
+
+    def draw_figures(self) -> None:
+        """Draws the rows of figures and the count of characters."""
+        self._main_screen.draw_figures(self.state, self._clock())
+        self.draw_status()
+
+    def draw_chart(self) -> None:
+        """Draws the loss curve."""
+        self._main_screen.draw_chart(self.state)
+
+    def draw_title(self) -> None:
+        """Draws the upper edge of the writing pane."""
+        self._main_screen.draw_title(self.state, self.temperature)
+
+    def draw_status(self) -> None:
+        """Draws the lower edge of the writing pane."""
+        self._main_screen.draw_status(self.state, self.rate, held=self.held)
+
+    def draw_keys(self) -> None:
+        """Draws the row of keys, with the word for what a key does now."""
+        words = {}
+        if self.pause_wanted:
+            words["training.pause"] = "Go on"
+        if self.held:
+            words["writing.hold"] = "Go on"
+        self._main_screen.key_bar.show(words)
+
+    def on_resize(self) -> None:
+        """Draws everything for the new size, once the panes have theirs."""
+        self.call_after_refresh(self._draw_all)
+
+    def on_writing_pane_scrolled(self) -> None:
+        """Shows whether the pane follows."""
+        self.draw_status()
+
+    def _theme_changed(self, _: Theme) -> None:
+        """Draws the curve in its new colours."""
+        self.call_after_refresh(partial(self._main_screen.draw_chart, self.state, again=True))
+
+    def _known_theme(self, settings: ScreenSettings) -> str:
+        """Returns the theme to start with; one that is not known gives way to the default."""
+        name = settings.theme_name(no_color=bool(os.environ.get("NO_COLOR")))
+        return (
+            name if name in self.available_themes else ScreenSettings().theme_name(no_color=False)
+        )

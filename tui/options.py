@@ -1,0 +1,193 @@
+"""The options that several commands share, and the request that they add up to.
+
+An option that was not given is None, so that a preset or a saved run decides; ranges are checked
+where the settings are made (``model.config``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from corpus import DEFAULT_TEXT, CorpusOptions
+from model.config import SamplingConfig, TrainingConfig
+from model.presets import DEFAULT_PRESET, PRESETS, find_preset
+from model.run_request import RunRequest
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Decorator = Callable[[Function], Function]
+
+MODEL_FIELDS = ("hidden", "layers", "embedding", "dropout")
+TRAINING_FIELDS = (
+    "batch",
+    "sequence",
+    "learning_rate",
+    "epochs",
+    "minutes",
+    "validation_fraction",
+    "checkpoint_every",
+    "seed",
+    "device",
+    "precision",
+    "threads",
+)
+
+
+def _stack(*options: Decorator[Any]) -> Decorator[Any]:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+checkpoints_option: Decorator[Any] = click.option(
+    "--checkpoints",
+    "root",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    envvar="CHARLM_CHECKPOINTS",
+    default=Path("checkpoints"),
+    help="Folder of runs (default: checkpoints, or $CHARLM_CHECKPOINTS).",
+)
+run_option: Decorator[Any] = click.option("--run", metavar="NAME", help="Name of the run.")
+checkpoint_option: Decorator[Any] = click.option(
+    "--checkpoint",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A checkpoint file, instead of a run.",
+)
+json_option: Decorator[Any] = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON objects, one a line."
+)
+seed_option: Decorator[Any] = click.option(
+    "--seed", type=int, metavar="N", help="Seed of every random choice."
+)
+encoding_option: Decorator[Any] = click.option(
+    "--encoding", metavar="NAME", help="Encoding of the text (default: its byte order mark, UTF-8)."
+)
+offline_option: Decorator[Any] = click.option(
+    "--offline", is_flag=True, help="Never use the network."
+)
+
+training_options = _stack(
+    click.option(
+        "--preset",
+        metavar="NAME",
+        default=None,
+        help=f"Recipe to start from: {', '.join(PRESETS)} (default: {DEFAULT_PRESET}).",
+    ),
+    click.option("--hidden", type=int, metavar="N", help="Units of each LSTM layer."),
+    click.option("--layers", type=int, metavar="N", help="LSTM layers."),
+    click.option("--embedding", type=int, metavar="N", help="Width of the embedding; 0: one-hot."),
+    click.option("--dropout", type=float, metavar="P", help="Chance of dropping a unit."),
+    click.option("--batch", type=int, metavar="N", help="Parallel streams of text."),
+    click.option("--sequence", type=int, metavar="N", help="Characters per stream and step."),
+    click.option("--learning-rate", type=float, metavar="X", help="Peak learning rate."),
+    click.option("--epochs", type=int, metavar="N", help="Passes over the text, in all."),
+    click.option("--minutes", type=float, metavar="X", help="Training time, in all."),
+    click.option(
+        "--validation-fraction",
+        type=float,
+        metavar="X",
+        help="Part of the text, from its end, that is held out (default: 0.1).",
+    ),
+    click.option("--lowercase/--no-lowercase", default=None, help="Read the text in lower case."),
+    seed_option,
+    run_option,
+    click.option(
+        "--resume",
+        is_flag=True,
+        help="Go on with the run that --run names, or with the newest; CORPUS may be left out.",
+    ),
+    checkpoints_option,
+    click.option(
+        "--checkpoint-every",
+        type=float,
+        metavar="SECONDS",
+        help="Time between two checkpoints (default: 60).",
+    ),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"])),
+    click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"])),
+    click.option("--threads", type=int, metavar="N", help="CPU threads; 0 chooses."),
+    encoding_option,
+    offline_option,
+)
+
+sampling_options = _stack(
+    click.option(
+        "--temperature", type=float, default=1.0, metavar="T", help="0: greedy. Default: 1."
+    ),
+    click.option("--top-k", type=int, default=0, metavar="K", help="Keep the K likeliest."),
+    click.option("--top-p", type=float, default=1.0, metavar="P", help="Keep this probability."),
+    click.option(
+        "--min-p",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="Keep those at least P times as likely as the likeliest.",
+    ),
+    click.option("--prompt", default="", metavar="TEXT", help="Text to go on from."),
+)
+
+screen_options = _stack(
+    click.option(
+        "--rate", type=float, default=60.0, metavar="N", help="Characters written per second."
+    ),
+    click.option("--fps", type=int, default=20, metavar="N", help="Screen updates per second."),
+    click.option("--low-bandwidth", is_flag=True, help="For slow lines: fewer bytes a second."),
+    click.option("--ascii", is_flag=True, help="Draw with ASCII characters only."),
+    click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal."),
+    click.option("--theme", metavar="NAME", help="A Textual theme."),
+)
+
+
+def sampling_config(options: Mapping[str, Any]) -> SamplingConfig:
+    """Returns the sampling settings among the options.
+
+    Raises:
+        ConfigError: one is out of range.
+    """
+    names = [field.name for field in dataclasses.fields(SamplingConfig)]
+    return SamplingConfig(**{name: options[name] for name in names})
+
+
+def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
+    """Returns what the training options ask for.
+
+    Raises:
+        ConfigError: an option is out of range.
+    """
+    preset = find_preset(options["preset"] or DEFAULT_PRESET)
+    given = {name: value for name, value in options.items() if value is not None}
+    model_changes = {name: given[name] for name in MODEL_FIELDS if name in given}
+    training_changes = {name: given[name] for name in TRAINING_FIELDS if name in given}
+    overrides = {**model_changes, **training_changes}
+    if "epochs" in given or "minutes" in given:
+        training_changes.setdefault("epochs", None)
+        training_changes.setdefault("minutes", None)
+    training_changes.setdefault("seed", random.SystemRandom().randrange(10**6))
+    training: TrainingConfig = dataclasses.replace(preset.training, **training_changes)
+    resume = bool(options["resume"])
+    lowercase = options["lowercase"]
+    return RunRequest(
+        corpus=corpus if corpus is not None or resume else DEFAULT_TEXT,
+        corpus_options=CorpusOptions(
+            encoding=options["encoding"],
+            lowercase=preset.lowercase if lowercase is None else lowercase,
+        ),
+        offline=options["offline"],
+        preset=preset.name,
+        model=dataclasses.replace(preset.model, **model_changes),
+        training=training,
+        root=options["root"],
+        run=options["run"],
+        resume=resume,
+        overrides=overrides,
+    )

@@ -1,0 +1,71 @@
+"""How ``train`` tells what happens on a terminal: lines that stay, and a progress bar below."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from model.events import Event, Planned, Preparing, StepFinished, Validated
+from tui.reporters import Reporter, sentence
+from tui.sanitise import printable
+
+
+class ProgressReporter(Reporter):
+    """Sentences above, and a bar with the training loss and the speed."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=Console(markup=False, highlight=False),
+            refresh_per_second=4,
+        )
+        self._task = self._progress.add_task("preparing", total=None)
+        self._plan: Planned | None = None
+        self._loss: float | None = None
+
+    def __enter__(self) -> Self:
+        """Shows the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leaves the bar where it stands."""
+        self._progress.stop()
+
+    def show(self, event: Event) -> None:
+        """Moves the bar, or prints the event's sentence above it."""
+        if isinstance(event, Planned):
+            self._plan = event
+            total = event.planned_seconds if event.planned_steps is None else event.planned_steps
+            self._progress.update(self._task, total=total)
+        elif isinstance(event, StepFinished):
+            self._step(event)
+        elif isinstance(event, Preparing):
+            self._progress.update(self._task, description=event.stage)
+        else:
+            line = sentence(event, self._loss if isinstance(event, Validated) else None)
+            if line is not None:
+                self._progress.console.print(printable(line), markup=False, soft_wrap=True)
+
+    def _step(self, event: StepFinished) -> None:
+        self._loss = event.loss
+        by_steps = self._plan is not None and self._plan.planned_steps is not None
+        self._progress.update(
+            self._task,
+            completed=event.step if by_steps else event.time,
+            description=(
+                f"epoch {event.epoch}  train {event.loss:.3f}  "
+                f"{event.characters_per_second / 1000:,.0f}k characters/s"
+            ),
+        )

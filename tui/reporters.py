@@ -1,0 +1,132 @@
+"""How ``train`` tells what happens: JSON lines for programs, plain lines for files and pipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TextIO
+
+from model.events import (
+    CheckpointSaved,
+    Event,
+    Finished,
+    Preparing,
+    RecordedEvent,
+    RunStarted,
+    StepFinished,
+    Validated,
+    WarningRaised,
+    to_json_line,
+)
+from tui.sanitise import one_line, printable
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Reporter:
+    """Says nothing; the base of those that do."""
+
+    listener_is_gone = False
+    """Whether whoever read the output has closed it."""
+
+    def __enter__(self) -> Self:
+        """Begins."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends."""
+
+    def record(self, event: RecordedEvent) -> None:
+        """Takes an event that went into ``metrics.jsonl``."""
+
+    def show(self, event: Event) -> None:
+        """Takes any event."""
+
+
+class _PipeReporter(Reporter):
+    """Prints lines to a file or a pipe; a closed pipe is noted, told once, and no error."""
+
+    def __init__(self, output: TextIO, gone: Callable[[], None]) -> None:
+        self._output = output
+        self._gone = gone
+
+    def _print(self, line: str) -> None:
+        if self.listener_is_gone:
+            return
+        try:
+            self._output.write(line + "\n")
+            self._output.flush()
+        except BrokenPipeError:
+            self.listener_is_gone = True
+            self._gone()
+
+
+class JsonReporter(_PipeReporter):
+    """Prints what ``metrics.jsonl`` holds, line by line, at once."""
+
+    def record(self, event: RecordedEvent) -> None:
+        """Prints the event."""
+        self._print(to_json_line(event))
+
+
+class LineReporter(_PipeReporter):
+    """Prints a sentence for what matters, and the training loss every ten seconds."""
+
+    def __init__(self, output: TextIO, gone: Callable[[], None]) -> None:
+        super().__init__(output, gone)
+        self._last_step_line = 0.0
+        self._loss: float | None = None
+
+    def show(self, event: Event) -> None:
+        """Prints the event's line, if it has one."""
+        line = None
+        if isinstance(event, StepFinished):
+            self._loss = event.loss
+            if event.time - self._last_step_line >= SECONDS_BETWEEN_LINES:
+                self._last_step_line = event.time
+                line = (
+                    f"step {event.step:,}  epoch {event.epoch}  train {event.loss:.4f}  "
+                    f"{event.characters_per_second:,.0f} characters/s"
+                )
+        else:
+            line = sentence(event, self._loss)
+        if line is not None:
+            self._print(printable(line))
+
+
+def sentence(event: Event, training_loss: float | None = None) -> str | None:
+    """Returns an event in words; None for events that are not worth a line."""
+    match event:
+        case Preparing():
+            return f"{event.stage} ..."
+        case RunStarted():
+            return (
+                f"run {event.run}: {event.corpus}, {event.characters:,} characters of "
+                f"{event.vocabulary} kinds; {event.preset}, {event.parameters:,} parameters, "
+                f"{event.device} {event.precision}, {event.threads} threads, seed {event.seed}"
+            )
+        case Validated():
+            train = "" if training_loss is None else f"train {training_loss:.4f}  "
+            return (
+                f"step {event.step:,}  epoch {event.epoch}  {train}validation "
+                f"{event.nats_per_character:.4f} nats, {event.bits_per_character:.3f} bits"
+                f"{'  best' if event.best else ''}  ({event.time:.0f} s)"
+            )
+        case CheckpointSaved():
+            return f"saved {event.path}"
+        case WarningRaised():
+            return f"warning: {one_line(event.text, 400)}"
+        case Finished():
+            best = event.best_nats_per_character
+            figures = "no validation" if best is None else f"best validation {best:.4f} nats"
+            return (
+                f"{event.reason} after step {event.step:,} and {event.seconds:.0f} s: {figures}, "
+                f"{event.characters_per_second:,.0f} characters/s"
+            )
+        case _:
+            return None

@@ -1,0 +1,58 @@
+"""How the screen is to look and behave; the command line fills it, the app trusts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+RATES: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0, 1000.0)
+"""Characters per second that the keys for slower and faster step through."""
+
+DEFAULT_THEME: Final = "tokyo-night"
+PLAIN_THEME: Final = "ansi-dark"
+"""Asks the terminal for its own colours, and under ``NO_COLOR`` for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenSettings:
+    """Screen options, checked by whoever made them."""
+
+    title: str = "charlm-tui"
+    """Name of the corpus, shown until the run says its own."""
+    trains: bool = True
+    """Whether the session has a trainer of its own that this screen steers and must not lose."""
+    rate: float = 60.0
+    """Characters that the model writes per second, at the start."""
+    temperature: float = 1.0
+    """Sampling temperature at the start; the session was opened with the same."""
+    prompt: str = ""
+    """Prompt at the start, offered for editing."""
+    fps: int = 20
+    """How often a second the screen takes news from the session."""
+    low_bandwidth: bool = False
+    """Fewer frames, a chart every five seconds, no sparkline, plain colours."""
+    ascii: bool = False
+    """Draw with ASCII only: borders, chart, bars, signs."""
+    mouse: bool = True
+    theme: str | None = None
+    """Name of a Textual theme; None chooses by ``NO_COLOR`` and ``low_bandwidth``."""
+    text_folder: Path | None = None
+    """Where the text is written on request; None is the current folder."""
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds between two looks at the session."""
+        fps = min(self.fps, 8) if self.low_bandwidth else self.fps
+        return 1.0 / max(1, min(60, fps))
+
+    @property
+    def chart_seconds(self) -> float:
+        """Seconds between two drawings of the loss curve."""
+        return 5.0 if self.low_bandwidth else 1.0
+
+    def theme_name(self, *, no_color: bool) -> str:
+        """Returns the theme to start with."""
+        if no_color:
+            return PLAIN_THEME
+        return self.theme or (PLAIN_THEME if self.low_bandwidth else DEFAULT_THEME)

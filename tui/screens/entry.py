@@ -1,0 +1,117 @@
+"""Dialogs that take a line of text: a temperature, a prompt."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from model.config import MAXIMUM_TEMPERATURE
+from tui.sanitise import one_line, printable
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
+
+
+class SafeInput(Input):
+    """An input that holds printable text only, whatever is pasted into it."""
+
+    def validate_value(self, value: str) -> str:
+        """Returns the value as it may be shown."""
+        return printable(value)
+
+
+class TemperatureEntry(ModalScreen[float | None]):
+    """Asks for a temperature."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self._temperature = temperature
+
+    def compose(self) -> ComposeResult:
+        """Shows the question, a line to type on and what is wrong with it."""
+        with Vertical(classes="dialog"):
+            yield Static(Content("Temperature"), classes="dialog-title")
+            yield SafeInput(f"{self._temperature:.2f}", select_on_focus=True, max_length=12)
+            yield Static(Content(_RANGE), classes="dialog-note")
+
+    @on(Input.Changed)
+    def changed(self, event: Input.Changed) -> None:
+        """Says at once what is wrong."""
+        _, note = parse_temperature(event.value)
+        self._say(note or _RANGE, wrong=note is not None)
+
+    @on(Input.Submitted)
+    def submitted(self, event: Input.Submitted) -> None:
+        """Closes with a good value, and stays open with a bad one."""
+        value, note = parse_temperature(event.value)
+        if value is None:
+            self._say(note or _RANGE, wrong=True)
+        else:
+            self.dismiss(value)
+
+    def _say(self, words: str, *, wrong: bool) -> None:
+        """Shows a sentence below the line."""
+        note = self.query_one(".dialog-note", Static)
+        note.update(Content(words))
+        note.set_class(wrong, "-wrong")
+
+
+_RANGE = f"0 (greedy) to {MAXIMUM_TEMPERATURE:g}; Enter sets it, Esc leaves it"
+
+
+def parse_temperature(text: str) -> tuple[float | None, str | None]:
+    """Returns the temperature that was typed, or why it is none."""
+    typed = text.strip().replace(",", ".")
+    try:
+        value = float(typed)
+    except ValueError:
+        shown = one_line(text, 20)
+        return None, f"“{shown}” is not a number" if typed else "type a number"
+    if not math.isfinite(value) or not 0 <= value <= MAXIMUM_TEMPERATURE:
+        return None, f"{value:g} is not between 0 and {MAXIMUM_TEMPERATURE:g}"
+    return value + 0.0, None
+
+
+class PromptEntry(ModalScreen[str | None]):
+    """Asks for the text that the model is to go on from."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
+
+    def __init__(self, prompt: str) -> None:
+        super().__init__()
+        self._prompt = prompt
+
+    def compose(self) -> ComposeResult:
+        """Shows the question and a line to type on."""
+        with Vertical(classes="dialog -wide-dialog"):
+            yield Static(Content("Prompt"), classes="dialog-title")
+            yield SafeInput(escaped(self._prompt), placeholder="empty: begin with nothing")
+            note = r"The text restarts from it. \n is a new line; Enter sets it, Esc leaves it"
+            yield Static(Content(note), classes="dialog-note")
+
+    @on(Input.Submitted)
+    def submitted(self, event: Input.Submitted) -> None:
+        """Closes with the prompt."""
+        self.dismiss(unescaped(event.value))
+
+
+def escaped(prompt: str) -> str:
+    """Returns a prompt as one line: line feeds and tabulators as they are typed."""
+    return prompt.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+
+
+def unescaped(line: str) -> str:
+    r"""Returns the prompt that was typed; ``\n``, ``\t`` and ``\\`` stand for one character."""
+    return re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match.group()], line)

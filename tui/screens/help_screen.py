@@ -1,0 +1,74 @@
+"""Every key, from the table of keys, and what the signs on the screen mean."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+
+from tui.keys import KEYS
+from tui.widgets.painted import Painted, Row
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+_NOTES = (
+    ("train", "loss of the batches, smoothed; the faint line is the raw one"),
+    ("val", "loss on the held-out part of the text; lower is better"),
+    ("nats, bits", "1 nat = 1.44 bits; loss per character, whatever the vocabulary"),
+    ("surprise", "mean bits per character of what the model itself writes"),
+    ("‹0.85›", "from here on the text was written at this temperature"),  # noqa: RUF001 - meant
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """A page to scroll; Escape, Enter or the key that opened it closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,question_mark,f1,q", "dismiss", "Close"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Shows the page."""
+        with VerticalScroll(classes="dialog -help") as page:
+            page.border_title = "Help"
+            page.border_subtitle = "Esc closes"
+            yield HelpPage()
+
+
+class HelpPage(Painted):
+    """The rows of the page."""
+
+    def on_mount(self) -> None:
+        """Fills the page and takes the height that it needs."""
+        rows = help_rows()
+        self.styles.height = len(rows)
+        self.present(rows)
+
+
+def help_rows() -> list[Row]:
+    """Returns the page as rows."""
+    rows: list[Row] = []
+    for group, keys in groupby(KEYS, key=lambda key: key.group):
+        rows.append(((group, "strong"),))
+        for key in keys:
+            tail = f"  {key.tooltip}" if key.tooltip else ""
+            shown = " ".join(dict.fromkeys([key.shown, *_others(key.keys)]))
+            rows.append(((f"  {shown:<8}", "key"), (f" {key.label}", "value"), (tail, "label")))
+        rows.append(())
+    rows.append((("Also", "strong"),))
+    rows.append((("  ^p      ", "key"), (" Command palette", "value"), ("  all of this", "label")))
+    rows.append(())
+    rows.append((("What the screen shows", "strong"),))
+    for name, meaning in _NOTES:
+        rows.append(((f"  {name:<11}", "accent"), (meaning, "label")))
+    return rows
+
+
+def _others(keys: tuple[str, ...]) -> list[str]:
+    """Returns the further keys of an action, as a reader knows them."""
+    names = {"equals_sign": "=", "f1": "F1", "ctrl+q": "^q"}
+    return [names[key] for key in keys if key in names]

@@ -1,0 +1,361 @@
+"""What the screen knows: a frozen state and the pure function that folds events into it.
+
+Nothing here draws, waits or reads a clock: ``fold`` is given the time. Numbers that are not finite
+never enter a curve or a figure; the screen therefore never has to ask.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final, assert_never
+
+from model.events import (
+    CharacterWritten,
+    CheckpointSaved,
+    Event,
+    Finished,
+    Planned,
+    Preparing,
+    RateSet,
+    RunStarted,
+    SampleRecorded,
+    SessionRefused,
+    StepFinished,
+    TemperatureApplied,
+    TrainingState,
+    TrainingStateChanged,
+    Validated,
+    WarningRaised,
+    WeightsSwapped,
+    WorkerCrashed,
+    WritingHeld,
+    WritingRestarted,
+)
+
+CURVE_POINTS: Final = 2_000
+SMOOTHING: Final = 0.97
+"""Weight of the past in the smoothed loss, per step."""
+TREND_WEIGHT: Final = 0.999
+"""Weight of the past in the slow mean that a trend is told from."""
+TREND_BAND: Final = 0.002
+"""Relative change under which a figure counts as level."""
+SPEEDS: Final = 60
+PACE_SECONDS: Final = 30.0
+"""The estimate of the time left looks back this far."""
+WARM_UP_SECONDS: Final = 3.0
+"""No estimate before this much training."""
+WARNINGS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line of points that never grows beyond ``CURVE_POINTS``.
+
+    When it is full, neighbours are averaged in pairs, and from then on each new point is the mean
+    of twice as many values.
+    """
+
+    points: tuple[tuple[float, float], ...] = ()
+    stride: int = 1
+    """Values that make one point."""
+    pending: tuple[tuple[float, float], ...] = ()
+    """Values that wait for the next point."""
+
+    def add(self, x: float, y: float) -> Curve:
+        """Returns the curve with one more value; a value that is not finite is left out."""
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return self
+        pending = (*self.pending, (x, y))
+        if len(pending) < self.stride:
+            return replace(self, pending=pending)
+        points = (*self.points, _mean_point(pending))
+        stride = self.stride
+        if len(points) > CURVE_POINTS:
+            pairs = zip(points[::2], points[1::2], strict=False)
+            left_over = points[-1:] if len(points) % 2 else ()
+            points = (*(_mean_point(pair) for pair in pairs), *left_over)
+            stride *= 2
+        return Curve(points=points, stride=stride)
+
+    @property
+    def last(self) -> tuple[float, float] | None:
+        """The newest point."""
+        return self.points[-1] if self.points else None
+
+
+def _mean_point(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    """Returns the centre of some points."""
+    count = len(points)
+    return (sum(x for x, _ in points) / count, sum(y for _, y in points) / count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the training is."""
+
+    step: int = 0
+    epoch: int = 0
+    seconds: float = 0.0
+    """Training time of the run at the last event, pauses left out."""
+    seen_at: float | None = None
+    """When that event was folded."""
+    steps_per_epoch: int | None = None
+    planned_steps: int | None = None
+    planned_seconds: float | None = None
+    first_step: int = 0
+    marks: tuple[tuple[float, int], ...] = ()
+    """(seconds, step) of the recent past, at least half a second apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """Figures of the training, nats per character where nothing else is said."""
+
+    loss: float | None = None
+    smoothed: float | None = None
+    slow: float | None = None
+    """A slower mean than ``smoothed``; their difference tells the trend."""
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
+    characters_per_second: float | None = None
+    speeds: tuple[float, ...] = ()
+    validation: float | None = None
+    validation_before: float | None = None
+    best: float | None = None
+    best_step: int | None = None
+    raw_curve: Curve = Curve()
+    smoothed_curve: Curve = Curve()
+    validation_curve: Curve = Curve()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """What the sampler is doing."""
+
+    temperature: float | None = None
+    """The one that holds for the next character; None until the sampler said so."""
+    rate: float | None = None
+    held: bool = False
+    weights_step: int | None = None
+    weights_best: bool = False
+    seed: int | None = None
+    prompt: str | None = None
+    note: str | None = None
+    characters: int = 0
+    """Characters written since the last restart."""
+    surprise: float | None = None
+    """Recent mean of -log2 p of what was written, bits per character, at temperature 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewState:
+    """Everything that the screen shows, but for the text."""
+
+    training: TrainingState = "preparing"
+    stage: str = ""
+    fraction: float | None = None
+    run: RunStarted | None = None
+    layers: int | None = None
+    hidden: int | None = None
+    progress: Progress = field(default_factory=Progress)
+    losses: Losses = field(default_factory=Losses)
+    writing: Writing = field(default_factory=Writing)
+    checkpoint: CheckpointSaved | None = None
+    checkpoint_at: float | None = None
+    """When that was folded."""
+    warnings: tuple[str, ...] = ()
+    warnings_raised: int = 0
+    finished: Finished | None = None
+    crashes: tuple[WorkerCrashed, ...] = ()
+    refusal: Exception | None = None
+
+    def elapsed(self, now: float) -> float:
+        """Returns the training time in seconds, run on from the last event while training."""
+        seconds, seen_at = self.progress.seconds, self.progress.seen_at
+        running = self.training in {"training", "validating"} and self.finished is None
+        trainer_lives = all(crash.worker != "trainer" for crash in self.crashes)
+        if running and trainer_lives and seen_at is not None:
+            seconds += max(0.0, now - seen_at)
+        return seconds
+
+
+def fold(state: ViewState, events: Iterable[Event], now: float) -> ViewState:
+    """Returns the state after the events; ``now`` is a steady clock in seconds."""
+    for event in events:
+        state = _fold_one(state, event, now)
+    return state
+
+
+def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa: C901, PLR0912 - one case per kind of event
+    """Returns the state after one event."""
+    writing = state.writing
+    match event:
+        case CharacterWritten():
+            return replace(state, writing=_written(writing, event.probability))
+        case StepFinished():
+            return _stepped(state, event, now)
+        case Validated():
+            return replace(state, losses=_validated(state.losses, event))
+        case CheckpointSaved():
+            return replace(state, checkpoint=event, checkpoint_at=now)
+        case TrainingStateChanged():
+            return _changed(state, event.state, now)
+        case Preparing():
+            return replace(
+                state, training="preparing", stage=event.stage, fraction=_finite(event.fraction)
+            )
+        case Planned():
+            return _planned(state, event)
+        case RunStarted():
+            seconds = _finite(event.time) or 0.0
+            return replace(state, run=event, progress=replace(state.progress, seconds=seconds))
+        case WarningRaised():
+            warnings = (*state.warnings, event.text)[-WARNINGS:]
+            return replace(state, warnings=warnings, warnings_raised=state.warnings_raised + 1)
+        case Finished():
+            return _finished(state, event)
+        case SampleRecorded():
+            return state
+        case TemperatureApplied():
+            if not math.isfinite(event.temperature):
+                return state
+            return replace(state, writing=replace(writing, temperature=event.temperature))
+        case WritingRestarted():
+            restarted = replace(
+                writing, seed=event.seed, prompt=event.prompt, note=event.note, characters=0
+            )
+            return replace(state, writing=restarted)
+        case WeightsSwapped():
+            swapped = replace(writing, weights_step=event.step, weights_best=event.best)
+            return replace(state, writing=swapped)
+        case WritingHeld():
+            return replace(state, writing=replace(writing, held=event.held))
+        case RateSet():
+            rate = _finite(event.characters_per_second)
+            return replace(state, writing=replace(writing, rate=rate))
+        case WorkerCrashed():
+            return replace(state, crashes=(*state.crashes, event))
+        case SessionRefused():
+            return replace(state, refusal=event.error)
+        case _:
+            assert_never(event)
+
+
+def _finite(value: float | None) -> float | None:
+    """Returns the value, or None where it is not a finite number."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _mixed(mean: float | None, value: float | None, weight: float) -> float | None:
+    """Returns the running mean with one more value; one that is None changes nothing."""
+    if value is None or mean is None:
+        return mean if value is None else value
+    return weight * mean + (1 - weight) * value
+
+
+def _written(writing: Writing, probability: float) -> Writing:
+    """Returns the sampler's figures after one character."""
+    bits = -math.log2(probability) if 0 < probability <= 1 else None
+    return replace(
+        writing,
+        characters=writing.characters + 1,
+        surprise=_mixed(writing.surprise, bits, 0.99),
+    )
+
+
+def _stepped(state: ViewState, event: StepFinished, now: float) -> ViewState:
+    """Returns the state after a step of the optimiser."""
+    losses, progress = state.losses, state.progress
+    loss = _finite(event.loss)
+    # The first losses fall fast: a plain mean until the smoothing has enough of a past.
+    steps_seen = max(1, event.step - progress.first_step)
+    smoothed = _mixed(losses.smoothed, loss, min(SMOOTHING, 1 - 1 / steps_seen))
+    slow = _mixed(losses.slow, loss, min(TREND_WEIGHT, 1 - 1 / steps_seen))
+    speed = _finite(event.characters_per_second)
+    seconds = _finite(event.time)
+    seconds = progress.seconds if seconds is None else seconds
+    marks = progress.marks
+    if not marks or seconds - marks[-1][0] >= 0.5:
+        recent = (*marks, (seconds, event.step))
+        marks = tuple(mark for mark in recent if seconds - mark[0] <= PACE_SECONDS)
+        if speed is not None:
+            losses = replace(losses, speeds=(*losses.speeds, speed)[-SPEEDS:])
+    return replace(
+        state,
+        progress=replace(
+            progress,
+            step=event.step,
+            epoch=event.epoch,
+            seconds=seconds,
+            seen_at=now,
+            marks=marks,
+        ),
+        losses=replace(
+            losses,
+            loss=loss,
+            smoothed=smoothed,
+            slow=slow,
+            learning_rate=_finite(event.learning_rate),
+            gradient_norm=_finite(event.gradient_norm),
+            characters_per_second=speed,
+            raw_curve=losses.raw_curve.add(event.step, math.nan if loss is None else loss),
+            smoothed_curve=losses.smoothed_curve.add(
+                event.step, math.nan if smoothed is None or loss is None else smoothed
+            ),
+        ),
+    )
+
+
+def _validated(losses: Losses, event: Validated) -> Losses:
+    """Returns the figures after the held-out text was scored."""
+    nats = _finite(event.nats_per_character)
+    if nats is None:
+        return losses
+    is_best = event.best or losses.best is None
+    return replace(
+        losses,
+        validation=nats,
+        validation_before=losses.validation,
+        best=nats if is_best else losses.best,
+        best_step=event.step if is_best else losses.best_step,
+        validation_curve=losses.validation_curve.add(event.step, nats),
+    )
+
+
+def _changed(state: ViewState, training: TrainingState, now: float) -> ViewState:
+    """Returns the state after the trainer changed its own; the clock stops where it stops."""
+    progress = state.progress
+    if training not in {"training", "validating"}:
+        progress = replace(progress, seconds=state.elapsed(now), seen_at=None)
+    elif state.training not in {"training", "validating"}:
+        progress = replace(progress, seen_at=now)
+    return replace(state, training=training, progress=progress)
+
+
+def _planned(state: ViewState, event: Planned) -> ViewState:
+    """Returns the state once the length of the training is known."""
+    progress = replace(
+        state.progress,
+        step=max(state.progress.step, event.first_step),
+        steps_per_epoch=event.steps_per_epoch if event.steps_per_epoch > 0 else None,
+        planned_steps=event.planned_steps,
+        planned_seconds=_finite(event.planned_seconds),
+        first_step=event.first_step,
+    )
+    return replace(state, progress=progress, layers=event.layers, hidden=event.hidden)
+
+
+def _finished(state: ViewState, event: Finished) -> ViewState:
+    """Returns the state after training ended."""
+    seconds = _finite(event.seconds)
+    progress = replace(
+        state.progress,
+        step=event.step,
+        seconds=state.progress.seconds if seconds is None else seconds,
+        seen_at=None,
+    )
+    best = _finite(event.best_nats_per_character)
+    losses = state.losses if best is None else replace(state.losses, best=best)
+    return replace(state, training="finished", finished=event, progress=progress, losses=losses)

@@ -1,0 +1,77 @@
+"""The loss curve for terminals that have ASCII only."""
+
+from __future__ import annotations
+
+from tui.view_state import ViewState
+from tui.widgets.decimate import Point
+from tui.widgets.figures import fixed
+from tui.widgets.painted import Painted, Row
+
+_AXIS_CELLS = 6
+_SIGNS = (("raw", ".", "faint"), ("validation", "o", "warn"), ("train", "*", "accent"))
+
+
+class AsciiChart(Painted):
+    """Dots, one column of characters at a time."""
+
+    def show(self, state: ViewState) -> None:
+        """Draws the curves of the state."""
+        losses = state.losses
+        self.present(
+            ascii_rows(
+                {
+                    "raw": losses.raw_curve.points,
+                    "validation": losses.validation_curve.points,
+                    "train": losses.smoothed_curve.points,
+                },
+                self.size.width,
+                self.size.height,
+                steps_per_epoch=state.progress.steps_per_epoch,
+            )
+        )
+
+
+def ascii_rows(
+    curves: dict[str, tuple[Point, ...]],
+    width: int,
+    height: int,
+    *,
+    steps_per_epoch: int | None = None,
+) -> list[Row]:
+    """Returns the chart as rows: an axis with the range on the left, steps or epochs below."""
+    points = [point for curve in curves.values() for point in curve]
+    columns, lines = width - _AXIS_CELLS - 1, height - 2
+    if len(points) < 2 or columns < 8 or lines < 2:
+        return [(("The curve appears with the first steps."[: max(0, width)], "label"),)]
+    low_x, high_x = min(x for x, _ in points), max(x for x, _ in points)
+    low_y, high_y = min(y for _, y in points), max(y for _, y in points)
+    span_x, span_y = (high_x - low_x) or 1.0, (high_y - low_y) or 1.0
+    cells: list[list[tuple[str, str]]] = [[(" ", "faint")] * columns for _ in range(lines)]
+    for name, sign, paint in _SIGNS:
+        for x, y in curves.get(name, ()):
+            column = min(columns - 1, int((x - low_x) / span_x * columns))
+            line = min(lines - 1, int((high_y - y) / span_y * lines))
+            cells[line][column] = (sign, paint)
+    rows: list[Row] = []
+    for index, line_cells in enumerate(cells):
+        label = {0: fixed(high_y, 2), lines - 1: fixed(low_y, 2)}.get(index, "")
+        axis = (f"{label:>{_AXIS_CELLS - 1}} |", "label")
+        rows.append((axis, *_joined(line_cells)))
+    rows.append(((" " * (_AXIS_CELLS) + "+" + "-" * columns, "label"),))
+    unit = "epoch" if steps_per_epoch else "step"
+    first, last = (f"{x / (steps_per_epoch or 1):.4g}" for x in (low_x, high_x))
+    middle = f"{unit}   (* train  o validation)"
+    scale = first + middle.center(columns - len(first) - len(last)) + last
+    rows.append(((" " * (_AXIS_CELLS + 1) + scale[:columns], "label"),))
+    return rows
+
+
+def _joined(cells: list[tuple[str, str]]) -> Row:
+    """Returns the cells with neighbours of one paint joined."""
+    parts: list[tuple[str, str]] = []
+    for sign, paint in cells:
+        if parts and (parts[-1][1] == paint or sign == " "):
+            parts[-1] = (parts[-1][0] + sign, parts[-1][1])
+        else:
+            parts.append((sign, paint))
+    return tuple(parts)

@@ -1,0 +1,79 @@
+"""The upper and lower edge of the writing pane, each a row of its own.
+
+A border title of Textual belongs to its container: changing one draws the whole pane again. The
+count of characters changes all the time, so the edges are widgets here.
+"""
+
+from __future__ import annotations
+
+from tui.sanitise import one_line
+from tui.view_state import ViewState
+from tui.widgets.figures import fixed, grouped, short, slider
+from tui.widgets.painted import Painted, Part, Row, row_width
+
+_SLIDER_CELLS = 11
+_SLIDER_END = 2.0
+
+
+class FrameEdge(Painted):
+    """One edge with words in it."""
+
+    def show(self, words: Row, *, top: bool, ascii_only: bool) -> None:
+        """Draws the edge around the words; at the top they stand left, at the bottom right."""
+        self.present([edge_row(words, self.size.width, top=top, ascii_only=ascii_only)])
+
+
+def edge_row(words: Row, width: int, *, top: bool, ascii_only: bool) -> Row:
+    """Returns an edge as wide as the pane; words that do not fit are left out from the end."""
+    left, right = ("+", "+") if ascii_only else (("╭", "╮") if top else ("╰", "╯"))
+    track = "-" if ascii_only else "─"
+    while words and row_width(words) > width - 6:
+        words = words[:-1]
+    fill = width - 2 - row_width(words)
+    if words:
+        words = ((" ", "edge"), *words, (" ", "edge"))
+        fill -= 3
+        if top:
+            return ((left + track, "edge"), *words, (track * fill + right, "edge"))
+        return ((left + track * fill, "edge"), *words, (track + right, "edge"))
+    return ((left + track * fill + right, "edge"),)
+
+
+def title_words(state: ViewState, temperature: float, width: int, *, ascii_only: bool) -> Row:
+    """Returns what the upper edge says: temperature and weights."""
+    words: list[Part] = [("Writing  ", "strong"), ("temperature ", "label")]
+    greedy = " greedy" if temperature == 0 else ""
+    words.append((f"{temperature:.2f}{greedy} ", "accent"))
+    words.append((slider(temperature, _SLIDER_END, _SLIDER_CELLS, ascii_only=ascii_only), "accent"))
+    writing = state.writing
+    if writing.weights_step is not None:
+        kind = "best weights" if writing.weights_best else "live weights"
+        if width >= 76:
+            kind += f", step {grouped(writing.weights_step)}"
+        words.append((f"  {kind}", "label"))
+    if writing.prompt and width >= 110:
+        words.append((f"  prompt “{one_line(writing.prompt, 30)}”", "label"))
+    return tuple(words)
+
+
+def status_words(
+    state: ViewState, rate: float, width: int, *, held: bool, following: bool, lines_below: int
+) -> Row:
+    """Returns what the lower edge says: pace, count, and whether the pane follows."""
+    if any(crash.worker == "sampler" for crash in state.crashes):
+        place: Part = ("writing failed", "bad")
+    elif held:
+        place = ("on hold", "warn")
+    elif following:
+        place = ("following", "good")
+    else:
+        place = (f"scrolled up {grouped(lines_below)}  End follows", "warn")
+    pace = f"{short(rate)} char/s · ".replace(".0 ", " ")
+    count = f"{grouped(state.writing.characters)} characters · " if width >= 64 else ""
+    return ((f"{pace}{count}", "label"), place)
+
+
+def temperature_label(temperature: float, *, ascii_only: bool) -> str:
+    """Returns the mark that stands in the text where the temperature changed."""
+    value = fixed(temperature, 2)
+    return f"<{value}>" if ascii_only else f"‹{value}›"  # noqa: RUF001 - meant

@@ -1,0 +1,58 @@
+"""The first row: what is being trained, the state of the training, and its clock."""
+
+from __future__ import annotations
+
+from tui.sanitise import one_line
+from tui.view_state import ViewState
+from tui.widgets.figures import clock, percent, short
+from tui.widgets.painted import Painted, Part, Row, row_width, spread
+
+_SIGNS = {
+    "preparing": ("◌", "o", "PREPARING", "warn"),
+    "training": ("●", "*", "TRAINING", "good"),
+    "paused": ("‖", "=", "PAUSED", "warn"),
+    "validating": ("◍", "%", "VALIDATING", "accent"),
+    "finished": ("✓", "+", "DONE", "good"),
+}
+_REASONS = {"completed": "", "stopped": " stopped", "diverged": " diverged"}
+
+
+class HeaderBar(Painted):
+    """Name and shape on the left, sign of the state and elapsed time on the right."""
+
+    def show(self, state: ViewState, title: str, now: float, *, ascii_only: bool) -> None:
+        """Shows the state at a time."""
+        sign = state_sign(state, ascii_only=ascii_only)
+        right: Row = (sign, ("  ", "label"), (clock(state.elapsed(now)), "value"), (" ", "label"))
+        left = _identity(state, title)
+        if row_width(left) + row_width(right) > self.size.width:
+            left = left[:2] + left[3:] if len(left) > 3 else left
+        self.present([spread(left, right, self.size.width)])
+
+
+def state_sign(state: ViewState, *, ascii_only: bool) -> Part:
+    """Returns the state of the training as a sign with a word, so that colour adds nothing."""
+    if any(crash.worker == "trainer" for crash in state.crashes):
+        return ("! TRAINER FAILED" if ascii_only else "✗ TRAINER FAILED", "bad")
+    sign, plain_sign, word, paint = _SIGNS[state.training]
+    if state.training == "preparing" and state.stage:
+        word = f"{word} {one_line(state.stage, 28)}"
+        if state.fraction is not None:
+            word = f"{word} {percent(state.fraction)}"
+    if state.finished is not None:
+        word += _REASONS[state.finished.reason]
+        paint = "bad" if state.finished.reason == "diverged" else paint
+    return (f"{plain_sign if ascii_only else sign} {word}", paint)
+
+
+def _identity(state: ViewState, title: str) -> Row:
+    """Returns the program, the corpus and the shape of the network, most important first."""
+    run = state.run
+    parts: list[Part] = [(" charlm-tui", "strong")]
+    parts.append((f"  {one_line(run.corpus if run else title, 40)}", "accent"))
+    if state.layers and state.hidden:
+        parts.append((f"  LSTM {state.layers}x{state.hidden}", "value"))
+    if run:
+        parts.append((f"  {short(run.parameters)} params", "label"))
+        parts.append((f"  {one_line(run.device, 20)}", "label"))
+    return tuple(parts)

@@ -1,0 +1,61 @@
+"""The last row: the keys that matter most, as many as fit; each can be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.keys import KEYS
+from tui.widgets.painted import Painted, Part, Row, row_width
+
+_GAP = ("  ", "label")
+
+
+class KeyBar(Painted):
+    """Keys and words from the table of keys."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._actions: dict[Part, str] = {}
+
+    def show(self, words: Mapping[str, str]) -> None:
+        """Shows the hints; ``words`` replaces the word of some ids (Pause, Go on)."""
+        hints = _hints(words)
+        width = self.size.width - 1
+        while hints and _width(hints) > width:
+            hints.remove(max(hints, key=lambda hint: hint[0]))
+        row: list[Part] = [(" ", "label")]
+        self._actions = {}
+        for index, (_, parts, actions) in enumerate(hints):
+            if index:
+                row.append(_GAP)
+            row.extend(parts)
+            self._actions.update(zip(parts, actions, strict=True))
+        self.present([tuple(row)])
+
+    def action_of(self, part: Part) -> str | None:
+        """Returns the action of a key or its word."""
+        return self._actions.get(part)
+
+
+def _hints(words: Mapping[str, str]) -> list[tuple[int, Row, tuple[str, ...]]]:
+    """Returns rank, parts and the action of each part, in the order of the table."""
+    hints: list[tuple[int, Row, tuple[str, ...]]] = []
+    joined: Row = ()
+    joined_actions: tuple[str, ...] = ()
+    for key in KEYS:
+        if key.hint is None:
+            continue
+        action = f"app.{key.action}"
+        word = words.get(key.id, key.hint)
+        if not key.hint:
+            joined, joined_actions = ((key.shown, "key"), ("/", "faint")), (action, action)
+            continue
+        parts: Row = (*joined, (key.shown, "key"), (f" {word}", "label"))
+        hints.append((key.rank, parts, (*joined_actions, action, action)))
+        joined, joined_actions = (), ()
+    return hints
+
+
+def _width(hints: list[tuple[int, Row, tuple[str, ...]]]) -> int:
+    """Returns the cells that the hints take with gaps between them."""
+    return sum(row_width(parts) + len(_GAP[0]) for _, parts, _ in hints) - len(_GAP[0])

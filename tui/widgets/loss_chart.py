@@ -1,0 +1,148 @@
+"""The loss curve: training loss raw and smoothed, validation, and the best of it.
+
+``textual_plot`` draws it. Importing that takes longer than everything else on the screen together,
+so it is imported by a thread when there is a curve to draw. With ``ascii_only`` a chart of our own
+stands in, which needs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.widget import Widget
+
+from tui.view_state import ViewState
+from tui.widgets.ascii_chart import AsciiChart
+from tui.widgets.decimate import Point, extremes, means
+from tui.widgets.painted import Painted
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual_plot import PlotWidget
+
+_MARGIN_LEFT = 6
+_LEAST_PLOT = (16, 5)
+_BEST = "◆"
+
+
+class LossChart(Widget):
+    """A chart that fills itself once there are two points."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "chart--raw",
+        "chart--train",
+        "chart--validation",
+        "chart--best",
+    }
+
+    def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._ascii_only = ascii_only
+        self._plot: PlotWidget | None = None
+        self._mounting = False
+        self._drawn: tuple[Any, ...] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Starts with words, or with the ASCII chart."""
+        if self._ascii_only:
+            yield AsciiChart(id="ascii-chart")
+        else:
+            yield Painted(id="chart-words")
+
+    def show(self, state: ViewState, *, again: bool = False) -> None:
+        """Draws the curves, unless they are the ones on the screen."""
+        curves = (state.losses.raw_curve, state.losses.validation_curve)
+        key = (*curves, self.size, self.app.theme)
+        if (key == self._drawn and not again) or not self.size:
+            return
+        has_curve = len(state.losses.smoothed_curve.points) >= 2
+        if self._ascii_only:
+            self._drawn = key
+            self.query_one(AsciiChart).show(state)
+        elif not has_curve:
+            words = self.query("#chart-words").results(Painted)
+            for widget in words:
+                _show_words(widget, "The curve appears with the first steps.")
+        elif self._plot is None:
+            self._mount_plot_once()
+        else:
+            self._drawn = key
+            self._draw(self._plot, state)
+
+    def _mount_plot_once(self) -> None:
+        """Begins to put the plot in place."""
+        if not self._mounting:
+            self._mounting = True
+            self.run_worker(self._mount_plot())
+
+    async def _mount_plot(self) -> None:
+        """Imports the plotting library without stopping the screen, and puts the plot in place."""
+        module = await asyncio.to_thread(importlib.import_module, "textual_plot")
+        if not self.is_attached:
+            return
+        plot: PlotWidget = module.PlotWidget(id="plot-widget", allow_pan_and_zoom=False)
+        plot.can_focus = False
+        plot.set_reactive(module.PlotWidget.margin_top, 0)
+        plot.set_reactive(module.PlotWidget.margin_bottom, 1)
+        plot.set_reactive(module.PlotWidget.margin_left, _MARGIN_LEFT)
+        await self.remove_children()
+        await self.mount(plot)
+        self._plot = plot
+
+    def _draw(self, plot: PlotWidget, state: ViewState) -> None:
+        """Hands the curves to the plot, at most two points for each of its columns."""
+        width, height = self.size
+        plot.display = width >= _LEAST_PLOT[0] and height >= _LEAST_PLOT[1]
+        # The plot draws a whole frame. One cell more than there is room for, and its upper and
+        # right sides fall outside: two axes are left, and a row more for the curve.
+        plot.styles.width, plot.styles.height = width + 1, height + 1
+        plot.styles.offset = (0, -1)
+        columns = max(1, width - _MARGIN_LEFT - 2)
+        losses = state.losses
+        raw = scaled(extremes(losses.raw_curve.points, columns), state)
+        train = scaled(means(losses.smoothed_curve.points, columns), state)
+        validation = scaled(means(losses.validation_curve.points, columns), state)
+        best = best_point(state)
+        braille = importlib.import_module("textual_plot").HiResMode.BRAILLE
+        with self.app.batch_update():
+            plot.clear()
+            for name, points in (("raw", raw), ("validation", validation), ("train", train)):
+                if len(points) > 1:
+                    xs, ys = zip(*points, strict=True)
+                    plot.plot(xs, ys, line_style=self._style(name), hires_mode=braille)
+            for points, name, sign in (
+                (validation, "validation", "•"),
+                ([best] if best else [], "best", _BEST),
+            ):
+                if points:
+                    xs, ys = zip(*points, strict=True)
+                    plot.scatter(xs, ys, marker=sign, marker_style=self._style(name))
+
+    def _style(self, name: str) -> str:
+        """Returns the colour of a line in the words of Rich."""
+        return str(self.get_component_rich_style(f"chart--{name}"))
+
+
+def scaled(points: list[Point], state: ViewState) -> list[Point]:
+    """Returns the points over epochs, where it is known how long an epoch is."""
+    steps = state.progress.steps_per_epoch
+    finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    return [(x / steps, y) for x, y in finite] if steps else finite
+
+
+def best_point(state: ViewState) -> Point | None:
+    """Returns the place of the lowest validation loss."""
+    losses = state.losses
+    if losses.best is None or losses.best_step is None:
+        return None
+    return scaled([(losses.best_step, losses.best)], state)[0]
+
+
+def _show_words(widget: Painted, words: str) -> None:
+    """Puts a sentence in the middle."""
+    width, height = widget.size
+    middle = ((words.center(width)[:width], "label"),)
+    widget.present([()] * (max(1, height) // 2) + [middle])

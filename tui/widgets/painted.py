@@ -1,0 +1,81 @@
+"""A widget that shows rows of short, coloured parts and sends only the rows that changed.
+
+The other panes build on it: each turns the state into rows, this one draws them. The names of the
+paints are the contract with ``app.tcss``, which alone knows colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+Part = tuple[str, str]
+"""A text and the paint that it is drawn with; the text is ours, or went through ``sanitise``."""
+Row = tuple[Part, ...]
+
+PAINTS = ("label", "value", "strong", "good", "bad", "warn", "accent", "faint", "edge", "key")
+
+
+class Painted(Widget):
+    """Rows of painted parts."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"paint--{name}" for name in PAINTS}
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id, classes=classes)
+        self._rows: tuple[Row, ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """What is shown, without colours."""
+        return "\n".join("".join(text for text, _ in row) for row in self._rows)
+
+    def present(self, rows: Sequence[Row]) -> None:
+        """Shows these rows; only those that differ are drawn."""
+        before, self._rows = self._rows, tuple(rows)
+        for y in range(max(len(before), len(self._rows))):
+            old = before[y] if y < len(before) else ()
+            new = self._rows[y] if y < len(self._rows) else ()
+            if old != new and self.size.width:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def action_of(self, part: Part) -> str | None:  # noqa: ARG002 - for those who override it
+        """Returns the action that a click on a part runs; None for none."""
+        return None
+
+    def render_line(self, y: int) -> Strip:
+        """Draws one row."""
+        base = self.rich_style
+        width = self.size.width
+        if y >= len(self._rows):
+            return Strip.blank(width, base)
+        segments = []
+        for part in self._rows[y]:
+            text, paint = part
+            style = self.get_component_rich_style(f"paint--{paint}")
+            if action := self.action_of(part):
+                style += Style.from_meta({"@click": action})
+            segments.append(Segment(text, style))
+        return Strip(segments).crop_extend(0, width, base)
+
+
+def row_width(row: Row) -> int:
+    """Returns the cells that a row of narrow characters takes."""
+    return sum(len(text) for text, _ in row)
+
+
+def spread(left: Row, right: Row, width: int) -> Row:
+    """Returns one row with a part at each end; the left one gives way where both do not fit."""
+    gap = width - row_width(left) - row_width(right)
+    while gap < 1 and left:
+        text, paint = left[-1]
+        left = left[:-1] if len(text) <= 1 - gap else (*left[:-1], (text[: gap - 1], paint))
+        gap = width - row_width(left) - row_width(right)
+    return (*left, (" " * max(0, gap), "label"), *right)

@@ -1,0 +1,102 @@
+"""One row: how far this epoch and the whole training are, and how long they will still take."""
+
+from __future__ import annotations
+
+from tui.view_state import WARM_UP_SECONDS, Progress, ViewState
+from tui.widgets.figures import bar, clock, grouped, percent, short, span
+from tui.widgets.painted import Painted, Row, row_width, spread
+
+
+class ProgressRow(Painted):
+    """Bars for the epoch and for the whole."""
+
+    def show(self, state: ViewState, now: float, *, ascii_only: bool) -> None:
+        """Shows the state at a time."""
+        self.present([progress_row(state, now, self.size.width, ascii_only=ascii_only)])
+
+
+def pace(progress: Progress) -> float | None:
+    """Returns steps per second of the recent past; None before there is enough of it."""
+    if len(progress.marks) < 2:
+        return None
+    (first_time, first_step), (last_time, last_step) = progress.marks[0], progress.marks[-1]
+    seconds = last_time - first_time
+    if seconds < WARM_UP_SECONDS or last_step <= first_step:
+        return None
+    return (last_step - first_step) / seconds
+
+
+def epoch_fraction(progress: Progress) -> float | None:
+    """Returns the done part of the epoch."""
+    if not progress.steps_per_epoch or progress.epoch < 1:
+        return None
+    made = progress.step - (progress.epoch - 1) * progress.steps_per_epoch
+    return min(1.0, max(0.0, made / progress.steps_per_epoch))
+
+
+def epoch_seconds_left(progress: Progress) -> float | None:
+    """Returns how long the epoch will still take."""
+    speed, done = pace(progress), epoch_fraction(progress)
+    if speed is None or done is None or progress.steps_per_epoch is None:
+        return None
+    return (1 - done) * progress.steps_per_epoch / speed
+
+
+def total_fraction(progress: Progress, seconds: float) -> float | None:
+    """Returns the done part of the training, by whichever plan is nearer to its end."""
+    fractions = []
+    if progress.planned_steps:
+        fractions.append(progress.step / progress.planned_steps)
+    if progress.planned_seconds:
+        fractions.append(seconds / progress.planned_seconds)
+    return min(1.0, max(0.0, *fractions, 0.0)) if fractions else None
+
+
+def total_seconds_left(progress: Progress, seconds: float) -> float | None:
+    """Returns how long the training will still take, by whichever plan ends first."""
+    estimates = []
+    speed = pace(progress)
+    if progress.planned_steps and speed is not None:
+        estimates.append(max(0, progress.planned_steps - progress.step) / speed)
+    if progress.planned_seconds and (speed is not None or seconds >= WARM_UP_SECONDS):
+        estimates.append(max(0.0, progress.planned_seconds - seconds))
+    return min(estimates, default=None)
+
+
+def progress_row(state: ViewState, now: float, width: int, *, ascii_only: bool) -> Row:
+    """Returns the row; what matters less goes first where it is narrow."""
+    if state.finished is not None:
+        return _finished_row(state, width, ascii_only=ascii_only)
+    progress, seconds = state.progress, state.elapsed(now)
+    epoch, total = epoch_fraction(progress), total_fraction(progress, seconds)
+    right: Row = ()
+    if total is not None:
+        left_over = span(total_seconds_left(progress, seconds))
+        right = (("total ", "label"), (f"{percent(total):>4}", "value"))
+        if width >= 60:
+            right = (*right, ("  ETA ", "label"), (f"{left_over:>5}", "value"))
+        if width >= 110:
+            done, rest = bar(total, width // 6, ascii_only=ascii_only)
+            right = (right[0], (done, "accent"), (rest, "faint"), (" ", "label"), *right[1:])
+    right = (*right, (" ", "label"))
+    name = f" Epoch {progress.epoch} " if progress.epoch else " Epoch "
+    tail: Row = ((f" {percent(epoch):>4}", "value"),)
+    if width >= 60:
+        tail = (*tail, ("  ETA ", "label"), (f"{span(epoch_seconds_left(progress)):<5}", "value"))
+    room = width - len(name) - row_width(tail) - row_width(right) - 3
+    done, rest = bar(epoch, min(room, 60), ascii_only=ascii_only)
+    return spread(((name, "label"), (done, "accent"), (rest, "faint"), *tail), right, width)
+
+
+def _finished_row(state: ViewState, width: int, *, ascii_only: bool) -> Row:
+    """Returns what there is to say once training has ended."""
+    assert state.finished is not None
+    finished = state.finished
+    words = {"completed": "Training completed", "stopped": "Training stopped"}
+    name = words.get(finished.reason, "Training diverged")
+    figures = f"  {grouped(finished.step)} steps in {clock(finished.seconds)}"
+    speed = f"{short(finished.characters_per_second)} char/s "
+    done, _ = bar(1.0, 4, ascii_only=ascii_only)
+    paint = "bad" if finished.reason == "diverged" else "good"
+    left: Row = ((" ", "label"), (f"{done} {name}", paint), (figures, "value"))
+    return spread(left, ((speed, "label"),) if width >= 60 else (), width)

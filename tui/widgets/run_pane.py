@@ -1,0 +1,128 @@
+"""The figures of the run: epoch, losses with their trend, speed, last checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tui.sanitise import one_line
+from tui.view_state import TREND_BAND, ViewState
+from tui.widgets.figures import UNKNOWN, ago, fixed, grouped, is_known, short, small, sparkline
+from tui.widgets.painted import Painted, Part, Row
+
+_LABEL_CELLS = 10
+
+
+class RunPane(Painted):
+    """Figures in rows, the most important first."""
+
+    def show(self, state: ViewState, now: float, *, ascii_only: bool, spark: bool) -> None:
+        """Shows the state at a time."""
+        width, height = self.size
+        rows = figure_rows(state, now, width, ascii_only=ascii_only, spark=spark)
+        self.present(_fitting(rows, height))
+
+
+def trend(before: float | None, after: float | None, *, ascii_only: bool) -> Part:
+    """Returns the sign of a loss that falls (good), rises or stays."""
+    if before is None or after is None or not is_known(before) or not is_known(after):
+        return ("", "label")
+    if after < before * (1 - TREND_BAND):
+        return (" v" if ascii_only else " ▼", "good")
+    if after > before * (1 + TREND_BAND):
+        return (" ^" if ascii_only else " ▲", "bad")
+    return (" =" if ascii_only else " ▬", "label")
+
+
+def figure_rows(
+    state: ViewState, now: float, width: int, *, ascii_only: bool, spark: bool
+) -> list[tuple[int, Row]]:
+    """Returns rows with their rank: where the pane is low, the highest ranks are left out."""
+    losses, progress = state.losses, state.progress
+    epochs = _planned_epochs(state)
+    epoch = f"{progress.epoch or UNKNOWN}" + (f" / {epochs}" if epochs else "")
+    steps = grouped(progress.step)
+    if progress.planned_steps:
+        steps += f" / {grouped(progress.planned_steps)}"
+    best = losses.best is not None and losses.validation == losses.best
+    validation: tuple[Part, ...] = (
+        (fixed(losses.validation), "strong"),
+        trend(losses.validation_before, losses.validation, ascii_only=ascii_only),
+    )
+    if best:
+        validation = (*validation, (" best", "good"))
+    elif losses.best is not None:
+        validation = (*validation, (f" best {fixed(losses.best)}", "label"))
+    falling = trend(losses.slow, losses.smoothed, ascii_only=ascii_only)
+    bits = None if losses.validation is None else losses.validation / math.log(2)
+    if bits is None and losses.smoothed is not None:
+        bits = losses.smoothed / math.log(2)
+    speed: list[Part] = [(short(losses.characters_per_second), "value"), (" char/s ", "label")]
+    room = width - _LABEL_CELLS - sum(len(text) for text, _ in speed)
+    if spark and room >= 4:
+        speed.append((sparkline(losses.speeds, room, ascii_only=ascii_only), "accent"))
+    rows = [
+        (0, _row("train", (fixed(losses.smoothed), "strong"), falling)),
+        (1, _row("val", *validation)),
+        (3, _row("bits/char", (fixed(bits, 2), "value"))),
+        (2, _row("epoch", (epoch, "value"))),
+        (6, _row("step", (steps, "value"))),
+        (5, _row("grad norm", (fixed(losses.gradient_norm, 2), "value"))),
+        (7, _row("lr", (small(losses.learning_rate), "value"))),
+        (4, _row("speed", *speed)),
+        (8, _row("saved", *_checkpoint_parts(state, now, width))),
+    ]
+    rows.extend(_spare_rows(state))
+    return rows
+
+
+def _checkpoint_parts(state: ViewState, now: float, width: int) -> list[Part]:
+    """Returns which checkpoint is the last, and how old it is."""
+    if state.checkpoint is None:
+        return [("not yet", "label")]
+    parts: list[Part] = [(f"step {grouped(state.checkpoint.step)}", "value")]
+    if state.checkpoint_at is not None:
+        age = ago(now - state.checkpoint_at)
+        age = age if width > 34 else age.removesuffix(" ago").replace(" ", "")
+        parts.append((f", {age}", "label"))
+    return parts
+
+
+def _spare_rows(state: ViewState) -> list[tuple[int, Row]]:
+    """Returns what is worth a row where there are rows to spare."""
+    run, writing = state.run, state.writing
+    rows = [(9, _row("surprise", (fixed(writing.surprise, 2), "value"), (" bits", "label")))]
+    if run is not None:
+        text = f"{short(run.characters)} chars, {run.vocabulary} symbols"
+        rows.append((10, _row("text", (text, "value"))))
+        rows.append(
+            (
+                11,
+                _row(
+                    "precision", (f"{one_line(run.precision, 12)}, {run.threads} threads", "value")
+                ),
+            )
+        )
+        rows.append((12, _row("seed", (str(run.seed), "value"))))
+    if state.warnings_raised:
+        rows.append((13, _row("warnings", (str(state.warnings_raised), "warn"))))
+    return rows
+
+
+def _planned_epochs(state: ViewState) -> int | None:
+    """Returns how many epochs the plan has."""
+    progress = state.progress
+    if not progress.planned_steps or not progress.steps_per_epoch:
+        return None
+    return math.ceil(progress.planned_steps / progress.steps_per_epoch)
+
+
+def _row(label: str, *parts: Part) -> Row:
+    """Returns a row of a label and its figures."""
+    return ((f"{label:<{_LABEL_CELLS}}", "label"), *parts)
+
+
+def _fitting(rows: Sequence[tuple[int, Row]], height: int) -> list[Row]:
+    """Returns the rows that fit, those of low rank kept, in their order."""
+    kept = sorted(rank for rank, _ in rows)[: max(0, height)]
+    return [row for rank, row in rows if rank in kept]
