@@ -192,18 +192,24 @@ def _parse(path: Path, header: Mapping[str, str]) -> CheckpointMetadata:
             run=str(record["run"]),
             step=int(record["step"]),
             epoch=int(record["epoch"]),
-            nats_per_character=record["nats_per_character"],
-            best_nats_per_character=record["best_nats_per_character"],
+            nats_per_character=_number_or_none(record["nats_per_character"]),
+            best_nats_per_character=_number_or_none(record["best_nats_per_character"]),
             seconds=float(record["seconds"]),
             preset=str(record["preset"]),
             model=from_record(ModelConfig, record["model"]),
             training=from_record(TrainingConfig, record["training"]),
             vocabulary=Vocabulary.from_symbols(record["vocabulary"]),
             source=CorpusSource.from_record(record["corpus"]),
-            progress=record["progress"],
+            progress=dict(record["progress"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+    except (
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, ConfigError
+    ) as error:  # fmt: skip
         raise _damaged(path, "holds metadata that make no sense") from error
+
+
+def _number_or_none(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _check_weights(path: Path, metadata: CheckpointMetadata, tensors: Tensors) -> None:

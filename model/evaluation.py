@@ -60,7 +60,7 @@ def stateful(network: CharacterLSTM, ids: Ids, *, streams: int = 1) -> Scoring:
             if len(widths) == 1:
                 loss, count, state = _score(network, _columns(rows).to(device), state)
             else:
-                loss, count = _score_ragged(network, rows, state)
+                loss, count, state = _score_ragged(network, rows, state)
         total += loss
         scored += count
         yield min(1.0, (first + CHUNK) / length)
@@ -135,16 +135,19 @@ def _score(
 
 def _score_ragged(
     network: CharacterLSTM, rows: list[Ids], state: tuple[Tensor, Tensor]
-) -> tuple[float, int]:
+) -> tuple[float, int, tuple[Tensor, Tensor]]:
+    """Does what ``_score`` does for rows of different lengths, one at a time."""
     total, scored = 0.0, 0
+    hidden, cell = state[0].clone(), state[1].clone()
     for stream, row in enumerate(rows):
         if len(row) > 1:
             own = (state[0][:, stream : stream + 1], state[1][:, stream : stream + 1])
             block = _columns([row]).to(network.head.weight.device)
-            loss, count, _ = _score(network, block, (own[0].contiguous(), own[1].contiguous()))
+            loss, count, own = _score(network, block, (own[0].contiguous(), own[1].contiguous()))
+            hidden[:, stream : stream + 1], cell[:, stream : stream + 1] = own
             total += loss
             scored += count
-    return total, scored
+    return total, scored, (hidden, cell)
 
 
 def _columns(rows: list[Ids]) -> Tensor:

@@ -1,7 +1,7 @@
 """The real session: a trainer thread and a sampler thread behind the seam.
 
 Importing this module imports no torch. The trainer's thread does that, after it has handed the
-sampler the weights of a saved run, so that those write while torch is still on its way.
+sampler the run's weights, saved or fresh, so that they write while torch is still on its way.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from corpus import UserError
-from model.checkpoint import Checkpoint, read_checkpoint
+from corpus import LoadCancelled, UserError
+from model.checkpoint import read_checkpoint
 from model.commands import (
     Command,
     ContinueTraining,
@@ -39,10 +39,10 @@ from model.events import (
     RunStarted,
     SessionRefused,
     TrainingStateChanged,
-    WarningRaised,
     WorkerCrashed,
     event_from_record,
 )
+from model.opening import open_run
 from model.publication import Publication
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
@@ -135,9 +135,10 @@ class LiveSession:
             if isinstance(self._work, SavedWeights):
                 self._open(self._work.path)
             else:
-                self._train(self._work)
-        except TrainingDiverged:
-            pass  # said as a warning and by ``Finished``
+                for event in self._training(self._work):
+                    self._events.put(event)
+        except (LoadCancelled, TrainingDiverged):
+            pass  # the one was wished for, the other is said by a warning and ``Finished``
         except UserError as error:
             self._events.put(SessionRefused(error=error))
         except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
@@ -149,35 +150,34 @@ class LiveSession:
                 )
             )
 
-    def _train(self, request: RunRequest) -> None:
-        self._events.put(Preparing(stage="starting"))
-        if request.resume:
-            self._write_from_saved(request)
-        self._events.put(Preparing(stage="importing torch"))
+    def _training(self, request: RunRequest) -> Iterator[Event]:
+        """Opens the run, lets the sampler begin, and only then imports torch and trains."""
+        opened = yield from open_run(request, lambda: self._controls.stopping)
+        self._sampler.publish(opened.publication())
+        if opened.resumed is not None:
+            yield from _curve_so_far(opened.folder, opened.resumed.metadata.step)
+        yield Preparing(stage="importing torch")
         from model.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
 
-        run = TrainingRun(request, self._controls, publish=self._sampler.publish)
+        run = TrainingRun(request, self._controls, publish=self._sampler.publish, opened=opened)
         for event in run.events():
             if isinstance(event, RunStarted):
-                self.run_path = request.root / event.run
-            self._events.put(event)
+                self.run_path = opened.folder.path
+            yield event
             self.unsaved = run.last_save_failed
-
-    def _write_from_saved(self, request: RunRequest) -> None:
-        """Lets the sampler begin, and shows the curve so far, while torch is on its way."""
-        folder = RunFolder.find(request.root, request.run)
-        checkpoint = folder.load_latest(self._warn)
-        self._publish(checkpoint)
-        for record in folder.read_lines("metrics.jsonl"):
-            event = event_from_record(record, last_step=checkpoint.metadata.step)
-            if event is not None:
-                self._events.put(event)
 
     def _open(self, path: Path) -> None:
         """Writes from one checkpoint; says what can be known of the run that made it."""
         checkpoint = read_checkpoint(path)
         metadata = checkpoint.metadata
-        self._publish(checkpoint)
+        self._sampler.publish(
+            Publication(
+                snapshot=checkpoint.snapshot(),
+                vocabulary=metadata.vocabulary,
+                window=metadata.training.window,
+                best=metadata.best,
+            )
+        )
         self._events.put(
             RunStarted(
                 time=metadata.seconds,
@@ -205,16 +205,10 @@ class LiveSession:
         )
         self._events.put(TrainingStateChanged(state="finished"))
 
-    def _publish(self, checkpoint: Checkpoint) -> None:
-        metadata = checkpoint.metadata
-        self._sampler.publish(
-            Publication(
-                snapshot=checkpoint.snapshot(),
-                vocabulary=metadata.vocabulary,
-                window=metadata.training.window,
-                best=metadata.best,
-            )
-        )
 
-    def _warn(self, text: str) -> None:
-        self._events.put(WarningRaised(time=0.0, text=text))
+def _curve_so_far(folder: RunFolder, last_step: int) -> Iterator[Event]:
+    """Yields the steps and validations that a run's file holds up to ``last_step``."""
+    for record in folder.read_lines("metrics.jsonl"):
+        event = event_from_record(record, last_step=last_step)
+        if event is not None:
+            yield event

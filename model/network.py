@@ -5,6 +5,10 @@ Letters: T time, B batch, V vocabulary, E embedding, H hidden, L layers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,7 +20,10 @@ State = tuple[Tensor, Tensor]
 
 
 class CharacterLSTM(nn.Module):
-    """Embedding (or one-hot vectors), a stack of LSTM layers, a linear head."""
+    """Embedding (or one-hot vectors), a stack of LSTM layers, a linear head.
+
+    What it starts from is in ``model.initialisation``.
+    """
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
         super().__init__()
@@ -32,7 +39,6 @@ class CharacterLSTM(nn.Module):
         )
         self.output_dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden, vocabulary_size)
-        self._initialise()
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Runs the recurrent part.
@@ -67,23 +73,6 @@ class CharacterLSTM(nn.Module):
         """Returns the number of trained numbers."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def _initialise(self) -> None:
-        """Glorot inputs, orthogonal recurrence per gate, zero biases but 1 for the forget gate.
-
-        This is Keras' initialisation of an LSTM; the forget bias is from Jozefowicz et al. (2015).
-        """
-        hidden = self.config.hidden
-        with torch.no_grad():
-            if self.embedding is not None:
-                nn.init.normal_(self.embedding.weight, std=0.5)
-            for layer in range(self.config.layers):
-                nn.init.xavier_uniform_(getattr(self.lstm, f"weight_ih_l{layer}"))
-                recurrent = getattr(self.lstm, f"weight_hh_l{layer}")
-                for gate in recurrent.split(hidden):
-                    nn.init.orthogonal_(gate)
-                for kind in ("ih", "hh"):
-                    nn.init.zeros_(getattr(self.lstm, f"bias_{kind}_l{layer}"))
-                # PyTorch adds two biases; one of them alone carries the 1.
-                getattr(self.lstm, f"bias_ih_l{layer}")[hidden : 2 * hidden].fill_(1.0)
-            nn.init.xavier_uniform_(self.head.weight)
-            nn.init.zeros_(self.head.bias)
+    def load_arrays(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Copies weights in, under the names of the state dict."""
+        self.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})

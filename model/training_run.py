@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
+import torch
 
 from corpus import LoadCancelled
 from model import evaluation
@@ -26,6 +27,7 @@ from model.events import (
     Finished,
     FinishReason,
     Planned,
+    Preparing,
     RecordedEvent,
     RunStarted,
     SampleRecorded,
@@ -36,12 +38,15 @@ from model.events import (
     WarningRaised,
 )
 from model.guard import Verdict
-from model.preparation import PreparedRun, prepare
+from model.machine import choose_machine, prepare_thread
+from model.network import CharacterLSTM
+from model.opening import OpenedRun, open_run
 from model.publication import Publication
 from model.run_request import RunRequest
 from model.sampler import CharacterStream
 from model.snapshot import WeightSnapshot
 from model.stopwatch import Clock, Speedometer, Stopwatch
+from model.trainer import Trainer
 
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
 SECONDS_BETWEEN_VALIDATIONS = 60.0
@@ -65,12 +70,14 @@ class TrainingRun:
         *,
         publish: Publish = lambda publication: None,  # noqa: ARG005
         on_record: Callable[[RecordedEvent], None] = lambda event: None,  # noqa: ARG005
+        opened: OpenedRun | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         """Prepares nothing yet.
 
         Args:
             request: what to train.
+            opened: the run, where it was opened already; it is unlocked at the end.
             controls: read between two units of work.
             publish: is handed frozen weights twice a second, and the best ones at the end.
             on_record: is handed each event that goes into ``metrics.jsonl``.
@@ -81,6 +88,7 @@ class TrainingRun:
         self._publish = publish
         self._on_record = on_record
         self._clock = clock
+        self._opened = opened
         self._speed = Speedometer()
         self._best_nats: float | None = None
         self._best_snapshot: WeightSnapshot | None = None
@@ -96,26 +104,14 @@ class TrainingRun:
             TrainingDiverged: it cannot go on; the events before this say what was saved.
         """
         yield TrainingStateChanged(state="preparing")
-        preparation = prepare(self._request, cancelled=lambda: self._controls.stopping)
-        while True:
-            try:
-                yield next(preparation)
-            except StopIteration as end:
-                run: PreparedRun = end.value
-                break
-            except LoadCancelled:
-                return
-        self._run = run
-        self._log = EventLog(run.folder, self._on_record)
-        start = 0.0
-        if run.resumed is not None:
-            start = run.resumed.metadata.seconds
-            self._best_nats = run.resumed.metadata.best_nats_per_character
-            self._saved_step = run.resumed.metadata.step
-            if run.resumed.metadata.nats_per_character is not None:
-                self._validated = (self._saved_step, run.resumed.metadata.nats_per_character)
-        self._watch = Stopwatch(self._clock, start)
         try:
+            run = self._opened or (yield from open_run(self._request, self._is_cancelled))
+        except LoadCancelled:
+            return
+        self._run = run
+        try:
+            yield Preparing(stage="building the network")
+            self._build()
             for event in self._session():
                 yield from self._recorded(event)
         finally:
@@ -123,8 +119,32 @@ class TrainingRun:
 
     # --- the course of a session ------------------------------------------------------------------
 
+    def _is_cancelled(self) -> bool:
+        return self._controls.stopping
+
+    def _build(self) -> None:
+        """Builds network and trainer, and puts a resumed one where it was."""
+        run = self._run
+        self._log = EventLog(run.folder, self._on_record)
+        self._machine = choose_machine(run.training, run.model.hidden)
+        prepare_thread(self._machine)
+        torch.manual_seed(run.training.seed)
+        network = CharacterLSTM(run.model, len(run.corpus.vocabulary))
+        network.load_arrays(run.weights)
+        self._trainer = Trainer(network, run.batches, run.training, self._machine)
+        start = 0.0
+        if run.resumed is not None:
+            metadata = run.resumed.metadata
+            self._trainer.restore(run.resumed.tensors, metadata.progress, same_text=run.same_text)
+            start = metadata.seconds
+            self._best_nats = metadata.best_nats_per_character
+            self._saved_step = metadata.step
+            if metadata.nats_per_character is not None:
+                self._validated = (metadata.step, metadata.nats_per_character)
+        self._watch = Stopwatch(self._clock, start)
+
     def _session(self) -> Iterator[Event]:
-        run, trainer = self._run, self._run.trainer
+        run, trainer = self._run, self._trainer
         yield self._run_started()
         yield Planned(
             steps_per_epoch=trainer.schedule.steps_per_epoch,
@@ -158,7 +178,7 @@ class TrainingRun:
             raise diverged
 
     def _train(self) -> Iterator[Event]:
-        trainer, controls = self._run.trainer, self._controls
+        trainer, controls = self._trainer, self._controls
         last_snapshot = last_save = last_validation = self._clock()
         validation_pause = SECONDS_BETWEEN_VALIDATIONS
         while not controls.stopping and not self._plan_is_done():
@@ -200,7 +220,7 @@ class TrainingRun:
             yield self._state("training")
 
     def _step(self) -> Iterator[Event]:
-        trainer = self._run.trainer
+        trainer = self._trainer
         began = self._clock()
         result = trainer.step(self._watch.seconds)
         self._speed.add(result.characters, self._clock() - began)
@@ -226,7 +246,7 @@ class TrainingRun:
 
     def _wind_up(self) -> Iterator[Event]:
         """Validates and saves where the last steps have not been."""
-        trainer = self._run.trainer
+        trainer = self._trainer
         validated_step = self._validated[0] if self._validated else -1
         if trainer.step_count > validated_step and not self._controls.hurried:
             yield from self._validate()
@@ -234,7 +254,7 @@ class TrainingRun:
             yield from self._save()
 
     def _plan_is_done(self) -> bool:
-        trainer = self._run.trainer
+        trainer = self._trainer
         return trainer.schedule.progress(trainer.step_count, self._watch.seconds) >= 1
 
     # --- validation, samples, checkpoints ---------------------------------------------------------
@@ -247,10 +267,12 @@ class TrainingRun:
         yield self._state("validating")
         training = run.training
         scoring = (
-            evaluation.stateful(run.trainer.network, run.split.held_out, streams=VALIDATION_STREAMS)
+            evaluation.stateful(
+                self._trainer.network, run.split.held_out, streams=VALIDATION_STREAMS
+            )
             if training.scoring == "every"
             else evaluation.windowed(
-                run.trainer.network,
+                self._trainer.network,
                 run.split.held_out,
                 window=training.sequence,
                 stride=training.window_stride,
@@ -273,13 +295,13 @@ class TrainingRun:
         best = self._best_nats is None or nats < self._best_nats
         if best:
             self._best_nats = nats
-            self._best_snapshot = run.trainer.snapshot()
-        self._validated = (run.trainer.step_count, nats)
-        run.trainer.keep_as_good()
+            self._best_snapshot = self._trainer.snapshot()
+        self._validated = (self._trainer.step_count, nats)
+        self._trainer.keep_as_good()
         yield Validated(
             time=self._watch.seconds,
-            step=run.trainer.step_count,
-            epoch=run.trainer.epoch,
+            step=self._trainer.step_count,
+            epoch=self._trainer.epoch,
             nats_per_character=nats,
             bits_per_character=nats / math.log(2),
             best=best,
@@ -290,7 +312,7 @@ class TrainingRun:
     def _sample(self) -> Iterator[Event]:
         """Lets the model write at each temperature, from one seed text and with one noise."""
         run, training = self._run, self._run.training
-        snapshot = run.trainer.snapshot()
+        snapshot = self._trainer.snapshot()
         prompt = self._sample_prompt()
         for temperature in training.sample_temperatures:
             if self._controls.stopping:
@@ -307,8 +329,8 @@ class TrainingRun:
             text = "".join(stream.step().character for _ in range(training.sample_length))
             yield SampleRecorded(
                 time=self._watch.seconds,
-                step=run.trainer.step_count,
-                epoch=run.trainer.epoch,
+                step=self._trainer.step_count,
+                epoch=self._trainer.epoch,
                 temperature=temperature,
                 seed=training.seed,
                 prompt=prompt,
@@ -317,14 +339,14 @@ class TrainingRun:
 
     def _sample_prompt(self) -> str:
         training, ids = self._run.training, self._run.split.train
-        epoch = self._run.trainer.epoch if training.fresh_sample_prompts else 0
+        epoch = self._trainer.epoch if training.fresh_sample_prompts else 0
         random = np.random.default_rng([training.seed, 3, epoch])
         start = int(random.integers(max(1, len(ids) - training.sample_prompt)))
         return self._run.corpus.vocabulary.decode(ids[start : start + training.sample_prompt])
 
     def _save(self) -> Iterator[Event]:
         """Saves a checkpoint; a file system that refuses is reported, and training goes on."""
-        run, trainer = self._run, self._run.trainer
+        run, trainer = self._run, self._trainer
         step = trainer.step_count
         nats = self._validated[1] if self._validated and self._validated[0] == step else None
         metadata = CheckpointMetadata(
@@ -391,11 +413,11 @@ class TrainingRun:
             corpus=run.corpus.name,
             characters=len(run.corpus),
             vocabulary=len(run.corpus.vocabulary),
-            parameters=run.trainer.network.parameter_count(),
+            parameters=self._trainer.network.parameter_count(),
             preset=run.preset,
-            device=str(run.machine.device),
-            precision=run.machine.precision,
-            threads=run.machine.threads,
+            device=str(self._machine.device),
+            precision=self._machine.precision,
+            threads=self._machine.threads,
             seed=run.training.seed,
         )
 
@@ -404,7 +426,7 @@ class TrainingRun:
         return Finished(
             time=self._watch.seconds,
             reason=reason,
-            step=self._run.trainer.step_count,
+            step=self._trainer.step_count,
             best_nats_per_character=best,
             best_bits_per_character=None if best is None else best / math.log(2),
             seconds=self._watch.seconds,

@@ -140,7 +140,7 @@ screen_options = _stack(
     click.option(
         "--rate", type=float, default=60.0, metavar="N", help="Characters written per second."
     ),
-    click.option("--fps", type=int, default=20, metavar="N", help="Screen updates per second."),
+    click.option("--fps", type=int, default=15, metavar="N", help="Screen updates per second."),
     click.option("--low-bandwidth", is_flag=True, help="For slow lines: fewer bytes a second."),
     click.option("--ascii", is_flag=True, help="Draw with ASCII characters only."),
     click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal."),

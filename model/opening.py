@@ -1,7 +1,7 @@
-"""From a request to everything that a training needs: text, folder, network, trainer. PyTorch.
+"""From a request to an open run: its text, its folder, its settings, its first weights. No torch.
 
 A new run leaves nothing behind unless its text can be used; a resumed one goes on from its newest
-whole checkpoint.
+whole checkpoint. The weights are there before torch is, so the sampler can begin with them.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from corpus import Corpus, CorpusError, CorpusOptions, Split, load_corpus, resolve_source, split_ids
-from model.batches import make_batches
+from model.batches import Batches, make_batches
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig, TrainingConfig
 from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
 from model.events import Preparing
-from model.machine import Machine, choose_machine, prepare_thread
-from model.network import CharacterLSTM
+from model.initialisation import Weights, initial_weights
+from model.publication import Publication
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
-from model.trainer import Trainer
+from model.snapshot import WeightSnapshot
 
 CHANGEABLE_ON_RESUME = frozenset(
     {
@@ -48,8 +46,8 @@ BYTES_PER_PARAMETER = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedRun:
-    """All that a training needs."""
+class OpenedRun:
+    """All that a training starts from; the folder is locked."""
 
     folder: RunFolder
     preset: str
@@ -58,18 +56,30 @@ class PreparedRun:
     corpus: Corpus
     source: CorpusSource
     split: Split
-    machine: Machine
-    trainer: Trainer
+    batches: Batches
+    weights: Weights
+    """Of a new network, or those of the checkpoint."""
     resumed: Checkpoint | None
+    same_text: bool
+    """Whether a resumed run reads the very text that it was left in."""
     notes: tuple[str, ...]
     """What the user should know of how the text was read and the run was found."""
 
+    def publication(self) -> Publication:
+        """Returns the weights as the sampler takes them."""
+        step = 0 if self.resumed is None else self.resumed.metadata.step
+        return Publication(
+            snapshot=WeightSnapshot.from_weights(self.weights, step=step),
+            vocabulary=self.corpus.vocabulary,
+            window=self.training.window,
+        )
 
-Preparation = Generator[Preparing, None, PreparedRun]
+
+Opening = Generator[Preparing, None, OpenedRun]
 
 
-def prepare(request: RunRequest, cancelled: Callable[[], bool]) -> Preparation:
-    """Prepares a run, telling the stage it is in; locks the run's folder.
+def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
+    """Opens a run, telling the stage it is in; locks the run's folder.
 
     Raises:
         UserError: the text, the settings, the checkpoint or the file system refuse.
@@ -81,7 +91,7 @@ def prepare(request: RunRequest, cancelled: Callable[[], bool]) -> Preparation:
         folder = RunFolder.find(request.root, request.run)
         folder.lock()
         try:
-            return (yield from _prepare_resumed(request, folder, cancelled))
+            return (yield from _open_saved(request, folder, cancelled))
         except BaseException:
             folder.unlock()
             raise
@@ -96,15 +106,13 @@ def prepare(request: RunRequest, cancelled: Callable[[], bool]) -> Preparation:
         fallback_name=f"{_slug(corpus.name)}-{time.strftime('%Y%m%d-%H%M%S')}",
     )
     try:
-        yield Preparing(stage="building the network")
-        machine, trainer = _build(request.model, request.training, corpus, batches)
         _note_smaller_batch(batches.batch, request.training.batch, notes)
         source = CorpusSource.of(corpus, request.corpus_options)
         folder.write_description(_description(request, folder, corpus, source))
     except BaseException:
         folder.unlock()
         raise
-    return PreparedRun(
+    return OpenedRun(
         folder=folder,
         preset=request.preset,
         model=request.model,
@@ -112,16 +120,15 @@ def prepare(request: RunRequest, cancelled: Callable[[], bool]) -> Preparation:
         corpus=corpus,
         source=source,
         split=split,
-        machine=machine,
-        trainer=trainer,
+        batches=batches,
+        weights=initial_weights(request.model, len(corpus.vocabulary), request.training.seed),
         resumed=None,
+        same_text=True,
         notes=tuple(notes),
     )
 
 
-def _prepare_resumed(
-    request: RunRequest, folder: RunFolder, cancelled: Callable[[], bool]
-) -> Preparation:
+def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], bool]) -> Opening:
     notes: list[str] = []
     checkpoint = folder.load_latest(notes.append)
     metadata = checkpoint.metadata
@@ -141,17 +148,14 @@ def _prepare_resumed(
         notes.append("the text is not the one that the run was trained on; its epoch begins anew")
     split = _split(corpus, training, notes)
     batches = make_batches(split.train, training, subject=corpus.name)
-    yield Preparing(stage="building the network")
-    machine, trainer = _build(model, training, corpus, batches)
     if "random.torch" not in checkpoint.tensors:
         raise CheckpointError(
             str(folder.path), "its checkpoint holds weights only", "generate from it, or train anew"
         )
-    trainer.restore(checkpoint.tensors, metadata.progress, same_text=same_text)
     if not same_text:
         batches.epoch = metadata.epoch
     source = CorpusSource.of(corpus, options)
-    return PreparedRun(
+    return OpenedRun(
         folder=folder,
         preset=metadata.preset,
         model=model,
@@ -159,9 +163,10 @@ def _prepare_resumed(
         corpus=corpus,
         source=source,
         split=split,
-        machine=machine,
-        trainer=trainer,
+        batches=batches,
+        weights=checkpoint.weights(),
         resumed=checkpoint,
+        same_text=same_text,
         notes=tuple(notes),
     )
 
@@ -226,16 +231,6 @@ def _split(corpus: Corpus, training: TrainingConfig, notes: list[str]) -> Split:
             notes.append("the text is too short to hold a part out: there is no validation")
         return split_ids(corpus.ids, 0.0)
     return split
-
-
-def _build(
-    model: ModelConfig, training: TrainingConfig, corpus: Corpus, batches: Any
-) -> tuple[Machine, Trainer]:
-    machine = choose_machine(training, model.hidden)
-    prepare_thread(machine)
-    torch.manual_seed(training.seed)
-    network = CharacterLSTM(model, len(corpus.vocabulary))
-    return machine, Trainer(network, batches, training, machine)
 
 
 def _check_memory(model: ModelConfig, vocabulary: int) -> None:

@@ -1,0 +1,52 @@
+"""The weights of a network that has learned nothing yet. NumPy, so that they need no torch.
+
+Letters: V vocabulary, E embedding, H hidden, L layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from model.checkpoint import weight_shapes
+from model.config import ModelConfig
+from model.snapshot import FloatArray
+
+Weights = Mapping[str, FloatArray]
+"""Under the names of ``torch.nn``'s state dict."""
+
+EMBEDDING_DEVIATION = 0.5
+
+
+def initial_weights(model: ModelConfig, vocabulary_size: int, seed: int) -> Weights:
+    """Returns fresh weights: Glorot inputs, orthogonal recurrence per gate, forget bias 1.
+
+    This is Keras' initialisation of an LSTM (Glorot & Bengio 2010; Saxe et al. 2014; the forget
+    bias from Jozefowicz et al. 2015); embeddings are normal with deviation 0.5, other biases 0.
+    """
+    random = np.random.default_rng([seed, 0])
+    hidden = model.hidden
+    weights: dict[str, FloatArray] = {}
+    for name, shape in weight_shapes(model, vocabulary_size).items():
+        if name == "embedding.weight":
+            value = random.normal(0.0, EMBEDDING_DEVIATION, shape)
+        elif "weight_hh" in name:
+            value = np.concatenate([_orthogonal(random, hidden) for _ in range(4)])
+        elif "weight" in name:
+            limit = np.sqrt(6 / sum(shape))
+            value = random.uniform(-limit, limit, shape)
+        else:
+            value = np.zeros(shape)
+            if "bias_ih" in name:  # PyTorch adds two biases; one of them alone carries the 1
+                value[hidden : 2 * hidden] = 1.0
+        weights[name] = value.astype(np.float32)
+    return weights
+
+
+def _orthogonal(random: np.random.Generator, size: int) -> npt.NDArray[np.float64]:
+    """Returns a uniformly drawn orthogonal matrix [size, size]."""
+    factor, triangle = np.linalg.qr(random.standard_normal((size, size)))
+    # Without this the signs of the decomposition would be part of the draw (Mezzadri 2007).
+    return np.asarray(factor * np.sign(np.diag(triangle)))
