@@ -6,6 +6,7 @@ The statuses are a contract with scripts: 0 done, 1 internal error, 2 wrong usag
 
 from __future__ import annotations
 
+import os
 import sys
 
 from corpus import CorpusAccessError, CorpusError, DownloadError, UserError
@@ -46,4 +47,18 @@ def status_of(error: BaseException) -> int:
 
 def complain(text: str) -> None:
     """Prints one line on stderr, harmless to a terminal whatever the text holds."""
-    print(f"{PROGRAM}: {one_line(text, LONGEST_LINE)}", file=sys.stderr, flush=True)
+    try:
+        print(f"{PROGRAM}: {one_line(text, LONGEST_LINE)}", file=sys.stderr, flush=True)
+    except OSError:  # the terminal is gone: there is nobody to tell, and nothing to fail for
+        drop_unwritten_output()
+
+
+def drop_unwritten_output() -> None:
+    """Forgets output that cannot be written: Python would fail at it (status 120) at its end."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is None:  # it was closed before the program began
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

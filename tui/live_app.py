@@ -124,8 +124,10 @@ class LiveApp(App[None]):
         slow = self.settings.low_bandwidth
         self.set_interval(self.settings.frame_seconds, self._take_news)
         self.set_interval(2.0 if slow else 1.0, self.draw_figures)
+        self.set_interval(2.0, self.draw_status)
         self.set_interval(self.settings.chart_seconds, self.draw_chart)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self.app_resume_signal.subscribe(self, self._resumed)
 
     # --- news from the session ------------------------------------------------------------------
 
@@ -143,13 +145,7 @@ class LiveApp(App[None]):
         for event in events:
             self._notice(event)
         after = self.state
-        if (before.training, before.run, before.crashes, before.finished, before.stage) != (
-            after.training,
-            after.run,
-            after.crashes,
-            after.finished,
-            after.stage,
-        ):
+        if _rare(before) != _rare(after):
             self.draw_figures()
         if before.writing.weights_step != after.writing.weights_step:
             self.draw_title()
@@ -237,13 +233,13 @@ class LiveApp(App[None]):
         """Draws everything but the text."""
         self.draw_figures()
         self.draw_title()
+        self.draw_status()
         self.draw_keys()
         self.draw_chart()
 
     def draw_figures(self) -> None:
-        """Draws the rows of figures and the count of characters."""
+        """Draws the rows of figures."""
         self._main_screen.draw_figures(self.state, self._clock())
-        self.draw_status()
 
     def draw_chart(self) -> None:
         """Draws the loss curve."""
@@ -270,6 +266,11 @@ class LiveApp(App[None]):
         """Draws everything for the new size, once the panes have theirs."""
         self.call_after_refresh(self._draw_all)
 
+    def on_frame_edge_resized(self) -> None:
+        """Draws the edges of the writing pane for their new width, which the layout gave them."""
+        self.draw_title()
+        self.draw_status()
+
     def on_writing_pane_scrolled(self) -> None:
         """Shows whether the pane follows."""
         self.draw_status()
@@ -278,9 +279,30 @@ class LiveApp(App[None]):
         """Draws the curve in its new colours."""
         self.call_after_refresh(partial(self._main_screen.draw_chart, self.state, again=True))
 
+    def _resumed(self, _: object) -> None:
+        """Draws every cell again: the shell has written on the terminal meanwhile."""
+        self.refresh(layout=True)
+        for screen in self.screen_stack:
+            screen.refresh()
+            for widget in screen.walk_children():
+                widget.refresh()
+
     def _known_theme(self, settings: ScreenSettings) -> str:
         """Returns the theme to start with; one that is not known gives way to the default."""
         name = settings.theme_name(no_color=bool(os.environ.get("NO_COLOR")))
         return (
             name if name in self.available_themes else ScreenSettings().theme_name(no_color=False)
         )
+
+
+def _rare(state: ViewState) -> tuple[object, ...]:
+    """Returns what changes seldom and is shown without waiting for the next tick."""
+    return (
+        state.training,
+        state.stage,
+        state.run,
+        state.checkpoint,
+        state.losses.validation_curve,
+        state.crashes,
+        state.finished,
+    )

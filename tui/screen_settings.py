@@ -28,7 +28,7 @@ class ScreenSettings:
     """Sampling temperature at the start; the session was opened with the same."""
     prompt: str = ""
     """Prompt at the start, offered for editing."""
-    fps: int = 20
+    fps: int = 16
     """How often a second the screen takes news from the session."""
     low_bandwidth: bool = False
     """Fewer frames, a chart every five seconds, no sparkline, plain colours."""

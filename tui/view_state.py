@@ -269,9 +269,9 @@ def _stepped(state: ViewState, event: StepFinished, now: float) -> ViewState:
     """Returns the state after a step of the optimiser."""
     losses, progress = state.losses, state.progress
     loss = _finite(event.loss)
-    # The first losses fall fast: a plain mean until the smoothing has enough of a past.
+    # The first losses fall fast: a short memory until there is enough of a past.
     steps_seen = max(1, event.step - progress.first_step)
-    smoothed = _mixed(losses.smoothed, loss, min(SMOOTHING, 1 - 1 / steps_seen))
+    smoothed = _mixed(losses.smoothed, loss, min(SMOOTHING, 1 - 4 / (steps_seen + 3)))
     slow = _mixed(losses.slow, loss, min(TREND_WEIGHT, 1 - 1 / steps_seen))
     speed = _finite(event.characters_per_second)
     seconds = _finite(event.time)

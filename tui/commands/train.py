@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -19,7 +18,7 @@ from model.controls import TrainingControls
 from model.events import RunStarted
 from tui.exit_status import FILE_SYSTEM, SIGNAL
 from tui.options import json_option, run_request, training_options
-from tui.reporters import JsonReporter, LineReporter, Reporter
+from tui.reporters import JsonReporter, LastingReporter, LineReporter, Reporter
 
 ENDING_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -63,25 +62,24 @@ def train(corpus: str | None, *, as_json: bool, **options: Any) -> int:
     signals.install()
     from model.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
 
-    # When nobody reads on, what was learned is still worth a checkpoint.
-    reporter = _reporter(as_json=as_json, gone=lambda: controls.stop(hurry=True))
+    reporter = LastingReporter(_reporter(as_json=as_json), gone=lambda: controls.stop(hurry=True))
     run = TrainingRun(request, controls, on_record=reporter.record)
     with reporter:
         for event in run.events():
             signals.training_began = signals.training_began or isinstance(event, RunStarted)
             reporter.show(event)
-    if reporter.listener_is_gone:
-        raise BrokenPipeError
     if signals.received is not None:
         return SIGNAL + signals.received
+    if reporter.failure is not None:
+        raise reporter.failure
     return FILE_SYSTEM if run.last_save_failed else 0
 
 
-def _reporter(*, as_json: bool, gone: Callable[[], None]) -> Reporter:
+def _reporter(*, as_json: bool) -> Reporter:
     if as_json:
-        return JsonReporter(sys.stdout, gone)
+        return JsonReporter(sys.stdout)
     if sys.stdout.isatty():
         from tui.progress_reporter import ProgressReporter  # noqa: PLC0415 - imports Rich
 
         return ProgressReporter()
-    return LineReporter(sys.stdout, gone)
+    return LineReporter(sys.stdout)

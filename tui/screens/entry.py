@@ -68,7 +68,7 @@ class TemperatureEntry(ModalScreen[float | None]):
         note.set_class(wrong, "-wrong")
 
 
-_RANGE = f"0 (greedy) to {MAXIMUM_TEMPERATURE:g}; Enter sets it, Esc leaves it"
+_RANGE = f"0 (greedy) to {MAXIMUM_TEMPERATURE:g} · Enter sets · Esc leaves"
 
 
 def parse_temperature(text: str) -> tuple[float | None, str | None]:

@@ -8,7 +8,7 @@ from tui.widgets.figures import fixed
 from tui.widgets.painted import Painted, Row
 
 _AXIS_CELLS = 6
-_SIGNS = (("raw", ".", "faint"), ("validation", "o", "warn"), ("train", "*", "accent"))
+_SIGNS = (("raw", ".", "faint"), ("train", "*", "accent"), ("validation", "o", "warn"))
 
 
 class AsciiChart(Painted):
@@ -59,7 +59,8 @@ def ascii_rows(
         rows.append((axis, *_joined(line_cells)))
     rows.append(((" " * (_AXIS_CELLS) + "+" + "-" * columns, "label"),))
     unit = "epoch" if steps_per_epoch else "step"
-    first, last = (f"{x / (steps_per_epoch or 1):.4g}" for x in (low_x, high_x))
+    digits = 2 if steps_per_epoch else 0
+    first, last = (f"{x / (steps_per_epoch or 1):.{digits}f}" for x in (low_x, high_x))
     middle = f"{unit}   (* train  o validation)"
     scale = first + middle.center(columns - len(first) - len(last)) + last
     rows.append(((" " * (_AXIS_CELLS + 1) + scale[:columns], "label"),))

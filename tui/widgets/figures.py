@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-UNKNOWN: Final = "–"  # noqa: RUF001 - meant
+UNKNOWN: Final = "-"
 
 _SPARKS: Final = "▁▂▃▄▅▆▇█"
 _ASCII_SPARKS: Final = "_.-=+*%#"

@@ -6,6 +6,8 @@ count of characters changes all the time, so the edges are widgets here.
 
 from __future__ import annotations
 
+from textual.message import Message
+
 from tui.sanitise import one_line
 from tui.view_state import ViewState
 from tui.widgets.figures import fixed, grouped, short, slider
@@ -17,6 +19,13 @@ _SLIDER_END = 2.0
 
 class FrameEdge(Painted):
     """One edge with words in it."""
+
+    class Resized(Message):
+        """The edge has another width; whoever knows the words should say them again."""
+
+    def on_resize(self) -> None:
+        """Asks for the words anew: which of them fit has changed."""
+        self.post_message(self.Resized())
 
     def show(self, words: Row, *, top: bool, ascii_only: bool) -> None:
         """Draws the edge around the words; at the top they stand left, at the bottom right."""

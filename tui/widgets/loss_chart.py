@@ -21,6 +21,7 @@ from tui.widgets.painted import Painted
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.geometry import Size
     from textual_plot import PlotWidget
 
 _MARGIN_LEFT = 6
@@ -55,7 +56,7 @@ class LossChart(Widget):
     def show(self, state: ViewState, *, again: bool = False) -> None:
         """Draws the curves, unless they are the ones on the screen."""
         curves = (state.losses.raw_curve, state.losses.validation_curve)
-        key = (*curves, self.size, self.app.theme)
+        key = (*curves, self.size, self._canvas_size(), self.app.theme)
         if (key == self._drawn and not again) or not self.size:
             return
         has_curve = len(state.losses.smoothed_curve.points) >= 2
@@ -71,6 +72,11 @@ class LossChart(Widget):
         else:
             self._drawn = key
             self._draw(self._plot, state)
+
+    def _canvas_size(self) -> Size | None:
+        """Returns the size that the plot draws on; it has none until it was laid out."""
+        canvas = self._plot.query("#plot") if self._plot is not None else ()
+        return canvas[0].size if canvas else None
 
     def _mount_plot_once(self) -> None:
         """Begins to put the plot in place."""
@@ -109,6 +115,9 @@ class LossChart(Widget):
         braille = importlib.import_module("textual_plot").HiResMode.BRAILLE
         with self.app.batch_update():
             plot.clear()
+            lines = height - 2
+            plot.set_xlimits(*padded([x for x, _ in raw], columns))
+            plot.set_ylimits(*padded([y for _, y in (*raw, *validation)], lines))
             for name, points in (("raw", raw), ("validation", validation), ("train", train)):
                 if len(points) > 1:
                     xs, ys = zip(*points, strict=True)
@@ -120,6 +129,9 @@ class LossChart(Widget):
                 if points:
                     xs, ys = zip(*points, strict=True)
                     plot.scatter(xs, ys, marker=sign, marker_style=self._style(name))
+            # Rendering would else happen while painting and ask for a second painting: twice the
+            # bytes on the wire.
+            plot.render()
 
     def _style(self, name: str) -> str:
         """Returns the colour of a line in the words of Rich."""
@@ -131,6 +143,15 @@ def scaled(points: list[Point], state: ViewState) -> list[Point]:
     steps = state.progress.steps_per_epoch
     finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
     return [(x / steps, y) for x, y in finite] if steps else finite
+
+
+def padded(values: list[float], cells: int) -> tuple[float | None, float | None]:
+    """Returns limits that keep the outermost points a cell away from what the frame covers."""
+    if not values:
+        return None, None
+    low, high = min(values), max(values)
+    room = ((high - low) or max(abs(high), 1.0) * 0.01) / max(1, cells)
+    return low - room / 2, high + room
 
 
 def best_point(state: ViewState) -> Point | None:

@@ -1,0 +1,59 @@
+"""An app on a scripted session, opened for a test without a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.pilot import Pilot
+
+from model import events as ev
+from model.scripted_session import ScriptedSession
+from tui.app import CharlmApp
+from tui.screen_settings import ScreenSettings
+
+
+async def until(met: Callable[[], bool]) -> None:
+    """Waits for something to be true, four seconds at most."""
+    for _ in range(200):
+        if met():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen within four seconds")
+
+
+class Opened:
+    """An app under test with its session."""
+
+    def __init__(self, app: CharlmApp, session: ScriptedSession, pilot: Pilot[None]) -> None:
+        self.app, self.session, self.pilot = app, session, pilot
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def say(self, *events: ev.Event) -> None:
+        self.app.take(events)
+        await self.pilot.pause()
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        await until(met)
+
+    def toasts(self) -> list[str]:
+        return [str(note.message) for note in self.app._notifications]
+
+
+@asynccontextmanager
+async def opened(
+    *events: ev.Event, size: tuple[int, int] = (80, 24), **settings: Any
+) -> AsyncIterator[Opened]:
+    session = ScriptedSession()
+    app = CharlmApp(session, ScreenSettings(title="text", **settings))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        opened_app = Opened(app, session, pilot)
+        await opened_app.until(lambda: session.started)
+        if events:
+            await opened_app.say(*events)
+        yield opened_app

@@ -1,0 +1,163 @@
+"""Tiny real things for the tests of `model`: a text, weights, a checkpoint, a request, a clock."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from corpus import Vocabulary
+from model.checkpoint import WEIGHT_PREFIX, Checkpoint, CheckpointMetadata, weight_shapes
+from model.config import ModelConfig, TrainingConfig
+from model.corpus_source import CorpusSource
+from model.events import Event
+from model.run_request import RunRequest
+from model.snapshot import WeightSnapshot
+
+Weights = dict[str, npt.NDArray[np.float32]]
+EventT = TypeVar("EventT")
+
+TINY_MODEL = ModelConfig(hidden=8, embedding=4)
+TINY_TRAINING = TrainingConfig(
+    batch=4,
+    sequence=16,
+    learning_rate=0.01,
+    warmup_steps=5,
+    epochs=2,
+    checkpoint_every=1e6,
+    device="cpu",
+    precision="fp32",
+    threads=1,
+    sample_length=12,
+    sample_prompt=8,
+)
+
+
+def make_text(characters: int = 1200, seed: int = 0) -> str:
+    """Returns words in a random order, so that no two places of the text look alike for long."""
+    words = ("the", "cat", "sat", "on", "a", "mat", "and", "saw", "rats.\nthen", "it", "ran")
+    random = np.random.default_rng(seed)
+    text = " ".join(random.choice(words) for _ in range(characters))
+    return text[:characters]
+
+
+TEXT = make_text()
+VOCABULARY = Vocabulary.from_symbols(TEXT)
+
+
+def random_weights(
+    model: ModelConfig = TINY_MODEL,
+    vocabulary_size: int = len(VOCABULARY),
+    *,
+    seed: int = 0,
+    scale: float = 0.6,
+) -> Weights:
+    random = np.random.default_rng(seed)
+    return {
+        name: random.normal(scale=scale, size=shape).astype(np.float32)
+        for name, shape in weight_shapes(model, vocabulary_size).items()
+    }
+
+
+def make_snapshot(seed: int = 0, step: int = 1) -> WeightSnapshot:
+    return WeightSnapshot.from_weights(random_weights(seed=seed), step=step)
+
+
+def constant_snapshot(logits: npt.NDArray[np.float64]) -> WeightSnapshot:
+    """Returns weights that give these logits whatever was read."""
+    weights = random_weights(TINY_MODEL, len(logits))
+    weights["head.weight"][:] = 0
+    weights["head.bias"][:] = logits
+    return WeightSnapshot.from_weights(weights, step=0)
+
+
+def make_checkpoint(
+    step: int = 1,
+    *,
+    nats: float | None = None,
+    best_nats: float | None = None,
+    model: ModelConfig = TINY_MODEL,
+    training: TrainingConfig = TINY_TRAINING,
+    seed: int = 0,
+) -> Checkpoint:
+    tensors: dict[str, npt.NDArray[Any]] = {
+        WEIGHT_PREFIX + name: value for name, value in random_weights(model, seed=seed).items()
+    }
+    metadata = CheckpointMetadata(
+        run="tiny",
+        step=step,
+        epoch=1,
+        nats_per_character=nats,
+        best_nats_per_character=nats if best_nats is None else best_nats,
+        seconds=1.5,
+        preset="quick",
+        model=model,
+        training=training,
+        vocabulary=VOCABULARY,
+        source=CorpusSource(
+            name="text.txt",
+            specification="text.txt",
+            sha256="0" * 64,
+            characters=len(TEXT),
+            encoding=None,
+            lowercase=False,
+        ),
+        progress={"step": step},
+    )
+    return Checkpoint(metadata=metadata, tensors=tensors)
+
+
+def make_request(
+    folder: Path,
+    *,
+    text: str = TEXT,
+    model: ModelConfig = TINY_MODEL,
+    resume: bool = False,
+    overrides: dict[str, Any] | None = None,
+    run: str | None = "tiny",
+    **training: Any,
+) -> RunRequest:
+    """Returns a request to train on `text`, which it writes to a file of `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "text.txt"
+    if not resume:
+        path.write_text(text, encoding="utf-8", newline="")
+    return RunRequest(
+        corpus=None if resume else str(path),
+        preset="quick",
+        model=model,
+        training=dataclasses.replace(TINY_TRAINING, **training),
+        root=folder / "runs",
+        run=run,
+        resume=resume,
+        overrides=overrides or {},
+    )
+
+
+def of_kind(events: Iterable[Event], kind: type[EventT]) -> list[EventT]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+class TickingClock:
+    """Each look at it takes `tick` seconds; `now` may also be set forward."""
+
+    def __init__(self, tick: float = 0.0) -> None:
+        self.now = 100.0
+        self._tick = tick
+
+    def __call__(self) -> float:
+        self.now += self._tick
+        return self.now
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Returns as soon as the condition holds; fails where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.002)

@@ -1,0 +1,71 @@
+"""Tiny networks and trainers. PyTorch, and therefore apart from `model_fixtures`."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from model_fixtures import TEXT, TINY_MODEL, TINY_TRAINING, VOCABULARY, Weights, random_weights
+
+from model.batches import make_batches
+from model.config import ModelConfig, TrainingConfig
+from model.initialisation import initial_weights
+from model.machine import Machine
+from model.network import CharacterLSTM
+from model.snapshot import WeightSnapshot
+from model.trainer import Trainer
+
+MACHINE = Machine(device=torch.device("cpu"), autocast=None, threads=1)
+TEXT_IDS: npt.NDArray[Any] = VOCABULARY.encode(TEXT)
+
+
+def make_network(
+    model: ModelConfig = TINY_MODEL,
+    vocabulary_size: int = len(VOCABULARY),
+    *,
+    seed: int = 0,
+    scale: float = 0.6,
+) -> CharacterLSTM:
+    """Returns a network in evaluation mode whose weights, biases too, are random."""
+    network = CharacterLSTM(model, vocabulary_size).eval()
+    weights = random_weights(model, vocabulary_size, seed=seed, scale=scale)
+    network.load_arrays(weights)
+    return network
+
+
+def weights_of(network: CharacterLSTM) -> Weights:
+    """Returns the network's own memory, not copies of it."""
+    return {name: value.detach().numpy() for name, value in network.state_dict().items()}
+
+
+def snapshot_of(network: CharacterLSTM, step: int = 0) -> WeightSnapshot:
+    return WeightSnapshot.from_weights(weights_of(network), step=step)
+
+
+def fresh_network(model: ModelConfig = TINY_MODEL, seed: int = 0) -> CharacterLSTM:
+    network = CharacterLSTM(model, len(VOCABULARY))
+    network.load_arrays(initial_weights(model, len(VOCABULARY), seed))
+    return network
+
+
+def make_trainer(
+    training: TrainingConfig = TINY_TRAINING,
+    model: ModelConfig = TINY_MODEL,
+    ids: npt.NDArray[Any] = TEXT_IDS,
+) -> Trainer:
+    torch.set_num_threads(1)
+    torch.manual_seed(training.seed)
+    network = fresh_network(model, training.seed)
+    return Trainer(network, make_batches(ids, training, subject="text"), training, MACHINE)
+
+
+def fingerprint(trainer: Trainer) -> str:
+    """Returns a hash of the weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights_of(trainer.network).items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
