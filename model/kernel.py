@@ -44,6 +44,9 @@ class LstmKernel:
 
     @snapshot.setter
     def snapshot(self, snapshot: WeightSnapshot) -> None:
+        # Weights that overflowed leave a state that no others could ever mend.
+        if not (np.isfinite(self._joined).all() and np.isfinite(self._cell).all()):
+            self.reset()
         if (snapshot.hidden, len(snapshot.layers)) != (self._snapshot.hidden, len(self._cell)):
             raise ValueError("a snapshot of another shape cannot carry on this state")
         self._snapshot = snapshot

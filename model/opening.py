@@ -219,7 +219,7 @@ def _load(
     try:
         return load_corpus(source, options, vocabulary=vocabulary, cancelled=cancelled)
     except CorpusError as error:
-        if vocabulary is not None and "outside" in error.cause:
+        if vocabulary is not None and "the vocabulary lacks" in error.cause:
             raise CheckpointError(error.subject, error.cause, error.remedy) from error
         raise
 

@@ -346,6 +346,8 @@ class TrainingRun:
 
     def _save(self) -> Iterator[Event]:
         """Saves a checkpoint; a file system that refuses is reported, and training goes on."""
+        if self._controls.abandoned:
+            return
         run, trainer = self._run, self._trainer
         step = trainer.step_count
         nats = self._validated[1] if self._validated and self._validated[0] == step else None

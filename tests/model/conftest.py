@@ -1,0 +1,20 @@
+"""What one test does to its thread must not reach the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import settings
+
+# A machine that does other work meanwhile is slow now and then, and that proves nothing.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
+
+
+@pytest.fixture(autouse=True)
+def floating_point_as_it_was() -> Iterator[None]:
+    """Undoes the training's mode of rounding numbers near zero to zero: it is the thread's own."""
+    yield
+    torch.set_flush_denormal(False)

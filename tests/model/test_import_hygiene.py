@@ -1,0 +1,52 @@
+"""What an import must not drag in: torch takes two seconds, and a domain knows no screen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "textual", "rich", "textual_plot", "click")
+
+TORCH_FREE = [
+    "corpus",
+    "model",
+    "model.batches",
+    "model.checkpoint",
+    "model.live_session",
+    "model.opening",
+    "model.presets",
+    "model.run_folder",
+    "model.sampler",
+    "model.sampler_thread",
+    "model.scripted_session",
+]
+WITH_TORCH = ["model.training_run", "model.scoring"]
+
+
+def imported_by(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(done.stdout.split())
+
+
+def test_all_torch_free_modules_together_import_nothing_heavy() -> None:
+    loaded = imported_by(", ".join(TORCH_FREE))
+    assert set(TORCH_FREE) <= loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "module", ["corpus", "model.live_session", "model.run_folder", "model.sampler"]
+)
+def test_importing_it_alone_imports_nothing_heavy(module: str) -> None:
+    assert imported_by(module).isdisjoint(HEAVY)
+
+
+def test_the_modules_with_torch_know_no_screen() -> None:
+    loaded = imported_by(", ".join(WITH_TORCH))
+    assert "torch" in loaded, "or this test would look at nothing"
+    assert loaded.isdisjoint(set(HEAVY) - {"torch"})

@@ -1,0 +1,82 @@
+"""Settings are checked where they enter, and come back from JSON as they went."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.config import ModelConfig, SamplingConfig, TrainingConfig, from_record, to_record
+from model.errors import ConfigError
+from model.presets import PRESETS
+
+OUT_OF_RANGE = [
+    (ModelConfig, "hidden", [0, -1, 16385]),
+    (ModelConfig, "layers", [0, 17]),
+    (ModelConfig, "embedding", [-1, 4097]),
+    (ModelConfig, "dropout", [-0.1, 0.96, 1.0]),
+    (TrainingConfig, "batch", [0, 65537]),
+    (TrainingConfig, "sequence", [0, 65537]),
+    (TrainingConfig, "learning_rate", [0.0, -1.0]),
+    (TrainingConfig, "clip", [-1.0]),
+    (TrainingConfig, "epochs", [0]),
+    (TrainingConfig, "minutes", [0.0, -1.0]),
+    (TrainingConfig, "validation_fraction", [-0.1, 0.91]),
+    (TrainingConfig, "checkpoint_every", [0.0]),
+    (TrainingConfig, "seed", [-1, 2**63]),
+    (TrainingConfig, "threads", [-1, 1025]),
+    (SamplingConfig, "temperature", [-0.1, 5.1]),
+    (SamplingConfig, "top_k", [-1]),
+    (SamplingConfig, "top_p", [0.0, 1.1]),
+    (SamplingConfig, "min_p", [-0.1, 1.1]),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "values"), OUT_OF_RANGE)
+def test_a_value_out_of_range_is_named_with_its_remedy(
+    kind: Any, name: str, values: list[float]
+) -> None:
+    not_finite = [math.nan, math.inf, -math.inf]
+    for value in [*values, *not_finite]:
+        with pytest.raises(ConfigError) as caught:
+            kind(**{name: value})
+        message = str(caught.value)
+        assert message.startswith(f"--{name.replace('_', '-')}: {value!r} is out of range; give ")
+        assert "\n" not in message
+
+
+def test_the_borders_are_within_the_range() -> None:
+    for temperature in (0, 1e-30, 5):
+        SamplingConfig(temperature=temperature)
+    ModelConfig(hidden=1, embedding=0)
+    SamplingConfig(top_p=1e-9, min_p=1)
+
+
+def test_some_end_of_training_must_be_planned() -> None:
+    with pytest.raises(ConfigError, match="give epochs or minutes"):
+        TrainingConfig(epochs=None)
+    TrainingConfig(epochs=None, minutes=1.0)
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_settings_come_back_from_json(preset: Any) -> None:
+    for settings in (preset.model, preset.training, SamplingConfig(temperature=0.3)):
+        record = json.loads(json.dumps(to_record(settings)))
+        assert from_record(type(settings), record) == settings
+
+
+@given(unknown=st.text(min_size=1), value=st.integers())
+def test_settings_of_a_later_version_are_left_out(unknown: str, value: int) -> None:
+    record = {f"later_{unknown}": value, **to_record(ModelConfig(hidden=9))}
+    assert from_record(ModelConfig, record) == ModelConfig(hidden=9)
+
+
+def test_a_record_with_a_value_out_of_range_is_refused() -> None:
+    with pytest.raises(ConfigError):
+        from_record(ModelConfig, {"hidden": 0})
+    with pytest.raises(TypeError):
+        from_record(ModelConfig, {"hidden": "8"})

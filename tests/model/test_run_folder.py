@@ -1,0 +1,263 @@
+"""A run on disk: finding, locking, saving, pruning, falling back."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from model_fixtures import make_checkpoint
+
+from model.errors import CheckpointError, ConfigError, ModelError, RunFolderError
+from model.run_folder import RunFolder
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder.create(tmp_path / "runs", "tiny", fallback_name="")
+    folder.write_description({"run": "tiny"})
+    return folder
+
+
+def steps_in(folder: RunFolder) -> list[int]:
+    return [int(path.name[5:13]) for path in folder.checkpoint_paths()]
+
+
+def names_in(folder: RunFolder) -> list[str]:
+    return sorted(path.name for path in folder.path.iterdir())
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+# --- saving and pruning ---------------------------------------------------------------------------
+
+
+def test_the_best_and_the_last_two_stay(folder: RunFolder) -> None:
+    best = float("inf")
+    losses = [3.0, 2.0, 2.5, None, 2.6, 2.7, None]
+    kept = []
+    for step, nats in enumerate(losses, 1):
+        best = min(best, nats or best)
+        folder.save(make_checkpoint(step, nats=nats, best_nats=best))
+        kept.append(steps_in(folder))
+    assert kept == [[1], [1, 2], [2, 3], [2, 3, 4], [2, 4, 5], [2, 5, 6], [2, 6, 7]]
+    assert folder.load_best(pytest.fail).metadata.step == 2
+    assert folder.load_latest(pytest.fail).metadata.step == 7
+
+
+def test_of_never_validated_checkpoints_the_last_two_stay(folder: RunFolder) -> None:
+    for step in range(1, 6):
+        folder.save(make_checkpoint(step))
+    assert steps_in(folder) == [4, 5]
+    assert folder.load_best(pytest.fail).metadata.step == 5
+
+
+def test_nothing_else_is_pruned(folder: RunFolder) -> None:
+    for name in ("mine.safetensors", "step-1.safetensors", "step-00000001.safetensors.bak"):
+        (folder.path / name).write_bytes(b"mine")
+    for step in range(2, 6):
+        folder.save(make_checkpoint(step))
+    assert steps_in(folder) == [4, 5]
+    assert len([p for p in folder.path.iterdir() if p.read_bytes() == b"mine"]) == 3
+
+
+def test_steps_of_nine_digits_are_the_newest(folder: RunFolder) -> None:
+    for step in (99_999_999, 100_000_000):
+        folder.save(make_checkpoint(step))
+    assert folder.load_latest(pytest.fail).metadata.step == 100_000_000
+
+
+def test_weights_that_are_not_finite_leave_all_as_it_was(folder: RunFolder) -> None:
+    folder.save(make_checkpoint(1))
+    names = names_in(folder)
+    spoilt = make_checkpoint(2)
+    tensors = {**spoilt.tensors, "weights.head.bias": np.array([np.nan], np.float32)}
+    with pytest.raises(CheckpointError, match="not finite"):
+        folder.save(dataclasses.replace(spoilt, tensors=tensors))
+    assert names_in(folder) == names
+
+
+def test_a_full_disk_leaves_the_older_checkpoints(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (1, 2):
+        folder.save(make_checkpoint(step))
+    names = names_in(folder)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            folder.save(make_checkpoint(3))
+    assert names_in(folder) == names
+    assert folder.load_latest(pytest.fail).metadata.step == 2
+
+
+# --- falling back -----------------------------------------------------------------------------
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(folder: RunFolder) -> None:
+    folder.save(make_checkpoint(1, nats=1.0))
+    newest = folder.save(make_checkpoint(2, nats=2.0, best_nats=1.0))
+    flip_a_bit(newest)
+    warnings: list[str] = []
+    assert folder.load_latest(warnings.append).metadata.step == 1
+    (warning,) = warnings
+    assert str(newest) in warning
+    assert "checksum" in warning
+
+
+def test_where_the_best_is_damaged_the_next_best_is_taken(folder: RunFolder) -> None:
+    best = folder.save(make_checkpoint(1, nats=1.0))
+    folder.save(make_checkpoint(2, nats=3.0, best_nats=1.0))
+    folder.save(make_checkpoint(3, nats=2.0, best_nats=1.0))
+    flip_a_bit(best)
+    warnings: list[str] = []
+    assert folder.load_best(warnings.append).metadata.step == 3
+    assert len(warnings) == 1
+
+
+def test_where_none_is_whole_that_is_said(folder: RunFolder) -> None:
+    for step in (1, 2):
+        flip_a_bit(folder.save(make_checkpoint(step)))
+    warnings: list[str] = []
+    with pytest.raises(CheckpointError, match="no checkpoint that can be read; train"):
+        folder.load_latest(warnings.append)
+    assert len(warnings) == 2
+
+
+def test_a_checkpoint_without_readable_metadata_is_warned_of(folder: RunFolder) -> None:
+    folder.save(make_checkpoint(1))
+    folder.save(make_checkpoint(2)).write_bytes(b"")
+    warnings: list[str] = []
+    assert [saved.metadata.step for saved in folder.checkpoints(warnings.append)] == [1]
+    assert "is empty" in warnings[0]
+
+
+# --- finding and making -------------------------------------------------------------------------
+
+
+def test_a_run_is_found_by_name_or_by_its_last_checkpoint(tmp_path: Path) -> None:
+    for age, name in enumerate(("old", "new", "older")):
+        folder = RunFolder.create(tmp_path, name, fallback_name="")
+        folder.write_description({})
+        path = folder.save(make_checkpoint())
+        os.utime(path, (1000 - 10 * age + (100 if name == "new" else 0),) * 2)
+    RunFolder.create(tmp_path, "empty", fallback_name="").write_description({})
+    assert RunFolder.find(tmp_path, None).name == "new"
+    assert RunFolder.find(tmp_path, "older").name == "older"
+    assert [run.name for run in RunFolder.all(tmp_path)] == ["empty", "new", "old", "older"]
+
+
+def test_a_run_that_is_not_there_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such run"):
+        RunFolder.find(tmp_path, "none")
+    with pytest.raises(CheckpointError, match="no saved run here; train one first"):
+        RunFolder.find(tmp_path / "nowhere", None)
+    assert RunFolder.all(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../up", "a/b", "-flag", ".hidden", "a b", "é", "a\n", "a" * 101]
+)
+def test_a_name_that_would_trip_a_shell_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot name a run"):
+        RunFolder.create(tmp_path, name, fallback_name="x")
+    with pytest.raises(ConfigError, match="cannot name a run"):
+        RunFolder.find(tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_name_is_refused_and_a_taken_fallback_gets_a_number(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path, "taken", fallback_name="")
+    with pytest.raises(ConfigError, match="this run exists; go on with it by --resume"):
+        RunFolder.create(tmp_path, "taken", fallback_name="")
+    names = [RunFolder.create(tmp_path, None, fallback_name="taken").name for _ in range(2)]
+    assert names == ["taken-2", "taken-3"]
+
+
+def test_a_file_in_the_place_of_the_root_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for root in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        for name in ("run", None):
+            with pytest.raises(ModelError) as caught:
+                RunFolder.create(root, name, fallback_name="x")
+            assert isinstance(caught.value, RunFolderError)
+            assert "--checkpoints" in caught.value.remedy
+
+
+# --- the lock -----------------------------------------------------------------------------------
+
+
+def test_a_second_writer_is_refused_until_the_first_lets_go(folder: RunFolder) -> None:
+    second = RunFolder(folder.path)
+    assert second.is_being_written()
+    with pytest.raises(RunFolderError, match="in use by another process"):
+        second.lock()
+    folder.unlock()
+    assert not second.is_being_written()
+    second.lock()
+    assert folder.is_being_written()
+    second.unlock()
+
+
+def test_a_refused_writer_removes_nothing(folder: RunFolder) -> None:
+    temporary = folder.path / ".step-00000009.safetensors.tmp-77"
+    temporary.write_bytes(b"being written")
+    with pytest.raises(RunFolderError):
+        RunFolder(folder.path).lock()
+    assert temporary.exists()
+
+
+def test_locking_removes_what_an_interrupted_writer_left(folder: RunFolder) -> None:
+    folder.save(make_checkpoint(1))
+    folder.unlock()
+    names = names_in(folder)
+    (folder.path / ".step-00000009.safetensors.tmp-77").write_bytes(b"half")
+    RunFolder(folder.path).lock()
+    assert names_in(folder) == names
+
+
+def test_looking_for_a_writer_does_not_make_files(tmp_path: Path) -> None:
+    assert not RunFolder(tmp_path).is_being_written()
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- description and lines ------------------------------------------------------------------------
+
+
+def test_a_description_comes_back(folder: RunFolder) -> None:
+    folder.write_description({"run": "tiny", "vocabulary": "aé\u2028"})
+    assert folder.description() == {"run": "tiny", "vocabulary": "aé\u2028"}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", None])
+def test_a_damaged_description_is_refused(content: bytes | None, folder: RunFolder) -> None:
+    path = folder.path / "run.json"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be read; name a checkpoint file"):
+        folder.description()
+
+
+def test_lines_that_are_cut_short_or_foreign_are_left_out(folder: RunFolder) -> None:
+    assert folder.read_lines("metrics.jsonl") == []
+    for number in (1, 2):
+        folder.append_line("metrics.jsonl", json.dumps({"step": number}))
+    with (folder.path / "metrics.jsonl").open("ab") as file:
+        file.write(b'\xff\n[1]\n7\n\n{"step": 3}\n{"step": 4, "lo')
+    assert folder.read_lines("metrics.jsonl") == [{"step": 1}, {"step": 2}, {"step": 3}]

@@ -1,0 +1,182 @@
+"""The stream of characters, without a thread."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from model_fixtures import VOCABULARY, make_snapshot
+from network_fixtures import make_network, snapshot_of
+
+from corpus import CorpusError, Vocabulary
+from model.config import ModelConfig, SamplingConfig
+from model.sampler import CharacterStream
+
+NETWORK = make_network(ModelConfig(hidden=12, layers=2, embedding=4), len(VOCABULARY))
+
+
+def make_stream(
+    *,
+    seed: int = 5,
+    prompt: str = "the cat ",
+    window: int | None = None,
+    sampling: SamplingConfig | None = None,
+) -> CharacterStream:
+    return CharacterStream(
+        snapshot_of(NETWORK),
+        VOCABULARY,
+        sampling=sampling or SamplingConfig(),
+        seed=seed,
+        prompt=prompt,
+        window=window,
+        candidates=4,
+    )
+
+
+def write(stream: CharacterStream, count: int) -> str:
+    return "".join(written.character for written in islice(stream, count))
+
+
+def network_distribution(text: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """What the network itself says about the character after `text`, read from a cold start."""
+    ids = torch.from_numpy(VOCABULARY.encode(text).astype(np.int64))[:, None]
+    with torch.no_grad():
+        outputs, _ = NETWORK(ids)
+        return NETWORK.logits(outputs[-1, 0]).softmax(-1).numpy()
+
+
+@pytest.mark.parametrize("window", [None, 7])
+def test_the_same_seed_writes_the_same_text(window: int | None) -> None:
+    text = write(make_stream(window=window), 200)
+    assert write(make_stream(window=window), 200) == text
+    assert write(make_stream(window=window, seed=6), 200) != text
+
+
+def test_a_restart_with_the_seed_writes_the_same_text() -> None:
+    stream = make_stream()
+    text = write(stream, 100)
+    stream.restart(seed=5, prompt="the cat ")
+    assert write(stream, 100) == text
+    stream.restart(seed=6, prompt="the cat ")
+    assert write(stream, 100) != text
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("window", [None, 6])
+def test_each_character_reports_what_the_network_thinks_of_it(
+    temperature: float, window: int | None
+) -> None:
+    stream = make_stream(window=window, sampling=SamplingConfig(temperature=temperature))
+    text = "the cat "
+    for written in islice(stream, 40):
+        own = network_distribution(text if window is None else text[-window:])
+        chosen = VOCABULARY.id_of(written.character)
+        assert written.probability == pytest.approx(own[chosen], abs=1e-5)
+        assert written.entropy == pytest.approx(-(own * np.log(own)).sum(), abs=1e-4)
+        ranked = np.sort(own)[::-1][:4]
+        assert [c.probability for c in written.candidates] == pytest.approx(ranked, abs=1e-5)
+        for candidate in written.candidates:
+            assert candidate.probability == pytest.approx(
+                own[VOCABULARY.id_of(candidate.character)], abs=1e-5
+            )
+        text += written.character
+
+
+def test_the_prompt_is_read_to_its_end_from_a_cold_state() -> None:
+    for prompt in ("a", "the cat sat", "rats.\nmats"):
+        stream = make_stream()
+        write(stream, 10)
+        stream.restart(seed=1, prompt=prompt)
+        own = network_distribution(prompt)
+        assert [c.probability for c in stream.step().candidates] == pytest.approx(
+            np.sort(own)[::-1][:4], abs=1e-5
+        )
+
+
+def test_temperature_zero_writes_the_top_candidate() -> None:
+    stream = make_stream(sampling=SamplingConfig(temperature=0))
+    for written in islice(stream, 50):
+        assert written.character == written.candidates[0].character
+
+
+def test_a_new_temperature_holds_for_the_next_character() -> None:
+    hot = SamplingConfig(temperature=5)
+    stream = make_stream(sampling=hot)
+    surprises = 0
+    for _ in range(30):
+        stream.sampling = SamplingConfig(temperature=0)
+        greedy = stream.step()
+        assert greedy.probability == greedy.candidates[0].probability
+        stream.sampling = hot
+        written = stream.step()
+        surprises += written.character != written.candidates[0].character
+    assert surprises > 10
+
+
+def test_a_change_of_temperature_takes_no_extra_random_number() -> None:
+    changed, unchanged = make_stream(), make_stream()
+    write(unchanged, 20)
+    for _ in range(20):
+        changed.sampling = SamplingConfig(temperature=0.3)
+        changed.sampling = SamplingConfig()
+        changed.step()
+    assert write(changed, 50) == write(unchanged, 50)
+
+
+def test_new_weights_in_mid_text_keep_the_state() -> None:
+    stream = CharacterStream(
+        make_snapshot(0), VOCABULARY, sampling=SamplingConfig(), seed=1, prompt="the "
+    )
+    write(stream, 10)
+    same = CharacterStream(
+        make_snapshot(0), VOCABULARY, sampling=SamplingConfig(), seed=1, prompt="the "
+    )
+    write(same, 10)
+    stream.snapshot = make_snapshot(0, step=2)
+    assert write(stream, 50) == write(same, 50)
+    stream.snapshot = make_snapshot(9, step=3)
+    assert write(stream, 50) != write(same, 50)
+
+
+def test_an_empty_prompt_starts_as_after_a_line_feed() -> None:
+    assert write(make_stream(prompt=""), 50) == write(make_stream(prompt="\n"), 50)
+
+
+def test_without_a_line_feed_or_space_any_symbol_starts() -> None:
+    letters = Vocabulary.from_symbols("abc")
+    network = make_network(ModelConfig(hidden=8, embedding=0), len(letters))
+    stream = CharacterStream(snapshot_of(network), letters, sampling=SamplingConfig(), seed=0)
+    assert set(write(stream, 50)) <= set("abc")
+
+
+def test_a_foreign_prompt_is_refused() -> None:
+    with pytest.raises(CorpusError, match="not in the vocabulary"):
+        make_stream(prompt="Ω")
+
+
+def test_no_more_candidates_are_reported_than_there_are_symbols() -> None:
+    two = Vocabulary.from_symbols("ab")
+    network = make_network(ModelConfig(hidden=8, embedding=0), 2)
+    stream = CharacterStream(
+        snapshot_of(network), two, sampling=SamplingConfig(), seed=0, candidates=8
+    )
+    assert len(stream.step().candidates) == 2
+
+
+@pytest.mark.filterwarnings("ignore:(invalid value|overflow):RuntimeWarning")
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e38])
+def test_weights_that_overflowed_are_forgotten_with_the_next_good_ones(bad: float) -> None:
+    spoilt = make_network(NETWORK.config, len(VOCABULARY))
+    with torch.no_grad():
+        for parameter in spoilt.parameters():
+            parameter.fill_(bad)
+    stream = make_stream()
+    stream.snapshot = snapshot_of(spoilt)
+    assert set(write(stream, 20)) <= set(VOCABULARY.symbols)
+    stream.snapshot = snapshot_of(NETWORK)
+    write(stream, 1)
+    assert all(
+        0 < written.entropy < 0.99 * np.log(len(VOCABULARY)) for written in islice(stream, 20)
+    )
