@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 # Both are read when NumPy and torch are imported, which the lines below cause. NumPy's own threads
@@ -21,15 +22,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem, get_completion_class
 
 from corpus import UserError
 from tui.exit_status import (
-    INTERNAL,
     PROGRAM,
     SIGNAL,
     USAGE,
     complain,
+    drop_unwritten_output,
     status_of,
 )
 
@@ -45,6 +46,10 @@ COMMANDS = {
     "corpora": "tui.commands.corpora:corpora",
 }
 OWN_OPTIONS = ("--help", "-h", "--version", "--completion")
+
+
+class ReaderGone(Exception):  # noqa: N818 - a fact, and no error of ours
+    """Whoever read our output has closed it; no ``OSError``, which Click would make status 1."""
 
 
 class CommandLine(click.Group):
@@ -65,10 +70,29 @@ class CommandLine(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts the app's name in front of what does not begin with a command."""
+        if ctx.resilient_parsing and not args:
+            return super().parse_args(ctx, args)  # the shell completes the first word
         known = (*self.list_commands(ctx), *OWN_OPTIONS)
         if not args or (args[0] not in known and not args[0].startswith("--completion=")):
             args = [APP, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offers for the first word the commands, and the options of the app."""
+        app = self.get_command(ctx, APP)
+        assert app is not None
+        options = app.shell_complete(click.Context(app, parent=ctx), incomplete)
+        offered = {
+            item.value: item for item in [*super().shell_complete(ctx, incomplete), *options]
+        }
+        return list(offered.values())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Writes both ways of calling the program."""
@@ -129,40 +153,44 @@ def run(arguments: list[str]) -> int:
             prog_name=PROGRAM,
             standalone_mode=False,
         )
-        sys.stdout.flush()
+        if not outcome:
+            sys.stdout.flush()
         return int(outcome or 0)
     except click.exceptions.Exit as error:
         return int(error.exit_code)
-    except click.ClickException as error:
-        if debug:
-            traceback.print_exc()
-        complain(f"{error.format_message()} See `{PROGRAM} --help`.")
-        return USAGE
-    except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain once more while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ReaderGone, BrokenPipeError):
         return SIGNAL + int(signal.SIGPIPE)
     except (KeyboardInterrupt, click.Abort):
         return SIGNAL + int(signal.SIGINT)
-    except (UserError, OSError) as error:
-        if debug:
-            traceback.print_exc()
-        complain(_sentence(error))
-        return status_of(error)
     except Exception as error:  # noqa: BLE001 - the top of the program: a defect becomes one line
         if debug:
             traceback.print_exc()
-        complain(f"a defect of {PROGRAM} itself: {error!r}; --debug shows where")
-        return INTERNAL
+        complain(_sentence(error))
+        return USAGE if isinstance(error, click.ClickException) else status_of(error)
 
 
-def _sentence(error: UserError | OSError) -> str:
+def _sentence(error: Exception) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, click.ClickException):
+        return f"{error.format_message()} See `{PROGRAM} --help`."
     if isinstance(error, OSError):
         name = error.filename if error.filename is not None else "output"
         return f"{name}: {error.strerror or error}; check the disk and the permissions"
-    return str(error)
+    return f"a defect of {PROGRAM} itself: {error!r}; --debug shows where"
+
+
+def _open_closed_streams() -> None:
+    """Gives a stream that was closed before the program began (``>&-``) to the null device."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def main() -> None:
     """Ends the process with the command's exit status."""
-    sys.exit(run(sys.argv[1:]))
+    _open_closed_streams()
+    try:
+        sys.exit(run(sys.argv[1:]))
+    finally:
+        drop_unwritten_output()

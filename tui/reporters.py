@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -26,9 +27,6 @@ SECONDS_BETWEEN_LINES = 10.0
 class Reporter:
     """Says nothing; the base of those that do."""
 
-    listener_is_gone = False
-    """Whether whoever read the output has closed it."""
-
     def __enter__(self) -> Self:
         """Begins."""
         return self
@@ -48,22 +46,67 @@ class Reporter:
         """Takes any event."""
 
 
-class _PipeReporter(Reporter):
-    """Prints lines to a file or a pipe; a closed pipe is noted, told once, and no error."""
+class LastingReporter(Reporter):
+    """Hands on to another reporter until that one cannot write any more, which is no error here.
 
-    def __init__(self, output: TextIO, gone: Callable[[], None]) -> None:
-        self._output = output
+    A reader that has enough, a full disk, a terminal that went away: what was learned is worth a
+    checkpoint all the same.
+    """
+
+    def __init__(self, reporter: Reporter, gone: Callable[[], None]) -> None:
+        """Takes what is to be called once when nobody can be told any more."""
+        self._reporter = reporter
         self._gone = gone
+        self.failure: OSError | None = None
+        """Why nobody can be told any more."""
+
+    def __enter__(self) -> Self:
+        """Begins."""
+        self._attempt(self._reporter.__enter__)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends; also after a failure, for there may be a thread to end."""
+        try:
+            self._reporter.__exit__(kind, error, trace)
+        except OSError as failure:
+            self._fail(failure)
+
+    def record(self, event: RecordedEvent) -> None:
+        """Hands on."""
+        self._attempt(partial(self._reporter.record, event))
+
+    def show(self, event: Event) -> None:
+        """Hands on."""
+        self._attempt(partial(self._reporter.show, event))
+
+    def _attempt(self, report: Callable[[], object]) -> None:
+        if self.failure is None:
+            try:
+                report()
+            except OSError as failure:
+                self._fail(failure)
+
+    def _fail(self, failure: OSError) -> None:
+        if self.failure is None:
+            self.failure = failure
+            self._gone()
+
+
+class _PipeReporter(Reporter):
+    """Prints lines to a file or a pipe, at once."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
 
     def _print(self, line: str) -> None:
-        if self.listener_is_gone:
-            return
-        try:
-            self._output.write(line + "\n")
-            self._output.flush()
-        except BrokenPipeError:
-            self.listener_is_gone = True
-            self._gone()
+        self._output.write(line + "\n")
+        self._output.flush()
 
 
 class JsonReporter(_PipeReporter):
@@ -77,8 +120,8 @@ class JsonReporter(_PipeReporter):
 class LineReporter(_PipeReporter):
     """Prints a sentence for what matters, and the training loss every ten seconds."""
 
-    def __init__(self, output: TextIO, gone: Callable[[], None]) -> None:
-        super().__init__(output, gone)
+    def __init__(self, output: TextIO) -> None:
+        super().__init__(output)
         self._last_step_line = 0.0
         self._loss: float | None = None
 

@@ -39,11 +39,11 @@ SECONDS_BETWEEN_LOOKS = 0.5
 """At the terminal, for a hang-up that came without a signal (nohup)."""
 SIGNAL_NAMES = ("SIGHUP", "SIGTERM", "SIGINT")
 RESET = (
-    b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1004l"
-    b"\x1b[<u\x1b[?25h\x1b[0m"
+    b"\x1b[<u\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"
+    b"\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[?7h\x1b[?25h\x1b[0m"
 )
-"""Leaves the alternate screen, mouse reporting, bracketed paste, focus reports and key protocol;
-shows the cursor."""
+"""Leaves the key protocol (each screen has its own), the alternate screen, mouse reporting,
+bracketed paste, focus and size reports; wraps lines again and shows the cursor."""
 
 
 class TerminalGuard:

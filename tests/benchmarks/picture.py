@@ -1,0 +1,66 @@
+"""Makes the picture in README: the real app on its embedded text, trained for a while.
+
+python tests/benchmarks/picture.py docs/screen.svg [--seconds 75] [--size 100x30]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import tempfile
+from pathlib import Path
+
+from corpus import DEFAULT_TEXT, CorpusOptions
+from model.config import SamplingConfig
+from model.live_session import LiveSession
+from model.presets import DEFAULT_PRESET, find_preset
+from model.run_request import RunRequest
+from tui.app import CharlmApp
+from tui.screen_settings import ScreenSettings
+
+
+async def picture(seconds: float, columns: int, rows: int, folder: Path) -> str:
+    """Returns an SVG of the app after so many seconds."""
+    preset = find_preset(DEFAULT_PRESET)
+    request = RunRequest(
+        corpus=DEFAULT_TEXT,
+        corpus_options=CorpusOptions(),
+        preset=preset.name,
+        model=preset.model,
+        training=preset.training,
+        root=folder,
+    )
+    session = LiveSession(request, sampling=SamplingConfig(), rate=60.0, seed=1)
+    app = CharlmApp(session, ScreenSettings(title=DEFAULT_TEXT))
+    async with app.run_test(size=(columns, rows)) as pilot:
+        await asyncio.sleep(seconds - 10)
+        for key in ("minus",) * 8:
+            await pilot.press(key)
+        await asyncio.sleep(10)
+        svg = app.export_screenshot(title="charlm-tui")
+    session.close(save=False)
+    return svg
+
+
+def without_fonts_from_elsewhere(svg: str) -> str:
+    """Returns the picture without the fonts that it would fetch: a viewer's own will do."""
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    return svg.replace("font-family: Fira Code", "font-family: Fira Code, DejaVu Sans Mono")
+
+
+def main() -> None:
+    """Writes the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--seconds", type=float, default=75.0)
+    parser.add_argument("--size", default="100x30")
+    arguments = parser.parse_args()
+    columns, rows = map(int, arguments.size.split("x"))
+    with tempfile.TemporaryDirectory() as folder:
+        svg = asyncio.run(picture(arguments.seconds, columns, rows, Path(folder)))
+    arguments.path.write_text(without_fonts_from_elsewhere(svg), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

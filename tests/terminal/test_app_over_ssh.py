@@ -1,0 +1,264 @@
+"""The app where it is used from afar: over a real sshd, and inside tmux."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from terminal_harness import (
+    LONG,
+    PROGRAM,
+    Terminal,
+    checkpoint_steps,
+    is_alive,
+    make_environment,
+    make_words,
+    poll_moments,
+)
+
+pytestmark = pytest.mark.terminal
+
+CHARACTERS = r"([\d ]+) characters ·"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "words.txt").write_text(make_words(), encoding="utf-8")
+    return tmp_path
+
+
+def app_in_a_shell(home: Path, *, left_out: tuple[str, ...] = ()) -> str:
+    """Returns a line for a shell that notes its process id and becomes the app."""
+    environment = make_environment(home)
+    settings = [
+        shlex.quote(f"{name}={value}")
+        for name, value in environment.items()
+        if name not in left_out
+    ]
+    app = shlex.join([PROGRAM, "words.txt", *LONG])
+    return (
+        f"cd {shlex.quote(str(home))} && echo $$ > process && "
+        f'exec env -i TERM="$TERM" {" ".join(settings)} {app}'
+    )
+
+
+def wait_for_process(home: Path) -> int:
+    for _ in poll_moments():
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int((home / "process").read_text(encoding="utf-8"))
+    raise AssertionError
+
+
+def wait_until_ended(process_id: int, seconds: float = 10.0) -> None:
+    for _ in poll_moments(seconds):
+        if not is_alive(process_id):
+            return
+
+
+# --- ssh ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A daemon on the loopback address, and how to reach it."""
+
+    folder: Path
+    port: int
+
+    def command(self, line: str) -> list[str]:
+        """Returns the client that runs a line there, in a terminal."""
+        options = {
+            "StrictHostKeyChecking": "no",
+            "UserKnownHostsFile": str(self.folder / "known"),
+            "IdentityFile": str(self.folder / "user"),
+            "IdentitiesOnly": "yes",
+            "IdentityAgent": "none",
+            "BatchMode": "yes",
+            "LogLevel": "ERROR",
+        }
+        settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        return ["ssh", "-tt", "-F", "none", *settings, "-p", str(self.port), "127.0.0.1", line]
+
+
+def find_sshd() -> str | None:
+    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    sshd = find_sshd()
+    if sshd is None or not shutil.which("ssh") or not shutil.which("ssh-keygen"):
+        pytest.skip("sshd, ssh or ssh-keygen is not on this machine")
+    folder = tmp_path_factory.mktemp("ssh")
+    for key in ("host", "user"):
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key],
+            check=True,
+            capture_output=True,
+        )
+    shutil.copy(folder / "user.pub", folder / "authorized")
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    configuration = {
+        "ListenAddress": "127.0.0.1",
+        "Port": port,
+        "HostKey": folder / "host",
+        "PidFile": "none",
+        "AuthorizedKeysFile": folder / "authorized",
+        "AuthenticationMethods": "publickey",
+        "PermitRootLogin": "yes",
+        "UsePAM": "no",
+        "StrictModes": "no",
+        "PrintMotd": "no",
+        "PrintLastLog": "no",
+    }
+    lines = [f"{name} {value}\n" for name, value in configuration.items()]
+    (folder / "config").write_text("".join(lines), encoding="utf-8")
+    with (folder / "log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [sshd, "-D", "-e", "-f", folder / "config"], stdin=subprocess.DEVNULL, stderr=log
+        )
+        try:
+            _wait_until_it_listens(daemon, port, folder / "log")
+            yield Server(folder=folder, port=port)
+        finally:
+            daemon.terminate()
+            daemon.wait(10)
+
+
+def _wait_until_it_listens(daemon: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    for _ in poll_moments():
+        if daemon.poll() is not None:
+            said = log.read_text(encoding="utf-8", errors="replace").strip()
+            pytest.skip(f"sshd does not start here: {said}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+
+
+@pytest.fixture
+def connect(server: Server, home: Path) -> Iterator[Callable[[], Terminal]]:
+    """Opens the app at the other end of a connection."""
+    with contextlib.ExitStack() as terminals:
+
+        def connected() -> Terminal:
+            terminal = terminals.enter_context(
+                Terminal(
+                    server.command(app_in_a_shell(home, left_out=("TERM",))),
+                    environment=make_environment(home),
+                    folder=home,
+                    columns=100,
+                    rows=30,
+                )
+            )
+            terminal.wait_for_text("TRAINING", seconds=40)
+            terminal.wait_for(lambda: terminal.number(CHARACTERS) > 0, why="text")
+            return terminal
+
+        yield connected
+
+
+def test_the_app_works_over_ssh(connect: Callable[[], Terminal], home: Path) -> None:
+    terminal = connect()
+    assert max(len(line.rstrip()) for line in terminal.screen.display) == 100
+    terminal.send("+")
+    terminal.wait_for_text("temperature 1.05", "‹1.05›")  # noqa: RUF001 - the app's own signs
+    terminal.resize(60, 20)
+    terminal.wait_for(
+        lambda: (
+            max(len(line.rstrip()) for line in terminal.screen.display) == 60
+            and "TRAINING" in terminal.text
+        ),
+        why="the new size",
+    )
+    terminal.send("q")
+    terminal.wait_for_text("Save and stop")
+    terminal.send("s")
+    assert terminal.wait_for_exit() == 0
+    assert checkpoint_steps(home / "runs")
+    assert "go on with: charlm-tui --resume" in terminal.plain
+    wait_until_ended(wait_for_process(home))
+
+
+def test_a_connection_that_is_cut_saves_and_ends_the_app(
+    connect: Callable[[], Terminal], home: Path
+) -> None:
+    terminal = connect()
+    process_id = wait_for_process(home)
+    assert is_alive(process_id)
+    before = checkpoint_steps(home / "runs")
+    terminal.process.kill()
+    wait_until_ended(process_id)
+    assert checkpoint_steps(home / "runs")[-1] > max(before, default=0)
+
+
+# --- tmux -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tmux(home: Path) -> Iterator[Callable[..., str]]:
+    """Calls a tmux server of this test's own, without anybody's configuration."""
+    path = shutil.which("tmux")
+    if path is None:
+        pytest.skip("tmux is not on this machine")
+    server = f"charlm-{uuid.uuid4().hex[:12]}"
+
+    def call(*words: str) -> str:
+        done = subprocess.run(
+            [path, "-u", "-L", server, "-f", os.devnull, *words],
+            env=make_environment(home),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    yield call
+    with contextlib.suppress(AssertionError):
+        call("kill-server")
+
+
+def wait_for_pane(tmux: Callable[..., str], *words: str) -> str:
+    pane = ""
+    for _ in poll_moments(40):
+        pane = tmux("capture-pane", "-p")
+        if all(word in pane for word in words):
+            return pane
+    raise AssertionError(pane)
+
+
+def test_the_app_works_in_tmux_and_saves_when_the_session_is_killed(
+    tmux: Callable[..., str], home: Path
+) -> None:
+    line = app_in_a_shell(home, left_out=("TERM",))
+    tmux("new-session", "-d", "-x", "80", "-y", "24", line)
+    panes = ("Training", "Run", "Writing", "TRAINING", "q Quit")
+    pane = wait_for_pane(tmux, *panes, "char/s")
+    assert max(len(row) for row in pane.splitlines()) == 80
+    assert len(pane.rstrip("\n").splitlines()) == 24
+
+    tmux("resize-window", "-x", "120", "-y", "40")
+    pane = wait_for_pane(tmux, *panes, "symbols")
+    assert max(len(row) for row in pane.splitlines()) == 120
+    assert len(pane.rstrip("\n").splitlines()) == 40
+
+    tmux("send-keys", "+")
+    wait_for_pane(tmux, "temperature 1.05")
+    process_id = wait_for_process(home)
+    before = checkpoint_steps(home / "runs")
+    tmux("kill-session")
+    wait_until_ended(process_id)
+    assert checkpoint_steps(home / "runs")[-1] > max(before, default=0)

@@ -1,0 +1,243 @@
+"""What is left when a program is ended from outside: a checkpoint, a usable shell, a status."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terminal_harness import (
+    ENDING_SIGNALS,
+    LONG,
+    PROGRAM,
+    Terminal,
+    assert_terminal_restored,
+    checkpoint_steps,
+    make_environment,
+    make_words,
+    poll_moments,
+)
+
+from model.run_folder import RunFolder
+
+pytestmark = pytest.mark.terminal
+
+OpenApp = Callable[..., Terminal]
+STEP = r"step {2,}(\d[\d ]*)"
+SECONDS_TO_END = 5.0
+
+
+def wait_for_steps(app: Terminal) -> int:
+    """Waits until the screen shows a step, and returns it."""
+    app.wait_for_text("TRAINING", seconds=40)
+    app.wait_for(lambda: app.number(STEP) > 0, why="steps")
+    return app.number(STEP)
+
+
+def assert_saved_at_the_end(runs: Path, *, at_least: int) -> None:
+    """Asserts that the last finished step is the last checkpoint, and that it loads."""
+    folder = RunFolder.find(runs, None)
+    finished = last_event(folder)
+    assert finished["event"] == "finished"
+    assert finished["reason"] == "stopped"
+    assert finished["step"] >= at_least
+    warnings: list[str] = []
+    checkpoint = folder.load_latest(warnings.append)
+    assert checkpoint.metadata.step == finished["step"] == checkpoint_steps(runs)[-1]
+    assert not warnings
+    assert not [path for path in folder.path.iterdir() if ".tmp-" in path.name]
+    assert not folder.is_being_written()
+
+
+def last_event(folder: RunFolder) -> dict[str, Any]:
+    return folder.read_lines("metrics.jsonl")[-1]
+
+
+# --- the app --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ENDING_SIGNALS, ids=lambda number: number.name)
+def test_a_signal_saves_and_gives_the_terminal_back(
+    open_app: OpenApp, tmp_path: Path, number: signal.Signals
+) -> None:
+    app = open_app("words.txt", *LONG)
+    step = wait_for_steps(app)
+    app.process.send_signal(number)
+    assert app.wait_for_exit(SECONDS_TO_END) == 128 + number
+    assert_saved_at_the_end(tmp_path / "runs", at_least=step)
+    assert_terminal_restored(app)
+    assert "go on with: charlm-tui --resume" in app.plain
+    assert "Traceback" not in app.plain
+
+
+def test_a_second_signal_does_not_stop_the_saving(open_app: OpenApp, tmp_path: Path) -> None:
+    app = open_app("words.txt", *LONG)
+    step = wait_for_steps(app)
+    app.process.send_signal(signal.SIGTERM)
+    app.process.send_signal(signal.SIGHUP)
+    app.process.send_signal(signal.SIGINT)
+    assert app.wait_for_exit(SECONDS_TO_END) > 128
+    assert_saved_at_the_end(tmp_path / "runs", at_least=step)
+
+
+def test_a_signal_before_the_first_step_ends_the_app_too(open_app: OpenApp, tmp_path: Path) -> None:
+    app = open_app("words.txt", *LONG)
+    app.wait_for_text("PREPARING")
+    app.process.send_signal(signal.SIGTERM)
+    # An import of torch that has begun comes to its end first.
+    assert app.wait_for_exit(15) == 128 + signal.SIGTERM
+    assert_terminal_restored(app)
+    assert "Traceback" not in app.plain
+
+
+def test_a_signal_while_training_is_paused_saves(open_app: OpenApp, tmp_path: Path) -> None:
+    app = open_app("words.txt", *LONG)
+    step = wait_for_steps(app)
+    app.send("p")
+    app.wait_for_text("PAUSED")
+    app.process.send_signal(signal.SIGTERM)
+    assert app.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGTERM
+    assert_saved_at_the_end(tmp_path / "runs", at_least=step)
+
+
+@pytest.mark.parametrize("ignored", [(), (signal.SIGHUP,)], ids=["plain", "nohup"])
+def test_a_terminal_that_goes_away_saves_and_ends_the_app(
+    open_app: OpenApp, tmp_path: Path, ignored: tuple[int, ...]
+) -> None:
+    app = open_app("words.txt", *LONG, ignored=ignored)
+    step = wait_for_steps(app)
+    app.hang_up()
+    assert app.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGHUP
+    assert_saved_at_the_end(tmp_path / "runs", at_least=step)
+
+
+def test_a_terminal_that_reads_nothing_does_not_keep_the_app_from_saving(
+    open_app: OpenApp, tmp_path: Path
+) -> None:
+    app = open_app("words.txt", *LONG, "--rate", "1000", columns=200, rows=60)
+    step = wait_for_steps(app)
+    stalled = stalled_moments(app)
+    while not next(stalled):
+        pass
+    app.process.send_signal(signal.SIGTERM)
+    assert app.process.wait(SECONDS_TO_END) == 128 + signal.SIGTERM
+    assert_saved_at_the_end(tmp_path / "runs", at_least=step)
+    assert app.mode == app.mode_before
+
+
+def stalled_moments(app: Terminal) -> Iterator[bool]:
+    """Yields whether the terminal's buffer is full; nobody takes anything in meanwhile."""
+    seen: list[int] = []
+    for _ in poll_moments():
+        seen = [*seen[-20:], app.waiting_bytes()]
+        yield len(seen) > 20 and min(seen) == max(seen) > 2000
+
+
+# --- train ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def training(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Starts `train --json` and ends it, whatever became of it."""
+    (home / "words.txt").write_text(make_words(), encoding="utf-8")
+    process = subprocess.Popen(
+        [PROGRAM, "train", "words.txt", "--json", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=make_environment(home),
+        cwd=home,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", ENDING_SIGNALS, ids=lambda number: number.name)
+def test_train_saves_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    with training(tmp_path, *LONG) as process:
+        assert process.stdout is not None
+        events = (json.loads(line) for line in process.stdout)
+        step = next(event["step"] for event in events if event["event"] == "step")
+        process.send_signal(number)
+        rest, complaints = process.communicate(timeout=SECONDS_TO_END)
+    assert process.returncode == 128 + number
+    assert complaints == ""
+    assert_saved_at_the_end(tmp_path / "runs", at_least=step)
+    assert json.loads(rest.splitlines()[-1]) == last_event(RunFolder.find(tmp_path / "runs", None))
+
+
+def test_train_on_a_terminal_shows_a_bar_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text(make_words(), encoding="utf-8")
+    with Terminal(
+        [PROGRAM, "train", "words.txt", *LONG],
+        environment=make_environment(tmp_path),
+        folder=tmp_path,
+    ) as terminal:
+        terminal.wait_for_text("epoch", "characters/s", "%", seconds=40)
+        terminal.wait_for(lambda: checkpoint_steps(tmp_path / "runs"), why="a checkpoint")
+        terminal.send("\x03")
+        assert terminal.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGINT
+        assert_saved_at_the_end(tmp_path / "runs", at_least=1)
+        assert "stopped after step" in terminal.plain
+        assert "Traceback" not in terminal.plain
+        assert bytes(terminal.raw).rfind(b"\x1b[?25h") > bytes(terminal.raw).rfind(b"\x1b[?25l")
+        assert terminal.mode == terminal.mode_before
+
+
+@pytest.mark.parametrize("ignored", [(), (signal.SIGHUP,)], ids=["plain", "nohup"])
+def test_train_saves_when_its_terminal_goes_away(tmp_path: Path, ignored: tuple[int, ...]) -> None:
+    (tmp_path / "words.txt").write_text(make_words(40_000), encoding="utf-8")
+    with Terminal(
+        [PROGRAM, "train", "words.txt", *LONG],
+        environment=make_environment(tmp_path),
+        folder=tmp_path,
+        ignored_signals=ignored,
+    ) as terminal:
+        terminal.wait_for_text("epoch", "characters/s", seconds=40)
+        terminal.hang_up()
+        # Without the signal it is a disk of which nothing can be said but that it refuses.
+        assert terminal.wait_for_exit(SECONDS_TO_END) == (5 if ignored else 128 + signal.SIGHUP)
+        assert_saved_at_the_end(tmp_path / "runs", at_least=1)
+
+
+# --- no terminal ----------------------------------------------------------------------------------
+
+
+def test_the_app_without_a_keyboard_names_train(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text(make_words(), encoding="utf-8")
+    done = subprocess.run(
+        [PROGRAM, "words.txt"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=make_environment(tmp_path),
+        cwd=tmp_path,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "charlm-tui train" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["dumb", ""])
+def test_a_terminal_without_a_cursor_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "words.txt").write_text(make_words(), encoding="utf-8")
+    with Terminal(
+        [PROGRAM, "words.txt"],
+        environment=make_environment(tmp_path, TERM=name),
+        folder=tmp_path,
+    ) as terminal:
+        assert terminal.wait_for_exit() == 2
+        assert "charlm-tui train" in " ".join(terminal.plain.split())
+        assert b"\x1b" not in terminal.raw
+        assert not (tmp_path / "runs").exists()
