@@ -10,10 +10,12 @@ import torch
 from model.config import TrainingConfig
 from model.errors import ConfigError
 
-UNITS_PER_THREAD = 4096
-"""Hidden units times batch that keep one CPU thread busy; smaller shares lose more to waiting for
-one another at each time step than they gain (LSTM(128) x 32: 1.1x with two threads,
-LSTM(256) x 32: 1.6x)."""
+UNITS_PER_THREAD = 8192
+"""Hidden units times batch that are worth a CPU thread. Threads meet at every time step: where the
+shares are small, two gain little on an idle machine and lose most of the speed on one that has
+other work, a screen to draw for example (two cores, characters a second, one thread against two:
+LSTM(256) x 32: 77k to 97k idle, 50k to 18k busy; LSTM(512) x 32: 14k to 21k idle, 15k to 13k
+busy)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ from model.stopwatch import Clock, Speedometer, Stopwatch
 from model.trainer import Trainer
 
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
-SECONDS_BETWEEN_VALIDATIONS = 60.0
+SECONDS_BETWEEN_VALIDATIONS = 10.0
 """Where an epoch is longer than that."""
 VALIDATION_SHARE = 0.1
 """Of the time, at most, for validations within an epoch."""

@@ -151,15 +151,16 @@ def measure_start(text: str) -> dict[str, float]:
         losses = [
             e["nats_per_character"] for e in metrics(checkpoints) if e["event"] == "validation"
         ]
+        program.send(b"p")
+        program.read_for(3)
+        pane = program.watch(16)
+        program.send(b"p")
         delays = []
         for press in range(PRESSES):
             wanted = b"%.2f" % (1.0 + 0.05 * (press + 1))
             program.send(b"+")
             delays.append(program.wait(lambda seen, wanted=wanted: wanted in seen))  # type: ignore[misc]
             program.read_for(0.13)
-        program.send(b"p")
-        program.read_for(3)
-        pane = program.watch(16)
         program.end()
     return {
         "first frame, s": frame,
@@ -173,7 +174,7 @@ def measure_start(text: str) -> dict[str, float]:
     }
 
 
-def measure_share(text: str, seconds: float = 30.0) -> dict[str, float]:
+def measure_share(text: str, seconds: float = 20.0) -> dict[str, float]:
     """Measures training beside the streaming app against ``train``, one after the other."""
     paces = []
     for headless in (True, False):
