@@ -211,6 +211,7 @@ def test_r_restarts_the_text_with_another_seed(app: Terminal) -> None:
 
 def test_y_copies_through_the_terminal(app: Terminal) -> None:
     """Shows, too, that the test of hostile text below would see an OSC 52."""
+    wait_for_more(app, CHARACTERS)  # a text that has just begun again has nothing to copy
     app.send("y")
     app.wait_for(lambda: b"\x1b]52" in b"".join(escape_sequences(bytes(app.raw))), why="the copy")
     app.wait_for_text("Copied")
