@@ -21,16 +21,18 @@ from corpus.errors import (
     DownloadError,
     LoadCancelled,
     NotTextError,
+    UnknownSymbolsError,
     UserError,
 )
 from corpus.load import load_corpus
-from corpus.prompt import FittedPrompt, fit_prompt
+from corpus.prompt import LONGEST_PROMPT, FittedPrompt, fit_prompt
 from corpus.sources import Source, resolve_source
 from corpus.split import Split, split_ids
 from corpus.vocabulary import Vocabulary
 
 __all__ = [
     "DEFAULT_TEXT",
+    "LONGEST_PROMPT",
     "BuiltinText",
     "Corpus",
     "CorpusAccessError",
@@ -43,6 +45,7 @@ __all__ = [
     "NotTextError",
     "Source",
     "Split",
+    "UnknownSymbolsError",
     "UserError",
     "Vocabulary",
     "builtin_texts",

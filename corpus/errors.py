@@ -5,6 +5,7 @@ The tree::
     UserError                 one sentence: subject, cause, remedy; the root of all packages' errors
     └── CorpusError           the text itself cannot be used
         ├── NotTextError      its bytes are no text
+        ├── UnknownSymbolsError a given vocabulary cannot write it
         ├── CorpusAccessError the file system refuses to hand the text over
         └── DownloadError     the network does
     LoadCancelled             no error: the answer to a request to stop loading
@@ -44,6 +45,10 @@ class DownloadError(CorpusError):
 
 class NotTextError(CorpusError):
     """The bytes look like a picture, a program or an archive rather than like text."""
+
+
+class UnknownSymbolsError(CorpusError):
+    """The text has symbols that the vocabulary given for it lacks."""
 
 
 class LoadCancelled(Exception):  # noqa: N818 - a wish that was fulfilled, not an error

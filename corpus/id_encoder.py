@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from corpus.errors import CorpusError
+from corpus.errors import CorpusError, UnknownSymbolsError
 from corpus.id_store import LARGEST_IN_MEMORY, IdStore
 from corpus.vocabulary import (
     CODE_POINTS,
@@ -153,7 +153,7 @@ class IdEncoder:
         listed = shown_symbols(self.unknown_symbols)
         if self._unknown and not self._skip:
             count = f"{len(self._unknown):,} distinct"
-            raise CorpusError(
+            raise UnknownSymbolsError(
                 self._label,
                 f"has {count} characters that the vocabulary lacks: {listed}",
                 "use the text that the run was trained on",

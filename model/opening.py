@@ -15,7 +15,16 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from corpus import Corpus, CorpusError, CorpusOptions, Split, load_corpus, resolve_source, split_ids
+from corpus import (
+    Corpus,
+    CorpusError,
+    CorpusOptions,
+    Split,
+    UnknownSymbolsError,
+    load_corpus,
+    resolve_source,
+    split_ids,
+)
 from model.batches import Batches, make_batches
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig, TrainingConfig
@@ -218,10 +227,8 @@ def _load(
     vocabulary = None if checkpoint is None else checkpoint.metadata.vocabulary
     try:
         return load_corpus(source, options, vocabulary=vocabulary, cancelled=cancelled)
-    except CorpusError as error:
-        if vocabulary is not None and "the vocabulary lacks" in error.cause:
-            raise CheckpointError(error.subject, error.cause, error.remedy) from error
-        raise
+    except UnknownSymbolsError as error:
+        raise CheckpointError(error.subject, error.cause, error.remedy) from error
 
 
 def _split(corpus: Corpus, training: TrainingConfig, notes: list[str]) -> Split:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from corpus import fit_prompt
+from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt
 from model.commands import (
     ContinueWriting,
     HoldWriting,
@@ -181,11 +181,18 @@ class SamplerThread:
                 self._seed = new_seed() if seed is None else seed
                 self._prompt = self._prompt if prompt is None else prompt
                 if self._stream is not None:
-                    fitted = fit_prompt(self._prompt, self._stream.vocabulary)
-                    self._stream.restart(seed=self._seed, prompt=fitted.text)
-                    self._say(
-                        WritingRestarted(seed=self._seed, prompt=fitted.text, note=fitted.note)
-                    )
+                    prompt, note = self._fitted_prompt(self._stream.vocabulary)
+                    self._stream.restart(seed=self._seed, prompt=prompt)
+                    self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
+
+    def _fitted_prompt(self, vocabulary: Vocabulary) -> tuple[str, str | None]:
+        """Returns the prompt in the model's characters, of a long one its end, and what to say."""
+        end = self._prompt[-LONGEST_PROMPT:]
+        fitted = fit_prompt(end, vocabulary)
+        if len(end) == len(self._prompt):
+            return fitted.text, fitted.note
+        cut = f"the prompt is long: its last {LONGEST_PROMPT:,} characters are read"
+        return fitted.text, "; ".join(filter(None, (cut, fitted.note)))
 
     def _say(self, *events: SamplerEvent) -> None:
         with self._changed:
@@ -194,16 +201,16 @@ class SamplerThread:
     def _adopt(self, publication: Publication) -> None:
         """Goes on with new weights; the first ones begin the text."""
         if self._stream is None:
-            fitted = fit_prompt(self._prompt, publication.vocabulary)
+            prompt, note = self._fitted_prompt(publication.vocabulary)
             self._stream = CharacterStream(
                 publication.snapshot,
                 publication.vocabulary,
                 sampling=self._sampling,
                 seed=self._seed,
-                prompt=fitted.text,
+                prompt=prompt,
                 window=publication.window,
             )
-            self._say(WritingRestarted(seed=self._seed, prompt=fitted.text, note=fitted.note))
+            self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
         else:
             self._stream.snapshot = publication.snapshot
         self._say(WeightsSwapped(step=publication.snapshot.step, best=publication.best))

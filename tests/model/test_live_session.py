@@ -24,7 +24,7 @@ from model_fixtures import (
     wait_for,
 )
 
-from corpus import CorpusError
+from corpus import LONGEST_PROMPT, CorpusError
 from model import live_session, sampler_thread
 from model.checkpoint import read_checkpoint, write_checkpoint
 from model.commands import (
@@ -383,6 +383,18 @@ def test_a_prompt_with_foreign_characters_is_fitted_and_that_is_said(
         watched.post(RestartWriting(prompt="a rat"))
         restarted = watched.until_said(WritingRestarted, 2)
         assert (restarted.prompt, restarted.note) == ("a rat", None)
+        watched.until(lambda: of_kind(watched.after(restarted), CharacterWritten))
+
+
+def test_of_a_prompt_too_long_the_end_is_read_and_that_is_said(weights: SavedWeights) -> None:
+    with opened(weights) as watched:
+        watched.until_said(WritingRestarted)
+        watched.post(RestartWriting(prompt="the end" + "a rat " * (LONGEST_PROMPT // 6)))
+        restarted = watched.until_said(WritingRestarted, 2)
+        assert len(restarted.prompt) == LONGEST_PROMPT
+        assert restarted.prompt.endswith("a rat a rat ")
+        assert restarted.note is not None
+        assert "its last 100,000 characters" in restarted.note
         watched.until(lambda: of_kind(watched.after(restarted), CharacterWritten))
 
 

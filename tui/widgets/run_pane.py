@@ -93,7 +93,7 @@ def _spare_rows(state: ViewState) -> list[tuple[int, Row]]:
     run, writing = state.run, state.writing
     rows = [(9, _row("surprise", (fixed(writing.surprise, 2), "value"), (" bits", "label")))]
     if run is not None:
-        text = f"{short(run.characters)} chars, {run.vocabulary} symbols"
+        text = f"{short(run.characters)} of {run.vocabulary} symbols"
         rows.append((10, _row("text", (text, "value"))))
         rows.append(
             (
