@@ -95,14 +95,9 @@ def _spare_rows(state: ViewState) -> list[tuple[int, Row]]:
     if run is not None:
         text = f"{short(run.characters)} of {run.vocabulary} symbols"
         rows.append((10, _row("text", (text, "value"))))
-        rows.append(
-            (
-                11,
-                _row(
-                    "precision", (f"{one_line(run.precision, 12)}, {run.threads} threads", "value")
-                ),
-            )
-        )
+        threads = "1 thread" if run.threads == 1 else f"{run.threads} threads"
+        precision = f"{one_line(run.precision, 12)}, {threads}"
+        rows.append((11, _row("precision", (precision, "value"))))
         rows.append((12, _row("seed", (str(run.seed), "value"))))
     if state.warnings_raised:
         rows.append((13, _row("warnings", (str(state.warnings_raised), "warn"))))
