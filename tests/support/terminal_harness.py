@@ -25,6 +25,8 @@ from typing import Any, Self
 
 import pyte
 
+from model.run_folder import RunFolder
+
 PROGRAM = str(Path(sys.executable).with_name("charlm-tui"))
 TINY = (
     *("--hidden", "16", "--batch", "4", "--sequence", "32", "--seed", "1"),
@@ -35,6 +37,8 @@ LONG = (*TINY, "--minutes", "30")
 """The same, trained longer than any test lasts."""
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 STEPS = re.compile(r"step-(\d+)\.safetensors")
+STEP = r"step {2,}(\d[\d ]*)"
+"""Finds the step on the app's screen."""
 
 _LAUNCH = """
 import os, signal, sys
@@ -296,6 +300,25 @@ def checkpoint_steps(runs: Path) -> list[int]:
     """Returns the steps of all checkpoints under a folder of runs, in order."""
     found = (STEPS.fullmatch(path.name) for path in runs.glob("*/step-*.safetensors"))
     return sorted(int(match[1]) for match in found if match)
+
+
+def assert_saved_at_the_end(runs: Path, *, at_least: int) -> None:
+    """Asserts that the last finished step is the last checkpoint, and that it loads."""
+    folder = RunFolder.find(runs, None)
+    finished = last_event(folder)
+    assert finished["event"] == "finished"
+    assert finished["reason"] == "stopped"
+    assert finished["step"] >= at_least
+    warnings: list[str] = []
+    checkpoint = folder.load_latest(warnings.append)
+    assert checkpoint.metadata.step == finished["step"] == checkpoint_steps(runs)[-1]
+    assert not warnings
+    assert not [path for path in folder.path.iterdir() if ".tmp-" in path.name]
+    assert not folder.is_being_written()
+
+
+def last_event(folder: RunFolder) -> dict[str, Any]:
+    return folder.read_lines("metrics.jsonl")[-1]
 
 
 def is_alive(process_id: int) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from terminal_harness import (
     LONG,
     PROGRAM,
+    STEP,
     Terminal,
     assert_terminal_restored,
     checkpoint_steps,
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.terminal
 
 OpenApp = Callable[..., Terminal]
 CHARACTERS = r"([\d ]+) characters ·"
-STEP = r"step {2,}(\d[\d ]*)"
+SAVED = r"Checkpoint saved: step (\d[\d ]*)"
 
 
 def press_until(terminal: Terminal, key: str, words: str) -> None:
@@ -45,9 +46,27 @@ def wait_until_training(terminal: Terminal) -> None:
 
 
 def wait_for_more(terminal: Terminal, pattern: str) -> None:
-    """Waits until a figure on the screen has grown."""
-    before = terminal.number(pattern)
-    terminal.wait_for(lambda: terminal.number(pattern) > max(0, before), why=f"more {pattern}")
+    """Waits until a figure on the screen grows; one that has begun again grows from there."""
+    last = terminal.number(pattern)
+
+    def grows() -> bool:
+        nonlocal last
+        before, last = last, terminal.number(pattern)
+        return last > max(0, before)
+
+    terminal.wait_for(grows, why=f"more {pattern}")
+
+
+def wait_until_still(terminal: Terminal, pattern: str, *, while_grows: str) -> None:
+    """Waits until a figure stays as it is while another grows; it may be painted a frame later."""
+
+    def is_still() -> bool:
+        before = terminal.number(pattern)
+        wait_for_more(terminal, while_grows)
+        wait_for_more(terminal, while_grows)
+        return terminal.number(pattern) == before
+
+    terminal.wait_for(is_still, why=f"{pattern} to stay")
 
 
 # --- one app that all of these use in turn --------------------------------------------------------
@@ -146,10 +165,7 @@ def test_pausing_stops_the_steps_and_not_the_text(app: Terminal) -> None:
     assert "p Pause" in app.text
     app.send("p")
     app.wait_for_text("PAUSED", "p Go on")
-    wait_for_more(app, CHARACTERS)
-    paused_at = app.number(STEP)
-    wait_for_more(app, CHARACTERS)
-    assert app.number(STEP) == paused_at
+    wait_until_still(app, STEP, while_grows=CHARACTERS)
     app.send("p")
     app.wait_for_text("TRAINING", "p Pause")
     wait_for_more(app, STEP)
@@ -158,10 +174,7 @@ def test_pausing_stops_the_steps_and_not_the_text(app: Terminal) -> None:
 def test_holding_stops_the_text_and_not_the_steps(app: Terminal) -> None:
     app.send(" ")
     app.wait_for_text("on hold", "space Go on")
-    wait_for_more(app, STEP)
-    held_at = app.number(CHARACTERS)
-    wait_for_more(app, STEP)
-    assert app.number(CHARACTERS) == held_at
+    wait_until_still(app, CHARACTERS, while_grows=STEP)
     app.send(" ")
     app.wait_for_text("following", "space Hold")
     wait_for_more(app, CHARACTERS)
@@ -180,9 +193,8 @@ def test_a_terminal_that_is_too_small_gets_one_sentence_and_training_goes_on(
     assert max(len(line.rstrip()) for line in app.screen.display) == 200
     before = app.number(STEP)
     app.resize(20, 5)
-    app.wait_for_text("40x10", "20x5")
-    sentence = " ".join(app.text.split())
-    assert sentence == "Needs 40x10, here 20x5. Training goes on; q quits."
+    sentence = "Needs 40x10, here 20x5. Training goes on; q quits."
+    app.wait_for(lambda: " ".join(app.text.split()) == sentence, why="the sentence alone")
     app.resize(200, 60)
     app.wait_for_text("TRAINING", "Writing")
     app.wait_for(lambda: app.number(STEP) > before, why="steps made meanwhile")
@@ -192,11 +204,10 @@ def test_a_terminal_that_is_too_small_gets_one_sentence_and_training_goes_on(
 
 
 def test_s_saves_a_checkpoint_and_says_so(app: Terminal, app_home: Path) -> None:
-    before = checkpoint_steps(app_home / "runs")
+    step = app.number(STEP)
     app.send("s")
-    app.wait_for_text("Checkpoint saved: step")
-    newest = checkpoint_steps(app_home / "runs")[-1]
-    assert newest > max(before, default=0)
+    app.wait_for(lambda: app.number(SAVED) >= step, why="the note")
+    assert app.number(SAVED) in checkpoint_steps(app_home / "runs")
 
 
 def test_r_restarts_the_text_with_another_seed(app: Terminal) -> None:

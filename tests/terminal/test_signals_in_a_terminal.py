@@ -8,16 +8,18 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from terminal_harness import (
     ENDING_SIGNALS,
     LONG,
     PROGRAM,
+    STEP,
     Terminal,
+    assert_saved_at_the_end,
     assert_terminal_restored,
     checkpoint_steps,
+    last_event,
     make_environment,
     make_words,
     poll_moments,
@@ -28,7 +30,6 @@ from model.run_folder import RunFolder
 pytestmark = pytest.mark.terminal
 
 OpenApp = Callable[..., Terminal]
-STEP = r"step {2,}(\d[\d ]*)"
 SECONDS_TO_END = 5.0
 
 
@@ -37,25 +38,6 @@ def wait_for_steps(app: Terminal) -> int:
     app.wait_for_text("TRAINING", seconds=40)
     app.wait_for(lambda: app.number(STEP) > 0, why="steps")
     return app.number(STEP)
-
-
-def assert_saved_at_the_end(runs: Path, *, at_least: int) -> None:
-    """Asserts that the last finished step is the last checkpoint, and that it loads."""
-    folder = RunFolder.find(runs, None)
-    finished = last_event(folder)
-    assert finished["event"] == "finished"
-    assert finished["reason"] == "stopped"
-    assert finished["step"] >= at_least
-    warnings: list[str] = []
-    checkpoint = folder.load_latest(warnings.append)
-    assert checkpoint.metadata.step == finished["step"] == checkpoint_steps(runs)[-1]
-    assert not warnings
-    assert not [path for path in folder.path.iterdir() if ".tmp-" in path.name]
-    assert not folder.is_being_written()
-
-
-def last_event(folder: RunFolder) -> dict[str, Any]:
-    return folder.read_lines("metrics.jsonl")[-1]
 
 
 # --- the app --------------------------------------------------------------------------------------
