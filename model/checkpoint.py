@@ -29,6 +29,7 @@ from model.storage import write_atomically
 
 FORMAT_VERSION = 1
 WEIGHT_PREFIX = "weights."
+AVERAGE_PREFIX = "average."
 LARGEST_HEADER = 64 * 2**20
 """Bytes; the vocabulary and the names of tensors are all that a header holds."""
 
@@ -73,16 +74,27 @@ class Checkpoint:
     tensors: Tensors
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Returns the network's tensors under the names of its state dict."""
-        return {
-            name.removeprefix(WEIGHT_PREFIX): tensor
-            for name, tensor in self.tensors.items()
-            if name.startswith(WEIGHT_PREFIX)
-        }
+        """Returns the weights that training goes on from, named as in the network's state dict."""
+        return without_prefix(self.tensors, WEIGHT_PREFIX)
+
+    def best_weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Returns those to write and to score with: averaged ones where they were the better."""
+        if self.metadata.progress.get("average_leads"):
+            return without_prefix(self.tensors, AVERAGE_PREFIX)
+        return self.weights()
 
     def snapshot(self) -> WeightSnapshot:
         """Returns the weights as the sampler wants them."""
-        return WeightSnapshot.from_weights(self.weights(), step=self.metadata.step)
+        return WeightSnapshot.from_weights(self.best_weights(), step=self.metadata.step)
+
+
+def without_prefix(tensors: Tensors, prefix: str) -> dict[str, npt.NDArray[Any]]:
+    """Returns the tensors whose names begin with ``prefix``, under the rest of their names."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -214,11 +226,13 @@ def _number_or_none(value: Any) -> float | None:
 
 def _check_weights(path: Path, metadata: CheckpointMetadata, tensors: Tensors) -> None:
     expected = weight_shapes(metadata.model, len(metadata.vocabulary))
-    found = {
-        name.removeprefix(WEIGHT_PREFIX): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(WEIGHT_PREFIX)
-    }
+    for prefix in (WEIGHT_PREFIX, AVERAGE_PREFIX):
+        found = without_prefix(tensors, prefix)
+        if found or prefix == WEIGHT_PREFIX or metadata.progress.get("average_leads"):
+            _check_shapes(path, found, expected)
+
+
+def _check_shapes(path: Path, found: Tensors, expected: Mapping[str, tuple[int, ...]]) -> None:
     if odd := sorted(set(expected) ^ set(found)):
         raise _damaged(path, f"has missing or extra tensors: {', '.join(odd[:4])}")
     for name, tensor in found.items():

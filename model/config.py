@@ -49,7 +49,7 @@ class ModelConfig:
     embedding: int = 32
     """E, width of the character embedding; 0 feeds one-hot vectors."""
     dropout: float = 0.0
-    """Chance of dropping an output unit of each layer while training."""
+    """Chance of dropping an output unit of each layer while training, for a stream and a step."""
 
     def __post_init__(self) -> None:
         require_range("hidden", self.hidden, 1, 16384)
@@ -80,6 +80,14 @@ class TrainingConfig:
     """Decoupled, on matrices only (AdamW)."""
     clip: float = 1.0
     """Largest global gradient norm; 0 turns clipping off."""
+    embedding_dropout: float = 0.0
+    """Chance of dropping a unit of the embedding, for a stream and a step."""
+    weight_dropout: float = 0.0
+    """Chance of dropping an entry of the recurrent matrices for a step (DropConnect)."""
+    averaging: float = 0.998
+    """Decay of the averaged weights, which write and are kept once they are better; 0: none."""
+    guard: bool = True
+    """Go back to the last good weights when the loss explodes."""
     reset_probability: float = 0.01
     """Chance that a stream's carried state is set to zero before a step, so that the model also
     learns to start cold."""
@@ -116,6 +124,9 @@ class TrainingConfig:
         require_range("sequence", self.sequence, 1, 65536)
         require_range("learning_rate", self.learning_rate, 0, 1e9, low_open=True)
         require_range("clip", self.clip, 0, 1e9)
+        require_range("embedding_dropout", self.embedding_dropout, 0, 0.95)
+        require_range("weight_dropout", self.weight_dropout, 0, 0.95)
+        require_range("averaging", self.averaging, 0, 0.999999)
         if self.epochs is not None:
             require_range("epochs", self.epochs, 1, 1_000_000)
         if self.minutes is not None:

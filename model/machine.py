@@ -1,4 +1,4 @@
-"""What this machine computes with: device, precision, threads. PyTorch."""
+"""What this machine computes with: device, precision, threads, kind of layer. PyTorch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,28 @@ import torch
 
 from model.config import TrainingConfig
 from model.errors import ConfigError
+from model.lstm_layer import LayerKind, can_pack
 
-UNITS_PER_THREAD = 8192
-"""Hidden units times batch that are worth a CPU thread. Threads meet at every time step: where the
-shares are small, two gain little on an idle machine and lose most of the speed on one that has
-other work, a screen to draw for example (two cores, characters a second, one thread against two:
-LSTM(256) x 32: 77k to 97k idle, 50k to 18k busy; LSTM(512) x 32: 14k to 21k idle, 15k to 13k
-busy)."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One way of computing a step on a CPU; on other devices there is but one."""
+
+    precision: str
+    """``bf16`` or ``fp32``: type of the matrix products."""
+    layer: LayerKind = "torch"
+    shards: int = 1
+    """Threads that each take some of the streams, from forward pass to gradient."""
+    threads_of_a_shard: int = 1
+    """Threads that share each matrix product of a shard."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that compute at the same time."""
+        return self.shards * self.threads_of_a_shard
+
+    def __str__(self) -> str:
+        return f"{self.layer} {self.precision} {self.shards}x{self.threads_of_a_shard}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,38 +38,64 @@ class Machine:
     """Where and how to compute."""
 
     device: torch.device
-    autocast: torch.dtype | None
-    """Type of the matrix products while training; None leaves them in float32."""
-    threads: int
+    engine: Engine
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """Type of the matrix products while training; None leaves them in float32."""
+        return None if self.engine.precision == "fp32" else torch.bfloat16
 
     @property
     def precision(self) -> str:
         """``bf16`` or ``fp32``, as events report it."""
-        return "fp32" if self.autocast is None else "bf16"
+        return self.engine.precision
+
+    @property
+    def threads(self) -> int:
+        """Threads of a step."""
+        return self.engine.threads
 
 
-def choose_machine(training: TrainingConfig, hidden: int) -> Machine:
-    """Chooses device, precision and threads, as asked or by what is there.
+def possible_engines(training: TrainingConfig, device: torch.device) -> list[Engine]:
+    """Returns the ways of computing that the settings leave open, the safest guess first.
 
-    Raises:
-        ConfigError: a device was asked for that this machine does not have.
+    Sharing each product among threads is left out: they meet at every time step, gain less than
+    threads with streams of their own, and lose most of the speed when the machine has other work.
     """
-    device = _choose_device(training.device)
-    bf16 = training.precision == "bf16" or (training.precision == "auto" and _native_bf16(device))
-    threads = training.threads or max(
-        1, min(_available_cores(), hidden * training.batch // UNITS_PER_THREAD)
-    )
-    return Machine(device=device, autocast=torch.bfloat16 if bf16 else None, threads=threads)
+    native = _native_bf16(device)
+    precision = training.precision
+    if precision == "auto":
+        precision = "bf16" if native else "fp32"
+    if device.type != "cpu":
+        return [Engine(precision=precision, threads_of_a_shard=training.threads or 1)]
+    threads = training.threads or _available_cores()
+    counts = [training.threads] if training.threads else sorted({1, threads}, reverse=True)
+    counts = sorted({min(count, training.batch) for count in counts}, reverse=True)
+    precisions = [precision]
+    if training.precision == "auto" and native:
+        precisions.append("fp32")
+    engines = []
+    for kind in precisions:
+        for count in counts:
+            engines.append(Engine(precision=kind, shards=count))
+            if kind == "bf16" and native and can_pack():
+                engines.append(Engine(precision=kind, layer="packed", shards=count))
+    return engines
 
 
-def prepare_thread(machine: Machine) -> None:
+def prepare_thread(threads: int) -> None:
     """Sets up the calling thread for computing; call it before its first tensor operation."""
-    torch.set_num_threads(machine.threads)
+    torch.set_num_threads(threads)
     # Numbers near zero cost an LSTM on a CPU up to twenty times the time of others.
     torch.set_flush_denormal(True)
 
 
-def _choose_device(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
+    """Returns the device of that name; ``auto`` takes the fastest kind there is.
+
+    Raises:
+        ConfigError: a device was asked for that this machine does not have.
+    """
     available = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.config import ModelConfig
+from model.dropout import DropoutMasks
+from model.lstm_layer import LayerKind, LayerState, packed_layer, packed_rows, torch_layer
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state, each [L, B, H]."""
@@ -22,41 +24,72 @@ State = tuple[Tensor, Tensor]
 class CharacterLSTM(nn.Module):
     """Embedding (or one-hot vectors), a stack of LSTM layers, a linear head.
 
-    What it starts from is in ``model.initialisation``.
+    What it starts from is in ``model.initialisation``. Its parameters have the names and shapes of
+    ``nn.Embedding``, ``nn.LSTM`` and ``nn.Linear``.
     """
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
         super().__init__()
         self.config = config
         self.vocabulary_size = vocabulary_size
-        width = config.embedding or vocabulary_size
-        self.embedding = nn.Embedding(vocabulary_size, width) if config.embedding else None
-        self.lstm = nn.LSTM(
-            width,
-            config.hidden,
-            config.layers,
-            dropout=config.dropout if config.layers > 1 else 0.0,
+        self.input_width = config.embedding or vocabulary_size
+        self.embedding = (
+            nn.Embedding(vocabulary_size, self.input_width) if config.embedding else None
         )
-        self.output_dropout = nn.Dropout(config.dropout)
+        self.lstm = nn.LSTM(self.input_width, config.hidden, config.layers)
         self.head = nn.Linear(config.hidden, vocabulary_size)
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Runs the recurrent part.
+        """Runs the recurrent part as it is used after training: nothing is dropped.
 
         Args:
             ids: int64 [T, B].
             state: carried from the characters before, or None for a cold start.
 
         Returns:
-            The outputs of the top layer [T, B, H], after dropout, and the state after the last
-            character.
+            The outputs of the top layer [T, B, H] and the state after the last character.
         """
-        if self.embedding is not None:
-            inputs = self.embedding(ids)
-        else:
-            inputs = functional.one_hot(ids, self.vocabulary_size).to(self.head.weight.dtype)
-        outputs, state = self.lstm(inputs, state)
-        return self.output_dropout(outputs), state
+        outputs, state = self.lstm(self._embedded(ids), state)
+        return outputs, state
+
+    def training_forward(
+        self,
+        ids: Tensor,
+        state: State,
+        masks: DropoutMasks | None,
+        kind: LayerKind,
+        products: torch.dtype,
+    ) -> tuple[Tensor, State]:
+        """Runs the recurrent part as it is trained.
+
+        Args:
+            ids: int64 [T, B].
+            state: carried in.
+            masks: what is dropped.
+            kind: how each layer is computed.
+            products: type of the matrix products of a packed layer; autocast decides for PyTorch's.
+
+        Returns:
+            As `forward`, the outputs after dropout.
+        """
+        outputs: Tensor | None = None
+        last: list[LayerState] = []
+        for layer in range(self.config.layers):
+            weights = self._layer_weights(layer, masks)
+            own = (state[0][layer], state[1][layer])
+            if kind == "packed":
+                gates = self._gate_inputs(ids, outputs, weights, masks)
+                recurrent = packed_rows(weights[1])
+                outputs, own = packed_layer(gates, recurrent, own, products)
+            else:
+                inputs = self._dropped_inputs(ids, masks) if outputs is None else outputs
+                outputs, own = torch_layer(inputs, weights, own)
+            mask = None if masks is None else masks.outputs[layer]
+            outputs = outputs if mask is None else outputs * mask
+            last.append(own)
+        assert outputs is not None, "a network has at least one layer"
+        hidden, cell = zip(*last, strict=True)
+        return outputs, (torch.stack(hidden), torch.stack(cell))
 
     def logits(self, outputs: Tensor) -> Tensor:
         """Returns the logits [..., V] of the character after each output [..., H]."""
@@ -76,3 +109,48 @@ class CharacterLSTM(nn.Module):
     def load_arrays(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Copies weights in, under the names of the state dict."""
         self.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+
+    # --- the parts of a layer ---------------------------------------------------------------------
+
+    def _embedded(self, ids: Tensor) -> Tensor:
+        """Returns what the first layer takes in, [T, B, E]."""
+        if self.embedding is not None:
+            return self.embedding(ids)  # type: ignore[no-any-return]
+        return functional.one_hot(ids, self.vocabulary_size).to(self.head.weight.dtype)
+
+    def _dropped_inputs(self, ids: Tensor, masks: DropoutMasks | None) -> Tensor:
+        inputs = self._embedded(ids)
+        return inputs if masks is None or masks.inputs is None else inputs * masks.inputs
+
+    def _layer_weights(
+        self, layer: int, masks: DropoutMasks | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns a layer's matrices and biases, entries of the recurrent matrix dropped."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        inner, recurrent, *biases = (getattr(self.lstm, f"{name}_l{layer}") for name in names)
+        mask = None if masks is None else masks.recurrent[layer]
+        return (inner, recurrent if mask is None else recurrent * mask, biases[0], biases[1])
+
+    def _gate_inputs(
+        self,
+        ids: Tensor,
+        below: Tensor | None,
+        weights: tuple[Tensor, Tensor, Tensor, Tensor],
+        masks: DropoutMasks | None,
+    ) -> Tensor:
+        """Returns what the layer's inputs and biases add to its gates, [T, B, 4H].
+
+        In the first layer that depends on the character alone, so it is looked up in a table of
+        [V, 4H] unless each stream has an embedding of its own (dropout).
+        """
+        matrix = packed_rows(weights[0])
+        # Packed one by one: of a sum, both biases would get one and the same gradient tensor, and
+        # what is later done to gradients in place would be done to it twice.
+        bias = packed_rows(weights[2]) + packed_rows(weights[3])
+        if below is not None:
+            return functional.linear(below, matrix).float() + bias
+        if masks is not None and masks.inputs is not None:
+            return functional.linear(self._dropped_inputs(ids, masks), matrix).float() + bias
+        with torch.autocast(ids.device.type, enabled=False):
+            table = matrix.t() if self.embedding is None else self.embedding.weight @ matrix.t()
+            return functional.embedding(ids, table + bias)

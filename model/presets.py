@@ -69,6 +69,8 @@ PRESETS: dict[str, Preset] = {
                 weight_decay=0.0,
                 clip=0.0,
                 reset_probability=0.0,
+                averaging=0.0,
+                guard=False,
                 epochs=59,
                 fresh_sample_prompts=True,
             ),

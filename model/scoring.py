@@ -31,7 +31,7 @@ def score(checkpoint: Checkpoint, ids: Ids) -> Scores:
         ModelError: the text has fewer than two characters.
     """
     network = CharacterLSTM(checkpoint.metadata.model, len(checkpoint.metadata.vocabulary))
-    network.load_arrays(checkpoint.weights())
+    network.load_arrays(checkpoint.best_weights())
     torch.set_flush_denormal(True)
     return Scores(
         characters=len(ids) - 1,

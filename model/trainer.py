@@ -7,6 +7,7 @@ Letters: T time, B batch, L layers, H hidden.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from model.averaging import WeightAverage
 from model.batches import Batch, Batches
-from model.checkpoint import WEIGHT_PREFIX
+from model.checkpoint import AVERAGE_PREFIX, WEIGHT_PREFIX, without_prefix
 from model.config import TrainingConfig
+from model.dropout import draw_masks
 from model.errors import TrainingDiverged
-from model.guard import FiniteGuard, Verdict
+from model.gradients import GradientWorkers
+from model.guard import Guard, Verdict
 from model.machine import Machine
 from model.network import CharacterLSTM, State
 from model.schedule import Schedule
@@ -62,7 +65,11 @@ class Trainer:
         self._training = training
         self._machine = machine
         self._optimiser = _make_optimiser(network, training, machine)
-        self._guard = FiniteGuard()
+        self._workers = GradientWorkers(network, machine, training.scoring)
+        self._average = WeightAverage(network, training.averaging) if training.averaging else None
+        self.average_leads = False
+        """Whether the averaged weights have proved better than the last ones."""
+        self._guard = Guard(spikes=training.guard)
         self._state: State | None = None
         self._last_good: tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None = None
 
@@ -89,15 +96,14 @@ class Trainer:
         rate *= self._guard.learning_rate_scale
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        self._optimiser.zero_grad(set_to_none=True)
-        loss = self._forward(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._gradients(batch)
         limit = self._training.clip or float("inf")
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
-        loss_value = loss.item()
-        verdict = self._guard.judge(loss_value, norm)
+        verdict = self._guard.judge(loss, norm)
         if verdict is Verdict.APPLY:
             self._optimiser.step()
+            if self._average is not None:
+                self._average.update(self.step_count)
         else:
             self._state = None
         self.step_count += 1
@@ -106,11 +112,11 @@ class Trainer:
         elif verdict is Verdict.GIVE_UP:
             raise TrainingDiverged(
                 f"step {self.step_count}",
-                "the loss stayed non-finite after three roll-backs",
+                f"{self._guard.reason}, after three roll-backs",
                 "the best checkpoint is kept; try a smaller --learning-rate",
             )
         return StepResult(
-            loss=loss_value,
+            loss=loss,
             gradient_norm=norm,
             learning_rate=rate,
             characters=batch.inputs.size,
@@ -118,20 +124,51 @@ class Trainer:
         )
 
     def snapshot(self) -> WeightSnapshot:
-        """Returns a frozen copy of the weights for the sampler."""
-        return WeightSnapshot.from_weights(self._weights(), step=self.step_count)
+        """Returns a frozen copy of the better weights, averaged or last, for the sampler."""
+        return WeightSnapshot.from_weights(_arrays(self.best_network), step=self.step_count)
+
+    @property
+    def best_network(self) -> CharacterLSTM:
+        """The network to score and to write with."""
+        return self.networks[0]
+
+    @property
+    def networks(self) -> list[CharacterLSTM]:
+        """Those that deserve scoring, the best known first.
+
+        Once the averaged weights have won they go on winning, for the learning rate only falls;
+        until then both are worth the time.
+        """
+        if self._average is None:
+            return [self.network]
+        if self.average_leads:
+            return [self._average.network]
+        return [self.network, self._average.network]
+
+    @property
+    def trouble(self) -> str:
+        """What the guard saw last, in words."""
+        return self._guard.reason
 
     def keep_as_good(self) -> None:
-        """Remembers this moment as the one to go back to when the numbers go wrong."""
-        self._last_good = (self.tensors(), self.progress())
+        """Remembers this moment as the one to go back to, unless the numbers look wrong now."""
+        if self._last_good is None or self._guard.is_calm:
+            self._last_good = (self.tensors(), self.progress())
+
+    def close(self) -> None:
+        """Ends the threads that compute."""
+        self._workers.close()
 
     # --- state, for checkpoints -------------------------------------------------------------------
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Returns copies of all tensors that the next step depends on."""
         tensors: dict[str, npt.NDArray[Any]] = {
-            WEIGHT_PREFIX + name: value for name, value in self._weights().items()
+            WEIGHT_PREFIX + name: value for name, value in _arrays(self.network).items()
         }
+        if self._average is not None:
+            averaged = _arrays(self._average.network)
+            tensors |= {AVERAGE_PREFIX + name: value for name, value in averaged.items()}
         names = {id(p): name for name, p in self.network.named_parameters()}
         for parameter, values in self._optimiser.state.items():
             for key, value in values.items():
@@ -148,8 +185,9 @@ class Trainer:
         return {
             "step": self.step_count,
             "batches": self._batches.position(),
-            "learning_rate_scale": self._guard.learning_rate_scale,
-            "roll_backs": self._guard.roll_backs,
+            "guard": self._guard.state(),
+            "average_leads": self.average_leads,
+            "engine": dataclasses.asdict(self._machine.engine),
         }
 
     def restore(
@@ -179,28 +217,32 @@ class Trainer:
         self.step_count = int(progress["step"])
         if same_text:
             self._batches.restore(progress["batches"])
-        self._guard.learning_rate_scale = float(progress["learning_rate_scale"])
-        self._guard.roll_backs = int(progress["roll_backs"])
+        self._guard.restore(progress["guard"])
+        self.average_leads = bool(progress["average_leads"])
 
     # --- the inside of a step ---------------------------------------------------------------------
 
-    def _forward(self, batch: Batch) -> Tensor:
-        """Returns the mean loss of a batch and carries the state over."""
-        device = self._machine.device
+    def _gradients(self, batch: Batch) -> float:
+        """Sets the gradients of a batch, carries the state over, returns the mean loss."""
+        device, training = self._machine.device, self._training
         inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
         targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
+        streams = inputs.shape[1]
         state = None if batch.starts_epoch else self._state
-        if state is not None and self._training.reset_probability:
+        if state is None:
+            state = self.network.initial_state(streams)
+        elif training.reset_probability:
             state = self._with_some_streams_reset(state)
-        with torch.autocast(
-            device.type, self._machine.autocast, enabled=self._machine.autocast is not None
-        ):
-            outputs, state = self.network(inputs, state)
-            scored = outputs if self._training.scoring == "every" else outputs[-1]
-            logits = self.network.logits(scored)
-        if self._training.scoring == "every":
-            self._state = (state[0].detach().float(), state[1].detach().float())
-        return functional.cross_entropy(logits.float().flatten(0, -2), targets.flatten())
+        masks = draw_masks(
+            self.network.config,
+            training,
+            batch=streams,
+            width=self.network.input_width,
+            device=device,
+        )
+        loss, after = self._workers.compute(inputs, targets, state, masks)
+        self._state = after if training.scoring == "every" else None
+        return loss
 
     def _with_some_streams_reset(self, state: State) -> State:
         """Starts a stream cold now and then: a prompt and a restart are cold starts too."""
@@ -218,12 +260,11 @@ class Trainer:
         self._state = None
 
     def _load_weights_and_optimiser(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-        weights = {
-            name.removeprefix(WEIGHT_PREFIX): torch.from_numpy(value.copy())
-            for name, value in tensors.items()
-            if name.startswith(WEIGHT_PREFIX)
-        }
-        self.network.load_state_dict(weights)
+        self.network.load_arrays(without_prefix(tensors, WEIGHT_PREFIX))
+        if self._average is not None:
+            self._average.follow_from_here()
+            if any(name.startswith(AVERAGE_PREFIX) for name in tensors):
+                self._average.load_arrays(without_prefix(tensors, AVERAGE_PREFIX))
         self._optimiser.state.clear()
         for name, parameter in self.network.named_parameters():
             prefix = f"{OPTIMISER_PREFIX}{name}."
@@ -234,9 +275,6 @@ class Trainer:
                     if slot != "step" or self._machine.device.type != "cpu":
                         tensor = tensor.to(self._machine.device)
                     self._optimiser.state[parameter][slot] = tensor
-
-    def _weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        return {name: _numpy(value) for name, value in self.network.state_dict().items()}
 
 
 def _make_optimiser(
@@ -261,6 +299,11 @@ def _make_optimiser(
         betas=(0.9, 0.99),
         fused=machine.device.type in {"cpu", "cuda"},
     )
+
+
+def _arrays(network: CharacterLSTM) -> dict[str, npt.NDArray[np.float32]]:
+    """Returns copies of a network's weights under the names of its state dict."""
+    return {name: _numpy(value) for name, value in network.state_dict().items()}
 
 
 def _numpy(tensor: Tensor) -> npt.NDArray[Any]:

@@ -11,13 +11,10 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 
-import numpy as np
 import torch
 
 from corpus import LoadCancelled
-from model import evaluation
 from model.checkpoint import Checkpoint, CheckpointMetadata
-from model.config import SamplingConfig
 from model.controls import TrainingControls
 from model.errors import CheckpointError, TrainingDiverged
 from model.event_log import EventLog
@@ -38,23 +35,21 @@ from model.events import (
     WarningRaised,
 )
 from model.guard import Verdict
-from model.machine import choose_machine, prepare_thread
+from model.machine import Engine, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import OpenedRun, open_run
 from model.publication import Publication
 from model.run_request import RunRequest
-from model.sampler import CharacterStream
+from model.samples import seed_text, write_samples
+from model.self_timing import choose_machine
 from model.snapshot import WeightSnapshot
 from model.stopwatch import Clock, Speedometer, Stopwatch
 from model.trainer import Trainer
+from model.validation import next_pause, validate
 
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
-SECONDS_BETWEEN_VALIDATIONS = 10.0
-"""Where an epoch is longer than that."""
-VALIDATION_SHARE = 0.1
-"""Of the time, at most, for validations within an epoch."""
-VALIDATION_STREAMS = 16
-WINDOWS_AT_ONCE = 512
+WORSE_THAN_GOOD = 0.5
+"""Nats above the best validation from which weights are no longer worth going back to."""
 
 Publish = Callable[[Publication], None]
 """Takes new weights for the sampler; never waits."""
@@ -110,10 +105,13 @@ class TrainingRun:
             return
         self._run = run
         try:
-            yield Preparing(stage="building the network")
+            yield Preparing(stage="timing this machine")
             self._build()
-            for event in self._session():
-                yield from self._recorded(event)
+            try:
+                for event in self._session():
+                    yield from self._recorded(event)
+            finally:
+                self._trainer.close()
         finally:
             run.folder.unlock()
 
@@ -126,8 +124,10 @@ class TrainingRun:
         """Builds network and trainer, and puts a resumed one where it was."""
         run = self._run
         self._log = EventLog(run.folder, self._on_record)
-        self._machine = choose_machine(run.training, run.model.hidden)
-        prepare_thread(self._machine)
+        self._machine = choose_machine(
+            run.training, run.model, len(run.corpus.vocabulary), used_before=_engine_of(run)
+        )
+        prepare_thread(self._machine.threads)
         torch.manual_seed(run.training.seed)
         network = CharacterLSTM(run.model, len(run.corpus.vocabulary))
         network.load_arrays(run.weights)
@@ -180,7 +180,7 @@ class TrainingRun:
     def _train(self) -> Iterator[Event]:
         trainer, controls = self._trainer, self._controls
         last_snapshot = last_save = last_validation = self._clock()
-        validation_pause = SECONDS_BETWEEN_VALIDATIONS
+        validation_pause = next_pause(self._watch.seconds, 0.0)
         while not controls.stopping and not self._plan_is_done():
             if controls.paused:
                 yield from self._pause()
@@ -199,9 +199,7 @@ class TrainingRun:
                     yield from self._save()
                     last_save = self._clock()
                 last_validation = self._clock()
-                validation_pause = max(
-                    SECONDS_BETWEEN_VALIDATIONS, (last_validation - now) / VALIDATION_SHARE
-                )
+                validation_pause = next_pause(self._watch.seconds, last_validation - now)
             timed = self._clock() - last_save >= self._run.training.checkpoint_every
             if controls.take_save() or timed:
                 yield from self._save()
@@ -236,12 +234,12 @@ class TrainingRun:
             )
         elif result.verdict is Verdict.ROLL_BACK:
             yield self._warning(
-                f"step {trainer.step_count}: loss or gradient not finite three times in a row; "
-                "went back to the last good weights and halved the learning rate"
+                f"step {trainer.step_count}: {trainer.trouble}; went back to the last good "
+                "weights and halved the learning rate"
             )
         else:
             yield self._warning(
-                f"step {trainer.step_count}: loss or gradient not finite; the step was skipped"
+                f"step {trainer.step_count}: {trainer.trouble}; the step was skipped"
             )
 
     def _wind_up(self) -> Iterator[Event]:
@@ -261,32 +259,13 @@ class TrainingRun:
 
     def _validate(self) -> Generator[Event, None, bool]:
         """Scores the held-out part; returns whether it is the best yet (no held-out part: no)."""
-        run = self._run
+        run, trainer = self._run, self._trainer
         if len(run.split.held_out) < 2:
+            trainer.keep_as_good()
             return False
         yield self._state("validating")
-        training = run.training
-        scoring = (
-            evaluation.stateful(
-                self._trainer.network, run.split.held_out, streams=VALIDATION_STREAMS
-            )
-            if training.scoring == "every"
-            else evaluation.windowed(
-                self._trainer.network,
-                run.split.held_out,
-                window=training.sequence,
-                stride=training.window_stride,
-                last_only=True,
-                batch=WINDOWS_AT_ONCE,
-            )
-        )
-        while not self._controls.hurried:
-            try:
-                next(scoring)
-            except StopIteration as end:
-                nats = float(end.value)
-                break
-        else:
+        nats = validate(trainer, run.split.held_out, run.training, lambda: self._controls.hurried)
+        if nats is None:
             return False
         if not math.isfinite(nats):
             yield self._warning("the validation loss is not finite; it was left out")
@@ -295,13 +274,14 @@ class TrainingRun:
         best = self._best_nats is None or nats < self._best_nats
         if best:
             self._best_nats = nats
-            self._best_snapshot = self._trainer.snapshot()
-        self._validated = (self._trainer.step_count, nats)
-        self._trainer.keep_as_good()
+            self._best_snapshot = trainer.snapshot()
+        if self._best_nats is not None and nats < self._best_nats + WORSE_THAN_GOOD:
+            trainer.keep_as_good()
+        self._validated = (trainer.step_count, nats)
         yield Validated(
             time=self._watch.seconds,
-            step=self._trainer.step_count,
-            epoch=self._trainer.epoch,
+            step=trainer.step_count,
+            epoch=trainer.epoch,
             nats_per_character=nats,
             bits_per_character=nats / math.log(2),
             best=best,
@@ -310,39 +290,21 @@ class TrainingRun:
         return best
 
     def _sample(self) -> Iterator[Event]:
-        """Lets the model write at each temperature, from one seed text and with one noise."""
-        run, training = self._run, self._run.training
-        snapshot = self._trainer.snapshot()
-        prompt = self._sample_prompt()
-        for temperature in training.sample_temperatures:
-            if self._controls.stopping:
-                return
-            stream = CharacterStream(
-                snapshot,
-                run.corpus.vocabulary,
-                sampling=SamplingConfig(temperature=temperature),
-                seed=training.seed,
-                prompt=prompt,
-                window=training.window,
-                candidates=0,
-            )
-            text = "".join(stream.step().character for _ in range(training.sample_length))
+        """Lets the model write at each temperature."""
+        run, trainer = self._run, self._trainer
+        vocabulary, training = run.corpus.vocabulary, run.training
+        prompt = seed_text(run.split.train, vocabulary, training, trainer.epoch)
+        texts = write_samples(trainer.snapshot(), vocabulary, training, prompt)
+        while not self._controls.stopping and (sample := next(texts, None)) is not None:
             yield SampleRecorded(
                 time=self._watch.seconds,
-                step=self._trainer.step_count,
-                epoch=self._trainer.epoch,
-                temperature=temperature,
+                step=trainer.step_count,
+                epoch=trainer.epoch,
+                temperature=sample[0],
                 seed=training.seed,
                 prompt=prompt,
-                text=text,
+                text=sample[1],
             )
-
-    def _sample_prompt(self) -> str:
-        training, ids = self._run.training, self._run.split.train
-        epoch = self._trainer.epoch if training.fresh_sample_prompts else 0
-        random = np.random.default_rng([training.seed, 3, epoch])
-        start = int(random.integers(max(1, len(ids) - training.sample_prompt)))
-        return self._run.corpus.vocabulary.decode(ids[start : start + training.sample_prompt])
 
     def _save(self) -> Iterator[Event]:
         """Saves a checkpoint; a file system that refuses is reported, and training goes on."""
@@ -441,3 +403,9 @@ class TrainingRun:
     @staticmethod
     def _state(state: TrainingState) -> TrainingStateChanged:
         return TrainingStateChanged(state=state)
+
+
+def _engine_of(run: OpenedRun) -> Engine | None:
+    """Returns the engine that a resumed run was computed with, where its checkpoint says so."""
+    record = run.resumed.metadata.progress.get("engine") if run.resumed else None
+    return None if record is None else Engine(**record)

@@ -127,13 +127,13 @@ def test_the_carried_state_is_dropped_where_an_epoch_starts(
 ) -> None:
     trainer = make_trainer(PLAIN)
     cold: list[bool] = []
-    forward = trainer.network.forward
+    compute = trainer._workers.compute
 
-    def watched(ids: Tensor, state: Any) -> Any:
-        cold.append(state is None)
-        return forward(ids, state)
+    def watched(inputs: Tensor, targets: Tensor, state: Any, masks: Any) -> Any:
+        cold.append(not state[0].any())
+        return compute(inputs, targets, state, masks)
 
-    monkeypatch.setattr(trainer.network, "forward", watched)
+    monkeypatch.setattr(trainer._workers, "compute", watched)
     for _ in range(2 * trainer.schedule.steps_per_epoch):
         trainer.step(0.0)
     starts = [index for index, was_cold in enumerate(cold) if was_cold]
@@ -186,8 +186,8 @@ def test_the_notebooks_optimiser_has_keras_settings() -> None:
 
 
 def spoil_loss(trainer: Trainer, value: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = trainer._forward
-    monkeypatch.setattr(trainer, "_forward", lambda batch: forward(batch) * value)
+    gradients = trainer._gradients
+    monkeypatch.setattr(trainer, "_gradients", lambda batch: gradients(batch) * value)
 
 
 def spoil_gradient(trainer: Trainer, value: float, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -347,13 +347,13 @@ def test_a_record_that_cannot_be_written_is_warned_of_once(
 
 
 def spoil_losses(monkeypatch: pytest.MonkeyPatch, steps: range) -> None:
-    forward = Trainer._forward
+    gradients = Trainer._gradients
 
-    def spoilt(trainer: Trainer, batch: Any) -> Any:
-        loss = forward(trainer, batch)
+    def spoilt(trainer: Trainer, batch: Any) -> float:
+        loss = gradients(trainer, batch)
         return loss * math.nan if trainer.step_count in steps else loss
 
-    monkeypatch.setattr(Trainer, "_forward", spoilt)
+    monkeypatch.setattr(Trainer, "_gradients", spoilt)
 
 
 def test_a_training_that_cannot_be_mended_ends_as_diverged(
@@ -482,7 +482,7 @@ def test_more_epochs_extend_a_run(tmp_path: Path) -> None:
 
 
 def test_the_best_of_an_earlier_session_stays_the_best(tmp_path: Path) -> None:
-    first = watch(make_request(tmp_path, epochs=6))
+    first = watch(make_request(tmp_path, epochs=6, averaging=0.0, guard=False))
     best = of_kind(first, Finished)[0].best_nats_per_character
     overrides = {"epochs": 7, "learning_rate": 100.0}  # makes it worse
     published: list[Publication] = []

@@ -13,12 +13,12 @@ from model_fixtures import TEXT, TINY_MODEL, TINY_TRAINING, VOCABULARY, Weights,
 from model.batches import make_batches
 from model.config import ModelConfig, TrainingConfig
 from model.initialisation import initial_weights
-from model.machine import Machine
+from model.machine import Engine, Machine
 from model.network import CharacterLSTM
 from model.snapshot import WeightSnapshot
 from model.trainer import Trainer
 
-MACHINE = Machine(device=torch.device("cpu"), autocast=None, threads=1)
+MACHINE = Machine(device=torch.device("cpu"), engine=Engine(precision="fp32"))
 TEXT_IDS: npt.NDArray[Any] = VOCABULARY.encode(TEXT)
 
 

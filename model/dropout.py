@@ -1,0 +1,64 @@
+"""Masks of one training step: what is dropped stays dropped for the whole sequence.
+
+Variational dropout (Gal & Ghahramani 2016) on the embedding and on each layer's output; weight
+dropout (DropConnect on the recurrent matrices, Merity et al. 2018). All masks of a step are drawn
+at once, by one generator, however many threads compute the step. Letters: B batch, H hidden.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.config import ModelConfig, TrainingConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropoutMasks:
+    """Factors: 0 for what is dropped, 1 / (1 - chance) for what is kept; None drops nothing."""
+
+    inputs: Tensor | None = None
+    """[B, E], for the embedded characters."""
+    outputs: tuple[Tensor | None, ...]
+    """[B, H] for each layer."""
+    recurrent: tuple[Tensor | None, ...]
+    """[4H, H] for each layer."""
+
+    def of_streams(self, streams: slice) -> DropoutMasks:
+        """Returns the masks of some of the streams."""
+        return DropoutMasks(
+            inputs=None if self.inputs is None else self.inputs[streams],
+            outputs=tuple(None if mask is None else mask[streams] for mask in self.outputs),
+            recurrent=self.recurrent,
+        )
+
+
+def draw_masks(
+    model: ModelConfig, training: TrainingConfig, *, batch: int, width: int, device: torch.device
+) -> DropoutMasks | None:
+    """Draws the masks of one step from PyTorch's generator of the device.
+
+    Args:
+        model: the shape, and the chance of dropping an output.
+        training: the other chances.
+        batch: B.
+        width: E, what the first layer takes in.
+        device: where the masks are wanted.
+    """
+    if not (model.dropout or training.embedding_dropout or training.weight_dropout):
+        return None
+    matrix = (4 * model.hidden, model.hidden)
+
+    def mask(shape: tuple[int, int], chance: float) -> Tensor | None:
+        if not chance:
+            return None
+        kept = torch.empty(shape, device=device).bernoulli_(1 - chance)
+        return kept.div_(1 - chance)
+
+    return DropoutMasks(
+        inputs=mask((batch, width), training.embedding_dropout),
+        outputs=tuple(mask((batch, model.hidden), model.dropout) for _ in range(model.layers)),
+        recurrent=tuple(mask(matrix, training.weight_dropout) for _ in range(model.layers)),
+    )

@@ -1,0 +1,117 @@
+"""Loss and gradients of a step, computed by one thread or by several, each with some streams.
+
+Threads that share every matrix product meet at every time step; threads that each take a part of
+the streams meet once a step. Gradients are added in a fixed order. Letters: T time, B batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from model.config import Scoring
+from model.dropout import DropoutMasks
+from model.machine import Engine, Machine, prepare_thread
+from model.network import CharacterLSTM, State
+
+
+class GradientWorkers:
+    """Computes gradients the way an engine says; the threads that it starts end with it."""
+
+    def __init__(self, network: CharacterLSTM, machine: Machine, scoring: Scoring) -> None:
+        self._network = network
+        self._machine = machine
+        self._engine: Engine = machine.engine
+        self._scoring = scoring
+        self._parameters = list(network.parameters())
+        self._pool: ThreadPoolExecutor | None = None
+        if self._engine.shards > 1:
+            self._pool = ThreadPoolExecutor(
+                self._engine.shards,
+                thread_name_prefix="gradients",
+                initializer=prepare_thread,
+                initargs=(self._engine.threads_of_a_shard,),
+            )
+
+    def close(self) -> None:
+        """Ends the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def compute(
+        self, inputs: Tensor, targets: Tensor, state: State, masks: DropoutMasks | None
+    ) -> tuple[float, State]:
+        """Sets every parameter's ``grad``.
+
+        Args:
+            inputs: int64 [T, B].
+            targets: int64 [T, B], or [B] where the last position alone is scored.
+            state: carried in.
+            masks: what is dropped.
+
+        Returns:
+            Mean loss in nats per scored character, and the state after the last character.
+        """
+        batch = inputs.shape[1]
+        count = min(self._engine.shards, batch)
+        borders = [batch * part // count for part in range(count + 1)]
+        total = targets.numel()
+
+        def of_shard(part: int) -> tuple[Tensor, tuple[Tensor, ...], State]:
+            streams = slice(borders[part], borders[part + 1])
+            return self._of_streams(
+                inputs[:, streams],
+                targets[..., streams],
+                (state[0][:, streams], state[1][:, streams]),
+                None if masks is None else masks.of_streams(streams),
+                total,
+            )
+
+        results = self._run(of_shard, count)
+        loss = sum(float(part[0]) for part in results)
+        gradients = list(results[0][1])
+        for part in results[1:]:
+            torch._foreach_add_(gradients, list(part[1]))
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = gradient
+        if count == 1:
+            return loss, results[0][2]
+        hidden, cell = zip(*(part[2] for part in results), strict=True)
+        return loss, (torch.cat(hidden, dim=1), torch.cat(cell, dim=1))
+
+    def _run(
+        self, work: Callable[[int], tuple[Tensor, tuple[Tensor, ...], State]], count: int
+    ) -> list[tuple[Tensor, tuple[Tensor, ...], State]]:
+        if self._pool is None or count == 1:
+            return [work(part) for part in range(count)]
+        return list(self._pool.map(work, range(count)))
+
+    def _of_streams(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        state: State,
+        masks: DropoutMasks | None,
+        total: int,
+    ) -> tuple[Tensor, tuple[Tensor, ...], State]:
+        """Returns the share of the mean loss, its gradients, and the state, of some streams."""
+        autocast, device = self._machine.autocast, self._machine.device
+        products = torch.float32 if autocast is None else autocast
+        # Each shard needs states of its own in one piece: PyTorch's LSTM reads them as they lie.
+        state = (state[0].contiguous(), state[1].contiguous())
+        with torch.autocast(device.type, autocast, enabled=autocast is not None):
+            outputs, state = self._network.training_forward(
+                inputs, state, masks, self._engine.layer, products
+            )
+            scored = outputs if self._scoring == "every" else outputs[-1]
+            logits = self._network.logits(scored)
+        loss = functional.cross_entropy(
+            logits.float().flatten(0, -2), targets.flatten(), reduction="sum"
+        )
+        loss = loss / total
+        gradients = torch.autograd.grad(loss, self._parameters)
+        return loss.detach(), gradients, (state[0].detach().float(), state[1].detach().float())

@@ -1,0 +1,111 @@
+"""Which way of computing is the fastest here: a short measurement at the start of a training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+
+import torch
+
+from model.config import ModelConfig, TrainingConfig
+from model.dropout import draw_masks
+from model.gradients import GradientWorkers
+from model.machine import Engine, Machine, choose_device, possible_engines, prepare_thread
+from model.network import CharacterLSTM
+
+SEQUENCE = 16
+"""Time steps of a measured step: enough, for all of them cost the same."""
+ROUNDS = 3
+BUDGET = 1.5
+"""Seconds; where the first round has used it up, there is no second."""
+
+Timer = Callable[[Engine], float]
+"""Makes one step with an engine and returns the seconds that it took."""
+
+
+def choose_machine(
+    training: TrainingConfig,
+    model: ModelConfig,
+    vocabulary_size: int,
+    *,
+    used_before: Engine | None = None,
+) -> Machine:
+    """Returns device and engine: what was asked for, and for the rest the fastest.
+
+    Args:
+        training: the settings; ``auto`` and 0 leave a choice open.
+        model: the shape to measure.
+        vocabulary_size: V.
+        used_before: the engine of a run that is gone on with; taken again where it is possible, for
+            no two engines round alike.
+
+    Raises:
+        ConfigError: a device was asked for that this machine does not have.
+    """
+    device = choose_device(training.device)
+    engines = possible_engines(training, device)
+    if used_before in engines:
+        return Machine(device=device, engine=used_before)
+    if len(engines) == 1:
+        return Machine(device=device, engine=engines[0])
+    with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
+        timer = StepTimer(training, model, vocabulary_size, device, open_pools)
+        return Machine(device=device, engine=fastest(engines, timer))
+
+
+def fastest(
+    engines: Sequence[Engine], timer: Timer, clock: Callable[[], float] = time.perf_counter
+) -> Engine:
+    """Returns the engine with the shortest best time in interleaved rounds, the first untimed."""
+    began = clock()
+    best = dict.fromkeys(engines, float("inf"))
+    for engine in engines:
+        timer(engine)
+    for _ in range(ROUNDS):
+        for engine in engines:
+            best[engine] = min(best[engine], timer(engine))
+        if clock() - began > BUDGET:
+            break
+    return min(engines, key=lambda engine: best[engine])
+
+
+class StepTimer:
+    """Times short steps of a network of the shape at hand, on made-up characters."""
+
+    def __init__(
+        self,
+        training: TrainingConfig,
+        model: ModelConfig,
+        vocabulary_size: int,
+        device: torch.device,
+        open_pools: ExitStack,
+    ) -> None:
+        self._device = device
+        self._open_pools = open_pools
+        self._workers: dict[Engine, GradientWorkers] = {}
+        self._network = CharacterLSTM(model, vocabulary_size)
+        self._scoring = training.scoring
+        steps = min(SEQUENCE, training.sequence)
+        ids = torch.randint(vocabulary_size, (steps + 1, training.batch))
+        self._inputs = ids[:-1]
+        self._targets = ids[1:] if training.scoring == "every" else ids[-1]
+        self._state = self._network.initial_state(training.batch)
+        self._masks = draw_masks(
+            model,
+            training,
+            batch=training.batch,
+            width=self._network.input_width,
+            device=device,
+        )
+
+    def __call__(self, engine: Engine) -> float:
+        """Makes one step; returns its seconds."""
+        if engine not in self._workers:
+            machine = Machine(device=self._device, engine=engine)
+            workers = GradientWorkers(self._network, machine, self._scoring)
+            self._workers[engine] = self._open_pools.enter_context(closing(workers))
+        prepare_thread(engine.threads_of_a_shard)
+        began = time.perf_counter()
+        self._workers[engine].compute(self._inputs, self._targets, self._state, self._masks)
+        return time.perf_counter() - began

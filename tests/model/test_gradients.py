@@ -1,0 +1,108 @@
+"""Gradients by one thread, by two, and with what is dropped."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.config import ModelConfig, Scoring, TrainingConfig
+from model.dropout import DropoutMasks, draw_masks
+from model.gradients import GradientWorkers
+from model.lstm_layer import LayerKind
+from model.machine import Engine, Machine
+from model.network import CharacterLSTM, State
+
+MODEL = ModelConfig(hidden=12, layers=2, embedding=5, dropout=0.4)
+TRAINING = TrainingConfig(embedding_dropout=0.3, weight_dropout=0.3)
+VOCABULARY_SIZE = 11
+CPU = torch.device("cpu")
+
+
+def make_network() -> CharacterLSTM:
+    torch.manual_seed(0)
+    return CharacterLSTM(MODEL, VOCABULARY_SIZE)
+
+
+def compute(
+    engine: Engine, batch: int, *, scoring: Scoring = "every", dropping: bool = True
+) -> tuple[float, State, list[Tensor]]:
+    network = make_network()
+    torch.manual_seed(1)
+    ids = torch.randint(VOCABULARY_SIZE, (9, batch))
+    state = (torch.randn(2, batch, 12), torch.randn(2, batch, 12))
+    masks = draw_masks(MODEL, TRAINING, batch=batch, width=5, device=CPU) if dropping else None
+    targets = ids[1:] if scoring == "every" else ids[-1]
+    with closing(GradientWorkers(network, Machine(device=CPU, engine=engine), scoring)) as workers:
+        loss, after = workers.compute(ids[:-1], targets, state, masks)
+    gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
+    assert len(gradients) == len(list(network.parameters()))
+    return loss, after, gradients
+
+
+@pytest.mark.parametrize("scoring", ["every", "last"])
+@pytest.mark.parametrize("kind", ["torch", "packed"])
+@pytest.mark.parametrize("batch", [1, 5, 8])
+def test_several_threads_find_what_one_finds(scoring: Scoring, kind: LayerKind, batch: int) -> None:
+    one = compute(Engine(precision="fp32"), batch, scoring=scoring)
+    more = compute(Engine(precision="fp32", layer=kind, shards=3), batch, scoring=scoring)
+    assert more[0] == pytest.approx(one[0], rel=1e-5)
+    for mine, other in zip((*more[1], *more[2]), (*one[1], *one[2]), strict=True):
+        assert torch.allclose(mine, other, atol=1e-6, rtol=1e-4)
+
+
+def test_threads_change_nothing_from_one_time_to_the_next() -> None:
+    engine = Engine(precision="fp32", layer="packed", shards=2)
+    first, again = compute(engine, 7), compute(engine, 7)
+    assert first[0] == again[0]
+    assert all(torch.equal(a, b) for a, b in zip(first[2], again[2], strict=True))
+
+
+def test_what_is_dropped_changes_the_loss() -> None:
+    engine = Engine(precision="fp32")
+    assert compute(engine, 4)[0] != compute(engine, 4, dropping=False)[0]
+
+
+# --- masks ----------------------------------------------------------------------------------------
+
+
+def masks_of(batch: int = 400) -> DropoutMasks:
+    torch.manual_seed(2)
+    masks = draw_masks(MODEL, TRAINING, batch=batch, width=5, device=CPU)
+    assert masks is not None
+    return masks
+
+
+def test_masks_drop_the_asked_share_and_keep_the_mean() -> None:
+    masks = masks_of()
+    assert masks.inputs is not None
+    for mask, chance, shape in (
+        (masks.inputs, 0.3, (400, 5)),
+        (masks.outputs[1], 0.4, (400, 12)),
+        (masks.recurrent[0], 0.3, (48, 12)),
+    ):
+        assert mask is not None
+        assert mask.shape == shape
+        kept = mask[mask > 0]
+        assert torch.allclose(kept, torch.full_like(kept, 1 / (1 - chance)))
+        assert float((mask == 0).float().mean()) == pytest.approx(chance, abs=0.08)
+
+
+def test_streams_drop_different_units_and_share_the_matrices() -> None:
+    masks = masks_of(8)
+    part = masks.of_streams(slice(2, 5))
+    assert part.inputs is not None
+    assert masks.inputs is not None
+    assert torch.equal(part.inputs, masks.inputs[2:5])
+    assert part.recurrent is masks.recurrent
+    assert masks.outputs[0] is not None
+    assert len(torch.unique(masks.outputs[0], dim=0)) > 1
+
+
+def test_nothing_to_drop_draws_nothing() -> None:
+    before = torch.get_rng_state()
+    plain = ModelConfig(hidden=4)
+    assert draw_masks(plain, TrainingConfig(), batch=2, width=3, device=CPU) is None
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,106 @@
+"""Our LSTM layer: its gradients against numbers, and all of it against ``nn.LSTM``."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from model.config import ModelConfig
+from model.lstm_layer import LayerKind, PackedLSTMLayer, can_pack, packed_rows
+from model.network import CharacterLSTM, State
+
+needs_packing = pytest.mark.skipif(not can_pack(), reason="this PyTorch packs no bfloat16")
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def test_the_gradients_are_those_of_the_function() -> None:
+    steps, batch, width = 5, 3, 4
+    arguments = [
+        draw(steps, batch, 4 * width),
+        draw(4 * width, width, seed=1),
+        draw(batch, width, seed=2),
+        draw(batch, width, seed=3),
+    ]
+    for argument in arguments:
+        argument.requires_grad_()
+
+    def layer(gates: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        used_up = gates.clone()  # by the layer, and gradcheck wants to keep its own
+        return PackedLSTMLayer.apply(used_up, *others, torch.float64)  # type: ignore[no-any-return, no-untyped-call]
+
+    assert torch.autograd.gradcheck(layer, arguments)
+
+
+def test_packed_rows_reorder_the_gates_and_halve_the_sigmoids() -> None:
+    rows = torch.arange(8.0).reshape(8, 1)
+    assert packed_rows(rows).flatten().tolist() == [0, 0.5, 1, 1.5, 3, 3.5, 4, 5]
+
+
+def outcome(
+    network: CharacterLSTM, kind: LayerKind, products: torch.dtype
+) -> tuple[Tensor, State, list[Tensor]]:
+    """Returns outputs, state and gradients of a sequence from a warm state."""
+    generator = torch.Generator().manual_seed(5)
+    ids = torch.randint(network.vocabulary_size, (12, 4), generator=generator)
+    shape = (network.config.layers, 4, network.config.hidden)
+    state = (torch.randn(shape, generator=generator), torch.randn(shape, generator=generator))
+    with torch.autocast("cpu", products, enabled=products is torch.bfloat16):
+        outputs, after = network.training_forward(ids, state, None, kind, products)
+    weighting = torch.randn(outputs.shape, generator=generator)
+    total = (outputs.float() * weighting).sum() + after[1].float().sum() + after[0].float().sum()
+    inner = [weight for name, weight in network.named_parameters() if "head" not in name]
+    return outputs, after, list(torch.autograd.grad(total, inner))
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("embedding", [0, 6])
+def test_our_layer_equals_pytorchs(layers: int, embedding: int) -> None:
+    torch.manual_seed(0)
+    network = CharacterLSTM(ModelConfig(hidden=16, layers=layers, embedding=embedding), 9)
+    ours = outcome(network, "packed", torch.float32)
+    theirs = outcome(network, "torch", torch.float32)
+    assert torch.allclose(ours[0], theirs[0], atol=1e-5)
+    for mine, other in zip(ours[1], theirs[1], strict=True):
+        assert torch.allclose(mine, other, atol=1e-5)
+    for mine, other in zip(ours[2], theirs[2], strict=True):
+        assert torch.allclose(mine, other, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("embedding", [0, 6])
+def test_what_is_trained_is_what_is_used(embedding: int) -> None:
+    torch.manual_seed(0)
+    network = CharacterLSTM(ModelConfig(hidden=16, layers=2, embedding=embedding), 9)
+    ids = torch.arange(8).reshape(8, 1)
+    for kind in ("torch", "packed"):
+        outputs, _ = network.training_forward(
+            ids, network.initial_state(1), None, kind, torch.float32
+        )
+        assert torch.allclose(outputs, network(ids)[0], atol=1e-5)
+
+
+@needs_packing
+def test_in_bfloat16_our_gradients_are_as_near_to_the_exact_ones_as_pytorchs() -> None:
+    torch.manual_seed(0)
+    network = CharacterLSTM(ModelConfig(hidden=64, layers=2), 40)
+    exact = outcome(network, "torch", torch.float32)[2]
+
+    def error(kind: LayerKind) -> float:
+        rounded = outcome(network, kind, torch.bfloat16)[2]
+        pairs = zip(rounded, exact, strict=True)
+        return max(float((a - b).norm() / b.norm()) for a, b in pairs)
+
+    assert error("packed") < 0.02
+    assert error("packed") < 1.5 * error("torch") + 1e-3
+
+
+def test_a_layer_of_one_unit_and_one_step_works() -> None:
+    network = CharacterLSTM(ModelConfig(hidden=1, embedding=1), 2)
+    state = network.initial_state(1)
+    ids = torch.ones(1, 1, dtype=torch.int64)
+    ours, _ = network.training_forward(ids, state, None, "packed", torch.float32)
+    assert torch.allclose(ours, nn.Module.__call__(network, ids)[0], atol=1e-6)

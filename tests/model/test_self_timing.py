@@ -1,0 +1,88 @@
+"""The choice of a way to compute: what is open, what wins, what stays as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from model import machine
+from model.config import ModelConfig, TrainingConfig
+from model.machine import Engine, Machine, possible_engines
+from model.self_timing import choose_machine, fastest
+
+CPU = torch.device("cpu")
+MODEL = ModelConfig(hidden=8, embedding=4)
+OPEN = TrainingConfig(batch=4, sequence=8)
+
+
+@pytest.fixture(params=[True, False], ids=["bf16", "no bf16"])
+def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    has_it = bool(request.param)
+    monkeypatch.setattr(machine, "_native_bf16", lambda device: has_it)
+    monkeypatch.setattr(machine, "can_pack", lambda: has_it)
+    monkeypatch.setattr(machine, "_available_cores", lambda: 2)
+    return has_it
+
+
+def test_everything_is_open_by_default(native: bool) -> None:
+    engines = possible_engines(OPEN, CPU)
+    assert {engine.shards for engine in engines} == {1, 2}
+    assert {engine.precision for engine in engines} == ({"bf16", "fp32"} if native else {"fp32"})
+    assert ("packed" in {engine.layer for engine in engines}) == native
+    assert len(set(engines)) == len(engines)
+
+
+def test_what_was_asked_for_is_not_measured(native: bool) -> None:
+    asked = dataclasses.replace(OPEN, precision="fp32", threads=1)
+    assert possible_engines(asked, CPU) == [Engine(precision="fp32")]
+    asked = dataclasses.replace(OPEN, precision="bf16", threads=2)
+    engines = possible_engines(asked, CPU)
+    assert {(engine.precision, engine.threads) for engine in engines} == {("bf16", 2)}
+    assert len(engines) == (2 if native else 1)
+
+
+@pytest.mark.usefixtures("native")
+def test_there_are_no_more_threads_than_streams() -> None:
+    for asked in (0, 5):
+        few = dataclasses.replace(OPEN, batch=1, threads=asked)
+        assert {engine.threads for engine in possible_engines(few, CPU)} == {1}
+
+
+def test_the_fastest_wins_and_the_first_round_does_not_count() -> None:
+    engines = [Engine(precision="fp32"), Engine(precision="fp32", shards=2)]
+    seconds = {engines[0]: iter([0.1, 3.0, 3.0, 3.0]), engines[1]: iter([9.0, 4.0, 2.0, 4.0])}
+    assert fastest(engines, lambda engine: next(seconds[engine]), lambda: 0.0) == engines[1]
+
+
+def test_where_time_is_short_one_round_decides() -> None:
+    engines = [Engine(precision="fp32"), Engine(precision="fp32", shards=2)]
+    calls: list[Engine] = []
+
+    def timer(engine: Engine) -> float:
+        calls.append(engine)
+        return 1.0
+
+    moments = iter([0.0, 99.0])
+    assert fastest(engines, timer, lambda: next(moments)) == engines[0]
+    assert calls == engines * 2
+
+
+def test_a_resumed_run_keeps_its_engine() -> None:
+    for used in possible_engines(OPEN, CPU):
+        chosen = choose_machine(OPEN, MODEL, 9, used_before=used)
+        assert chosen == Machine(device=CPU, engine=used)
+
+
+def test_an_engine_of_another_machine_is_chosen_anew() -> None:
+    elsewhere = Engine(precision="bf16", shards=999)
+    assert choose_machine(OPEN, MODEL, 9, used_before=elsewhere).engine != elsewhere
+
+
+def test_measuring_leaves_the_random_numbers_alone() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    dropping = dataclasses.replace(OPEN, weight_dropout=0.2)
+    assert choose_machine(dropping, MODEL, 9).engine in possible_engines(OPEN, CPU)
+    assert torch.equal(torch.get_rng_state(), before)
