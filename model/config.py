@@ -152,6 +152,11 @@ class SamplingConfig:
     min_p: float = 0.0
     """Keep characters at least this fraction as likely as the most likely one."""
 
+    @property
+    def has_cuts(self) -> bool:
+        """Whether any character is left out."""
+        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0
+
     def __post_init__(self) -> None:
         require_range("temperature", self.temperature, 0, MAXIMUM_TEMPERATURE)
         require_range("top_k", self.top_k, 0, 1_000_000)

@@ -1,4 +1,7 @@
-"""From logits to the distribution that a character is drawn from. Pure functions on [V] arrays."""
+"""From logits to the distribution that a character is drawn from. Pure functions.
+
+All of them work along the last axis of [..., V], so that one stream and many share them.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,20 @@ import numpy.typing as npt
 from model.config import SamplingConfig
 
 Probabilities = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.float64]
+"""Logarithms of unnormalised probabilities; -inf for what must not be drawn."""
+
+LEAST_FOR_FLOAT32 = 1e-3
+"""A temperature below which a quotient of float32 logits might overflow."""
 
 
 def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
     """Returns ``exp(x) / sum(exp(x))`` in float64, safe against overflow."""
     values = _comparable(logits)
-    probabilities: Probabilities = np.exp(values - values.max())
-    probabilities /= probabilities.sum()
+    probabilities: Probabilities = np.exp(
+        values - np.maximum.reduce(values, axis=-1, keepdims=True)
+    )
+    probabilities /= np.add.reduce(probabilities, axis=-1, keepdims=True)
     return probabilities
 
 
@@ -26,57 +36,77 @@ def entropy(probabilities: Probabilities) -> float:
     return float(-(positive * np.log(positive)).sum())
 
 
-def shaped(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Probabilities:
-    """Returns the distribution to draw from: temperature first, then the cuts, each renormalised.
+def scores(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Scores:
+    """Returns what to draw from: temperature first, then the cuts, each renormalised.
 
     The cuts come in the order top-k, top-p (nucleus sampling, Holtzman et al. 2020), min-p (Nguyen
-    et al. 2024); the most likely character always stays. Temperature 0 puts all on the first of
-    the most likely characters.
+    et al. 2024); the most likely character always stays. Temperature 0 leaves nothing but the
+    first of the most likely characters.
     """
-    scaled = _comparable(logits)
+    values = _comparable(logits)
     if sampling.temperature == 0:
-        greedy = np.zeros(scaled.shape)
-        greedy[int(scaled.argmax())] = 1.0
+        greedy = np.full(values.shape, -np.inf)
+        best = np.expand_dims(values.argmax(axis=-1), -1)
+        np.put_along_axis(greedy, best, 0.0, axis=-1)
         return greedy
-    scaled = scaled - scaled.max()
-    with np.errstate(over="ignore"):  # a tiny temperature sends the rest to -inf, as it should
-        probabilities = softmax(scaled / sampling.temperature)
-    if 0 < sampling.top_k < probabilities.size:
-        keep = np.argsort(-probabilities, kind="stable")[: sampling.top_k]
-        probabilities = _only(probabilities, keep)
+    shifted = values - np.maximum.reduce(values, axis=-1, keepdims=True)
+    if sampling.temperature != 1:
+        with np.errstate(over="ignore"):  # a tiny one sends the rest to -inf, as it should
+            shifted /= sampling.temperature
+    if sampling.has_cuts:
+        shifted[~_kept(softmax(shifted), sampling)] = -np.inf
+    return shifted
+
+
+def shaped(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Probabilities:
+    """Returns the distribution that ``scores`` are the logarithms of."""
+    return softmax(scores(logits, sampling))
+
+
+def choose(
+    logits: npt.NDArray[np.floating], sampling: SamplingConfig, noise: npt.NDArray[np.floating]
+) -> npt.NDArray[np.intp]:
+    """Returns an id [...] drawn from each distribution that the logits are shaped to.
+
+    The largest of scores plus independent standard Gumbel noise lies at an id with exactly its
+    probability (Gumbel 1954). Where there is nothing but a temperature, the scores need not be
+    normalised for that, nor be in float64.
+
+    Args:
+        logits: [..., V].
+        sampling: temperature and cuts.
+        noise: [..., V], finite.
+    """
+    if sampling.has_cuts or sampling.temperature < LEAST_FOR_FLOAT32:
+        return np.asarray(np.argmax(scores(logits, sampling) + noise, axis=-1))
+    return np.asarray(np.argmax(logits * np.float32(1 / sampling.temperature) + noise, axis=-1))
+
+
+def _kept(probabilities: Probabilities, sampling: SamplingConfig) -> npt.NDArray[np.bool_]:
+    """Tells which characters the cuts leave, [..., V]."""
+    order = np.argsort(-probabilities, axis=-1, kind="stable")
+    rank = np.argsort(order, axis=-1, kind="stable")
+    kept = np.ones(probabilities.shape, bool)
+    if sampling.top_k:
+        kept &= rank < sampling.top_k
     if sampling.top_p < 1:
-        order = np.argsort(-probabilities, kind="stable")
-        held = np.cumsum(probabilities[order])
-        count = int(np.searchsorted(held, sampling.top_p)) + 1
-        probabilities = _only(probabilities, order[:count])
-    if sampling.min_p > 0:
-        likely = probabilities >= sampling.min_p * probabilities.max()
-        probabilities = _only(probabilities, np.flatnonzero(likely))
-    return probabilities
-
-
-def draw(probabilities: Probabilities, uniform: float) -> int:
-    """Returns the id at which the cumulated probability passes ``uniform`` (in [0, 1))."""
-    cumulated = np.cumsum(probabilities)
-    # Rounding may leave the total a hair under 1: scaling by it keeps the last id in reach and
-    # searching from the right skips ids of probability 0.
-    return int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
+        left = np.where(kept, probabilities, 0.0)
+        left /= left.sum(axis=-1, keepdims=True)
+        held = np.cumsum(np.take_along_axis(left, order, axis=-1), axis=-1)
+        kept &= rank <= (held < sampling.top_p).sum(axis=-1, keepdims=True)
+    if sampling.min_p:
+        kept &= probabilities >= sampling.min_p * probabilities.max(axis=-1, keepdims=True)
+    return kept
 
 
 def _comparable(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Returns the logits in float64, with finite numbers for those that went wrong.
 
     A learning rate that is far too large overflows the weights some steps before the guard goes
-    back to good ones; what is written meanwhile is nonsense and must not be a crash.
+    back to good ones; what is written meanwhile is nonsense and must not be a crash. What is -inf
+    on purpose stays impossible beside anything finite.
     """
     values = np.asarray(logits, np.float64)
-    if math.isfinite(values.max()):  # a maximum is NaN where any number is
+    if math.isfinite(np.maximum.reduce(values, axis=None)):  # NaN where any number is
         return values
     return np.nan_to_num(values, nan=0.0, posinf=1e300, neginf=-1e300)
-
-
-def _only(probabilities: Probabilities, keep: npt.NDArray[np.intp]) -> Probabilities:
-    kept = np.zeros_like(probabilities)
-    kept[keep] = probabilities[keep]
-    kept /= kept.sum()
-    return kept

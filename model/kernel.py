@@ -14,6 +14,8 @@ import numpy as np
 
 from model.snapshot import FloatArray, WeightSnapshot
 
+HALF = np.float32(0.5)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HiddenState:
@@ -36,6 +38,15 @@ class LstmKernel:
         self._gates = np.empty(4 * width, np.float32)
         self._scratch = np.empty(width, np.float32)
         self._logits = np.zeros(snapshot.vocabulary_size, np.float32)
+        # Views into these, made once: making one costs as much as a small sum.
+        gates = self._gates
+        self._sigmoids, self._output = gates[: 3 * width], gates[2 * width : 3 * width]
+        self._input, self._forget = gates[:width], gates[width : 2 * width]
+        self._candidate = gates[3 * width :]
+        self._below = [row[:width] for row in self._joined]
+        self._hidden = [row[width:] for row in self._joined]
+        self._operands = [self._hidden[0], *self._joined[1:]]
+        self._cells = list(self._cell)
 
     @property
     def snapshot(self) -> WeightSnapshot:
@@ -75,39 +86,33 @@ class LstmKernel:
     def step(self, symbol_id: int) -> FloatArray:
         """Feeds one character; returns the logits [V] of the next one (a view, see ``logits``)."""
         self._advance(symbol_id)
-        np.dot(self._snapshot.head_matrix, self._joined[-1, self._snapshot.hidden :], self._logits)
-        self._logits += self._snapshot.head_bias
-        return self._logits
+        return self._head()
 
     def prime(self, ids: Iterable[int]) -> FloatArray:
         """Feeds several characters; returns the logits [V] after the last one."""
         for symbol_id in ids:
             self._advance(symbol_id)
-        np.dot(self._snapshot.head_matrix, self._joined[-1, self._snapshot.hidden :], self._logits)
+        return self._head()
+
+    def _head(self) -> FloatArray:
+        np.dot(self._snapshot.head_matrix, self._hidden[-1], self._logits)
         self._logits += self._snapshot.head_bias
         return self._logits
 
     def _advance(self, symbol_id: int) -> None:
-        width = self._snapshot.hidden
-        gates, scratch = self._gates, self._scratch
-        last = len(self._snapshot.layers) - 1
+        gates, scratch, sigmoids = self._gates, self._scratch, self._sigmoids
+        added = self._snapshot.input_table[symbol_id]
         for index, layer in enumerate(self._snapshot.layers):
-            joined, cell = self._joined[index], self._cell[index]
-            if layer.bias is None:
-                np.dot(layer.matrix, joined[width:], gates)
-                gates += self._snapshot.input_table[symbol_id]
-            else:
-                np.dot(layer.matrix, joined, gates)
-                gates += layer.bias
+            cell, hidden = self._cells[index], self._hidden[index]
+            if index:
+                self._below[index][:] = self._hidden[index - 1]
+            np.dot(layer.matrix, self._operands[index], gates)
+            gates += added if layer.bias is None else layer.bias
             np.tanh(gates, gates)
-            sigmoids = gates[: 3 * width]
-            sigmoids *= 0.5
-            sigmoids += 0.5
-            cell *= gates[width : 2 * width]
-            np.multiply(gates[:width], gates[3 * width :], scratch)
+            sigmoids *= HALF
+            sigmoids += HALF
+            cell *= self._forget
+            np.multiply(self._input, self._candidate, scratch)
             cell += scratch
             np.tanh(cell, scratch)
-            hidden = joined[width:]
-            np.multiply(gates[2 * width : 3 * width], scratch, hidden)
-            if index < last:
-                self._joined[index + 1, :width] = hidden
+            np.multiply(self._output, scratch, hidden)

@@ -13,17 +13,18 @@ import numpy as np
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
-from model.distribution import draw, entropy, shaped, softmax
+from model.distribution import choose, entropy, softmax
 from model.events import Candidate, CharacterWritten
 from model.kernel import LstmKernel
-from model.snapshot import WeightSnapshot
+from model.noise import GumbelNoise
+from model.snapshot import FloatArray, WeightSnapshot
 
 
 class CharacterStream:
     """Writes without end; ``sampling`` and ``snapshot`` may change between two characters.
 
-    Each character takes exactly one number from the stream's random generator, so a text depends
-    on the seed, the prompt, the weights and the sampling settings and on nothing else.
+    Each character takes exactly one row of the seed's noise, so a text depends on the seed, the
+    prompt, the weights and the sampling settings and on nothing else.
     """
 
     def __init__(
@@ -72,41 +73,57 @@ class CharacterStream:
         return self._vocabulary
 
     def restart(self, *, seed: int, prompt: str) -> None:
-        """Begins anew: zero state, fresh random generator, the prompt read."""
-        self._random = np.random.default_rng(seed)
-        ids = [int(i) for i in self._vocabulary.encode(prompt)] or [self._line_start()]
+        """Begins anew: zero state, fresh noise, the prompt read."""
+        self._noise = GumbelNoise(seed, len(self._vocabulary))
+        self._written = 0
+        ids = first_ids(prompt, self._vocabulary)
         self._kernel.reset()
         self._recent: deque[int] = deque(ids, maxlen=self._window or 1)
         self._logits = self._kernel.prime(ids)
 
     def step(self) -> CharacterWritten:
-        """Writes one character."""
-        if self._window is not None:
-            self._kernel.reset()
-            self._logits = self._kernel.prime(self._recent)
-        own = softmax(self._logits)
-        uniform = self._random.random()
-        # At temperature 1 without cuts the model's own distribution is the one to draw from.
-        chosen = draw(own if self._is_plain else shaped(self._logits, self.sampling), uniform)
+        """Writes one character and tells all about it."""
+        own = softmax(self._current_logits())
+        chosen = self._choose()
         written = CharacterWritten(
             character=self._vocabulary.decode([chosen]),
             probability=float(own[chosen]),
             entropy=entropy(own),
             candidates=self._top(own),
         )
-        self._recent.append(chosen)
-        if self._window is None:
-            self._logits = self._kernel.step(chosen)
+        self._read(chosen)
         return written
+
+    def write(self) -> tuple[int, float]:
+        """Writes one character as fast as can be; returns its id and its own probability."""
+        logits = self._current_logits()
+        chosen = self._choose()
+        weights = np.exp(logits - np.maximum.reduce(logits))
+        probability = float(weights[chosen] / np.add.reduce(weights))
+        self._read(chosen)
+        return chosen, probability
 
     def __iter__(self) -> Iterator[CharacterWritten]:
         """Yields characters without end."""
         while True:
             yield self.step()
 
-    @property
-    def _is_plain(self) -> bool:
-        return self.sampling == SamplingConfig()
+    def _current_logits(self) -> FloatArray:
+        """Returns what the next character is drawn from, by the weights in use now."""
+        if self._window is not None:
+            self._kernel.reset()
+            self._logits = self._kernel.prime(self._recent)
+        return self._logits
+
+    def _choose(self) -> int:
+        return int(choose(self._logits, self.sampling, self._noise.row(self._written)))
+
+    def _read(self, chosen: int) -> None:
+        self._written += 1
+        if self._window is None:
+            self._logits = self._kernel.step(chosen)
+        else:
+            self._recent.append(chosen)
 
     def _top(self, own: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[Candidate, ...]:
         if not self._candidates:
@@ -119,9 +136,13 @@ class CharacterStream:
             for symbol, i in zip(symbols, top, strict=True)
         )
 
-    def _line_start(self) -> int:
-        """Returns the id that stands for "nothing yet": a line feed, a space, or any symbol."""
-        for symbol in "\n ":
-            if symbol in self._vocabulary:
-                return self._vocabulary.id_of(symbol)
-        return int(self._random.integers(len(self._vocabulary)))
+
+def first_ids(prompt: str, vocabulary: Vocabulary) -> list[int]:
+    """Returns what a text is begun with: the prompt's ids, or one that stands for "nothing yet".
+
+    That is a line feed, else a space, else the first symbol.
+    """
+    if prompt:
+        return [int(i) for i in vocabulary.encode(prompt)]
+    known = [symbol for symbol in "\n " if symbol in vocabulary]
+    return [vocabulary.id_of(known[0]) if known else 0]

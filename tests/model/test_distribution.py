@@ -14,7 +14,8 @@ from model_fixtures import constant_snapshot
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
-from model.distribution import draw, entropy, shaped, softmax
+from model.distribution import choose, entropy, shaped, softmax
+from model.noise import GumbelNoise
 from model.sampler import CharacterStream
 
 Floats = npt.NDArray[np.float64]
@@ -179,22 +180,46 @@ def test_a_network_that_went_wrong_still_gives_a_distribution(
     for logits in (np.array([1.0, bad, 2.0]), np.full(3, bad)):
         probabilities = shaped(logits, SamplingConfig(temperature=temperature, top_k=2))
         assert np.isfinite(probabilities).all()
-        assert draw(probabilities, 0.999) in {0, 1, 2}
+        noise = np.zeros(3, np.float32)
+        assert int(choose(logits, SamplingConfig(temperature=temperature), noise)) in {0, 1, 2}
 
 
 @given(
-    weights=st.lists(st.one_of(st.just(0.0), st.floats(1e-12, 1)), min_size=1).filter(any),
-    uniform=st.floats(0, 1, exclude_max=True),
+    logits=st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=12),
+    sampling=st.builds(
+        SamplingConfig,
+        temperature=st.sampled_from([0.0, 1e-30, 0.3, 1.0, 5.0]),
+        top_k=st.integers(0, 4),
+        top_p=st.sampled_from([0.3, 0.9, 1.0]),
+        min_p=st.sampled_from([0.0, 0.4]),
+    ),
+    seed=st.integers(0, 2**64 - 1),
 )
-def test_an_impossible_character_is_never_drawn(weights: list[float], uniform: float) -> None:
-    probabilities = np.array(weights) / sum(weights)
-    assert probabilities[draw(probabilities, uniform)] > 0
+def test_what_was_cut_is_never_chosen(
+    logits: list[float], sampling: SamplingConfig, seed: int
+) -> None:
+    values = np.array(logits, np.float32)
+    noise = GumbelNoise(seed, len(logits))
+    probabilities = shaped(values, sampling)
+    for index in range(5):
+        assert probabilities[choose(values, sampling, noise.row(index))] > 0
 
 
-def test_draws_lie_where_the_cumulated_probability_passes() -> None:
-    probabilities = np.array([0.0, 0.25, 0.0, 0.5, 0.25, 0.0])
-    uniforms = [0.0, 0.2, 0.25, 0.7, 0.75, 1 - 2**-53]
-    assert [draw(probabilities, uniform) for uniform in uniforms] == [1, 1, 3, 3, 4, 4]
+@given(seed=st.integers(0, 2**32), cuts=st.integers(0, 3))
+def test_many_streams_are_shaped_as_each_alone(seed: int, cuts: int) -> None:
+    logits = np.random.default_rng(seed).normal(0, 3, (5, 9)).astype(np.float32)
+    sampling = SamplingConfig(
+        temperature=0.7,
+        top_k=4 if cuts else 0,
+        top_p=0.8 if cuts > 1 else 1.0,
+        min_p=0.2 if cuts == 3 else 0.0,
+    )
+    together = shaped(logits, sampling)
+    noise = np.stack([GumbelNoise(seed, 9).row(index) for index in range(5)])
+    chosen = choose(logits, sampling, noise)
+    for row in range(5):
+        assert together[row] == pytest.approx(shaped(logits[row], sampling))
+        assert chosen[row] == choose(logits[row], sampling, noise[row])
 
 
 def test_softmax_is_safe_against_large_logits() -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from corpus import UserError, fit_prompt
+from corpus import UserError, Vocabulary, fit_prompt
+from model.batch_sampler import ParallelStreams
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
@@ -31,6 +33,13 @@ from tui.options import (
     seed_option,
 )
 from tui.sanitise import printable
+
+LONGEST_SIDE_BY_SIDE = 1_000_000
+"""Characters of a text that waits in memory until it is whole; longer ones are written in turn."""
+STREAMS_AT_ONCE = 32
+"""Streams of a thread."""
+CHARACTERS_AT_ONCE = 256
+"""Characters between two looks at who is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,25 +72,105 @@ def generate(**options: Any) -> None:
     require_range("seed", seed, 0, MAXIMUM_SEED)
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
     prompt = _prompt(options["prompt"], checkpoint)
-    for number in range(options["streams"]):
+    seeds = range(seed, seed + options["streams"])
+    one_by_one = len(seeds) == 1 or options["length"] > LONGEST_SIDE_BY_SIDE
+    order = _one_by_one if one_by_one else _side_by_side
+    stop, length = options["stop"], options["length"]
+    show = (lambda _: None) if options["as_json"] else _show_on_stdout(raw=options["raw"])
+    for number, written in zip(
+        seeds, order(checkpoint, sampling, seeds, prompt, length, stop, show), strict=True
+    ):
+        if options["as_json"]:
+            record = _record(checkpoint, sampling, number, prompt, written)
+            click.echo(json.dumps(record, ensure_ascii=False))
+        else:
+            _report(checkpoint, number, written)
+            if number != seeds[-1]:
+                show("\n\n")
+
+
+def _one_by_one(  # noqa: PLR0917
+    checkpoint: Checkpoint,
+    sampling: SamplingConfig,
+    seeds: Sequence[int],
+    prompt: str,
+    length: int,
+    stop: str,
+    show: Callable[[str], None],
+) -> Iterator[WrittenText]:
+    """Yields each text after it was shown character by character."""
+    for seed in seeds:
         stream = CharacterStream(
             checkpoint.snapshot(),
             checkpoint.metadata.vocabulary,
             sampling=sampling,
-            seed=seed + number,
+            seed=seed,
             prompt=prompt,
             window=checkpoint.metadata.training.window,
             candidates=0,
         )
-        show = (lambda _: None) if options["as_json"] else _show_on_stdout(raw=options["raw"])
-        if number and not options["as_json"]:
-            show("\n\n")
-        written = write(stream, options["length"], options["stop"], show)
-        if options["as_json"]:
-            record = _record(checkpoint, sampling, seed + number, prompt, written)
-            click.echo(json.dumps(record, ensure_ascii=False))
-        else:
-            _report(checkpoint, seed + number, written)
+        yield write(stream, length, stop, show)
+
+
+def _side_by_side(  # noqa: PLR0917
+    checkpoint: Checkpoint,
+    sampling: SamplingConfig,
+    seeds: Sequence[int],
+    prompt: str,
+    length: int,
+    stop: str,
+    show: Callable[[str], None],
+) -> Iterator[WrittenText]:
+    """Yields each text; a group of them is written at once, and shown when it is whole."""
+    threads = os.cpu_count() or 1
+    size = STREAMS_AT_ONCE * threads
+    for first in range(0, len(seeds), size):
+        streams = ParallelStreams(
+            checkpoint.snapshot(),
+            checkpoint.metadata.vocabulary,
+            sampling=sampling,
+            seeds=seeds[first : first + size],
+            prompt=prompt,
+            window=checkpoint.metadata.training.window,
+            threads=threads,
+        )
+        for written in write_group(streams, checkpoint.metadata.vocabulary, length, stop):
+            show(written.text)
+            yield written
+
+
+def write_group(
+    streams: ParallelStreams, vocabulary: Vocabulary, length: int, stop: str
+) -> list[WrittenText]:
+    """Writes up to ``length`` characters in each stream; ends when all came to ``stop``."""
+    began = time.perf_counter()
+    count = len(streams)
+    texts, bits, seconds = [""] * count, [0.0] * count, [0.0] * count
+    written = [0] * count
+    growing, done = list(range(count)), 0
+    while growing and done < length:
+        ids, own = streams.write(min(CHARACTERS_AT_ONCE, length - done))
+        done += len(ids)
+        now = time.perf_counter() - began
+        for number in growing:
+            overlap = max(0, len(texts[number]) - len(stop) + 1)
+            texts[number] += vocabulary.decode(ids[:, number])
+            place = texts[number].find(stop, overlap) if stop else -1
+            if place >= 0:
+                texts[number] = texts[number][:place]
+            used = place + len(stop) - written[number] if place >= 0 else len(ids)
+            bits[number] += sum(map(_bits, own[:used, number]))
+            written[number] += used
+            seconds[number] = now if place < 0 else -now
+        growing = [number for number in growing if seconds[number] >= 0]
+    return [
+        WrittenText(
+            text=texts[number],
+            seconds=abs(seconds[number]),
+            bits_per_character=bits[number] / written[number] if written[number] else None,
+        )
+        for number in range(count)
+    ]
 
 
 def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoint:
@@ -110,10 +199,11 @@ def write(
     bits = 0.0
     count = 0
     held = ""
-    for written in _first(length, stream):
-        bits -= math.log2(written.probability) if written.probability > 0 else -1075
+    for _ in range(length):
+        symbol, probability = stream.write()
+        bits += _bits(probability)
         count += 1
-        held += written.character
+        held += stream.vocabulary.decode([symbol])
         if stop and stop in held:
             held = held[: held.index(stop)]
             break
@@ -131,9 +221,9 @@ def write(
     )
 
 
-def _first(length: int, stream: CharacterStream) -> Iterator[Any]:
-    for _ in range(length):
-        yield stream.step()
+def _bits(probability: float) -> float:
+    """Returns what a character of that probability carries; at most what the smallest one does."""
+    return -math.log2(probability) if probability > 0 else 1075.0
 
 
 def _prompt(text: str, checkpoint: Checkpoint) -> str:

@@ -1,0 +1,192 @@
+"""Many streams of characters from one snapshot, side by side: a matrix product for all of them.
+
+Writes what as many `model.sampler.CharacterStream` with the same seeds would, but for rounding. A
+product with many columns reads each weight once for all streams. Letters: S streams, V vocabulary,
+H hidden, L layers. NumPy.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise, repeat
+
+import numpy as np
+import numpy.typing as npt
+
+from corpus import Vocabulary
+from model.config import SamplingConfig
+from model.distribution import choose
+from model.kernel import HALF
+from model.noise import BLOCK, GumbelNoise
+from model.sampler import first_ids
+from model.snapshot import FloatArray, WeightSnapshot
+
+Symbols = npt.NDArray[np.intp]
+
+
+class BatchKernel:
+    """Does for S streams what ``LstmKernel`` does for one; state and gates have a column each."""
+
+    def __init__(self, snapshot: WeightSnapshot, streams: int) -> None:
+        width, count = snapshot.hidden, len(snapshot.layers)
+        self._width = width
+        # Row by row, which a product with many columns likes better than a column-wise matrix.
+        self._matrices = [np.ascontiguousarray(layer.matrix) for layer in snapshot.layers]
+        self._biases = [
+            None if layer.bias is None else layer.bias[:, None] for layer in snapshot.layers
+        ]
+        self._table = np.ascontiguousarray(snapshot.input_table.T)
+        self._head_matrix = snapshot.head_matrix
+        self._head_bias = snapshot.head_bias[:, None]
+        self._joined = np.zeros((count, 2 * width, streams), np.float32)
+        self._cell = np.zeros((count, width, streams), np.float32)
+        self._gates = np.empty((4 * width, streams), np.float32)
+        self._added = np.empty_like(self._gates)
+        self._scratch = np.empty((width, streams), np.float32)
+        self._logits = np.empty((snapshot.vocabulary_size, streams), np.float32)
+
+    def reset(self) -> None:
+        """Sets every state to zero, a cold start."""
+        self._joined.fill(0)
+        self._cell.fill(0)
+
+    def prime(self, ids: Iterable[Symbols]) -> FloatArray:
+        """Feeds characters [S], one after the other; returns the logits [V, S] after the last."""
+        for symbols in ids:
+            self._advance(symbols)
+        np.dot(self._head_matrix, self._joined[-1, self._width :], self._logits)
+        self._logits += self._head_bias
+        return self._logits
+
+    def _advance(self, symbols: Symbols) -> None:
+        width, gates, scratch = self._width, self._gates, self._scratch
+        # "clip" lets NumPy write straight into the buffer; no id is out of range.
+        np.take(self._table, symbols, axis=1, out=self._added, mode="clip")
+        for index, (matrix, bias) in enumerate(zip(self._matrices, self._biases, strict=True)):
+            joined, cell = self._joined[index], self._cell[index]
+            if index:
+                joined[:width] = self._joined[index - 1, width:]
+            np.dot(matrix, joined if index else joined[width:], gates)
+            gates += self._added if bias is None else bias
+            np.tanh(gates, gates)
+            gates[: 3 * width] *= HALF
+            gates[: 3 * width] += HALF
+            cell *= gates[width : 2 * width]
+            np.multiply(gates[:width], gates[3 * width :], scratch)
+            cell += scratch
+            np.tanh(cell, scratch)
+            np.multiply(gates[2 * width : 3 * width], scratch, joined[width:])
+
+
+class StreamBatch:
+    """S texts that grow by one character each at every step."""
+
+    def __init__(
+        self,
+        snapshot: WeightSnapshot,
+        vocabulary: Vocabulary,
+        *,
+        sampling: SamplingConfig,
+        seeds: Sequence[int],
+        prompt: str = "",
+        window: int | None = None,
+    ) -> None:
+        """Starts cold and reads the prompt.
+
+        Args:
+            snapshot: the weights.
+            vocabulary: what the ids mean; of the size that the snapshot has.
+            sampling: how characters are drawn, in all of the streams.
+            seeds: of each stream's noise; there are as many streams.
+            prompt: text within the vocabulary, for all.
+            window: as in ``CharacterStream``.
+        """
+        self._sampling = sampling
+        self._noises = [GumbelNoise(seed, len(vocabulary)) for seed in seeds]
+        self._kernel = BatchKernel(snapshot, len(seeds))
+        self._window = window
+        self._written = 0
+        self._numbers = np.arange(len(seeds))
+        ids = [np.full(len(seeds), first) for first in first_ids(prompt, vocabulary)]
+        self._recent: deque[Symbols] = deque(ids, maxlen=window or 1)
+        self._logits = self._kernel.prime(ids)
+
+    def step(self) -> tuple[Symbols, npt.NDArray[np.float32]]:
+        """Writes a character in each stream; returns ids [S] and their own probabilities [S]."""
+        if self._window is not None:
+            self._kernel.reset()
+            self._logits = self._kernel.prime(self._recent)
+        logits = np.ascontiguousarray(self._logits.T)
+        chosen = choose(logits, self._sampling, self._noise())
+        weights = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
+        own = weights[self._numbers, chosen] / np.add.reduce(weights, axis=1)
+        self._written += 1
+        self._recent.append(chosen)
+        if self._window is None:
+            self._logits = self._kernel.prime([chosen])
+        return chosen, own
+
+    def _noise(self) -> npt.NDArray[np.float32]:
+        """Returns the row of each stream, [S, V]."""
+        number, place = divmod(self._written, BLOCK)
+        if place == 0:
+            self._block = np.stack([noise.block(number) for noise in self._noises], axis=1)
+        row: npt.NDArray[np.float32] = self._block[place]
+        return row
+
+
+class ParallelStreams:
+    """Streams shared out among threads; NumPy lets go of the interpreter in its products."""
+
+    LEAST_OF_A_THREAD = 4
+
+    def __init__(
+        self,
+        snapshot: WeightSnapshot,
+        vocabulary: Vocabulary,
+        *,
+        sampling: SamplingConfig,
+        seeds: Sequence[int],
+        prompt: str = "",
+        window: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        """Starts cold and reads the prompt; the arguments are those of `StreamBatch`."""
+        parts = max(1, min(threads, len(seeds) // self.LEAST_OF_A_THREAD))
+        borders = [len(seeds) * part // parts for part in range(parts + 1)]
+        self._count = len(seeds)
+        self._batches = [
+            StreamBatch(
+                snapshot,
+                vocabulary,
+                sampling=sampling,
+                seeds=seeds[first:end],
+                prompt=prompt,
+                window=window,
+            )
+            for first, end in pairwise(borders)
+        ]
+
+    def __len__(self) -> int:
+        """Streams."""
+        return self._count
+
+    def write(self, count: int) -> tuple[Symbols, npt.NDArray[np.float32]]:
+        """Writes so many characters in each stream.
+
+        Returns:
+            Ids and their own probabilities, each [count, S].
+        """
+        if len(self._batches) == 1:
+            return _steps(self._batches[0], count)
+        with ThreadPoolExecutor(len(self._batches)) as pool:
+            parts = list(pool.map(_steps, self._batches, repeat(count)))
+        ids, own = zip(*parts, strict=True)
+        return np.concatenate(ids, axis=1), np.concatenate(own, axis=1)
+
+
+def _steps(batch: StreamBatch, count: int) -> tuple[Symbols, npt.NDArray[np.float32]]:
+    ids, own = zip(*(batch.step() for _ in range(count)), strict=True)
+    return np.stack(ids), np.stack(own)

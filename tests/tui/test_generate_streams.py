@@ -1,0 +1,48 @@
+"""`generate --streams`: many texts at once are the texts one at a time, figures included."""
+
+from __future__ import annotations
+
+import pytest
+from model_fixtures import VOCABULARY
+from network_fixtures import make_network, snapshot_of
+
+from model.batch_sampler import ParallelStreams
+from model.config import ModelConfig, SamplingConfig
+from model.sampler import CharacterStream
+from tui.commands.generate import WrittenText, write, write_group
+
+SNAPSHOT = snapshot_of(make_network(ModelConfig(hidden=12), len(VOCABULARY)))
+SEEDS = range(7, 12)
+
+
+def one_at_a_time(length: int, stop: str) -> list[WrittenText]:
+    return [
+        write(
+            CharacterStream(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seed=seed),
+            length,
+            stop,
+            lambda _: None,
+        )
+        for seed in SEEDS
+    ]
+
+
+@pytest.mark.parametrize("length", [0, 1, 255, 256, 257, 700])
+@pytest.mark.parametrize("stop", ["", "a", "th", "no such text"])
+def test_texts_and_figures_are_those_of_single_streams(length: int, stop: str) -> None:
+    streams = ParallelStreams(
+        SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seeds=SEEDS, threads=2
+    )
+    group = write_group(streams, VOCABULARY, length, stop)
+    for together, alone in zip(group, one_at_a_time(length, stop), strict=True):
+        assert together.text == alone.text
+        assert together.bits_per_character == pytest.approx(alone.bits_per_character, abs=1e-4)
+        assert together.seconds >= 0
+
+
+def test_a_stop_that_lies_across_two_looks_is_found() -> None:
+    (whole, *_) = one_at_a_time(700, "")
+    stop = whole.text[254:259]
+    assert whole.text.index(stop) == 254, "another seed is needed: this text has it earlier"
+    streams = ParallelStreams(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seeds=SEEDS)
+    assert write_group(streams, VOCABULARY, 700, stop)[0].text == whole.text[:254]
