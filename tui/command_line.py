@@ -45,6 +45,7 @@ COMMANDS = {
     "evaluate": "tui.commands.evaluate:evaluate",
     "runs": "tui.commands.runs:runs",
     "corpora": "tui.commands.corpora:corpora",
+    "bench": "tui.commands.bench:bench",
 }
 OWN_OPTIONS = ("--help", "-h", "--version", "--completion")
 

@@ -1,0 +1,67 @@
+"""The benchmark's rows: turns, medians, ratios, and that every way really works."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from model.bench_rows import OURS, Row, Task, Way, compare
+from model.bench_sampling import sampling_ways
+from model.bench_training import operations_per_character, training_ways
+
+SMALL = Task(kind="training", hidden=8, layers=2, width=4)
+
+
+def test_ways_take_turns_and_the_first_round_does_not_count() -> None:
+    order: list[str] = []
+    rates = {OURS: iter([9.0, 10.0, 30.0, 20.0]), "other": iter([9.0, 5.0, 6.0, 10.0])}
+
+    def named(name: str) -> Way:
+        def way(_: float) -> float:
+            order.append(name)
+            return next(rates[name])
+
+        return way
+
+    ours, other = compare(SMALL, {name: named(name) for name in rates}, rounds=3, span=1.0)
+    assert order == [OURS, "other"] * 4
+    assert (ours.characters_per_second, ours.spread, ours.ratio) == (20, (10, 30), 1)
+    assert (other.characters_per_second, other.spread) == (6, (5, 10))
+    assert other.ratio == 2, "the median of 10/5, 30/6 and 20/10, not the ratio of the medians"
+
+
+def test_a_record_names_the_width_by_the_kind() -> None:
+    row = Row(task=SMALL, way="x", characters_per_second=1.0, spread=(1.0, 1.0), ratio=2.0)
+    assert list(row.record()) == [
+        *("kind", "hidden", "layers", "batch", "way", "characters_per_second", "spread", "ratio")
+    ]
+    writing = Task(kind="sampling", hidden=8, layers=1, width=1)
+    row = Row(task=writing, way="x", characters_per_second=1.0, spread=(1.0, 1.0), ratio=2.0)
+    assert row.record()["streams"] == 1
+
+
+def test_the_operations_are_those_of_all_products() -> None:
+    one = Task(kind="training", hidden=512, layers=1, width=32)
+    assert operations_per_character(one) == 24 * 512**2 + 6 * 512 * 96
+    two = Task(kind="training", hidden=512, layers=2, width=32)
+    assert operations_per_character(two) - operations_per_character(one) == 48 * 512**2
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_every_way_of_training_makes_steps(layers: int) -> None:
+    task = Task(kind="training", hidden=8, layers=layers, width=4)
+    with ExitStack() as resources:
+        rows = list(compare(task, training_ways(task, resources), rounds=1, span=0.01))
+    names = {row.way for row in rows}
+    assert {OURS, "nn.LSTM", "limit-fp32"} <= names <= {OURS, "nn.LSTM", "limit-fp32", "limit-bf16"}
+    assert all(row.characters_per_second > 0 for row in rows)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("streams", [1, 9])
+def test_every_way_of_writing_writes(layers: int, streams: int) -> None:
+    task = Task(kind="sampling", hidden=8, layers=layers, width=streams)
+    rows = list(compare(task, sampling_ways(task), rounds=1, span=0.01))
+    assert [row.way for row in rows] == [OURS, "nn.LSTM", "nn.LSTMCell", "limit-fp32"]
+    assert all(row.characters_per_second > 0 for row in rows)
