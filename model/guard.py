@@ -111,12 +111,14 @@ class Guard:
         """Goes on from what ``state`` returned."""
         self.learning_rate_scale = float(state["learning_rate_scale"])
         self.roll_backs = int(state["roll_backs"])
-        self._in_a_row = int(state["in_a_row"])
-        self._first = None if state["first"] is None else float(state["first"])
-        self._steps = int(state["steps"])
-        self._mean = float(state["mean"])
-        self._deviation = float(state["deviation"])
-        self._suspects = [float(loss) for loss in state["suspects"]]
+        # Checkpoints from before explosions were looked for have no more than these two.
+        first = state.get("first")
+        self._in_a_row = int(state.get("in_a_row", 0))
+        self._first = None if first is None else float(first)
+        self._steps = int(state.get("steps", 0))
+        self._mean = float(state.get("mean", 0.0))
+        self._deviation = float(state.get("deviation", 0.0))
+        self._suspects = [float(loss) for loss in state.get("suspects", ())]
 
     # --- the inside -------------------------------------------------------------------------------
 

@@ -217,8 +217,8 @@ class Trainer:
         self.step_count = int(progress["step"])
         if same_text:
             self._batches.restore(progress["batches"])
-        self._guard.restore(progress["guard"])
-        self.average_leads = bool(progress["average_leads"])
+        self._guard.restore(progress.get("guard", progress))
+        self.average_leads = bool(progress.get("average_leads"))
 
     # --- the inside of a step ---------------------------------------------------------------------
 

@@ -66,3 +66,17 @@ def test_the_average_goes_on_exactly_after_a_restart() -> None:
     assert second.average_leads
     for name, tensor in first.tensors().items():
         assert np.array_equal(tensor, second.tensors()[name]), name
+
+
+def test_a_checkpoint_from_before_there_were_averages_is_gone_on_with() -> None:
+    first = make_trainer(AVERAGED)
+    for _ in range(5):
+        first.step(0.0)
+    tensors = {name: value for name, value in first.tensors().items() if "average." not in name}
+    names = ("step", "batches")
+    progress = {name: first.progress()[name] for name in names}
+    second = make_trainer(AVERAGED)
+    second.restore(tensors, progress | {"learning_rate_scale": 0.5, "roll_backs": 1})
+    assert second.step(0.0).learning_rate == second.schedule.learning_rate(5, 0.0) / 2
+    assert not second.average_leads
+    assert [name for name in second.tensors() if name.startswith("average.")]
