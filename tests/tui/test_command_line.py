@@ -576,6 +576,27 @@ def test_evaluate_takes_a_checkpoint_file_and_prints_a_sentence(trained: Trained
     assert done.output.count("\n") == 1
 
 
+def test_evaluate_tells_cold_starts_and_dynamic_evaluation_apart(trained: Trained) -> None:
+    plain = objects(charlm(trained.home, "evaluate", "--json").output)[0]
+    done = charlm(trained.home, "evaluate", "--json", "--cold-starts", "--dynamic")
+    assert (done.status, done.complaint) == (0, "")
+    (record,) = objects(done.output)
+    for key in SCORE_KEYS[:-1]:
+        assert record[key] == plain[key]
+    assert 1 <= record["cold_starts"] <= 1000
+    assert record["lost"] == 0
+    assert record["cold_excess_nats_per_character"] <= record["worst_excess_nats_per_character"]
+    assert record["dynamic_nats_per_character"] < record["nats_per_character"]
+    sentence = charlm(trained.home, "evaluate", "--dynamic", "--cold-starts", "7").output
+    assert "lost at 0 of 7 cold starts" in sentence
+    assert "(dynamic evaluation)" in sentence
+
+
+@pytest.mark.parametrize("number", ["0", "-3", "many"])
+def test_evaluate_refuses_an_odd_number_of_cold_starts(trained: Trained, number: str) -> None:
+    assert_refused(charlm(trained.home, "evaluate", f"--cold-starts={number}"), 2, "--cold-starts")
+
+
 def test_runs_lists_runs_in_json(trained: Trained) -> None:
     done = charlm(trained.home, "runs", "--json")
     assert (done.status, done.complaint) == (0, "")

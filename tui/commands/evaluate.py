@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,12 +22,34 @@ from tui.options import (
     run_option,
 )
 
+if TYPE_CHECKING:
+    from model.scoring import Scores
+
+PLACES = 1000
+"""Cold starts where no number was given."""
+
 
 @click.command()
 @click.argument("corpus", required=False)
 @run_option
 @checkpoint_option
 @checkpoints_option
+@click.option(
+    "--cold-starts",
+    "cold_places",
+    type=click.IntRange(min=1),
+    metavar="[N]",
+    is_flag=False,
+    flag_value=PLACES,
+    default=None,
+    help=f"Also start cold at N places ({PLACES}) and count those where the run stays lost.",
+)
+@click.option(
+    "--dynamic",
+    "dynamically",
+    is_flag=True,
+    help="Also learn from each stretch of text once it is scored (slow).",
+)
 @encoding_option
 @offline_option
 @json_option
@@ -35,7 +57,7 @@ def evaluate(corpus: str | None, **options: Any) -> None:
     """Score CORPUS, or the held-out part of the run's own text, with a saved run.
 
     Two protocols: stateful (the text in order, the state carried) and windowed (the mean over
-    windows of 256 characters, each from a cold start).
+    windows of 256 characters, each from a cold start). Dynamic evaluation is a third, apart.
     """
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
     ids = _ids_to_score(corpus, checkpoint, options)
@@ -46,23 +68,57 @@ def evaluate(corpus: str | None, **options: Any) -> None:
     from model.scoring import score  # noqa: PLC0415 - torch takes two seconds
 
     began = time.perf_counter()
-    scores = score(checkpoint, ids)
+    scores = score(
+        checkpoint,
+        ids,
+        cold_places=options["cold_places"] or 0,
+        dynamically=options["dynamically"],
+    )
+    seconds = round(time.perf_counter() - began, 3)
+    if options["as_json"]:
+        click.echo(json.dumps(_record(scores, seconds)))
+        return
+    metadata = checkpoint.metadata
+    click.echo(f"{metadata.run} step {metadata.step}: {_sentence(scores, seconds)}")
+
+
+def _record(scores: Scores, seconds: float) -> dict[str, float]:
+    """Returns the JSON object: the keys of the contract, and those that were asked for."""
     record = {
         "characters": scores.characters,
         "nats_per_character": scores.nats_per_character,
         "bits_per_character": scores.nats_per_character / math.log(2),
         "windowed_nats_per_character": scores.windowed_nats_per_character,
-        "seconds": round(time.perf_counter() - began, 3),
+        "seconds": seconds,
     }
-    if options["as_json"]:
-        click.echo(json.dumps(record))
-        return
-    click.echo(
-        f"{checkpoint.metadata.run} step {checkpoint.metadata.step}: "
-        f"{record['nats_per_character']:.4f} nats, {record['bits_per_character']:.4f} bits per "
-        f"character (stateful); {record['windowed_nats_per_character']:.4f} nats (windows of 256, "
-        f"cold); {scores.characters:,} characters in {record['seconds']:.1f} s"
-    )
+    if (cold := scores.cold_starts) is not None:
+        record |= {
+            "cold_starts": cold.places,
+            "lost": cold.lost,
+            "cold_excess_nats_per_character": cold.excess,
+            "worst_excess_nats_per_character": cold.worst_excess,
+            "worst_nats_per_character": cold.worst_nats_per_character,
+        }
+    if scores.dynamic_nats_per_character is not None:
+        record["dynamic_nats_per_character"] = scores.dynamic_nats_per_character
+    return record
+
+
+def _sentence(scores: Scores, seconds: float) -> str:
+    nats = scores.nats_per_character
+    parts = [
+        f"{nats:.4f} nats, {nats / math.log(2):.4f} bits per character (stateful)",
+        f"{scores.windowed_nats_per_character:.4f} nats (windows of 256, cold)",
+    ]
+    if (cold := scores.cold_starts) is not None:
+        parts.append(
+            f"lost at {cold.lost:,} of {cold.places:,} cold starts (worst: "
+            f"{cold.worst_excess:+.4f} nats)"
+        )
+    if scores.dynamic_nats_per_character is not None:
+        parts.append(f"{scores.dynamic_nats_per_character:.4f} nats (dynamic evaluation)")
+    parts.append(f"{scores.characters:,} characters in {seconds:.1f} s")
+    return "; ".join(parts)
 
 
 def _ids_to_score(corpus: str | None, checkpoint: Checkpoint, options: dict[str, Any]) -> Any:
