@@ -9,6 +9,9 @@ from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
 
 DEFAULT_PRESET = "balanced"
+PATIENT_PRESET = "quality"
+PATIENT_MINUTES = 4.0
+"""From this much training time on, the larger network ends lower (docs/recipes.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +45,26 @@ PRESETS: dict[str, Preset] = {
             name="quality",
             purpose="a good model of a text of about a million characters, in a quarter of an "
             "hour: LSTM(512)",
-            model=ModelConfig(hidden=512, embedding=64, dropout=0.35),
-            training=TrainingConfig(learning_rate=0.004, warmup_steps=200, epochs=15),
+            model=ModelConfig(hidden=512, embedding=64, dropout=0.3),
+            training=TrainingConfig(
+                learning_rate=0.004,
+                warmup_steps=200,
+                embedding_dropout=0.05,
+                weight_dropout=0.15,
+                epochs=20,
+            ),
         ),
         Preset(
             name="overnight",
             purpose="the largest that a laptop trains while you sleep: 2 x LSTM(512)",
             model=ModelConfig(hidden=512, layers=2, embedding=64, dropout=0.4),
-            training=TrainingConfig(learning_rate=0.003, warmup_steps=400, epochs=40),
+            training=TrainingConfig(
+                learning_rate=0.003,
+                warmup_steps=400,
+                embedding_dropout=0.1,
+                weight_dropout=0.25,
+                epochs=40,
+            ),
         ),
         # The classic notebook to the letter: each window of 60 characters starts cold and only
         # the character after it is scored. Keras' RMSprop has rho 0.9 and no clipping.
@@ -78,6 +93,16 @@ PRESETS: dict[str, Preset] = {
         ),
     )
 }
+
+
+def preset_for(minutes: float | None) -> Preset:
+    """Returns the preset that ends lowest after so many minutes, or the default.
+
+    Args:
+        minutes: training time that was asked for, if any.
+    """
+    patient = minutes is not None and minutes >= PATIENT_MINUTES
+    return PRESETS[PATIENT_PRESET if patient else DEFAULT_PRESET]
 
 
 def find_preset(name: str) -> Preset:

@@ -16,7 +16,14 @@ import click
 
 from corpus import DEFAULT_TEXT, CorpusOptions
 from model.config import SamplingConfig, TrainingConfig
-from model.presets import DEFAULT_PRESET, PRESETS, find_preset
+from model.presets import (
+    DEFAULT_PRESET,
+    PATIENT_MINUTES,
+    PATIENT_PRESET,
+    PRESETS,
+    find_preset,
+    preset_for,
+)
 from model.run_request import RunRequest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -85,7 +92,8 @@ training_options = _stack(
         "--preset",
         metavar="NAME",
         default=None,
-        help=f"Recipe to start from: {', '.join(PRESETS)} (default: {DEFAULT_PRESET}).",
+        help=f"Recipe to start from: {', '.join(PRESETS)} (default: {DEFAULT_PRESET}; with "
+        f"--minutes {PATIENT_MINUTES:g} or more: {PATIENT_PRESET}).",
     ),
     click.option("--hidden", type=int, metavar="N", help="Units of each LSTM layer."),
     click.option("--layers", type=int, metavar="N", help="LSTM layers."),
@@ -191,7 +199,8 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
     Raises:
         ConfigError: an option is out of range.
     """
-    preset = find_preset(options["preset"] or DEFAULT_PRESET)
+    name = options["preset"]
+    preset = preset_for(options["minutes"]) if name is None else find_preset(name)
     given = {name: value for name, value in options.items() if value is not None}
     model_changes = {name: given[name] for name in MODEL_FIELDS if name in given}
     training_changes = {name: given[name] for name in TRAINING_FIELDS if name in given}

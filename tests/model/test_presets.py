@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model.errors import ConfigError
-from model.presets import DEFAULT_PRESET, PRESETS, find_preset
+from model.presets import DEFAULT_PRESET, PATIENT_MINUTES, PRESETS, find_preset, preset_for
 
 
 def test_the_notebook_is_the_classic_recipe() -> None:
@@ -42,3 +42,10 @@ def test_an_unknown_preset_names_the_nearest_and_all() -> None:
     assert all(name in caught.value.remedy for name in PRESETS)
     with pytest.raises(ConfigError, match="; there are: "):
         find_preset("")
+
+
+def test_much_time_asks_for_the_larger_network() -> None:
+    assert preset_for(None) is preset_for(1.0) is PRESETS[DEFAULT_PRESET]
+    patient = preset_for(PATIENT_MINUTES)
+    assert patient is preset_for(600.0)
+    assert patient.model.hidden > PRESETS[DEFAULT_PRESET].model.hidden
