@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow check format figures picture clean
+.PHONY: run test test-slow check format figures recipes picture clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -29,6 +29,10 @@ format: .venv/.installed-dev
 # Measures what README quotes about the app; wants a text and an otherwise idle machine.
 figures: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/app_figures.py $(TEXT)
+
+# Measures the tables of docs/recipes.md, hours on an otherwise idle machine; takes several texts.
+recipes: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/recipe_figures.py $(TEXT)
 
 # Makes docs/screen.svg anew from a real run on the embedded text.
 picture: .venv/.installed-dev
