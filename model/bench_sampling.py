@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from corpus import Vocabulary
 from model.batch_sampler import ParallelStreams
+from model.bench_keras import fits, keras_is_installed, keras_predict
 from model.bench_rows import OURS, Task, Way
 from model.bench_training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
@@ -37,12 +38,15 @@ def sampling_ways(task: Task) -> Mapping[str, Way]:
     network = CharacterLSTM(model, VOCABULARY_SIZE)
     network.load_arrays(weights)
     snapshot = WeightSnapshot.from_weights(weights, step=0)
-    return {
+    ways = {
         OURS: _our_way(task, snapshot),
         "nn.LSTM": _stepping(task, network, _through_layers),
         "nn.LSTMCell": _stepping(task, network, _through_cells(network)),
         "limit-fp32": _products_alone(task, snapshot),
     }
+    if keras_is_installed() and fits(task):
+        ways["keras"] = keras_predict(VOCABULARY_SIZE)
+    return ways
 
 
 def _repeat(write: Callable[[], object], characters: int, span: float) -> float:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.batches import make_batches
+from model.bench_keras import fits, keras_fit, keras_is_installed
 from model.bench_rows import OURS, Task, Way
 from model.config import ModelConfig, TrainingConfig
 from model.initialisation import initial_weights
@@ -43,6 +44,8 @@ def training_ways(task: Task, resources: ExitStack) -> Mapping[str, Way]:
     settings = TrainingConfig(batch=task.width)
     if any(e.precision == "bf16" for e in possible_engines(settings, torch.device("cpu"))):
         ways["limit-bf16"] = _products_alone(task, torch.bfloat16)
+    if keras_is_installed() and fits(task):
+        ways["keras"] = keras_fit(VOCABULARY_SIZE)
     return ways
 
 

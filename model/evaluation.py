@@ -54,8 +54,7 @@ def stateful(
         ModelError: the text has fewer than two characters.
     """
     require_characters(ids, 2)
-    streams = max(1, min(streams, len(ids) // SHORTEST_STREAM))
-    length = -(-(len(ids) - 1) // streams)
+    streams, length = cut(len(ids), streams)
     starts = [length * stream for stream in range(streams)]
     device = network.head.weight.device
     state = network.initial_state(streams)
@@ -84,6 +83,17 @@ def stateful(
                 losses[start + first : start + first + len(part)] = part.cpu().numpy()
         yield min(1.0, (first + CHUNK) / length)
     return total / scored
+
+
+def cut(characters: int, streams: int) -> tuple[int, int]:
+    """Returns how many parts a text is read in side by side, and the scored characters of each.
+
+    Args:
+        characters: of the text.
+        streams: the most parts.
+    """
+    streams = max(1, min(streams, characters // SHORTEST_STREAM))
+    return streams, -(-(characters - 1) // streams)
 
 
 def windowed(

@@ -14,7 +14,6 @@ from collections.abc import Callable, Generator, Iterator
 import torch
 
 from corpus import LoadCancelled
-from model.checkpoint import Checkpoint, CheckpointMetadata
 from model.controls import TrainingControls
 from model.errors import CheckpointError, TrainingDiverged
 from model.event_log import EventLog
@@ -35,10 +34,11 @@ from model.events import (
     WarningRaised,
 )
 from model.guard import Verdict
-from model.machine import Engine, prepare_thread
+from model.machine import prepare_thread
 from model.network import CharacterLSTM
 from model.opening import OpenedRun, open_run
 from model.publication import Publication
+from model.run_checkpoint import checkpoint_of, engine_of
 from model.run_request import RunRequest
 from model.samples import seed_text, write_samples
 from model.self_timing import choose_machine
@@ -88,6 +88,7 @@ class TrainingRun:
         self._best_nats: float | None = None
         self._best_snapshot: WeightSnapshot | None = None
         self._validated: tuple[int, float] | None = None  # step and nats of the last validation
+        self._lost_streams = 0  # of the last validation
         self._saved_step = -1
         self.last_save_failed = False
 
@@ -125,7 +126,7 @@ class TrainingRun:
         run = self._run
         self._log = EventLog(run.folder, self._on_record)
         self._machine = choose_machine(
-            run.training, run.model, len(run.corpus.vocabulary), used_before=_engine_of(run)
+            run.training, run.model, len(run.corpus.vocabulary), used_before=engine_of(run)
         )
         prepare_thread(self._machine.threads)
         torch.manual_seed(run.training.seed)
@@ -264,9 +265,13 @@ class TrainingRun:
             trainer.keep_as_good()
             return False
         yield self._state("validating")
-        nats = validate(trainer, run.split.held_out, run.training, lambda: self._controls.hurried)
-        if nats is None:
+        found = validate(trainer, run.split.held_out, run.training, lambda: self._controls.hurried)
+        if found is None:
             return False
+        nats = found.nats
+        if found.lost > self._lost_streams:
+            yield self._warning(found.lost_sentence)
+        self._lost_streams = found.lost
         if not math.isfinite(nats):
             yield self._warning("the validation loss is not finite; it was left out")
             yield self._state("training")
@@ -313,22 +318,11 @@ class TrainingRun:
         run, trainer = self._run, self._trainer
         step = trainer.step_count
         nats = self._validated[1] if self._validated and self._validated[0] == step else None
-        metadata = CheckpointMetadata(
-            run=run.folder.name,
-            step=step,
-            epoch=trainer.epoch,
-            nats_per_character=nats,
-            best_nats_per_character=self._best_nats,
-            seconds=self._watch.seconds,
-            preset=run.preset,
-            model=run.model,
-            training=run.training,
-            vocabulary=run.corpus.vocabulary,
-            source=run.source,
-            progress=trainer.progress(),
+        checkpoint = checkpoint_of(
+            run, trainer, nats=nats, best_nats=self._best_nats, seconds=self._watch.seconds
         )
         try:
-            path = run.folder.save(Checkpoint(metadata=metadata, tensors=trainer.tensors()))
+            path = run.folder.save(checkpoint)
         except (OSError, CheckpointError) as error:
             self.last_save_failed = True
             cause = error.strerror or error if isinstance(error, OSError) else error
@@ -337,7 +331,7 @@ class TrainingRun:
         self.last_save_failed = False
         self._saved_step = step
         yield CheckpointSaved(
-            time=self._watch.seconds, step=step, path=str(path), best=metadata.best
+            time=self._watch.seconds, step=step, path=str(path), best=checkpoint.metadata.best
         )
 
     def _hand_over(self, snapshot: WeightSnapshot, *, best: bool = False) -> None:
@@ -403,9 +397,3 @@ class TrainingRun:
     @staticmethod
     def _state(state: TrainingState) -> TrainingStateChanged:
         return TrainingStateChanged(state=state)
-
-
-def _engine_of(run: OpenedRun) -> Engine | None:
-    """Returns the engine that a resumed run was computed with, where its checkpoint says so."""
-    record = run.resumed.metadata.progress.get("engine") if run.resumed else None
-    return None if record is None else Engine(**record)

@@ -7,6 +7,10 @@ recipe of windows the character after each window.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from model import evaluation
 from model.batches import Ids
@@ -23,6 +27,8 @@ SHARE = 0.1
 """Of the time, at most, for validations within an epoch."""
 STREAMS = 16
 WINDOWS_AT_ONCE = 512
+LOST_NATS, LOST_TIMES = 1.0, 1.5
+"""A part is lost that is worse than the median part by both."""
 
 
 def next_pause(trained_seconds: float, cost: float) -> float:
@@ -39,36 +45,84 @@ def next_pause(trained_seconds: float, cost: float) -> float:
     return max(pause, cost / SHARE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What scoring the held-out part found."""
+
+    nats: float
+    """Per character."""
+    streams: int = 1
+    """Parts that the text was read in, side by side."""
+    lost: int = 0
+    """Parts that stayed far worse than the others: a state that never recovered."""
+    worst: float = 0.0
+    """Nats per character of the worst part."""
+
+    @property
+    def lost_sentence(self) -> str:
+        """What there is to say about lost parts."""
+        parts = "part stays" if self.lost == 1 else "parts stay"
+        return (
+            f"{self.lost} of {self.streams} held-out {parts} lost (up to {self.worst:.1f} nats per "
+            "character): the state does not recover from its start; a lower learning rate helps"
+        )
+
+
 def validate(
     trainer: Trainer, held_out: Ids, training: TrainingConfig, hurried: Callable[[], bool]
-) -> float | None:
-    """Returns the held-out loss of the better of last and averaged weights, nats per character.
+) -> Validation | None:
+    """Returns the held-out loss of the better of last and averaged weights.
 
     Tells the trainer once the averaged weights have proved better.
 
     Returns:
         None where somebody was in a hurry.
     """
-    losses = []
+    found = []
     for network in trainer.networks:
-        scoring = _scoring(network, held_out, training)
+        losses = np.zeros(len(held_out) - 1, np.float32)
+        scoring = _scoring(network, held_out, training, losses)
         while not hurried():
             try:
                 next(scoring)
             except StopIteration as end:
-                losses.append(float(end.value))
+                nats = float(end.value)
+                found.append(
+                    judged(nats, losses) if training.scoring == "every" else Validation(nats=nats)
+                )
                 break
         else:
             return None
-    if len(losses) == 2 and losses[1] < losses[0]:
+    if len(found) == 2 and found[1].nats < found[0].nats:
         trainer.average_leads = True
     # A NaN is not smaller than anything: the last weights' loss is returned where it is one.
-    return min(losses)
+    return min(found, key=lambda validation: validation.nats)
 
 
-def _scoring(network: CharacterLSTM, held_out: Ids, training: TrainingConfig) -> evaluation.Scoring:
+def judged(nats: float, losses: npt.NDArray[np.float32]) -> Validation:
+    """Returns the validation with the parts counted that stayed lost.
+
+    Args:
+        nats: per character, of the whole.
+        losses: nats of every scored character.
+    """
+    streams, length = evaluation.cut(len(losses) + 1, STREAMS)
+    means = np.array(
+        [losses[start : start + length].mean() for start in range(0, len(losses), length)]
+    )
+    typical = np.median(means)
+    lost = means > max(typical + LOST_NATS, typical * LOST_TIMES)
+    return Validation(nats=nats, streams=streams, lost=int(lost.sum()), worst=float(means.max()))
+
+
+def _scoring(
+    network: CharacterLSTM,
+    held_out: Ids,
+    training: TrainingConfig,
+    losses: npt.NDArray[np.float32],
+) -> evaluation.Scoring:
     if training.scoring == "every":
-        return evaluation.stateful(network, held_out, streams=STREAMS)
+        return evaluation.stateful(network, held_out, streams=STREAMS, losses=losses)
     return evaluation.windowed(
         network,
         held_out,

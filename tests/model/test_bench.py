@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from model.bench_keras import fits, keras_fit, keras_is_installed, keras_predict
 from model.bench_rows import OURS, Row, Task, Way, compare
 from model.bench_sampling import sampling_ways
 from model.bench_training import operations_per_character, training_ways
@@ -65,3 +66,18 @@ def test_every_way_of_writing_writes(layers: int, streams: int) -> None:
     rows = list(compare(task, sampling_ways(task), rounds=1, span=0.01))
     assert [row.way for row in rows] == [OURS, "nn.LSTM", "nn.LSTMCell", "limit-fp32"]
     assert all(row.characters_per_second > 0 for row in rows)
+
+
+def test_keras_stands_beside_the_notebooks_own_shape_alone() -> None:
+    shape = {"hidden": 128, "layers": 1}
+    assert fits(Task(kind="training", width=32, **shape))
+    assert fits(Task(kind="sampling", width=1, **shape))
+    assert not fits(Task(kind="training", width=64, **shape))
+    assert not fits(Task(kind="sampling", width=32, **shape))
+    assert not fits(Task(kind="training", hidden=512, layers=1, width=32))
+
+
+@pytest.mark.skipif(not keras_is_installed(), reason="Keras with TensorFlow is not installed")
+def test_keras_trains_and_writes() -> None:
+    assert keras_fit(12)(0.01) > 0
+    assert keras_predict(12)(0.01) > 0

@@ -39,6 +39,7 @@ from model.run_folder import RunFolder
 from model.run_request import RunRequest
 from model.trainer import Trainer
 from model.training_run import TrainingRun
+from model.validation import Validation
 
 React = Callable[[Event, TrainingControls], None]
 
@@ -302,6 +303,15 @@ def test_a_time_budget_ends_the_training(tmp_path: Path) -> None:
 
 def no_space(*args: Any, **kwargs: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_lost_stream_is_warned_of_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Validation(nats=2.0, streams=16, lost=1, worst=12.9)
+    monkeypatch.setattr("model.training_run.validate", lambda *_: lost)
+    events = watch(make_request(tmp_path, epochs=3))
+    assert len(of_kind(events, Validated)) >= 3
+    (warning,) = [e for e in of_kind(events, WarningRaised) if "lost" in e.text]
+    assert warning.text == lost.lost_sentence
 
 
 def test_a_full_disk_is_warned_of_and_training_goes_on(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -14,7 +15,7 @@ from network_fixtures import TEXT_IDS, make_trainer
 
 from model import evaluation
 from model.config import Scoring
-from model.validation import LONGEST_PAUSE, SHARE, next_pause, validate
+from model.validation import LONGEST_PAUSE, SHARE, STREAMS, judged, next_pause, validate
 
 AVERAGED = dataclasses.replace(TINY_TRAINING, averaging=0.5)
 HELD_OUT = TEXT_IDS[-400:]
@@ -37,9 +38,10 @@ def test_the_average_leads_once_it_is_better() -> None:
     trainer = make_trainer(AVERAGED)
     with torch.no_grad():  # the last weights are spoilt, the averaged ones are not
         trainer.network.head.weight.fill_(3.0)
-    nats = validate(trainer, HELD_OUT, AVERAGED, lambda: False)
+    found = validate(trainer, HELD_OUT, AVERAGED, lambda: False)
     assert trainer.average_leads
-    assert nats == evaluation.run_to_end(evaluation.stateful(trainer.best_network, HELD_OUT))
+    assert found is not None
+    assert found.nats == evaluation.run_to_end(evaluation.stateful(trainer.best_network, HELD_OUT))
 
 
 def test_the_last_weights_lead_until_then() -> None:
@@ -47,18 +49,19 @@ def test_the_last_weights_lead_until_then() -> None:
     assert trainer._average is not None
     with torch.no_grad():
         trainer._average.network.head.weight.fill_(3.0)
-    nats = validate(trainer, HELD_OUT, AVERAGED, lambda: False)
+    found = validate(trainer, HELD_OUT, AVERAGED, lambda: False)
     assert not trainer.average_leads
-    assert nats == evaluation.run_to_end(evaluation.stateful(trainer.network, HELD_OUT))
+    assert found is not None
+    assert found.nats == evaluation.run_to_end(evaluation.stateful(trainer.network, HELD_OUT))
 
 
 def test_a_loss_that_is_no_number_stays_none() -> None:
     trainer = make_trainer(AVERAGED)
     with torch.no_grad():
         trainer.network.head.weight.fill_(math.nan)
-    nats = validate(trainer, HELD_OUT, AVERAGED, lambda: False)
-    assert nats is not None
-    assert math.isnan(nats)
+    found = validate(trainer, HELD_OUT, AVERAGED, lambda: False)
+    assert found is not None
+    assert math.isnan(found.nats)
     assert not trainer.average_leads
 
 
@@ -66,3 +69,21 @@ def test_a_loss_that_is_no_number_stays_none() -> None:
 def test_hurry_ends_it(scoring: Scoring) -> None:
     training = dataclasses.replace(AVERAGED, scoring=scoring)
     assert validate(make_trainer(AVERAGED), HELD_OUT, training, lambda: True) is None
+
+
+def test_a_part_that_stays_far_worse_than_the_others_is_lost() -> None:
+    length = 2_000
+    losses = np.full(STREAMS * length, 1.5, np.float32)
+    found = judged(1.5, losses)
+    assert (found.streams, found.lost) == (STREAMS, 0)
+    losses[3 * length : 4 * length] = 12.9
+    found = judged(2.2, losses)
+    assert found.lost == 1
+    assert found.worst == pytest.approx(12.9, abs=1e-3)
+    assert found.lost_sentence.startswith(f"1 of {STREAMS} held-out part stays lost (up to 12.9")
+
+
+def test_parts_that_are_merely_harder_are_not_lost() -> None:
+    losses = np.repeat(np.linspace(1.2, 2.0, STREAMS, dtype=np.float32), 2_000)
+    assert judged(1.6, losses).lost == 0
+    assert judged(4.4, np.full(STREAMS * 2_000, 4.4, np.float32)).lost == 0

@@ -1,0 +1,96 @@
+"""Rows of `bench` for Keras 3 on TensorFlow, where both are installed: the classic loops.
+
+Nothing here is needed: without them the rows are left out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from model.bench_rows import Task, Way
+
+WINDOW = 60
+HIDDEN = 128
+BATCH = 128
+WINDOWS = 2_048
+"""Windows of one ``fit``; one character of each is scored."""
+TEMPERATURE = 0.5
+
+
+def keras_is_installed() -> bool:
+    """Whether the rows can be measured."""
+    return all(find_spec(name) is not None for name in ("keras", "tensorflow"))
+
+
+def fits(task: Task) -> bool:
+    """Whether the notebook's network is the task's: one layer of 128, one stream to write."""
+    wanted = 32 if task.kind == "training" else 1
+    return (task.hidden, task.layers, task.width) == (HIDDEN, 1, wanted)
+
+
+def keras_fit(symbols: int) -> Way:
+    """Returns the notebook's training: one-hot windows of 60, RMSprop 0.01, batches of 128.
+
+    Its rate counts what it learns from: the one scored character of each window.
+    """
+    model = _notebook_model(symbols)
+    random = np.random.default_rng(0)
+    identity = np.eye(symbols, dtype=bool)
+    windows = identity[random.integers(symbols, size=(WINDOWS, WINDOW))]
+    targets = identity[random.integers(symbols, size=WINDOWS)]
+
+    def fit() -> None:
+        model.fit(windows, targets, batch_size=BATCH, epochs=1, verbose=0)
+
+    return lambda span: _rate(fit, WINDOWS, span)
+
+
+def keras_predict(symbols: int) -> Way:
+    """Returns the notebook's writing: ``predict`` on the last 60 characters, then a draw."""
+    model = _notebook_model(symbols)
+    random = np.random.default_rng(0)
+    recent = [int(symbol) for symbol in random.integers(symbols, size=WINDOW)]
+
+    def write() -> None:
+        window = np.zeros((1, WINDOW, symbols))
+        window[0, np.arange(WINDOW), recent] = 1
+        logits = np.log(model.predict(window, verbose=0)[0].astype(np.float64)) / TEMPERATURE
+        weights = np.exp(logits - logits.max())
+        recent.append(int(random.choice(symbols, p=weights / weights.sum())))
+        del recent[0]
+
+    return lambda span: _rate(write, 1, span)
+
+
+def _notebook_model(symbols: int) -> Any:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    keras: Any = importlib.import_module("keras")
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((WINDOW, symbols)),
+            layers.LSTM(HIDDEN),
+            layers.Dense(symbols, activation="softmax"),
+        ]
+    )
+    optimiser = keras.optimizers.RMSprop(learning_rate=0.01)
+    model.compile(loss="categorical_crossentropy", optimizer=optimiser)
+    return model
+
+
+def _rate(work: Callable[[], None], characters: int, span: float) -> float:
+    """Returns characters per second; the work is done once at least."""
+    began = time.perf_counter()
+    done = 0
+    while (seconds := time.perf_counter() - began) < span or not done:
+        work()
+        done += characters
+    return done / seconds

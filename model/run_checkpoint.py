@@ -1,0 +1,48 @@
+"""From a run in memory to what a checkpoint holds, and back to the engine that made it. PyTorch."""
+
+from __future__ import annotations
+
+from model.checkpoint import Checkpoint, CheckpointMetadata
+from model.machine import Engine
+from model.opening import OpenedRun
+from model.trainer import Trainer
+
+
+def checkpoint_of(
+    run: OpenedRun,
+    trainer: Trainer,
+    *,
+    nats: float | None,
+    best_nats: float | None,
+    seconds: float,
+) -> Checkpoint:
+    """Returns all that the run needs to go on exactly.
+
+    Args:
+        run: the run.
+        trainer: after a whole step.
+        nats: validation loss of these very weights, where it is known.
+        best_nats: the lowest validation loss of the run so far.
+        seconds: training time so far.
+    """
+    metadata = CheckpointMetadata(
+        run=run.folder.name,
+        step=trainer.step_count,
+        epoch=trainer.epoch,
+        nats_per_character=nats,
+        best_nats_per_character=best_nats,
+        seconds=seconds,
+        preset=run.preset,
+        model=run.model,
+        training=run.training,
+        vocabulary=run.corpus.vocabulary,
+        source=run.source,
+        progress=trainer.progress(),
+    )
+    return Checkpoint(metadata=metadata, tensors=trainer.tensors())
+
+
+def engine_of(run: OpenedRun) -> Engine | None:
+    """Returns the engine that a resumed run was computed with, where its checkpoint says so."""
+    record = run.resumed.metadata.progress.get("engine") if run.resumed else None
+    return None if record is None else Engine(**record)
