@@ -32,6 +32,16 @@ class BatchKernel:
     def __init__(self, snapshot: WeightSnapshot, streams: int) -> None:
         width, count = snapshot.hidden, len(snapshot.layers)
         self._width = width
+        self.adopt(snapshot)
+        self._joined = np.zeros((count, 2 * width, streams), np.float32)
+        self._cell = np.zeros((count, width, streams), np.float32)
+        self._gates = np.empty((4 * width, streams), np.float32)
+        self._added = np.empty_like(self._gates)
+        self._scratch = np.empty((width, streams), np.float32)
+        self._logits = np.empty((snapshot.vocabulary_size, streams), np.float32)
+
+    def adopt(self, snapshot: WeightSnapshot) -> None:
+        """Goes on with these weights, of the shape of those before; the state is kept."""
         # Row by row, which a product with many columns likes better than a column-wise matrix.
         self._matrices = [np.ascontiguousarray(layer.matrix) for layer in snapshot.layers]
         self._biases = [
@@ -40,12 +50,6 @@ class BatchKernel:
         self._table = np.ascontiguousarray(snapshot.input_table.T)
         self._head_matrix = snapshot.head_matrix
         self._head_bias = snapshot.head_bias[:, None]
-        self._joined = np.zeros((count, 2 * width, streams), np.float32)
-        self._cell = np.zeros((count, width, streams), np.float32)
-        self._gates = np.empty((4 * width, streams), np.float32)
-        self._added = np.empty_like(self._gates)
-        self._scratch = np.empty((width, streams), np.float32)
-        self._logits = np.empty((snapshot.vocabulary_size, streams), np.float32)
 
     def reset(self) -> None:
         """Sets every state to zero, a cold start."""

@@ -62,6 +62,48 @@ class RestartWriting:
     """None keeps the prompt that is set."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCuts:
+    """Sample the next character with these cuts (see ``model.distribution.scores``)."""
+
+    top_k: int = 0
+    """0 keeps all."""
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRace:
+    """Write one text at several temperatures, side by side, from now on."""
+
+    temperatures: tuple[float, ...]
+    seed: int | None = None
+    """None draws a new one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetLaneTemperature:
+    """Sample the next character of a lane at this temperature."""
+
+    lane: int
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRace:
+    """End the race."""
+
+
 TrainingCommand = PauseTraining | ContinueTraining | StopTraining | SaveCheckpoint
-WritingCommand = SetTemperature | HoldWriting | ContinueWriting | SetRate | RestartWriting
+WritingCommand = (
+    SetTemperature
+    | SetCuts
+    | HoldWriting
+    | ContinueWriting
+    | SetRate
+    | RestartWriting
+    | StartRace
+    | SetLaneTemperature
+    | StopRace
+)
 Command = TrainingCommand | WritingCommand

@@ -148,15 +148,16 @@ def to_json_line(event: RecordedEvent) -> str:
 
 def event_from_record(
     record: Mapping[str, Any], *, last_step: int
-) -> StepFinished | Validated | None:
-    """Returns the step or validation that a line of ``metrics.jsonl`` holds.
+) -> StepFinished | Validated | SampleRecorded | None:
+    """Returns the step, validation or sample that a line of a run's file holds.
 
     None for any other event, a line that makes no sense, and steps after ``last_step``, which a
     resumed run makes anew.
     """
-    kinds: dict[str, Callable[..., StepFinished | Validated]] = {
+    kinds: dict[str, Callable[..., StepFinished | Validated | SampleRecorded]] = {
         "step": StepFinished,
         "validation": Validated,
+        "sample": SampleRecorded,
     }
     kind = str(record.get("event"))
     try:
@@ -226,6 +227,69 @@ class CharacterWritten:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeighedCharacter:
+    """A character before one is drawn."""
+
+    character: str
+    own: float
+    """The model's own probability: temperature 1, before any cut."""
+    shaped: float
+    """What it is drawn with, after temperature and cuts; 0 where it was cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextCharacterWeighed:
+    """What the next character will be drawn from; said a few times a second."""
+
+    candidates: tuple[WeighedCharacter, ...]
+    """The most likely characters, most likely first."""
+    entropy: float
+    """Of the model's own distribution, in nats."""
+    shaped_entropy: float
+    """Of what the character is drawn from, in nats."""
+    kept: int
+    """Characters that the cuts leave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutsApplied:
+    """From the next ``CharacterWritten`` on, these cuts hold."""
+
+    top_k: int
+    top_p: float
+    min_p: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceStarted:
+    """Lanes begin to write from one prompt with the same random numbers."""
+
+    temperatures: tuple[float, ...]
+    seed: int
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanesWritten:
+    """Each lane of the race wrote one character."""
+
+    characters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneTemperatureApplied:
+    """From its next character on, a lane writes at this temperature."""
+
+    lane: int
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceStopped:
+    """The race is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TemperatureApplied:
     """From the next ``CharacterWritten`` on, this temperature holds."""
 
@@ -291,6 +355,12 @@ WritingEvent = (
     | WeightsSwapped
     | WritingHeld
     | RateSet
+    | NextCharacterWeighed
+    | CutsApplied
+    | RaceStarted
+    | LanesWritten
+    | LaneTemperatureApplied
+    | RaceStopped
 )
 LiveEvent = Preparing | Planned | TrainingStateChanged | SessionRefused | WorkerCrashed
 RecordedUnion = (

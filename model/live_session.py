@@ -12,20 +12,14 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
 from corpus import LoadCancelled, UserError
 from model.checkpoint import read_checkpoint
 from model.commands import (
     Command,
     ContinueTraining,
-    ContinueWriting,
-    HoldWriting,
     PauseTraining,
-    RestartWriting,
     SaveCheckpoint,
-    SetRate,
-    SetTemperature,
     StopTraining,
 )
 from model.config import SamplingConfig
@@ -37,6 +31,7 @@ from model.events import (
     Planned,
     Preparing,
     RunStarted,
+    SampleRecorded,
     SessionRefused,
     TrainingStateChanged,
     WorkerCrashed,
@@ -104,12 +99,8 @@ class LiveSession:
                 self._controls.stop()
             case SaveCheckpoint():
                 self._controls.save()
-            case (
-                SetTemperature() | HoldWriting() | ContinueWriting() | SetRate() | RestartWriting()
-            ):
-                self._sampler.post(command)
             case _:
-                assert_never(command)
+                self._sampler.post(command)
 
     def poll(self) -> Sequence[Event]:
         """Takes what happened since the last call: first the trainer's events, then the text."""
@@ -203,12 +194,15 @@ class LiveSession:
                 hidden=metadata.model.hidden,
             )
         )
+        for event in _curve_so_far(RunFolder(path.parent), metadata.step):
+            self._events.put(event)
         self._events.put(TrainingStateChanged(state="finished"))
 
 
 def _curve_so_far(folder: RunFolder, last_step: int) -> Iterator[Event]:
-    """Yields the steps and validations that a run's file holds up to ``last_step``."""
-    for record in folder.read_lines("metrics.jsonl"):
-        event = event_from_record(record, last_step=last_step)
-        if event is not None:
-            yield event
+    """Yields the steps, validations and samples that a run's files hold up to ``last_step``."""
+    for name in ("metrics.jsonl", "samples.jsonl"):
+        for record in folder.read_lines(name):
+            event = event_from_record(record, last_step=last_step)
+            if event is not None and (name == "samples.jsonl") == isinstance(event, SampleRecorded):
+                yield event

@@ -13,11 +13,19 @@ import numpy as np
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
-from model.distribution import choose, entropy, softmax
-from model.events import Candidate, CharacterWritten
+from model.distribution import choose, entropy, shaped, softmax
+from model.events import (
+    Candidate,
+    CharacterWritten,
+    NextCharacterWeighed,
+    WeighedCharacter,
+)
 from model.kernel import LstmKernel
 from model.noise import GumbelNoise
 from model.snapshot import FloatArray, WeightSnapshot
+
+WEIGHED = 24
+"""Characters that are told of before one is drawn: as many as a tall pane has rows for."""
 
 
 class CharacterStream:
@@ -93,6 +101,26 @@ class CharacterStream:
         )
         self._read(chosen)
         return written
+
+    def weigh(self, count: int = WEIGHED) -> NextCharacterWeighed:
+        """Tells what the next character will be drawn from; writes nothing.
+
+        Args:
+            count: characters to tell of.
+        """
+        logits = self._current_logits()
+        own, drawn = softmax(logits), shaped(logits, self.sampling)
+        order = np.argsort(-own, kind="stable")[:count]
+        symbols = self._vocabulary.decode(order)
+        return NextCharacterWeighed(
+            candidates=tuple(
+                WeighedCharacter(character=symbol, own=float(own[i]), shaped=float(drawn[i]))
+                for symbol, i in zip(symbols, order, strict=True)
+            ),
+            entropy=entropy(own),
+            shaped_entropy=entropy(drawn),
+            kept=int(np.count_nonzero(drawn)),
+        )
 
     def write(self) -> tuple[int, float]:
         """Writes one character as fast as can be; returns its id and its own probability."""

@@ -19,12 +19,20 @@ from model.commands import (
     ContinueWriting,
     HoldWriting,
     RestartWriting,
+    SetCuts,
+    SetLaneTemperature,
     SetRate,
     SetTemperature,
+    StartRace,
+    StopRace,
     WritingCommand,
 )
 from model.config import SamplingConfig
 from model.events import (
+    CutsApplied,
+    LaneTemperatureApplied,
+    RaceStarted,
+    RaceStopped,
     RateSet,
     TemperatureApplied,
     WeightsSwapped,
@@ -34,12 +42,15 @@ from model.events import (
     WritingRestarted,
 )
 from model.publication import Publication
+from model.race import Race
 from model.sampler import CharacterStream
 
 BUFFER = 4096
 """Events that may wait to be taken; a screen takes them twenty times a second."""
 LARGEST_DELAY = 0.25
 """Seconds that the pace may fall behind before the lost time is let go."""
+WEIGHING_PAUSE = 0.12
+"""Seconds between two accounts of what the next character will be drawn from."""
 
 SamplerEvent = WritingEvent | WorkerCrashed
 
@@ -69,6 +80,10 @@ class SamplerThread:
         self._stopping = False
         self._held = False
         self._stream: CharacterStream | None = None
+        self._weighed = 0.0  # when
+        self._race_wish: tuple[tuple[float, ...], int] | None = None  # temperatures and seed
+        self._race: Race | None = None
+        self._window: int | None = None
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -139,6 +154,10 @@ class SamplerThread:
                 continue
             written = self._stream.step()
             self._say(written)
+            if self._race is not None:
+                self._say(self._race.step())
+            if now - self._weighed >= WEIGHING_PAUSE:
+                self._weigh()
             due = max(due, now - LARGEST_DELAY) + 1 / self._rate
 
     def _wait_until(self, due: float) -> bool:
@@ -168,12 +187,18 @@ class SamplerThread:
                 if self._stream is not None:
                     self._stream.sampling = self._sampling
                 self._say(TemperatureApplied(temperature=temperature))
-            case HoldWriting():
-                self._held = True
-                self._say(WritingHeld(held=True))
-            case ContinueWriting():
-                self._held = False
-                self._say(WritingHeld(held=False))
+                self._weigh()
+            case SetCuts(top_k=top_k, top_p=top_p, min_p=min_p):
+                self._sampling = replace(self._sampling, top_k=top_k, top_p=top_p, min_p=min_p)
+                if self._stream is not None:
+                    self._stream.sampling = self._sampling
+                self._say(CutsApplied(top_k=top_k, top_p=top_p, min_p=min_p))
+                self._weigh()
+            case StartRace() | SetLaneTemperature() | StopRace():
+                self._obey_race(command)
+            case HoldWriting() | ContinueWriting():
+                self._held = isinstance(command, HoldWriting)
+                self._say(WritingHeld(held=self._held))
             case SetRate(characters_per_second=rate):
                 self._rate = rate
                 self._say(RateSet(characters_per_second=rate))
@@ -184,6 +209,43 @@ class SamplerThread:
                     prompt, note = self._fitted_prompt(self._stream.vocabulary)
                     self._stream.restart(seed=self._seed, prompt=prompt)
                     self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
+
+    def _obey_race(self, command: StartRace | SetLaneTemperature | StopRace) -> None:
+        """Carries out a command that concerns the race."""
+        match command:
+            case StartRace(temperatures=temperatures, seed=seed):
+                self._race_wish = (temperatures, new_seed() if seed is None else seed)
+                self._start_race()
+            case SetLaneTemperature(lane=lane, temperature=temperature):
+                if self._race is not None and 0 <= lane < len(self._race):
+                    self._race.set_temperature(lane, temperature)
+                    self._say(LaneTemperatureApplied(lane=lane, temperature=temperature))
+            case StopRace():
+                self._race = self._race_wish = None
+                self._say(RaceStopped())
+
+    def _weigh(self) -> None:
+        """Tells what the next character will be drawn from."""
+        if self._stream is not None:
+            self._weighed = time.monotonic()
+            self._say(self._stream.weigh())
+
+    def _start_race(self) -> None:
+        """Begins the race that is wished for, once there are weights."""
+        if self._race_wish is None or self._stream is None:
+            return
+        stream, (temperatures, seed) = self._stream, self._race_wish
+        prompt, _ = self._fitted_prompt(stream.vocabulary)
+        self._race = Race(
+            stream.snapshot,
+            stream.vocabulary,
+            temperatures=temperatures,
+            seed=seed,
+            prompt=prompt,
+            window=self._window,
+        )
+        self._race_wish = None
+        self._say(RaceStarted(temperatures=temperatures, seed=seed, prompt=prompt))
 
     def _fitted_prompt(self, vocabulary: Vocabulary) -> tuple[str, str | None]:
         """Returns the prompt in the model's characters, of a long one its end, and what to say."""
@@ -200,6 +262,7 @@ class SamplerThread:
 
     def _adopt(self, publication: Publication) -> None:
         """Goes on with new weights; the first ones begin the text."""
+        self._window = publication.window
         if self._stream is None:
             prompt, note = self._fitted_prompt(publication.vocabulary)
             self._stream = CharacterStream(
@@ -213,6 +276,9 @@ class SamplerThread:
             self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
         else:
             self._stream.snapshot = publication.snapshot
+            if self._race is not None:
+                self._race.adopt(publication.snapshot)
+        self._start_race()
         self._say(WeightsSwapped(step=publication.snapshot.step, best=publication.best))
 
 

@@ -10,7 +10,9 @@ from typing import Final, Literal
 
 from textual.binding import Binding
 
-Group = Literal["Temperature", "Writing", "Training", "Text", "Program"]
+from tui.layout import PANES
+
+Group = Literal["Temperature", "Writing", "Views", "Training", "Text", "Program"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,30 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "set_temperature(1.0)", "Temperature",
     ),
     _key(
+        "cuts.top_k", "k", "k", "Narrow top-k", "keep only the k likeliest characters",
+        "change_cut('top_k', 1)", "Temperature",
+    ),
+    _key(
+        "cuts.top_k_back", "K", "K", "Widen top-k", "keep more, at last all",
+        "change_cut('top_k', -1)", "Temperature",
+    ),
+    _key(
+        "cuts.top_p", "u", "u", "Narrow top-p", "keep the likeliest that make up this much",
+        "change_cut('top_p', 1)", "Temperature",
+    ),
+    _key(
+        "cuts.top_p_back", "U", "U", "Widen top-p", "keep more, at last all",
+        "change_cut('top_p', -1)", "Temperature",
+    ),
+    _key(
+        "cuts.min_p", "j", "j", "Raise min-p", "keep those at least so likely as the likeliest",
+        "change_cut('min_p', 1)", "Temperature",
+    ),
+    _key(
+        "cuts.min_p_back", "J", "J", "Lower min-p", "keep more, at last all",
+        "change_cut('min_p', -1)", "Temperature",
+    ),
+    _key(
         "writing.hold", "space", "space", "Hold or go on writing", "training is not touched",
         "toggle_writing", "Writing", hint="Hold", rank=4,
     ),
@@ -109,6 +135,46 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     _key(
         "writing.prompt", "i", "i", "Edit the prompt", "what the text goes on from",
         "edit_prompt", "Writing", hint="Prompt", rank=7,
+    ),
+    *(
+        _key(
+            f"views.{pane.id}", pane.digit, pane.digit, f"Pane: {pane.name}", pane.tooltip,
+            f"toggle_pane('{pane.id}')", "Views",
+        )
+        for pane in PANES
+    ),
+    _key("views.reset", "0", "0", "All panes back", "as at the start", "reset_panes", "Views"),
+    _key(
+        "views.menu", "v", "v", "List of views", "switch panes on and off", "show_views", "Views",
+        hint="Views", rank=5,
+    ),
+    _key(
+        "views.maximise", "m", "m", "Maximise the panes", "the text keeps six rows",
+        "maximise_panes", "Views",
+    ),
+    _key(
+        "views.next", "tab", "Tab", "Next pane", "the one that the arrow keys concern",
+        "next_pane", "Views",
+    ),
+    _key(
+        "views.left", "left", "Left", "Previous curve, lane or epoch", "in the chosen pane",
+        "pane_key(-1)", "Views",
+    ),
+    _key(
+        "views.right", "right", "Right", "Next curve, lane or epoch", "in the chosen pane",
+        "pane_key(1)", "Views",
+    ),
+    _key(
+        "chart.range", "x", "x", "Whole or recent range", "of the curve", "change_chart('recent')",
+        "Views",
+    ),
+    _key(
+        "chart.log", "l", "l", "Logarithmic axis", "of the curve", "change_chart('logarithmic')",
+        "Views",
+    ),
+    _key(
+        "chart.bits", "b", "b", "Nats or bits", "of the loss curve", "change_chart('bits')",
+        "Views",
     ),
     _key(
         "training.pause", "p", "p", "Pause or go on training", "after the step at hand",

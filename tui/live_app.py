@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Literal
 from textual.app import App
 from textual.theme import Theme
 
-from model.commands import Command
+from model.commands import Command, SetCuts
 from model.events import (
     CharacterWritten,
     CheckpointSaved,
     Event,
+    LanesWritten,
+    LaneTemperatureApplied,
+    RaceStarted,
     RateSet,
     SessionRefused,
     TemperatureApplied,
@@ -87,6 +90,7 @@ class LiveApp(App[None]):
         self.temperature = settings.temperature
         """The one wished for; the sampler follows within a character."""
         self.rate = settings.rate
+        self.cuts = SetCuts(top_k=settings.top_k, top_p=settings.top_p, min_p=settings.min_p)
         self.held = False
         self.pause_wanted = False
         self._clock = clock
@@ -115,7 +119,8 @@ class LiveApp(App[None]):
 
     def on_ready(self) -> None:
         """Draws the first frame, then lets the session start."""
-        self._draw_all()
+        self._main_screen.arrange_panes()
+        self.draw_all()
         self.call_after_refresh(self._start_session)
 
     def _start_session(self) -> None:
@@ -125,6 +130,7 @@ class LiveApp(App[None]):
         self.set_interval(self.settings.frame_seconds, self._take_news)
         self.set_interval(2.0 if slow else 1.0, self.draw_figures)
         self.set_interval(2.0, self.draw_status)
+        self.set_interval(self.settings.view_seconds, self.draw_views)
         self.set_interval(self.settings.chart_seconds, self.draw_chart)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.app_resume_signal.subscribe(self, self._resumed)
@@ -156,6 +162,8 @@ class LiveApp(App[None]):
         for event in events:
             if isinstance(event, CharacterWritten):
                 written.append(event.character)
+            elif isinstance(event, LanesWritten | RaceStarted | LaneTemperatureApplied):
+                self._race_on(event)
             elif isinstance(event, TemperatureApplied | WritingRestarted):
                 self._hand_over(written)
                 if isinstance(event, TemperatureApplied):
@@ -164,6 +172,16 @@ class LiveApp(App[None]):
                     self.pane.restart(f"new text, seed {event.seed}", event.prompt)
                     self._mark_base = self._label(self.temperature)
         self._hand_over(written)
+
+    def _race_on(self, event: LanesWritten | RaceStarted | LaneTemperatureApplied) -> None:
+        """Hands the race what happened in it; its pane draws at its own pace."""
+        race = self._main_screen.race
+        if isinstance(event, LanesWritten):
+            race.write(event.characters)
+        elif isinstance(event, RaceStarted):
+            race.start(event.temperatures, event.prompt)
+        else:
+            race.set_temperature(event.lane, event.temperature)
 
     def _hand_over(self, written: list[str]) -> None:
         """Writes what was gathered."""
@@ -229,13 +247,14 @@ class LiveApp(App[None]):
 
     # --- drawing --------------------------------------------------------------------------------
 
-    def _draw_all(self) -> None:
+    def draw_all(self) -> None:
         """Draws everything but the text."""
         self.draw_figures()
         self.draw_title()
         self.draw_status()
         self.draw_keys()
         self.draw_chart()
+        self.draw_views()
 
     def draw_figures(self) -> None:
         """Draws the rows of figures."""
@@ -244,6 +263,10 @@ class LiveApp(App[None]):
     def draw_chart(self) -> None:
         """Draws the loss curve."""
         self._main_screen.draw_chart(self.state)
+
+    def draw_views(self) -> None:
+        """Draws the panes that follow the writing."""
+        self._main_screen.draw_views(self.state, self.temperature, self.cuts)
 
     def draw_title(self) -> None:
         """Draws the upper edge of the writing pane."""
@@ -264,7 +287,8 @@ class LiveApp(App[None]):
 
     def on_resize(self) -> None:
         """Draws everything for the new size, once the panes have theirs."""
-        self.call_after_refresh(self._draw_all)
+        self._main_screen.arrange_panes()
+        self.call_after_refresh(self.draw_all)
 
     def on_frame_edge_resized(self) -> None:
         """Draws the edges of the writing pane for their new width, which the layout gave them."""

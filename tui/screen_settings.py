@@ -26,6 +26,10 @@ class ScreenSettings:
     """Characters that the model writes per second, at the start."""
     temperature: float = 1.0
     """Sampling temperature at the start; the session was opened with the same."""
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    """Cuts at the start; the session was opened with the same."""
     prompt: str = ""
     """Prompt at the start, offered for editing."""
     fps: int = 16
@@ -45,6 +49,11 @@ class ScreenSettings:
         """Seconds between two looks at the session."""
         fps = min(self.fps, 8) if self.low_bandwidth else self.fps
         return 1.0 / max(1, min(60, fps))
+
+    @property
+    def view_seconds(self) -> float:
+        """Seconds between two drawings of the panes that follow the writing."""
+        return 0.5 if self.low_bandwidth else 0.125
 
     @property
     def chart_seconds(self) -> float:

@@ -14,11 +14,18 @@ from typing import Final, assert_never
 from model.events import (
     CharacterWritten,
     CheckpointSaved,
+    CutsApplied,
     Event,
     Finished,
+    LanesWritten,
+    LaneTemperatureApplied,
+    NextCharacterWeighed,
     Planned,
     Preparing,
+    RaceStarted,
+    RaceStopped,
     RateSet,
+    RecordedEvent,
     RunStarted,
     SampleRecorded,
     SessionRefused,
@@ -33,6 +40,7 @@ from model.events import (
     WritingHeld,
     WritingRestarted,
 )
+from tui.sanitise import one_line
 
 CURVE_POINTS: Final = 2_000
 SMOOTHING: Final = 0.97
@@ -47,6 +55,8 @@ PACE_SECONDS: Final = 30.0
 WARM_UP_SECONDS: Final = 3.0
 """No estimate before this much training."""
 WARNINGS: Final = 50
+SAMPLES: Final = 4_000
+LOG_LINES: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,10 @@ class Losses:
     validation_before: float | None = None
     best: float | None = None
     best_step: int | None = None
+    rate_curve: Curve = Curve()
+    """Learning rate."""
+    gradient_curve: Curve = Curve()
+    speed_curve: Curve = Curve()
     raw_curve: Curve = Curve()
     smoothed_curve: Curve = Curve()
     validation_curve: Curve = Curve()
@@ -137,6 +151,7 @@ class Writing:
     temperature: float | None = None
     """The one that holds for the next character; None until the sampler said so."""
     rate: float | None = None
+    cuts: CutsApplied | None = None
     held: bool = False
     weights_step: int | None = None
     weights_best: bool = False
@@ -147,6 +162,16 @@ class Writing:
     """Characters written since the last restart."""
     surprise: float | None = None
     """Recent mean of -log2 p of what was written, bits per character, at temperature 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of the log of events."""
+
+    seconds: float
+    """Training time."""
+    text: str
+    paint: str = "value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +190,11 @@ class ViewState:
     checkpoint: CheckpointSaved | None = None
     checkpoint_at: float | None = None
     """When that was folded."""
+    weighed: NextCharacterWeighed | None = None
+    samples: tuple[SampleRecorded, ...] = ()
+    references: tuple[tuple[str, float], ...] = ()
+    """Names of compressors and the bits per character that they reach on the same text."""
+    log: tuple[LogLine, ...] = ()
     warnings: tuple[str, ...] = ()
     warnings_raised: int = 0
     finished: Finished | None = None
@@ -185,6 +215,9 @@ def fold(state: ViewState, events: Iterable[Event], now: float) -> ViewState:
     """Returns the state after the events; ``now`` is a steady clock in seconds."""
     for event in events:
         state = _fold_one(state, event, now)
+        line = log_line(state, event)
+        if line is not None:
+            state = replace(state, log=(*state.log, line)[-LOG_LINES:])
     return state
 
 
@@ -217,6 +250,12 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
         case Finished():
             return _finished(state, event)
         case SampleRecorded():
+            return replace(state, samples=(*state.samples, event)[-SAMPLES:])
+        case NextCharacterWeighed():
+            return replace(state, weighed=event)
+        case CutsApplied():
+            return replace(state, writing=replace(writing, cuts=event))
+        case RaceStarted() | LanesWritten() | LaneTemperatureApplied() | RaceStopped():
             return state
         case TemperatureApplied():
             if not math.isfinite(event.temperature):
@@ -241,6 +280,36 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, refusal=event.error)
         case _:
             assert_never(event)
+
+
+def log_line(state: ViewState, event: Event) -> LogLine | None:
+    """Returns what the log says of an event, if anything; foreign text was made printable."""
+    seconds = state.progress.seconds
+    if isinstance(event, RecordedEvent) and math.isfinite(event.time):
+        seconds = event.time
+    match event:
+        case Validated(step=step, nats_per_character=nats, best=best) if math.isfinite(nats):
+            words = f"step {step}: val {nats:.3f}" + (" best" if best else "")
+            return LogLine(seconds=seconds, text=words, paint="good" if best else "value")
+        case CheckpointSaved(step=step):
+            return LogLine(seconds=seconds, text=f"step {step}: saved", paint="label")
+        case SampleRecorded(epoch=epoch) if epoch != _sampled_before(state):
+            return LogLine(seconds=seconds, text=f"epoch {epoch}: samples written", paint="label")
+        case WarningRaised(text=text):
+            return LogLine(seconds=seconds, text=one_line(text, 300), paint="warn")
+        case WorkerCrashed(sentence=sentence):
+            return LogLine(seconds=seconds, text=one_line(sentence, 300), paint="bad")
+        case RunStarted(run=run):
+            return LogLine(seconds=seconds, text=f"run {one_line(run, 80)}", paint="strong")
+        case TrainingStateChanged(state=("paused" | "finished") as training):
+            return LogLine(seconds=seconds, text=f"training {training}", paint="accent")
+        case _:
+            return None
+
+
+def _sampled_before(state: ViewState) -> int | None:
+    """Returns the epoch of the sample before the newest."""
+    return state.samples[-2].epoch if len(state.samples) > 1 else None
 
 
 def _finite(value: float | None) -> float | None:
@@ -300,6 +369,9 @@ def _stepped(state: ViewState, event: StepFinished, now: float) -> ViewState:
             learning_rate=_finite(event.learning_rate),
             gradient_norm=_finite(event.gradient_norm),
             characters_per_second=speed,
+            rate_curve=losses.rate_curve.add(event.step, event.learning_rate),
+            gradient_curve=losses.gradient_curve.add(event.step, event.gradient_norm),
+            speed_curve=losses.speed_curve.add(event.step, event.characters_per_second),
             raw_curve=losses.raw_curve.add(event.step, math.nan if loss is None else loss),
             smoothed_curve=losses.smoothed_curve.add(
                 event.step, math.nan if smoothed is None or loss is None else smoothed

@@ -5,29 +5,39 @@ It decides nothing and posts nothing: the app hands it the state and the time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
+from model.commands import SetCuts
+from tui.chart_view import ChartView
+from tui.layout import DEFAULT_PANES, PANES, on_screen, toggled
 from tui.screen_settings import ScreenSettings
 from tui.view_state import ViewState
 from tui.widgets.banner import Banner
+from tui.widgets.events_pane import EventsPane
 from tui.widgets.frame import FrameEdge, status_words, title_words
+from tui.widgets.growth_pane import GrowthPane
 from tui.widgets.header_bar import HeaderBar
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.loss_chart import LossChart
 from tui.widgets.progress_row import ProgressRow
+from tui.widgets.race_pane import RacePane
 from tui.widgets.run_pane import RunPane
+from tui.widgets.sampling_pane import SamplingPane
 from tui.widgets.too_small import TooSmall
 from tui.widgets.writing_pane import WritingPane
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+LEAST_ROWS_FOR_BOTH: Final = 18
+"""On fewer rows a pane stands in the place of the text, not above it."""
+
 
 class MainScreen(Screen[None]):
-    """Header, loss curve, figures, progress, text, keys."""
+    """Header, panes, progress, text, keys."""
 
     def __init__(self, settings: ScreenSettings) -> None:
         super().__init__(id="main-screen")
@@ -37,27 +47,48 @@ class MainScreen(Screen[None]):
         self.banner = Banner(id="banner")
         self.chart = LossChart(ascii_only=ascii_only, id="chart")
         self.run_pane = RunPane(id="run")
+        self.sampling = SamplingPane(ascii_only=ascii_only, id="sampling")
+        self.race = RacePane(ascii_only=ascii_only, id="race")
+        self.growth = GrowthPane(ascii_only=ascii_only, id="growth")
+        self.events_pane = EventsPane(id="events")
         self.progress = ProgressRow(id="progress")
         self.title_edge = FrameEdge(id="writing-title")
         self.pane = WritingPane(ascii_only=ascii_only, id="text")
         self.status_edge = FrameEdge(id="writing-status")
         self.key_bar = KeyBar(id="keys")
         self.too_small = TooSmall(id="too-small")
+        self.chart_view = ChartView()
+        self.wanted: tuple[str, ...] = DEFAULT_PANES
+        self.active = "chart"
+        """The pane that the arrow keys concern."""
+        self.maximised = False
+        self._alone = False
+        """Whether a pane was asked for where there is no room for it beside the text."""
+        self._frames = {
+            pane.id: Container(id=f"{pane.id}-frame", classes="pane-frame") for pane in PANES
+        }
         self.set_class(ascii_only, "-ascii")
 
     def compose(self) -> ComposeResult:
         """Puts the panes below each other."""
+        contents = {
+            "chart": self.chart,
+            "run": self.run_pane,
+            "sampling": self.sampling,
+            "race": self.race,
+            "growth": self.growth,
+            "events": self.events_pane,
+        }
         yield self.too_small
         with Vertical(id="main"):
             yield self.header
             yield self.banner
             with Horizontal(id="upper"):
-                chart_frame = Container(self.chart, id="chart-frame")
-                chart_frame.border_title = "Training"
-                yield chart_frame
-                run_frame = Container(self.run_pane, id="run-frame")
-                run_frame.border_title = "Run"
-                yield run_frame
+                for pane in PANES:
+                    frame = self._frames[pane.id]
+                    frame.border_title = f"{pane.digit} {pane.name}"
+                    with frame:
+                        yield contents[pane.id]
             yield self.progress
             with Vertical(id="writing"):
                 yield self.title_edge
@@ -65,24 +96,96 @@ class MainScreen(Screen[None]):
                 yield self.status_edge
             yield self.key_bar
 
+    # --- which panes are seen -------------------------------------------------------------------
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The panes on the screen."""
+        columns, rows = self.app.size
+        if rows < LEAST_ROWS_FOR_BOTH:
+            return (self.active,) if self._alone else ()
+        return on_screen(self.wanted, columns)
+
+    def arrange_panes(self) -> None:
+        """Shows the panes that are wanted and fit."""
+        shown = self.shown
+        rows = self.app.size.height
+        self.set_class(rows < LEAST_ROWS_FOR_BOTH and bool(shown), "-alone")
+        self.set_class(self.maximised and bool(shown), "-maximised")
+        self.set_class(not shown, "-text-only")
+        if shown and self.active not in shown:
+            self.active = shown[0]
+        for name, frame in self._frames.items():
+            frame.display = name in shown
+            frame.set_class(name == self.active and len(shown) > 1, "-active")
+
+    def toggle_pane(self, name: str) -> None:
+        """Switches a pane on, or off where it is on the screen."""
+        columns, rows = self.app.size
+        if rows < LEAST_ROWS_FOR_BOTH:
+            self._alone = not (self._alone and self.active == name)
+            self.wanted = (*(other for other in self.wanted if other != name), name)
+            self.active = name
+        else:
+            self.wanted = toggled(self.wanted, name, columns)
+            if name in self.wanted:
+                self.active = name
+        self.arrange_panes()
+
+    def reset_panes(self) -> None:
+        """Shows what was shown at the start."""
+        self.wanted, self.active = DEFAULT_PANES, "chart"
+        self.maximised = self._alone = False
+        self.arrange_panes()
+
+    def maximise_panes(self) -> None:
+        """Gives the panes all the height that the text can spare, or takes it back."""
+        if self.app.size.height < LEAST_ROWS_FOR_BOTH:
+            self._alone = not self._alone
+        else:
+            self.maximised = not self.maximised
+        self.arrange_panes()
+
+    def next_pane(self) -> None:
+        """Lets the arrow keys concern the next pane on the screen."""
+        shown = self.shown
+        if shown:
+            self.active = shown[(shown.index(self.active) + 1) % len(shown)]
+            self.arrange_panes()
+
+    # --- drawing --------------------------------------------------------------------------------
+
     def draw_figures(self, state: ViewState, now: float) -> None:
-        """Draws the rows whose figures change: header, run, progress, banner."""
+        """Draws the rows whose figures change: header, run, progress, banner, log, samples."""
         settings = self._settings
         self.header.show(state, settings.title, now, ascii_only=settings.ascii)
         self.banner.show(state)
         self.run_pane.show(state, now, ascii_only=settings.ascii, spark=not settings.low_bandwidth)
         self.progress.show(state, now, ascii_only=settings.ascii)
+        shown = self.shown
+        if "events" in shown:
+            self.events_pane.show(state)
+        if "growth" in shown:
+            self.growth.show(state)
+
+    def draw_views(self, state: ViewState, temperature: float, cuts: SetCuts) -> None:
+        """Draws the panes that follow the writing."""
+        shown = self.shown
+        if "sampling" in shown:
+            self.sampling.show(state, temperature, cuts)
+        if "race" in shown:
+            self.race.draw()
+            self._frames["race"].border_subtitle = self.race.words
 
     def draw_chart(self, state: ViewState, *, again: bool = False) -> None:
-        """Draws the loss curve."""
-        frame = self.chart.parent
-        if isinstance(frame, Container):
-            unit = "epochs" if state.progress.steps_per_epoch else "steps"
-            words = f"nats per character over {unit}" if self.size.width >= 60 else "nats/char"
-            if frame.border_subtitle != words:
-                frame.border_subtitle = words
+        """Draws the curve."""
+        frame = self._frames["chart"]
+        view, epochs = self.chart_view, state.progress.steps_per_epoch is not None
+        words = view.words(epochs=epochs, wide=self.size.width >= 60)
+        if frame.border_subtitle != words:
+            frame.border_subtitle = words
         if self.chart.is_on_screen or again:
-            self.chart.show(state, again=again)
+            self.chart.show(state, view, again=again)
 
     def draw_title(self, state: ViewState, temperature: float) -> None:
         """Draws the upper edge of the writing pane."""

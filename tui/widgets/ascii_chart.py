@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tui.chart_view import ChartView, curves_of
 from tui.view_state import ViewState
 from tui.widgets.decimate import Point
-from tui.widgets.figures import fixed
+from tui.widgets.figures import fixed, short
 from tui.widgets.painted import Painted, Row
 
 _AXIS_CELLS = 6
@@ -14,19 +15,15 @@ _SIGNS = (("raw", ".", "faint"), ("train", "*", "accent"), ("validation", "o", "
 class AsciiChart(Painted):
     """Dots, one column of characters at a time."""
 
-    def show(self, state: ViewState) -> None:
+    def show(self, state: ViewState, view: ChartView) -> None:
         """Draws the curves of the state."""
-        losses = state.losses
         self.present(
             ascii_rows(
-                {
-                    "raw": losses.raw_curve.points,
-                    "validation": losses.validation_curve.points,
-                    "train": losses.smoothed_curve.points,
-                },
+                curves_of(state, view),
                 self.size.width,
                 self.size.height,
-                steps_per_epoch=state.progress.steps_per_epoch,
+                epochs=state.progress.steps_per_epoch is not None,
+                logarithmic=view.logarithmic,
             )
         )
 
@@ -36,9 +33,18 @@ def ascii_rows(
     width: int,
     height: int,
     *,
-    steps_per_epoch: int | None = None,
+    epochs: bool = False,
+    logarithmic: bool = False,
 ) -> list[Row]:
-    """Returns the chart as rows: an axis with the range on the left, steps or epochs below."""
+    """Returns the chart as rows: an axis with the range on the left, steps or epochs below.
+
+    Args:
+        curves: points by the name of the curve.
+        width: of the chart.
+        height: of the chart.
+        epochs: whether the x are epochs, else steps.
+        logarithmic: whether the y are decimal logarithms.
+    """
     points = [point for curve in curves.values() for point in curve]
     columns, lines = width - _AXIS_CELLS - 1, height - 2
     if len(points) < 2 or columns < 8 or lines < 2:
@@ -54,17 +60,28 @@ def ascii_rows(
             cells[line][column] = (sign, paint)
     rows: list[Row] = []
     for index, line_cells in enumerate(cells):
-        label = {0: fixed(high_y, 2), lines - 1: fixed(low_y, 2)}.get(index, "")
+        label = {0: _tick(high_y, logarithmic), lines - 1: _tick(low_y, logarithmic)}.get(index, "")
         axis = (f"{label:>{_AXIS_CELLS - 1}} |", "label")
         rows.append((axis, *_joined(line_cells)))
     rows.append(((" " * (_AXIS_CELLS) + "+" + "-" * columns, "label"),))
-    unit = "epoch" if steps_per_epoch else "step"
-    digits = 2 if steps_per_epoch else 0
-    first, last = (f"{x / (steps_per_epoch or 1):.{digits}f}" for x in (low_x, high_x))
+    unit = "epoch" if epochs else "step"
+    digits = 2 if epochs else 0
+    first, last = (f"{x:.{digits}f}" for x in (low_x, high_x))
     middle = f"{unit}   (* train  o validation)"
     scale = first + middle.center(columns - len(first) - len(last)) + last
     rows.append(((" " * (_AXIS_CELLS + 1) + scale[:columns], "label"),))
     return rows
+
+
+def _tick(value: float, logarithmic: bool) -> str:
+    """Returns a number of the axis in five characters at most."""
+    if logarithmic:
+        value = 10**value
+    if abs(value) >= 1000:
+        return short(value)
+    if abs(value) < 1e-9 or abs(value) >= 0.01:
+        return fixed(value, 2)
+    return f"{value:.0e}".replace("e-0", "e-")
 
 
 def _joined(cells: list[tuple[str, str]]) -> Row:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.widget import Widget
 
+from tui.chart_view import ChartView, best_point, curves_of, references_of
 from tui.view_state import ViewState
 from tui.widgets.ascii_chart import AsciiChart
-from tui.widgets.decimate import Point, extremes, means
+from tui.widgets.decimate import extremes, means
 from tui.widgets.painted import Painted
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class LossChart(Widget):
         "chart--train",
         "chart--validation",
         "chart--best",
+        "chart--reference",
     }
 
     def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
@@ -53,16 +54,16 @@ class LossChart(Widget):
         else:
             yield Painted(id="chart-words")
 
-    def show(self, state: ViewState, *, again: bool = False) -> None:
+    def show(self, state: ViewState, view: ChartView, *, again: bool = False) -> None:
         """Draws the curves, unless they are the ones on the screen."""
-        curves = (state.losses.raw_curve, state.losses.validation_curve)
-        key = (*curves, self.size, self._canvas_size(), self.app.theme)
+        curves = (state.losses.raw_curve, state.losses.validation_curve, state.references)
+        key = (*curves, view, self.size, self._canvas_size(), self.app.theme)
         if (key == self._drawn and not again) or not self.size:
             return
         has_curve = len(state.losses.smoothed_curve.points) >= 2
         if self._ascii_only:
             self._drawn = key
-            self.query_one(AsciiChart).show(state)
+            self.query_one(AsciiChart).show(state, view)
         elif not has_curve:
             words = self.query("#chart-words").results(Painted)
             for widget in words:
@@ -71,7 +72,7 @@ class LossChart(Widget):
             self._mount_plot_once()
         else:
             self._drawn = key
-            self._draw(self._plot, state)
+            self._draw(self._plot, state, view)
 
     def _canvas_size(self) -> Size | None:
         """Returns the size that the plot draws on; it has none until it was laid out."""
@@ -98,7 +99,7 @@ class LossChart(Widget):
         await self.mount(plot)
         self._plot = plot
 
-    def _draw(self, plot: PlotWidget, state: ViewState) -> None:
+    def _draw(self, plot: PlotWidget, state: ViewState, view: ChartView) -> None:
         """Hands the curves to the plot, at most two points for each of its columns."""
         width, height = self.size
         plot.display = width >= _LEAST_PLOT[0] and height >= _LEAST_PLOT[1]
@@ -107,17 +108,30 @@ class LossChart(Widget):
         plot.styles.width, plot.styles.height = width + 1, height + 1
         plot.styles.offset = (0, -1)
         columns = max(1, width - _MARGIN_LEFT - 2)
-        losses = state.losses
-        raw = scaled(extremes(losses.raw_curve.points, columns), state)
-        train = scaled(means(losses.smoothed_curve.points, columns), state)
-        validation = scaled(means(losses.validation_curve.points, columns), state)
-        best = best_point(state)
+        curves = curves_of(state, view)
+        raw = extremes(curves.get("raw", ()), columns)
+        train = means(curves["train"], columns)
+        validation = means(curves.get("validation", ()), columns)
+        best = best_point(state, view)
+        axes = importlib.import_module("tui.widgets.plot_axes")
         braille = importlib.import_module("textual_plot").HiResMode.BRAILLE
         with self.app.batch_update():
             plot.clear()
             lines = height - 2
-            plot.set_xlimits(*padded([x for x, _ in raw], columns))
-            plot.set_ylimits(*padded([y for _, y in (*raw, *validation)], lines))
+            plot.set_y_formatter(axes.LogarithmicAxis() if view.logarithmic else axes.ShortAxis())
+            xs_seen = [x for x, _ in raw or train]
+            ys_seen = [y for _, y in (*(raw or train), *validation)]
+            plot.set_xlimits(*padded(xs_seen, columns))
+            plot.set_ylimits(*padded(ys_seen, lines))
+            for height_of_line in references_of(state, view).values():
+                if ys_seen and min(ys_seen) <= height_of_line <= max(ys_seen):
+                    dashes = spaced(min(xs_seen), max(xs_seen), columns)
+                    plot.scatter(
+                        dashes,
+                        [height_of_line] * len(dashes),
+                        marker="╌",
+                        marker_style=self._style("reference"),
+                    )
             for name, points in (("raw", raw), ("validation", validation), ("train", train)):
                 if len(points) > 1:
                     xs, ys = zip(*points, strict=True)
@@ -138,11 +152,10 @@ class LossChart(Widget):
         return str(self.get_component_rich_style(f"chart--{name}"))
 
 
-def scaled(points: list[Point], state: ViewState) -> list[Point]:
-    """Returns the points over epochs, where it is known how long an epoch is."""
-    steps = state.progress.steps_per_epoch
-    finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
-    return [(x / steps, y) for x, y in finite] if steps else finite
+def spaced(low: float, high: float, columns: int) -> list[float]:
+    """Returns places for dashes: every other column."""
+    count = max(1, columns // 2)
+    return [low + (high - low) * (place + 0.5) / count for place in range(count)]
 
 
 def padded(values: list[float], cells: int) -> tuple[float | None, float | None]:
@@ -152,14 +165,6 @@ def padded(values: list[float], cells: int) -> tuple[float | None, float | None]
     low, high = min(values), max(values)
     room = ((high - low) or max(abs(high), 1.0) * 0.01) / max(1, cells)
     return low - room / 2, high + room
-
-
-def best_point(state: ViewState) -> Point | None:
-    """Returns the place of the lowest validation loss."""
-    losses = state.losses
-    if losses.best is None or losses.best_step is None:
-        return None
-    return scaled([(losses.best_step, losses.best)], state)[0]
 
 
 def _show_words(widget: Painted, words: str) -> None:

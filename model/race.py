@@ -1,0 +1,98 @@
+"""A race: one prompt, one row of random numbers for all, and a temperature for each lane. NumPy.
+
+What differs between the lanes is the temperature alone: with the same noise, lanes write the same
+until a temperature turns one choice. Letters: S lanes, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from corpus import Vocabulary
+from model.batch_sampler import BatchKernel
+from model.config import SamplingConfig
+from model.distribution import LEAST_FOR_FLOAT32, choose
+from model.events import LanesWritten
+from model.noise import GumbelNoise
+from model.sampler import first_ids
+from model.snapshot import WeightSnapshot
+
+
+class Race:
+    """S lanes that write one character each at every step, in one batched product."""
+
+    def __init__(
+        self,
+        snapshot: WeightSnapshot,
+        vocabulary: Vocabulary,
+        *,
+        temperatures: Sequence[float],
+        seed: int,
+        prompt: str = "",
+        window: int | None = None,
+    ) -> None:
+        """Starts cold and reads the prompt in every lane.
+
+        Args:
+            snapshot: the weights.
+            vocabulary: what the ids mean; of the size that the snapshot has.
+            temperatures: one for each lane; 0 takes the likeliest character.
+            seed: of the noise that all lanes share.
+            prompt: text within the vocabulary.
+            window: as in ``CharacterStream``.
+        """
+        self._vocabulary = vocabulary
+        self._noise = GumbelNoise(seed, len(vocabulary))
+        self._kernel = BatchKernel(snapshot, len(temperatures))
+        self._window = window
+        self._written = 0
+        self._temperatures = np.empty(len(temperatures), np.float32)
+        for lane, temperature in enumerate(temperatures):
+            self.set_temperature(lane, temperature)
+        ids = [np.full(len(temperatures), first) for first in first_ids(prompt, vocabulary)]
+        self._recent: deque[npt.NDArray[np.intp]] = deque(ids, maxlen=window or 1)
+        self._logits = self._kernel.prime(ids)
+
+    def __len__(self) -> int:
+        """Lanes."""
+        return len(self._temperatures)
+
+    def set_temperature(self, lane: int, temperature: float) -> None:
+        """Sets a lane's temperature from its next character on."""
+        # One so low is the likeliest character; in float32 its quotients would overflow.
+        self._temperatures[lane] = temperature if temperature >= LEAST_FOR_FLOAT32 else 0.0
+
+    def adopt(self, snapshot: WeightSnapshot) -> None:
+        """Goes on with other weights of the same shape, the state kept."""
+        self._kernel.adopt(snapshot)
+
+    def step(self) -> LanesWritten:
+        """Writes one character in each lane."""
+        if self._window is not None:
+            self._kernel.reset()
+            self._logits = self._kernel.prime(self._recent)
+        chosen = self._choose()
+        self._written += 1
+        self._recent.append(chosen)
+        if self._window is None:
+            self._logits = self._kernel.prime([chosen])
+        return LanesWritten(characters=tuple(self._vocabulary.decode(chosen)))
+
+    def _choose(self) -> npt.NDArray[np.intp]:
+        """Returns the next id of each lane; adding noise draws (see ``distribution.choose``)."""
+        logits = self._logits.T
+        if not np.isfinite(logits).all():
+            plain = SamplingConfig(temperature=1.0, top_k=1)
+            return np.asarray(choose(np.ascontiguousarray(logits), plain, self._row()))
+        greedy = self._temperatures == 0
+        divisors = np.where(greedy, np.float32(1), self._temperatures)[:, None]
+        noise = np.where(greedy[:, None], np.float32(0), self._row())
+        chosen: npt.NDArray[np.intp] = (logits / divisors + noise).argmax(axis=1)
+        return chosen
+
+    def _row(self) -> npt.NDArray[np.float32]:
+        return self._noise.row(self._written)

@@ -1,0 +1,51 @@
+"""A list of all views, for the mouse and for whoever does not know the digits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button
+
+from tui.layout import PANES
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+
+class ViewMenu(ModalScreen[str | None]):
+    """Closes with the id of the pane to switch on or off."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(pane.digit, f"choose('{pane.id}')", pane.name) for pane in PANES),
+        Binding("escape,q,v", "choose('')", "Close"),
+        Binding("up,left", "app.focus_previous", show=False),
+        Binding("down,right", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, shown: tuple[str, ...]) -> None:
+        super().__init__()
+        self._shown = shown
+
+    def compose(self) -> ComposeResult:
+        """Shows a row for each pane; those on the screen are marked."""
+        with VerticalScroll(classes="dialog -wide-dialog") as dialog:
+            dialog.border_title = "Views"
+            dialog.border_subtitle = "Esc closes"
+            for pane in PANES:
+                sign = "*" if pane.id in self._shown else " "
+                words = f"{pane.digit} {sign} {pane.name:<11} {pane.tooltip}"
+                yield Button(Content(words), id=f"view-{pane.id}")
+
+    @on(Button.Pressed)
+    def pressed(self, event: Button.Pressed) -> None:
+        """Takes the answer of a button."""
+        self.action_choose((event.button.id or "").removeprefix("view-"))
+
+    def action_choose(self, name: str) -> None:
+        """Closes with the answer."""
+        self.dismiss(name or None)

@@ -1,0 +1,121 @@
+"""Growing up: the samples kept after each epoch, to scrub through by epoch and temperature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from model.events import SampleRecorded
+from tui.transcript import Transcript
+from tui.view_state import ViewState
+from tui.widgets.figures import fixed, slider
+from tui.widgets.painted import Painted, Part, Row
+
+if TYPE_CHECKING:
+    from textual import events
+
+
+class GrowthPane(Painted):
+    """One sample at a time; the newest, until the reader moves."""
+
+    def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._ascii_only = ascii_only
+        self._state = ViewState()
+        self._epoch: int | None = None
+        """None follows the newest."""
+        self._temperature: float | None = None
+
+    def show(self, state: ViewState) -> None:
+        """Shows the sample at the chosen place of the state."""
+        self._state = state
+        self._draw()
+
+    def scrub(self, direction: int) -> None:
+        """Goes to a later or earlier epoch; beyond the newest it follows again."""
+        epochs = epochs_of(self._state.samples)
+        if not epochs:
+            return
+        here = epochs.index(self._epoch) if self._epoch in epochs else len(epochs) - 1
+        there = max(0, here + direction)
+        self._epoch = epochs[there] if there < len(epochs) - 1 else None
+        self._draw()
+
+    def change_temperature(self, direction: int) -> None:
+        """Goes to the sample of the next higher or lower temperature."""
+        choices = sorted({sample.temperature for sample in self._state.samples})
+        if choices:
+            here = choices.index(self._chosen_temperature(choices))
+            self._temperature = choices[min(len(choices) - 1, max(0, here + direction))]
+            self._draw()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Wraps anew."""
+        self._draw()
+
+    def _chosen_temperature(self, choices: list[float]) -> float:
+        if self._temperature in choices:
+            return float(self._temperature or 0.0)
+        return min(choices, key=lambda temperature: abs(temperature - 0.5))
+
+    def _draw(self) -> None:
+        width, height = self.size
+        samples = self._state.samples
+        if not samples:
+            words = "After each epoch the model writes samples; they appear here."
+            self.present([((words[:width], "label"),)])
+            return
+        epochs = epochs_of(samples)
+        epoch = self._epoch if self._epoch in epochs else epochs[-1]
+        choices = sorted({sample.temperature for sample in samples})
+        temperature = self._chosen_temperature(choices)
+        sample = _nearest(samples, epoch, temperature)
+        rows = [_head(self._state, sample, epochs, width, ascii_only=self._ascii_only)]
+        self.present([*rows, *_text_rows(sample, width, max(0, height - 1))])
+
+
+def epochs_of(samples: tuple[SampleRecorded, ...]) -> list[int]:
+    """Returns the epochs that have samples, in order."""
+    return sorted({sample.epoch for sample in samples})
+
+
+def _nearest(samples: tuple[SampleRecorded, ...], epoch: int, temperature: float) -> SampleRecorded:
+    """Returns the newest sample of that epoch whose temperature is nearest."""
+    of_epoch = [sample for sample in reversed(samples) if sample.epoch == epoch]
+    return min(of_epoch, key=lambda sample: abs(sample.temperature - temperature))
+
+
+def _head(
+    state: ViewState, sample: SampleRecorded, epochs: list[int], width: int, *, ascii_only: bool
+) -> Row:
+    """Returns the row with the scrubber and the loss of that time."""
+    before = [y for x, y in state.losses.validation_curve.points if x <= sample.step]
+    place = epochs.index(sample.epoch) / max(1, len(epochs) - 1)
+    parts: list[Part] = [
+        ("epoch ", "label"),
+        (f"{sample.epoch}", "strong"),
+        (f" of {epochs[-1]} ", "label"),
+        (slider(place, 1.0, 11 if width < 60 else 21, ascii_only=ascii_only), "accent"),
+        ("  T ", "label"),
+        (f"{sample.temperature:.2f}", "accent"),
+    ]
+    if before:
+        parts += [("  val ", "label"), (fixed(before[-1]), "value")]
+    return tuple(parts)
+
+
+def _text_rows(sample: SampleRecorded, width: int, height: int) -> list[Row]:
+    """Returns the text after its prompt, as many lines as there are rows."""
+    transcript = Transcript(max(2, width))
+    transcript.append(sample.prompt, "prompt")
+    transcript.append(sample.text)
+    rows: list[Row] = []
+    for number in range(min(height, transcript.line_count)):
+        row: list[Part] = [
+            (piece.text, "label" if piece.kind == "prompt" else "value")
+            for piece in transcript.line(number)
+        ]
+        used = sum(cell_len(text) for text, _ in row)
+        rows.append((*row, (" " * max(0, width - used), "value")))
+    return rows

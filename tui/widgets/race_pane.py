@@ -1,0 +1,126 @@
+"""The race: lanes side by side, and in each the places where it leaves its neighbour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from tui.transcript import Line, Transcript
+from tui.widgets.figures import grouped
+from tui.widgets.frame import temperature_label
+from tui.widgets.painted import Painted, Part, Row
+
+if TYPE_CHECKING:
+    from textual import events
+
+_PAINTS = {"text": "value", "prompt": "label", "mark": "accent", "rule": "label"}
+_LANE_CHARACTERS = 20_000
+_LANE_LINES = 500
+
+
+class RacePane(Painted):
+    """Up to as many lanes as there are temperatures; the chosen one takes the keys."""
+
+    def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._ascii_only = ascii_only
+        self._lanes: list[Transcript] = []
+        self._parted: list[bool] = []
+        self._written = 0
+        self.temperatures: list[float] = []
+        self.chosen = 0
+        """The lane whose temperature the keys change."""
+
+    @property
+    def lane_texts(self) -> list[str]:
+        """What each lane has written, prompt included."""
+        return [lane.current_text for lane in self._lanes]
+
+    def start(self, temperatures: Sequence[float], prompt: str) -> None:
+        """Begins anew with the prompt in every lane."""
+        self.temperatures = list(temperatures)
+        self.chosen = min(self.chosen, len(temperatures) - 1)
+        self._lanes = [
+            Transcript(
+                self._columns, maximum_characters=_LANE_CHARACTERS, maximum_lines=_LANE_LINES
+            )
+            for _ in temperatures
+        ]
+        for lane in self._lanes:
+            lane.append(prompt[-200:], "prompt")
+        self._parted = [False] * len(temperatures)
+        self._written = 0
+        self.draw()
+
+    def write(self, characters: Sequence[str]) -> None:
+        """Takes one character of each lane; draws nothing."""
+        for number, character in enumerate(characters[: len(self._lanes)]):
+            parts_now = number > 0 and character != characters[number - 1]
+            if parts_now and not self._parted[number]:
+                self._parted[number] = True
+                self._lanes[number].mark("!=" if self._ascii_only else "≠")
+            self._lanes[number].append(character)
+        self._written += 1
+
+    def set_temperature(self, lane: int, temperature: float) -> None:
+        """Notes a lane's new temperature at its place in the text."""
+        if lane < len(self.temperatures):
+            self.temperatures[lane] = temperature
+            self._lanes[lane].mark(temperature_label(temperature, ascii_only=self._ascii_only))
+            self.draw()
+
+    def choose(self, direction: int) -> None:
+        """Goes to a neighbouring lane."""
+        if self.temperatures:
+            self.chosen = (self.chosen + direction) % len(self.temperatures)
+            self.draw()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Wraps the lanes anew."""
+        for lane in self._lanes:
+            lane.set_width(self._columns)
+        self.draw()
+
+    def draw(self) -> None:
+        """Shows the ends of all lanes."""
+        width, height = self.size
+        if not self._lanes:
+            words = "The race starts with the first text."
+            self.present([((words[:width], "label"),)])
+            return
+        bar: Part = (" | " if self._ascii_only else " │ ", "edge")
+        head: list[Part] = []
+        for number, temperature in enumerate(self.temperatures):
+            sign = (">" if self._ascii_only else "▸") if number == self.chosen else " "
+            name = f"{sign}T {temperature:.2f}"[: self._columns].ljust(self._columns)
+            head += [(name, "key" if number == self.chosen else "strong"), bar]
+        rows: list[Row] = [tuple(head[:-1])]
+        for y in range(max(0, height - 1)):
+            row: list[Part] = []
+            for lane in self._lanes:
+                first = max(0, lane.line_count - (height - 1))
+                row += [*_parts(lane.line(first + y), self._columns), bar]
+            rows.append(tuple(row[:-1]))
+        self.present(rows)
+
+    @property
+    def words(self) -> str:
+        """What the frame says."""
+        apart = sum(self._parted)
+        lanes = max(0, len(self._lanes) - 1)
+        return f"{grouped(self._written)} characters, {apart} of {lanes} left their neighbour"
+
+    @property
+    def _columns(self) -> int:
+        """Cells of a lane."""
+        count = max(1, len(self.temperatures))
+        return max(2, (self.size.width - 3 * (count - 1)) // count)
+
+
+def _parts(line: Line, cells: int) -> list[Part]:
+    """Returns a line of a lane as parts that fill its column."""
+    parts: list[Part] = [(piece.text, _PAINTS[piece.kind]) for piece in line]
+    used = sum(cell_len(text) for text, _ in parts)
+    return [*parts, (" " * max(0, cells - used), "value")]

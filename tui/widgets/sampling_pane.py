@@ -1,0 +1,138 @@
+"""What the next character is drawn from: temperature, cuts, and bars before and after them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Digits
+
+from model.commands import SetCuts
+from model.events import NextCharacterWeighed
+from tui.view_state import ViewState
+from tui.widgets.figures import bar, fixed, percent
+from tui.widgets.painted import Painted, Part, Row
+from tui.widgets.symbols import padded_label
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+_LABEL_CELLS = 3
+_PERCENT_CELLS = 5
+_LEAST_BAR = 4
+
+
+class SamplingPane(Widget):
+    """The temperature in large digits, facts beside it, bars below."""
+
+    def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._ascii_only = ascii_only
+        self.facts = Painted(id="sampling-facts")
+        self.bars = Painted(id="sampling-bars")
+        self._digits = Digits("", id="sampling-digits")
+
+    def compose(self) -> ComposeResult:
+        """Puts the temperature above the bars."""
+        with Horizontal(id="sampling-top"):
+            if not self._ascii_only:
+                yield self._digits
+            yield self.facts
+        yield self.bars
+
+    def show(self, state: ViewState, temperature: float, cuts: SetCuts) -> None:
+        """Shows the last account of the sampler."""
+        value = f"{temperature:.2f}"
+        if not self._ascii_only and self._digits.value != value:
+            self._digits.update(value)
+        weighed, seed = state.weighed, state.writing.seed
+        self.facts.present(
+            fact_rows(
+                weighed,
+                cuts,
+                temperature,
+                seed,
+                wide=self.facts.size.width >= 27,
+                ascii_only=self._ascii_only,
+            )
+        )
+        width, height = self.bars.size
+        self.bars.present(
+            bar_rows(weighed, temperature, width, height, ascii_only=self._ascii_only)
+        )
+
+
+def fact_rows(
+    weighed: NextCharacterWeighed | None,
+    cuts: SetCuts,
+    temperature: float,
+    seed: int | None,
+    *,
+    wide: bool,
+    ascii_only: bool,
+) -> list[Row]:
+    """Returns entropy, cuts and seed; in ASCII the temperature, too, which has no digits there."""
+    arrow = "->" if ascii_only else "→"
+    before = None if weighed is None else weighed.entropy / math.log(2)
+    after = None if weighed is None else weighed.shaped_entropy / math.log(2)
+    entropy: Row = (
+        ("entropy " if wide else "H ", "label"),
+        (fixed(before, 2), "value"),
+        (f" {arrow} ", "label"),
+        (fixed(after, 2), "accent"),
+        (" bits", "label"),
+    )
+    parts: list[Part] = []
+    for name, value, is_off in (
+        ("k", str(cuts.top_k), cuts.top_k == 0),
+        ("p", f"{cuts.top_p:g}", cuts.top_p >= 1),
+        ("min", f"{cuts.min_p:g}", cuts.min_p <= 0),
+    ):
+        parts += [
+            (f"{name} ", "label"),
+            ("off" if is_off else value, "label" if is_off else "warn"),
+        ]
+        parts.append(("  ", "label"))
+    last: list[Part] = [("seed ", "label"), ("-" if seed is None else str(seed), "value")]
+    if ascii_only:
+        last += [("  temperature ", "label"), (f"{temperature:.2f}", "strong")]
+    return [entropy, tuple(parts), tuple(last)]
+
+
+def bar_rows(
+    weighed: NextCharacterWeighed | None,
+    temperature: float,
+    width: int,
+    height: int,
+    *,
+    ascii_only: bool,
+) -> list[Row]:
+    """Returns a row for each likely character: its bar before and after, or that it is cut."""
+    if weighed is None:
+        return [(("The bars appear with the first text.", "label"),)]
+    cells = max(_LEAST_BAR, (width - _LABEL_CELLS - 2 * _PERCENT_CELLS - 2) // 2)
+    field = cells + _PERCENT_CELLS
+    before = "the model's own"[:field].ljust(field + 1)
+    kept = f", {weighed.kept} kept"
+    after = f"at {temperature:.2f}" + (kept if field >= 16 else kept.removesuffix(" kept"))
+    rows: list[Row] = [((" " * _LABEL_CELLS + before, "label"), (after, "label"))]
+    for candidate in weighed.candidates[: max(0, height - 1)]:
+        cut = candidate.shaped == 0
+        label = padded_label(candidate.character, _LABEL_CELLS, ascii_only=ascii_only)
+        tail = "cut" if cut else percent(candidate.shaped)
+        rows.append(
+            (
+                (label, "faint" if cut else "strong"),
+                (_bar(candidate.own, cells, ascii_only=ascii_only), "faint" if cut else "label"),
+                (f"{percent(candidate.own):>{_PERCENT_CELLS - 1}}  ", "label"),
+                (_bar(candidate.shaped, cells, ascii_only=ascii_only), "accent"),
+                (f"{tail:>{_PERCENT_CELLS - 1}}", "bad" if cut else "accent"),
+            )
+        )
+    return rows
+
+
+def _bar(part: float, cells: int, *, ascii_only: bool) -> str:
+    return bar(part, cells, ascii_only=ascii_only)[0].ljust(cells)
