@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from textual.app import App
+from textual.events import Resize
 from textual.theme import Theme
 
 from model.commands import Command, SetCuts
@@ -119,7 +120,7 @@ class LiveApp(App[None]):
 
     def on_ready(self) -> None:
         """Draws the first frame, then lets the session start."""
-        self._main_screen.arrange_panes()
+        self._main_screen.arrange_panes(self.size)
         self.draw_all()
         self.call_after_refresh(self._start_session)
 
@@ -285,9 +286,9 @@ class LiveApp(App[None]):
             words["writing.hold"] = "Go on"
         self._main_screen.key_bar.show(words)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Draws everything for the new size, once the panes have theirs."""
-        self._main_screen.arrange_panes()
+        self._main_screen.arrange_panes(event.size)
         self.call_after_refresh(self.draw_all)
 
     def on_frame_edge_resized(self) -> None:

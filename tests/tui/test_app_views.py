@@ -247,3 +247,14 @@ def test_bars_take_any_size(
     text = "".join(part for row in (*rows, *facts) for part, _ in row)
     assert "\x1b" not in text
     assert text.isascii() or not ascii_only or "␛" in text
+
+
+@on_a_loop
+async def test_panes_come_back_when_the_terminal_grows_again() -> None:
+    async with opened(*training(), size=(120, 40)) as it:
+        for size in ((20, 5), (40, 10), (60, 18), (120, 40)):
+            await it.pilot.resize_terminal(*size)
+            await it.pilot.pause()
+        assert it.app.main_screen.shown == ("chart", "run")
+        assert "1 Training" in frame_rows(it)
+        assert "2 Run" in frame_rows(it)

@@ -62,6 +62,7 @@ class MainScreen(Screen[None]):
         self.active = "chart"
         """The pane that the arrow keys concern."""
         self.maximised = False
+        self._room = (80, 24)
         self._alone = False
         """Whether a pane was asked for where there is no room for it beside the text."""
         self._frames = {
@@ -101,15 +102,20 @@ class MainScreen(Screen[None]):
     @property
     def shown(self) -> tuple[str, ...]:
         """The panes on the screen."""
-        columns, rows = self.app.size
+        columns, rows = self._room
         if rows < LEAST_ROWS_FOR_BOTH:
             return (self.active,) if self._alone else ()
         return on_screen(self.wanted, columns)
 
-    def arrange_panes(self) -> None:
-        """Shows the panes that are wanted and fit."""
+    def arrange_panes(self, room: tuple[int, int] | None = None) -> None:
+        """Shows the panes that are wanted and fit.
+
+        Args:
+            room: columns and rows of the terminal, where they have changed.
+        """
+        self._room = room or self._room
         shown = self.shown
-        rows = self.app.size.height
+        rows = self._room[1]
         self.set_class(rows < LEAST_ROWS_FOR_BOTH and bool(shown), "-alone")
         self.set_class(self.maximised and bool(shown), "-maximised")
         self.set_class(not shown, "-text-only")
@@ -121,7 +127,7 @@ class MainScreen(Screen[None]):
 
     def toggle_pane(self, name: str) -> None:
         """Switches a pane on, or off where it is on the screen."""
-        columns, rows = self.app.size
+        columns, rows = self._room
         if rows < LEAST_ROWS_FOR_BOTH:
             self._alone = not (self._alone and self.active == name)
             self.wanted = (*(other for other in self.wanted if other != name), name)
@@ -140,7 +146,7 @@ class MainScreen(Screen[None]):
 
     def maximise_panes(self) -> None:
         """Gives the panes all the height that the text can spare, or takes it back."""
-        if self.app.size.height < LEAST_ROWS_FOR_BOTH:
+        if self._room[1] < LEAST_ROWS_FOR_BOTH:
             self._alone = not self._alone
         else:
             self.maximised = not self.maximised
