@@ -94,6 +94,14 @@ class StopRace:
     """End the race."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchUnit:
+    """Tell the activation of a hidden unit with every character."""
+
+    layer: int
+    unit: int
+
+
 TrainingCommand = PauseTraining | ContinueTraining | StopTraining | SaveCheckpoint
 WritingCommand = (
     SetTemperature
@@ -105,5 +113,6 @@ WritingCommand = (
     | StartRace
     | SetLaneTemperature
     | StopRace
+    | WatchUnit
 )
 Command = TrainingCommand | WritingCommand

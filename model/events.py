@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
+from corpus.novelty import NoveltyIndex
+
 TrainingState = Literal["preparing", "training", "paused", "validating", "finished"]
 FinishReason = Literal["completed", "stopped", "diverged"]
 
@@ -224,6 +226,8 @@ class CharacterWritten:
     """Of the model's own distribution, in nats."""
     candidates: tuple[Candidate, ...]
     """The most likely characters, most likely first."""
+    activation: float | None = None
+    """Of the hidden unit that is watched, after it read the character; -1 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,7 +366,45 @@ WritingEvent = (
     | LaneTemperatureApplied
     | RaceStopped
 )
-LiveEvent = Preparing | Planned | TrainingStateChanged | SessionRefused | WorkerCrashed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoveltyIndexed:
+    """What of a written text is new and what is copied can be told from now on."""
+
+    index: NoveltyIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencesMeasured:
+    """What general-purpose compressors reach on the same text."""
+
+    bits_per_character: tuple[tuple[str, float], ...]
+    """Name and figure of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedUnit:
+    """The hidden unit that tracks something in the text best."""
+
+    feature: str
+    layer: int
+    unit: int
+    correlation: float
+    """Of its activation with the feature over the characters of a held-out text; -1 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitsRanked:
+    """Which units track what, by the newest weights."""
+
+    units: tuple[RankedUnit, ...]
+
+
+AnalysisEvent = NoveltyIndexed | ReferencesMeasured | UnitsRanked
+LiveEvent = (
+    Preparing | Planned | TrainingStateChanged | SessionRefused | WorkerCrashed | AnalysisEvent
+)
 RecordedUnion = (
     RunStarted
     | StepFinished

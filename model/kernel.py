@@ -78,6 +78,10 @@ class LstmKernel:
         self._joined[:, self._snapshot.hidden :] = state.hidden
         self._cell[:] = state.cell
 
+    def activation(self, layer: int, unit: int) -> float:
+        """Returns the output of one hidden unit after the last character."""
+        return float(self._hidden[layer][unit])
+
     def reset(self) -> None:
         """Sets the state to zero, a cold start."""
         self._joined.fill(0)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus import LoadCancelled, UserError
+from model.analysis import Analysis
 from model.checkpoint import read_checkpoint
 from model.commands import (
     Command,
@@ -78,6 +79,7 @@ class LiveSession:
         self._controls = TrainingControls()
         self._sampler = SamplerThread(sampling=sampling, rate=rate, prompt=prompt, seed=seed)
         self._trainer = threading.Thread(target=self._run_trainer, name="trainer", daemon=True)
+        self._analysis = Analysis(self._events.put)
         self.unsaved = False
         """Whether the last attempt to save failed."""
         self.run_path: Path | None = None
@@ -114,6 +116,7 @@ class LiveSession:
         else:
             self._controls.abandon()
         self._sampler.stop()
+        self._analysis.stop()
         if self._trainer.ident is not None:
             self._trainer.join(timeout)
         ended = self._sampler.join(max(0.0, deadline - time.monotonic()))
@@ -144,18 +147,24 @@ class LiveSession:
     def _training(self, request: RunRequest) -> Iterator[Event]:
         """Opens the run, lets the sampler begin, and only then imports torch and trains."""
         opened = yield from open_run(request, lambda: self._controls.stopping)
-        self._sampler.publish(opened.publication())
+        self._hand_on(opened.publication())
+        self._analysis.start(opened.corpus, opened.split.held_out)
         if opened.resumed is not None:
             yield from _curve_so_far(opened.folder, opened.resumed.metadata.step)
         yield Preparing(stage="importing torch")
         from model.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
 
-        run = TrainingRun(request, self._controls, publish=self._sampler.publish, opened=opened)
+        run = TrainingRun(request, self._controls, publish=self._hand_on, opened=opened)
         for event in run.events():
             if isinstance(event, RunStarted):
                 self.run_path = opened.folder.path
             yield event
             self.unsaved = run.last_save_failed
+
+    def _hand_on(self, publication: Publication) -> None:
+        """Hands new weights to whoever works with them; waits for nobody."""
+        self._sampler.publish(publication)
+        self._analysis.publish(publication)
 
     def _open(self, path: Path) -> None:
         """Writes from one checkpoint; says what can be known of the run that made it."""

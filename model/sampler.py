@@ -60,6 +60,8 @@ class CharacterStream:
             candidates: how many top candidates each character reports.
         """
         self.sampling = sampling
+        self.watched: tuple[int, int] | None = None
+        """Layer and hidden unit whose activation each character reports."""
         self._vocabulary = vocabulary
         self._kernel = LstmKernel(snapshot)
         self._window = window
@@ -80,6 +82,10 @@ class CharacterStream:
         """What the ids mean."""
         return self._vocabulary
 
+    def has_unit(self, layer: int, unit: int) -> bool:
+        """Whether the network has this hidden unit."""
+        return 0 <= layer < len(self.snapshot.layers) and 0 <= unit < self.snapshot.hidden
+
     def restart(self, *, seed: int, prompt: str) -> None:
         """Begins anew: zero state, fresh noise, the prompt read."""
         self._noise = GumbelNoise(seed, len(self._vocabulary))
@@ -93,14 +99,16 @@ class CharacterStream:
         """Writes one character and tells all about it."""
         own = softmax(self._current_logits())
         chosen = self._choose()
-        written = CharacterWritten(
+        spread, candidates = entropy(own), self._top(own)
+        self._read(chosen)
+        watched = self.watched
+        return CharacterWritten(
             character=self._vocabulary.decode([chosen]),
             probability=float(own[chosen]),
-            entropy=entropy(own),
-            candidates=self._top(own),
+            entropy=spread,
+            candidates=candidates,
+            activation=None if watched is None else self._kernel.activation(*watched),
         )
-        self._read(chosen)
-        return written
 
     def weigh(self, count: int = WEIGHED) -> NextCharacterWeighed:
         """Tells what the next character will be drawn from; writes nothing.

@@ -25,6 +25,7 @@ from model.commands import (
     SetTemperature,
     StartRace,
     StopRace,
+    WatchUnit,
     WritingCommand,
 )
 from model.config import SamplingConfig
@@ -182,18 +183,8 @@ class SamplerThread:
     def _obey(self, command: WritingCommand) -> None:
         """Carries out one command."""
         match command:
-            case SetTemperature(temperature=temperature):
-                self._sampling = replace(self._sampling, temperature=temperature)
-                if self._stream is not None:
-                    self._stream.sampling = self._sampling
-                self._say(TemperatureApplied(temperature=temperature))
-                self._weigh()
-            case SetCuts(top_k=top_k, top_p=top_p, min_p=min_p):
-                self._sampling = replace(self._sampling, top_k=top_k, top_p=top_p, min_p=min_p)
-                if self._stream is not None:
-                    self._stream.sampling = self._sampling
-                self._say(CutsApplied(top_k=top_k, top_p=top_p, min_p=min_p))
-                self._weigh()
+            case SetTemperature() | SetCuts() | WatchUnit():
+                self._reshape(command)
             case StartRace() | SetLaneTemperature() | StopRace():
                 self._obey_race(command)
             case HoldWriting() | ContinueWriting():
@@ -209,6 +200,23 @@ class SamplerThread:
                     prompt, note = self._fitted_prompt(self._stream.vocabulary)
                     self._stream.restart(seed=self._seed, prompt=prompt)
                     self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
+
+    def _reshape(self, command: SetTemperature | SetCuts | WatchUnit) -> None:
+        """Carries out a command that concerns how a character is drawn, or what is told of it."""
+        stream = self._stream
+        match command:
+            case SetTemperature(temperature=temperature):
+                self._sampling = replace(self._sampling, temperature=temperature)
+                self._say(TemperatureApplied(temperature=temperature))
+            case SetCuts(top_k=top_k, top_p=top_p, min_p=min_p):
+                self._sampling = replace(self._sampling, top_k=top_k, top_p=top_p, min_p=min_p)
+                self._say(CutsApplied(top_k=top_k, top_p=top_p, min_p=min_p))
+            case WatchUnit(layer=layer, unit=unit):
+                if stream is not None and stream.has_unit(layer, unit):
+                    stream.watched = (layer, unit)
+        if stream is not None:
+            stream.sampling = self._sampling
+            self._weigh()
 
     def _obey_race(self, command: StartRace | SetLaneTemperature | StopRace) -> None:
         """Carries out a command that concerns the race."""

@@ -29,8 +29,10 @@ from model.commands import (
     StartRace,
     StopRace,
     StopTraining,
+    WatchUnit,
 )
 from model.config import MAXIMUM_TEMPERATURE
+from tui.ink import INKS, InkKind
 from tui.keys import KEYS, bindings
 from tui.live_app import LiveApp
 from tui.sanitise import encodable, one_line
@@ -53,6 +55,12 @@ CUTS: dict[str, tuple[float, ...]] = {
     "min_p": (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
 }
 """What the keys for cuts step through; the first cuts nothing."""
+_INK_WORDS: dict[InkKind, str] = {
+    "off": "Ink off",
+    "surprise": "Ink: surprise. Hot and underlined: the model paid many bits.",
+    "novelty": "Ink: novelty. Bold: no word of the corpus. Underlined: copied.",
+    "unit": "Ink: one hidden unit; h takes another.",
+}
 CLIPBOARD_BYTES = 50_000
 """Terminals refuse a longer OSC 52; the end of a longer text is copied."""
 
@@ -265,6 +273,34 @@ class CharlmApp(LiveApp):
                 self.pane.scroll_pages(1)
             case _:
                 self.pane.scroll_to_start()
+
+    def action_next_ink(self) -> None:
+        """Colours the text by something else, or not at all."""
+        ink = self.pane.ink
+        ink.kind = INKS[(INKS.index(ink.kind) + 1) % len(INKS)]
+        self.pane.refresh()
+        self.draw_title()
+        if ink.kind == "unit" and self.unit is None:
+            self.action_next_unit()
+        else:
+            self.say(_INK_WORDS[ink.kind])
+
+    def action_next_unit(self) -> None:
+        """Watches the next of the units that track something."""
+        units = self.state.units
+        if not units:
+            self.say("The units are ranked a few seconds after the training began.")
+            return
+        features = [unit.feature for unit in units]
+        known = self.unit is not None and self.unit.feature in features
+        here = features.index(self.unit.feature) if self.unit is not None and known else -1
+        self.unit = units[(here + 1) % len(units)]
+        self.post(WatchUnit(layer=self.unit.layer, unit=self.unit.unit))
+        self.draw_title()
+        self.say(
+            f"Unit {self.unit.unit}, layer {self.unit.layer + 1}: {self.unit.feature}, "
+            f"correlation {self.unit.correlation:.2f}"
+        )
 
     def action_follow(self) -> None:
         """Goes to the newest text and stays there."""

@@ -206,6 +206,14 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "follow", "Text",
     ),
     _key(
+        "ink.next", "c", "c", "Colour the text", "by surprise, by novelty, by a hidden unit, off",
+        "next_ink", "Text",
+    ),
+    _key(
+        "ink.unit", "h", "h", "Another hidden unit", "the next of those that track something",
+        "next_unit", "Text",
+    ),
+    _key(
         "text.copy", "y", "y", "Copy the text", "since the last restart, to the clipboard (OSC 52)",
         "copy_text", "Text", hint="Copy", rank=10,
     ),

@@ -24,7 +24,9 @@ from model.events import (
     Event,
     LanesWritten,
     LaneTemperatureApplied,
+    NoveltyIndexed,
     RaceStarted,
+    RankedUnit,
     RateSet,
     SessionRefused,
     TemperatureApplied,
@@ -97,6 +99,8 @@ class LiveApp(App[None]):
         self._clock = clock
         self.checkpoint_wanted = False
         self.temperature_posted: float | None = None
+        self.unit: RankedUnit | None = None
+        """The hidden unit that the text is coloured by."""
         self._mark_base = temperature_label(settings.temperature, ascii_only=settings.ascii)
         """The mark that the last character in the pane was written under."""
         self._mark_shown: str | None = None
@@ -131,6 +135,7 @@ class LiveApp(App[None]):
         self.set_interval(self.settings.frame_seconds, self._take_news)
         self.set_interval(2.0 if slow else 1.0, self.draw_figures)
         self.set_interval(2.0, self.draw_status)
+        self.set_interval(2.0, self.draw_title)
         self.set_interval(self.settings.view_seconds, self.draw_views)
         self.set_interval(self.settings.chart_seconds, self.draw_chart)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
@@ -159,10 +164,10 @@ class LiveApp(App[None]):
 
     def _write_text(self, events: Sequence[Event]) -> None:
         """Hands the characters and marks of some events to the writing pane."""
-        written: list[str] = []
+        written: list[CharacterWritten] = []
         for event in events:
             if isinstance(event, CharacterWritten):
-                written.append(event.character)
+                written.append(event)
             elif isinstance(event, LanesWritten | RaceStarted | LaneTemperatureApplied):
                 self._race_on(event)
             elif isinstance(event, TemperatureApplied | WritingRestarted):
@@ -184,10 +189,10 @@ class LiveApp(App[None]):
         else:
             race.set_temperature(event.lane, event.temperature)
 
-    def _hand_over(self, written: list[str]) -> None:
+    def _hand_over(self, written: list[CharacterWritten]) -> None:
         """Writes what was gathered."""
         if written:
-            self.pane.write("".join(written))
+            self.pane.write(written)
             written.clear()
             self._mark_base = self._mark_shown or self._mark_base
             self._mark_shown = None
@@ -224,6 +229,8 @@ class LiveApp(App[None]):
             self.held = event.held
             self.draw_keys()
             self.draw_status()
+        elif isinstance(event, NoveltyIndexed):
+            self.pane.ink.use_index(event.index)
         elif isinstance(event, RateSet):
             self.rate = event.characters_per_second
             self.draw_status()
@@ -271,7 +278,11 @@ class LiveApp(App[None]):
 
     def draw_title(self) -> None:
         """Draws the upper edge of the writing pane."""
-        self._main_screen.draw_title(self.state, self.temperature)
+        ink = self.pane.ink
+        words = ink.words
+        if ink.kind == "unit" and self.unit is not None:
+            words = f"unit {self.unit.unit}: {self.unit.feature}"
+        self._main_screen.draw_title(self.state, self.temperature, words)
 
     def draw_status(self) -> None:
         """Draws the lower edge of the writing pane."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Literal
 
@@ -42,6 +42,9 @@ class Piece:
 
     kind: Kind
     text: str
+    start: int = field(default=-1, compare=False)
+    """Position in the stream of its first character; of text and prompts the others follow one by
+    one, but for combining marks at the very end."""
 
 
 Line = tuple[Piece, ...]
@@ -179,11 +182,17 @@ class LineWrapper:
         """Returns the first ``end`` characters of the open line, alike ones joined."""
         pieces: list[Piece] = []
         index = 0
-        for kind, group in groupby(self._kinds[:end]):
+        for _, group in groupby(range(end), self._run_of):
             count = sum(1 for _ in group)
-            pieces.append(Piece(kind, "".join(self._cells[index : index + count])))
+            text = "".join(self._cells[index : index + count])
+            pieces.append(Piece(self._kinds[index], text, self._positions[index]))
             index += count
         return tuple(pieces)
+
+    def _run_of(self, index: int) -> tuple[Kind, int]:
+        """Returns what is the same for characters that one piece holds."""
+        kind = self._kinds[index]
+        return kind, 0 if kind == "mark" else self._positions[index] - index
 
     def _break(self, end: int, *, next_start: int) -> None:
         """Finishes the open line before its character ``end``; the rest begins the next line."""
@@ -230,6 +239,11 @@ class Transcript:
     def line_count(self) -> int:
         """Lines that are kept, the open one included."""
         return len(self._lines) + 1
+
+    @property
+    def position(self) -> int:
+        """Where in the stream the next character goes; see `place_of`."""
+        return self._wrapper.position
 
     @property
     def cursor_cell(self) -> int:

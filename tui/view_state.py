@@ -20,12 +20,15 @@ from model.events import (
     LanesWritten,
     LaneTemperatureApplied,
     NextCharacterWeighed,
+    NoveltyIndexed,
     Planned,
     Preparing,
     RaceStarted,
     RaceStopped,
+    RankedUnit,
     RateSet,
     RecordedEvent,
+    ReferencesMeasured,
     RunStarted,
     SampleRecorded,
     SessionRefused,
@@ -33,6 +36,7 @@ from model.events import (
     TemperatureApplied,
     TrainingState,
     TrainingStateChanged,
+    UnitsRanked,
     Validated,
     WarningRaised,
     WeightsSwapped,
@@ -194,6 +198,8 @@ class ViewState:
     samples: tuple[SampleRecorded, ...] = ()
     references: tuple[tuple[str, float], ...] = ()
     """Names of compressors and the bits per character that they reach on the same text."""
+    novelty_known: bool = False
+    units: tuple[RankedUnit, ...] = ()
     log: tuple[LogLine, ...] = ()
     warnings: tuple[str, ...] = ()
     warnings_raised: int = 0
@@ -255,6 +261,12 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, weighed=event)
         case CutsApplied():
             return replace(state, writing=replace(writing, cuts=event))
+        case ReferencesMeasured(bits_per_character=references):
+            return replace(state, references=references)
+        case UnitsRanked(units=units):
+            return replace(state, units=units)
+        case NoveltyIndexed():
+            return replace(state, novelty_known=True)
         case RaceStarted() | LanesWritten() | LaneTemperatureApplied() | RaceStopped():
             return state
         case TemperatureApplied():

@@ -193,10 +193,10 @@ class MainScreen(Screen[None]):
         if self.chart.is_on_screen or again:
             self.chart.show(state, view, again=again)
 
-    def draw_title(self, state: ViewState, temperature: float) -> None:
+    def draw_title(self, state: ViewState, temperature: float, ink: str) -> None:
         """Draws the upper edge of the writing pane."""
         width, ascii_only = self.title_edge.size.width, self._settings.ascii
-        words = title_words(state, temperature, width, ascii_only=ascii_only)
+        words = title_words(state, temperature, width, ink=ink, ascii_only=ascii_only)
         self.title_edge.show(words, top=True, ascii_only=ascii_only)
 
     def draw_status(self, state: ViewState, rate: float, *, held: bool) -> None:

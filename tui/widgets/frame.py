@@ -48,12 +48,16 @@ def edge_row(words: Row, width: int, *, top: bool, ascii_only: bool) -> Row:
     return ((left + track * fill + right, "edge"),)
 
 
-def title_words(state: ViewState, temperature: float, width: int, *, ascii_only: bool) -> Row:
+def title_words(
+    state: ViewState, temperature: float, width: int, *, ink: str, ascii_only: bool
+) -> Row:
     """Returns what the upper edge says: temperature and weights."""
     words: list[Part] = [("Writing  ", "strong"), ("temperature ", "label")]
     greedy = " greedy" if temperature == 0 else ""
     words.append((f"{temperature:.2f}{greedy} ", "accent"))
     words.append((slider(temperature, _SLIDER_END, _SLIDER_CELLS, ascii_only=ascii_only), "accent"))
+    if ink:
+        words.append((f"  {ink}", "warn"))
     writing = state.writing
     if writing.weights_step is not None:
         kind = "best weights" if writing.weights_best else "live weights"

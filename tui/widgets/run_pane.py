@@ -64,7 +64,7 @@ def figure_rows(
     rows = [
         (0, _row("train", (fixed(losses.smoothed), "strong"), falling)),
         (1, _row("val", *validation)),
-        (3, _row("bits/char", (fixed(bits, 2), "value"))),
+        (3, _row("bits/char", (fixed(bits, 2), "value"), *_reference_parts(state))),
         (2, _row("epoch", (epoch, "value"))),
         (6, _row("step", (steps, "value"))),
         (5, _row("grad norm", (fixed(losses.gradient_norm, 2), "value"))),
@@ -74,6 +74,11 @@ def figure_rows(
     ]
     rows.extend(_spare_rows(state))
     return rows
+
+
+def _reference_parts(state: ViewState) -> list[Part]:
+    """Returns what compressors reach on the same text: the dashed lines of the curve."""
+    return [(f"  {name} {fixed(bits, 2)}", "label") for name, bits in state.references[::-1]]
 
 
 def _checkpoint_parts(state: ViewState, now: float, width: int) -> list[Part]:

@@ -9,7 +9,8 @@ bytes for each character on the wire, frame edges included.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -18,6 +19,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from model.events import CharacterWritten
+from tui.ink import STYLES, Ink
 from tui.transcript import Piece, Transcript
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class WritingPane(Widget):
         "writing--prompt",
         "writing--mark",
         "writing--rule",
+        *(f"ink--{name}" for name in STYLES),
     }
     ALLOW_SELECT = False
 
@@ -43,6 +47,7 @@ class WritingPane(Widget):
     def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self.transcript = Transcript()
+        self.ink = Ink()
         self._ascii_only = ascii_only
         self._top = 0
         self._following = True
@@ -66,11 +71,14 @@ class WritingPane(Widget):
             "".join(piece.text for piece in self.transcript.line(row)) for row in rows
         ).rstrip("\n")
 
-    def write(self, text: str) -> None:
+    def write(self, written: Sequence[CharacterWritten]) -> None:
         """Adds what the model wrote."""
         before = self._cursor()
-        self.transcript.append(text)
+        changed = self.ink.add(self.transcript.position, written)
+        self.transcript.append("".join(event.character for event in written))
         self._update_from(before)
+        if changed is not None:
+            self._refresh_places(*changed)
 
     def mark(self, label: str | None) -> None:
         """Marks this place of the text; None takes the mark back."""
@@ -84,6 +92,7 @@ class WritingPane(Widget):
     def restart(self, label: str, prompt: str) -> None:
         """Begins a new text below the old one."""
         before = self._cursor()
+        self.ink.restart()
         self.transcript.restart(label, prompt)
         self._update_from(before, whole_rows=True)
 
@@ -137,13 +146,41 @@ class WritingPane(Widget):
             return Strip([self._segment(self._rule(line[0], width))]).crop_extend(
                 0, width, self.rich_style
             )
-        segments = [self._segment(piece) for piece in line]
+        segments = [segment for piece in line for segment in self._inked(piece)]
         if row == self.transcript.line_count - 1:
             # In the style of the text: one change of colour less in each frame.
             segments.append(self._segment(Piece("text", "_" if self._ascii_only else "▌")))
         used = sum(segment.cell_length for segment in segments)
         segments.append(self._segment(Piece("text", " " * max(0, width - used))))
         return Strip(segments).simplify().crop_extend(0, width, self.rich_style)
+
+    def _inked(self, piece: Piece) -> Iterator[Segment]:
+        """Yields a piece in its style, or each run of it in the style of its ink."""
+        if piece.kind != "text" or self.ink.kind == "off":
+            yield self._segment(piece)
+            return
+        done = 0
+        for name, run in groupby(
+            range(len(piece.text)), lambda index: self.ink.style_at(piece.start + index)
+        ):
+            count = sum(1 for _ in run)
+            text = piece.text[done : done + count]
+            done += count
+            if name is None:
+                yield self._segment(Piece("text", text))
+            else:
+                yield Segment(text, self.get_component_rich_style(f"ink--{name}"))
+
+    def _refresh_places(self, first: int, last: int) -> None:
+        """Draws the rows that hold these positions."""
+        rows = range(self.transcript.line_at(first), self.transcript.line_at(last) + 1)
+        regions = [
+            Region(0, row - self._top, self.size.width, 1)
+            for row in rows
+            if 0 <= row - self._top < self.size.height
+        ]
+        if regions:
+            self.refresh(*regions)
 
     def _segment(self, piece: Piece) -> Segment:
         """Returns a piece in its style."""

@@ -1,0 +1,90 @@
+"""What is worked out beside the training, in a thread of its own: novelty, references, units.
+
+None of it is needed, so none of it is waited for; it begins a little after the first frame. NumPy
+and the standard library's compressors, which let go of the interpreter while they work.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from corpus import Corpus
+from corpus.novelty import LARGEST_INDEXED, NoveltyIndex
+from model.events import AnalysisEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
+from model.publication import Publication
+from model.units import rank_units
+
+FIRST_PAUSE: Final = 2.0
+"""Seconds that the screen and the first characters have for themselves."""
+RANKING_PAUSE: Final = 20.0
+"""Seconds between two rankings of the hidden units."""
+LARGEST_COMPRESSED: Final = 20_000_000
+"""Characters; a longer text would keep a core busy for too long."""
+CHUNK: Final = 1 << 20
+
+
+class Analysis:
+    """The thread and its work."""
+
+    def __init__(self, put: Callable[[AnalysisEvent], None]) -> None:
+        """Does not start yet.
+
+        Args:
+            put: takes what was worked out; called from the thread.
+        """
+        self._put = put
+        self._stopping = threading.Event()
+        self._latest: Publication | None = None
+
+    def start(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
+        """Starts the thread."""
+        threading.Thread(
+            target=self._run, args=(corpus, held_out), name="analysis", daemon=True
+        ).start()
+
+    def publish(self, publication: Publication) -> None:
+        """Takes the newest weights; waits for nobody."""
+        self._latest = publication
+
+    def stop(self) -> None:
+        """Asks the thread to end; what it has under way is lost."""
+        self._stopping.set()
+
+    def _run(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
+        if self._stopping.wait(FIRST_PAUSE):
+            return
+        if len(corpus) <= LARGEST_INDEXED:
+            self._put(NoveltyIndexed(index=NoveltyIndex(corpus.ids, corpus.vocabulary)))
+        if len(corpus) <= LARGEST_COMPRESSED and not self._stopping.is_set():
+            figures = tuple(self._references(corpus))
+            if not self._stopping.is_set():
+                self._put(ReferencesMeasured(bits_per_character=figures))
+        ranked = None
+        while not self._stopping.wait(RANKING_PAUSE if ranked else 1.0):
+            latest = self._latest
+            if latest is not None and latest is not ranked:
+                units = rank_units(latest.snapshot, latest.vocabulary, held_out)
+                self._put(UnitsRanked(units=units))
+                ranked = latest
+
+    def _references(self, corpus: Corpus) -> Iterator[tuple[str, float]]:
+        """Yields compressors with the bits per character that they reach on the whole text."""
+        compressors: tuple[tuple[str, Any], ...] = (
+            ("bz2", bz2.BZ2Compressor()),
+            ("xz", lzma.LZMACompressor()),
+        )
+        for name, compressor in compressors:
+            size = 0
+            for start in range(0, len(corpus), CHUNK):
+                if self._stopping.is_set():
+                    return
+                text = corpus.vocabulary.decode(corpus.ids[start : start + CHUNK])
+                size += len(compressor.compress(text.encode("utf-8", "surrogatepass")))
+            size += len(compressor.flush())
+            yield name, 8 * size / max(1, len(corpus))

@@ -1,0 +1,142 @@
+"""Ink: what each written character is coloured by, at its place in the transcript. No widget.
+
+Three kinds of knowledge are kept for every character, so that switching between them colours the
+text that is already there: its surprise, whether it is new or copied, and the activation of the
+hidden unit that was watched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from corpus.novelty import SPAN, Finding, NoveltyIndex, NoveltyTracker
+from model.events import CharacterWritten
+
+InkKind = Literal["off", "surprise", "novelty", "unit"]
+INKS: Final[tuple[InkKind, ...]] = ("off", "surprise", "novelty", "unit")
+STYLES: Final = (
+    *(f"surprise-{level}" for level in range(5)),
+    "new",
+    "copied",
+    *(f"unit-{level}" for level in range(5)),
+)
+KEPT: Final = 400_000
+_SURPRISE_BITS: Final = (1.0, 2.5, 4.5, 7.0)
+_UNIT_LEVELS: Final = (-0.6, -0.2, 0.2, 0.6)
+_NEW, _COPIED = 1, 2
+
+
+class Ink:
+    """What is known of the characters of a transcript."""
+
+    def __init__(self) -> None:
+        self.kind: InkKind = "off"
+        self._tracker: NoveltyTracker | None = None
+        self._base = 0  # position of the first character that is kept
+        self._surprise = bytearray()
+        self._flags = bytearray()
+        self._units = bytearray()
+        self._places: deque[int] = deque(maxlen=SPAN * 10)
+
+    def use_index(self, index: NoveltyIndex) -> None:
+        """Can tell new words and copied spans from now on."""
+        self._tracker = NoveltyTracker(index)
+        self._places.clear()
+
+    def restart(self) -> None:
+        """Begins a new text: spans and words do not reach across."""
+        self._places.clear()
+        if self._tracker is not None:
+            self._tracker.restart()
+
+    def add(self, position: int, written: Sequence[CharacterWritten]) -> tuple[int, int] | None:
+        """Takes characters that stand at this position and after it.
+
+        Returns:
+            The range of earlier positions that look different now, where the novelty is shown.
+        """
+        changed: list[tuple[int, int]] = []
+        for offset, event in enumerate(written):
+            place = position + offset
+            self._grow_to(place)
+            self._surprise[place - self._base] = _level(_bits(event), _SURPRISE_BITS)
+            activation = 0.0 if event.activation is None else event.activation
+            self._units[place - self._base] = _level(activation, _UNIT_LEVELS)
+            if self._tracker is None:
+                continue
+            self._places.append(place)
+            changed.extend(self._flag(finding) for finding in self._tracker.add(event.character))
+        if not changed or self.kind != "novelty":
+            return None
+        return min(first for first, _ in changed), max(last for _, last in changed)
+
+    def style_at(self, position: int) -> str | None:
+        """Returns the name of the style of a character; None for the plain one."""
+        index = position - self._base
+        if not 0 <= index < len(self._surprise):
+            return None
+        if self.kind == "surprise":
+            return f"surprise-{self._surprise[index]}"
+        if self.kind == "unit":
+            return f"unit-{self._units[index]}"
+        flags = self._flags[index] if self.kind == "novelty" else 0
+        if flags & _NEW:
+            return "new"
+        return "copied" if flags & _COPIED else None
+
+    @property
+    def words(self) -> str:
+        """What the frame says of the ink in use."""
+        if self.kind != "novelty":
+            return "" if self.kind == "off" else self.kind
+        tracker = self._tracker
+        if tracker is None:
+            return "novelty: reading the text"
+        share = tracker.copied / max(1, tracker.characters)
+        return f"novelty: {share:.0%} copied, {tracker.new_words} new"
+
+    def _flag(self, finding: Finding) -> tuple[int, int]:
+        """Marks a finding; returns the positions that it reaches from and to."""
+        assert self._tracker is not None
+        newest = self._tracker.characters
+        places = [
+            self._places[len(self._places) - (newest - index)]
+            for index in range(finding.start, finding.end)
+            if newest - index <= len(self._places)
+        ]
+        bit = _NEW if finding.kind == "new word" else _COPIED
+        for place in places:
+            if place >= self._base:
+                self._flags[place - self._base] |= bit
+        return (places[0], places[-1]) if places else (self._base, self._base)
+
+    def _grow_to(self, place: int) -> None:
+        """Makes room for a position; marks in between are plain. Drops the oldest."""
+        if (
+            not self._surprise
+            or place < self._base
+            or place - self._base > len(self._surprise) + KEPT
+        ):
+            self._base = place
+            for kept in (self._surprise, self._flags, self._units):
+                kept.clear()
+        missing = place - self._base + 1 - len(self._surprise)
+        excess = place - self._base + 1 - KEPT
+        for kept in (self._surprise, self._flags, self._units):
+            kept.extend(bytes(max(0, missing)))
+            if excess > KEPT // 10:
+                del kept[:excess]
+        if excess > KEPT // 10:
+            self._base += excess
+
+
+def _bits(event: CharacterWritten) -> float:
+    """Returns what the model paid for the character."""
+    return -math.log2(event.probability) if 0 < event.probability <= 1 else 99.0
+
+
+def _level(value: float, borders: tuple[float, ...]) -> int:
+    return sum(value > border for border in borders)
