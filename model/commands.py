@@ -95,6 +95,20 @@ class StopRace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForkWriting:
+    """Take back the last characters, write another one in the place of the first, and go on."""
+
+    back: int
+    """How many characters, 1 or more."""
+    character: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnToTrunk:
+    """Take back everything since the first fork; the text from before it stands again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchUnit:
     """Tell the activation of a hidden unit with every character."""
 
@@ -114,5 +128,7 @@ WritingCommand = (
     | SetLaneTemperature
     | StopRace
     | WatchUnit
+    | ForkWriting
+    | ReturnToTrunk
 )
 Command = TrainingCommand | WritingCommand

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
@@ -148,6 +148,36 @@ def to_json_line(event: RecordedEvent) -> str:
     return json.dumps(record, ensure_ascii=False)
 
 
+def recorded_event(record: Mapping[str, Any]) -> RecordedUnion | None:
+    """Returns the event that a line of a run's file holds; None for one that makes no sense.
+
+    A number that JSON could not hold comes back as one that is not a number.
+    """
+    every: tuple[type[RecordedUnion], ...] = (
+        RunStarted,
+        StepFinished,
+        Validated,
+        CheckpointSaved,
+        SampleRecorded,
+        WarningRaised,
+        Finished,
+    )
+    kinds = {kind.name: kind for kind in every}
+    kind = kinds.get(str(record.get("event")))
+    if kind is None:
+        return None
+    optional = {"best_nats_per_character", "best_bits_per_character"}
+    values: dict[str, Any] = {
+        name: math.nan if value is None and name not in optional else value
+        for name, value in record.items()
+        if name != "event"
+    }
+    try:
+        return kind(**values)
+    except TypeError:
+        return None
+
+
 def event_from_record(
     record: Mapping[str, Any], *, last_step: int
 ) -> StepFinished | Validated | SampleRecorded | None:
@@ -156,19 +186,12 @@ def event_from_record(
     None for any other event, a line that makes no sense, and steps after ``last_step``, which a
     resumed run makes anew.
     """
-    kinds: dict[str, Callable[..., StepFinished | Validated | SampleRecorded]] = {
-        "step": StepFinished,
-        "validation": Validated,
-        "sample": SampleRecorded,
-    }
-    kind = str(record.get("event"))
+    event = recorded_event(record)
+    if not isinstance(event, StepFinished | Validated | SampleRecorded):
+        return None
     try:
-        if kind not in kinds or record["step"] > last_step:
-            return None
-        values = {name: math.nan if value is None else value for name, value in record.items()}
-        del values["event"]
-        return kinds[kind](**values)
-    except (KeyError, TypeError):
+        return event if event.step <= last_step else None
+    except TypeError:
         return None
 
 
@@ -253,6 +276,16 @@ class NextCharacterWeighed:
     """Of what the character is drawn from, in nats."""
     kept: int
     """Characters that the cuts leave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingRewound:
+    """The last characters were taken back and others stand in their place."""
+
+    back: int
+    text: str
+    forked: bool
+    """Whether a fork began; else the trunk stands again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,6 +393,7 @@ WritingEvent = (
     | WritingHeld
     | RateSet
     | NextCharacterWeighed
+    | WritingRewound
     | CutsApplied
     | RaceStarted
     | LanesWritten

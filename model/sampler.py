@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,12 +21,34 @@ from model.events import (
     NextCharacterWeighed,
     WeighedCharacter,
 )
-from model.kernel import LstmKernel
+from model.kernel import HiddenState, LstmKernel
 from model.noise import GumbelNoise
 from model.snapshot import FloatArray, WeightSnapshot
 
 WEIGHED = 24
 """Characters that are told of before one is drawn: as many as a tall pane has rows for."""
+HISTORY = 1_000
+"""Characters of the past that can be forked from; each keeps a hidden state, 4 kB for LSTM(512)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A place of the text, before its character was read."""
+
+    state: HiddenState | None
+    recent: tuple[int, ...]
+    written: int
+    chosen: int
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trunk:
+    """The text from before the first fork."""
+
+    places: tuple[_Place, ...]
+    now: _Place
+    kept: int
+    """Characters that no fork has touched."""
 
 
 class CharacterStream:
@@ -94,12 +117,15 @@ class CharacterStream:
         self._kernel.reset()
         self._recent: deque[int] = deque(ids, maxlen=self._window or 1)
         self._logits = self._kernel.prime(ids)
+        self._places: deque[_Place] = deque(maxlen=HISTORY)
+        self._trunk: _Trunk | None = None
 
     def step(self) -> CharacterWritten:
         """Writes one character and tells all about it."""
         own = softmax(self._current_logits())
         chosen = self._choose()
         spread, candidates = entropy(own), self._top(own)
+        self._places.append(self._place(chosen))
         self._read(chosen)
         watched = self.watched
         return CharacterWritten(
@@ -109,6 +135,66 @@ class CharacterStream:
             candidates=candidates,
             activation=None if watched is None else self._kernel.activation(*watched),
         )
+
+    def fork(self, back: int, character: str) -> bool:
+        """Takes back the last characters and writes another one in the place of the first.
+
+        The hidden state of that place is restored exactly; the noise of a place is its own, so what
+        is written after a fork differs by the fork alone.
+
+        Args:
+            back: how many characters.
+            character: of the vocabulary.
+
+        Returns:
+            Whether so much of the past is kept; nothing happens else.
+        """
+        if not 1 <= back <= len(self._places) or character not in self._vocabulary:
+            return False
+        kept = len(self._places) - back
+        if self._trunk is None:
+            self._trunk = _Trunk(
+                places=tuple(self._places), now=self._place(-1), kept=self._written - back
+            )
+        elif self._written - back < self._trunk.kept:
+            self._trunk.kept = self._written - back
+        place = self._places[kept]
+        while len(self._places) > kept:
+            self._places.pop()
+        self._restore(place)
+        chosen = self._vocabulary.id_of(character)
+        self._places.append(self._place(chosen))
+        self._read(chosen)
+        return True
+
+    def return_to_trunk(self) -> tuple[int, str] | None:
+        """Goes back to where the first fork began and stands at the end of the text from before.
+
+        Returns:
+            Characters that are taken back, and those that stand in their place; None without a
+            fork.
+        """
+        trunk, self._trunk = self._trunk, None
+        if trunk is None:
+            return None
+        back = self._written - trunk.kept
+        self._places = deque(trunk.places, maxlen=HISTORY)
+        self._restore(trunk.now)
+        count = trunk.now.written - trunk.kept
+        ids = [place.chosen for place in trunk.places[len(trunk.places) - count :]]
+        return back, self._vocabulary.decode(ids)
+
+    def _place(self, chosen: int) -> _Place:
+        """Returns where the text is, before a character is read."""
+        state = self._kernel.state if self._window is None else None
+        return _Place(state=state, recent=tuple(self._recent), written=self._written, chosen=chosen)
+
+    def _restore(self, place: _Place) -> None:
+        self._written = place.written
+        self._recent = deque(place.recent, maxlen=self._window or 1)
+        if place.state is not None:
+            self._kernel.state = place.state
+            self._logits = self._kernel.prime(())
 
     def weigh(self, count: int = WEIGHED) -> NextCharacterWeighed:
         """Tells what the next character will be drawn from; writes nothing.

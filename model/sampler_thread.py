@@ -17,8 +17,10 @@ from dataclasses import replace
 from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt
 from model.commands import (
     ContinueWriting,
+    ForkWriting,
     HoldWriting,
     RestartWriting,
+    ReturnToTrunk,
     SetCuts,
     SetLaneTemperature,
     SetRate,
@@ -41,6 +43,7 @@ from model.events import (
     WritingEvent,
     WritingHeld,
     WritingRestarted,
+    WritingRewound,
 )
 from model.publication import Publication
 from model.race import Race
@@ -187,6 +190,8 @@ class SamplerThread:
                 self._reshape(command)
             case StartRace() | SetLaneTemperature() | StopRace():
                 self._obey_race(command)
+            case ForkWriting() | ReturnToTrunk():
+                self._rewind(command)
             case HoldWriting() | ContinueWriting():
                 self._held = isinstance(command, HoldWriting)
                 self._say(WritingHeld(held=self._held))
@@ -200,6 +205,20 @@ class SamplerThread:
                     prompt, note = self._fitted_prompt(self._stream.vocabulary)
                     self._stream.restart(seed=self._seed, prompt=prompt)
                     self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
+
+    def _rewind(self, command: ForkWriting | ReturnToTrunk) -> None:
+        """Carries out a command that changes what was written."""
+        if self._stream is None:
+            return
+        match command:
+            case ForkWriting(back=back, character=character):
+                if self._stream.fork(back, character):
+                    self._say(WritingRewound(back=back, text=character, forked=True))
+            case ReturnToTrunk():
+                taken = self._stream.return_to_trunk()
+                if taken is not None:
+                    self._say(WritingRewound(back=taken[0], text=taken[1], forked=False))
+        self._weigh()
 
     def _reshape(self, command: SetTemperature | SetCuts | WatchUnit) -> None:
         """Carries out a command that concerns how a character is drawn, or what is told of it."""

@@ -19,9 +19,11 @@ from textual.binding import BindingType
 from model.commands import (
     ContinueTraining,
     ContinueWriting,
+    ForkWriting,
     HoldWriting,
     PauseTraining,
     RestartWriting,
+    ReturnToTrunk,
     SaveCheckpoint,
     SetLaneTemperature,
     SetRate,
@@ -37,6 +39,7 @@ from tui.keys import KEYS, bindings
 from tui.live_app import LiveApp
 from tui.sanitise import encodable, one_line
 from tui.screen_settings import RATES
+from tui.screens.alternatives import AlternativesScreen
 from tui.screens.entry import PromptEntry, TemperatureEntry
 from tui.screens.help_screen import HelpScreen
 from tui.screens.question import QuitQuestion
@@ -72,6 +75,8 @@ class CharlmApp(LiveApp):
 
     racing = False
     """Whether a race was asked for."""
+    alternatives_wanted = False
+    """Whether the alternatives are to open as soon as the text is on hold."""
 
     @property
     def trains_now(self) -> bool:
@@ -273,6 +278,42 @@ class CharlmApp(LiveApp):
                 self.pane.scroll_pages(1)
             case _:
                 self.pane.scroll_to_start()
+
+    def action_show_alternatives(self) -> None:
+        """Holds the text and looks at what else could have been written."""
+        if self.state.writing.held:
+            self._open_alternatives()
+        else:
+            self.alternatives_wanted = True
+            self.held = True
+            self.post(HoldWriting())
+
+    def writing_stands(self) -> None:
+        """Opens the alternatives once the text is on hold, where they were asked for."""
+        if self.alternatives_wanted:
+            self.alternatives_wanted = False
+            self._open_alternatives()
+
+    def _open_alternatives(self) -> None:
+        if not self.past.characters:
+            self.say("There is no text to look back at yet.", severity="warning")
+            return
+
+        def answered(choice: tuple[int, str] | None) -> None:
+            if choice is not None:
+                self.post(ForkWriting(back=choice[0], character=choice[1]))
+                self.held = False
+                self.post(ContinueWriting())
+
+        screen = AlternativesScreen(tuple(self.past.characters), ascii_only=self.settings.ascii)
+        self.push_screen(screen, answered)
+
+    def action_return_to_trunk(self) -> None:
+        """Takes back the forks."""
+        if self.past.forked:
+            self.post(ReturnToTrunk())
+        else:
+            self.say("The text has no fork to go back from.")
 
     def action_next_ink(self) -> None:
         """Colours the text by something else, or not at all."""

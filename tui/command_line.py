@@ -43,6 +43,7 @@ COMMANDS = {
     "train": "tui.commands.train:train",
     "generate": "tui.commands.generate:generate",
     "evaluate": "tui.commands.evaluate:evaluate",
+    "watch": "tui.commands.watch:watch",
     "runs": "tui.commands.runs:runs",
     "corpora": "tui.commands.corpora:corpora",
     "bench": "tui.commands.bench:bench",

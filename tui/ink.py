@@ -62,6 +62,7 @@ class Ink:
         for offset, event in enumerate(written):
             place = position + offset
             self._grow_to(place)
+            self._flags[place - self._base] = 0
             self._surprise[place - self._base] = _level(_bits(event), _SURPRISE_BITS)
             activation = 0.0 if event.activation is None else event.activation
             self._units[place - self._base] = _level(activation, _UNIT_LEVELS)

@@ -206,6 +206,14 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "follow", "Text",
     ),
     _key(
+        "text.alternatives", "a", "a", "Alternatives",
+        "hold, and see what else the model considered; fork there", "show_alternatives", "Text",
+    ),
+    _key(
+        "text.trunk", "B", "B", "Back to the trunk", "the text from before the first fork",
+        "return_to_trunk", "Text",
+    ),
+    _key(
         "ink.next", "c", "c", "Colour the text", "by surprise, by novelty, by a hidden unit, off",
         "next_ink", "Text",
     ),

@@ -34,7 +34,9 @@ from model.events import (
     WarningRaised,
     WritingHeld,
     WritingRestarted,
+    WritingRewound,
 )
+from tui.past import Past
 from tui.sanitise import one_line
 from tui.screen_settings import ScreenSettings
 from tui.screens.main_screen import MainScreen
@@ -99,6 +101,7 @@ class LiveApp(App[None]):
         self._clock = clock
         self.checkpoint_wanted = False
         self.temperature_posted: float | None = None
+        self.past = Past()
         self.unit: RankedUnit | None = None
         """The hidden unit that the text is coloured by."""
         self._mark_base = temperature_label(settings.temperature, ascii_only=settings.ascii)
@@ -168,6 +171,11 @@ class LiveApp(App[None]):
         for event in events:
             if isinstance(event, CharacterWritten):
                 written.append(event)
+            elif isinstance(event, WritingRewound):
+                self._hand_over(written)
+                mark = ("Y" if self.settings.ascii else "⑂") if event.forked else None
+                self.pane.replace_end(event.back, event.text, mark)
+                self.past.rewind(event)
             elif isinstance(event, LanesWritten | RaceStarted | LaneTemperatureApplied):
                 self._race_on(event)
             elif isinstance(event, TemperatureApplied | WritingRestarted):
@@ -176,6 +184,7 @@ class LiveApp(App[None]):
                     self._mark_temperature(event.temperature)
                 else:
                     self.pane.restart(f"new text, seed {event.seed}", event.prompt)
+                    self.past.restart()
                     self._mark_base = self._label(self.temperature)
         self._hand_over(written)
 
@@ -193,6 +202,7 @@ class LiveApp(App[None]):
         """Writes what was gathered."""
         if written:
             self.pane.write(written)
+            self.past.add(written)
             written.clear()
             self._mark_base = self._mark_shown or self._mark_base
             self._mark_shown = None
@@ -225,10 +235,17 @@ class LiveApp(App[None]):
         elif isinstance(event, TrainingStateChanged):
             self.pause_wanted = event.state == "paused"
             self.draw_keys()
-        elif isinstance(event, WritingHeld):
+        else:
+            self._notice_writing(event)
+
+    def _notice_writing(self, event: Event) -> None:
+        """Does what some events of the sampler ask for."""
+        if isinstance(event, WritingHeld):
             self.held = event.held
             self.draw_keys()
             self.draw_status()
+            if event.held:
+                self.writing_stands()
         elif isinstance(event, NoveltyIndexed):
             self.pane.ink.use_index(event.index)
         elif isinstance(event, RateSet):
@@ -238,6 +255,9 @@ class LiveApp(App[None]):
             if event.note:
                 self.say(one_line(event.note, 300), severity="warning")
             self.draw_title()
+
+    def writing_stands(self) -> None:
+        """Is called when the text is on hold."""
 
     def say(self, words: str, *, severity: Severity = "information") -> None:
         """Shows a toast; text that is not ours was made printable by the caller."""

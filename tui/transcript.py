@@ -305,6 +305,30 @@ class Transcript:
             self._chunks.pop()
             self._last_mark = None
 
+    def replace_end(self, count: int, text: str, mark: str | None) -> None:
+        """Takes back the last characters that the model wrote and puts others in their place.
+
+        Args:
+            count: characters to take back; a prompt and what is before it stay.
+            text: what stands there instead.
+            mark: a mark before it, or None.
+        """
+        self.unmark()
+        first = self._first_position()
+        while count > 0 and self._chunks and self._chunks[-1].kind in {"text", "mark"}:
+            last = self._chunks.pop()
+            if last.kind == "mark":
+                continue
+            kept = last.text[: max(0, len(last.text) - count)]
+            self._characters -= len(last.text) - len(kept)
+            count -= len(last.text) - len(kept)
+            if kept:
+                self._chunks.append(Piece("text", kept))
+        self._wrap_anew(self._wrapper.width, first)
+        if mark is not None:
+            self.mark(mark)
+        self.append(text)
+
     def restart(self, label: str, prompt: str) -> None:
         """Begins a new text: a rule, unless this is the first, and the prompt."""
         self._last_mark = None
@@ -316,9 +340,15 @@ class Transcript:
 
     def set_width(self, width: int) -> None:
         """Wraps everything anew, unless the width is the same."""
-        if max(MINIMUM_WIDTH, width) == self._wrapper.width:
-            return
-        first = self._wrapper.position - sum(_units(piece) for piece in self._chunks)
+        if max(MINIMUM_WIDTH, width) != self._wrapper.width:
+            self._wrap_anew(width, self._first_position())
+
+    def _first_position(self) -> int:
+        """Returns the position of the oldest character that is kept."""
+        return self._wrapper.position - sum(_units(piece) for piece in self._chunks)
+
+    def _wrap_anew(self, width: int, first: int) -> None:
+        """Wraps what is kept, beginning at the position that its first character has."""
         self._wrapper = LineWrapper(width)
         self._wrapper.position = self._wrapper.open_start = first
         self._lines.clear()

@@ -43,6 +43,7 @@ from model.events import (
     WorkerCrashed,
     WritingHeld,
     WritingRestarted,
+    WritingRewound,
 )
 from tui.sanitise import one_line
 
@@ -267,6 +268,9 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, units=units)
         case NoveltyIndexed():
             return replace(state, novelty_known=True)
+        case WritingRewound(back=back, text=text):
+            count = max(0, writing.characters - back) + len(text)
+            return replace(state, writing=replace(writing, characters=count))
         case RaceStarted() | LanesWritten() | LaneTemperatureApplied() | RaceStopped():
             return state
         case TemperatureApplied():

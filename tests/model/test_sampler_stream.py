@@ -180,3 +180,49 @@ def test_weights_that_overflowed_are_forgotten_with_the_next_good_ones(bad: floa
     assert all(
         0 < written.entropy < 0.99 * np.log(len(VOCABULARY)) for written in islice(stream, 20)
     )
+
+
+@pytest.mark.parametrize("window", [None, 7])
+def test_a_fork_writes_what_the_fork_alone_would_have(window: int | None) -> None:
+    stream = make_stream(window=window)
+    before = write(stream, 30)
+    text = write(stream, 20)
+    other = next(symbol for symbol in VOCABULARY.symbols if symbol != text[0])
+    assert stream.fork(20, other)
+    forked = write(stream, 19)
+    # The same text read from the start, with the noise of the same places, writes the same.
+    ids = [int(i) for i in VOCABULARY.encode("the cat " + before + other)]
+    again = make_stream(window=window)
+    for _ in range(31):
+        again.step()
+    again._kernel.reset()
+    again._recent.extend(ids[-(window or 1) :])
+    again._logits = again._kernel.prime(ids)
+    assert write(again, 19) == forked
+
+
+@pytest.mark.parametrize("window", [None, 7])
+def test_the_trunk_stands_again_as_if_nothing_had_been(window: int | None) -> None:
+    stream, untouched = make_stream(window=window), make_stream(window=window)
+    text = write(stream, 60)
+    assert write(untouched, 60) == text
+    assert stream.fork(20, "e")
+    write(stream, 5)
+    assert stream.fork(10, "a"), "a fork may begin before the fork"
+    write(stream, 30)
+    # 60 - 20 + 1 + 5 - 10 = 36 characters were never touched.
+    assert stream.return_to_trunk() == (31, text[36:])
+    assert write(stream, 40) == write(untouched, 40)
+    assert stream.return_to_trunk() is None
+
+
+def test_what_is_not_kept_cannot_be_forked() -> None:
+    stream = make_stream()
+    assert not stream.fork(1, "e")
+    text = write(stream, 5)
+    assert not stream.fork(6, "e")
+    assert not stream.fork(0, "e")
+    assert not stream.fork(2, "\u4e00")
+    assert stream.return_to_trunk() is None
+    assert write(stream, 20) == write(make_stream(), 25)[5:]
+    assert len(text) == 5

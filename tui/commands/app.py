@@ -15,6 +15,7 @@ from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
 from model.live_session import LiveSession, SavedWeights
 from model.run_request import RunRequest
+from model.watch_session import WatchSession
 from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
 from tui.options import (
     checkpoint_option,
@@ -73,7 +74,7 @@ def _with_piped_text(request: RunRequest) -> RunRequest:
 
 
 def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: Any) -> int:
-    """Runs the app and returns the exit status."""
+    """Runs the app on a training or on saved weights and returns the exit status."""
     session = LiveSession(
         work,
         sampling=sampling,
@@ -81,6 +82,19 @@ def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: An
         prompt=options["prompt"],
         seed=options["seed"],
     )
+    trains = isinstance(work, RunRequest)
+    return show(session, _title(work), sampling, options, trains=trains)
+
+
+def show(
+    session: LiveSession | WatchSession,
+    title: str,
+    sampling: SamplingConfig,
+    options: Any,
+    *,
+    trains: bool,
+) -> int:
+    """Runs the app on a session and returns the exit status."""
     # Read once, when Textual is imported. A frame more often than the text moves is bytes wasted.
     os.environ.setdefault("TEXTUAL_FPS", str(options["fps"]))
     if options["low_bandwidth"]:
@@ -89,8 +103,8 @@ def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: An
     from tui.screen_settings import ScreenSettings  # noqa: PLC0415
 
     settings = ScreenSettings(
-        title=_title(work),
-        trains=isinstance(work, RunRequest),
+        title=title,
+        trains=trains,
         rate=options["rate"],
         temperature=sampling.temperature,
         top_k=sampling.top_k,
@@ -133,14 +147,14 @@ def _terminal_speaks_unicode() -> bool:
     return stream is not None and stream.encoding.lower().replace("-", "") == "utf8"
 
 
-def _say_goodbye(screen: Any, session: LiveSession) -> None:
+def _say_goodbye(screen: Any, session: LiveSession | WatchSession) -> None:
     """Says in the plain terminal what became of the run."""
     screen.take(session.poll())
     for line in farewell(screen.state, session, saved=screen.quit_choice == "save"):
         complain(line)
 
 
-def farewell(state: Any, session: LiveSession, *, saved: bool) -> list[str]:
+def farewell(state: Any, session: LiveSession | WatchSession, *, saved: bool) -> list[str]:
     """Returns the lines that stay behind: the run, its best loss, where it is, how to go on."""
     lines = [crash.sentence for crash in state.crashes]
     if state.run is None or session.run_path is None:

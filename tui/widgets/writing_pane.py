@@ -89,6 +89,15 @@ class WritingPane(Widget):
             self.transcript.mark(label)
         self._update_from(before, whole_rows=True)
 
+    def replace_end(self, count: int, text: str, mark: str | None) -> None:
+        """Takes back the last characters and puts others in their place."""
+        self.ink.restart()
+        self.transcript.replace_end(count, text, mark)
+        self._trimmed_seen = self.transcript.trimmed
+        last = max(0, self.transcript.line_count - 1)
+        self._top = self._end_top() if self._following else min(self._top, last)
+        self.refresh()
+
     def restart(self, label: str, prompt: str) -> None:
         """Begins a new text below the old one."""
         before = self._cursor()

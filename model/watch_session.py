@@ -1,0 +1,184 @@
+"""A session that watches a run which another process trains.
+
+Its curves come from the run's file, its text from the newest checkpoint. No torch.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from model.checkpoint import read_checkpoint
+from model.commands import (
+    Command,
+    ContinueTraining,
+    PauseTraining,
+    SaveCheckpoint,
+    StopTraining,
+)
+from model.config import SamplingConfig
+from model.errors import CheckpointError
+from model.event_queue import EventQueue
+from model.events import (
+    Event,
+    Planned,
+    Preparing,
+    RecordedUnion,
+    TrainingState,
+    TrainingStateChanged,
+    WarningRaised,
+    WorkerCrashed,
+    recorded_event,
+)
+from model.publication import Publication
+from model.run_folder import RunFolder
+from model.sampler_thread import SamplerThread
+
+LOOK_PAUSE: Final = 0.5
+"""Seconds between two looks at the run's folder."""
+
+
+class WatchSession:
+    """Follows a run's folder; never writes to it."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        *,
+        sampling: SamplingConfig,
+        rate: float,
+        prompt: str = "",
+        seed: int | None = None,
+    ) -> None:
+        """Does not start yet.
+
+        Args:
+            folder: of the run.
+            sampling: how characters are drawn at first.
+            rate: characters per second at first.
+            prompt: what the text goes on from.
+            seed: of the first text; None draws one.
+        """
+        self._folder = folder
+        self._events = EventQueue()
+        self._sampler = SamplerThread(sampling=sampling, rate=rate, prompt=prompt, seed=seed)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self.unsaved = False
+        """As in ``LiveSession``; nothing is saved here."""
+        self.run_path: Path | None = None
+
+    def start(self) -> None:
+        """Starts both threads and returns at once."""
+        self._sampler.start()
+        self._thread.start()
+
+    def post(self, command: Command) -> None:
+        """Hands a command to the sampler; the training is not ours to command."""
+        match command:
+            case PauseTraining() | ContinueTraining() | StopTraining() | SaveCheckpoint():
+                words = "this run is trained by another process, which alone can do that"
+                self._events.put(WarningRaised(time=0.0, text=words))
+            case _:
+                self._sampler.post(command)
+
+    def poll(self) -> Sequence[Event]:
+        """Takes what happened since the last call."""
+        return [*self._events.take_all(), *self._sampler.take()]
+
+    def close(self, *, save: bool = True, timeout: float = 30.0) -> bool:  # noqa: ARG002
+        """Stops and joins both threads."""
+        self._stopping.set()
+        self._sampler.stop()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return self._sampler.join(timeout) and not self._thread.is_alive()
+
+    # --- inside the watcher's thread --------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._follow()
+        except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
+            crash = WorkerCrashed(
+                worker="trainer",
+                sentence=f"watching stopped because of a defect: {error!r}",
+                traceback=traceback.format_exc(),
+            )
+            self._events.put(crash)
+
+    def _follow(self) -> None:
+        metrics = GrowingFile(self._folder.path / "metrics.jsonl")
+        shown: TrainingState | None = None
+        published: Path | None = None
+        self._events.put(Preparing(stage="waiting for the run's first checkpoint"))
+        while True:
+            for event in metrics.events():
+                self._events.put(event)
+            published = self._publish_newest(published)
+            now: TrainingState = "training" if self._folder.is_being_written() else "finished"
+            if now != shown and (published is not None or now == "training"):
+                self._events.put(TrainingStateChanged(state=now))
+                shown = now
+            if self._stopping.wait(LOOK_PAUSE):
+                return
+
+    def _publish_newest(self, published: Path | None) -> Path | None:
+        """Hands the newest checkpoint to the sampler, unless it has it; returns which it has."""
+        paths = self._folder.checkpoint_paths()
+        if not paths or paths[-1] == published:
+            return published
+        try:
+            checkpoint = read_checkpoint(paths[-1])
+        except CheckpointError:  # it was pruned meanwhile, or is damaged: the next look decides
+            return published
+        metadata = checkpoint.metadata
+        if published is None:
+            planned = Planned(
+                steps_per_epoch=0,
+                planned_steps=None,
+                planned_seconds=None,
+                first_step=0,
+                layers=metadata.model.layers,
+                hidden=metadata.model.hidden,
+            )
+            self._events.put(planned)
+        publication = Publication(
+            snapshot=checkpoint.snapshot(),
+            vocabulary=metadata.vocabulary,
+            window=metadata.training.window,
+            best=metadata.best,
+        )
+        self._sampler.publish(publication)
+        return paths[-1]
+
+
+class GrowingFile:
+    """A file of JSON lines that somebody else appends to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def events(self) -> Iterator[RecordedUnion]:
+        """Yields the events of the whole lines that are new; foreign ones are left out."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except OSError:
+            return
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            event = recorded_event(record) if isinstance(record, dict) else None
+            if event is not None:
+                yield event

@@ -1,0 +1,69 @@
+"""Watching a run that somebody else trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model_fixtures import make_request, of_kind, wait_for
+
+from model.commands import PauseTraining, SetTemperature
+from model.config import SamplingConfig
+from model.controls import TrainingControls
+from model.events import (
+    CharacterWritten,
+    Event,
+    Finished,
+    RunStarted,
+    StepFinished,
+    TemperatureApplied,
+    TrainingStateChanged,
+    Validated,
+    WarningRaised,
+    WeightsSwapped,
+)
+from model.run_folder import RunFolder
+from model.training_run import TrainingRun
+from model.watch_session import GrowingFile, WatchSession
+
+
+def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> None:
+    training = TrainingRun(make_request(tmp_path, epochs=4), TrainingControls()).events()
+    started = next(event for event in training if isinstance(event, RunStarted))
+    folder = RunFolder(tmp_path / "runs" / started.run)
+    session = WatchSession(folder, sampling=SamplingConfig(), rate=10_000.0, seed=1)
+    seen: list[Event] = []
+
+    def said(kind: type[Event], count: int = 1) -> bool:
+        seen.extend(session.poll())
+        return len(of_kind(seen, kind)) >= count
+
+    session.start()
+    wait_for(lambda: said(TrainingStateChanged))
+    assert of_kind(seen, TrainingStateChanged)[0].state == "training"
+    for event in training:
+        if isinstance(event, Validated):
+            break
+    wait_for(lambda: said(StepFinished))
+    for _ in training:
+        pass
+    wait_for(lambda: said(Finished) and said(WeightsSwapped) and said(CharacterWritten, 50))
+    wait_for(lambda: said(TrainingStateChanged, 2))
+    assert of_kind(seen, TrainingStateChanged)[-1].state == "finished"
+    assert len(of_kind(seen, Validated)) >= 4
+    session.post(SetTemperature(temperature=0.3))
+    session.post(PauseTraining())
+    wait_for(lambda: said(TemperatureApplied) and said(WarningRaised))
+    assert session.close()
+
+
+def test_a_line_that_is_being_written_waits_for_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    file = GrowingFile(path)
+    assert list(file.events()) == []
+    line = '{"event": "warning", "time": 1.0, "text": "x"}\n'
+    path.write_text("no json\n[]\n" + line + line[:20], encoding="utf-8")
+    assert [event.time for event in file.events()] == [1.0]
+    assert list(file.events()) == []
+    with path.open("a", encoding="utf-8") as more:
+        more.write(line[20:])
+    assert len(list(file.events())) == 1

@@ -1,0 +1,52 @@
+"""``charlm-tui watch``: the app on a run that another process trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from model.config import MAXIMUM_SEED, require_range
+from model.run_folder import RunFolder
+from model.watch_session import WatchSession
+from tui.commands.app import show
+from tui.exit_status import USAGE, complain
+from tui.options import (
+    checkpoints_option,
+    sampling_config,
+    sampling_options,
+    screen_options,
+    seed_option,
+)
+from tui.terminal_guard import why_no_terminal
+
+
+@click.command()
+@click.argument("run", required=False)
+@checkpoints_option
+@seed_option
+@sampling_options
+@screen_options
+def watch(*, run: str | None, root: Path, **options: Any) -> int:
+    """Watch RUN, or the newest one, while another process trains it.
+
+    The curves follow the run's file, the text its newest checkpoint. Nothing is written.
+    """
+    sampling = sampling_config(options)
+    require_range("rate", options["rate"], 0.1, 10_000)
+    require_range("fps", options["fps"], 1, 60)
+    require_range("seed", options["seed"] or 0, 0, MAXIMUM_SEED)
+    folder = RunFolder.find(root, run)
+    reason = why_no_terminal()
+    if reason is not None:
+        complain(f"{reason}; `charlm-tui runs` tells of a run without a screen")
+        return USAGE
+    session = WatchSession(
+        folder,
+        sampling=sampling,
+        rate=options["rate"],
+        prompt=options["prompt"],
+        seed=options["seed"],
+    )
+    return show(session, folder.name, sampling, options, trains=False)
