@@ -40,9 +40,10 @@ from tui.live_app import LiveApp
 from tui.sanitise import encodable, one_line
 from tui.screen_settings import RATES
 from tui.screens.alternatives import AlternativesScreen
-from tui.screens.entry import PromptEntry, TemperatureEntry
+from tui.screens.entry import FindEntry, PromptEntry, TemperatureEntry
 from tui.screens.help_screen import HelpScreen
 from tui.screens.question import QuitQuestion
+from tui.screens.runs_screen import RunsScreen, Successor
 from tui.screens.view_menu import ViewMenu
 from tui.text_file import write_text_file
 from tui.widgets.figures import grouped
@@ -73,8 +74,12 @@ class CharlmApp(LiveApp):
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings())
 
+    successor: Successor | None = None
+    """What is to be shown when this session has ended."""
     racing = False
     """Whether a race was asked for."""
+    sought = ""
+    """What was looked for last."""
     alternatives_wanted = False
     """Whether the alternatives are to open as soon as the text is on hold."""
 
@@ -347,6 +352,23 @@ class CharlmApp(LiveApp):
         """Goes to the newest text and stays there."""
         self.pane.follow()
 
+    def action_find(self) -> None:
+        """Asks for words and goes to where they stand last."""
+
+        def answered(words: str | None) -> None:
+            if words:
+                self.sought = words
+                self.action_find_next(1)
+
+        self.push_screen(FindEntry(self.sought), answered)
+
+    def action_find_next(self, direction: int) -> None:
+        """Goes to the next place of the words, upwards; downwards where negative."""
+        if not self.sought:
+            self.action_find()
+        elif not self.pane.find(self.sought, direction):
+            self.say(f"“{one_line(self.sought, 40)}” does not stand there.", severity="warning")
+
     def action_copy_text(self) -> None:
         """Copies the text since the last restart through the terminal."""
         text = encodable(self.pane.transcript.current_text)
@@ -383,6 +405,21 @@ class CharlmApp(LiveApp):
             self.say(f"Wrote {grouped(len(text))} characters to {one_line(str(path), 160)}")
 
     # --- program --------------------------------------------------------------------------------
+
+    def action_show_runs(self) -> None:
+        """Shows the saved runs."""
+        root = self.settings.root
+        if root is None:
+            self.say("There are no runs to show here.", severity="warning")
+            return
+
+        def answered(successor: Successor | None) -> None:
+            if successor is not None:
+                self.successor = successor
+                self.exit()
+
+        current = self.state.run.run if self.state.run else None
+        self.push_screen(RunsScreen(root, current, ascii_only=self.settings.ascii), answered)
 
     def action_show_help(self) -> None:
         """Shows every key."""

@@ -230,6 +230,16 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "since the last restart; overwrites none", "write_text", "Text", hint="Write", rank=12,
     ),
     _key(
+        "text.find", "slash", "/", "Find in the text", "n the next, N the one before", "find",
+        "Text",
+    ),
+    _key("text.find_next", "n", "n", "Find the next", "further back", "find_next(1)", "Text"),
+    _key("text.find_back", "N", "N", "Find the one before", "further on", "find_next(-1)", "Text"),
+    _key(
+        "program.runs", "o", "o", "Runs", "open, resume, compare or delete one", "show_runs",
+        "Program",
+    ),
+    _key(
         "program.help", "question_mark f1", "?", "Help", "every key and what the panes show",
         "show_help", "Program", hint="Help", rank=2,
     ),

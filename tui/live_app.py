@@ -36,6 +36,7 @@ from model.events import (
     WritingRestarted,
     WritingRewound,
 )
+from tui.loops import period_of
 from tui.past import Past
 from tui.sanitise import one_line
 from tui.screen_settings import ScreenSettings
@@ -102,6 +103,8 @@ class LiveApp(App[None]):
         self.checkpoint_wanted = False
         self.temperature_posted: float | None = None
         self.past = Past()
+        self.looping = False
+        """Whether the text repeats itself."""
         self.unit: RankedUnit | None = None
         """The hidden unit that the text is coloured by."""
         self._mark_base = temperature_label(settings.temperature, ascii_only=settings.ascii)
@@ -139,6 +142,7 @@ class LiveApp(App[None]):
         self.set_interval(2.0 if slow else 1.0, self.draw_figures)
         self.set_interval(2.0, self.draw_status)
         self.set_interval(2.0, self.draw_title)
+        self.set_interval(1.0, self._listen_for_loops)
         self.set_interval(self.settings.view_seconds, self.draw_views)
         self.set_interval(self.settings.chart_seconds, self.draw_chart)
         self.theme_changed_signal.subscribe(self, self._theme_changed)
@@ -303,6 +307,18 @@ class LiveApp(App[None]):
         if ink.kind == "unit" and self.unit is not None:
             words = f"unit {self.unit.unit}: {self.unit.feature}"
         self._main_screen.draw_title(self.state, self.temperature, words)
+
+    def _listen_for_loops(self) -> None:
+        """Says once that the text repeats itself, and again after it has stopped."""
+        end = "".join(event.character for event in list(self.past.characters)[-900:])
+        period = period_of(end)
+        if period is not None and not self.looping:
+            self.say(
+                f"The text repeats itself every {period} characters: + raises the temperature, "
+                "r begins anew.",
+                severity="warning",
+            )
+        self.looping = period is not None
 
     def draw_status(self) -> None:
         """Draws the lower edge of the writing pane."""

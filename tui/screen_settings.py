@@ -41,6 +41,8 @@ class ScreenSettings:
     mouse: bool = True
     theme: str | None = None
     """Name of a Textual theme; None chooses by ``NO_COLOR`` and ``low_bandwidth``."""
+    root: Path | None = None
+    """Where the runs are; None hides them."""
     text_folder: Path | None = None
     """Where the text is written on request; None is the current folder."""
 

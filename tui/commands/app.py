@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,10 @@ from tui.options import (
     training_options,
 )
 from tui.terminal_guard import TerminalGuard, take_text_from_stdin, why_no_terminal
+
+if TYPE_CHECKING:
+    from tui.app import CharlmApp
+    from tui.screens.runs_screen import Successor
 
 
 @click.command()
@@ -83,7 +87,19 @@ def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: An
         seed=options["seed"],
     )
     trains = isinstance(work, RunRequest)
-    return show(session, _title(work), sampling, options, trains=trains)
+    status, successor = show(session, _title(work), sampling, options, trains=trains)
+    if successor is None:
+        return status
+    return _show(_succeeding(successor, options), sampling, options)
+
+
+def _succeeding(successor: Successor, options: Any) -> RunRequest | SavedWeights:
+    """Returns the work that was chosen in the table of runs."""
+    if successor.path is not None:
+        return SavedWeights(path=successor.path)
+    kept = ("root", "offline", "encoding")
+    plain = {name: options[name] if name in kept else None for name in options}
+    return run_request(None, {**plain, "run": successor.run, "resume": True})
 
 
 def show(
@@ -93,8 +109,8 @@ def show(
     options: Any,
     *,
     trains: bool,
-) -> int:
-    """Runs the app on a session and returns the exit status."""
+) -> tuple[int, Successor | None]:
+    """Runs the app on a session; returns the exit status and what is to be shown next."""
     # Read once, when Textual is imported. A frame more often than the text moves is bytes wasted.
     os.environ.setdefault("TEXTUAL_FPS", str(options["fps"]))
     if options["low_bandwidth"]:
@@ -116,17 +132,30 @@ def show(
         ascii=options["ascii"] or not _terminal_speaks_unicode(),
         mouse=not (options["no_mouse"] or options["low_bandwidth"]),
         theme=options["theme"],
+        root=options["root"],
     )
     screen = CharlmApp(session, settings)
     with TerminalGuard(session, screen) as guard:
         screen.run(mouse=settings.mouse)
         ended = session.close(save=screen.quit_choice == "save")
+    status = _status(screen, session, guard.received, ended=ended)
+    return status, screen.successor if status == 0 else None
+
+
+def _status(
+    screen: CharlmApp,
+    session: LiveSession | WatchSession,
+    received: int | None,
+    *,
+    ended: bool,
+) -> int:
+    """Says what there is to say in the plain terminal and returns the exit status."""
     if screen.refusal is not None:
         complain(str(screen.refusal))
         return status_of(screen.refusal)
     _say_goodbye(screen, session)
-    if guard.received is not None:
-        return SIGNAL + guard.received
+    if received is not None:
+        return SIGNAL + received
     if not ended:
         complain("a worker did not end within 30 seconds; its last steps may not be saved")
         return INTERNAL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -12,9 +12,8 @@ from model.errors import CheckpointError
 from model.run_folder import RunFolder
 from tui.exit_status import complain
 from tui.options import checkpoints_option, json_option
+from tui.run_list import state_of
 from tui.table import print_table
-
-RunState = Literal["training", "finished", "interrupted"]
 
 
 @click.command()
@@ -68,15 +67,6 @@ def describe(folder: RunFolder) -> dict[str, Any]:
         ],
         "state": state_of(folder),
     }
-
-
-def state_of(folder: RunFolder) -> RunState:
-    """Returns whether a run is being trained, came to its planned end, or can be gone on with."""
-    if folder.is_being_written():
-        return "training"
-    events = [r for r in folder.read_lines("metrics.jsonl") if r.get("event") != "checkpoint"]
-    ended = bool(events) and events[-1].get("event") == "finished"
-    return "finished" if ended and events[-1].get("reason") != "stopped" else "interrupted"
 
 
 def _row(record: dict[str, Any]) -> tuple[str, ...]:

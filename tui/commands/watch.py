@@ -49,4 +49,5 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
         prompt=options["prompt"],
         seed=options["seed"],
     )
-    return show(session, folder.name, sampling, options, trains=False)
+    status, _ = show(session, folder.name, sampling, {**options, "root": None}, trains=False)
+    return status

@@ -107,6 +107,29 @@ class PromptEntry(ModalScreen[str | None]):
         self.dismiss(unescaped(event.value))
 
 
+class FindEntry(ModalScreen[str | None]):
+    """Asks for what to find in the text."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self._words = words
+
+    def compose(self) -> ComposeResult:
+        """Shows a line to type on."""
+        with Vertical(classes="dialog"):
+            yield Static(Content("Find"), classes="dialog-title")
+            yield SafeInput(self._words, select_on_focus=True, max_length=200)
+            note = "upper and lower case are alike · n next · N back"
+            yield Static(Content(note), classes="dialog-note")
+
+    @on(Input.Submitted)
+    def submitted(self, event: Input.Submitted) -> None:
+        """Closes with the words."""
+        self.dismiss(event.value)
+
+
 def escaped(prompt: str) -> str:
     """Returns a prompt as one line: line feeds and tabulators as they are typed."""
     return prompt.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tui.chart_view import ChartView, curves_of
 from tui.view_state import ViewState
 from tui.widgets.decimate import Point
@@ -9,7 +11,12 @@ from tui.widgets.figures import fixed, short
 from tui.widgets.painted import Painted, Row
 
 _AXIS_CELLS = 6
-_SIGNS = (("raw", ".", "faint"), ("train", "*", "accent"), ("validation", "o", "warn"))
+SIGNS: Mapping[str, tuple[str, str]] = {
+    "raw": (".", "faint"),
+    "train": ("*", "accent"),
+    "validation": ("o", "warn"),
+}
+"""Sign and paint of each curve; later ones lie over earlier ones."""
 
 
 class AsciiChart(Painted):
@@ -35,6 +42,8 @@ def ascii_rows(
     *,
     epochs: bool = False,
     logarithmic: bool = False,
+    signs: Mapping[str, tuple[str, str]] = SIGNS,
+    unit: str | None = None,
 ) -> list[Row]:
     """Returns the chart as rows: an axis with the range on the left, steps or epochs below.
 
@@ -44,6 +53,8 @@ def ascii_rows(
         height: of the chart.
         epochs: whether the x are epochs, else steps.
         logarithmic: whether the y are decimal logarithms.
+        signs: sign and paint of each curve.
+        unit: of the x, where they are neither.
     """
     points = [point for curve in curves.values() for point in curve]
     columns, lines = width - _AXIS_CELLS - 1, height - 2
@@ -53,7 +64,7 @@ def ascii_rows(
     low_y, high_y = min(y for _, y in points), max(y for _, y in points)
     span_x, span_y = (high_x - low_x) or 1.0, (high_y - low_y) or 1.0
     cells: list[list[tuple[str, str]]] = [[(" ", "faint")] * columns for _ in range(lines)]
-    for name, sign, paint in _SIGNS:
+    for name, (sign, paint) in signs.items():
         for x, y in curves.get(name, ()):
             column = min(columns - 1, int((x - low_x) / span_x * columns))
             line = min(lines - 1, int((high_y - y) / span_y * lines))
@@ -64,10 +75,10 @@ def ascii_rows(
         axis = (f"{label:>{_AXIS_CELLS - 1}} |", "label")
         rows.append((axis, *_joined(line_cells)))
     rows.append(((" " * (_AXIS_CELLS) + "+" + "-" * columns, "label"),))
-    unit = "epoch" if epochs else "step"
+    name = unit or ("epoch" if epochs else "step")
     digits = 2 if epochs else 0
     first, last = (f"{x:.{digits}f}" for x in (low_x, high_x))
-    middle = f"{unit}   (* train  o validation)"
+    middle = name if unit else f"{name}   (* train  o validation)"
     scale = first + middle.center(columns - len(first) - len(last)) + last
     rows.append(((" " * (_AXIS_CELLS + 1) + scale[:columns], "label"),))
     return rows

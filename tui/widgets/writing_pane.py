@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -52,6 +53,7 @@ class WritingPane(Widget):
         self._top = 0
         self._following = True
         self._trimmed_seen = 0
+        self._found: int | None = None  # the line that was found last
 
     @property
     def following(self) -> bool:
@@ -107,6 +109,7 @@ class WritingPane(Widget):
 
     def follow(self) -> None:
         """Goes to the end and stays there."""
+        self._found = None
         self._following = True
         self._move_to(self._end_top())
 
@@ -127,6 +130,30 @@ class WritingPane(Widget):
         """Goes to the oldest line that is kept."""
         self._following = False
         self._move_to(0)
+
+    def find(self, words: str, direction: int) -> bool:
+        """Goes to the nearest line above that holds the words, or below where negative.
+
+        From the end of the text the search begins anew at the other side. Words that a line break
+        cuts are not found.
+
+        Returns:
+            Whether there is such a line.
+        """
+        count = self.transcript.line_count
+        start = self._found if self._found is not None else count
+        step = -1 if direction > 0 else 1
+        for distance in range(1, count + 1):
+            row = (start + step * distance) % count
+            line = "".join(piece.text for piece in self.transcript.line(row))
+            if words.casefold() in line.casefold():
+                self._found = row
+                self._following = False
+                last = max(0, count - self.size.height)
+                self._move_to(min(last, max(0, row - self.size.height // 2)))
+                self.refresh()
+                return True
+        return False
 
     def on_resize(self, event: events.Resize) -> None:
         """Wraps the text anew, keeping the reader's place."""
@@ -159,6 +186,11 @@ class WritingPane(Widget):
         if row == self.transcript.line_count - 1:
             # In the style of the text: one change of colour less in each frame.
             segments.append(self._segment(Piece("text", "_" if self._ascii_only else "▌")))
+        if row == self._found:
+            segments = [
+                Segment(segment.text, (segment.style or Style()) + Style(reverse=True))
+                for segment in segments
+            ]
         used = sum(segment.cell_length for segment in segments)
         segments.append(self._segment(Piece("text", " " * max(0, width - used))))
         return Strip(segments).simplify().crop_extend(0, width, self.rich_style)
@@ -231,6 +263,8 @@ class WritingPane(Widget):
         if dropped:
             self._trimmed_seen = self.transcript.trimmed
             self._top = max(0, self._top - dropped)
+            if self._found is not None:
+                self._found = max(0, self._found - dropped)
         if self._following and (top := self._end_top()) != self._top:
             self._top = top
             self.refresh()

@@ -1,0 +1,140 @@
+"""The table of runs, on real runs."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from app_opened import Opened, opened
+from app_script import on_a_loop, training
+from model_fixtures import make_checkpoint
+from textual.widgets import DataTable
+
+from model.run_folder import RunFolder
+from tui.run_list import list_runs, validation_curve
+from tui.screens.runs_screen import CompareScreen, DeleteQuestion, RunsScreen, Successor
+
+
+def tmp_root() -> Path:
+    return Path(tempfile.mkdtemp(prefix="charlm-runs-"))
+
+
+def make_run(root: Path, name: str, *nats: float) -> RunFolder:
+    folder = RunFolder.create(root, name, fallback_name=name)
+    folder.path.joinpath("run.json").write_text('{"corpus": {"name": "poem"}}', encoding="utf-8")
+    lines = [
+        f'{{"event": "validation", "time": {10 * i}, "step": {i}, "epoch": 1, '
+        f'"nats_per_character": {loss}, "bits_per_character": 1.0, "best": true}}'
+        for i, loss in enumerate(nats, 1)
+    ]
+    (folder.path / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for step, loss in enumerate(nats, 1):
+        folder.save(make_checkpoint(step=step, nats=loss))
+    folder.unlock()
+    return folder
+
+
+async def at_the_table(it: Opened) -> RunsScreen:
+    await it.press("o")
+    screen = it.app.screen
+    assert isinstance(screen, RunsScreen)
+    await it.until(lambda: screen.query_one(DataTable).row_count == len(screen.runs) > 0)
+    await it.pilot.pause()
+    return screen
+
+
+def test_a_run_is_summed_up_without_its_tensors(tmp_path: Path) -> None:
+    make_run(tmp_path, "one", 2.0, 1.5, 1.7)
+    (summary,) = list_runs(tmp_path)
+    assert (summary.name, summary.corpus, summary.state) == ("one", "poem", "interrupted")
+    assert (summary.steps, summary.best_nats, summary.checkpoints) == (3, 1.5, 2)
+    assert summary.best_path is not None
+    assert summary.best_path.name == "step-00000002.safetensors"
+    assert validation_curve(RunFolder(tmp_path / "one")) == [(10, 2.0), (20, 1.5), (30, 1.7)]
+
+
+@on_a_loop
+async def test_enter_opens_the_best_weights() -> None:
+    root = tmp_root()
+    make_run(root, "one", 2.0, 1.5)
+    async with opened(*training(), root=root) as it:
+        screen = await at_the_table(it)
+        assert screen.chosen is not None
+        await it.press("enter")
+        assert it.app.successor == Successor(
+            kind="open", run="one", path=root / "one" / "step-00000002.safetensors"
+        )
+
+
+@on_a_loop
+async def test_r_resumes_unless_somebody_trains_it() -> None:
+    root = tmp_root()
+    folder = make_run(root, "one", 2.0)
+    async with opened(*training(), root=root) as it:
+        folder.lock()
+        await at_the_table(it)
+        await it.press("r")
+        assert it.app.successor is None
+        await it.press("escape")
+        folder.unlock()
+        await at_the_table(it)
+        await it.press("r")
+        assert it.app.successor == Successor(kind="resume", run="one")
+
+
+@on_a_loop
+async def test_a_run_is_deleted_only_after_a_question() -> None:
+    root = tmp_root()
+    make_run(root, "one", 2.0)
+    make_run(root, "two", 2.0)
+    async with opened(*training(), root=root) as it:
+        screen = await at_the_table(it)
+        assert screen.chosen is not None
+        name = screen.chosen.name
+        await it.press("d")
+        assert isinstance(it.app.screen, DeleteQuestion)
+        await it.press("enter")
+        assert (root / name).exists(), "keeping is under Enter"
+        await it.press("d", "y")
+        await it.until(lambda: len(screen.runs) == 1)
+        assert not (root / name).exists()
+
+
+@on_a_loop
+async def test_marked_runs_are_compared() -> None:
+    root = tmp_root()
+    make_run(root, "one", 2.0, 1.5, 1.4)
+    make_run(root, "two", 2.5, 1.9)
+    async with opened(*training(), root=root) as it:
+        await at_the_table(it)
+        await it.press("space", "down", "space", "c")
+        screen = it.app.screen
+        assert isinstance(screen, CompareScreen)
+        await it.pilot.pause()
+        assert "one  best 1.4000" in screen.page.plain
+        assert "two  best 1.9000" in screen.page.plain
+        assert "2.50" in screen.page.plain
+
+
+@on_a_loop
+async def test_the_open_run_is_left_alone() -> None:
+    root = tmp_root()
+    make_run(root, "a-run", 2.0)
+    async with opened(*training(), root=root) as it:
+        await at_the_table(it)
+        await it.press("enter", "r", "d")
+        assert isinstance(it.app.screen, RunsScreen)
+        assert it.app.successor is None
+        assert (root / "a-run").exists()
+
+
+@on_a_loop
+async def test_no_runs_and_no_folder_are_said() -> None:
+    async with opened(*training(), root=tmp_root()) as it:
+        await it.press("o")
+        await it.pilot.pause()
+        await it.press("enter", "r", "d", "c", "space", "escape")
+        assert it.app.screen is it.app.main_screen
+    async with opened(*training()) as it:
+        await it.press("o")
+        assert any("no runs" in toast for toast in it.toasts())

@@ -1,0 +1,104 @@
+"""What the app shows of saved runs; reads files, knows no widget."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from model.errors import CheckpointError, RunFolderError
+from model.events import Validated, recorded_event
+from model.run_folder import RunFolder
+from tui.widgets.decimate import Point
+
+RunState = Literal["training", "finished", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One saved run."""
+
+    name: str
+    corpus: str
+    state: RunState
+    steps: int
+    best_nats: float | None
+    best_path: Path | None
+    """The checkpoint with the lowest validation loss, else the newest."""
+    checkpoints: int
+
+
+def list_runs(root: Path) -> list[RunSummary]:
+    """Returns the runs under a folder, the newest first; a damaged one is left out.
+
+    Raises:
+        RunFolderError: the folder cannot be read.
+    """
+    folders = sorted(RunFolder.all(root), key=lambda folder: -folder.last_written())
+    return [summary_of(folder) for folder in folders]
+
+
+def summary_of(folder: RunFolder) -> RunSummary:
+    """Returns what can be said of a run without reading its tensors."""
+    saved = folder.checkpoints(lambda _: None)
+    scored = [item for item in saved if item.metadata.nats_per_character is not None]
+    best = min(scored, key=lambda item: item.metadata.nats_per_character or 0.0, default=None)
+    newest = saved[-1] if saved else None
+    chosen = best or newest
+    return RunSummary(
+        name=folder.name,
+        corpus=_corpus_of(folder),
+        state=state_of(folder),
+        steps=newest.metadata.step if newest else 0,
+        best_nats=best.metadata.nats_per_character if best else None,
+        best_path=chosen.path if chosen else None,
+        checkpoints=len(saved),
+    )
+
+
+def state_of(folder: RunFolder) -> RunState:
+    """Returns whether a run is being trained, came to its planned end, or can be gone on with."""
+    if folder.is_being_written():
+        return "training"
+    events = [r for r in folder.read_lines("metrics.jsonl") if r.get("event") != "checkpoint"]
+    ended = bool(events) and events[-1].get("event") == "finished"
+    return "finished" if ended and events[-1].get("reason") != "stopped" else "interrupted"
+
+
+def validation_curve(folder: RunFolder) -> list[Point]:
+    """Returns (training seconds, nats per character) of a run's validations."""
+    events = map(recorded_event, folder.read_lines("metrics.jsonl"))
+    return [
+        (event.time, event.nats_per_character)
+        for event in events
+        if isinstance(event, Validated)
+        and math.isfinite(event.time)
+        and math.isfinite(event.nats_per_character)
+    ]
+
+
+def delete_run(root: Path, name: str) -> None:
+    """Deletes a run's folder.
+
+    Raises:
+        RunFolderError: it is being trained, or the file system refuses.
+    """
+    folder = RunFolder.find(root, name)
+    if folder.is_being_written():
+        raise RunFolderError(str(folder.path), "is being trained", "stop that first")
+    try:
+        shutil.rmtree(folder.path)
+    except OSError as error:
+        raise RunFolderError(
+            str(folder.path), f"cannot be deleted ({error.strerror})", "check its permissions"
+        ) from error
+
+
+def _corpus_of(folder: RunFolder) -> str:
+    try:
+        corpus: Any = folder.description().get("corpus", {})
+        return str(corpus.get("name", "")) if isinstance(corpus, dict) else ""
+    except CheckpointError:
+        return ""

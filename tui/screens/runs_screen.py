@@ -1,0 +1,263 @@
+"""The saved runs: open one, resume one, compare the curves of several, delete one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, DataTable, Static
+
+from corpus import UserError
+from model.run_folder import RunFolder
+from tui.run_list import RunSummary, delete_run, list_runs, validation_curve
+from tui.sanitise import one_line
+from tui.widgets.ascii_chart import ascii_rows
+from tui.widgets.figures import fixed, grouped
+from tui.widgets.painted import Painted, Row
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """What the app is to show when the session at hand has ended."""
+
+    kind: Literal["open", "resume"]
+    run: str
+    path: Path | None = None
+    """The checkpoint to open."""
+
+
+class RunsScreen(ModalScreen[Successor | None]):
+    """A table of runs; closes with what is to be opened or resumed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,o", "leave", "Close"),
+        Binding("r", "resume", "Resume"),
+        Binding("space", "mark", "Mark"),
+        Binding("c", "compare", "Compare"),
+        Binding("d", "delete", "Delete"),
+    ]
+
+    def __init__(self, root: Path, current: str | None, *, ascii_only: bool) -> None:
+        """Reads nothing yet.
+
+        Args:
+            root: where the runs are.
+            current: the run that is open, if any; it can be neither opened nor deleted.
+            ascii_only: draw with ASCII only.
+        """
+        super().__init__()
+        self._root = root
+        self._current = current
+        self._ascii_only = ascii_only
+        self.runs: list[RunSummary] = []
+        self._marked: set[str] = set()
+
+    def compose(self) -> ComposeResult:
+        """Shows the table and a line for what there is to say."""
+        with Vertical(classes="dialog -runs") as dialog:
+            dialog.border_title = "Runs"
+            dialog.border_subtitle = "Enter opens, r resumes, space marks, c compares, d deletes"
+            table: DataTable[Content] = DataTable(cursor_type="row", id="runs-table")
+            yield table
+            yield Static(Content("Reading the runs ..."), id="runs-note")
+
+    async def on_mount(self) -> None:
+        """Reads the runs without stopping the screen."""
+        table = self.query_one(DataTable)
+        table.add_columns("", "run", "text", "state", "steps", "best nats")
+        self.run_worker(self._read(), group="runs", exclusive=True)
+
+    async def _read(self) -> None:
+        try:
+            self.runs = await asyncio.to_thread(list_runs, self._root)
+        except UserError as error:
+            self.runs = []
+            self._say(str(error))
+            return
+        self._fill()
+        count = len(self.runs)
+        self._say(f"{count} {'run' if count == 1 else 'runs'}" if count else "No runs yet.")
+
+    def _fill(self) -> None:
+        table = self.query_one(DataTable)
+        row = table.cursor_row
+        table.clear()
+        for run in self.runs:
+            sign = "*" if run.name in self._marked else ""
+            state = "open here" if run.name == self._current else run.state
+            cells = (
+                sign,
+                one_line(run.name, 40),
+                one_line(run.corpus, 24),
+                state,
+                grouped(run.steps),
+                fixed(run.best_nats, 4),
+            )
+            table.add_row(*(Content(cell) for cell in cells), key=run.name)
+        if self.runs:
+            table.move_cursor(row=min(row, len(self.runs) - 1))
+        table.focus()
+
+    @property
+    def chosen(self) -> RunSummary | None:
+        """The run under the cursor."""
+        row = self.query_one(DataTable).cursor_row
+        return self.runs[row] if 0 <= row < len(self.runs) else None
+
+    @on(DataTable.RowSelected)
+    def opened(self) -> None:
+        """Closes with the run under the cursor, to write from its best weights."""
+        run = self.chosen
+        if run is None or self._is_open(run):
+            return
+        if run.best_path is None:
+            self._say("This run has no checkpoint yet.")
+        else:
+            self.dismiss(Successor(kind="open", run=run.name, path=run.best_path))
+
+    def action_resume(self) -> None:
+        """Closes with the run under the cursor, to train it on."""
+        run = self.chosen
+        if run is None or self._is_open(run):
+            return
+        if run.state == "training":
+            self._say(f"Another process trains it; charlm-tui watch {one_line(run.name, 60)}")
+        elif run.best_path is None:
+            self._say("This run has no checkpoint to go on from.")
+        else:
+            self.dismiss(Successor(kind="resume", run=run.name))
+
+    def action_mark(self) -> None:
+        """Marks the run for comparison, or takes the mark back."""
+        run = self.chosen
+        if run is not None:
+            self._marked ^= {run.name}
+            self._fill()
+
+    def action_compare(self) -> None:
+        """Shows the curves of the marked runs; without marks, of the one under the cursor."""
+        names = [run.name for run in self.runs if run.name in self._marked]
+        if not names and self.chosen is not None:
+            names = [self.chosen.name]
+        if names:
+            curves = {name: validation_curve(RunFolder(self._root / name)) for name in names}
+            self.app.push_screen(CompareScreen(curves, ascii_only=self._ascii_only))
+
+    def action_delete(self) -> None:
+        """Asks, then deletes the run under the cursor."""
+        run = self.chosen
+        if run is None or self._is_open(run):
+            return
+
+        def answered(sure: bool | None) -> None:
+            if sure:
+                self._delete(run.name)
+
+        self.app.push_screen(DeleteQuestion(run), answered)
+
+    def action_leave(self) -> None:
+        """Closes."""
+        self.dismiss(None)
+
+    def _delete(self, name: str) -> None:
+        try:
+            delete_run(self._root, name)
+        except UserError as error:
+            self._say(str(error))
+            return
+        self._marked.discard(name)
+        self.run_worker(self._read(), group="runs", exclusive=True)
+
+    def _is_open(self, run: RunSummary) -> bool:
+        if run.name == self._current:
+            self._say("This run is the one that is open.")
+            return True
+        return False
+
+    def _say(self, words: str) -> None:
+        self.query_one("#runs-note", Static).update(Content(one_line(words, 300)))
+
+
+class DeleteQuestion(ModalScreen[bool]):
+    """Whether to delete a run for good."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n,q", "answer(False)", "Keep"),
+        Binding("y", "answer(True)", "Delete"),
+        Binding("up,left", "app.focus_previous", show=False),
+        Binding("down,right", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, run: RunSummary) -> None:
+        super().__init__()
+        self._run = run
+
+    def compose(self) -> ComposeResult:
+        """Shows the question; keeping is the safe answer under Enter."""
+        with Vertical(classes="dialog -wide-dialog"):
+            name, count = one_line(self._run.name, 50), self._run.checkpoints
+            words = f"Delete {name} and its {count} checkpoints?"
+            yield Static(Content(words), classes="dialog-title")
+            yield Button(Content("n  Keep it"), id="keep")
+            yield Button(Content("y  Delete it for good"), id="delete")
+
+    @on(Button.Pressed)
+    def pressed(self, event: Button.Pressed) -> None:
+        """Takes the answer of a button."""
+        self.dismiss(event.button.id == "delete")
+
+    def action_answer(self, sure: bool) -> None:
+        """Closes with the answer."""
+        self.dismiss(sure)
+
+
+class CompareScreen(ModalScreen[None]):
+    """Validation curves of several runs over training time."""
+
+    SIGNS: ClassVar[str] = "ox+*#@%&"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,c", "dismiss", "Close")]
+
+    def __init__(self, curves: dict[str, list[tuple[float, float]]], *, ascii_only: bool) -> None:
+        super().__init__()
+        self._curves = curves
+        self._ascii_only = ascii_only
+        self.page = Painted(id="compare-page")
+
+    def compose(self) -> ComposeResult:
+        """Shows the chart with its legend."""
+        with Vertical(classes="dialog -runs") as dialog:
+            dialog.border_title = "Validation, nats per character over seconds"
+            dialog.border_subtitle = "Esc closes"
+            yield self.page
+
+    def on_resize(self) -> None:
+        """Draws for the new size."""
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        self.page.present(self.rows(*self.page.size))
+
+    def rows(self, width: int, height: int) -> list[Row]:
+        """Returns the legend and the chart below it; a sign for each run, whatever the colour."""
+        legend: list[Row] = []
+        paints = ("accent", "warn", "good", "bad", "key", "value", "strong", "label")
+        signs = {}
+        for number, (name, points) in enumerate(list(self._curves.items())[: len(paints)]):
+            sign, paint = self.SIGNS[number], paints[number]
+            signs[name] = (sign, paint)
+            best = min((nats for _, nats in points), default=None)
+            words = f"{sign} {one_line(name, 50)}  best {fixed(best, 4)}"
+            legend.append(((words[:width], paint),))
+        curves = {name: tuple(self._curves[name]) for name in signs}
+        chart = ascii_rows(curves, width, max(0, height - len(legend)), signs=signs, unit="s")
+        return [*legend, *chart]
