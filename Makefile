@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow check format figures recipes picture clean
+.PHONY: run test test-slow check format figures recipes picture pictures clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -37,6 +37,10 @@ recipes: .venv/.installed-dev
 # Makes docs/screen.svg anew from a real run on the embedded text.
 picture: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/picture.py docs/screen.svg
+
+# Makes the pictures of docs/views.md anew, likewise.
+pictures: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/view_pictures.py docs/views
 
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -24,6 +25,10 @@ from tui.widgets.painted import Painted, Row
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+
+
+FAR_ABOVE = 1.5
+"""Times the lowest loss from which on a point is left out: it would flatten the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,7 @@ class RunsScreen(ModalScreen[Successor | None]):
         with Vertical(classes="dialog -runs") as dialog:
             dialog.border_title = "Runs"
             dialog.border_subtitle = "Enter opens, r resumes, space marks, c compares, d deletes"
-            table: DataTable[Content] = DataTable(cursor_type="row", id="runs-table")
+            table: DataTable[Text] = DataTable(cursor_type="row", id="runs-table")
             yield table
             yield Static(Content("Reading the runs ..."), id="runs-note")
 
@@ -103,7 +108,7 @@ class RunsScreen(ModalScreen[Successor | None]):
                 grouped(run.steps),
                 fixed(run.best_nats, 4),
             )
-            table.add_row(*(Content(cell) for cell in cells), key=run.name)
+            table.add_row(*(Text(cell) for cell in cells), key=run.name)
         if self.runs:
             table.move_cursor(row=min(row, len(self.runs) - 1))
         table.focus()
@@ -258,6 +263,10 @@ class CompareScreen(ModalScreen[None]):
             best = min((nats for _, nats in points), default=None)
             words = f"{sign} {one_line(name, 50)}  best {fixed(best, 4)}"
             legend.append(((words[:width], paint),))
-        curves = {name: tuple(self._curves[name]) for name in signs}
+        lowest = min((y for name in signs for _, y in self._curves[name]), default=0.0)
+        curves = {
+            name: tuple((x, y) for x, y in self._curves[name] if y <= FAR_ABOVE * lowest)
+            for name in signs
+        }
         chart = ascii_rows(curves, width, max(0, height - len(legend)), signs=signs, unit="s")
         return [*legend, *chart]

@@ -1,0 +1,80 @@
+"""Makes a picture of each view for docs/views.md: the real app, training on its embedded text.
+
+python tests/benchmarks/view_pictures.py docs/views [--seconds 45] [--size 100x30]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+from picture import without_fonts_from_elsewhere
+
+from corpus import DEFAULT_TEXT, CorpusOptions
+from model.config import SamplingConfig
+from model.live_session import LiveSession
+from model.presets import find_preset
+from model.run_request import RunRequest
+from tui.app import CharlmApp
+from tui.screen_settings import ScreenSettings
+
+VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
+    "training": (("0",), 2),
+    "sampling": (("3", "k", "k", "k"), 3),
+    "race": (("K", "K", "K", "3", "4", "m"), 8),
+    "growing-up": (("4", "5", "left", "left"), 1),
+    "events": (("5", "6", "m"), 1),
+    "surprise": (("0", "1", "2", "c"), 6),
+    "novelty": (("c",), 2),
+    "unit": (("c", "h"), 8),
+    "alternatives": (("c", "0", "a"), 2),
+    "runs": (("escape", "space", "o"), 2),
+    "help": (("escape", "question_mark"), 1),
+}
+"""Keys that lead from each view to the next, and seconds until it is worth a picture."""
+
+
+async def pictures(folder: Path, seconds: float, columns: int, rows: int, root: Path) -> None:
+    """Goes through all views and writes an SVG of each."""
+    preset = find_preset("quick")
+    request = RunRequest(
+        corpus=DEFAULT_TEXT,
+        corpus_options=CorpusOptions(),
+        preset=preset.name,
+        model=preset.model,
+        training=preset.training,
+        root=root,
+    )
+    session = LiveSession(request, sampling=SamplingConfig(temperature=0.6), rate=60.0, seed=1)
+    settings = ScreenSettings(title=DEFAULT_TEXT, temperature=0.6, root=root)
+    app = CharlmApp(session, settings)
+    async with app.run_test(size=(columns, rows)) as pilot:
+        await asyncio.sleep(seconds)
+        for name, (keys, pause) in VIEWS.items():
+            for key in keys:
+                await pilot.press(key)
+                await asyncio.sleep(0.2)
+            app.clear_notifications()
+            await asyncio.sleep(pause)
+            svg = without_fonts_from_elsewhere(app.export_screenshot(title="charlm-tui"))
+            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+    session.close(save=False)
+
+
+def main() -> None:
+    """Writes the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=float, default=45.0)
+    parser.add_argument("--size", default="100x30")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    columns, rows = map(int, arguments.size.split("x"))
+    with tempfile.TemporaryDirectory() as root:
+        asyncio.run(pictures(arguments.folder, arguments.seconds, columns, rows, Path(root)))
+
+
+if __name__ == "__main__":
+    main()
