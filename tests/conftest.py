@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import settings
+
+# Whoever runs the tests may have a file of settings.
+os.environ["CHARLM_CONFIG"] = os.devnull + ".toml"
 
 # A machine that does other work meanwhile is slow now and then, and that proves nothing.
 settings.register_profile("any machine", deadline=None)

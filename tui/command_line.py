@@ -34,6 +34,7 @@ from tui.exit_status import (
     drop_unwritten_output,
     status_of,
 )
+from tui.user_config import config_path, default_map, read_config
 
 APP = "(app)"
 """Name of the command that a missing or unknown first word means; nobody can type it."""
@@ -45,6 +46,7 @@ COMMANDS = {
     "evaluate": "tui.commands.evaluate:evaluate",
     "watch": "tui.commands.watch:watch",
     "runs": "tui.commands.runs:runs",
+    "config": "tui.commands.config:config",
     "corpora": "tui.commands.corpora:corpora",
     "bench": "tui.commands.bench:bench",
 }
@@ -147,6 +149,23 @@ def cli() -> None:
     """
 
 
+def _own_defaults(arguments: list[str]) -> dict[str, Any]:
+    """Returns the defaults of the user's own file, for every command that has such options.
+
+    Raises:
+        UserError: the file is there and is not right; ``config`` alone does not look at it.
+    """
+    path = config_path()
+    if "config" in arguments[:1] or not path.exists():
+        return {}
+    from tui.commands.app import app  # noqa: PLC0415 - only where there is a file
+    from tui.keys import KEYS  # noqa: PLC0415
+
+    config = read_config(path, [key.id for key in KEYS], app.params)
+    mine = default_map(config, app.params)
+    return dict.fromkeys(COMMANDS, mine)
+
+
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit status, having said in one line what went wrong."""
     debug = "--debug" in arguments
@@ -155,6 +174,7 @@ def run(arguments: list[str]) -> int:
             [word for word in arguments if word != "--debug"],
             prog_name=PROGRAM,
             standalone_mode=False,
+            default_map=_own_defaults(arguments),
         )
         if not outcome:
             sys.stdout.flush()

@@ -5,7 +5,8 @@ This module knows names of actions, not what they do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from textual.binding import Binding
@@ -273,3 +274,13 @@ def bindings() -> list[Binding]:
         )
         for key in KEYS
     ]
+
+
+def keys_of(keymap: Mapping[str, str]) -> tuple[KeyAction, ...]:
+    """Returns the table with the keys that the user has given to actions."""
+    return tuple(_remapped(key, keymap[key.id]) if key.id in keymap else key for key in KEYS)
+
+
+def _remapped(key: KeyAction, given: str) -> KeyAction:
+    keys = tuple(part.strip() for part in given.split(","))
+    return replace(key, keys=keys, shown=keys[0].replace("ctrl+", "^"))

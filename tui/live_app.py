@@ -113,6 +113,7 @@ class LiveApp(App[None]):
         """The mark that no character has followed yet."""
         self._main_screen = MainScreen(settings)
         self.theme = self._known_theme(settings)
+        self.set_keymap(dict(settings.keymap))
 
     @property
     def main_screen(self) -> MainScreen:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,8 @@ class ScreenSettings:
     mouse: bool = True
     theme: str | None = None
     """Name of a Textual theme; None chooses by ``NO_COLOR`` and ``low_bandwidth``."""
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    """Keys that the user has given to actions, by their ids."""
     root: Path | None = None
     """Where the runs are; None hides them."""
     text_folder: Path | None = None

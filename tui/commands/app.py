@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from tui.options import (
     training_options,
 )
 from tui.terminal_guard import TerminalGuard, take_text_from_stdin, why_no_terminal
+from tui.user_config import config_path, read_config
 
 if TYPE_CHECKING:
     from tui.app import CharlmApp
@@ -133,6 +135,7 @@ def show(
         mouse=not (options["no_mouse"] or options["low_bandwidth"]),
         theme=options["theme"],
         root=options["root"],
+        keymap=own_keys(),
     )
     screen = CharlmApp(session, settings)
     with TerminalGuard(session, screen) as guard:
@@ -163,6 +166,13 @@ def _status(
         return FILE_SYSTEM
     # A panic of Textual leaves no status at all.
     return INTERNAL if screen.return_code is None else screen.return_code
+
+
+def own_keys() -> Mapping[str, str]:
+    """Returns the keys that the user's own file gives to actions."""
+    from tui.keys import KEYS  # noqa: PLC0415 - imports Textual
+
+    return read_config(config_path(), [key.id for key in KEYS], app.params).keys
 
 
 def _title(work: RunRequest | SavedWeights) -> str:

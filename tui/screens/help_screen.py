@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
-from tui.keys import KEYS
+from tui.keys import KEYS, KeyAction
 from tui.widgets.painted import Painted, Row
 
 if TYPE_CHECKING:
@@ -35,30 +36,38 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,enter,question_mark,f1,q", "dismiss", "Close"),
     ]
 
+    def __init__(self, keys: Sequence[KeyAction] = KEYS) -> None:
+        super().__init__()
+        self._keys = tuple(keys)
+
     def compose(self) -> ComposeResult:
         """Shows the page."""
         with VerticalScroll(classes="dialog -help") as page:
             page.border_title = "Help"
             page.border_subtitle = "Esc closes"
-            yield HelpPage()
+            yield HelpPage(self._keys)
 
 
 class HelpPage(Painted):
     """The rows of the page."""
 
+    def __init__(self, keys: Sequence[KeyAction]) -> None:
+        super().__init__()
+        self._keys = keys
+
     def on_mount(self) -> None:
         """Fills the page and takes the height that it needs."""
-        rows = help_rows()
+        rows = help_rows(self._keys)
         self.styles.height = len(rows)
         self.present(rows)
 
 
-def help_rows() -> list[Row]:
+def help_rows(keys: Sequence[KeyAction] = KEYS) -> list[Row]:
     """Returns the page as rows."""
     rows: list[Row] = []
-    for group, keys in groupby(KEYS, key=lambda key: key.group):
+    for group, actions in groupby(keys, key=lambda key: key.group):
         rows.append(((group, "strong"),))
-        for key in keys:
+        for key in actions:
             tail = f"  {key.tooltip}" if key.tooltip else ""
             shown = " ".join(dict.fromkeys([key.shown, *_others(key.keys)]))
             rows.append(((f"  {shown:<8}", "key"), (f" {key.label}", "value"), (tail, "label")))

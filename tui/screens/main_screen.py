@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from model.commands import SetCuts
 from tui.chart_view import ChartView
+from tui.keys import keys_of
 from tui.layout import DEFAULT_PANES, PANES, on_screen, toggled
 from tui.screen_settings import ScreenSettings
 from tui.view_state import ViewState
@@ -55,7 +56,7 @@ class MainScreen(Screen[None]):
         self.title_edge = FrameEdge(id="writing-title")
         self.pane = WritingPane(ascii_only=ascii_only, id="text")
         self.status_edge = FrameEdge(id="writing-status")
-        self.key_bar = KeyBar(id="keys")
+        self.key_bar = KeyBar(keys_of(settings.keymap), id="keys")
         self.too_small = TooSmall(id="too-small")
         self.chart_view = ChartView()
         self.wanted: tuple[str, ...] = DEFAULT_PANES

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from tui.keys import KEYS
+from tui.keys import KEYS, KeyAction
 from tui.widgets.painted import Painted, Part, Row, row_width
 
 _GAP = ("  ", "label")
@@ -13,13 +13,14 @@ _GAP = ("  ", "label")
 class KeyBar(Painted):
     """Keys and words from the table of keys."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, keys: Sequence[KeyAction] = KEYS, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
+        self._keys = tuple(keys)
         self._actions: dict[Part, str] = {}
 
     def show(self, words: Mapping[str, str]) -> None:
         """Shows the hints; ``words`` replaces the word of some ids (Pause, Go on)."""
-        hints = _hints(words)
+        hints = _hints(self._keys, words)
         width = self.size.width - 1
         while hints and _width(hints) > width:
             hints.remove(max(hints, key=lambda hint: hint[0]))
@@ -37,12 +38,14 @@ class KeyBar(Painted):
         return self._actions.get(part)
 
 
-def _hints(words: Mapping[str, str]) -> list[tuple[int, Row, tuple[str, ...]]]:
+def _hints(
+    keys: Sequence[KeyAction], words: Mapping[str, str]
+) -> list[tuple[int, Row, tuple[str, ...]]]:
     """Returns rank, parts and the action of each part, in the order of the table."""
     hints: list[tuple[int, Row, tuple[str, ...]]] = []
     joined: Row = ()
     joined_actions: tuple[str, ...] = ()
-    for key in KEYS:
+    for key in keys:
         if key.hint is None:
             continue
         action = f"app.{key.action}"

@@ -1,0 +1,45 @@
+"""``charlm-tui config``: where the user's own file is, and what it could say."""
+
+from __future__ import annotations
+
+import click
+
+from tui.keys import KEYS
+from tui.user_config import config_path
+
+_DEFAULTS = """\
+# Defaults of options; what the command line says goes first.
+[defaults]
+# preset = "balanced"        # quick, balanced, quality, overnight, notebook
+# checkpoints = "checkpoints"  # folder of runs
+# temperature = 0.8
+# top-k = 0                  # 0: off
+# top-p = 1.0
+# min-p = 0.0
+# rate = 60.0                # characters written per second
+# fps = 15
+# theme = "tokyo-night"
+# low-bandwidth = false
+# ascii = false
+# no-mouse = false
+
+# Keys of actions, apart by commas; the names are those of Textual (ctrl+s, f5, left, space ...).
+[keys]
+"""
+
+
+@click.command()
+def config() -> None:
+    """Print the path of your own settings, and an annotated default to begin from.
+
+    The path goes to standard error: `charlm-tui config > FILE` writes the rest alone.
+    """
+    path = config_path()
+    there = "" if path.exists() else " (not there yet)"
+    click.echo(f"{path}{there}", err=True)
+    click.echo(_DEFAULTS + "\n".join(_key_lines()))
+
+
+def _key_lines() -> list[str]:
+    """Returns a line for each action with its keys as they are."""
+    return [f'# "{key.id}" = "{",".join(key.keys)}"  # {key.label}' for key in KEYS]

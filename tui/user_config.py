@@ -1,0 +1,157 @@
+"""The user's own file: defaults of options, and keys. TOML, read before the command line is.
+
+A mistake in it is refused with the file, the line and the nearest right name: a setting that is
+quietly ignored is worse than none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import platformdirs
+
+from model.errors import ConfigError
+
+SECTIONS: Final = ("defaults", "keys")
+SETTABLE: Final = (
+    "preset",
+    "checkpoints",
+    "temperature",
+    "top-k",
+    "top-p",
+    "min-p",
+    "rate",
+    "fps",
+    "theme",
+    "low-bandwidth",
+    "ascii",
+    "no-mouse",
+)
+"""Options whose default can be set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserConfig:
+    """What the file says."""
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """By the option's name without dashes at its front."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys, apart by commas, by the id of the action."""
+
+
+def config_path() -> Path:
+    """Returns where the file is, or would be: `$CHARLM_CONFIG`, else the user's own folder."""
+    chosen = os.environ.get("CHARLM_CONFIG", "")
+    if chosen:
+        return Path(chosen).absolute()
+    return Path(platformdirs.user_config_dir("charlm-tui", appauthor=False)) / "config.toml"
+
+
+def read_config(
+    path: Path, actions: Sequence[str], options: Sequence[click.Parameter]
+) -> UserConfig:
+    """Returns what the file says; nothing where there is none.
+
+    Args:
+        path: of the file.
+        actions: ids that keys can be given to.
+        options: of the app, which know their types.
+
+    Raises:
+        ConfigError: the file cannot be read, or something in it is not right.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return UserConfig()
+    except (OSError, UnicodeDecodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise ConfigError(
+            str(path), f"cannot be read ({cause})", "mend it, or let $CHARLM_CONFIG name another"
+        ) from error
+    try:
+        record = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), f"is not TOML: {error}", _HELP) from error
+    return _Checker(path, text).checked(record, actions, options)
+
+
+_HELP: Final = "`charlm-tui config` prints an annotated default"
+
+
+class _Checker:
+    """Checks a file and says where it is wrong."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._lines = text.splitlines()
+
+    def checked(
+        self, record: dict[str, Any], actions: Sequence[str], options: Sequence[click.Parameter]
+    ) -> UserConfig:
+        for name, value in record.items():
+            if name not in SECTIONS or not isinstance(value, dict):
+                self._refuse(name, "is no section", _nearest(name, SECTIONS))
+        defaults = {
+            name: self._default(name, value, options)
+            for name, value in record.get("defaults", {}).items()
+        }
+        keys = record.get("keys", {})
+        owners: dict[str, str] = {}
+        for name, value in keys.items():
+            # A dotted name that is not quoted is a table of its own in TOML.
+            if name not in actions:
+                remedy = 'put it in quotes: "writing.hold"' if isinstance(value, dict) else ""
+                self._refuse(name, "is no action", remedy or _nearest(name, actions))
+            if not isinstance(value, str) or not all(part.strip() for part in value.split(",")):
+                self._refuse(name, "wants keys in quotes", 'such as "ctrl+s" or "a,b"')
+            for key in (part.strip() for part in value.split(",")):
+                if key in owners:
+                    words = f"has the key {key!r}, which {owners[key]} has, too"
+                    self._refuse(name, words, "give each key once")
+                owners[key] = name
+        return UserConfig(defaults=defaults, keys=dict(keys))
+
+    def _default(self, name: str, value: Any, options: Sequence[click.Parameter]) -> Any:
+        if name not in SETTABLE:
+            self._refuse(name, "cannot be set", _nearest(name, SETTABLE))
+        option = next(item for item in options if f"--{name}" in item.opts)
+        is_flag = isinstance(option, click.Option) and option.is_flag
+        if is_flag != isinstance(value, bool) or isinstance(value, dict | list):
+            self._refuse(name, f"cannot be {value!r}", "true or false" if is_flag else "a value")
+        try:
+            option.type.convert(value, option, None)
+        except click.BadParameter as error:
+            self._refuse(name, error.message.rstrip("."), _HELP)
+        return value
+
+    def _refuse(self, name: str, cause: str, remedy: str) -> None:
+        """Raises with the line that the name stands on."""
+        pattern = re.compile(rf"""^\s*(\[\s*)?["']?{re.escape(name)}\b""")
+        found = [number for number, line in enumerate(self._lines, 1) if pattern.match(line)]
+        place = f"{self._path}, line {found[0]}" if found else str(self._path)
+        raise ConfigError(place, f"{name} {cause}", remedy)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}?" if near else "there are: " + ", ".join(known)
+
+
+def default_map(config: UserConfig, options: Sequence[click.Parameter]) -> dict[str, Any]:
+    """Returns the defaults by the names that the command line's parameters have."""
+    found = {}
+    for name, value in config.defaults.items():
+        option = next(item for item in options if f"--{name}" in item.opts)
+        if option.name is not None:
+            found[option.name] = value
+    return found
