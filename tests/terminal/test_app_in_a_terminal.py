@@ -203,11 +203,43 @@ def test_a_terminal_that_is_too_small_gets_one_sentence_and_training_goes_on(
     wait_for_more(app, CHARACTERS)
 
 
+def test_every_view_is_reached_by_its_key(app: Terminal) -> None:
+    for key, words in (
+        ("3", "the model's own"),
+        ("4", "left their neighbour"),
+        ("5", "epoch 1"),
+        ("6", "6 Events"),
+        ("c", "surprise"),
+        ("c", "novelty"),
+    ):
+        press_until(app, key, words)
+    # Their titles: a note may lie over the words at the bottom for a while.
+    for key, words in (
+        ("v", "─ Views ─"),
+        ("a", "─ Alternatives ─"),
+        ("o", "─ Runs ─"),
+        ("?", "─ Help ─"),
+    ):
+        press_until(app, key, words)
+        app.send("\x1b")  # alone: a key that follows at once would make it an Alt of that key
+        wait_until_gone(app, words)
+    press_until(app, " ", "following")
+    app.send("0")
+    app.wait_for_text("1 Training", "2 Run", "Writing")
+
+
 def test_s_saves_a_checkpoint_and_says_so(app: Terminal, app_home: Path) -> None:
     step = app.number(STEP)
     app.send("s")
-    app.wait_for(lambda: app.number(SAVED) >= step, why="the note")
-    assert app.number(SAVED) in checkpoint_steps(app_home / "runs")
+    said = 0
+
+    def is_said() -> bool:
+        nonlocal said
+        said = max(said, app.number(SAVED))
+        return said >= step
+
+    app.wait_for(is_said, why="the note")
+    assert said in checkpoint_steps(app_home / "runs")
 
 
 def test_r_restarts_the_text_with_another_seed(app: Terminal) -> None:
