@@ -37,6 +37,7 @@ from model.events import (
     WritingRewound,
 )
 from tui.loops import period_of
+from tui.machine_use import MachineMeter
 from tui.past import Past
 from tui.sanitise import one_line
 from tui.screen_settings import ScreenSettings
@@ -84,8 +85,10 @@ class LiveApp(App[None]):
         settings: ScreenSettings,
         *,
         clock: Callable[[], float] = time.monotonic,
+        meter: MachineMeter | None = None,
     ) -> None:
         super().__init__()
+        self._meter = meter or MachineMeter()
         self.session = session
         self.settings = settings
         self.state = ViewState()
@@ -291,7 +294,7 @@ class LiveApp(App[None]):
 
     def draw_figures(self) -> None:
         """Draws the rows of figures."""
-        self._main_screen.draw_figures(self.state, self._clock())
+        self._main_screen.draw_figures(self.state, self._clock(), self._meter.read())
 
     def draw_chart(self) -> None:
         """Draws the loss curve."""

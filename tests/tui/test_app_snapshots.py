@@ -14,6 +14,7 @@ from corpus.novelty import NoveltyIndex
 from model import events as ev
 from model.scripted_session import ScriptedSession
 from tui.app import CharlmApp
+from tui.machine_use import MachineMeter, MachineUse
 from tui.screen_settings import ScreenSettings
 
 TEXT = (
@@ -23,6 +24,15 @@ TEXT = (
 
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+
+
+class FixedMeter(MachineMeter):
+    """A machine that is always as busy."""
+
+    def read(self) -> MachineUse:
+        return MachineUse(cores=1.9, bytes=412_000_000)
+
+
 WEIGHED = ev.NextCharacterWeighed(
     candidates=tuple(
         ev.WeighedCharacter(character=character, own=own, shaped=shaped)
@@ -94,7 +104,7 @@ def test_each_view_looks_as_it_did(
     monkeypatch.delenv("NO_COLOR", raising=False)
     session = ScriptedSession()
     settings = ScreenSettings(title="text", temperature=0.8, ascii=False)
-    app = CharlmApp(session, settings, clock=lambda: 100.0)
+    app = CharlmApp(session, settings, clock=lambda: 100.0, meter=FixedMeter())
     vocabulary = Vocabulary.from_symbols(TEXT + "xyz")
     index = NoveltyIndex(vocabulary.encode(TEXT), vocabulary)
 
@@ -129,7 +139,12 @@ def test_the_screen_looks_as_it_did(
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     session = ScriptedSession()
-    app = CharlmApp(session, ScreenSettings(title="text", temperature=0.8), clock=lambda: 100.0)
+    app = CharlmApp(
+        session,
+        ScreenSettings(title="text", temperature=0.8),
+        clock=lambda: 100.0,
+        meter=FixedMeter(),
+    )
 
     async def fill(pilot: Pilot[None]) -> None:
         await until(lambda: session.started)

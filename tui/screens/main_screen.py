@@ -14,6 +14,7 @@ from model.commands import SetCuts
 from tui.chart_view import ChartView
 from tui.keys import keys_of
 from tui.layout import DEFAULT_PANES, PANES, on_screen, toggled
+from tui.machine_use import MachineUse
 from tui.screen_settings import ScreenSettings
 from tui.view_state import ViewState
 from tui.widgets.banner import Banner
@@ -162,12 +163,13 @@ class MainScreen(Screen[None]):
 
     # --- drawing --------------------------------------------------------------------------------
 
-    def draw_figures(self, state: ViewState, now: float) -> None:
+    def draw_figures(self, state: ViewState, now: float, use: MachineUse) -> None:
         """Draws the rows whose figures change: header, run, progress, banner, log, samples."""
         settings = self._settings
         self.header.show(state, settings.title, now, ascii_only=settings.ascii)
         self.banner.show(state)
-        self.run_pane.show(state, now, ascii_only=settings.ascii, spark=not settings.low_bandwidth)
+        spark = not settings.low_bandwidth
+        self.run_pane.show(state, now, use, ascii_only=settings.ascii, spark=spark)
         self.progress.show(state, now, ascii_only=settings.ascii)
         shown = self.shown
         if "events" in shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tui.machine_use import MachineUse
 from tui.sanitise import one_line
 from tui.view_state import TREND_BAND, ViewState
 from tui.widgets.figures import UNKNOWN, ago, fixed, grouped, is_known, short, small, sparkline
@@ -16,10 +17,13 @@ _LABEL_CELLS = 10
 class RunPane(Painted):
     """Figures in rows, the most important first."""
 
-    def show(self, state: ViewState, now: float, *, ascii_only: bool, spark: bool) -> None:
-        """Shows the state at a time."""
+    def show(
+        self, state: ViewState, now: float, use: MachineUse, *, ascii_only: bool, spark: bool
+    ) -> None:
+        """Shows the state at a time, and what it takes of the machine."""
         width, height = self.size
         rows = figure_rows(state, now, width, ascii_only=ascii_only, spark=spark)
+        rows.append((9, machine_row(use)))
         self.present(_fitting(rows, height))
 
 
@@ -79,6 +83,15 @@ def figure_rows(
 def _reference_parts(state: ViewState) -> list[Part]:
     """Returns what compressors reach on the same text: the dashed lines of the curve."""
     return [(f"  {name} {fixed(bits, 2)}", "label") for name, bits in state.references[::-1]]
+
+
+def machine_row(use: MachineUse) -> Row:
+    """Returns processor and memory; a figure that the system does not tell is a dash."""
+    cores = UNKNOWN if use.cores is None else f"{use.cores:.1f}"
+    memory = UNKNOWN if use.bytes is None else f"{use.bytes / 1e6:.0f}"
+    return _row(
+        "machine", (cores, "value"), (" cores, ", "label"), (memory, "value"), (" MB", "label")
+    )
 
 
 def _checkpoint_parts(state: ViewState, now: float, width: int) -> list[Part]:
