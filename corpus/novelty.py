@@ -25,6 +25,7 @@ LARGEST_INDEXED: Final = 100_000_000
 _BASE: Final = 0x9E3779B97F4A7C15
 _MASK: Final = 2**64 - 1
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # noqa: RUF001 - both apostrophes
+_APOSTROPHES: Final = "'’"  # noqa: RUF001 - both
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _CHUNK: Final = 1 << 18
 
@@ -125,12 +126,12 @@ class NoveltyTracker:
         if _LETTER.fullmatch(character):
             self._word.append(character)
             return
-        if character in "'’" and self._word and self._word[-1] not in "'’":  # noqa: RUF001
+        if character in _APOSTROPHES and self._word and self._word[-1] not in _APOSTROPHES:
             self._word.append(character)
             return
         word = "".join(self._word)
         self._word.clear()
-        kept = word.rstrip("'’")  # noqa: RUF001
+        kept = word.rstrip(_APOSTROPHES)
         if kept and not self._index.knows_word(kept):
             self.new_words += 1
             start = self.characters - 1 - len(word)
@@ -161,7 +162,7 @@ def _words_of(ids: NDArray[Any], vocabulary: Vocabulary) -> Iterator[str]:
         text = vocabulary.decode(ids[start : start + _CHUNK])
         end = len(text)
         if start + end < len(ids):
-            while end and (_LETTER.fullmatch(text[end - 1]) or text[end - 1] in "'’"):  # noqa: RUF001
+            while end and (_LETTER.fullmatch(text[end - 1]) or text[end - 1] in _APOSTROPHES):
                 end -= 1
             end = end or len(text)
         for match in _WORD.finditer(text, 0, end):

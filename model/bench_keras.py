@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import time
-from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from model.bench_rows import Task, Way
+from model.bench_rows import Task, Way, rate_of
 
 WINDOW = 60
 HIDDEN = 128
@@ -49,7 +47,7 @@ def keras_fit(symbols: int) -> Way:
     def fit() -> None:
         model.fit(windows, targets, batch_size=BATCH, epochs=1, verbose=0)
 
-    return lambda span: _rate(fit, WINDOWS, span)
+    return lambda span: rate_of(fit, WINDOWS, span)
 
 
 def keras_predict(symbols: int) -> Way:
@@ -66,7 +64,7 @@ def keras_predict(symbols: int) -> Way:
         recent.append(int(random.choice(symbols, p=weights / weights.sum())))
         del recent[0]
 
-    return lambda span: _rate(write, 1, span)
+    return lambda span: rate_of(write, 1, span)
 
 
 def _notebook_model(symbols: int) -> Any:
@@ -84,13 +82,3 @@ def _notebook_model(symbols: int) -> Any:
     optimiser = keras.optimizers.RMSprop(learning_rate=0.01)
     model.compile(loss="categorical_crossentropy", optimizer=optimiser)
     return model
-
-
-def _rate(work: Callable[[], None], characters: int, span: float) -> float:
-    """Returns characters per second; the work is done once at least."""
-    began = time.perf_counter()
-    done = 0
-    while (seconds := time.perf_counter() - began) < span or not done:
-        work()
-        done += characters
-    return done / seconds

@@ -1,8 +1,9 @@
-"""Rows of a benchmark: ways of doing the same work, timed in turns. Pure."""
+"""Rows of a benchmark: ways of doing the same work, timed in turns."""
 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -56,6 +57,22 @@ class Row:
             "spread": [round(rate, 1) for rate in self.spread],
             "ratio": round(self.ratio, 3),
         }
+
+
+def rate_of(work: Callable[[], object], characters: int, span: float) -> float:
+    """Returns characters per second of work that does so many; it is done once at least.
+
+    Args:
+        work: what is timed, over and over.
+        characters: that it does each time.
+        span: seconds.
+    """
+    began = time.perf_counter()
+    done = 0
+    while (seconds := time.perf_counter() - began) < span or not done:
+        work()
+        done += characters
+    return done / seconds
 
 
 def compare(task: Task, ways: Mapping[str, Way], *, rounds: int, span: float) -> Iterator[Row]:

@@ -6,7 +6,6 @@ Letters: S streams, V vocabulary, H hidden, L layers.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from corpus import Vocabulary
 from model.batch_sampler import ParallelStreams
 from model.bench_keras import fits, keras_is_installed, keras_predict
-from model.bench_rows import OURS, Task, Way
+from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
 from model.initialisation import initial_weights
@@ -49,23 +48,13 @@ def sampling_ways(task: Task) -> Mapping[str, Way]:
     return ways
 
 
-def _repeat(write: Callable[[], object], characters: int, span: float) -> float:
-    """Returns characters per second of calls that write so many."""
-    began = time.perf_counter()
-    done = 0
-    while (seconds := time.perf_counter() - began) < span or not done:
-        write()
-        done += characters
-    return done / seconds
-
-
 def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
     """What ``generate`` does."""
     vocabulary = Vocabulary.from_symbols([chr(33 + symbol) for symbol in range(VOCABULARY_SIZE)])
     sampling = SamplingConfig(temperature=TEMPERATURE)
     if task.width == 1:
         stream = CharacterStream(snapshot, vocabulary, sampling=sampling, seed=0)
-        return lambda span: _repeat(stream.write, 1, span)
+        return lambda span: rate_of(stream.write, 1, span)
     streams = ParallelStreams(
         snapshot,
         vocabulary,
@@ -74,7 +63,7 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
         threads=os.cpu_count() or 1,
     )
     characters = task.width * OUR_CHARACTERS_AT_ONCE
-    return lambda span: _repeat(lambda: streams.write(OUR_CHARACTERS_AT_ONCE), characters, span)
+    return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_AT_ONCE), characters, span)
 
 
 State = tuple[Tensor, Tensor]
@@ -127,7 +116,7 @@ def _stepping(task: Task, network: CharacterLSTM, through: Through) -> Way:
     def way(span: float) -> float:
         torch.set_num_threads(threads)
         with torch.no_grad():
-            return _repeat(write, task.width, span)
+            return rate_of(write, task.width, span)
 
     return way
 
@@ -156,7 +145,7 @@ def _products_alone(task: Task, snapshot: WeightSnapshot) -> Way:
                 for matrix, x, out in share:
                     np.dot(matrix, x, out)
 
-        return _repeat(products, CHARACTERS_AT_ONCE * (task.width // threads), span)
+        return rate_of(products, CHARACTERS_AT_ONCE * (task.width // threads), span)
 
     def way(span: float) -> float:
         if threads == 1:

@@ -32,7 +32,6 @@ from model.events import (
     Planned,
     Preparing,
     RunStarted,
-    SampleRecorded,
     SessionRefused,
     TrainingStateChanged,
     WorkerCrashed,
@@ -170,14 +169,7 @@ class LiveSession:
         """Writes from one checkpoint; says what can be known of the run that made it."""
         checkpoint = read_checkpoint(path)
         metadata = checkpoint.metadata
-        self._sampler.publish(
-            Publication(
-                snapshot=checkpoint.snapshot(),
-                vocabulary=metadata.vocabulary,
-                window=metadata.training.window,
-                best=metadata.best,
-            )
-        )
+        self._sampler.publish(Publication.of_checkpoint(checkpoint))
         self._events.put(
             RunStarted(
                 time=metadata.seconds,
@@ -209,9 +201,8 @@ class LiveSession:
 
 
 def _curve_so_far(folder: RunFolder, last_step: int) -> Iterator[Event]:
-    """Yields the steps, validations and samples that a run's files hold up to ``last_step``."""
-    for name in ("metrics.jsonl", "samples.jsonl"):
-        for record in folder.read_lines(name):
-            event = event_from_record(record, last_step=last_step)
-            if event is not None and (name == "samples.jsonl") == isinstance(event, SampleRecorded):
-                yield event
+    """Yields the steps, validations and samples that a run's file holds up to ``last_step``."""
+    for record in folder.read_lines("metrics.jsonl"):
+        event = event_from_record(record, last_step=last_step)
+        if event is not None:
+            yield event

@@ -147,13 +147,7 @@ class WatchSession:
                 hidden=metadata.model.hidden,
             )
             self._events.put(planned)
-        publication = Publication(
-            snapshot=checkpoint.snapshot(),
-            vocabulary=metadata.vocabulary,
-            window=metadata.training.window,
-            best=metadata.best,
-        )
-        self._sampler.publish(publication)
+        self._sampler.publish(Publication.of_checkpoint(checkpoint))
         return paths[-1]
 
 

@@ -149,8 +149,8 @@ def cli() -> None:
     """
 
 
-def _own_defaults(arguments: list[str]) -> dict[str, Any]:
-    """Returns the defaults of the user's own file, for every command that has such options.
+def _own_settings(arguments: list[str]) -> dict[str, Any]:
+    """Returns what the user's own file adds to a command's context: its defaults, and itself.
 
     Raises:
         UserError: the file is there and is not right; ``config`` alone does not look at it.
@@ -163,7 +163,7 @@ def _own_defaults(arguments: list[str]) -> dict[str, Any]:
 
     config = read_config(path, [key.id for key in KEYS], app.params)
     mine = default_map(config, app.params)
-    return dict.fromkeys(COMMANDS, mine)
+    return {"default_map": dict.fromkeys(COMMANDS, mine), "obj": config}
 
 
 def run(arguments: list[str]) -> int:
@@ -174,7 +174,7 @@ def run(arguments: list[str]) -> int:
             [word for word in arguments if word != "--debug"],
             prog_name=PROGRAM,
             standalone_mode=False,
-            default_map=_own_defaults(arguments),
+            **_own_settings(arguments),
         )
         if not outcome:
             sys.stdout.flush()

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from corpus import DEFAULT_TEXT, CorpusOptions
-from model.config import SamplingConfig, TrainingConfig
+from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.presets import (
     DEFAULT_PRESET,
     PATIENT_MINUTES,
@@ -181,6 +181,17 @@ screen_options = _stack(
     click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal."),
     click.option("--theme", metavar="NAME", help="A Textual theme."),
 )
+
+
+def require_screen_ranges(options: Mapping[str, Any]) -> None:
+    """Refuses options of the app that no screen can follow.
+
+    Raises:
+        ConfigError: one is out of range.
+    """
+    require_range("rate", options["rate"], 0.1, 10_000)
+    require_range("fps", options["fps"], 1, 60)
+    require_range("seed", options["seed"] or 0, 0, MAXIMUM_SEED)
 
 
 def sampling_config(options: Mapping[str, Any]) -> SamplingConfig:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from model.errors import CheckpointError, RunFolderError
 from model.events import Validated, recorded_event
-from model.run_folder import RunFolder
+from model.run_folder import RunFolder, SavedCheckpoint, Warn
 from tui.widgets.decimate import Point
 
 RunState = Literal["training", "finished", "interrupted"]
@@ -27,7 +27,8 @@ class RunSummary:
     best_nats: float | None
     best_path: Path | None
     """The checkpoint with the lowest validation loss, else the newest."""
-    checkpoints: int
+    checkpoints: tuple[SavedCheckpoint, ...]
+    """By step."""
 
 
 def list_runs(root: Path) -> list[RunSummary]:
@@ -40,21 +41,26 @@ def list_runs(root: Path) -> list[RunSummary]:
     return [summary_of(folder) for folder in folders]
 
 
-def summary_of(folder: RunFolder) -> RunSummary:
-    """Returns what can be said of a run without reading its tensors."""
-    saved = folder.checkpoints(lambda _: None)
+def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
+    """Returns what can be said of a run without reading its tensors.
+
+    Args:
+        folder: of the run.
+        warn: is told of each file that is damaged.
+    """
+    saved = folder.checkpoints(warn)
     scored = [item for item in saved if item.metadata.nats_per_character is not None]
     best = min(scored, key=lambda item: item.metadata.nats_per_character or 0.0, default=None)
     newest = saved[-1] if saved else None
     chosen = best or newest
     return RunSummary(
         name=folder.name,
-        corpus=_corpus_of(folder),
+        corpus=_corpus_of(folder, warn),
         state=state_of(folder),
         steps=newest.metadata.step if newest else 0,
         best_nats=best.metadata.nats_per_character if best else None,
         best_path=chosen.path if chosen else None,
-        checkpoints=len(saved),
+        checkpoints=tuple(saved),
     )
 
 
@@ -96,9 +102,10 @@ def delete_run(root: Path, name: str) -> None:
         ) from error
 
 
-def _corpus_of(folder: RunFolder) -> str:
+def _corpus_of(folder: RunFolder, warn: Warn) -> str:
     try:
         corpus: Any = folder.description().get("corpus", {})
         return str(corpus.get("name", "")) if isinstance(corpus, dict) else ""
-    except CheckpointError:
+    except CheckpointError as error:
+        warn(str(error))
         return ""

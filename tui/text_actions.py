@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from model.commands import (
     ContinueWriting,
@@ -20,9 +19,6 @@ from tui.screens.entry import FindEntry
 from tui.text_file import write_text_file
 from tui.view_actions import ViewActions
 from tui.widgets.figures import grouped
-
-if TYPE_CHECKING:
-    pass
 
 _INK_WORDS: dict[InkKind, str] = {
     "off": "Ink off",

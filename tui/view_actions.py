@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from model.commands import (
     SetLaneTemperature,
@@ -13,9 +13,6 @@ from model.commands import (
 from model.config import MAXIMUM_TEMPERATURE
 from tui.live_app import LiveApp
 from tui.screens.view_menu import ViewMenu
-
-if TYPE_CHECKING:
-    pass
 
 RACE_TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 """Those of the classic notebook."""

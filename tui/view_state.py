@@ -156,7 +156,6 @@ class Writing:
     temperature: float | None = None
     """The one that holds for the next character; None until the sampler said so."""
     rate: float | None = None
-    cuts: CutsApplied | None = None
     held: bool = False
     weights_step: int | None = None
     weights_best: bool = False
@@ -199,7 +198,6 @@ class ViewState:
     samples: tuple[SampleRecorded, ...] = ()
     references: tuple[tuple[str, float], ...] = ()
     """Names of compressors and the bits per character that they reach on the same text."""
-    novelty_known: bool = False
     units: tuple[RankedUnit, ...] = ()
     log: tuple[LogLine, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -260,18 +258,16 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, samples=(*state.samples, event)[-SAMPLES:])
         case NextCharacterWeighed():
             return replace(state, weighed=event)
-        case CutsApplied():
-            return replace(state, writing=replace(writing, cuts=event))
         case ReferencesMeasured(bits_per_character=references):
             return replace(state, references=references)
         case UnitsRanked(units=units):
             return replace(state, units=units)
-        case NoveltyIndexed():
-            return replace(state, novelty_known=True)
         case WritingRewound(back=back, text=text):
             count = max(0, writing.characters - back) + len(text)
             return replace(state, writing=replace(writing, characters=count))
         case RaceStarted() | LanesWritten() | LaneTemperatureApplied() | RaceStopped():
+            return state
+        case CutsApplied() | NoveltyIndexed():
             return state
         case TemperatureApplied():
             if not math.isfinite(event.temperature):

@@ -20,19 +20,28 @@ from tui.app import CharlmApp
 from tui.screen_settings import ScreenSettings
 
 
-async def picture(seconds: float, columns: int, rows: int, folder: Path) -> str:
-    """Returns an SVG of the app after so many seconds."""
-    preset = find_preset(DEFAULT_PRESET)
+def opened_app(
+    preset_name: str, root: Path, *, temperature: float = 1.0
+) -> tuple[LiveSession, CharlmApp]:
+    """Returns a session that trains on the embedded text, and the app on it; neither has begun."""
+    preset = find_preset(preset_name)
     request = RunRequest(
         corpus=DEFAULT_TEXT,
         corpus_options=CorpusOptions(),
         preset=preset.name,
         model=preset.model,
         training=preset.training,
-        root=folder,
+        root=root,
     )
-    session = LiveSession(request, sampling=SamplingConfig(), rate=60.0, seed=1)
-    app = CharlmApp(session, ScreenSettings(title=DEFAULT_TEXT))
+    sampling = SamplingConfig(temperature=temperature)
+    session = LiveSession(request, sampling=sampling, rate=60.0, seed=1)
+    settings = ScreenSettings(title=DEFAULT_TEXT, temperature=temperature, root=root)
+    return session, CharlmApp(session, settings)
+
+
+async def picture(seconds: float, columns: int, rows: int, folder: Path) -> str:
+    """Returns an SVG of the app after so many seconds."""
+    session, app = opened_app(DEFAULT_PRESET, folder)
     async with app.run_test(size=(columns, rows)) as pilot:
         await asyncio.sleep(seconds - 10)
         for key in ("minus",) * 8:

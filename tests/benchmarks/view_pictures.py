@@ -10,15 +10,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from picture import without_fonts_from_elsewhere
-
-from corpus import DEFAULT_TEXT, CorpusOptions
-from model.config import SamplingConfig
-from model.live_session import LiveSession
-from model.presets import find_preset
-from model.run_request import RunRequest
-from tui.app import CharlmApp
-from tui.screen_settings import ScreenSettings
+from picture import opened_app, without_fonts_from_elsewhere
 
 VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
     "training": (("0",), 2),
@@ -38,18 +30,7 @@ VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
 
 async def pictures(folder: Path, seconds: float, columns: int, rows: int, root: Path) -> None:
     """Goes through all views and writes an SVG of each."""
-    preset = find_preset("quick")
-    request = RunRequest(
-        corpus=DEFAULT_TEXT,
-        corpus_options=CorpusOptions(),
-        preset=preset.name,
-        model=preset.model,
-        training=preset.training,
-        root=root,
-    )
-    session = LiveSession(request, sampling=SamplingConfig(temperature=0.6), rate=60.0, seed=1)
-    settings = ScreenSettings(title=DEFAULT_TEXT, temperature=0.6, root=root)
-    app = CharlmApp(session, settings)
+    session, app = opened_app("quick", root, temperature=0.6)
     async with app.run_test(size=(columns, rows)) as pilot:
         await asyncio.sleep(seconds)
         for name, (keys, pause) in VIEWS.items():

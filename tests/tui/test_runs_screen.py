@@ -47,7 +47,7 @@ def test_a_run_is_summed_up_without_its_tensors(tmp_path: Path) -> None:
     make_run(tmp_path, "one", 2.0, 1.5, 1.7)
     (summary,) = list_runs(tmp_path)
     assert (summary.name, summary.corpus, summary.state) == ("one", "poem", "interrupted")
-    assert (summary.steps, summary.best_nats, summary.checkpoints) == (3, 1.5, 2)
+    assert (summary.steps, summary.best_nats, len(summary.checkpoints)) == (3, 1.5, 2)
     assert summary.best_path is not None
     assert summary.best_path.name == "step-00000002.safetensors"
     assert validation_curve(RunFolder(tmp_path / "one")) == [(10, 2.0), (20, 1.5), (30, 1.7)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus import UserError, resolve_source
-from model.config import MAXIMUM_SEED, SamplingConfig, require_range
+from model.config import SamplingConfig
 from model.errors import ConfigError
 from model.live_session import LiveSession, SavedWeights
 from model.run_request import RunRequest
@@ -20,6 +19,7 @@ from model.watch_session import WatchSession
 from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
 from tui.options import (
     checkpoint_option,
+    require_screen_ranges,
     run_request,
     sampling_config,
     sampling_options,
@@ -27,7 +27,7 @@ from tui.options import (
     training_options,
 )
 from tui.terminal_guard import TerminalGuard, take_text_from_stdin, why_no_terminal
-from tui.user_config import config_path, read_config
+from tui.user_config import UserConfig
 
 if TYPE_CHECKING:
     from tui.app import CharlmApp
@@ -43,9 +43,7 @@ if TYPE_CHECKING:
 def app(corpus: str | None, **options: Any) -> int:
     """Train on CORPUS and watch the model write while it learns."""
     sampling = sampling_config(options)
-    require_range("rate", options["rate"], 0.1, 10_000)
-    require_range("fps", options["fps"], 1, 60)
-    require_range("seed", options["seed"] or 0, 0, MAXIMUM_SEED)
+    require_screen_ranges(options)
     work = _work(corpus, options)
     if isinstance(work, RunRequest) and work.corpus == "-" and not sys.stdin.isatty():
         work = _with_piped_text(work)
@@ -120,6 +118,7 @@ def show(
     from tui.app import CharlmApp  # noqa: PLC0415 - after the environment is set
     from tui.screen_settings import ScreenSettings  # noqa: PLC0415
 
+    own = click.get_current_context().find_object(UserConfig)
     settings = ScreenSettings(
         title=title,
         trains=trains,
@@ -135,7 +134,7 @@ def show(
         mouse=not (options["no_mouse"] or options["low_bandwidth"]),
         theme=options["theme"],
         root=options["root"],
-        keymap=own_keys(),
+        keymap=own.keys if own is not None else {},
     )
     screen = CharlmApp(session, settings)
     with TerminalGuard(session, screen) as guard:
@@ -166,13 +165,6 @@ def _status(
         return FILE_SYSTEM
     # A panic of Textual leaves no status at all.
     return INTERNAL if screen.return_code is None else screen.return_code
-
-
-def own_keys() -> Mapping[str, str]:
-    """Returns the keys that the user's own file gives to actions."""
-    from tui.keys import KEYS  # noqa: PLC0415 - imports Textual
-
-    return read_config(config_path(), [key.id for key in KEYS], app.params).keys
 
 
 def _title(work: RunRequest | SavedWeights) -> str:

@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from model.errors import CheckpointError
 from model.run_folder import RunFolder
 from tui.exit_status import complain
 from tui.options import checkpoints_option, json_option
-from tui.run_list import state_of
+from tui.run_list import summary_of
 from tui.table import print_table
 
 
@@ -37,35 +36,24 @@ def runs(*, root: Path, as_json: bool) -> None:
 
 def describe(folder: RunFolder) -> dict[str, Any]:
     """Returns what can be said of a run without reading its tensors; complains of damaged files."""
-    saved = folder.checkpoints(complain)
-    losses = [
-        item.metadata.nats_per_character
-        for item in saved
-        if item.metadata.nats_per_character is not None
-    ]
-    best = min(losses, default=None)
-    try:
-        corpus = str(folder.description().get("corpus", {}).get("name", ""))
-    except CheckpointError as error:
-        complain(str(error))
-        corpus = ""
+    run = summary_of(folder, complain)
     return {
-        "run": folder.name,
+        "run": run.name,
         "path": str(folder.path),
-        "corpus": corpus,
-        "steps": max((item.metadata.step for item in saved), default=0),
-        "best_nats_per_character": best,
+        "corpus": run.corpus,
+        "steps": run.steps,
+        "best_nats_per_character": run.best_nats,
         "checkpoints": [
             {
                 "step": item.metadata.step,
                 "path": str(item.path),
                 "nats_per_character": item.metadata.nats_per_character,
                 "best": item.metadata.nats_per_character is not None
-                and item.metadata.nats_per_character == best,
+                and item.metadata.nats_per_character == run.best_nats,
             }
-            for item in saved
+            for item in run.checkpoints
         ],
-        "state": state_of(folder),
+        "state": run.state,
     }
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from model.config import MAXIMUM_SEED, require_range
 from model.run_folder import RunFolder
 from model.watch_session import WatchSession
 from tui.commands.app import show
 from tui.exit_status import USAGE, complain
 from tui.options import (
     checkpoints_option,
+    require_screen_ranges,
     sampling_config,
     sampling_options,
     screen_options,
@@ -34,9 +34,7 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
     The curves follow the run's file, the text its newest checkpoint. Nothing is written.
     """
     sampling = sampling_config(options)
-    require_range("rate", options["rate"], 0.1, 10_000)
-    require_range("fps", options["fps"], 1, 60)
-    require_range("seed", options["seed"] or 0, 0, MAXIMUM_SEED)
+    require_screen_ranges(options)
     folder = RunFolder.find(root, run)
     reason = why_no_terminal()
     if reason is not None:

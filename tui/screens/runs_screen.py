@@ -210,7 +210,7 @@ class DeleteQuestion(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """Shows the question; keeping is the safe answer under Enter."""
         with Vertical(classes="dialog -wide-dialog"):
-            name, count = one_line(self._run.name, 50), self._run.checkpoints
+            name, count = one_line(self._run.name, 50), len(self._run.checkpoints)
             words = f"Delete {name} and its {count} checkpoints?"
             yield Static(Content(words), classes="dialog-title")
             yield Button(Content("n  Keep it"), id="keep")

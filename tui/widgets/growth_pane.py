@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
-
 from model.events import SampleRecorded
 from tui.transcript import Transcript
 from tui.view_state import ViewState
 from tui.widgets.figures import fixed, slider
-from tui.widgets.painted import Painted, Part, Row
+from tui.widgets.painted import Painted, Part, Row, line_parts
 
 if TYPE_CHECKING:
     from textual import events
@@ -110,12 +108,5 @@ def _text_rows(sample: SampleRecorded, width: int, height: int) -> list[Row]:
     transcript = Transcript(max(2, width))
     transcript.append(sample.prompt, "prompt")
     transcript.append(sample.text)
-    rows: list[Row] = []
-    for number in range(min(height, transcript.line_count)):
-        row: list[Part] = [
-            (piece.text, "label" if piece.kind == "prompt" else "value")
-            for piece in transcript.line(number)
-        ]
-        used = sum(cell_len(text) for text, _ in row)
-        rows.append((*row, (" " * max(0, width - used), "value")))
-    return rows
+    count = min(height, transcript.line_count)
+    return [line_parts(transcript.line(number), width) for number in range(count)]

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.transcript import Line
+
 Part = tuple[str, str]
 """A text and the paint that it is drawn with; the text is ours, or went through ``sanitise``."""
 Row = tuple[Part, ...]
 
+_LINE_PAINTS = {"text": "value", "prompt": "label", "mark": "accent", "rule": "label"}
 PAINTS = ("label", "value", "strong", "good", "bad", "warn", "accent", "faint", "edge", "key")
 
 
@@ -79,3 +83,10 @@ def spread(left: Row, right: Row, width: int) -> Row:
         left = left[:-1] if len(text) <= 1 - gap else (*left[:-1], (text[: gap - 1], paint))
         gap = width - row_width(left) - row_width(right)
     return (*left, (" " * max(0, gap), "label"), *right)
+
+
+def line_parts(line: Line, cells: int) -> Row:
+    """Returns a line of a transcript, filled up to so many cells."""
+    parts: Row = tuple((piece.text, _LINE_PAINTS[piece.kind]) for piece in line)
+    used = sum(cell_len(text) for text, _ in parts)
+    return (*parts, (" " * max(0, cells - used), "value"))

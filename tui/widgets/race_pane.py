@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
-
-from tui.transcript import Line, Transcript
+from tui.transcript import Transcript
 from tui.widgets.figures import grouped
 from tui.widgets.frame import temperature_label
-from tui.widgets.painted import Painted, Part, Row
+from tui.widgets.painted import Painted, Part, Row, line_parts
 
 if TYPE_CHECKING:
     from textual import events
 
-_PAINTS = {"text": "value", "prompt": "label", "mark": "accent", "rule": "label"}
 _LANE_CHARACTERS = 20_000
 _LANE_LINES = 500
 
@@ -101,7 +98,7 @@ class RacePane(Painted):
             row: list[Part] = []
             for lane in self._lanes:
                 first = max(0, lane.line_count - (height - 1))
-                row += [*_parts(lane.line(first + y), self._columns), bar]
+                row += [*line_parts(lane.line(first + y), self._columns), bar]
             rows.append(tuple(row[:-1]))
         self.present(rows)
 
@@ -117,10 +114,3 @@ class RacePane(Painted):
         """Cells of a lane."""
         count = max(1, len(self.temperatures))
         return max(2, (self.size.width - 3 * (count - 1)) // count)
-
-
-def _parts(line: Line, cells: int) -> list[Part]:
-    """Returns a line of a lane as parts that fill its column."""
-    parts: list[Part] = [(piece.text, _PAINTS[piece.kind]) for piece in line]
-    used = sum(cell_len(text) for text, _ in parts)
-    return [*parts, (" " * max(0, cells - used), "value")]
