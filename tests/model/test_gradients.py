@@ -86,7 +86,8 @@ def test_masks_drop_the_asked_share_and_keep_the_mean() -> None:
         assert mask is not None
         assert mask.shape == shape
         kept = mask[mask > 0]
-        assert torch.allclose(kept, torch.full_like(kept, 1 / (1 - chance)))
+        expected = torch.full_like(kept, 1 / (1 - chance))
+        assert torch.allclose(kept, expected, rtol=1e-4)  # a chance has 16 bits
         assert float((mask == 0).float().mean()) == pytest.approx(chance, abs=0.08)
 
 

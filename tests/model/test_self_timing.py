@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
 
 from model import machine
 from model.config import ModelConfig, TrainingConfig
+from model.gradients import GradientWorkers
 from model.machine import Engine, Machine, possible_engines
-from model.self_timing import choose_machine, fastest
+from model.self_timing import WARM_UP_SEQUENCE, choose_machine, fastest
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(hidden=8, embedding=4)
@@ -52,8 +54,39 @@ def test_there_are_no_more_threads_than_streams() -> None:
 
 def test_the_fastest_wins_and_the_first_round_does_not_count() -> None:
     engines = [Engine(precision="fp32"), Engine(precision="fp32", shards=2)]
-    seconds = {engines[0]: iter([0.1, 3.0, 3.0, 3.0]), engines[1]: iter([9.0, 4.0, 2.0, 4.0])}
+    seconds = {
+        engines[0]: iter([0.1, 3.0, 3.0, 3.0, 3.0]),
+        engines[1]: iter([9.0, 4.0, 2.0, 4.0, 4.0]),
+    }
     assert fastest(engines, lambda engine: next(seconds[engine]), lambda: 0.0) == engines[1]
+
+
+def test_what_is_far_behind_is_not_measured_again() -> None:
+    engines = [Engine(precision="fp32", shards=count) for count in (1, 2, 3)]
+    seconds = dict(zip(engines, (1.0, 1.2, 5.0), strict=True))
+    calls: list[Engine] = []
+
+    def timer(engine: Engine) -> float:
+        calls.append(engine)
+        return seconds[engine]
+
+    assert fastest(engines, timer, lambda: 0.0) == engines[0]
+    assert calls.count(engines[2]) == 2
+    assert calls.count(engines[1]) > 2
+
+
+def test_whole_steps_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+    real = GradientWorkers.compute
+
+    def compute(workers: GradientWorkers, inputs: torch.Tensor, *rest: Any) -> Any:
+        lengths.append(len(inputs))
+        return real(workers, inputs, *rest)
+
+    monkeypatch.setattr(GradientWorkers, "compute", compute)
+    choose_machine(dataclasses.replace(OPEN, sequence=40), MODEL, 9)
+    first, last = lengths[0], lengths[-1]
+    assert (first, last) == (WARM_UP_SEQUENCE, 40)
 
 
 def test_where_time_is_short_one_round_decides() -> None:
