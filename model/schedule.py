@@ -9,6 +9,8 @@ from model.config import TrainingConfig
 
 FINAL_FRACTION = 0.02
 """Of the peak learning rate, at the planned end."""
+LONGEST_WARMUP = 0.05
+"""Part of the plan that warm-up may take: a training of seconds has no time for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +44,15 @@ class Schedule:
     def learning_rate(self, step: int, seconds: float) -> float:
         """Returns the rate for the step after ``step`` steps.
 
-        Linear warm-up, then half a cosine from the peak down to ``FINAL_FRACTION`` of it at the
-        planned end (Loshchilov & Hutter 2017, without restarts).
+        Linear warm-up over ``warmup_steps``, or a twentieth of the plan where that is less; then
+        half a cosine from the peak down to ``FINAL_FRACTION`` of it at the planned end
+        (Loshchilov & Hutter 2017, without restarts).
         """
         peak = self.training.learning_rate
         if self.training.constant_learning_rate:
             return peak
-        warm = min(1.0, (step + 1) / max(1, self.training.warmup_steps))
-        cosine = 0.5 * (1 + math.cos(math.pi * self.progress(step, seconds)))
+        progress = self.progress(step, seconds)
+        warm = (step + 1) / max(1, self.training.warmup_steps)
+        warm = min(1.0, max(warm, progress / LONGEST_WARMUP))
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return peak * warm * (FINAL_FRACTION + (1 - FINAL_FRACTION) * cosine)

@@ -45,7 +45,7 @@ from model.self_timing import choose_machine
 from model.snapshot import WeightSnapshot
 from model.stopwatch import Clock, Speedometer, Stopwatch
 from model.trainer import Trainer
-from model.validation import next_pause, validate
+from model.validation import guessed_cost, next_pause, validate
 
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
 WORSE_THAN_GOOD = 0.5
@@ -181,13 +181,16 @@ class TrainingRun:
     def _train(self) -> Iterator[Event]:
         trainer, controls = self._trainer, self._controls
         last_snapshot = last_save = last_validation = self._clock()
-        validation_pause = next_pause(self._watch.seconds, 0.0)
+        validation_pause: float | None = None  # until a step has told how fast this machine is
         while not controls.stopping and not self._plan_is_done():
             if controls.paused:
                 yield from self._pause()
                 continue
             yield from self._step()
             now = self._clock()
+            if validation_pause is None:
+                cost = guessed_cost(trainer, len(self._run.split.held_out), self._speed.recent)
+                validation_pause = next_pause(self._watch.seconds, cost)
             if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
                 self._hand_over(trainer.snapshot())
                 last_snapshot = now

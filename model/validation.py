@@ -25,6 +25,8 @@ GROWTH = 0.5
 """Pause before the next validation as a part of the training time so far."""
 SHARE = 0.1
 """Of the time, at most, for validations within an epoch."""
+FORWARD_TIMES = 2.0
+"""How much faster a text is scored, in float32, than trained on."""
 STREAMS = 16
 WINDOWS_AT_ONCE = 512
 LOST_NATS, LOST_TIMES = 1.0, 1.5
@@ -43,6 +45,17 @@ def next_pause(trained_seconds: float, cost: float) -> float:
     """
     pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, GROWTH * trained_seconds))
     return max(pause, cost / SHARE)
+
+
+def guessed_cost(trainer: Trainer, characters: int, speed: float) -> float:
+    """Returns about how many seconds a validation takes that none has been timed of.
+
+    Args:
+        trainer: whose networks are to be scored.
+        characters: of the held-out part.
+        speed: of training, characters per second.
+    """
+    return len(trainer.networks) * characters / (FORWARD_TIMES * max(1.0, speed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

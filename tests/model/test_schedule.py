@@ -11,18 +11,25 @@ from model_fixtures import TINY_TRAINING
 
 from model.schedule import FINAL_FRACTION, Schedule
 
-EPOCHS = dataclasses.replace(TINY_TRAINING, learning_rate=0.4, warmup_steps=10, epochs=5)
+EPOCHS = dataclasses.replace(TINY_TRAINING, learning_rate=0.4, warmup_steps=5, epochs=5)
 MINUTES = dataclasses.replace(EPOCHS, epochs=None, minutes=2.0)
 BOTH = dataclasses.replace(EPOCHS, minutes=2.0)
 PLAN = Schedule(training=EPOCHS, steps_per_epoch=20)
 
 
 def test_it_warms_up_in_a_line() -> None:
-    rates = [PLAN.learning_rate(step, 0) for step in range(10)]
-    cosines = [PLAN.learning_rate(step, 0) / ((step + 1) / 10) for step in range(10)]
+    rates = [PLAN.learning_rate(step, 0) for step in range(5)]
+    cosines = [PLAN.learning_rate(step, 0) / ((step + 1) / 5) for step in range(5)]
     assert rates == sorted(rates)
-    assert rates[0] == pytest.approx(0.04)
+    assert rates[0] == pytest.approx(0.08)
     assert all(0.38 < rate < 0.4001 for rate in cosines)
+
+
+def test_warm_up_takes_a_twentieth_of_a_short_plan() -> None:
+    patient = dataclasses.replace(MINUTES, warmup_steps=1_000_000)
+    plan = Schedule(training=patient, steps_per_epoch=20)
+    assert plan.learning_rate(9, 3) == pytest.approx(0.2, rel=0.01)
+    assert plan.learning_rate(18, 6) == pytest.approx(0.4, rel=0.01)
 
 
 def test_it_falls_to_the_final_fraction_at_the_planned_end_of_epochs() -> None:

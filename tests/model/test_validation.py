@@ -15,7 +15,15 @@ from network_fixtures import TEXT_IDS, make_trainer
 
 from model import evaluation
 from model.config import Scoring
-from model.validation import LONGEST_PAUSE, SHARE, STREAMS, judged, next_pause, validate
+from model.validation import (
+    LONGEST_PAUSE,
+    SHARE,
+    STREAMS,
+    guessed_cost,
+    judged,
+    next_pause,
+    validate,
+)
 
 AVERAGED = dataclasses.replace(TINY_TRAINING, averaging=0.5)
 HELD_OUT = TEXT_IDS[-400:]
@@ -32,6 +40,15 @@ def test_pauses_grow_from_one_second_to_ten() -> None:
 @given(trained=st.floats(0, 1e6), cost=st.floats(0, 1e4))
 def test_validation_takes_a_tenth_of_the_time_at_most(trained: float, cost: float) -> None:
     assert cost <= SHARE * next_pause(trained, cost) * (1 + 1e-9)
+
+
+def test_the_first_cost_is_guessed_from_speed_and_networks() -> None:
+    alone = make_trainer(dataclasses.replace(TINY_TRAINING, averaging=0.0))
+    both = make_trainer(AVERAGED)
+    assert len(both.networks) == 2 * len(alone.networks)
+    assert guessed_cost(both, 1000, 500.0) == 2 * guessed_cost(alone, 1000, 500.0)
+    assert guessed_cost(both, 1000, 1000.0) == guessed_cost(alone, 1000, 500.0)
+    assert math.isfinite(guessed_cost(alone, 1000, 0.0))
 
 
 def test_the_average_leads_once_it_is_better() -> None:
