@@ -42,8 +42,7 @@ class BatchKernel:
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
         """Goes on with these weights, of the shape of those before; the state is kept."""
-        # Row by row, which a product with many columns likes better than a column-wise matrix.
-        self._matrices = [np.ascontiguousarray(layer.matrix) for layer in snapshot.layers]
+        self._matrices = [layer.matrix for layer in snapshot.layers]
         self._biases = [
             None if layer.bias is None else layer.bias[:, None] for layer in snapshot.layers
         ]

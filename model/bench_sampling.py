@@ -21,6 +21,7 @@ from model.bench_training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
 from model.initialisation import initial_weights
 from model.network import CharacterLSTM
+from model.product_threads import fastest_products
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot
 
@@ -54,7 +55,12 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
     sampling = SamplingConfig(temperature=TEMPERATURE)
     if task.width == 1:
         stream = CharacterStream(snapshot, vocabulary, sampling=sampling, seed=0)
-        return lambda span: rate_of(stream.write, 1, span)
+
+        def one_stream(span: float) -> float:
+            with fastest_products(snapshot):
+                return rate_of(stream.write, 1, span)
+
+        return one_stream
     streams = ParallelStreams(
         snapshot,
         vocabulary,
@@ -125,8 +131,6 @@ def _products_alone(task: Task, snapshot: WeightSnapshot) -> Way:
     """The kernel's matrix products in NumPy and nothing else, shared out as ours are."""
     threads = 1 if task.width == 1 else min(os.cpu_count() or 1, task.width)
     matrices = [layer.matrix for layer in snapshot.layers] + [snapshot.head_matrix]
-    if task.width > 1:
-        matrices = [np.ascontiguousarray(matrix) for matrix in matrices]
     random = np.random.default_rng(0)
 
     def operands() -> list[tuple[FloatArray, FloatArray, FloatArray]]:
@@ -149,7 +153,8 @@ def _products_alone(task: Task, snapshot: WeightSnapshot) -> Way:
 
     def way(span: float) -> float:
         if threads == 1:
-            return multiply(shares[0], span)
+            with fastest_products(snapshot):
+                return multiply(shares[0], span)
         with ThreadPoolExecutor(threads) as pool:
             return sum(pool.map(lambda share: multiply(share, span), shares))
 

@@ -19,6 +19,7 @@ from model.batch_sampler import ParallelStreams
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
+from model.product_threads import fastest_products
 from model.run_folder import RunFolder
 from model.sampler import CharacterStream
 from model.sampler_thread import new_seed
@@ -99,17 +100,19 @@ def _one_by_one(  # noqa: PLR0917
     show: Callable[[str], None],
 ) -> Iterator[WrittenText]:
     """Yields each text after it was shown character by character."""
-    for seed in seeds:
-        stream = CharacterStream(
-            checkpoint.snapshot(),
-            checkpoint.metadata.vocabulary,
-            sampling=sampling,
-            seed=seed,
-            prompt=prompt,
-            window=checkpoint.metadata.training.window,
-            candidates=0,
-        )
-        yield write(stream, length, stop, show)
+    snapshot = checkpoint.snapshot()
+    with fastest_products(snapshot):
+        for seed in seeds:
+            stream = CharacterStream(
+                snapshot,
+                checkpoint.metadata.vocabulary,
+                sampling=sampling,
+                seed=seed,
+                prompt=prompt,
+                window=checkpoint.metadata.training.window,
+                candidates=0,
+            )
+            yield write(stream, length, stop, show)
 
 
 def _side_by_side(  # noqa: PLR0917

@@ -1,0 +1,109 @@
+"""Threads of NumPy's own that share a matrix-vector product: as many as prove faster.
+
+For a text that has the machine to itself. Beside a training the sampler keeps to one thread, for
+the others would fight the trainer's. NumPy.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+from model.snapshot import FloatArray, WeightSnapshot
+
+ROUNDS = 5
+REPEATS = 8
+"""Passes over all matrices between two looks at the clock."""
+ROWS_OF_A_GROUP = 8
+LARGEST_HEAD = 400
+"""Rows of a head matrix that BLAS leaves to one thread or shares out without a trace."""
+LEAST_GAIN = 1.2
+"""How much faster several threads must be; they keep as many cores busy."""
+
+Timer = Callable[[int], float]
+"""Makes products on so many threads; returns the seconds that it took."""
+
+
+@contextmanager
+def fastest_products(snapshot: WeightSnapshot) -> Iterator[int]:
+    """Lets NumPy take the number of threads that proves fastest for products with a vector.
+
+    Args:
+        snapshot: whose matrices are to be multiplied.
+
+    Yields:
+        The number of threads; before and after, it is what it was.
+    """
+    blas = ThreadpoolController().select(user_api="blas")
+    matrices = [*(layer.matrix for layer in snapshot.layers), snapshot.head_matrix]
+    products = _Products(matrices)
+
+    def timed(threads: int) -> float:
+        with blas.limit(limits=threads):
+            return products.seconds()
+
+    threads = fastest_count(possible_counts(snapshot, os.cpu_count() or 1), timed)
+    with blas.limit(limits=threads):
+        yield threads
+
+
+def possible_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
+    """Returns the numbers of threads that leave every digit of the products as it is with one.
+
+    BLAS adds up rows in groups of eight; where a thread's share does not consist of whole groups,
+    the last digits change, and with them, sooner or later, the text of a seed.
+
+    Args:
+        snapshot: whose matrices are to be multiplied.
+        cores: the largest number.
+    """
+    rows = 4 * snapshot.hidden
+    counts = [1]
+    while 2 * counts[-1] <= cores and rows % (2 * counts[-1] * ROWS_OF_A_GROUP) == 0:
+        counts.append(2 * counts[-1])
+    return counts if snapshot.vocabulary_size <= LARGEST_HEAD else [1]
+
+
+def fastest_count(counts: Sequence[int], timer: Timer) -> int:
+    """Returns the count with the shortest best time of interleaved rounds, the first untimed.
+
+    The first of the counts wins unless another one gains what `LEAST_GAIN` says.
+    """
+    best = dict.fromkeys(counts, float("inf"))
+    if len(counts) == 1:
+        return counts[0]
+    for turn in range(ROUNDS + 1):
+        for count in counts:
+            seconds = timer(count)
+            if turn:
+                best[count] = min(best[count], seconds)
+    fastest = min(counts, key=lambda count: best[count])
+    return fastest if best[fastest] * LEAST_GAIN <= best[counts[0]] else counts[0]
+
+
+class _Products:
+    """The products of one character, with made-up operands."""
+
+    def __init__(self, matrices: Sequence[FloatArray]) -> None:
+        random = np.random.default_rng(0)
+        self._operands = [
+            (
+                matrix,
+                random.standard_normal(matrix.shape[1], np.float32),
+                np.empty(len(matrix), np.float32),
+            )
+            for matrix in matrices
+        ]
+
+    def seconds(self) -> float:
+        """Returns how long `REPEATS` passes take."""
+        began = time.perf_counter()
+        for _ in range(REPEATS):
+            for matrix, x, out in self._operands:
+                np.dot(matrix, x, out)
+        return time.perf_counter() - began
