@@ -20,7 +20,7 @@ from model.bench_keras import fits, keras_fit, keras_is_installed
 from model.bench_rows import OURS, Task, Way
 from model.config import ModelConfig, TrainingConfig
 from model.initialisation import initial_weights
-from model.machine import possible_engines, prepare_thread
+from model.machine import keep_freed_memory, possible_engines, prepare_thread
 from model.network import CharacterLSTM
 from model.self_timing import choose_machine
 from model.trainer import Trainer
@@ -84,6 +84,7 @@ def _our_trainer(task: Task, resources: ExitStack) -> Way:
     resources.callback(trainer.close)
 
     def way(span: float) -> float:
+        keep_freed_memory()
         prepare_thread(machine.threads)
         return _repeat(lambda: trainer.step(0.0).characters, span)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ import torch
 from model.config import TrainingConfig
 from model.errors import ConfigError
 from model.lstm_layer import LayerKind, can_pack
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Names of these settings in glibc's ``malloc.h``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,22 @@ def prepare_thread(threads: int) -> None:
     torch.set_num_threads(threads)
     # Numbers near zero cost an LSTM on a CPU up to twenty times the time of others.
     torch.set_flush_denormal(True)
+
+
+def keep_freed_memory() -> bool:
+    """Lets the C library keep what a step frees, for the next one; for the whole process.
+
+    It gives back to the system what is free at the end of its heap beyond some megabytes, and
+    every step would then have its activations put in place, and cleared, page by page again.
+
+    Returns:
+        Whether this C library can be told so (glibc can).
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    return bool(mallopt(_TRIM_THRESHOLD, 2**31 - 1) and mallopt(_MMAP_THRESHOLD, 32 * 2**20))
 
 
 def choose_device(name: str) -> torch.device:

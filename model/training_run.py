@@ -34,7 +34,7 @@ from model.events import (
     WarningRaised,
 )
 from model.guard import Verdict
-from model.machine import prepare_thread
+from model.machine import keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import OpenedRun, open_run
 from model.publication import Publication
@@ -124,6 +124,7 @@ class TrainingRun:
     def _build(self) -> None:
         """Builds network and trainer, and puts a resumed one where it was."""
         run = self._run
+        keep_freed_memory()
         self._log = EventLog(run.folder, self._on_record)
         self._machine = choose_machine(
             run.training, run.model, len(run.corpus.vocabulary), used_before=engine_of(run)
