@@ -1,13 +1,15 @@
 """One checkpoint file: NumPy tensors and JSON metadata in a safetensors container.
 
 No pickle, so loading runs no code; a SHA-256 over metadata and tensors, because the container
-itself does not notice a flipped bit. No torch: generating from a saved run does not import it.
+itself does not notice a flipped bit, and one over the metadata alone, so that what is said of a
+file without reading its tensors can be trusted too. No torch: generating does not import it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import stat
 from collections.abc import Mapping
@@ -30,8 +32,9 @@ from model.storage import write_atomically
 FORMAT_VERSION = 1
 WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."
-LARGEST_HEADER = 64 * 2**20
-"""Bytes; the vocabulary and the names of tensors are all that a header holds."""
+LARGEST_HEADER = 20 * 2**20
+"""Bytes; a vocabulary of every character there is and the names of tensors need less."""
+METADATA_KEY, DIGEST_KEY, METADATA_DIGEST_KEY = "charlm", "sha256", "metadata_sha256"
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -109,15 +112,20 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             raise CheckpointError(str(path), f"{name} is not finite", "it was not saved")
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in checkpoint.tensors.items()}
     description = json.dumps(_describe(checkpoint.metadata), ensure_ascii=True)
-    header = {"charlm": description, "sha256": _digest(description, tensors)}
+    header = {
+        METADATA_KEY: description,
+        METADATA_DIGEST_KEY: hashlib.sha256(description.encode()).hexdigest(),
+        DIGEST_KEY: _digest(description, tensors),
+    }
     write_atomically(path, safetensors.numpy.save(tensors, metadata=header))
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:
-    """Reads the header alone, without verifying the tensors.
+    """Reads and verifies the header alone; of the tensors only that none is cut off.
 
     Raises:
-        CheckpointError: the file is missing, is no checkpoint, or is of a later version.
+        CheckpointError: the file is missing, is no checkpoint, has a damaged header or another
+            size than its header says, or is of a later version.
     """
     header = _read_header(path)
     return _parse(path, header)
@@ -134,9 +142,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     metadata = _parse(path, header)
     try:
         tensors = safetensors.numpy.load(path.read_bytes())
+    except MemoryError as error:
+        raise _damaged(path, "is larger than the memory of this machine") from error
     except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path, f"cannot be read ({_short(error)})") from error
-    if _digest(header["charlm"], tensors) != header.get("sha256"):
+    if _digest(header[METADATA_KEY], tensors) != header.get(DIGEST_KEY):
         raise _damaged(path, "is damaged: its checksum does not match")
     _check_weights(path, metadata, tensors)
     return Checkpoint(metadata=metadata, tensors=tensors)
@@ -163,14 +173,16 @@ def _describe(metadata: CheckpointMetadata) -> dict[str, Any]:
 def _read_header(path: Path) -> dict[str, str]:
     """Returns the ``__metadata__`` of a safetensors file: 8 bytes of length, then JSON."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - must not open a FIFO
+        status = os.stat(path)  # noqa: PTH116 - must not open a FIFO
+        if not stat.S_ISREG(status.st_mode):
             raise CheckpointError(str(path), "is not a regular file", "name a .safetensors file")
         with path.open("rb") as file:
             length_bytes = file.read(8)
             length = int.from_bytes(length_bytes, "little")
             if not length_bytes:
                 raise _damaged(path, "is empty (an interrupted save?)")
-            if len(length_bytes) < 8 or length > LARGEST_HEADER:
+            # A length that is a lie must not become a buffer of that size.
+            if len(length_bytes) < 8 or length > min(LARGEST_HEADER, status.st_size):
                 raise _damaged(path, "is not a charlm checkpoint")
             raw = file.read(length)
     except FileNotFoundError as error:
@@ -182,17 +194,38 @@ def _read_header(path: Path) -> dict[str, str]:
             str(path), f"cannot be read ({error.strerror})", "check the path and its permissions"
         ) from error
     try:
-        header = json.loads(raw)["__metadata__"]
-        if not isinstance(header["charlm"], str):
+        described = json.loads(raw)
+        header = described.pop("__metadata__")
+        if not isinstance(header[METADATA_KEY], str):
             raise TypeError
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        end = max((int(tensor["data_offsets"][1]) for tensor in described.values()), default=0)
+    except (
+        ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise _damaged(path, "is not a charlm checkpoint") from error
+    if status.st_size != 8 + length + end:
+        raise _damaged(path, "is cut short or has too much in it (an interrupted copy?)")
+    _check_metadata_digest(path, header)
     return dict(header)
+
+
+def _check_metadata_digest(path: Path, header: Mapping[str, str]) -> None:
+    """Refuses metadata that are not those that were written.
+
+    Checkpoints of the first releases have no digest of their own for them. A damaged name of that
+    key must not pass for its absence, so no other key may be there.
+    """
+    if set(header) == {METADATA_KEY, DIGEST_KEY}:
+        return
+    expected = hashlib.sha256(header[METADATA_KEY].encode(errors="surrogatepass")).hexdigest()
+    known = {METADATA_KEY, METADATA_DIGEST_KEY, DIGEST_KEY}
+    if set(header) != known or header[METADATA_DIGEST_KEY] != expected:
+        raise _damaged(path, "is damaged: the checksum of its metadata does not match")
 
 
 def _parse(path: Path, header: Mapping[str, str]) -> CheckpointMetadata:
     try:
-        record = json.loads(header["charlm"])
+        record = json.loads(header[METADATA_KEY])
         version = int(record["format"])
         if version > FORMAT_VERSION:
             raise CheckpointError(
@@ -243,6 +276,13 @@ def _check_shapes(path: Path, found: Tensors, expected: Mapping[str, tuple[int, 
             raise _damaged(path, f"{name} is not finite")
 
 
+def checkpoint_bytes(model: ModelConfig, training: TrainingConfig, vocabulary_size: int) -> int:
+    """Returns about how large a checkpoint is: weights, their average, the optimiser's moments."""
+    parameters = sum(math.prod(shape) for shape in weight_shapes(model, vocabulary_size).values())
+    copies = 1 + (training.averaging > 0) + (2 if training.optimiser == "adamw" else 1)
+    return 4 * copies * parameters
+
+
 def weight_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
     """Returns the shape of each tensor in the network's state dict."""
     hidden, width = model.hidden, model.embedding or vocabulary_size
@@ -262,7 +302,7 @@ def weight_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tuple[i
 
 def _digest(description: str, tensors: Tensors) -> str:
     """Returns the SHA-256 of metadata, names, types, shapes and contents, as hex."""
-    digest = hashlib.sha256(description.encode())
+    digest = hashlib.sha256(description.encode(errors="surrogatepass"))
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"\n{name} {tensor.dtype} {tensor.shape}\n".encode())

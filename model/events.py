@@ -230,6 +230,16 @@ class TrainingStateChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaveFailed:
+    """A checkpoint could not be saved; this stays true until the next ``CheckpointSaved``."""
+
+    sentence: str
+    """The run's folder and the cause."""
+    retry_seconds: float
+    """Until the trainer tries again by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One character that the model considered."""
 
@@ -437,7 +447,13 @@ class UnitsRanked:
 
 AnalysisEvent = NoveltyIndexed | ReferencesMeasured | UnitsRanked
 LiveEvent = (
-    Preparing | Planned | TrainingStateChanged | SessionRefused | WorkerCrashed | AnalysisEvent
+    Preparing
+    | Planned
+    | TrainingStateChanged
+    | SaveFailed
+    | SessionRefused
+    | WorkerCrashed
+    | AnalysisEvent
 )
 RecordedUnion = (
     RunStarted

@@ -26,7 +26,7 @@ from corpus import (
     split_ids,
 )
 from model.batches import Batches, make_batches
-from model.checkpoint import Checkpoint
+from model.checkpoint import Checkpoint, checkpoint_bytes
 from model.config import ModelConfig, TrainingConfig
 from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
@@ -120,9 +120,12 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
     try:
         _note_smaller_batch(batches.batch, request.training.batch, notes)
         source = CorpusSource.of(corpus, request.corpus_options)
+        folder.require_room(
+            checkpoint_bytes(request.model, request.training, len(corpus.vocabulary))
+        )
         folder.write_description(_description(request, folder, corpus, source))
     except BaseException:
-        folder.unlock()
+        folder.remove_new()
         raise
     return OpenedRun(
         folder=folder,
@@ -164,6 +167,8 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
         raise CheckpointError(
             str(folder.path), "its checkpoint holds weights only", "generate from it, or train anew"
         )
+    folder.require_room(checkpoint_bytes(model, training, len(corpus.vocabulary)))
+    folder.forget_after(metadata.step)
     if not same_text:
         batches.epoch = metadata.epoch
     source = CorpusSource.of(corpus, options)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from model.checkpoint import (
     Checkpoint,
@@ -23,18 +23,20 @@ from model.checkpoint import (
     write_checkpoint,
 )
 from model.errors import CheckpointError, ConfigError, RunFolderError
-from model.storage import remove_stale_temporaries, write_atomically
-
-try:
-    import fcntl
-
-    CAN_LOCK = True
-except ImportError:  # no POSIX locks (Windows): two writers are then not told apart
-    CAN_LOCK = False
+from model.run_lock import RunLock
+from model.storage import (
+    TEMPORARY_MARK,
+    append_whole,
+    cut_off,
+    remove_stale_temporaries,
+    require_room,
+    write_atomically,
+)
 
 CHECKPOINT_PATTERN = re.compile(r"step-(\d{8,})\.safetensors")
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 KEPT_LATEST = 2
+_BEFORE_THE_FIRST_CHECKPOINT = ("run.json", "metrics.jsonl", "samples.jsonl")
 
 Warn = Callable[[str], None]
 
@@ -67,7 +69,9 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock_file: IO[bytes] | None = None
+        self._lock = RunLock(path)
+        self._verified: dict[Path, _Identity] = {}
+        """Checkpoints that this process has written or read whole, and which files they were."""
 
     # --- finding and making ---------------------------------------------------------------------
 
@@ -75,7 +79,9 @@ class RunFolder:
     def create(cls, root: Path, name: str | None, *, fallback_name: str) -> RunFolder:
         """Makes the folder of a new run and locks it.
 
-        Without a ``name`` the fallback is used, with a number behind it where it is taken.
+        Without a ``name`` the fallback is used, with a number behind it where it is taken. The
+        folder of a run that ended before its first checkpoint is used again: it cannot be gone on
+        with.
 
         Raises:
             RunFolderError: the name is taken, or the file system refuses.
@@ -92,7 +98,8 @@ class RunFolder:
             except FileExistsError as error:
                 if name is None and root.is_dir():
                     continue
-                raise _taken(root, path) from error
+                if not _never_saved(path):
+                    raise _taken(root, path) from error
             except OSError as error:
                 raise RunFolderError(
                     str(path),
@@ -101,6 +108,7 @@ class RunFolder:
                 ) from error
             folder = cls(path)
             folder.lock()
+            folder._forget_all()
             return folder
         raise RunFolderError(str(root), "has too many runs of this name", "give one with --run")
 
@@ -155,53 +163,36 @@ class RunFolder:
             RunFolderError: another process writes this run, or the folder cannot be written.
         """
         try:
-            lock_file = (self.path / ".lock").open("a+b")
+            self._lock.acquire()
         except OSError as error:
-            raise RunFolderError(
-                str(self.path),
-                f"cannot be written ({error.strerror})",
-                "check its permissions, or name another folder with --checkpoints",
-            ) from error
-        if CAN_LOCK:
-            try:
-                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                lock_file.close()
-                raise RunFolderError(
-                    str(self.path),
-                    "is in use by another process",
-                    "wait for it to end, or start a run of another name",
-                ) from error
-        self._lock_file = lock_file
-        remove_stale_temporaries(self.path)
+            raise _not_writable(self.path, error) from error
+        try:
+            remove_stale_temporaries(self.path)
+        except OSError as error:
+            self.unlock()
+            raise _not_writable(self.path, error) from error
 
     def unlock(self) -> None:
         """Lets others write."""
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        self._lock.release()
 
     def is_being_written(self) -> bool:
         """Whether some process holds the lock at this moment."""
-        if self._lock_file is not None:
-            return True
-        if not CAN_LOCK:
-            return False
-        try:
-            with (self.path / ".lock").open("rb") as lock_file:
-                fcntl.flock(lock_file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return False
+        return self._lock.is_held()
 
     # --- description, metrics, samples ----------------------------------------------------------
 
     def write_description(self, description: dict[str, Any]) -> None:
-        """Writes ``run.json``, once, at the start of a run."""
+        """Writes ``run.json``, once, at the start of a run.
+
+        Raises:
+            RunFolderError: the file system refuses.
+        """
         text = json.dumps(description, ensure_ascii=False, indent=2) + "\n"
-        write_atomically(self.path / "run.json", text.encode())
+        try:
+            write_atomically(self.path / "run.json", text.encode())
+        except OSError as error:
+            raise _not_writable(self.path, error) from error
 
     def description(self) -> dict[str, Any]:
         """Returns what ``run.json`` says.
@@ -220,10 +211,60 @@ class RunFolder:
             ) from error
         return record
 
+    def require_room(self, size: int) -> None:
+        """Tries whether a checkpoint of about ``size`` bytes could be saved.
+
+        Raises:
+            RunFolderError: it could not: a disk that is full or may not be written.
+        """
+        try:
+            require_room(self.path, size)
+        except OSError as error:
+            raise RunFolderError(
+                str(self.path),
+                f"has no room for a checkpoint of {size / 1e6:,.1f} MB ({error.strerror})",
+                "make room, or name another folder with --checkpoints",
+            ) from error
+
+    def remove_new(self) -> None:
+        """Removes the folder of a run that never began, as far as it is empty."""
+        self.unlock()
+        with contextlib.suppress(OSError, RunFolderError):
+            self._forget_all()
+            (self.path / ".lock").unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def _forget_all(self) -> None:
+        """Removes what a run leaves before its first checkpoint."""
+        try:
+            for name in _BEFORE_THE_FIRST_CHECKPOINT:
+                (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _not_writable(self.path, error) from error
+
     def append_line(self, file_name: str, line: str) -> None:
-        """Appends one line to ``metrics.jsonl`` or ``samples.jsonl``."""
-        with (self.path / file_name).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        """Appends one line to ``metrics.jsonl`` or ``samples.jsonl``, whole or not at all."""
+        append_whole(self.path / file_name, f"{line}\n".encode())
+
+    def forget_after(self, step: int) -> None:
+        """Cuts off what the run's files tell of steps after ``step``, which are lost.
+
+        A run that is gone on with makes them anew, and a curve must not show them twice. A last
+        line that was cut short by the interruption goes too: the next would be glued to it.
+
+        Raises:
+            RunFolderError: the file system refuses.
+        """
+        for name in ("metrics.jsonl", "samples.jsonl"):
+            path = self.path / name
+            try:
+                end = _end_of_step(path, step)
+                if end < path.stat().st_size:
+                    cut_off(path, end)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise _not_writable(path, error) from error
 
     def read_lines(self, file_name: str) -> list[dict[str, Any]]:
         """Returns the JSON objects of a file; a line that is cut short or foreign is left out."""
@@ -268,6 +309,7 @@ class RunFolder:
         """
         path = self.path / f"step-{checkpoint.metadata.step:08d}.safetensors"
         write_checkpoint(path, checkpoint)
+        self._verified[path] = _identity(path)
         self._prune()
         return path
 
@@ -291,22 +333,78 @@ class RunFolder:
     def _first_whole(self, paths: list[Path], warn: Warn) -> Checkpoint:
         for path in paths:
             try:
-                return read_checkpoint(path)
-            except CheckpointError as error:
+                identity = _identity(path)
+                checkpoint = read_checkpoint(path)
+            except (CheckpointError, OSError) as error:
                 warn(str(error))
+                continue
+            self._verified[path] = identity
+            return checkpoint
         raise CheckpointError(
             str(self.path), "has no checkpoint that can be read", "train the run anew"
         )
 
     def _prune(self) -> None:
-        saved = self.checkpoints(lambda _: None)
+        """Deletes whole checkpoints that are neither the best nor among the last two of the whole.
+
+        A damaged one counts for nothing, so that it never costs a good one its place, and is left
+        where it is: it may be of a later version, and is not ours to judge.
+        """
+        saved = [item for item in self.checkpoints(lambda _: None) if self._is_whole(item.path)]
         validated = [item for item in saved if _nats(item) is not None]
         keep = {item.path for item in saved[-KEPT_LATEST:]}
         if validated:
             keep.add(min(validated, key=lambda item: _nats(item) or 0.0).path)
         for item in saved:
             if item.path not in keep:
-                item.path.unlink(missing_ok=True)
+                # One that cannot be deleted is no reason to call the new one unsaved.
+                with contextlib.suppress(OSError):
+                    item.path.unlink()
+                    del self._verified[item.path]
+
+    def _is_whole(self, path: Path) -> bool:
+        """Tells whether a checkpoint can be gone back to; reads each file through once at most."""
+        try:
+            identity = _identity(path)
+            if self._verified.get(path) != identity:
+                read_checkpoint(path)
+                self._verified[path] = identity
+        except (CheckpointError, OSError):
+            return False
+        return True
+
+
+_Identity = tuple[int, int, int]
+"""Inode, bytes, and when it was written: another file of the same name has another."""
+
+
+def _identity(path: Path) -> _Identity:
+    status = path.stat()
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _end_of_step(path: Path, last_step: int) -> int:
+    """Returns where the lines of a run's file end that tell of no step after ``last_step``."""
+    end = 0
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            with contextlib.suppress(ValueError):
+                record = json.loads(line)
+                step = record.get("step") if isinstance(record, dict) else None
+                if isinstance(step, int) and step > last_step:
+                    break
+            end += len(line)
+    return end
+
+
+def _not_writable(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        str(path),
+        f"cannot be written ({error.strerror})",
+        "check its permissions, or name another folder with --checkpoints",
+    )
 
 
 def _nats(saved: SavedCheckpoint) -> float | None:
@@ -317,6 +415,16 @@ def _step_of(name: str) -> int:
     match = CHECKPOINT_PATTERN.fullmatch(name)
     assert match is not None
     return int(match[1])
+
+
+def _never_saved(path: Path) -> bool:
+    """Tells whether a folder holds nothing but what a run leaves before its first checkpoint."""
+    try:
+        names = {entry.name for entry in path.iterdir()}
+    except OSError:
+        return False
+    ours = {".lock", *_BEFORE_THE_FIRST_CHECKPOINT}
+    return ".lock" in names and all(name in ours or TEMPORARY_MARK in name for name in names)
 
 
 def _taken(root: Path, path: Path) -> RunFolderError | ConfigError:

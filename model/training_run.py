@@ -7,6 +7,7 @@ waits for whoever watches.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -14,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 import torch
 
 from corpus import LoadCancelled
+from model.checkpoint_saver import CheckpointSaver
 from model.controls import TrainingControls
 from model.errors import CheckpointError, TrainingDiverged
 from model.event_log import EventLog
@@ -27,6 +29,7 @@ from model.events import (
     RecordedEvent,
     RunStarted,
     SampleRecorded,
+    SaveFailed,
     StepFinished,
     TrainingState,
     TrainingStateChanged,
@@ -89,7 +92,6 @@ class TrainingRun:
         self._best_snapshot: WeightSnapshot | None = None
         self._validated: tuple[int, float] | None = None  # step and nats of the last validation
         self._lost_streams = 0  # of the last validation
-        self._saved_step = -1
         self.last_save_failed = False
 
     def events(self) -> Iterator[Event]:
@@ -140,10 +142,11 @@ class TrainingRun:
             self._trainer.restore(run.resumed.tensors, metadata.progress, same_text=run.same_text)
             start = metadata.seconds
             self._best_nats = metadata.best_nats_per_character
-            self._saved_step = metadata.step
             if metadata.nats_per_character is not None:
                 self._validated = (metadata.step, metadata.nats_per_character)
         self._watch = Stopwatch(self._clock, start)
+        saved_step = -1 if run.resumed is None else run.resumed.metadata.step
+        self._saver = CheckpointSaver(run.folder, self._clock, saved_step)
 
     def _session(self) -> Iterator[Event]:
         run, trainer = self._run, self._trainer
@@ -196,17 +199,15 @@ class TrainingRun:
                 self._hand_over(trainer.snapshot())
                 last_snapshot = now
             due = trainer.at_epoch_end or now - last_validation >= validation_pause
+            wanted = False
             if due and not controls.stopping:
-                improved = yield from self._validate()
+                wanted = yield from self._validate()
                 if trainer.at_epoch_end:
                     yield from self._sample()
-                if improved:
-                    yield from self._save()
-                    last_save = self._clock()
                 last_validation = self._clock()
                 validation_pause = next_pause(self._watch.seconds, last_validation - now)
-            timed = self._clock() - last_save >= self._run.training.checkpoint_every
-            if controls.take_save() or timed:
+            wanted |= self._clock() - last_save >= self._run.training.checkpoint_every
+            if controls.take_save() or self._saver.should_save(wanted=wanted):
                 yield from self._save()
                 last_save = self._clock()
 
@@ -253,7 +254,7 @@ class TrainingRun:
         validated_step = self._validated[0] if self._validated else -1
         if trainer.step_count > validated_step and not self._controls.hurried:
             yield from self._validate()
-        if trainer.step_count > self._saved_step or self.last_save_failed:
+        if trainer.step_count > self._saver.saved_step or self.last_save_failed:
             yield from self._save()
 
     def _plan_is_done(self) -> bool:
@@ -325,15 +326,13 @@ class TrainingRun:
         checkpoint = checkpoint_of(
             run, trainer, nats=nats, best_nats=self._best_nats, seconds=self._watch.seconds
         )
-        try:
-            path = run.folder.save(checkpoint)
-        except (OSError, CheckpointError) as error:
-            self.last_save_failed = True
-            cause = error.strerror or error if isinstance(error, OSError) else error
-            yield self._warning(f"{run.folder.path}: checkpoint not saved ({cause})")
+        path = self._saver.save(checkpoint)
+        self.last_save_failed = path is None
+        if path is None:
+            trouble = self._saver.trouble or ""
+            yield self._warning(trouble)
+            yield SaveFailed(sentence=trouble, retry_seconds=self._saver.seconds_to_next_try)
             return
-        self.last_save_failed = False
-        self._saved_step = step
         yield CheckpointSaved(
             time=self._watch.seconds, step=step, path=str(path), best=checkpoint.metadata.best
         )
@@ -354,8 +353,9 @@ class TrainingRun:
         if self._best_snapshot is not None:
             self._hand_over(self._best_snapshot, best=True)
         elif self._best_nats is not None:
-            best = self._run.folder.load_best(lambda _: None)
-            self._hand_over(best.snapshot(), best=True)
+            with contextlib.suppress(CheckpointError):  # its file is gone: the last ones stay
+                best = self._run.folder.load_best(lambda _: None)
+                self._hand_over(best.snapshot(), best=True)
 
     # --- events -----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ Its curves come from the run's file, its text from the newest checkpoint. No tor
 from __future__ import annotations
 
 import json
+import os
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
@@ -162,6 +163,8 @@ class GrowingFile:
         """Yields the events of the whole lines that are new; foreign ones are left out."""
         try:
             with self._path.open("rb") as file:
+                # A run that is gone on with cuts off what was lost; what was read stays read.
+                self._offset = min(self._offset, file.seek(0, os.SEEK_END))
                 file.seek(self._offset)
                 data = file.read()
         except OSError:

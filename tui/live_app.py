@@ -378,6 +378,7 @@ def _rare(state: ViewState) -> tuple[object, ...]:
         state.stage,
         state.run,
         state.checkpoint,
+        state.save_failure,
         state.losses.validation_curve,
         state.crashes,
         state.finished,

@@ -8,7 +8,15 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from model.events import Event, Planned, Preparing, StepFinished, Validated
+from model.events import (
+    CheckpointSaved,
+    Event,
+    Planned,
+    Preparing,
+    SaveFailed,
+    StepFinished,
+    Validated,
+)
 from tui.reporters import Reporter, sentence
 from tui.sanitise import printable
 
@@ -28,6 +36,8 @@ class ProgressReporter(Reporter):
         self._task = self._progress.add_task("preparing", total=None)
         self._plan: Planned | None = None
         self._loss: float | None = None
+        self._unsaved = ""
+        """Stands before the bar until a checkpoint is saved again."""
 
     def __enter__(self) -> Self:
         """Shows the bar."""
@@ -45,6 +55,10 @@ class ProgressReporter(Reporter):
 
     def show(self, event: Event) -> None:
         """Moves the bar, or prints the event's sentence above it."""
+        if isinstance(event, SaveFailed):
+            self._unsaved = "NOT SAVED  "
+        elif isinstance(event, CheckpointSaved):
+            self._unsaved = ""
         if isinstance(event, Planned):
             self._plan = event
             total = event.planned_seconds if event.planned_steps is None else event.planned_steps
@@ -65,7 +79,7 @@ class ProgressReporter(Reporter):
             self._task,
             completed=event.step if by_steps else event.time,
             description=(
-                f"epoch {event.epoch}  train {event.loss:.3f}  "
+                f"{self._unsaved}epoch {event.epoch}  train {event.loss:.3f}  "
                 f"{event.characters_per_second / 1000:,.0f}k characters/s"
             ),
         )

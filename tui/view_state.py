@@ -31,6 +31,7 @@ from model.events import (
     ReferencesMeasured,
     RunStarted,
     SampleRecorded,
+    SaveFailed,
     SessionRefused,
     StepFinished,
     TemperatureApplied,
@@ -93,6 +94,14 @@ class Curve:
             points = (*(_mean_point(pair) for pair in pairs), *left_over)
             stride *= 2
         return Curve(points=points, stride=stride)
+
+    def before(self, x: float) -> Curve:
+        """Returns the curve without what lies at ``x`` or beyond."""
+        return replace(
+            self,
+            points=tuple(point for point in self.points if point[0] < x),
+            pending=tuple(point for point in self.pending if point[0] < x),
+        )
 
     @property
     def last(self) -> tuple[float, float] | None:
@@ -194,6 +203,8 @@ class ViewState:
     checkpoint: CheckpointSaved | None = None
     checkpoint_at: float | None = None
     """When that was folded."""
+    save_failure: SaveFailed | None = None
+    """Why the newest steps are not on the disk; None once a checkpoint is."""
     weighed: NextCharacterWeighed | None = None
     samples: tuple[SampleRecorded, ...] = ()
     references: tuple[tuple[str, float], ...] = ()
@@ -237,7 +248,9 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
         case Validated():
             return replace(state, losses=_validated(state.losses, event))
         case CheckpointSaved():
-            return replace(state, checkpoint=event, checkpoint_at=now)
+            return replace(state, checkpoint=event, checkpoint_at=now, save_failure=None)
+        case SaveFailed():
+            return replace(state, save_failure=event)
         case TrainingStateChanged():
             return _changed(state, event.state, now)
         case Preparing():
@@ -349,6 +362,8 @@ def _written(writing: Writing, probability: float) -> Writing:
 def _stepped(state: ViewState, event: StepFinished, now: float) -> ViewState:
     """Returns the state after a step of the optimiser."""
     losses, progress = state.losses, state.progress
+    if event.step <= progress.step:  # an interrupted run is gone on with: its lost steps again
+        losses, progress = _without_lost_steps(losses, event.step), replace(progress, marks=())
     loss = _finite(event.loss)
     # The first losses fall fast: a short memory until there is enough of a past.
     steps_seen = max(1, event.step - progress.first_step)
@@ -389,6 +404,19 @@ def _stepped(state: ViewState, event: StepFinished, now: float) -> ViewState:
                 event.step, math.nan if smoothed is None or loss is None else smoothed
             ),
         ),
+    )
+
+
+def _without_lost_steps(losses: Losses, step: int) -> Losses:
+    """Returns the figures without the curves from a step on."""
+    return replace(
+        losses,
+        rate_curve=losses.rate_curve.before(step),
+        gradient_curve=losses.gradient_curve.before(step),
+        speed_curve=losses.speed_curve.before(step),
+        raw_curve=losses.raw_curve.before(step),
+        smoothed_curve=losses.smoothed_curve.before(step),
+        validation_curve=losses.validation_curve.before(step),
     )
 
 

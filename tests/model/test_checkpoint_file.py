@@ -19,7 +19,13 @@ from hypothesis import strategies as st
 from model_fixtures import TINY_MODEL, VOCABULARY, make_checkpoint
 
 from model import checkpoint as checkpoint_module
-from model.checkpoint import Checkpoint, read_checkpoint, read_metadata, write_checkpoint
+from model.checkpoint import (
+    Checkpoint,
+    checkpoint_bytes,
+    read_checkpoint,
+    read_metadata,
+    write_checkpoint,
+)
 from model.config import ModelConfig
 from model.errors import CheckpointError
 
@@ -250,6 +256,35 @@ def test_weights_that_are_not_finite_are_refused(path: Path) -> None:
     spoilt["weights.head.bias"][0] = np.nan
     write_with_own_checksum(path, dataclasses.replace(good, tensors=spoilt))
     assert "head.bias is not finite" in assert_refused(path)
+
+
+def test_metadata_are_verified_without_the_tensors(path: Path) -> None:
+    """A flipped digit of a loss must not make a checkpoint the best."""
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"1.25", b"1.24", 1))
+    with pytest.raises(CheckpointError, match="checksum of its metadata does not match"):
+        read_metadata(path)
+    path.write_bytes(data[:-1])
+    with pytest.raises(CheckpointError, match="cut short"):
+        read_metadata(path)
+    name = checkpoint_module.METADATA_DIGEST_KEY.encode()
+    path.write_bytes(data.replace(name, name[:-1] + b"7"))
+    assert "checksum" in assert_refused(path)
+
+
+def test_a_checkpoint_of_the_first_release_is_read(path: Path) -> None:
+    write_with_own_checksum(path, make_checkpoint(7))
+    assert read_metadata(path).step == read_checkpoint(path).metadata.step == 7
+
+
+def test_its_size_is_known_before_it_is_written(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint()
+    tensors = dict(checkpoint.tensors)
+    for copy in ("average.", "optimiser.a.", "optimiser.b."):
+        tensors |= {copy + name: value for name, value in checkpoint.weights().items()}
+    write_checkpoint(tmp_path / "c", dataclasses.replace(checkpoint, tensors=tensors))
+    expected = checkpoint_bytes(TINY_MODEL, checkpoint.metadata.training, len(VOCABULARY))
+    assert 0 < (tmp_path / "c").stat().st_size - expected < 10_000
 
 
 def test_a_later_format_asks_for_an_upgrade(path: Path) -> None:

@@ -6,6 +6,9 @@ import dataclasses
 import errno
 import json
 import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 from model_fixtures import make_checkpoint
 
+from model.checkpoint import Checkpoint, read_checkpoint
 from model.errors import CheckpointError, ConfigError, ModelError, RunFolderError
 from model.run_folder import RunFolder
 
@@ -28,6 +32,10 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def steps_in(folder: RunFolder) -> list[int]:
     return [int(path.name[5:13]) for path in folder.checkpoint_paths()]
+
+
+def step_name(step: int) -> str:
+    return f"step-{step:08d}.safetensors"
 
 
 def names_in(folder: RunFolder) -> list[str]:
@@ -106,6 +114,77 @@ def test_a_full_disk_leaves_the_older_checkpoints(
     assert folder.load_latest(pytest.fail).metadata.step == 2
 
 
+def test_a_damaged_checkpoint_counts_for_nothing_and_costs_no_good_one_its_place(
+    folder: RunFolder,
+) -> None:
+    folder.save(make_checkpoint(1, nats=2.0))
+    for step in (2, 3):
+        folder.save(make_checkpoint(step, nats=3.0, best_nats=2.0))
+    flip_a_bit(folder.path / "step-00000002.safetensors")
+    flip_a_bit(folder.path / "step-00000001.safetensors")
+    for opened in (folder, RunFolder(folder.path)):
+        opened.save(make_checkpoint(4, nats=2.5, best_nats=2.0))
+        assert steps_in(folder) == [1, 2, 3, 4]
+        whole = [
+            step for step in steps_in(folder) if folder._is_whole(folder.path / step_name(step))
+        ]
+        assert whole == [3, 4]
+    folder.save(make_checkpoint(5, nats=2.8, best_nats=2.0))
+    assert steps_in(folder) == [1, 2, 4, 5], "the third is whole, and neither last nor best"
+    assert folder.load_best(lambda _: None).metadata.step == 4
+
+
+def test_a_header_that_lies_about_its_loss_is_no_best(folder: RunFolder) -> None:
+    liar = folder.save(make_checkpoint(1, nats=2.5))
+    folder.save(make_checkpoint(2, nats=2.0))
+    data = liar.read_bytes()
+    assert data.count(b'nats_per_character\\": 2.5') == 2
+    liar.write_bytes(data.replace(b'nats_per_character\\": 2.5', b'nats_per_character\\": 0.5'))
+    warnings: list[str] = []
+    assert [saved.metadata.step for saved in folder.checkpoints(warnings.append)] == [2]
+    assert "checksum of its metadata" in warnings[0]
+    for step in (3, 4, 5):
+        folder.save(make_checkpoint(step, nats=3.0, best_nats=2.0))
+    assert steps_in(folder) == [1, 2, 4, 5]
+
+
+def test_each_checkpoint_is_read_through_once(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (1, 2, 3):
+        folder.save(make_checkpoint(step))
+    again, read = RunFolder(folder.path), []
+
+    def watched(path: Path) -> Checkpoint:
+        read.append(path.name)
+        return read_checkpoint(path)
+
+    monkeypatch.setattr("model.run_folder.read_checkpoint", watched)
+    folder.save(make_checkpoint(4))
+    assert read == [], "this process wrote them all"
+    again.load_latest(pytest.fail)
+    for step in (5, 6, 7):
+        again.save(make_checkpoint(step))
+    assert sorted(read) == [step_name(3), step_name(4)]
+
+
+def test_a_checkpoint_that_cannot_be_deleted_is_no_failed_save(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (1, 2):
+        folder.save(make_checkpoint(step))
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        folder.save(make_checkpoint(3))
+    assert steps_in(folder) == [1, 2, 3]
+    folder.save(make_checkpoint(4))
+    assert steps_in(folder) == [3, 4]
+
+
 # --- falling back -----------------------------------------------------------------------------
 
 
@@ -182,11 +261,28 @@ def test_a_name_that_would_trip_a_shell_is_refused(name: str, tmp_path: Path) ->
 
 
 def test_a_taken_name_is_refused_and_a_taken_fallback_gets_a_number(tmp_path: Path) -> None:
-    RunFolder.create(tmp_path, "taken", fallback_name="")
+    RunFolder.create(tmp_path, "taken", fallback_name="").save(make_checkpoint())
     with pytest.raises(ConfigError, match="this run exists; go on with it by --resume"):
         RunFolder.create(tmp_path, "taken", fallback_name="")
     names = [RunFolder.create(tmp_path, None, fallback_name="taken").name for _ in range(2)]
     assert names == ["taken-2", "taken-3"]
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_can_be_begun_anew(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "early", fallback_name="")
+    folder.write_description({"run": "early"})
+    folder.append_line("metrics.jsonl", "{}")
+    (folder.path / ".step-00000009.safetensors.tmp-77").write_bytes(b"half")
+    with pytest.raises(RunFolderError, match="in use by process"):
+        RunFolder.create(tmp_path, "early", fallback_name="")
+    assert folder.read_lines("metrics.jsonl") == [{}]
+    folder.unlock()
+    again = RunFolder.create(tmp_path, "early", fallback_name="")
+    assert names_in(again) == [".lock"]
+    again.unlock()
+    (tmp_path / "early" / "mine").write_bytes(b"")
+    with pytest.raises(ConfigError, match="this run exists"):
+        RunFolder.create(tmp_path, "early", fallback_name="")
 
 
 def test_a_file_in_the_place_of_the_root_is_refused(tmp_path: Path) -> None:
@@ -205,7 +301,7 @@ def test_a_file_in_the_place_of_the_root_is_refused(tmp_path: Path) -> None:
 def test_a_second_writer_is_refused_until_the_first_lets_go(folder: RunFolder) -> None:
     second = RunFolder(folder.path)
     assert second.is_being_written()
-    with pytest.raises(RunFolderError, match="in use by another process"):
+    with pytest.raises(RunFolderError, match=f"in use by process {os.getpid()}; wait"):
         second.lock()
     folder.unlock()
     assert not second.is_being_written()
@@ -236,6 +332,29 @@ def test_looking_for_a_writer_does_not_make_files(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_system_that_cannot_lock_is_called_so(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("model.run_lock.fcntl.flock", no_locks)
+    with pytest.raises(RunFolderError, match="No locks available"):
+        RunFolder(folder.path).lock()
+
+
+# --- room -----------------------------------------------------------------------------------------
+
+
+def test_too_little_room_is_known_before_anything_is_written(folder: RunFolder) -> None:
+    names = names_in(folder)
+    folder.require_room(1000)
+    with pytest.raises(RunFolderError, match=r"No space left on device.; make room") as caught:
+        folder.require_room(10**18)
+    assert str(caught.value).startswith(f"{folder.path}: has no room for a checkpoint of 1,0")
+    assert names_in(folder) == names
+
+
 # --- description and lines ------------------------------------------------------------------------
 
 
@@ -261,3 +380,43 @@ def test_lines_that_are_cut_short_or_foreign_are_left_out(folder: RunFolder) -> 
     with (folder.path / "metrics.jsonl").open("ab") as file:
         file.write(b'\xff\n[1]\n7\n\n{"step": 3}\n{"step": 4, "lo')
     assert folder.read_lines("metrics.jsonl") == [{"step": 1}, {"step": 2}, {"step": 3}]
+
+
+def test_a_line_that_finds_no_room_leaves_nothing_of_itself(folder: RunFolder) -> None:
+    """In a process of its own: the limit holds for all that a process writes."""
+    folder.append_line("metrics.jsonl", json.dumps({"step": 1}))
+    code = """
+        import resource, sys
+        from pathlib import Path
+        from model.run_folder import RunFolder
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40, resource.RLIM_INFINITY))
+        folder = RunFolder(Path(sys.argv[1]))
+        try:
+            folder.append_line("metrics.jsonl", '{"step": 2, "text": "' + "x" * 60 + '"}')
+        except OSError as error:
+            print(error.strerror)
+        folder.append_line("metrics.jsonl", '{"step": 3}')
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(folder.path)],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout == "File too large\n"
+    assert folder.read_lines("metrics.jsonl") == [{"step": 1}, {"step": 3}]
+
+
+def test_lost_steps_are_forgotten(folder: RunFolder) -> None:
+    """Lines of the steps up to the checkpoint stay, and what stands between them."""
+    kept = [{"event": "run_started"}, {"step": 1}, {"text": "a warning"}, {"step": 5}]
+    lost = [{"step": 6}, {"text": "a later warning"}, {"event": "finished", "step": 9}]
+    for record in kept + lost:
+        folder.append_line("metrics.jsonl", json.dumps(record))
+    with (folder.path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 4, "lo')
+    folder.append_line("samples.jsonl", json.dumps({"step": 4}))
+    folder.forget_after(100)
+    assert folder.read_lines("metrics.jsonl") == kept + lost, "only the half line went"
+    folder.forget_after(5)
+    folder.append_line("metrics.jsonl", json.dumps({"step": 6}))
+    assert folder.read_lines("metrics.jsonl") == [*kept, {"step": 6}]
+    assert folder.read_lines("samples.jsonl") == [{"step": 4}]

@@ -28,6 +28,7 @@ from model.events import (
     RecordedEvent,
     RunStarted,
     SampleRecorded,
+    SaveFailed,
     StepFinished,
     TrainingStateChanged,
     Validated,
@@ -335,15 +336,63 @@ def test_a_save_that_failed_is_made_good_at_the_end(
 
     def full_at_first(folder: RunFolder, checkpoint: Any) -> Path:
         attempts.append(checkpoint.metadata.step)
-        return no_space() if len(attempts) < 3 else save(folder, checkpoint)
+        return no_space() if len(attempts) < 2 else save(folder, checkpoint)
 
     monkeypatch.setattr(RunFolder, "save", full_at_first)
     run = TrainingRun(make_request(tmp_path), TrainingControls())
     events = list(run.events())
-    assert attempts == [15, 30, 30]
+    assert attempts == [15, 30], "the second epoch ended before the next try"
     assert not run.last_save_failed
     assert saved_steps(tmp_path) == [30]
     assert of_kind(events, Finished)[0].reason == "completed"
+
+
+def test_a_save_that_failed_is_tried_again_ever_more_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, clock = RunFolder.save, TickingClock(0.02)
+    attempts: list[float] = []
+
+    def full_for_a_minute(folder: RunFolder, checkpoint: Any) -> Path:
+        attempts.append(checkpoint.metadata.seconds)
+        return no_space() if attempts[-1] < 60 else save(folder, checkpoint)
+
+    monkeypatch.setattr(RunFolder, "save", full_for_a_minute)
+    request = make_request(tmp_path, epochs=None, minutes=2.0, checkpoint_every=3.0)
+    events = watch(request, clock=clock)
+    failures = of_kind(events, SaveFailed)
+    assert [round(failure.retry_seconds) for failure in failures] == [5, 10, 20, 40]
+    waited = [later - earlier for earlier, later in pairwise(attempts[:5])]
+    assert all(4 < gap / wait < 7 for gap, wait in zip(waited, (1, 2, 4, 8), strict=True))
+    assert failures[0].sentence in warnings_of(events)
+    first_save = events.index(of_kind(events, CheckpointSaved)[0])
+    assert all(events.index(failure) < first_save for failure in failures)
+    assert len(of_kind(events, CheckpointSaved)) > 5, "it saves as often as before"
+
+
+def test_a_wish_to_save_is_tried_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunFolder, "save", no_space)
+
+    def react(event: Event, controls: TrainingControls) -> None:
+        if isinstance(event, StepFinished) and event.step in {4, 6, 8}:
+            controls.save()
+
+    events = watch(make_request(tmp_path, validation_fraction=0.0), react)
+    assert len(of_kind(events, SaveFailed)) == 3 + 1, "and at the end"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_disk_without_room_is_refused_before_training(
+    resume: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if resume:
+        watch(make_request(tmp_path), at_step(3, lambda controls: controls.stop()))
+    before = sorted((tmp_path / "runs").rglob("*"))
+    monkeypatch.setattr("model.run_folder.require_room", no_space)
+    with pytest.raises(RunFolderError, match=r"no room for a checkpoint of 0\.0 MB"):
+        watch(make_request(tmp_path, resume=resume))
+    after = sorted((tmp_path / "runs").rglob("*"))
+    assert after == (before if resume else []), "a run that never began leaves nothing"
 
 
 def test_a_record_that_cannot_be_written_is_warned_of_once(
@@ -436,7 +485,7 @@ def test_a_run_is_locked_while_it_trains(tmp_path: Path) -> None:
 
     def react(event: Event, controls: TrainingControls) -> None:
         if isinstance(event, StepFinished) and event.step == 3:
-            with pytest.raises(RunFolderError, match="in use by another process"):
+            with pytest.raises(RunFolderError, match="in use by process"):
                 RunFolder(run_folder(tmp_path).path).lock()
             refused.append(event.step)
 
@@ -489,6 +538,22 @@ def test_more_epochs_extend_a_run(tmp_path: Path) -> None:
     assert of_kind(events, RunStarted)[0].time >= of_kind(first, Finished)[0].seconds - 0.5
     names = [line["event"] for line in run_folder(tmp_path).read_lines("metrics.jsonl")]
     assert names.count("run_started") == names.count("finished") == 2
+
+
+def test_lost_steps_are_told_once(tmp_path: Path) -> None:
+    """As after kill -9: the file tells of steps that no checkpoint holds."""
+    watch(make_request(tmp_path), at_step(20, lambda controls: controls.stop(hurry=True)))
+    folder = run_folder(tmp_path)
+    for step in (21, 22, 23):
+        folder.append_line("metrics.jsonl", json.dumps({"event": "step", "step": step}))
+    with (folder.path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"event": "step", "st')
+    watch(make_request(tmp_path, resume=True), clock=TickingClock(0.05))
+    lines = folder.read_lines("metrics.jsonl")
+    steps = [line["step"] for line in lines if line["event"] == "step"]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 30
+    assert [line["event"] for line in lines].count("run_started") == 2
 
 
 def test_the_best_of_an_earlier_session_stays_the_best(tmp_path: Path) -> None:

@@ -236,3 +236,21 @@ async def test_an_unknown_theme_is_no_crash_and_a_change_redraws() -> None:
         it.app.theme = "nord"
         await it.pilot.pause()
         await it.say(ev.SessionRefused(error=CorpusError("a", "b", "c")))
+
+
+@on_a_loop
+async def test_a_failure_to_save_stays_on_the_screen_until_one_succeeds() -> None:
+    path = "runs/" + "a" * 300
+    failed = ev.SaveFailed(
+        sentence=f"{path}: checkpoint not saved (No space left)", retry_seconds=5.0
+    )
+    async with opened(*training()) as it:
+        for size in ((80, 24), (40, 12), (160, 50)):
+            await it.pilot.resize_terminal(*size)
+            await it.say(failed)
+            it.app.draw_figures()
+            await it.pilot.pause()
+            assert any("checkpoint not saved" in row for row in cells(it)), size
+        await it.say(ev.CheckpointSaved(time=9.0, step=41, path="x", best=False))
+        await it.pilot.pause()
+        assert not any("not saved" in row for row in cells(it))

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from app_script import training
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -227,3 +228,22 @@ def test_small_pictures_take_any_number(value: float, width: int) -> None:
 )
 def test_figures_read_well(words: str, wanted: str) -> None:
     assert words == wanted
+
+
+def test_steps_made_anew_take_the_place_of_the_lost_ones() -> None:
+    """Whoever watches a run sees it killed at step 40 and gone on with from step 31."""
+    state = fold(ViewState(), training(40), 0.0)
+    anew = [event for event in training(45) if isinstance(event, ev.StepFinished)][30:]
+    state = fold(state, anew, 0.0)
+    for curve in (state.losses.raw_curve, state.losses.smoothed_curve, state.losses.rate_curve):
+        assert [x for x, _ in curve.points] == list(range(1, 46))
+    assert [x for x, _ in state.losses.validation_curve.points] == [10, 20, 30]
+
+
+def test_a_failure_to_save_lasts_until_a_checkpoint_is_saved() -> None:
+    failed = ev.SaveFailed(sentence="runs/a: checkpoint not saved (full)", retry_seconds=5.0)
+    state = fold(ViewState(), [*training(40), failed], 0.0)
+    state = fold(state, training(45)[-8:-2], 0.0)
+    assert state.save_failure == failed
+    saved = ev.CheckpointSaved(time=1.0, step=46, path="x", best=False)
+    assert fold(state, [saved], 0.0).save_failure is None
