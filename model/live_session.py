@@ -84,6 +84,11 @@ class LiveSession:
         self.run_path: Path | None = None
         """The run's folder, once there is one."""
 
+    @property
+    def is_training(self) -> bool:
+        """Whether the trainer's thread is at work on a training."""
+        return isinstance(self._work, RunRequest) and self._trainer.is_alive()
+
     def start(self) -> None:
         """Starts both threads and returns at once."""
         self._sampler.start()

@@ -72,6 +72,8 @@ class WatchSession:
         self.unsaved = False
         """As in ``LiveSession``; nothing is saved here."""
         self.run_path: Path | None = None
+        self.is_training = False
+        """As in ``LiveSession``; another process trains."""
 
     def start(self) -> None:
         """Starts both threads and returns at once."""

@@ -186,9 +186,9 @@ class CharlmApp(TextActions):
             self.exit()
 
     def request_exit(self, return_code: int) -> None:
-        """Ends the app with a status; for ``call_soon_threadsafe`` of whoever guards signals."""
+        """Ends the app with a status, saving: what whoever guards signals asks for."""
         self.quit_choice = "save"
-        self.exit(return_code=return_code)
+        super().request_exit(return_code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offers every key's action in the palette, and themes and screenshots of Textual."""

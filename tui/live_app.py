@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from textual.app import App
 from textual.events import Resize
 from textual.theme import Theme
 
@@ -42,6 +41,7 @@ from tui.past import Past
 from tui.sanitise import one_line
 from tui.screen_settings import ScreenSettings
 from tui.screens.main_screen import MainScreen
+from tui.terminal.terminal_app import TerminalApp
 from tui.view_state import ViewState, fold
 from tui.widgets.figures import grouped
 from tui.widgets.frame import temperature_label
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 Severity = Literal["information", "warning", "error"]
 
 
-class LiveApp(App[None]):
+class LiveApp(TerminalApp):
     """Shows one session: takes its news and draws them."""
 
     CSS_PATH = "app.tcss"
@@ -357,11 +357,7 @@ class LiveApp(App[None]):
 
     def _resumed(self, _: object) -> None:
         """Draws every cell again: the shell has written on the terminal meanwhile."""
-        self.refresh(layout=True)
-        for screen in self.screen_stack:
-            screen.refresh()
-            for widget in screen.walk_children():
-                widget.refresh()
+        self.paint_all_again()
 
     def _known_theme(self, settings: ScreenSettings) -> str:
         """Returns the theme to start with; one that is not known gives way to the default."""

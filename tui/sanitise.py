@@ -20,8 +20,9 @@ _UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Controls, format characters (bidi, BOM, soft hyphen, tags), surrogates, private use,
 unassigned code points, and the two separators that some terminals take for a new line."""
 
-_TALL_STACK: Final = re.compile("[\u0300-\uffff\U00010000-\U0010ffff]{5,}")
-"""A cheap first look: where it finds nothing, no stack of marks can be too tall."""
+_TALL_STACK: Final = re.compile("[\u0300-\u20ff\u2cef-\uffff\U00010000-\U0010ffff]{5,}")
+"""A cheap first look: where it finds nothing, no stack of marks can be too tall. What is left out
+between holds no marks, but the lines and dots that a screen is drawn with."""
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 

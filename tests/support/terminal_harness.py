@@ -158,7 +158,7 @@ class Terminal:
         return int(re.sub(r"\D", "", found[1])) if found else -1
 
     def wait_for(
-        self, condition: Callable[[], object], seconds: float = 20.0, *, why: str = ""
+        self, condition: Callable[[], object], seconds: float = 60.0, *, why: str = ""
     ) -> None:
         """Takes in output until the condition holds; fails with the screen where it does not."""
         deadline = time.monotonic() + seconds
@@ -167,13 +167,13 @@ class Terminal:
             assert left > 0, f"waited {seconds:g} s in vain{why and ' for '}{why}:\n{self.text}"
             self._take_in(min(left, 0.05))
 
-    def wait_for_text(self, *words: str, seconds: float = 20.0) -> None:
+    def wait_for_text(self, *words: str, seconds: float = 60.0) -> None:
         """Waits until all of these stand on the screen."""
         self.wait_for(
             lambda: all(word in self.text for word in words), seconds, why=" and ".join(words)
         )
 
-    def wait_for_exit(self, seconds: float = 10.0) -> int:
+    def wait_for_exit(self, seconds: float = 60.0) -> int:
         """Waits for the program to end and returns its status, negative for a signal."""
         self.wait_for(lambda: self.process.poll() is not None, seconds, why="the end")
         self.take_rest()
@@ -333,7 +333,17 @@ def is_alive(process_id: int) -> bool:
     return not Path("/proc/self/stat").exists()
 
 
-def poll_moments(seconds: float = 20.0) -> Iterator[None]:
+def processor_seconds(process_id: int) -> dict[int, float]:
+    """Returns the processor time that each thread of a process has used (Linux)."""
+    used: dict[int, float] = {}
+    for path in Path(f"/proc/{process_id}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread may end meanwhile
+            fields = (path / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            used[int(path.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return used
+
+
+def poll_moments(seconds: float = 60.0) -> Iterator[None]:
     """Yields again and again until the deadline, then fails: for waits without a terminal."""
     deadline = time.monotonic() + seconds
     while True:

@@ -87,11 +87,10 @@ def test_a_signal_while_training_is_paused_saves(open_app: OpenApp, tmp_path: Pa
     assert_saved_at_the_end(tmp_path / "runs", at_least=step)
 
 
-@pytest.mark.parametrize("ignored", [(), (signal.SIGHUP,)], ids=["plain", "nohup"])
 def test_a_terminal_that_goes_away_saves_and_ends_the_app(
-    open_app: OpenApp, tmp_path: Path, ignored: tuple[int, ...]
+    open_app: OpenApp, tmp_path: Path
 ) -> None:
-    app = open_app("words.txt", *LONG, ignored=ignored)
+    app = open_app("words.txt", *LONG)
     step = wait_for_steps(app)
     app.hang_up()
     assert app.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGHUP

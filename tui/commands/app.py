@@ -26,7 +26,8 @@ from tui.options import (
     screen_options,
     training_options,
 )
-from tui.terminal_guard import TerminalGuard, take_text_from_stdin, why_no_terminal
+from tui.terminal.entrance import take_text_from_stdin, why_no_terminal
+from tui.terminal.guard import TerminalGuard
 from tui.user_config import UserConfig
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ if TYPE_CHECKING:
 @checkpoint_option
 @sampling_options
 @screen_options
+@click.option(
+    "--on-hangup",
+    type=click.Choice(["save", "continue"]),
+    help="When the terminal goes away: save and end (default), or go on training without a screen "
+    "(default where SIGHUP is ignored, as under nohup) and write train.log beside the checkpoints. "
+    "For long runs, tmux keeps the screen too.",
+)
 def app(corpus: str | None, **options: Any) -> int:
     """Train on CORPUS and watch the model write while it learns."""
     sampling = sampling_config(options)
@@ -137,9 +145,12 @@ def show(
         keymap=own.keys if own is not None else {},
     )
     screen = CharlmApp(session, settings)
-    with TerminalGuard(session, screen) as guard:
+    with TerminalGuard(session, screen, on_hangup=options.get("on_hangup")) as guard:
         screen.run(mouse=settings.mouse)
+        guard.wait_for_the_end()
         ended = session.close(save=screen.quit_choice == "save")
+    if guard.status is not None:
+        return guard.status, None
     status = _status(screen, session, guard.received, ended=ended)
     return status, screen.successor if status == 0 else None
 
@@ -161,6 +172,8 @@ def _status(
     if not ended:
         complain("a worker did not end within 30 seconds; its last steps may not be saved")
         return INTERNAL
+    if screen.defect is not None:
+        raise screen.defect
     if session.unsaved and screen.quit_choice == "save":
         return FILE_SYSTEM
     # A panic of Textual leaves no status at all.

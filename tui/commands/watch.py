@@ -19,7 +19,7 @@ from tui.options import (
     screen_options,
     seed_option,
 )
-from tui.terminal_guard import why_no_terminal
+from tui.terminal.entrance import why_no_terminal
 
 
 @click.command()

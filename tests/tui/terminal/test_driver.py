@@ -1,0 +1,122 @@
+"""What terminals send and are: bytes of every kind, sizes without reason."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from terminal_harness import poll_moments
+from textual.events import Key, Paste
+from textual.geometry import Size
+
+pytest.importorskip("termios")
+
+from tui.terminal.driver import TerminalDriver, within_reason
+
+
+class Listening(TerminalDriver):
+    """A driver whose keyboard is a pipe and whose messages go into a list."""
+
+    def __init__(self, keyboard: int) -> None:
+        self.fileno = keyboard
+        self.exit_event = threading.Event()
+        self.heard: list[Any] = []
+        self.lost = threading.Event()
+        self._debug = False
+        self._terminal_app = self  # type: ignore[assignment]
+        self._app = None  # type: ignore[assignment]
+        self._in_band_window_resize = False
+        self._down_buttons = []
+        self.cursor_origin = None
+
+    def lose_terminal(self) -> None:
+        self.lost.set()
+
+    def send_message(self, message: Any) -> None:
+        self.heard.append(message)
+
+
+@contextmanager
+def listening() -> Iterator[tuple[Listening, int]]:
+    keyboard, fingers = os.pipe()
+    driver = Listening(keyboard)
+    thread = threading.Thread(target=driver.run_input_thread, daemon=True)
+    thread.start()
+    try:
+        yield driver, fingers
+    finally:
+        driver.exit_event.set()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def wait_for_key(driver: Listening, key: str) -> None:
+    for _ in poll_moments():
+        if any(isinstance(message, Key) and message.key == key for message in driver.heard):
+            return
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [b"\xff", b"\xfe\xff\x80\xc0\xaf", b"\xed\xa0\x80", b"\x1b[48;x;99;0;0t", b"\x00\x04\x1a"],
+    ids=repr,
+)
+def test_bytes_that_are_no_text_do_not_end_the_reading(typed: bytes) -> None:
+    with listening() as (driver, fingers):
+        os.write(fingers, typed)
+        os.write(fingers, b"q")
+        wait_for_key(driver, "q")
+
+
+def test_a_parser_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening() as (driver, fingers):
+        os.write(fingers, b"a")
+        wait_for_key(driver, "a")
+
+        def fail(_text: str) -> Iterator[Any]:
+            raise ZeroDivisionError
+
+        broken = driver._parser
+        monkeypatch.setattr(broken, "feed", fail)
+        os.write(fingers, b"x")
+        for _ in poll_moments():
+            if driver._parser is not broken:
+                break
+        os.write(fingers, b"q")
+        wait_for_key(driver, "q")
+
+
+def test_the_end_of_input_is_a_hang_up_and_ends_the_reading() -> None:
+    with listening() as (driver, fingers):
+        os.close(fingers)
+        assert driver.lost.wait(5)
+
+
+def test_a_reported_size_is_kept_within_reason() -> None:
+    with listening() as (driver, fingers):
+        os.write(fingers, b"\x1b[48;99999;99999;0;0t")
+        for _ in poll_moments():
+            if driver.heard:
+                break
+        assert driver.heard[0].size == Size(1000, 1000)
+
+
+def test_a_paste_arrives_whole() -> None:
+    with listening() as (driver, fingers):
+        os.write(fingers, b"\x1b[200~" + b"a" * 3000 + b"\x1b[201~")
+        for _ in poll_moments():
+            if driver.heard:
+                break
+        assert isinstance(driver.heard[0], Paste)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [((0, 0), (1, 1)), ((80, 24), (80, 24)), ((99999, 5), (1000, 5)), ((-3, 2000), (1, 1000))],
+)
+def test_within_reason(given: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert within_reason(*given) == expected

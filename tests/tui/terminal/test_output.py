@@ -1,0 +1,90 @@
+"""Output that never makes anybody wait."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+from terminal_harness import poll_moments
+
+from tui.terminal.output import BEHIND, MOST, TerminalOutput
+
+
+@pytest.fixture
+def pipe() -> tuple[int, int]:
+    return os.pipe()
+
+
+def test_what_is_written_arrives_in_order(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    output = TerminalOutput(writer)
+    for number in range(100):
+        output.write(f"{number},")
+    assert output.drain()
+    expected = "".join(f"{number}," for number in range(100))
+    assert os.read(reader, 4096).decode() == expected
+
+
+def test_a_reader_that_stalls_makes_nobody_wait_and_keeps_memory_small(
+    pipe: tuple[int, int],
+) -> None:
+    reader, writer = pipe
+    news: list[bool] = []
+    output = TerminalOutput(writer, tell=news.append)
+    written = 0
+    while written < 3 * MOST:  # a pipe holds 64 KiB: without a thread this would never end
+        output.write("x" * 10_000)
+        written += 10_000
+    assert news == [True]
+    assert output.forgotten
+    assert not output.drain(patience=0.1)
+    taken = 0
+    while not output.drain(patience=0.01):
+        taken += len(os.read(reader, 65536))
+    assert taken <= MOST
+    for _ in poll_moments():
+        if news == [True, False]:
+            break
+
+
+def test_news_come_in_order_however_quickly_the_reader_takes_them(pipe: tuple[int, int]) -> None:
+    """A terminal that fell behind and caught up at once must not be taken for one behind."""
+    reader, writer = pipe
+    news: list[bool] = []
+    output = TerminalOutput(writer, tell=news.append)
+    ended = threading.Event()
+
+    def read_all() -> None:
+        while os.read(reader, 65536):
+            pass
+        ended.set()
+
+    threading.Thread(target=read_all, daemon=True).start()
+    for _ in range(400):
+        output.write("x" * (BEHIND + 1))
+        output.drain()
+    for _ in poll_moments():
+        if len(news) % 2 == 0:
+            break
+    assert news == [True, False] * (len(news) // 2)
+    os.close(writer)
+
+
+def test_a_terminal_that_is_gone_is_no_error(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    os.close(reader)
+    output = TerminalOutput(writer)
+    output.write("into the void")
+    assert output.drain()
+    assert output.is_dead
+    output.write("again")
+    assert output.drain()
+
+
+def test_what_the_terminal_cannot_show_becomes_a_question_mark(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    output = TerminalOutput(writer, encoding="latin-1")
+    output.write("é漢\ud83d")
+    assert output.drain()
+    assert os.read(reader, 100) == b"\xe9??"

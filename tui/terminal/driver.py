@@ -1,0 +1,148 @@
+"""Textual's driver for Linux and macOS, made to survive what terminals really send and do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import sys
+from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING, Final
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Resize
+from textual.geometry import Size
+
+from tui.terminal.output import TerminalOutput
+
+if TYPE_CHECKING:
+    from textual.message import Message
+
+    from tui.terminal.terminal_app import TerminalApp
+
+LARGEST: Final = 1000
+"""Columns and rows; more is nobody's window, and would cost hundreds of megabytes."""
+USUAL: Final = Size(80, 25)
+"""The size of a terminal that does not know its own: 0 x 0, as on a serial line."""
+
+
+class TerminalDriver(LinuxDriver):
+    """Reads keys whatever their bytes, and writes without waiting.
+
+    Differs from its base in that bytes that are no UTF-8 are replaced and do not end the app; the
+    end of input is a hang-up and not a reason to read for ever; sizes are kept within reason; a
+    terminal that is stalled or gone makes nobody wait; and SIGCONT without a SIGTSTP before it
+    does not forget the terminal's mode.
+    """
+
+    def __init__(
+        self,
+        app: TerminalApp,
+        *,
+        debug: bool = False,
+        mouse: bool = True,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._terminal_app = app
+        self._shown = False
+        self._parser = XTermParser(debug)
+        stream = sys.__stderr__
+        assert stream is not None  # the entrance has looked
+        self._output = TerminalOutput(stream.fileno(), encoding=stream.encoding, tell=self._pace)
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def write(self, data: str) -> None:
+        """Takes what is to be written; while the terminal is the shell's, nothing is."""
+        if self._shown:
+            self._output.write(data)
+
+    def start_application_mode(self) -> None:
+        """Takes the terminal over, unless it is not ours to take (in the background)."""
+        before = self._writer_thread
+        self._shown = True
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._shown = self._writer_thread is not before
+
+    def stop_application_mode(self) -> None:
+        """Gives the terminal back as it was."""
+        if self._shown:
+            super().stop_application_mode()
+
+    def close(self) -> None:
+        """Waits for what is still to be written, as long as the terminal takes any of it."""
+        super().close()
+        self._terminal_app.terminal_has_stalled = not self._output.drain()
+        self._shown = False
+
+    def _sigcont_application(self, *_: object) -> None:
+        """Takes the terminal over again, also after a SIGSTOP, which nobody hears coming."""
+        if self._auto_restart:
+            if self._shown:
+                self.suspend_application_mode()
+                self._must_signal_resume = True
+            self.resume_application_mode()
+
+    def _pace(self, behind: bool) -> None:
+        """Lets the app paint nothing while the terminal is behind."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(
+                self._terminal_app.hold_painting, behind, self._output.forgotten
+            )
+        if not behind:
+            self._output.forgotten = False
+
+    # --- in ---------------------------------------------------------------------------------------
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Returns columns and rows; what the environment says of them may be old."""
+        try:
+            size = os.get_terminal_size(2)
+        except OSError:
+            return USUAL
+        return within_reason(size.columns or USUAL.width, size.lines or USUAL.height)
+
+    def process_message(self, message: Message) -> None:
+        """Keeps sizes that the terminal reports within reason."""
+        if isinstance(message, Resize):
+            size = Size(*within_reason(*message.size))
+            if size != message.size:
+                message = Resize(size, size, size, message.pixel_size)
+        super().process_message(message)
+
+    def run_input_thread(self) -> None:
+        """Reads keys until the app ends or the terminal does."""
+        decoder = getincrementaldecoder("utf-8")("replace")
+        self._parser = XTermParser(self._debug)
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                text = ""
+                if selector.select(0.1):
+                    try:
+                        data = os.read(self.fileno, 4096)
+                    except OSError:
+                        data = b""
+                    if not data:
+                        self._terminal_app.lose_terminal()
+                        return
+                    text = decoder.decode(data)
+                self._understand(text)
+
+    def _understand(self, text: str) -> None:
+        """Hands on what the bytes mean; what nobody could mean is forgotten."""
+        try:
+            if text:
+                for message in self._parser.feed(text):
+                    self.process_message(message)
+            for message in self._parser.tick():
+                self.process_message(message)
+        except Exception:  # noqa: BLE001 - a parser that fails must not take the training with it
+            self._parser = XTermParser(self._debug)
+
+
+def within_reason(columns: int, rows: int) -> tuple[int, int]:
+    """Returns a size that can be drawn: at least 1 x 1, at most 1000 x 1000."""
+    return min(LARGEST, max(1, columns)), min(LARGEST, max(1, rows))

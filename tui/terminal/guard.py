@@ -1,0 +1,244 @@
+"""What happens when the line goes down or somebody ends the program from outside.
+
+Textual dies of SIGHUP and SIGTERM with nothing saved and the terminal left raw. So a thread of our
+own waits for the end: it lets the session save, asks the app to leave, and where that does not
+happen, restores the terminal itself and ends the process. Or, if that is wished for, it lets the
+training go on without a screen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import select
+import signal
+import sys
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from tui.exit_status import PROGRAM, SIGNAL
+from tui.terminal.without_screen import LOG_NAME, WithoutScreen
+
+if TYPE_CHECKING:
+    from model.live_session import LiveSession
+    from model.watch_session import WatchSession
+    from tui.terminal.terminal_app import TerminalApp
+
+try:
+    import termios
+
+    HAVE_TERMIOS = True
+except ImportError:  # no POSIX terminal (Windows): there is nothing to restore
+    HAVE_TERMIOS = False
+
+OnHangUp = Literal["save", "continue"]
+
+SECONDS_TO_SAVE: Final = 10.0
+SECONDS_TO_LEAVE: Final = 1.5
+"""For the app to restore the terminal by itself."""
+SECONDS_FOR_FAREWELL: Final = 1.5
+SECONDS_BETWEEN_LOOKS: Final = 0.5
+"""At the terminal, for a hang-up that came without a signal (nohup)."""
+SIGNAL_NAMES: Final = ("SIGHUP", "SIGTERM", "SIGINT")
+RESET: Final = (
+    b"\x1b[<u\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"
+    b"\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[?7h\x1b[?25h\x1b[0m"
+)
+"""Leaves the key protocol (each screen has its own), the alternate screen, mouse reporting,
+bracketed paste, focus and size reports; wraps lines again and shows the cursor."""
+_HANG_UP: Final = int(getattr(signal, "SIGHUP", 1))
+_NOTHING: Final = 0
+"""In the queue of signals: the app has ended by itself."""
+
+
+class TerminalGuard:
+    """While it is entered, signals and hang-ups save the session and end the program properly."""
+
+    def __init__(
+        self,
+        session: LiveSession | WatchSession,
+        app: TerminalApp,
+        *,
+        on_hangup: OnHangUp | None = None,
+    ) -> None:
+        """Does not guard yet.
+
+        Args:
+            session: what to save.
+            app: what to end.
+            on_hangup: whether the training ends with its terminal; None leaves that to who started
+                the program: with SIGHUP ignored, as ``nohup`` does, it goes on.
+        """
+        self._session = session
+        self._app = app
+        self._goes_on = on_hangup == "continue" or (
+            on_hangup is None
+            and hasattr(signal, "SIGHUP")
+            and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        )
+        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._left = threading.Event()
+        """The app has ended and given the terminal back."""
+        self._went_on = False
+        self._done = threading.Event()
+        self._number: int | None = None
+        self._status: int | None = None
+        self._before: dict[int, Any] = {}
+        self._mode: Any = None
+        self._terminal: str | None = None
+        self._can_look = False
+        self._thread = threading.Thread(target=self._watch, name="terminal-guard", daemon=True)
+
+    @property
+    def received(self) -> int | None:
+        """The signal that ended the program; a hang-up without one counts as SIGHUP."""
+        return self._number
+
+    @property
+    def status(self) -> int | None:
+        """The exit status of a training that went on without a screen, once it has ended."""
+        return self._status
+
+    def __enter__(self) -> Self:
+        """Takes over the signals and remembers the terminal's mode."""
+        if HAVE_TERMIOS:
+            with contextlib.suppress(termios.error, OSError, ValueError):
+                self._mode = termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
+        with contextlib.suppress(OSError, AttributeError):
+            self._terminal = os.ttyname(2)
+        # Where a look says that a terminal which is plainly there is not, looks are worth nothing.
+        self._can_look = not _is_hung_up()
+        for name in SIGNAL_NAMES:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                # Not the loop's own handlers: the loop may be the very thing that stands still.
+                self._before[number] = signal.signal(number, self._handle)
+        self._app.on_lost_terminal = self._lose
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Gives the signals back."""
+        self._left.set()
+        self._app.on_lost_terminal = None
+        self._signals.put(_NOTHING)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def wait_for_the_end(self) -> None:
+        """Is called when the app has ended: waits while the training goes on without it."""
+        self._left.set()
+        if self._went_on:
+            self._done.wait()
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self._signals.put(number)
+
+    def _lose(self) -> None:
+        self._signals.put(_HANG_UP)
+
+    # --- inside the guard's thread ----------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Waits for a signal or a hang-up, then sees the program to its end."""
+        number = self._next_signal()
+        if number == _NOTHING:
+            return
+        if self._is_gone():
+            _point_terminal_at_nothing()
+        if number == _HANG_UP and self._goes_on and self._session.is_training:
+            self._go_on()
+        else:
+            self._end(number)
+
+    def _next_signal(self) -> int:
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._signals.get(timeout=SECONDS_BETWEEN_LOOKS)
+            if self._is_gone():
+                return _HANG_UP
+
+    def _is_gone(self) -> bool:
+        return self._can_look and _is_hung_up()
+
+    def _end(self, number: int) -> None:
+        """Saves, lets the app leave, and ends the process where it does not."""
+        self._number = number
+        self._session.close(save=True, timeout=SECONDS_TO_SAVE)
+        self._app.leave_from_any_thread(SIGNAL + number)
+        if self._left.wait(SECONDS_TO_LEAVE):
+            # The farewell can wait for ever, too, for a terminal that reads nothing. Where it does
+            # not, the process ends and this thread with it.
+            time.sleep(SECONDS_FOR_FAREWELL)
+        if not self._left.is_set() or self._app.terminal_has_stalled:
+            self._restore()
+        os._exit(SIGNAL + number)
+
+    def _go_on(self) -> None:
+        """Lets the app leave and sees the training to its end without it."""
+        self._went_on = True
+        self._app.leave_from_any_thread(0)
+        if not self._left.wait(SECONDS_TO_LEAVE):
+            self._restore()
+        self._say(f"the training goes on without a screen, process {os.getpid()}; see {LOG_NAME}")
+        _point_terminal_at_nothing()
+        work = WithoutScreen(self._session, self._signals)  # type: ignore[arg-type]
+        self._status = work.run(_HANG_UP, SECONDS_TO_SAVE)
+        self._done.set()
+        if not self._left.is_set():
+            os._exit(self._status)
+
+    # --- the terminal -----------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        """Puts the terminal back as it was, as far as one that reads nothing lets us."""
+        if HAVE_TERMIOS and self._mode is not None:
+            with contextlib.suppress(Exception):
+                # The rest of a frame is of no use any more, and makes room for the last words.
+                termios.tcflush(0, termios.TCOFLUSH)
+                termios.tcsetattr(0, termios.TCSANOW, self._mode)
+        self._write(RESET)
+
+    def _say(self, sentence: str) -> None:
+        self._write(f"\r{PROGRAM}: {sentence}\n".encode())
+
+    def _write(self, data: bytes) -> None:
+        """Writes what the terminal takes at once, without making it wait less for others."""
+        if self._terminal is None:
+            return
+        with contextlib.suppress(Exception):
+            # A descriptor of our own: others share what lies behind the standard ones.
+            terminal = os.open(self._terminal, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            try:
+                os.write(terminal, data)
+            finally:
+                os.close(terminal)
+
+
+def _is_hung_up() -> bool:
+    """Tells whether standard input has no terminal at its other end any more."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    try:
+        poll.register(0, 0)
+        return any(state & (select.POLLHUP | select.POLLNVAL) for _, state in poll.poll(0))
+    except OSError:
+        return True
+
+
+def _point_terminal_at_nothing() -> None:
+    """Lets whatever is stuck writing to a terminal that is gone come free."""
+    with contextlib.suppress(OSError):
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+        os.close(nothing)

@@ -1,0 +1,121 @@
+"""Writes to the terminal from a thread of its own, so that nobody waits for a slow one.
+
+Textual's own writer takes thirty pieces and then makes the event loop wait: on a terminal that has
+stalled, keys, timers and the exit wait with it. This one takes everything at once, tells when it
+falls behind, so that nothing new is painted meanwhile, and tells when it has caught up.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+BEHIND: Final = 8192
+"""Bytes that wait to be written, from which on painting more would only lengthen the wait."""
+MOST: Final = 1 << 20
+"""Bytes kept for a terminal that reads nothing; what comes after them is forgotten."""
+PIECE: Final = 4096
+
+
+class TerminalOutput:
+    """A queue of bytes for one descriptor; ``write`` never waits and never fails."""
+
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        encoding: str = "utf-8",
+        tell: Callable[[bool], object] = lambda _behind: None,
+    ) -> None:
+        """Starts the thread.
+
+        Args:
+            descriptor: what to write to.
+            encoding: of the terminal; what it cannot show becomes a question mark.
+            tell: is called, from any thread, with True when the output falls behind and with
+                False when it has caught up, in this order; must not wait.
+        """
+        self._descriptor = descriptor
+        self._encoding = encoding
+        self._tell = tell
+        self._pieces: deque[bytes] = deque()
+        self._waiting = 0
+        self._behind = False
+        self._moved = time.monotonic()
+        self._changed = threading.Condition()
+        self.forgotten = False
+        """Whether something was not written: the screen is not what was painted."""
+        self.is_dead = False
+        """Whether the terminal refused to be written to: it is gone."""
+        threading.Thread(target=self._run, name="terminal-output", daemon=True).start()
+
+    def write(self, text: str) -> None:
+        """Takes text to write; forgets it where too much waits already or nobody can read it."""
+        data = text.encode(self._encoding, "replace")
+        with self._changed:
+            if self.is_dead or not data:
+                return
+            if self._waiting + len(data) > MOST:
+                self.forgotten = True
+                return
+            if not self._waiting:
+                self._moved = time.monotonic()
+            self._pieces.append(data)
+            self._waiting += len(data)
+            self._changed.notify_all()
+            if not self._behind and self._waiting > BEHIND:
+                self._behind = True
+                self._tell(True)
+
+    def drain(self, patience: float = 1.0) -> bool:
+        """Waits until all is written, or nothing has moved for ``patience`` seconds.
+
+        Returns:
+            Whether all is written.
+        """
+        with self._changed:
+            while self._waiting:
+                left = self._moved + patience - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(min(left, 0.05))
+            return True
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._pieces:
+                    self._changed.wait()
+                data = self._pieces[0]
+            written = self._write(data[:PIECE])
+            with self._changed:
+                if self.is_dead:
+                    self._pieces.clear()
+                    self._waiting = 0
+                else:
+                    self._waiting -= written
+                    self._moved = time.monotonic()
+                    if written == len(data):
+                        self._pieces.popleft()
+                    else:
+                        self._pieces[0] = data[written:]
+                self._changed.notify_all()
+                if self._behind and not self._waiting:
+                    self._behind = False
+                    self._tell(False)
+
+    def _write(self, data: bytes) -> int:
+        """Writes some bytes and returns how many; notes a terminal that is gone."""
+        try:
+            return os.write(self._descriptor, data)
+        except BlockingIOError:
+            # Somebody else has made the terminal a file that does not wait.
+            time.sleep(0.02)
+            return 0
+        except OSError:
+            self.is_dead = True
+            return 0
