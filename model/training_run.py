@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 import torch
 
 from corpus import LoadCancelled
+from model.accelerator import AcceleratorMeter
 from model.controls import TrainingControls
 from model.errors import CheckpointError, TrainingDiverged
 from model.event_log import EventLog
@@ -143,6 +144,7 @@ class TrainingRun:
             if metadata.nats_per_character is not None:
                 self._validated = (metadata.step, metadata.nats_per_character)
         self._watch = Stopwatch(self._clock, start)
+        self._accelerator = AcceleratorMeter(self._machine.device, self._clock)
 
     def _session(self) -> Iterator[Event]:
         run, trainer = self._run, self._trainer
@@ -191,6 +193,8 @@ class TrainingRun:
             if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
                 self._hand_over(trainer.snapshot())
                 last_snapshot = now
+                if measured := self._accelerator.read():
+                    yield measured
             due = trainer.at_epoch_end or now - last_validation >= validation_pause
             if due and not controls.stopping:
                 improved = yield from self._validate()

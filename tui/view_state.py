@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from model.events import (
+    AcceleratorMeasured,
     CharacterWritten,
     CheckpointSaved,
     CutsApplied,
@@ -201,6 +202,8 @@ class ViewState:
     references: tuple[tuple[str, float], ...] = ()
     """Names of compressors and the bits per character that they reach on the same text."""
     units: tuple[RankedUnit, ...] = ()
+    accelerator: AcceleratorMeasured | None = None
+    """None where the training takes no GPU."""
     log: tuple[LogLine, ...] = ()
     warnings: tuple[str, ...] = ()
     warnings_raised: int = 0
@@ -271,6 +274,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return state
         case CutsApplied() | NoveltyIndexed():
             return state
+        case AcceleratorMeasured():
+            return replace(state, accelerator=event)
         case TemperatureApplied():
             if not math.isfinite(event.temperature):
                 return state
