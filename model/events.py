@@ -445,6 +445,20 @@ class UnitsRanked:
     units: tuple[RankedUnit, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceleratorMeasured:
+    """What the training takes of a GPU; said once a second where there is one."""
+
+    device: str
+    """As its maker calls it."""
+    bytes: int
+    """Memory that this process holds there."""
+    bytes_total: int
+    """Memory that it has; 0 where that is not told."""
+    busy: float | None
+    """Part of the recent time in which it computed, whoever for; None where that is not told."""
+
+
 AnalysisEvent = NoveltyIndexed | ReferencesMeasured | UnitsRanked
 LiveEvent = (
     Preparing
@@ -453,6 +467,7 @@ LiveEvent = (
     | SaveFailed
     | SessionRefused
     | WorkerCrashed
+    | AcceleratorMeasured
     | AnalysisEvent
 )
 RecordedUnion = (

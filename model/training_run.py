@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 import torch
 
 from corpus import LoadCancelled
+from model.accelerator import AcceleratorMeter
 from model.checkpoint_saver import CheckpointSaver
 from model.controls import TrainingControls
 from model.errors import CheckpointError, TrainingDiverged
@@ -147,6 +148,7 @@ class TrainingRun:
         self._watch = Stopwatch(self._clock, start)
         saved_step = -1 if run.resumed is None else run.resumed.metadata.step
         self._saver = CheckpointSaver(run.folder, self._clock, saved_step)
+        self._accelerator = AcceleratorMeter(self._machine.device, self._clock)
 
     def _session(self) -> Iterator[Event]:
         run, trainer = self._run, self._trainer
@@ -198,6 +200,8 @@ class TrainingRun:
             if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
                 self._hand_over(trainer.snapshot())
                 last_snapshot = now
+                if measured := self._accelerator.read():
+                    yield measured
             due = trainer.at_epoch_end or now - last_validation >= validation_pause
             wanted = False
             if due and not controls.stopping:

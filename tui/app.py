@@ -191,11 +191,11 @@ class CharlmApp(TextActions):
         super().request_exit(return_code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offers every key's action in the palette, and themes and screenshots of Textual."""
+        """Offers every key's action in the palette, and Textual's themes."""
         for key in keys_of(self.settings.keymap):
-            if not key.priority:
+            if key.id != "program.interrupt":  # the same as q
                 title = f"{key.label} ({key.shown})"
                 yield SystemCommand(title, key.tooltip, partial(self.run_action, key.action))
         for command in super().get_system_commands(screen):
-            if command.title in {"Theme", "Screenshot"}:
+            if command.title == "Theme":
                 yield command

@@ -13,7 +13,7 @@ from textual.binding import Binding
 
 from tui.layout import PANES
 
-Group = Literal["Temperature", "Writing", "Views", "Training", "Text", "Program"]
+Group = Literal["Temperature", "Writing", "Views", "Training", "Text", "Files", "Program"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,15 +227,31 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "copy_text", "Text", hint="Copy", rank=10,
     ),
     _key(
-        "text.write", "w", "w", "Write the text to a file",
-        "since the last restart; overwrites none", "write_text", "Text", hint="Write", rank=12,
-    ),
-    _key(
         "text.find", "slash", "/", "Find in the text", "n the next, N the one before", "find",
         "Text",
     ),
     _key("text.find_next", "n", "n", "Find the next", "further back", "find_next(1)", "Text"),
     _key("text.find_back", "N", "N", "Find the one before", "further on", "find_next(-1)", "Text"),
+    _key(
+        "text.write", "w", "w", "Write the text to a file",
+        "since the last restart; overwrites none", "write_text", "Files", hint="Write", rank=12,
+    ),
+    _key(
+        "files.curve_svg", "f", "f", "Write the curve as SVG", "the one that is looked at",
+        "write_curve('svg')", "Files",
+    ),
+    _key(
+        "files.curve_png", "F", "F", "Write the curve as PNG", "for what takes no SVG",
+        "write_curve('png')", "Files",
+    ),
+    _key(
+        "files.samples", "g", "g", "Write the samples", "of all epochs, to a text file",
+        "write_samples", "Files",
+    ),
+    _key(
+        "files.screen", "f12", "F12", "Screenshot", "as SVG; works over dialogs, too",
+        "write_screen", "Files", priority=True,
+    ),
     _key(
         "program.runs", "o", "o", "Runs", "open, resume, compare or delete one", "show_runs",
         "Program",

@@ -47,7 +47,7 @@ class ScreenSettings:
     root: Path | None = None
     """Where the runs are; None hides them."""
     text_folder: Path | None = None
-    """Where the text is written on request; None is the current folder."""
+    """Where files are written on request; None is the current folder."""
 
     @property
     def frame_seconds(self) -> float:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
-
 from model.commands import (
     ContinueWriting,
     ForkWriting,
@@ -12,12 +9,11 @@ from model.commands import (
     ReturnToTrunk,
     WatchUnit,
 )
+from tui.file_actions import FileActions
 from tui.ink import INKS, InkKind
 from tui.sanitise import encodable, one_line
 from tui.screens.alternatives import AlternativesScreen
 from tui.screens.entry import FindEntry
-from tui.text_file import write_text_file
-from tui.view_actions import ViewActions
 from tui.widgets.figures import grouped
 
 _INK_WORDS: dict[InkKind, str] = {
@@ -30,8 +26,8 @@ CLIPBOARD_BYTES = 50_000
 """Terminals refuse a longer OSC 52; the end of a longer text is copied."""
 
 
-class TextActions(ViewActions):
-    """Scrolls, finds, colours, forks, copies and writes the text."""
+class TextActions(FileActions):
+    """Scrolls, finds, colours, forks and copies the text."""
 
     alternatives_wanted = False
     """Whether the alternatives are to open as soon as the text is on hold."""
@@ -155,24 +151,3 @@ class TextActions(ViewActions):
             f"Copied {cut}{grouped(len(kept))} characters through the terminal (OSC 52). "
             "If yours does not take them, w writes a file."
         )
-
-    def action_write_text(self) -> None:
-        """Writes the text since the last restart to a new file."""
-        text = self.pane.transcript.current_text
-        if text:
-            self.run_worker(self._write_text_file(text), group="text-file")
-        else:
-            self.say("There is no text to write yet.", severity="warning")
-
-    async def _write_text_file(self, text: str) -> None:
-        """Writes a file without stopping the screen, and says where it is."""
-        run = self.state.run.run if self.state.run else self.settings.title
-        try:
-            folder = self.settings.text_folder or Path.cwd()
-            path = await asyncio.to_thread(write_text_file, folder, run, text)
-        except OSError as error:
-            place = one_line(str(error.filename or self.settings.text_folder or "."), 120)
-            cause = one_line(error.strerror or str(error), 120)
-            self.say(f"{place}: the text was not written: {cause}", severity="error")
-        else:
-            self.say(f"Wrote {grouped(len(text))} characters to {one_line(str(path), 160)}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from model.events import (
+    AcceleratorMeasured,
     CharacterWritten,
     CheckpointSaved,
     CutsApplied,
@@ -51,6 +52,8 @@ from tui.sanitise import one_line
 CURVE_POINTS: Final = 2_000
 SMOOTHING: Final = 0.97
 """Weight of the past in the smoothed loss, per step."""
+LEAST_SMOOTHING: Final = 0.85
+"""Weight of the past at least, however many steps the newest one stands for."""
 TREND_WEIGHT: Final = 0.999
 """Weight of the past in the slow mean that a trend is told from."""
 TREND_BAND: Final = 0.002
@@ -210,6 +213,8 @@ class ViewState:
     references: tuple[tuple[str, float], ...] = ()
     """Names of compressors and the bits per character that they reach on the same text."""
     units: tuple[RankedUnit, ...] = ()
+    accelerator: AcceleratorMeasured | None = None
+    """None where the training takes no GPU."""
     log: tuple[LogLine, ...] = ()
     warnings: tuple[str, ...] = ()
     warnings_raised: int = 0
@@ -282,6 +287,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return state
         case CutsApplied() | NoveltyIndexed():
             return state
+        case AcceleratorMeasured():
+            return replace(state, accelerator=event)
         case TemperatureApplied():
             if not math.isfinite(event.temperature):
                 return state
@@ -365,10 +372,19 @@ def _stepped(state: ViewState, event: StepFinished, now: float) -> ViewState:
     if event.step <= progress.step:  # an interrupted run is gone on with: its lost steps again
         losses, progress = _without_lost_steps(losses, event.step), replace(progress, marks=())
     loss = _finite(event.loss)
-    # The first losses fall fast: a short memory until there is enough of a past.
+    # The first losses fall fast: a short memory until there is enough of a past. Steps are left
+    # out on the way (a run's file holds ten a second): the one that arrives stands for them.
     steps_seen = max(1, event.step - progress.first_step)
-    smoothed = _mixed(losses.smoothed, loss, min(SMOOTHING, 1 - 4 / (steps_seen + 3)))
-    slow = _mixed(losses.slow, loss, min(TREND_WEIGHT, 1 - 1 / steps_seen))
+    new_steps = min(steps_seen, max(1, event.step - progress.step))
+    smoothed = _mixed(
+        losses.smoothed,
+        loss,
+        max(
+            0.0,
+            min(max(SMOOTHING**new_steps, LEAST_SMOOTHING), 1 - 4 * new_steps / (steps_seen + 3)),
+        ),
+    )
+    slow = _mixed(losses.slow, loss, min(TREND_WEIGHT**new_steps, 1 - new_steps / steps_seen))
     speed = _finite(event.characters_per_second)
     seconds = _finite(event.time)
     seconds = progress.seconds if seconds is None else seconds

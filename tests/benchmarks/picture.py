@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import tempfile
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from model.live_session import LiveSession
 from model.presets import DEFAULT_PRESET, find_preset
 from model.run_request import RunRequest
 from tui.app import CharlmApp
+from tui.export.svg import without_foreign_fonts
 from tui.screen_settings import ScreenSettings
 
 
@@ -52,12 +52,6 @@ async def picture(seconds: float, columns: int, rows: int, folder: Path) -> str:
     return svg
 
 
-def without_fonts_from_elsewhere(svg: str) -> str:
-    """Returns the picture without the fonts that it would fetch: a viewer's own will do."""
-    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
-    return svg.replace("font-family: Fira Code", "font-family: Fira Code, DejaVu Sans Mono")
-
-
 def main() -> None:
     """Writes the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -68,7 +62,7 @@ def main() -> None:
     columns, rows = map(int, arguments.size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
         svg = asyncio.run(picture(arguments.seconds, columns, rows, Path(folder)))
-    arguments.path.write_text(without_fonts_from_elsewhere(svg), encoding="utf-8")
+    arguments.path.write_text(without_foreign_fonts(svg), encoding="utf-8")
 
 
 if __name__ == "__main__":

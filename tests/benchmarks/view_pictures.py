@@ -10,7 +10,11 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from picture import opened_app, without_fonts_from_elsewhere
+from picture import opened_app
+
+from tui.chart_view import ChartView
+from tui.export.curve_figure import curve_figure
+from tui.export.svg import svg_of, without_foreign_fonts
 
 VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
     "training": (("0",), 2),
@@ -39,8 +43,11 @@ async def pictures(folder: Path, seconds: float, columns: int, rows: int, root: 
                 await asyncio.sleep(0.2)
             app.clear_notifications()
             await asyncio.sleep(pause)
-            svg = without_fonts_from_elsewhere(app.export_screenshot(title="charlm-tui"))
+            svg = without_foreign_fonts(app.export_screenshot(title="charlm-tui"))
             (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+        figure = curve_figure(app.state, ChartView())
+        assert figure is not None
+        (folder / "curve.svg").write_text(svg_of(figure), encoding="utf-8")
     session.close(save=False)
 
 

@@ -152,7 +152,7 @@ async def test_a_folder_that_refuses_is_a_toast(tmp_path: Path) -> None:
     missing = tmp_path / "not here"
     async with opened(*training(), *characters("x"), text_folder=missing) as it:
         await it.press("w")
-        await it.until(lambda: any("was not written" in toast for toast in it.toasts()))
+        await it.until(lambda: any("could not be written" in toast for toast in it.toasts()))
 
 
 @on_a_loop

@@ -216,9 +216,9 @@ async def test_a_streamed_character_draws_its_row_only(monkeypatch: pytest.Monke
 async def test_a_flood_of_characters_is_taken_in_time() -> None:
     async with opened(*training()) as it:
         flood = characters("some words of a text\n" * 5_000)
-        start = time.perf_counter()
+        start = time.process_time()
         await it.say(*flood)
-        assert time.perf_counter() - start < 5.0
+        assert time.process_time() - start < 5.0
         assert it.app.pane.transcript.line_count <= 4_401
 
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from model.events import AcceleratorMeasured
 from tui.machine_use import MachineUse
 from tui.sanitise import one_line
 from tui.view_state import TREND_BAND, ViewState
-from tui.widgets.figures import UNKNOWN, ago, fixed, grouped, is_known, short, small, sparkline
+from tui.widgets.figures import (
+    UNKNOWN,
+    ago,
+    fixed,
+    grouped,
+    is_known,
+    percent,
+    short,
+    small,
+    sparkline,
+)
 from tui.widgets.painted import Painted, Part, Row
 
 _LABEL_CELLS = 10
@@ -24,6 +35,8 @@ class RunPane(Painted):
         width, height = self.size
         rows = figure_rows(state, now, width, ascii_only=ascii_only, spark=spark)
         rows.append((9, machine_row(use)))
+        if state.accelerator is not None:
+            rows.append((6, accelerator_row(state.accelerator, width)))
         self.present(_fitting(rows, height))
 
 
@@ -94,6 +107,16 @@ def machine_row(use: MachineUse) -> Row:
     )
 
 
+def accelerator_row(use: AcceleratorMeasured, width: int) -> Row:
+    """Returns memory and busyness of a GPU, and its name where there is room."""
+    busy = "" if use.busy is None else f"{percent(use.busy)}, "
+    total = f" of {use.bytes_total / 1e9:.1f}" if use.bytes_total else ""
+    figures = f"{busy}{use.bytes / 1e9:.1f}{total} GB"
+    room = width - _LABEL_CELLS - len(figures) - 2
+    name = f"  {one_line(use.device, room)}" if room >= 8 else ""
+    return _row("GPU", (figures, "value"), (name, "label"))
+
+
 def _checkpoint_parts(state: ViewState, now: float, width: int) -> list[Part]:
     """Returns which checkpoint is the last, and how old it is."""
     if state.checkpoint is None:
@@ -137,5 +160,5 @@ def _row(label: str, *parts: Part) -> Row:
 
 def _fitting(rows: Sequence[tuple[int, Row]], height: int) -> list[Row]:
     """Returns the rows that fit, those of low rank kept, in their order."""
-    kept = sorted(rank for rank, _ in rows)[: max(0, height)]
-    return [row for rank, row in rows if rank in kept]
+    by_rank = sorted(range(len(rows)), key=lambda place: rows[place][0])
+    return [rows[place][1] for place in sorted(by_rank[: max(0, height)])]

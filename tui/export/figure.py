@@ -1,0 +1,67 @@
+"""A drawing as a list of shapes, which a file format then writes down. Pure.
+
+Places are pixels from the upper left corner. Colours are ``#rrggbb``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Place = tuple[float, float]
+Anchor = Literal["start", "middle", "end"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stroke:
+    """A line through points, with round ends."""
+
+    points: tuple[Place, ...]
+    colour: str
+    width: float = 1.0
+    dash: float = 0.0
+    """Length of a dash and of the gap after it; 0 draws without gaps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """A filled sign at a place, with a rim that keeps it apart from the lines below it."""
+
+    kind: Literal["disc", "diamond"]
+    place: Place
+    radius: float
+    colour: str
+    rim: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A line of text; foreign text was made printable by whoever put it here."""
+
+    text: str
+    place: Place
+    """Of the base line: its left end, middle or right end."""
+    size: float
+    """Height of the font."""
+    colour: str
+    anchor: Anchor = "start"
+    bold: bool = False
+    upright: bool = True
+    """Else turned by a quarter, to be read from below."""
+    halo: str | None = None
+    """Colour around the letters that keeps them apart from lines below them."""
+
+
+Shape = Stroke | Sign | Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """Shapes on a page; later ones lie over earlier ones."""
+
+    width: int
+    height: int
+    title: str
+    """For readers who do not see the picture."""
+    background: str
+    shapes: tuple[Shape, ...]

@@ -1,0 +1,46 @@
+"""Writes a file under a name that was free; knows no screen."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+_LAST_NUMBER = 9_999
+_LONGEST_STEM = 50
+"""Characters, of four bytes at most: file systems take names of 255 bytes."""
+
+
+def write_new_file(folder: Path, run: str, kind: str, content: bytes) -> Path:
+    """Writes to the first free ``<run>-<kind>`` with a number before the suffix; overwrites none.
+
+    Args:
+        folder: must exist.
+        run: a name from elsewhere; what a file system could trip over is left out.
+        kind: what is written, with the suffix of the file: ``text.txt``.
+        content: of the file.
+
+    Returns:
+        The path written.
+
+    Raises:
+        OSError: the file system refuses, or every number is taken; nothing half-written is left.
+    """
+    stem = re.sub(r"[^\w.-]+", "-", run)[:_LONGEST_STEM].strip("-.") or "charlm"
+    word, _, suffix = kind.partition(".")
+    for number in range(1, _LAST_NUMBER + 1):
+        path = folder / f"{stem}-{word}-{number}.{suffix}"
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            continue
+        try:
+            with file:
+                file.write(content)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            error.filename = error.filename or str(path)
+            raise
+        return path
+    raise FileExistsError(f"{folder / stem}-{word}-1.{suffix} to -{_LAST_NUMBER} all exist")

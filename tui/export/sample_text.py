@@ -1,0 +1,34 @@
+"""The samples of all epochs as one text to read: words being born, from the first on. Pure."""
+
+from __future__ import annotations
+
+from tui.sanitise import encodable, one_line
+from tui.view_state import SAMPLES, ViewState
+from tui.widgets.figures import clock, fixed, grouped
+
+_RULE = "-" * 72
+
+
+def sample_text(state: ViewState) -> str:
+    """Returns every sample with when it was written, how, and the loss of that time.
+
+    A sample goes on from its prompt, which stands in square brackets. Foreign text is left as it
+    is: this is for a file.
+    """
+    run = state.run
+    head = ["Samples written while training"]
+    if run is not None:
+        head[0] += f" run {one_line(run.run, 100)} on {one_line(run.corpus, 100)}"
+    if len(state.samples) >= SAMPLES:
+        head.append(f"(the last {grouped(SAMPLES)}; samples.jsonl in the run's folder has all)")
+    head.append("The text in square brackets was given; the model wrote what follows it.")
+    parts = ["\n".join(head)]
+    for sample in state.samples:
+        before = [y for x, y in state.losses.validation_curve.points if x <= sample.step]
+        loss = f", validation {fixed(before[-1], 4)} nats" if before else ""
+        parts.append(
+            f"{_RULE}\nepoch {sample.epoch}, step {sample.step}, {clock(sample.time)}, "
+            f"temperature {sample.temperature:.2f}, seed {sample.seed}{loss}\n\n"
+            f"[{sample.prompt}]{sample.text}"
+        )
+    return encodable("\n\n".join(parts)) + "\n"
