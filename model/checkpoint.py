@@ -107,10 +107,15 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     for name, tensor in checkpoint.tensors.items():
         if np.issubdtype(tensor.dtype, np.floating) and not np.isfinite(tensor).all():
             raise CheckpointError(str(path), f"{name} is not finite", "it was not saved")
+    write_atomically(path, checkpoint_bytes(checkpoint))
+
+
+def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
+    """Returns what a checkpoint's file holds."""
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in checkpoint.tensors.items()}
     description = json.dumps(_describe(checkpoint.metadata), ensure_ascii=True)
     header = {"charlm": description, "sha256": _digest(description, tensors)}
-    write_atomically(path, safetensors.numpy.save(tensors, metadata=header))
+    return safetensors.numpy.save(tensors, metadata=header)
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:
@@ -133,8 +138,29 @@ def read_checkpoint(path: Path) -> Checkpoint:
     header = _read_header(path)
     metadata = _parse(path, header)
     try:
-        tensors = safetensors.numpy.load(path.read_bytes())
-    except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({_short(error)})") from error
+    return _whole(path, header, metadata, data)
+
+
+def checkpoint_of_bytes(data: bytes, origin: Path) -> Checkpoint:
+    """Returns what `checkpoint_bytes` was given; ``origin`` names it in errors.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`.
+    """
+    header = _header_of(origin, data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return _whole(origin, header, _parse(origin, header), data)
+
+
+def _whole(
+    path: Path, header: Mapping[str, str], metadata: CheckpointMetadata, data: bytes
+) -> Checkpoint:
+    """Returns the checkpoint once its tensors are verified."""
+    try:
+        tensors = safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path, f"cannot be read ({_short(error)})") from error
     if _digest(header["charlm"], tensors) != header.get("sha256"):
         raise _damaged(path, "is damaged: its checksum does not match")
@@ -181,6 +207,10 @@ def _read_header(path: Path) -> dict[str, str]:
         raise CheckpointError(
             str(path), f"cannot be read ({error.strerror})", "check the path and its permissions"
         ) from error
+    return _header_of(path, raw)
+
+
+def _header_of(path: Path, raw: bytes) -> dict[str, str]:
     try:
         header = json.loads(raw)["__metadata__"]
         if not isinstance(header["charlm"], str):

@@ -28,6 +28,8 @@ class RunRequest:
     """The folder of runs."""
     run: str | None = None
     resume: bool = False
+    processes: int = 1
+    """Among which the streams of a step are divided."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """The settings of model and training that were given by name; on resuming, these and only
     these differ from the saved ones."""
