@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from torch import distributed as dist
+from torch import distributed
 
 from model.distributed import Ranks
 from model.process_place import ProcessPlace
@@ -17,6 +17,7 @@ Result = TypeVar("Result")
 
 def in_ranks(size: int, work: Callable[[Ranks], Result], *, seconds: float = 60.0) -> list[Result]:
     """Returns what `work` returned in each of `size` ranks; an exchange that waits longer fails."""
+    dist: Any = distributed  # its type stubs lack both names
     store = dist.HashStore()
     limit = timedelta(seconds=seconds)
 
