@@ -30,6 +30,7 @@ from model.storage import write_atomically
 FORMAT_VERSION = 1
 WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."
+EXPORT = "export"
 LARGEST_HEADER = 64 * 2**20
 """Bytes; the vocabulary and the names of tensors are all that a header holds."""
 
@@ -110,11 +111,19 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_atomically(path, checkpoint_bytes(checkpoint))
 
 
-def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
-    """Returns what a checkpoint's file holds."""
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in checkpoint.tensors.items()}
+def checkpoint_bytes(checkpoint: Checkpoint, *, exported: bool = False) -> bytes:
+    """Returns what a checkpoint's file holds.
+
+    Args:
+        checkpoint: what to write.
+        exported: whether to write the weights alone, under the names of the network's state dict.
+    """
+    named = without_prefix(checkpoint.tensors, WEIGHT_PREFIX) if exported else checkpoint.tensors
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in named.items()}
     description = json.dumps(_describe(checkpoint.metadata), ensure_ascii=True)
     header = {"charlm": description, "sha256": _digest(description, tensors)}
+    if exported:
+        header |= {"kind": EXPORT, "format": "pt"}
     return safetensors.numpy.save(tensors, metadata=header)
 
 
@@ -164,6 +173,8 @@ def _whole(
         raise _damaged(path, f"cannot be read ({_short(error)})") from error
     if _digest(header["charlm"], tensors) != header.get("sha256"):
         raise _damaged(path, "is damaged: its checksum does not match")
+    if header.get("kind") == EXPORT:
+        tensors = {WEIGHT_PREFIX + name: tensor for name, tensor in tensors.items()}
     _check_weights(path, metadata, tensors)
     return Checkpoint(metadata=metadata, tensors=tensors)
 
