@@ -47,6 +47,7 @@ from model.samples import seed_text, write_samples
 from model.self_timing import choose_machine
 from model.snapshot import WeightSnapshot
 from model.stopwatch import Clock, Speedometer, Stopwatch
+from model.tensorboard_log import TensorBoardLog
 from model.trainer import CARRIED, Trainer
 from model.validation import next_pause, validate
 
@@ -91,6 +92,7 @@ class TrainingRun:
         self._opened = opened
         self._ranks = ranks
         self._last_sign = 0.0
+        self._board: TensorBoardLog | None = None
         self._speed = Speedometer()
         self._best_nats: float | None = None
         self._best_snapshot: WeightSnapshot | None = None
@@ -125,6 +127,8 @@ class TrainingRun:
             finally:
                 self._trainer.close()
         finally:
+            if self._board is not None:
+                self._board.close()
             run.folder.unlock()
 
     # --- the course of a session ------------------------------------------------------------------
@@ -135,7 +139,10 @@ class TrainingRun:
     def _build(self) -> None:
         """Builds network and trainer, and puts a resumed one where it was."""
         run = self._run
-        self._log = EventLog(run.folder, self._on_record)
+        self._log = EventLog(run.folder, self._record)
+        step = 0 if run.resumed is None else run.resumed.metadata.step
+        if self._request.tensorboard:
+            self._board = TensorBoardLog(run.folder.path, first_step=step)
         self._machine = choose_machine(
             run.training,
             run.model,
@@ -437,6 +444,13 @@ class TrainingRun:
             problem = self._log.append(event)
             if problem is not None:
                 yield self._warning(problem)
+            if self._board is not None and (trouble := self._board.take_trouble()):
+                yield self._warning(f"{self._run.folder.path}: TensorBoard's file: {trouble}")
+
+    def _record(self, event: RecordedEvent) -> None:
+        self._on_record(event)
+        if self._board is not None:
+            self._board.write(event)
 
     def _run_started(self) -> RunStarted:
         run = self._run
