@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow check format figures recipes picture pictures clean
+.PHONY: run test test-slow check format figures recipes scaling picture pictures clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -33,6 +33,10 @@ figures: .venv/.installed-dev
 # Measures the tables of docs/recipes.md, hours on an otherwise idle machine; takes several texts.
 recipes: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/recipe_figures.py $(TEXT)
+
+# Measures the table of docs/scaling.md: two processes against two threads, on an idle machine.
+scaling: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/scaling_figures.py
 
 # Makes docs/screen.svg anew from a real run on the embedded text.
 picture: .venv/.installed-dev

@@ -32,6 +32,7 @@ from model.storage import write_atomically
 FORMAT_VERSION = 1
 WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."
+EXPORT = "export"
 LARGEST_HEADER = 20 * 2**20
 """Bytes; a vocabulary of every character there is and the names of tensors need less."""
 METADATA_KEY, DIGEST_KEY, METADATA_DIGEST_KEY = "charlm", "sha256", "metadata_sha256"
@@ -110,14 +111,27 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     for name, tensor in checkpoint.tensors.items():
         if np.issubdtype(tensor.dtype, np.floating) and not np.isfinite(tensor).all():
             raise CheckpointError(str(path), f"{name} is not finite", "it was not saved")
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in checkpoint.tensors.items()}
+    write_atomically(path, checkpoint_bytes(checkpoint))
+
+
+def checkpoint_bytes(checkpoint: Checkpoint, *, exported: bool = False) -> bytes:
+    """Returns what a checkpoint's file holds.
+
+    Args:
+        checkpoint: what to write.
+        exported: whether to write the weights alone, under the names of the network's state dict.
+    """
+    named = without_prefix(checkpoint.tensors, WEIGHT_PREFIX) if exported else checkpoint.tensors
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in named.items()}
     description = json.dumps(_describe(checkpoint.metadata), ensure_ascii=True)
     header = {
         METADATA_KEY: description,
         METADATA_DIGEST_KEY: hashlib.sha256(description.encode()).hexdigest(),
         DIGEST_KEY: _digest(description, tensors),
     }
-    write_atomically(path, safetensors.numpy.save(tensors, metadata=header))
+    if exported:
+        header |= {"kind": EXPORT, "format": "pt"}
+    return safetensors.numpy.save(tensors, metadata=header)
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:
@@ -141,13 +155,39 @@ def read_checkpoint(path: Path) -> Checkpoint:
     header = _read_header(path)
     metadata = _parse(path, header)
     try:
-        tensors = safetensors.numpy.load(path.read_bytes())
+        data = path.read_bytes()
     except MemoryError as error:
         raise _damaged(path, "is larger than the memory of this machine") from error
-    except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({_short(error)})") from error
+    return _whole(path, header, metadata, data)
+
+
+def checkpoint_of_bytes(data: bytes, origin: Path) -> Checkpoint:
+    """Returns what `checkpoint_bytes` was given; ``origin`` names it in errors.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`.
+    """
+    raw = data[8 : 8 + int.from_bytes(data[:8], "little")]
+    header = _header_of(origin, raw, len(data))
+    return _whole(origin, header, _parse(origin, header), data)
+
+
+def _whole(
+    path: Path, header: Mapping[str, str], metadata: CheckpointMetadata, data: bytes
+) -> Checkpoint:
+    """Returns the checkpoint once its tensors are verified."""
+    try:
+        tensors = safetensors.numpy.load(data)
+    except MemoryError as error:
+        raise _damaged(path, "is larger than the memory of this machine") from error
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path, f"cannot be read ({_short(error)})") from error
     if _digest(header[METADATA_KEY], tensors) != header.get(DIGEST_KEY):
         raise _damaged(path, "is damaged: its checksum does not match")
+    if header.get("kind") == EXPORT:
+        tensors = {WEIGHT_PREFIX + name: tensor for name, tensor in tensors.items()}
     _check_weights(path, metadata, tensors)
     return Checkpoint(metadata=metadata, tensors=tensors)
 
@@ -193,6 +233,11 @@ def _read_header(path: Path) -> dict[str, str]:
         raise CheckpointError(
             str(path), f"cannot be read ({error.strerror})", "check the path and its permissions"
         ) from error
+    return _header_of(path, raw, status.st_size)
+
+
+def _header_of(path: Path, raw: bytes, size: int) -> dict[str, str]:
+    """Returns the ``__metadata__`` of a file of ``size`` bytes from its JSON."""
     try:
         described = json.loads(raw)
         header = described.pop("__metadata__")
@@ -203,7 +248,7 @@ def _read_header(path: Path) -> dict[str, str]:
         ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError
     ) as error:  # fmt: skip
         raise _damaged(path, "is not a charlm checkpoint") from error
-    if status.st_size != 8 + length + end:
+    if size != 8 + len(raw) + end:
         raise _damaged(path, "is cut short or has too much in it (an interrupted copy?)")
     _check_metadata_digest(path, header)
     return dict(header)
@@ -219,6 +264,8 @@ def _check_metadata_digest(path: Path, header: Mapping[str, str]) -> None:
         return
     expected = hashlib.sha256(header[METADATA_KEY].encode(errors="surrogatepass")).hexdigest()
     known = {METADATA_KEY, METADATA_DIGEST_KEY, DIGEST_KEY}
+    if header.get("kind") == EXPORT:
+        known |= {"kind", "format"}
     if set(header) != known or header[METADATA_DIGEST_KEY] != expected:
         raise _damaged(path, "is damaged: the checksum of its metadata does not match")
 
@@ -276,7 +323,7 @@ def _check_shapes(path: Path, found: Tensors, expected: Mapping[str, tuple[int, 
             raise _damaged(path, f"{name} is not finite")
 
 
-def checkpoint_bytes(model: ModelConfig, training: TrainingConfig, vocabulary_size: int) -> int:
+def checkpoint_size(model: ModelConfig, training: TrainingConfig, vocabulary_size: int) -> int:
     """Returns about how large a checkpoint is: weights, their average, the optimiser's moments."""
     parameters = sum(math.prod(shape) for shape in weight_shapes(model, vocabulary_size).values())
     copies = 1 + (training.averaging > 0) + (2 if training.optimiser == "adamw" else 1)

@@ -15,6 +15,7 @@ class TrainingControls:
         self._stop = False
         self._hurry = False
         self._abandon = False
+        self._signal = 0
 
     def pause(self) -> None:
         """Asks to wait after the step at hand."""
@@ -33,10 +34,16 @@ class TrainingControls:
             self._save = True
             self._changed.notify_all()
 
-    def stop(self, *, hurry: bool = False) -> None:
-        """Asks to end: validate and save; in a ``hurry`` (a signal) save only."""
+    def stop(self, *, hurry: bool = False, signal: int = 0) -> None:
+        """Asks to end: validate and save; in a ``hurry`` save only.
+
+        Args:
+            hurry: whether to leave the validation out.
+            signal: number of the signal that asks, if one does.
+        """
         with self._changed:
             self._stop = True
+            self._signal = self._signal or signal
             self._hurry = self._hurry or hurry
             self._changed.notify_all()
 
@@ -60,6 +67,11 @@ class TrainingControls:
     def hurried(self) -> bool:
         """Whether it should end without another validation."""
         return self._hurry
+
+    @property
+    def signal(self) -> int:
+        """Number of the first signal that asked to end; 0 where none did."""
+        return self._signal
 
     @property
     def abandoned(self) -> bool:

@@ -7,6 +7,7 @@ The tree (``UserError`` is ``corpus.errors.UserError``)::
         ├── ConfigError        a setting is out of range, or settings contradict each other
         ├── CheckpointError    a checkpoint cannot be read, or does not fit
         ├── RunFolderError     the folder of a run cannot be made, locked or written
+        ├── RankLost           another process of a divided training is gone
         └── TrainingDiverged   the numbers went wrong and could not be mended
 """
 
@@ -29,6 +30,10 @@ class CheckpointError(ModelError):
 
 class RunFolderError(ModelError):
     """The file system refuses to make, lock or write the folder of a run."""
+
+
+class RankLost(ModelError):  # noqa: N818 - it states a fact, as the events do
+    """Another process of a training that several share has ended, or never came."""
 
 
 class TrainingDiverged(ModelError):  # noqa: N818 - it states a fact, as the events do

@@ -1,7 +1,9 @@
 """Loss and gradients of a step, computed by one thread or by several, each with some streams.
 
 Threads that share every matrix product meet at every time step; threads that each take a part of
-the streams meet once a step. Gradients are added in a fixed order. Letters: T time, B batch.
+the streams meet once a step. Processes with streams of their own do so too: the gradients of all
+weights, and the loss, lie in one piece of memory that is added up at once, when the backward pass
+is over. Gradients are added in a fixed order. Letters: T time, B batch.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.config import Scoring
+from model.distributed import ALONE, Ranks
 from model.dropout import DropoutMasks
 from model.machine import Engine, Machine, prepare_thread
 from model.network import CharacterLSTM, State
@@ -22,12 +25,21 @@ from model.network import CharacterLSTM, State
 class GradientWorkers:
     """Computes gradients the way an engine says; the threads that it starts end with it."""
 
-    def __init__(self, network: CharacterLSTM, machine: Machine, scoring: Scoring) -> None:
+    def __init__(
+        self,
+        network: CharacterLSTM,
+        machine: Machine,
+        scoring: Scoring,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self._network = network
+        self._ranks = ranks
         self._machine = machine
         self._engine: Engine = machine.engine
         self._scoring = scoring
         self._parameters = list(network.parameters())
+        numbers = sum(parameter.numel() for parameter in self._parameters) + 1
+        self._flat = self._parameters[0].new_empty(numbers if ranks.place.size > 1 else 0)
         self._pool: ThreadPoolExecutor | None = None
         if self._engine.shards > 1:
             self._pool = ThreadPoolExecutor(
@@ -43,23 +55,30 @@ class GradientWorkers:
             self._pool.shutdown()
 
     def compute(
-        self, inputs: Tensor, targets: Tensor, state: State, masks: DropoutMasks | None
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        state: State,
+        masks: DropoutMasks | None,
+        total: int | None = None,
     ) -> tuple[float, State]:
         """Sets every parameter's ``grad``.
 
         Args:
-            inputs: int64 [T, B].
+            inputs: int64 [T, B], this process's streams; none (B = 0) in a batch of a few windows.
             targets: int64 [T, B], or [B] where the last position alone is scored.
             state: carried in.
             masks: what is dropped.
+            total: scored characters of all processes; None: these are all.
 
         Returns:
-            Mean loss in nats per scored character, and the state after the last character.
+            Mean loss in nats per scored character of all processes, and the state of these streams
+            after the last character.
         """
         batch = inputs.shape[1]
         count = min(self._engine.shards, batch)
-        borders = [batch * part // count for part in range(count + 1)]
-        total = targets.numel()
+        borders = [batch * part // count for part in range(count + 1)] if count else []
+        total = targets.numel() if total is None else total
 
         def of_shard(part: int) -> tuple[Tensor, tuple[Tensor, ...], State]:
             streams = slice(borders[part], borders[part + 1])
@@ -73,15 +92,32 @@ class GradientWorkers:
 
         results = self._run(of_shard, count)
         loss = sum(float(part[0]) for part in results)
-        gradients = list(results[0][1])
+        if results:
+            gradients = list(results[0][1])
+        else:
+            gradients = [torch.zeros_like(parameter) for parameter in self._parameters]
         for part in results[1:]:
             torch._foreach_add_(gradients, list(part[1]))
+        if self._ranks.place.size > 1:
+            loss, gradients = self._of_all_processes(loss, gradients)
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient
+        if not results:
+            return loss, state
         if count == 1:
             return loss, results[0][2]
         hidden, cell = zip(*(part[2] for part in results), strict=True)
         return loss, (torch.cat(hidden, dim=1), torch.cat(cell, dim=1))
+
+    def _of_all_processes(self, loss: float, gradients: list[Tensor]) -> tuple[float, list[Tensor]]:
+        """Returns the sums over all processes; the gradients are views of one piece of memory."""
+        sizes = [gradient.numel() for gradient in gradients]
+        share = gradients[0].new_tensor([loss])
+        self._flat = torch.cat([*(g.reshape(-1) for g in gradients), share], out=self._flat)
+        self._ranks.add_up(self._flat)
+        *flat, total = torch.split(self._flat, [*sizes, 1])
+        views = [piece.view_as(like) for piece, like in zip(flat, gradients, strict=True)]
+        return float(total), views
 
     def _run(
         self, work: Callable[[int], tuple[Tensor, tuple[Tensor, ...], State]], count: int

@@ -11,6 +11,7 @@ import torch
 from model.config import TrainingConfig
 from model.errors import ConfigError
 from model.lstm_layer import LayerKind, can_pack
+from model.process_place import ProcessPlace
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of these settings in glibc's ``malloc.h``."""
@@ -60,8 +61,14 @@ class Machine:
         return self.engine.threads
 
 
-def possible_engines(training: TrainingConfig, device: torch.device) -> list[Engine]:
+def possible_engines(
+    training: TrainingConfig,
+    device: torch.device,
+    place: ProcessPlace = ProcessPlace(),  # noqa: B008 - frozen
+) -> list[Engine]:
     """Returns the ways of computing that the settings leave open, the safest guess first.
+
+    Processes on one machine share its cores; ``--threads`` is each one's.
 
     Sharing each product among threads is left out: they meet at every time step, gain less than
     threads with streams of their own, and lose most of the speed when the machine has other work.
@@ -72,9 +79,10 @@ def possible_engines(training: TrainingConfig, device: torch.device) -> list[Eng
         precision = "bf16" if native else "fp32"
     if device.type != "cpu":
         return [Engine(precision=precision, threads_of_a_shard=training.threads or 1)]
-    threads = training.threads or _available_cores()
+    threads = training.threads or max(1, _available_cores() // place.local_size)
+    streams = -(-training.batch // place.size)
     counts = [training.threads] if training.threads else sorted({1, threads}, reverse=True)
-    counts = sorted({min(count, training.batch) for count in counts}, reverse=True)
+    counts = sorted({min(count, streams) for count in counts}, reverse=True)
     precisions = [precision]
     if training.precision == "auto" and native:
         precisions.append("fp32")
@@ -110,11 +118,16 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_TRIM_THRESHOLD, 2**31 - 1) and mallopt(_MMAP_THRESHOLD, 32 * 2**20))
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(
+    name: str,
+    place: ProcessPlace = ProcessPlace(),  # noqa: B008 - frozen
+) -> torch.device:
     """Returns the device of that name; ``auto`` takes the fastest kind there is.
 
+    Of several processes on a machine each takes a card of its own.
+
     Raises:
-        ConfigError: a device was asked for that this machine does not have.
+        ConfigError: a device was asked for that this machine does not have, or has too few of.
     """
     available = {
         "cpu": True,
@@ -126,7 +139,15 @@ def choose_device(name: str) -> torch.device:
     if not available[name]:
         have = ", ".join(kind for kind, there in available.items() if there)
         raise ConfigError("--device", f"this machine has no {name}", f"it has: {have}")
-    return torch.device(name)
+    if name != "cuda" or place.size == 1:
+        return torch.device(name)
+    if torch.cuda.device_count() < place.local_size:
+        raise ConfigError(
+            "--device",
+            f"this machine has {torch.cuda.device_count()} cards for {place.local_size} processes",
+            "start as many processes as it has cards, or give --device cpu",
+        )
+    return torch.device(name, place.local_rank)
 
 
 def _native_bf16(device: torch.device) -> bool:

@@ -26,7 +26,7 @@ from corpus import (
     split_ids,
 )
 from model.batches import Batches, make_batches
-from model.checkpoint import Checkpoint, checkpoint_bytes
+from model.checkpoint import Checkpoint, checkpoint_size
 from model.config import ModelConfig, TrainingConfig
 from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
@@ -109,8 +109,9 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
             raise
     corpus = yield from _load(request, request.corpus, request.corpus_options, cancelled)
     notes += corpus.notes
-    split = _split(corpus, request.training, notes)
+    split = split_of(corpus, request.training, notes)
     batches = make_batches(split.train, request.training, subject=corpus.name)
+    _check_division(batches, request.processes)
     _check_memory(request.model, len(corpus.vocabulary))
     folder = RunFolder.create(
         request.root,
@@ -121,7 +122,7 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
         _note_smaller_batch(batches.batch, request.training.batch, notes)
         source = CorpusSource.of(corpus, request.corpus_options)
         folder.require_room(
-            checkpoint_bytes(request.model, request.training, len(corpus.vocabulary))
+            checkpoint_size(request.model, request.training, len(corpus.vocabulary))
         )
         folder.write_description(_description(request, folder, corpus, source))
     except BaseException:
@@ -161,13 +162,14 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     same_text = corpus.sha256 == metadata.source.sha256
     if not same_text:
         notes.append("the text is not the one that the run was trained on; its epoch begins anew")
-    split = _split(corpus, training, notes)
+    split = split_of(corpus, training, notes)
     batches = make_batches(split.train, training, subject=corpus.name)
+    _check_division(batches, request.processes)
     if "random.torch" not in checkpoint.tensors:
         raise CheckpointError(
             str(folder.path), "its checkpoint holds weights only", "generate from it, or train anew"
         )
-    folder.require_room(checkpoint_bytes(model, training, len(corpus.vocabulary)))
+    folder.require_room(checkpoint_size(model, training, len(corpus.vocabulary)))
     folder.forget_after(metadata.step)
     if not same_text:
         batches.epoch = metadata.epoch
@@ -239,13 +241,24 @@ def _load(
         raise CheckpointError(error.subject, error.cause, error.remedy) from error
 
 
-def _split(corpus: Corpus, training: TrainingConfig, notes: list[str]) -> Split:
+def split_of(corpus: Corpus, training: TrainingConfig, notes: list[str]) -> Split:
+    """Returns the parts to train on and to hold out; notes where the text is too short for both."""
     split = split_ids(corpus.ids, training.validation_fraction)
     if len(split.held_out) < 2 or len(split.train) <= training.sequence < len(corpus.ids):
         if training.validation_fraction:
             notes.append("the text is too short to hold a part out: there is no validation")
         return split_ids(corpus.ids, 0.0)
     return split
+
+
+def _check_division(batches: Batches, processes: int) -> None:
+    """Refuses more processes than streams: one of them would have nothing to do."""
+    if batches.batch < processes:
+        raise ConfigError(
+            "--batch",
+            f"{batches.batch} streams of this text cannot be divided among {processes} processes",
+            "start fewer processes, or give a larger --batch or a longer text",
+        )
 
 
 def _check_memory(model: ModelConfig, vocabulary: int) -> None:

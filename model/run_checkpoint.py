@@ -15,6 +15,7 @@ def checkpoint_of(
     nats: float | None,
     best_nats: float | None,
     seconds: float,
+    carried: bool = True,
 ) -> Checkpoint:
     """Returns all that the run needs to go on exactly.
 
@@ -24,6 +25,7 @@ def checkpoint_of(
         nats: validation loss of these very weights, where it is known.
         best_nats: the lowest validation loss of the run so far.
         seconds: training time so far.
+        carried: whether to save the carried state, of which every process has a part.
     """
     metadata = CheckpointMetadata(
         run=run.folder.name,
@@ -39,10 +41,22 @@ def checkpoint_of(
         source=run.source,
         progress=trainer.progress(),
     )
-    return Checkpoint(metadata=metadata, tensors=trainer.tensors())
+    return Checkpoint(metadata=metadata, tensors=trainer.tensors(carried=carried))
 
 
-def engine_of(run: OpenedRun) -> Engine | None:
-    """Returns the engine that a resumed run was computed with, where its checkpoint says so."""
-    record = run.resumed.metadata.progress.get("engine") if run.resumed else None
+def engine_of(run: OpenedRun, processes: int) -> Engine | None:
+    """Returns the engine that a resumed run was computed with, where its checkpoint says so.
+
+    Args:
+        run: the run.
+        processes: that will train it; an engine is the choice of so many, and no other's.
+    """
+    if run.resumed is None or processes_of(run) != processes:
+        return None
+    record = run.resumed.metadata.progress.get("engine")
     return None if record is None else Engine(**record)
+
+
+def processes_of(run: OpenedRun) -> int | None:
+    """Returns how many processes trained a resumed run when it was saved; None for a new run."""
+    return None if run.resumed is None else int(run.resumed.metadata.progress.get("processes", 1))

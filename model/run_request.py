@@ -28,6 +28,10 @@ class RunRequest:
     """The folder of runs."""
     run: str | None = None
     resume: bool = False
+    tensorboard: bool = False
+    """Whether to write what TensorBoard shows into the run's folder, too."""
+    processes: int = 1
+    """Among which the streams of a step are divided."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """The settings of model and training that were given by name; on resuming, these and only
     these differ from the saved ones."""

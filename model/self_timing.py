@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -13,6 +14,7 @@ from model.dropout import draw_masks
 from model.gradients import GradientWorkers
 from model.machine import Engine, Machine, choose_device, possible_engines, prepare_thread
 from model.network import CharacterLSTM
+from model.process_place import ProcessPlace
 
 WARM_UP_SEQUENCE = 8
 """Time steps of the untimed first step: for what each engine does but once."""
@@ -32,6 +34,7 @@ def choose_machine(
     vocabulary_size: int,
     *,
     used_before: Engine | None = None,
+    place: ProcessPlace = ProcessPlace(),  # noqa: B008 - frozen
 ) -> Machine:
     """Returns device and engine: what was asked for, and for the rest the fastest.
 
@@ -41,18 +44,20 @@ def choose_machine(
         vocabulary_size: V.
         used_before: the engine of a run that is gone on with; taken again where it is possible, for
             no two engines round alike.
+        place: of this process among those that train together: what is timed is its own share.
 
     Raises:
         ConfigError: a device was asked for that this machine does not have.
     """
-    device = choose_device(training.device)
-    engines = possible_engines(training, device)
+    device = choose_device(training.device, place)
+    engines = possible_engines(training, device, place)
     if used_before in engines:
         return Machine(device=device, engine=used_before)
     if len(engines) == 1:
         return Machine(device=device, engine=engines[0])
     with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
-        timer = StepTimer(training, model, vocabulary_size, device, open_pools)
+        share = dataclasses.replace(training, batch=-(-training.batch // place.size))
+        timer = StepTimer(share, model, vocabulary_size, device, open_pools)
         return Machine(device=device, engine=fastest(engines, timer))
 
 

@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
 import torch
 from torch import Tensor, nn
 
 from model.averaging import WeightAverage
 from model.batches import Batch, Batches
-from model.checkpoint import AVERAGE_PREFIX, WEIGHT_PREFIX, without_prefix
+from model.checkpoint import AVERAGE_PREFIX, WEIGHT_PREFIX, Tensors, without_prefix
 from model.config import TrainingConfig
+from model.distributed import ALONE, Ranks
 from model.dropout import draw_masks
 from model.errors import TrainingDiverged
 from model.gradients import GradientWorkers
@@ -31,6 +33,7 @@ from model.schedule import Schedule
 from model.snapshot import WeightSnapshot
 
 OPTIMISER_PREFIX = "optimiser."
+CARRIED = ("state.hidden", "state.cell")
 RMSPROP_DECAY = 0.9
 KERAS_EPSILON = 1e-7
 
@@ -57,7 +60,17 @@ class Trainer:
         batches: Batches,
         training: TrainingConfig,
         machine: Machine,
+        ranks: Ranks = ALONE,
     ) -> None:
+        """Puts the network on the machine's device.
+
+        Args:
+            network: with its first weights.
+            batches: of the whole training; a process takes its share of each.
+            training: the settings.
+            machine: where and how to compute.
+            ranks: the processes that train together; each makes the same steps.
+        """
         self.network = network.to(machine.device).train()
         self.schedule = Schedule(training=training, steps_per_epoch=batches.steps_per_epoch)
         self.step_count = 0
@@ -65,13 +78,15 @@ class Trainer:
         self._training = training
         self._machine = machine
         self._optimiser = _make_optimiser(network, training, machine)
-        self._workers = GradientWorkers(network, machine, training.scoring)
-        self._average = WeightAverage(network, training.averaging) if training.averaging else None
+        self._ranks = ranks
+        self._workers = GradientWorkers(network, machine, training.scoring, ranks)
+        averaging = training.averaging if ranks.place.leads else 0.0  # nobody else looks at them
+        self._average = WeightAverage(network, averaging) if averaging else None
         self.average_leads = False
         """Whether the averaged weights have proved better than the last ones."""
         self._guard = Guard(spikes=training.guard)
         self._state: State | None = None
-        self._last_good: tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None = None
+        self._last_good: Tensors = {}
 
     @property
     def epoch(self) -> int:
@@ -152,8 +167,8 @@ class Trainer:
 
     def keep_as_good(self) -> None:
         """Remembers this moment as the one to go back to, unless the numbers look wrong now."""
-        if self._last_good is None or self._guard.is_calm:
-            self._last_good = (self.tensors(), self.progress())
+        if not self._last_good or self._guard.is_calm:
+            self._last_good = self._weights_and_optimiser()
 
     def close(self) -> None:
         """Ends the threads that compute."""
@@ -161,8 +176,24 @@ class Trainer:
 
     # --- state, for checkpoints -------------------------------------------------------------------
 
-    def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        """Returns copies of all tensors that the next step depends on."""
+    def tensors(self, *, carried: bool = True) -> dict[str, npt.NDArray[Any]]:
+        """Returns copies of all tensors that the next step depends on.
+
+        Of several processes all call it at once, for the state is in parts; each gets the whole.
+
+        Args:
+            carried: whether to ask for the state, which begins cold where it is not saved.
+        """
+        tensors = self._weights_and_optimiser()
+        if carried and self._state is not None:
+            for name, part in zip(CARRIED, self._state, strict=True):
+                tensors[name] = _numpy(self._ranks.whole(part, self._batches.batch))
+        tensors["random.torch"] = torch.get_rng_state().numpy().copy()
+        if self._machine.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self._machine.device).numpy().copy()
+        return tensors
+
+    def _weights_and_optimiser(self) -> dict[str, npt.NDArray[Any]]:
         tensors: dict[str, npt.NDArray[Any]] = {
             WEIGHT_PREFIX + name: value for name, value in _arrays(self.network).items()
         }
@@ -173,11 +204,6 @@ class Trainer:
         for parameter, values in self._optimiser.state.items():
             for key, value in values.items():
                 tensors[f"{OPTIMISER_PREFIX}{names[id(parameter)]}.{key}"] = _numpy(value)
-        if self._state is not None:
-            tensors["state.hidden"], tensors["state.cell"] = map(_numpy, self._state)
-        tensors["random.torch"] = torch.get_rng_state().numpy().copy()
-        if self._machine.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self._machine.device).numpy().copy()
         return tensors
 
     def progress(self) -> dict[str, Any]:
@@ -188,6 +214,7 @@ class Trainer:
             "guard": self._guard.state(),
             "average_leads": self.average_leads,
             "engine": dataclasses.asdict(self._machine.engine),
+            "processes": self._ranks.place.size,
         }
 
     def restore(
@@ -199,15 +226,18 @@ class Trainer:
     ) -> None:
         """Goes back to what ``tensors`` and ``progress`` returned, on this device.
 
-        In another text than the one that was left, the place in it means nothing: without
-        ``same_text`` a new epoch begins, with cold state.
+        The tensors are whole; of several processes each takes its share of the state. In another
+        text than the one that was left, the place in it means nothing: without ``same_text`` a new
+        epoch begins, with cold state.
         """
         self._load_weights_and_optimiser(tensors)
         self._state = None
-        if same_text and "state.hidden" in tensors:
+        if same_text and CARRIED[0] in tensors:
+            own = self._ranks.place.share(tensors[CARRIED[0]].shape[1])
+            hidden, cell = (tensors[name][:, own].copy() for name in CARRIED)
             self._state = (
-                torch.from_numpy(tensors["state.hidden"].copy()).to(self._machine.device),
-                torch.from_numpy(tensors["state.cell"].copy()).to(self._machine.device),
+                torch.from_numpy(hidden).to(self._machine.device),
+                torch.from_numpy(cell).to(self._machine.device),
             )
         torch.set_rng_state(torch.from_numpy(tensors["random.torch"].copy()))
         if "random.cuda" in tensors and self._machine.device.type == "cuda":
@@ -223,16 +253,21 @@ class Trainer:
     # --- the inside of a step ---------------------------------------------------------------------
 
     def _gradients(self, batch: Batch) -> float:
-        """Sets the gradients of a batch, carries the state over, returns the mean loss."""
+        """Sets the gradients of a batch, carries the state over, returns the mean loss.
+
+        Every process draws all random numbers of the batch and uses those of its own streams, so
+        that what is dropped does not depend on how many there are.
+        """
         device, training = self._machine.device, self._training
-        inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
-        targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
-        streams = inputs.shape[1]
+        streams = batch.inputs.shape[1]
+        own = self._ranks.place.share(streams)
+        inputs = torch.from_numpy(batch.inputs[:, own]).to(device, non_blocking=True)
+        targets = torch.from_numpy(batch.targets[..., own]).to(device, non_blocking=True)
         state = None if batch.starts_epoch else self._state
         if state is None:
-            state = self.network.initial_state(streams)
+            state = self.network.initial_state(inputs.shape[1])
         elif training.reset_probability:
-            state = self._with_some_streams_reset(state)
+            state = self._with_some_streams_reset(state, streams)
         masks = draw_masks(
             self.network.config,
             training,
@@ -240,13 +275,17 @@ class Trainer:
             width=self.network.input_width,
             device=device,
         )
-        loss, after = self._workers.compute(inputs, targets, state, masks)
+        if masks is not None and inputs.shape[1] < streams:
+            masks = masks.of_streams(own)
+        total = batch.targets.size
+        loss, after = self._workers.compute(inputs, targets, state, masks, total)
         self._state = after if training.scoring == "every" else None
         return loss
 
-    def _with_some_streams_reset(self, state: State) -> State:
+    def _with_some_streams_reset(self, state: State, streams: int) -> State:
         """Starts a stream cold now and then: a prompt and a restart are cold starts too."""
-        keep = torch.rand(state[0].shape[1]) >= self._training.reset_probability
+        keep = torch.rand(streams) >= self._training.reset_probability
+        keep = keep[self._ranks.place.share(streams)]
         mask = keep.to(self._machine.device, torch.float32)[None, :, None]
         return state[0] * mask, state[1] * mask
 
@@ -255,8 +294,13 @@ class Trainer:
 
         The learning rate has been halved; repeating the same batches would be no remedy.
         """
-        if self._last_good is not None:
-            self._load_weights_and_optimiser(self._last_good[0])
+        good = self._last_good
+        if self._ranks.place.size > 1:
+            leads = self._ranks.place.leads
+            data = safetensors.numpy.save(dict(good)) if leads else None
+            good = safetensors.numpy.load(self._ranks.hand_out(data))
+        if good:
+            self._load_weights_and_optimiser(good)
         self._state = None
 
     def _load_weights_and_optimiser(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -8,6 +8,7 @@ waits for whoever watches.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -16,9 +17,11 @@ import torch
 
 from corpus import LoadCancelled
 from model.accelerator import AcceleratorMeter
+from model.checkpoint import checkpoint_bytes
 from model.checkpoint_saver import CheckpointSaver
 from model.controls import TrainingControls
-from model.errors import CheckpointError, TrainingDiverged
+from model.distributed import ALONE, SECONDS_BETWEEN_SIGNS, Order, Ranks
+from model.errors import CheckpointError, RankLost, TrainingDiverged
 from model.event_log import EventLog
 from model.events import (
     CheckpointSaved,
@@ -42,13 +45,14 @@ from model.machine import keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import OpenedRun, open_run
 from model.publication import Publication
-from model.run_checkpoint import checkpoint_of, engine_of
+from model.run_checkpoint import checkpoint_of, engine_of, processes_of
 from model.run_request import RunRequest
 from model.samples import seed_text, write_samples
 from model.self_timing import choose_machine
 from model.snapshot import WeightSnapshot
 from model.stopwatch import Clock, Speedometer, Stopwatch
-from model.trainer import Trainer
+from model.tensorboard_log import TensorBoardLog
+from model.trainer import CARRIED, Trainer
 from model.validation import guessed_cost, next_pause, validate
 
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
@@ -70,6 +74,7 @@ class TrainingRun:
         publish: Publish = lambda publication: None,  # noqa: ARG005
         on_record: Callable[[RecordedEvent], None] = lambda event: None,  # noqa: ARG005
         opened: OpenedRun | None = None,
+        ranks: Ranks = ALONE,
         clock: Clock = time.monotonic,
     ) -> None:
         """Prepares nothing yet.
@@ -77,6 +82,7 @@ class TrainingRun:
         Args:
             request: what to train.
             opened: the run, where it was opened already; it is unlocked at the end.
+            ranks: the processes that train together, of which this one leads (`model.follower`).
             controls: read between two units of work.
             publish: is handed frozen weights twice a second, and the best ones at the end.
             on_record: is handed each event that goes into ``metrics.jsonl``.
@@ -88,6 +94,9 @@ class TrainingRun:
         self._on_record = on_record
         self._clock = clock
         self._opened = opened
+        self._ranks = ranks
+        self._last_sign = 0.0
+        self._board: TensorBoardLog | None = None
         self._speed = Speedometer()
         self._best_nats: float | None = None
         self._best_snapshot: WeightSnapshot | None = None
@@ -101,6 +110,7 @@ class TrainingRun:
         Raises:
             UserError: the run cannot begin (text, settings, checkpoint, file system).
             TrainingDiverged: it cannot go on; the events before this say what was saved.
+            RankLost: another process is gone; likewise.
         """
         yield TrainingStateChanged(state="preparing")
         try:
@@ -111,12 +121,17 @@ class TrainingRun:
         try:
             yield Preparing(stage="timing this machine")
             self._build()
+            if self._ranks.place.size > 1:
+                yield Preparing(stage=f"handing the run to {self._ranks.place.size} processes")
+            self._share()
             try:
                 for event in self._session():
                     yield from self._recorded(event)
             finally:
                 self._trainer.close()
         finally:
+            if self._board is not None:
+                self._board.close()
             run.folder.unlock()
 
     # --- the course of a session ------------------------------------------------------------------
@@ -128,27 +143,54 @@ class TrainingRun:
         """Builds network and trainer, and puts a resumed one where it was."""
         run = self._run
         keep_freed_memory()
-        self._log = EventLog(run.folder, self._on_record)
+        self._log = EventLog(run.folder, self._record)
+        step = 0 if run.resumed is None else run.resumed.metadata.step
+        if self._request.tensorboard:
+            self._board = TensorBoardLog(run.folder.path, first_step=step)
         self._machine = choose_machine(
-            run.training, run.model, len(run.corpus.vocabulary), used_before=engine_of(run)
+            run.training,
+            run.model,
+            len(run.corpus.vocabulary),
+            used_before=engine_of(run, self._ranks.place.size),
+            place=self._ranks.place,
         )
         prepare_thread(self._machine.threads)
         torch.manual_seed(run.training.seed)
         network = CharacterLSTM(run.model, len(run.corpus.vocabulary))
         network.load_arrays(run.weights)
-        self._trainer = Trainer(network, run.batches, run.training, self._machine)
-        start = 0.0
+        self._trainer = Trainer(network, run.batches, run.training, self._machine, self._ranks)
+        self._seconds_before = 0.0
         if run.resumed is not None:
             metadata = run.resumed.metadata
             self._trainer.restore(run.resumed.tensors, metadata.progress, same_text=run.same_text)
-            start = metadata.seconds
+            self._seconds_before = metadata.seconds
             self._best_nats = metadata.best_nats_per_character
             if metadata.nats_per_character is not None:
                 self._validated = (metadata.step, metadata.nats_per_character)
-        self._watch = Stopwatch(self._clock, start)
         saved_step = -1 if run.resumed is None else run.resumed.metadata.step
         self._saver = CheckpointSaver(run.folder, self._clock, saved_step)
         self._accelerator = AcceleratorMeter(self._machine.device, self._clock)
+
+    def _share(self) -> None:
+        """Hands the run to the other processes as a checkpoint; time counts once they have it."""
+        if self._ranks.place.size > 1:
+            start = checkpoint_of(
+                self._run,
+                self._trainer,
+                nats=None,
+                best_nats=None,
+                seconds=self._seconds_before,
+                carried=False,
+            )
+            tensors = dict(start.tensors)
+            if self._run.resumed is not None and self._run.same_text:
+                saved = self._run.resumed.tensors
+                tensors |= {name: saved[name] for name in CARRIED if name in saved}
+            start = dataclasses.replace(start, tensors=tensors)
+            self._agree(Order.JOIN)
+            self._ranks.hand_out(checkpoint_bytes(start))
+            self._agree(Order.WAIT)
+        self._watch = Stopwatch(self._clock, self._seconds_before)
 
     def _session(self) -> Iterator[Event]:
         run, trainer = self._run, self._trainer
@@ -161,7 +203,7 @@ class TrainingRun:
             layers=run.model.layers,
             hidden=run.model.hidden,
         )
-        for note in run.notes:
+        for note in (*run.notes, *self._processes_note()):
             yield self._warning(note)
         trainer.keep_as_good()
         self._hand_over(trainer.snapshot())
@@ -173,11 +215,17 @@ class TrainingRun:
         except TrainingDiverged as error:
             reason, diverged = "diverged", error
             yield self._warning(str(error))
+        except RankLost as error:
+            # What the others carried is lost with them; the weights are those of whole steps.
+            yield self._warning(str(error))
+            yield from self._save(carried=False)
+            raise
         if self._controls.abandoned:
             return
         if diverged is None:
             reason = "completed" if self._plan_is_done() else "stopped"
             yield from self._wind_up()
+            self._agree(Order.END)
         yield self._finished(reason)
         yield self._state("finished")
         self._hand_over_best()
@@ -230,7 +278,9 @@ class TrainingRun:
     def _step(self) -> Iterator[Event]:
         trainer = self._trainer
         began = self._clock()
-        result = trainer.step(self._watch.seconds)
+        seconds = self._watch.seconds
+        self._agree(Order.STEP, seconds)
+        result = trainer.step(seconds)
         self._speed.add(result.characters, self._clock() - began)
         if result.verdict is Verdict.APPLY:
             yield StepFinished(
@@ -274,7 +324,7 @@ class TrainingRun:
             trainer.keep_as_good()
             return False
         yield self._state("validating")
-        found = validate(trainer, run.split.held_out, run.training, lambda: self._controls.hurried)
+        found = validate(trainer, run.split.held_out, run.training, self._is_hurried)
         if found is None:
             return False
         nats = found.nats
@@ -320,15 +370,22 @@ class TrainingRun:
                 text=sample[1],
             )
 
-    def _save(self) -> Iterator[Event]:
+    def _save(self, *, carried: bool = True) -> Iterator[Event]:
         """Saves a checkpoint; a file system that refuses is reported, and training goes on."""
         if self._controls.abandoned:
             return
+        if carried:
+            self._agree(Order.GATHER)
         run, trainer = self._run, self._trainer
         step = trainer.step_count
         nats = self._validated[1] if self._validated and self._validated[0] == step else None
         checkpoint = checkpoint_of(
-            run, trainer, nats=nats, best_nats=self._best_nats, seconds=self._watch.seconds
+            run,
+            trainer,
+            nats=nats,
+            best_nats=self._best_nats,
+            seconds=self._watch.seconds,
+            carried=carried,
         )
         path = self._saver.save(checkpoint)
         self.last_save_failed = path is None
@@ -361,6 +418,31 @@ class TrainingRun:
                 best = self._run.folder.load_best(lambda _: None)
                 self._hand_over(best.snapshot(), best=True)
 
+    # --- other processes --------------------------------------------------------------------------
+
+    def _agree(self, order: Order, value: float = 0.0) -> None:
+        """Says what is done next, and stops if any process was told to end."""
+        signal = self._ranks.agree(order, value, self._controls.signal).signal
+        if signal and not self._controls.signal:
+            self._controls.stop(hurry=True, signal=signal)
+
+    def _is_hurried(self) -> bool:
+        """Whether to leave the validation; shows the others now and then that this one lives."""
+        now = self._clock()
+        if now - self._last_sign >= SECONDS_BETWEEN_SIGNS:
+            self._last_sign = now
+            self._agree(Order.WAIT)
+        return self._controls.hurried
+
+    def _processes_note(self) -> list[str]:
+        before, now = processes_of(self._run), self._ranks.place.size
+        if before in {None, now}:
+            return []
+        words = (
+            f"the run was trained by {before} processes and now by {now}; it goes on from the same"
+        )
+        return [f"{words} place, but not bit for bit: sums are rounded in another order"]
+
     # --- events -----------------------------------------------------------------------------------
 
     def _recorded(self, event: Event) -> Iterator[Event]:
@@ -370,6 +452,13 @@ class TrainingRun:
             problem = self._log.append(event)
             if problem is not None:
                 yield self._warning(problem)
+            if self._board is not None and (trouble := self._board.take_trouble()):
+                yield self._warning(f"{self._run.folder.path}: TensorBoard's file: {trouble}")
+
+    def _record(self, event: RecordedEvent) -> None:
+        self._on_record(event)
+        if self._board is not None:
+            self._board.write(event)
 
     def _run_started(self) -> RunStarted:
         run = self._run
@@ -383,7 +472,7 @@ class TrainingRun:
             preset=run.preset,
             device=str(self._machine.device),
             precision=self._machine.precision,
-            threads=self._machine.threads,
+            threads=self._machine.threads * self._ranks.place.size,
             seed=run.training.seed,
         )
 

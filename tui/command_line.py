@@ -44,6 +44,7 @@ COMMANDS = {
     "train": "tui.commands.train:train",
     "generate": "tui.commands.generate:generate",
     "evaluate": "tui.commands.evaluate:evaluate",
+    "export": "tui.commands.export:export",
     "watch": "tui.commands.watch:watch",
     "runs": "tui.commands.runs:runs",
     "config": "tui.commands.config:config",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import click
 
 from corpus import DEFAULT_TEXT, CorpusOptions
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
+from model.errors import ConfigError
 from model.presets import (
     DEFAULT_PRESET,
     PATIENT_MINUTES,
@@ -148,6 +150,11 @@ training_options = _stack(
         metavar="SECONDS",
         help="Time between two checkpoints (default: 60).",
     ),
+    click.option(
+        "--tensorboard",
+        is_flag=True,
+        help="Also write curves and samples for TensorBoard into the run's folder.",
+    ),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"])),
     click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"])),
     click.option("--threads", type=int, metavar="N", help="CPU threads; 0 chooses."),
@@ -222,6 +229,12 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
     training_changes.setdefault("seed", random.SystemRandom().randrange(10**6))
     training: TrainingConfig = dataclasses.replace(preset.training, **training_changes)
     resume = bool(options["resume"])
+    if options["tensorboard"] and find_spec("tensorboard") is None:
+        raise ConfigError(
+            "--tensorboard",
+            "the package tensorboard is not installed",
+            "install charlm-tui with its extra, charlm-tui[tensorboard]",
+        )
     lowercase = options["lowercase"]
     return RunRequest(
         corpus=corpus if corpus is not None or resume else DEFAULT_TEXT,
@@ -236,5 +249,6 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
         root=options["root"],
         run=options["run"],
         resume=resume,
+        tensorboard=bool(options["tensorboard"]),
         overrides=overrides,
     )

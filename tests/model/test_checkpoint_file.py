@@ -21,7 +21,7 @@ from model_fixtures import TINY_MODEL, VOCABULARY, make_checkpoint
 from model import checkpoint as checkpoint_module
 from model.checkpoint import (
     Checkpoint,
-    checkpoint_bytes,
+    checkpoint_size,
     read_checkpoint,
     read_metadata,
     write_checkpoint,
@@ -283,7 +283,7 @@ def test_its_size_is_known_before_it_is_written(tmp_path: Path) -> None:
     for copy in ("average.", "optimiser.a.", "optimiser.b."):
         tensors |= {copy + name: value for name, value in checkpoint.weights().items()}
     write_checkpoint(tmp_path / "c", dataclasses.replace(checkpoint, tensors=tensors))
-    expected = checkpoint_bytes(TINY_MODEL, checkpoint.metadata.training, len(VOCABULARY))
+    expected = checkpoint_size(TINY_MODEL, checkpoint.metadata.training, len(VOCABULARY))
     assert 0 < (tmp_path / "c").stat().st_size - expected < 10_000
 
 

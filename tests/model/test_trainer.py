@@ -73,7 +73,8 @@ def losses_by_hand(training: TrainingConfig, model: ModelConfig, steps: int) -> 
         if training.clip:
             torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
         if training.optimiser == "adamw":
-            warm = min(1.0, (step + 1) / training.warmup_steps)
+            warm = max((step + 1) / training.warmup_steps, step / planned / 0.05)
+            warm = min(1.0, warm)  # a twentieth of the plan at most
             cosine = (1 + math.cos(math.pi * step / planned)) / 2
             for group in optimiser.param_groups:
                 group["lr"] = training.learning_rate * warm * (0.02 + 0.98 * cosine)
@@ -129,9 +130,9 @@ def test_the_carried_state_is_dropped_where_an_epoch_starts(
     cold: list[bool] = []
     compute = trainer._workers.compute
 
-    def watched(inputs: Tensor, targets: Tensor, state: Any, masks: Any) -> Any:
+    def watched(inputs: Tensor, targets: Tensor, state: Any, *rest: Any) -> Any:
         cold.append(not state[0].any())
-        return compute(inputs, targets, state, masks)
+        return compute(inputs, targets, state, *rest)
 
     monkeypatch.setattr(trainer._workers, "compute", watched)
     for _ in range(2 * trainer.schedule.steps_per_epoch):
@@ -143,7 +144,7 @@ def test_the_carried_state_is_dropped_where_an_epoch_starts(
 def test_single_streams_are_reset_and_the_others_left() -> None:
     trainer = make_trainer(dataclasses.replace(PLAIN, reset_probability=0.5))
     state = (torch.ones(1, 400, 8), torch.ones(1, 400, 8))
-    hidden, cell = trainer._with_some_streams_reset(state)
+    hidden, cell = trainer._with_some_streams_reset(state, 400)
     assert torch.equal(hidden, cell)
     assert torch.equal(hidden.amin(2), hidden.amax(2)), "a stream is reset as a whole"
     assert 120 < float(hidden[0, :, 0].sum()) < 280

@@ -14,6 +14,7 @@ from corpus import UserError, resolve_source
 from model.config import SamplingConfig
 from model.errors import ConfigError
 from model.live_session import LiveSession, SavedWeights
+from model.process_place import place_in
 from model.run_request import RunRequest
 from model.watch_session import WatchSession
 from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
@@ -52,6 +53,7 @@ def app(corpus: str | None, **options: Any) -> int:
     """Train on CORPUS and watch the model write while it learns."""
     sampling = sampling_config(options)
     require_screen_ranges(options)
+    _refuse_several_processes()
     work = _work(corpus, options)
     if isinstance(work, RunRequest) and work.corpus == "-" and not sys.stdin.isatty():
         work = _with_piped_text(work)
@@ -60,6 +62,21 @@ def app(corpus: str | None, **options: Any) -> int:
         complain(f"{reason}; `charlm-tui train` does the same work without a screen")
         return USAGE
     return _show(work, sampling, options)
+
+
+def _refuse_several_processes() -> None:
+    """Refuses to be one of the processes of a divided training: there is one screen for them all.
+
+    Raises:
+        ConfigError: ``torchrun`` started this process and others.
+    """
+    size = place_in(os.environ).size
+    if size > 1:
+        raise ConfigError(
+            "the app",
+            f"cannot be one of {size} processes",
+            "let torchrun start `-m tui train`, and look on with `charlm-tui watch RUN`",
+        )
 
 
 def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeights:

@@ -1,24 +1,33 @@
 """``charlm-tui train``: the engine without a screen.
 
 A progress bar on a terminal, plain lines elsewhere, JSON lines with ``--json``. It runs in the
-main thread: there is nobody else to keep waiting.
+main thread: there is nobody else to keep waiting. Of several processes that ``torchrun`` started
+the first does all that; the others are silent.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from dataclasses import replace
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpus import resolve_source
+from corpus import UserError, resolve_source
 from model.controls import TrainingControls
+from model.errors import ConfigError, RankLost, TrainingDiverged
 from model.events import RunStarted
-from tui.exit_status import FILE_SYSTEM, SIGNAL
+from model.process_place import ProcessPlace, place_in
+from model.run_request import RunRequest
+from tui.exit_status import FILE_SYSTEM, SIGNAL, status_of
 from tui.options import json_option, run_request, training_options
 from tui.reporters import JsonReporter, LastingReporter, LineReporter, Reporter
+
+if TYPE_CHECKING:
+    from model.distributed import Ranks
 
 ENDING_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -45,7 +54,7 @@ class SignalStop:
         if not self.training_began:
             raise SystemExit(SIGNAL + number)
         self.received = number
-        self._controls.stop(hurry=True)
+        self._controls.stop(hurry=True, signal=number)
 
 
 @click.command()
@@ -54,25 +63,93 @@ class SignalStop:
 @json_option
 def train(corpus: str | None, *, as_json: bool, **options: Any) -> int:
     """Train on CORPUS without a screen; stop it with Ctrl-C and nothing is lost."""
-    request = run_request(corpus, options)
-    if request.corpus is not None:
-        resolve_source(request.corpus, offline=request.offline)
+    place = place_in(os.environ)
+    request = replace(run_request(corpus, options), processes=place.size)
     controls = TrainingControls()
     signals = SignalStop(controls)
     signals.install()
-    from model.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
+    if place.size > 1:
+        return _train_together(request, controls, signals, place, as_json=as_json)
+    return _train(request, controls, signals, as_json=as_json)
+
+
+def _train(
+    request: RunRequest,
+    controls: TrainingControls,
+    signals: SignalStop,
+    ranks: Ranks | None = None,
+    *,
+    as_json: bool,
+) -> int:
+    """Trains, as the only process or as the one that leads, and tells what happens."""
+    if request.corpus is not None:
+        resolve_source(request.corpus, offline=request.offline)
+    from model.distributed import ALONE  # noqa: PLC0415 - torch takes two seconds
+    from model.training_run import TrainingRun  # noqa: PLC0415
 
     reporter = LastingReporter(_reporter(as_json=as_json), gone=lambda: controls.stop(hurry=True))
-    run = TrainingRun(request, controls, on_record=reporter.record)
+    run = TrainingRun(request, controls, on_record=reporter.record, ranks=ranks or ALONE)
     with reporter:
         for event in run.events():
             signals.training_began = signals.training_began or isinstance(event, RunStarted)
             reporter.show(event)
-    if signals.received is not None:
-        return SIGNAL + signals.received
+    if controls.signal:
+        return SIGNAL + controls.signal
     if reporter.failure is not None:
         raise reporter.failure
     return FILE_SYSTEM if run.last_save_failed else 0
+
+
+def _train_together(
+    request: RunRequest,
+    controls: TrainingControls,
+    signals: SignalStop,
+    place: ProcessPlace,
+    *,
+    as_json: bool,
+) -> int:
+    """Trains as one of several processes, which all end with the same signal."""
+    if request.corpus == "-":
+        raise ConfigError("-", "several processes cannot read standard input", "name a file")
+    from model.distributed import Order, Ranks  # noqa: PLC0415 - torch takes two seconds
+
+    ranks = Ranks.join(place)
+    if not place.leads:
+        return _follow(request, controls, signals, ranks)
+    try:
+        status = _train(request, controls, signals, ranks, as_json=as_json)
+    except UserError as error:
+        # One that the others cannot know of ends them too, before they have the run.
+        if not (signals.training_began or isinstance(error, RankLost)):
+            ranks.agree(Order.END, status_of(error))
+        raise
+    if not signals.training_began:
+        ranks.agree(Order.END, status)
+    ranks.leave()
+    return status
+
+
+def _follow(
+    request: RunRequest, controls: TrainingControls, signals: SignalStop, ranks: Ranks
+) -> int:
+    """Trains as a process that is led; silent, but for what is wrong with this one alone."""
+    from model.follower import Follower  # noqa: PLC0415 - torch takes two seconds
+
+    follower = Follower(request, controls, ranks)
+    status = follower.join()
+    if status is not None:
+        return status
+    signals.training_began = True
+    try:
+        number = follower.work()
+    except TrainingDiverged as error:
+        return status_of(error)  # the first process says it
+    except RankLost:
+        if controls.signal:  # it went the same way
+            return SIGNAL + controls.signal
+        raise
+    ranks.leave()
+    return SIGNAL + number if number else 0
 
 
 def _reporter(*, as_json: bool) -> Reporter:

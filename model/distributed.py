@@ -1,0 +1,177 @@
+"""Several processes that train one model: the few exchanges between them. PyTorch.
+
+The first process leads: it says before each piece of work what is done next (`Order`), and the
+others do it on their own streams. A process alone has the same object, whose exchanges do nothing,
+so that there is one code path. Tensors are added up in the group's order, the same for all.
+Letters: L layers, B batch, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from model.errors import RankLost
+from model.process_place import ProcessPlace
+
+LONGEST_WAIT = timedelta(minutes=30)
+"""For the others, while the leader reads a long text; one that died is noticed at once."""
+SECONDS_BETWEEN_SIGNS = 1.0
+"""In which the leader shows that it lives while the others wait for it."""
+
+
+class Order(IntEnum):
+    """What the leader says is done next."""
+
+    JOIN = 1
+    """Take over the run: settings, weights, place in the text."""
+    STEP = 2
+    """Make an optimiser step; the value is the training time so far, in seconds."""
+    GATHER = 3
+    """Hand over the carried state, for a checkpoint."""
+    WAIT = 4
+    """Nothing yet."""
+    END = 5
+    """End; the value is the exit status."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """What all processes know after they met."""
+
+    order: Order
+    value: float
+    signal: int
+    """Number of the signal that asked one of them to end; 0: none did."""
+
+
+class Ranks:
+    """The processes of a training, as one of them sees them."""
+
+    def __init__(self, place: ProcessPlace, group: dist.ProcessGroup | None) -> None:
+        """Takes an open group; None for a process alone."""
+        self.place = place
+        self._group = group
+
+    @classmethod
+    def join(cls, place: ProcessPlace) -> Ranks:
+        """Meets the other processes where MASTER_ADDR and MASTER_PORT say.
+
+        Raises:
+            RankLost: they did not come.
+        """
+        if place.size == 1:
+            return cls(place, None)
+        cuda = torch.cuda.is_available() and dist.is_nccl_available()
+        if cuda:
+            torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
+        with _others(place, "does not find the others"):
+            dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=LONGEST_WAIT)
+        return cls(place, dist.group.WORLD)
+
+    def leave(self) -> None:
+        """Ends the group; all processes do so together."""
+        if self._group is not None:
+            dist.destroy_process_group()
+
+    def agree(self, order: Order | None = None, value: float = 0.0, signal: int = 0) -> Agreement:
+        """Meets the others: returns the leader's order, and a signal that any of them was sent.
+
+        Args:
+            order: the leader's; the others give none.
+            value: what belongs to it.
+            signal: that this process was sent; 0: none.
+
+        Raises:
+            RankLost: another process is gone.
+        """
+        if self._group is None:
+            assert order is not None, "a process alone leads"
+            return Agreement(order=order, value=value, signal=signal)
+        # The largest of each is taken: the others' part in what is the leader's to say is none.
+        silent = float("-inf")
+        words = [silent, silent] if order is None else [float(order), value]
+        vote = torch.tensor([*words, float(signal)], dtype=torch.float64)
+        options = dist.AllreduceOptions()
+        options.reduceOp = dist.ReduceOp(dist.ReduceOp.MAX)
+        with self._meeting():
+            self._group.allreduce([vote], options).wait()
+        return Agreement(order=Order(int(vote[0])), value=float(vote[1]), signal=int(vote[2]))
+
+    def add_up(self, tensor: Tensor) -> None:
+        """Puts the sum over all processes into ``tensor``, the same bits in each.
+
+        Raises:
+            RankLost: another process is gone.
+        """
+        if self._group is None:
+            return
+        met = tensor if tensor.device.type in {"cpu", "cuda"} else tensor.cpu()
+        with self._meeting():
+            self._group.allreduce([met]).wait()
+        if met is not tensor:
+            tensor.copy_(met)
+
+    def hand_out(self, data: bytes | None) -> bytes:
+        """Returns the leader's bytes in every process; only the leader gives them.
+
+        Raises:
+            RankLost: another process is gone.
+        """
+        if self._group is None:
+            assert data is not None, "a process alone leads"
+            return data
+        length = torch.tensor([0 if data is None else len(data)])
+        self.add_up(length)
+        content = torch.empty(int(length), dtype=torch.uint8)
+        if data is not None:
+            content = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        options = dist.BroadcastOptions()
+        options.rootRank = 0
+        with self._meeting():
+            self._group.broadcast([content], options).wait()
+        return content.numpy().tobytes()
+
+    def whole(self, part: Tensor, streams: int) -> Tensor:
+        """Returns [L, B, H] of all streams from each process's part of them.
+
+        Args:
+            part: [L, own streams, H].
+            streams: B.
+
+        Raises:
+            RankLost: another process is gone.
+        """
+        if self._group is None:
+            return part
+        whole = part.new_zeros((part.shape[0], streams, part.shape[2]))
+        whole[:, self.place.share(streams)] = part
+        self.add_up(whole)
+        return whole
+
+    def _meeting(self) -> AbstractContextManager[None]:
+        return _others(self.place, "lost another process of this training")
+
+
+@contextmanager
+def _others(place: ProcessPlace, trouble: str) -> Iterator[None]:
+    """Turns what the group says when a process is gone into one sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RankLost(
+            f"process {place.rank} of {place.size}",
+            trouble,
+            "see what ended it; --resume goes on from the last checkpoint",
+        ) from error
+
+
+ALONE = Ranks(ProcessPlace(), None)
+"""The one process of a training that is not divided."""

@@ -1,0 +1,107 @@
+"""A run's weights to hand on: one safetensors file, and a card beside it that people can read.
+
+The file holds the weights alone, in float32, under the names of the network's state dict, which
+are those of ``torch.nn.Embedding``, ``torch.nn.LSTM`` and ``torch.nn.Linear``; its header is that
+of a checkpoint, so whatever reads a checkpoint reads it. Nothing of it tells where on a machine
+anything was. No torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.checkpoint import FORMAT_VERSION, WEIGHT_PREFIX, Checkpoint, checkpoint_bytes
+from model.config import to_record
+from model.errors import CheckpointError, ConfigError
+from model.storage import write_atomically
+
+SUFFIX, CARD_SUFFIX = ".safetensors", ".json"
+
+
+def card_path(path: Path) -> Path:
+    """Returns where the card of an exported file is.
+
+    Raises:
+        ConfigError: the file would be its own card.
+    """
+    card = path.with_suffix(CARD_SUFFIX) if path.suffix == SUFFIX else Path(f"{path}{CARD_SUFFIX}")
+    if path.suffix == CARD_SUFFIX:
+        raise ConfigError("--output", f"{path} is the name of a card", f"name a {SUFFIX} file")
+    return card
+
+
+def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
+    """Writes the checkpoint's better weights and their card; returns the card's path.
+
+    Args:
+        checkpoint: whose weights.
+        path: of the file.
+        force: whether files that are there are replaced.
+
+    Raises:
+        ConfigError: a file is there, and ``force`` is not given; nothing was written.
+        CheckpointError: a weight is not finite; nothing was written.
+        OSError: the file system refuses; each file is as it was, or whole.
+    """
+    card = card_path(path)
+    for taken in (path, card):
+        if os.path.lexists(taken) and not force:
+            raise ConfigError(str(taken), "is there already", "give --force, or another --output")
+    exported = exported_checkpoint(checkpoint)
+    for name, weight in exported.tensors.items():
+        if not np.isfinite(weight).all():
+            raise CheckpointError(str(path), f"{name} is not finite", "it was not written")
+    write_atomically(path, checkpoint_bytes(exported, exported=True))
+    text = json.dumps(card_of(exported, path.name), ensure_ascii=False, indent=2) + "\n"
+    write_atomically(card, text.encode())
+    return card
+
+
+def exported_checkpoint(checkpoint: Checkpoint) -> Checkpoint:
+    """Returns the checkpoint with its better weights alone, and without paths."""
+    metadata = checkpoint.metadata
+    name = Path(metadata.source.specification).name
+    return Checkpoint(
+        metadata=dataclasses.replace(
+            metadata,
+            source=dataclasses.replace(metadata.source, specification=name),
+            progress={},
+        ),
+        tensors={
+            WEIGHT_PREFIX + name: weight for name, weight in checkpoint.best_weights().items()
+        },
+    )
+
+
+def card_of(exported: Checkpoint, file_name: str) -> dict[str, Any]:
+    """Returns what there is to know of an exported file, as plain values for JSON."""
+    metadata = exported.metadata
+    nats = metadata.nats_per_character
+    return {
+        "format": FORMAT_VERSION,
+        "file": file_name,
+        "run": metadata.run,
+        "step": metadata.step,
+        "epoch": metadata.epoch,
+        "corpus": {
+            "name": metadata.source.name,
+            "characters": metadata.source.characters,
+            "sha256": metadata.source.sha256,
+            "lowercase": metadata.source.lowercase,
+        },
+        "nats_per_character": nats,
+        "bits_per_character": None if nats is None else nats / math.log(2),
+        "preset": metadata.preset,
+        "model": to_record(metadata.model),
+        "training": to_record(metadata.training),
+        "window": metadata.training.window,
+        "vocabulary": "".join(metadata.vocabulary.symbols),
+        "tensors": {name: list(weight.shape) for name, weight in exported.weights().items()},
+    }

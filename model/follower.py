@@ -1,0 +1,119 @@
+"""The part in a training of every process but the first: the same steps on other streams. PyTorch.
+
+It is handed the run as a checkpoint, reads the text for itself, and then does what the first
+process says until that one ends. It writes nothing and prints nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from corpus import CorpusError, CorpusOptions, UnknownSymbolsError, load_corpus, resolve_source
+from model.batches import Batches, make_batches
+from model.checkpoint import CheckpointMetadata, checkpoint_of_bytes
+from model.controls import TrainingControls
+from model.distributed import Order, Ranks
+from model.errors import ConfigError
+from model.lstm_layer import can_pack
+from model.machine import Engine, Machine, choose_device, prepare_thread
+from model.network import CharacterLSTM
+from model.opening import split_of
+from model.run_request import RunRequest
+from model.trainer import Trainer
+
+
+class Follower:
+    """One process that is led by another."""
+
+    def __init__(self, request: RunRequest, controls: TrainingControls, ranks: Ranks) -> None:
+        """Does not meet the leader yet.
+
+        Args:
+            request: as it was asked for here; where the text is may differ from machine to machine.
+            controls: a signal that they were told of ends all processes.
+            ranks: the processes.
+        """
+        self._request = request
+        self._controls = controls
+        self._ranks = ranks
+        self._trainer: Trainer | None = None
+
+    def join(self) -> int | None:
+        """Takes the run over; returns the exit status where the leader ends before it begins.
+
+        Raises:
+            UserError: this process cannot read the text, or not compute as the leader does.
+            RankLost: another process is gone.
+        """
+        agreed = self._ranks.agree()
+        if agreed.order is Order.END:
+            return int(agreed.value)
+        start = checkpoint_of_bytes(self._ranks.hand_out(None), Path("the first process"))
+        metadata = start.metadata
+        machine = self._machine(metadata)
+        network = CharacterLSTM(metadata.model, len(metadata.vocabulary))
+        batches = self._batches(metadata)
+        self._trainer = Trainer(network, batches, metadata.training, machine, self._ranks)
+        self._trainer.restore(start.tensors, metadata.progress)
+        return None
+
+    def work(self) -> int:
+        """Does what the leader says; returns the number of the signal that ended it, 0 if none.
+
+        Raises:
+            TrainingDiverged: as in every other process.
+            RankLost: another process is gone.
+        """
+        trainer = self._trainer
+        assert trainer is not None, "it has joined"
+        try:
+            while True:
+                agreed = self._ranks.agree(signal=self._controls.signal)
+                match agreed.order:
+                    case Order.STEP:
+                        trainer.step(agreed.value)
+                    case Order.GATHER:
+                        trainer.tensors()
+                    case Order.END:
+                        return agreed.signal
+                    case Order.WAIT | Order.JOIN:
+                        pass
+        finally:
+            trainer.close()
+
+    def _machine(self, metadata: CheckpointMetadata) -> Machine:
+        engine = Engine(**metadata.progress["engine"])
+        device = choose_device(metadata.training.device, self._ranks.place)
+        if engine.layer == "packed" and not can_pack():
+            raise ConfigError(
+                "--precision",
+                f"process {self._ranks.place.rank} cannot compute in bf16 as the first one does",
+                "give --precision fp32",
+            )
+        prepare_thread(engine.threads)
+        return Machine(device=device, engine=engine)
+
+    def _batches(self, metadata: CheckpointMetadata) -> Batches:
+        """Reads the text, which must be the leader's."""
+        source = metadata.source
+        specification = self._request.corpus or source.specification
+        options = CorpusOptions(
+            encoding=self._request.corpus_options.encoding or source.encoding,
+            lowercase=source.lowercase,
+        )
+        where = resolve_source(specification, offline=self._request.offline)
+        try:
+            corpus = load_corpus(where, options, vocabulary=metadata.vocabulary)
+        except UnknownSymbolsError as error:
+            raise self._other_text(specification) from error
+        if corpus.sha256 != source.sha256:
+            raise self._other_text(specification)
+        split = split_of(corpus, metadata.training, [])
+        return make_batches(split.train, metadata.training, subject=corpus.name)
+
+    def _other_text(self, specification: str) -> CorpusError:
+        return CorpusError(
+            specification,
+            f"process {self._ranks.place.rank} reads another text than the first one",
+            "give all machines the same",
+        )

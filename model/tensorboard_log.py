@@ -1,0 +1,78 @@
+"""A run's curves and samples in the form that TensorBoard shows. Needs the extra ``tensorboard``.
+
+PyTorch writes the file, in a thread of its own; the package is imported where somebody asks for it.
+What goes wrong with the file is said once and is no reason to lose the training.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from model.events import RecordedEvent, SampleRecorded, StepFinished, Validated
+
+INDENT = " " * 4
+"""Before each line of a sample: TensorBoard reads Markdown, and must take none from a model."""
+
+
+class TensorBoardLog:
+    """Scalars and text of one run, by step."""
+
+    def __init__(self, folder: Path, *, first_step: int = 0) -> None:
+        """Opens a new file.
+
+        Args:
+            folder: of the run; ``tensorboard --logdir`` of its parent shows all runs by name.
+            first_step: from which a resumed run goes on; later ones in older files are not shown.
+        """
+        # It takes half a second, and the package may be missing where nobody asked for this.
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+
+        self._trouble = ""
+        self._writer: Any = None
+        try:
+            self._writer = SummaryWriter(
+                str(folder), purge_step=first_step + 1 if first_step else None
+            )
+        except OSError as error:
+            self._fail(error)
+
+    def write(self, event: RecordedEvent) -> None:
+        """Takes an event; those without a curve or a text are left out."""
+        if self._writer is None:
+            return
+        try:
+            self._write(event)
+        except OSError as error:
+            self._fail(error)
+
+    def take_trouble(self) -> str:
+        """Returns what went wrong, once; nothing is written after it."""
+        trouble, self._trouble = self._trouble, ""
+        return trouble
+
+    def close(self) -> None:
+        """Writes what is left and ends the thread."""
+        if self._writer is not None:
+            try:
+                self._writer.close()
+            except OSError as error:
+                self._fail(error)
+
+    def _write(self, event: RecordedEvent) -> None:
+        add = self._writer.add_scalar
+        if isinstance(event, StepFinished):
+            add("loss/training", event.loss, event.step)
+            add("learning rate", event.learning_rate, event.step)
+            add("gradient norm", event.gradient_norm, event.step)
+            add("characters a second", event.characters_per_second, event.step)
+        elif isinstance(event, Validated):
+            add("loss/validation", event.nats_per_character, event.step)
+        elif isinstance(event, SampleRecorded):
+            text = textwrap.indent(event.prompt + event.text, INDENT, lambda _: True)
+            self._writer.add_text(f"temperature {event.temperature:g}", text, event.step)
+
+    def _fail(self, error: OSError) -> None:
+        self._writer = None
+        self._trouble = f"not written ({error.strerror or error})"

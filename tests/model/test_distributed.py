@@ -1,0 +1,170 @@
+"""Ranks that train together: the exchanges, and that they find what one process finds."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from model_fixtures import TINY_MODEL, TINY_TRAINING, make_request
+from network_fixtures import MACHINE, TEXT_IDS, fresh_network, weights_of
+from rank_threads import in_ranks
+
+from model.batches import make_batches
+from model.config import TrainingConfig
+from model.distributed import ALONE, Order, Ranks
+from model.errors import ConfigError, RankLost
+from model.guard import Verdict
+from model.opening import open_run
+from model.trainer import StepResult, Trainer
+
+PLAIN = dataclasses.replace(TINY_TRAINING, reset_probability=0.0, batch=7, epochs=100)
+"""Seven streams: three ranks have shares of different sizes. Nothing is drawn: the ranks of a test
+are threads, which share PyTorch's generator."""
+WINDOWS = dataclasses.replace(PLAIN, scoring="last", window_stride=7, optimiser="rmsprop")
+
+
+def make(training: TrainingConfig, ranks: Ranks = ALONE) -> Trainer:
+    network = fresh_network(TINY_MODEL, training.seed)
+    batches = make_batches(TEXT_IDS, training, subject="text")
+    return Trainer(network, batches, training, MACHINE, ranks)
+
+
+def steps(trainer: Trainer, count: int) -> list[StepResult]:
+    return [trainer.step(0.0) for _ in range(count)]
+
+
+def test_a_process_alone_exchanges_nothing() -> None:
+    agreed = ALONE.agree(Order.STEP, 2.5, 15)
+    assert (agreed.order, agreed.value, agreed.signal) == (Order.STEP, 2.5, 15)
+    tensor = torch.arange(3.0)
+    ALONE.add_up(tensor)
+    assert tensor.tolist() == [0, 1, 2]
+    assert ALONE.hand_out(b"run") == b"run"
+    assert ALONE.whole(tensor, 3) is tensor
+
+
+def test_all_hear_the_leader_and_a_signal_that_one_was_sent() -> None:
+    def work(ranks: Ranks) -> Any:
+        order = Order.STEP if ranks.place.leads else None
+        first = ranks.agree(order, 0.0, 15 if ranks.place.rank == 2 else 0)
+        second = ranks.agree(Order.END if ranks.place.leads else None, 3.0)
+        return first, second
+
+    for first, second in in_ranks(3, work):
+        assert (first.order, first.value, first.signal) == (Order.STEP, 0.0, 15)
+        assert (second.order, second.value, second.signal) == (Order.END, 3.0, 0)
+
+
+def test_bytes_and_sums_and_parts_reach_every_rank() -> None:
+    def work(ranks: Ranks) -> Any:
+        rank = ranks.place.rank
+        data = ranks.hand_out(b"the run" if ranks.place.leads else None)
+        total = torch.full((2,), float(rank + 1))
+        ranks.add_up(total)
+        own = range(5)[ranks.place.share(5)]
+        part = torch.tensor([[[float(stream)] for stream in own]])
+        return data, total.tolist(), ranks.whole(part, 5)[0, :, 0].tolist()
+
+    for data, total, whole in in_ranks(3, work):
+        assert (data, total, whole) == (b"the run", [6, 6], [0, 1, 2, 3, 4])
+
+
+def test_a_rank_that_never_comes_is_lost_and_not_waited_for_for_ever() -> None:
+    def work(ranks: Ranks) -> None:
+        if ranks.place.leads:
+            ranks.agree(Order.STEP)
+
+    with pytest.raises(RankLost, match="process 0 of 2: lost another process"):
+        in_ranks(2, work, seconds=1.0)
+
+
+@pytest.mark.parametrize("training", [PLAIN, WINDOWS], ids=["streams", "windows"])
+def test_ranks_follow_the_loss_curve_of_one_process(training: TrainingConfig) -> None:
+    alone = make(training)
+    count = 2 * alone.schedule.steps_per_epoch + 3
+    one = steps(alone, count)
+
+    def work(ranks: Ranks) -> tuple[list[StepResult], Trainer]:
+        trainer = make(training, ranks)
+        return steps(trainer, count), trainer
+
+    for several, trainer in in_ranks(3, work):
+        for mine, other in zip(several, one, strict=True):
+            assert mine.loss == pytest.approx(other.loss, abs=1e-4)
+            assert mine.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-3)
+            assert mine.characters == other.characters
+        for name, weight in weights_of(alone.network).items():
+            np.testing.assert_allclose(weights_of(trainer.network)[name], weight, atol=1e-3)
+
+
+def test_two_ranks_of_32_streams_follow_one_process_of_64_for_200_steps() -> None:
+    training = dataclasses.replace(PLAIN, batch=64, sequence=12, epochs=1000)
+    one = [result.loss for result in steps(make(training), 200)]
+
+    def work(ranks: Ranks) -> list[float]:
+        return [result.loss for result in steps(make(training, ranks), 200)]
+
+    for losses in in_ranks(2, work):
+        assert losses == pytest.approx(one, abs=1e-4)
+    assert one[-1] < one[0] - 1, "or there would be no curve to follow"
+
+
+def test_more_ranks_than_streams_are_refused(tmp_path: Path) -> None:
+    request = dataclasses.replace(make_request(tmp_path), processes=5)
+    with pytest.raises(ConfigError, match=r"--batch: 4 streams .* 5 processes"):
+        list(open_run(request, lambda: False))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_ranks_weights_are_the_same_to_the_bit() -> None:
+    def work(ranks: Ranks) -> dict[str, Any]:
+        trainer = make(PLAIN, ranks)
+        steps(trainer, 20)
+        return weights_of(trainer.network)
+
+    one, other = in_ranks(2, work)
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (2, 3)])
+def test_what_so_many_ranks_saved_as_many_others_go_on_with(before: int, after: int) -> None:
+    def first(ranks: Ranks) -> tuple[Any, Any, list[float]]:
+        trainer = make(PLAIN, ranks)
+        steps(trainer, 9)
+        tensors, progress = trainer.tensors(), trainer.progress()
+        return tensors, progress, [result.loss for result in steps(trainer, 12)]
+
+    tensors, progress, losses = in_ranks(before, first)[0]
+    assert tensors["state.hidden"].shape[1] == 7
+    assert progress["processes"] == before
+
+    def second(ranks: Ranks) -> list[float]:
+        trainer = make(PLAIN, ranks)
+        trainer.restore(tensors, progress)
+        return [result.loss for result in steps(trainer, 12)]
+
+    for again in in_ranks(after, second):
+        assert again == pytest.approx(losses, abs=1e-4)
+
+
+def test_after_an_explosion_all_ranks_go_back_to_what_the_leader_kept() -> None:
+    def work(ranks: Ranks) -> tuple[list[Verdict], dict[str, Any], dict[str, Any]]:
+        trainer = make(PLAIN, ranks)
+        steps(trainer, 5)
+        if ranks.place.leads:
+            trainer.keep_as_good()
+        good = {name: value.copy() for name, value in weights_of(trainer.network).items()}
+        verdicts = [result.verdict for result in steps(trainer, 2)]
+        if not ranks.place.leads:
+            with torch.no_grad():
+                trainer.network.head.bias[0] = float("nan")
+        verdicts += [result.verdict for result in steps(trainer, 3)]
+        return verdicts, good, weights_of(trainer.network)
+
+    for verdicts, good, now in in_ranks(2, work):
+        assert verdicts == [Verdict.APPLY] * 2 + [Verdict.SKIP] * 2 + [Verdict.ROLL_BACK]
+        assert all(np.array_equal(good[name], now[name]) for name in good)

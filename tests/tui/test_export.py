@@ -1,0 +1,156 @@
+"""`export`: what is handed on loads elsewhere, gives the same text here, and is refused if hurt."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from model_fixtures import TEXT, TINY_MODEL, VOCABULARY, make_checkpoint, random_weights
+from torch import nn
+
+from model.checkpoint import AVERAGE_PREFIX, Checkpoint, read_checkpoint
+from model.config import ModelConfig
+from model.export import export
+from model.kernel import LstmKernel
+from model.run_folder import RunFolder
+from tui.command_line import run
+
+SHAPES = [TINY_MODEL, ModelConfig(hidden=6, layers=2, embedding=0)]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a run whose best checkpoint is the first of two."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CHARLM_CHECKPOINTS", raising=False)
+    folder = RunFolder.create(tmp_path / "checkpoints", "tiny", fallback_name="tiny")
+    folder.write_description({"run": "tiny"})
+    folder.save(make_checkpoint(1, nats=2.0, best_nats=2.0, seed=1))
+    folder.save(make_checkpoint(2, nats=2.5, best_nats=2.0, seed=2))
+    folder.unlock()
+    return tmp_path
+
+
+class Plain(nn.Module):
+    """What somebody would build from the table in docs/exchange.md."""
+
+    def __init__(self, model: ModelConfig, size: int) -> None:
+        super().__init__()
+        if model.embedding:
+            self.embedding = nn.Embedding(size, model.embedding)
+        self.lstm = nn.LSTM(model.embedding or size, model.hidden, model.layers)
+        self.head = nn.Linear(model.hidden, size)
+        self.size = size
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        one_hot = nn.functional.one_hot(ids, self.size).float()
+        inputs = self.embedding(ids) if hasattr(self, "embedding") else one_hot
+        logits: torch.Tensor = self.head(self.lstm(inputs)[0])
+        return logits
+
+
+@pytest.mark.parametrize("model", SHAPES, ids=["embedding", "two one-hot layers"])
+def test_a_plain_lstm_gives_the_logits_of_the_program(model: ModelConfig, tmp_path: Path) -> None:
+    path = tmp_path / "out.safetensors"
+    export(make_checkpoint(model=model, seed=3), path)
+    plain = Plain(model, len(VOCABULARY))
+    weights = safetensors.torch.load_file(path)
+    plain.load_state_dict(weights)
+    prefix = "lstm."
+    lstm = nn.LSTM(model.embedding or len(VOCABULARY), model.hidden, model.layers)
+    lstm.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if prefix in k})
+    ids = VOCABULARY.encode(TEXT[:40]).astype(np.int64)
+    with torch.no_grad():
+        theirs = plain(torch.from_numpy(ids)[:, None])[:, 0].numpy()
+    kernel = LstmKernel(read_checkpoint(path).snapshot())
+    ours = np.array([kernel.step(int(symbol)).copy() for symbol in ids])
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_the_best_weights_are_exported_and_the_card_says_what_they_are(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["export", "tiny"]) == 0
+    assert "wrote tiny.safetensors and tiny.json: step 1, 2.0000 nats" in capsys.readouterr().out
+    exported = read_checkpoint(home / "tiny.safetensors")
+    best = make_checkpoint(1, seed=1)
+    assert exported.weights().keys() == best.weights().keys()
+    assert all(np.array_equal(exported.weights()[n], w) for n, w in best.weights().items())
+    card = json.loads((home / "tiny.json").read_text(encoding="utf-8"))
+    assert card["vocabulary"] == "".join(VOCABULARY.symbols)
+    assert (card["nats_per_character"], card["step"], card["file"]) == (2.0, 1, "tiny.safetensors")
+    assert (card["corpus"]["name"], card["model"]["hidden"]) == ("text.txt", TINY_MODEL.hidden)
+    assert card["tensors"]["lstm.weight_hh_l0"] == [32, 8]
+
+
+def test_neither_optimiser_nor_paths_are_handed_on(tmp_path: Path) -> None:
+    made = make_checkpoint()
+    source = dataclasses.replace(made.metadata.source, specification="/home/somebody/text.txt")
+    tensors: dict[str, Any] = {**made.tensors, "optimiser.head.bias.exp_avg": np.zeros(3)}
+    metadata = dataclasses.replace(made.metadata, source=source, progress={"seed": "secret"})
+    path = tmp_path / "out.safetensors"
+    card = export(Checkpoint(metadata=metadata, tensors=tensors), path)
+    for content in (path.read_bytes(), card.read_bytes()):
+        assert all(word not in content for word in (b"somebody", b"optimiser.head", b"secret"))
+
+
+def test_averaged_weights_are_exported_where_they_lead(tmp_path: Path) -> None:
+    made = make_checkpoint()
+    averaged = random_weights(seed=9)
+    tensors = {**made.tensors, **{AVERAGE_PREFIX + name: w for name, w in averaged.items()}}
+    metadata = dataclasses.replace(made.metadata, progress={"average_leads": True})
+    export(Checkpoint(metadata=metadata, tensors=tensors), tmp_path / "out.safetensors")
+    found = read_checkpoint(tmp_path / "out.safetensors").best_weights()
+    assert all(np.array_equal(found[name], weight) for name, weight in averaged.items())
+
+
+def test_files_that_are_there_are_left_alone_unless_forced(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for taken in ("tiny.safetensors", "tiny.json"):
+        (home / taken).write_text("mine")
+        assert run(["export", "tiny"]) == 2
+        assert f"{taken}: is there already; give --force" in capsys.readouterr().err
+        assert (home / taken).read_text() == "mine"
+        assert sorted(p.name for p in home.iterdir()) == sorted(["checkpoints", taken])
+        assert run(["export", "tiny", "--force"]) == 0
+        (home / "tiny.safetensors").unlink()
+        (home / "tiny.json").unlink()
+    assert run(["export", "tiny", "--output", "card.json"]) == 2
+
+
+def test_an_exported_file_writes_and_is_scored_like_the_run(
+    home: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert run(["export", "tiny", "--output", "out"]) == 0
+    assert (home / "out.json").exists()
+    capsysbinary.readouterr()
+    texts, scores = [], []
+    (home / "text.txt").write_text(TEXT)
+    for which in (["--run", "tiny"], ["--checkpoint", "out"]):
+        assert run(["generate", *which, "--length", "50", "--seed", "1"]) == 0
+        texts.append(capsysbinary.readouterr().out)
+        assert run(["evaluate", "text.txt", *which, "--json"]) == 0
+        scores.append(json.loads(capsysbinary.readouterr().out)["nats_per_character"])
+    assert texts[0] == texts[1]
+    assert scores[0] == scores[1]
+
+
+def test_a_damaged_export_is_refused_like_a_checkpoint(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["export", "tiny"]) == 0
+    path = home / "tiny.safetensors"
+    whole = path.read_bytes()
+    for place in (3, whole.index(b"nats_per"), len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert run(["generate", "--checkpoint", str(path)]) == 4, place
+    path.write_bytes(whole[:-7])
+    assert run(["generate", "--checkpoint", str(path)]) == 4
+    assert "tiny.safetensors" in capsys.readouterr().err

@@ -1,0 +1,218 @@
+"""`train` as several processes of one training, as torchrun starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_fixtures import make_text, of_kind, wait_for
+
+from model.commands import SetTemperature
+from model.config import SamplingConfig
+from model.controls import TrainingControls
+from model.events import CharacterWritten, Event, StepFinished, TrainingStateChanged, WarningRaised
+from model.run_folder import RunFolder
+from model.watch_session import WatchSession
+from tui.command_line import run
+
+LIMIT = 400.0
+"""Seconds that a process may take for anything; an idle machine needs three, a busy one many."""
+pytestmark = pytest.mark.timeout(4 * LIMIT)
+TINY = (
+    *("--hidden", "16", "--embedding", "8", "--batch", "8", "--sequence", "16"),
+    *("--threads", "1", "--device", "cpu", "--precision", "fp32", "--seed", "1"),
+)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(make_text(20_000), encoding="utf-8")
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def two_ranks(*arguments: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Starts `train` twice, as torchrun would; whatever happens, neither outlives the test."""
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tui", "train", *arguments],
+            env={**os.environ, **meeting, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    try:
+        yield ranks
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.communicate()
+
+
+def ended(ranks: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
+    """Returns status, output and errors of each, once it has ended."""
+    return [(rank.wait(LIMIT), *rank.communicate()) for rank in ranks]
+
+
+def made_steps(folder: RunFolder, count: int) -> bool:
+    steps = [line for line in folder.read_lines("metrics.jsonl") if line["event"] == "step"]
+    return len(steps) >= count
+
+
+def test_a_signal_to_one_ends_both_with_one_checkpoint_and_a_watcher_sees_it_all(
+    text: Path, tmp_path: Path
+) -> None:
+    place = ("--checkpoints", str(tmp_path / "runs"), "--run", "both")
+    folder = RunFolder(tmp_path / "runs" / "both")
+    with two_ranks(str(text), *TINY, "--minutes", "30", *place) as ranks:
+        wait_for(lambda: made_steps(folder, 1), LIMIT)
+        watcher = WatchSession(folder, sampling=SamplingConfig(), rate=10_000.0, seed=1)
+        seen: list[Event] = []
+
+        def said(kind: type[Event], count: int) -> bool:
+            seen.extend(watcher.poll())
+            return len(of_kind(seen, kind)) >= count
+
+        watcher.start()
+        wait_for(lambda: said(StepFinished, 5) and said(CharacterWritten, 50), LIMIT)
+        assert of_kind(seen, TrainingStateChanged)[0].state == "training"
+        watcher.post(SetTemperature(temperature=0.5))
+        ranks[1].send_signal(signal.SIGTERM)
+        first, other = ended(ranks)
+        wait_for(lambda: said(TrainingStateChanged, 2), LIMIT)
+        assert of_kind(seen, TrainingStateChanged)[-1].state == "finished"
+        assert watcher.close()
+    assert first[0] == other[0] == 128 + signal.SIGTERM, (first[2], other[2])
+    assert other[1:] == ("", "")
+    last = folder.read_lines("metrics.jsonl")[-1]
+    assert (last["event"], last["reason"]) == ("finished", "stopped")
+    saved = folder.load_latest(pytest.fail)
+    assert saved.metadata.step == last["step"]
+    assert saved.metadata.progress["processes"] == 2
+    assert saved.tensors["state.hidden"].shape == (1, 8, 16)
+    assert_one_process_goes_on(tmp_path / "runs", last["step"])
+
+
+def assert_one_process_goes_on(root: Path, step: int) -> None:
+    """Resumes in this process for a few steps, which says that it is not bit for bit the same."""
+    from model.presets import PRESETS
+    from model.run_request import RunRequest
+    from model.training_run import TrainingRun
+
+    preset = PRESETS["balanced"]
+    controls = TrainingControls()
+    request = RunRequest(
+        corpus=None,
+        preset="balanced",
+        model=preset.model,
+        training=preset.training,
+        root=root,
+        run="both",
+        resume=True,
+    )
+    events: list[Event] = []
+    for event in TrainingRun(request, controls).events():
+        events.append(event)
+        if len(of_kind(events, StepFinished)) == 3:
+            controls.stop(hurry=True)
+    assert of_kind(events, StepFinished)[0].step == step + 1
+    warnings = [event.text for event in of_kind(events, WarningRaised)]
+    assert any("2 processes and now by 1" in w and "not bit for bit" in w for w in warnings)
+
+
+def test_under_torchrun_two_ranks_follow_the_curve_of_one_process_also_with_dropout(
+    text: Path, tmp_path: Path
+) -> None:
+    settings = (
+        *(str(text), *TINY, "--epochs", "2", "--dropout", "0.2", "--weight-dropout", "0.1"),
+        *("--validation-fraction", "0.1", "--checkpoints", str(tmp_path / "runs")),
+    )
+    starter = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*starter, "--nproc-per-node", "2", "-m", "tui", "train", *settings, "--run", "two"],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("run two: ") == done.stdout.count("completed after step") == 1
+    assert run(["train", *settings, "--run", "one"]) == 0
+    one, two = (losses_of(tmp_path / "runs" / name) for name in ("one", "two"))
+    assert list(one)[-1] == list(two)[-1], "the same number of steps"
+    common = sorted(one.keys() & two.keys())
+    assert len(common) > 3
+    for step in common:
+        assert two[step] == pytest.approx(one[step], abs=1e-3)
+
+
+def losses_of(folder: Path) -> dict[Any, float]:
+    """Returns the losses that a run's file holds: of steps, not all of them, and of validations."""
+    found: dict[Any, float] = {}
+    for line in map(json.loads, (folder / "metrics.jsonl").read_text().splitlines()):
+        if line["event"] == "step":
+            found[line["step"]] = line["loss"]
+        elif line["event"] == "validation" and line["step"] % 138 == 0:
+            found[line["step"]] = line["nats_per_character"]
+    return found
+
+
+def test_one_that_dies_ends_the_other_with_a_sentence_and_a_checkpoint(
+    text: Path, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "both")
+    place = ("--checkpoints", str(tmp_path), "--run", "both")
+    with two_ranks(str(text), *TINY, "--minutes", "30", *place) as ranks:
+        wait_for(lambda: made_steps(folder, 3), LIMIT)
+        ranks[1].kill()
+        status, _, errors = (ranks[0].wait(LIMIT), *ranks[0].communicate())
+    assert status == 6
+    (line,) = (line for line in errors.splitlines() if line.startswith("charlm-tui: "))
+    assert "process 0 of 2: lost another process of this training" in line
+    assert folder.load_latest(pytest.fail).metadata.step > 0
+
+
+def test_what_the_first_refuses_ends_all_with_its_status(tmp_path: Path) -> None:
+    with two_ranks(str(tmp_path / "missing.txt"), *TINY) as ranks:
+        first, other = ended(ranks)
+    assert (first[0], other) == (3, (3, "", ""))
+    assert first[2].count("charlm-tui: ") == 1
+
+
+def test_standard_input_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert run(["train", "-"]) == 2
+    assert "several processes cannot read standard input" in capsys.readouterr().err
+
+
+def test_the_app_is_never_one_of_several_processes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert run([]) == 2
+    line = capsys.readouterr().err
+    assert "-m tui train" in line
+    assert "charlm-tui watch RUN" in line
