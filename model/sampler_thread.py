@@ -285,6 +285,14 @@ class SamplerThread:
 
     def _say(self, *events: SamplerEvent) -> None:
         with self._changed:
+            # Weights that wrote nothing are no news: where nobody takes the text, only the newest
+            # of them are told of.
+            if (
+                isinstance(events[0], WeightsSwapped)
+                and self._buffer
+                and isinstance(self._buffer[-1], WeightsSwapped)
+            ):
+                self._buffer.pop()
             self._buffer.extend(events)
 
     def _adopt(self, publication: Publication) -> None:
