@@ -9,9 +9,8 @@ from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
 
 DEFAULT_PRESET = "balanced"
-PATIENT_PRESET = "quality"
-PATIENT_MINUTES = 4.0
-"""From this much training time on, the larger network ends lower (docs/recipes.md)."""
+BY_MINUTES = ((0.0, "quick"), (0.25, "balanced"), (4.0, "quality"), (10.0, "thorough"))
+"""From how many minutes of training on which preset ends lowest (docs/recipes.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +42,8 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="quality",
-            purpose="a good model of a text of about a million characters, in a quarter of an "
-            "hour: LSTM(512)",
+            purpose="a good model of a text of about a million characters, in five minutes: "
+            "LSTM(512)",
             model=ModelConfig(hidden=512, embedding=64, dropout=0.3),
             training=TrainingConfig(
                 learning_rate=0.004,
@@ -52,6 +51,19 @@ PRESETS: dict[str, Preset] = {
                 embedding_dropout=0.05,
                 weight_dropout=0.15,
                 epochs=20,
+            ),
+        ),
+        Preset(
+            name="thorough",
+            purpose="the best model of a text of about a million characters that a quarter of an "
+            "hour makes: LSTM(640)",
+            model=ModelConfig(hidden=640, embedding=64, dropout=0.35),
+            training=TrainingConfig(
+                learning_rate=0.004,
+                warmup_steps=200,
+                embedding_dropout=0.05,
+                weight_dropout=0.2,
+                epochs=30,
             ),
         ),
         Preset(
@@ -101,8 +113,10 @@ def preset_for(minutes: float | None) -> Preset:
     Args:
         minutes: training time that was asked for, if any.
     """
-    patient = minutes is not None and minutes >= PATIENT_MINUTES
-    return PRESETS[PATIENT_PRESET if patient else DEFAULT_PRESET]
+    if minutes is None:
+        return PRESETS[DEFAULT_PRESET]
+    fitting = [name for least, name in BY_MINUTES if minutes >= least]
+    return PRESETS[fitting[-1] if fitting else DEFAULT_PRESET]
 
 
 def find_preset(name: str) -> Preset:

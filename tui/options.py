@@ -19,9 +19,8 @@ from corpus import DEFAULT_TEXT, CorpusOptions
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
 from model.presets import (
+    BY_MINUTES,
     DEFAULT_PRESET,
-    PATIENT_MINUTES,
-    PATIENT_PRESET,
     PRESETS,
     find_preset,
     preset_for,
@@ -94,8 +93,8 @@ training_options = _stack(
         "--preset",
         metavar="NAME",
         default=None,
-        help=f"Recipe to start from: {', '.join(PRESETS)} (default: {DEFAULT_PRESET}; with "
-        f"--minutes {PATIENT_MINUTES:g} or more: {PATIENT_PRESET}).",
+        help=f"Recipe to start from: {', '.join(PRESETS)} (default: {DEFAULT_PRESET}, or what fits "
+        f"--minutes: {', '.join(f'{name} from {least:g}' for least, name in BY_MINUTES)}).",
     ),
     click.option("--hidden", type=int, metavar="N", help="Units of each LSTM layer."),
     click.option("--layers", type=int, metavar="N", help="LSTM layers."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model.errors import ConfigError
-from model.presets import DEFAULT_PRESET, PATIENT_MINUTES, PRESETS, find_preset, preset_for
+from model.presets import BY_MINUTES, DEFAULT_PRESET, PRESETS, find_preset, preset_for
 
 
 def test_the_notebook_is_the_classic_recipe() -> None:
@@ -44,8 +44,12 @@ def test_an_unknown_preset_names_the_nearest_and_all() -> None:
         find_preset("")
 
 
-def test_much_time_asks_for_the_larger_network() -> None:
+def test_more_time_asks_for_a_larger_network() -> None:
     assert preset_for(None) is preset_for(1.0) is PRESETS[DEFAULT_PRESET]
-    patient = preset_for(PATIENT_MINUTES)
-    assert patient is preset_for(600.0)
-    assert patient.model.hidden > PRESETS[DEFAULT_PRESET].model.hidden
+    assert preset_for(0.02) is PRESETS["quick"]
+    chosen = [preset_for(least) for least, _ in BY_MINUTES]
+    assert [preset.name for preset in chosen] == [name for _, name in BY_MINUTES]
+    sizes = [preset.model.hidden for preset in chosen]
+    assert sizes == sorted(set(sizes))
+    assert preset_for(600.0) is chosen[-1]
+    assert preset_for(-1.0) is PRESETS[DEFAULT_PRESET], "the range is checked elsewhere"
