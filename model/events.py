@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
+from corpus import Vocabulary
 from corpus.novelty import NoveltyIndex
 
 TrainingState = Literal["preparing", "training", "paused", "validating", "finished"]
@@ -346,6 +347,13 @@ class WritingRestarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VocabularyKnown:
+    """The model has weights now, and with them the characters that it can read and write."""
+
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsSwapped:
     """From the next ``CharacterWritten`` on, the model writes with the weights of this step."""
 
@@ -389,6 +397,7 @@ WritingEvent = (
     CharacterWritten
     | TemperatureApplied
     | WritingRestarted
+    | VocabularyKnown
     | WeightsSwapped
     | WritingHeld
     | RateSet

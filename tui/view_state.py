@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
+from corpus import Vocabulary
 from model.events import (
     AcceleratorMeasured,
     CharacterWritten,
@@ -39,6 +40,7 @@ from model.events import (
     TrainingStateChanged,
     UnitsRanked,
     Validated,
+    VocabularyKnown,
     WarningRaised,
     WeightsSwapped,
     WorkerCrashed,
@@ -194,6 +196,8 @@ class ViewState:
     progress: Progress = field(default_factory=Progress)
     losses: Losses = field(default_factory=Losses)
     writing: Writing = field(default_factory=Writing)
+    vocabulary: Vocabulary | None = None
+    """Characters that the model knows; None before it has weights."""
     checkpoint: CheckpointSaved | None = None
     checkpoint_at: float | None = None
     """When that was folded."""
@@ -285,6 +289,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
                 writing, seed=event.seed, prompt=event.prompt, note=event.note, characters=0
             )
             return replace(state, writing=restarted)
+        case VocabularyKnown(vocabulary=vocabulary):
+            return replace(state, vocabulary=vocabulary)
         case WeightsSwapped():
             swapped = replace(writing, weights_step=event.step, weights_best=event.best)
             return replace(state, writing=swapped)
