@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from textual.app import App
 from textual.events import Resize
+from textual.filter import Monochrome, NoColor
 from textual.theme import Theme
 
 from model.commands import Command, SetCuts
@@ -42,6 +43,7 @@ from tui.past import Past
 from tui.sanitise import one_line
 from tui.screen_settings import ScreenSettings
 from tui.screens.main_screen import MainScreen
+from tui.themes import OWN_THEMES, user_themes
 from tui.view_state import ViewState, fold
 from tui.widgets.figures import grouped
 from tui.widgets.frame import temperature_label
@@ -115,7 +117,7 @@ class LiveApp(App[None]):
         self._mark_shown: str | None = None
         """The mark that no character has followed yet."""
         self._main_screen = MainScreen(settings)
-        self.theme = self._known_theme(settings)
+        self._dress()
         self.set_keymap(dict(settings.keymap))
 
     @property
@@ -363,12 +365,19 @@ class LiveApp(App[None]):
             for widget in screen.walk_children():
                 widget.refresh()
 
-    def _known_theme(self, settings: ScreenSettings) -> str:
-        """Returns the theme to start with; one that is not known gives way to the default."""
-        name = settings.theme_name(no_color=bool(os.environ.get("NO_COLOR")))
-        return (
-            name if name in self.available_themes else ScreenSettings().theme_name(no_color=False)
-        )
+    def _dress(self) -> None:
+        """Takes the theme to start with, and sees to it that no colour means none."""
+        for theme in (*OWN_THEMES, *user_themes(self.settings.themes)):
+            self.register_theme(theme)
+        # Textual takes an empty NO_COLOR for a wish, too. And it chooses how to obey before it
+        # knows the theme: it would make greys of the terminal's own colours, black on black.
+        self.no_color = bool(os.environ.get("NO_COLOR"))
+        self._filters = [item for item in self._filters if not isinstance(item, Monochrome)]
+        if self.no_color:
+            self._filters.append(NoColor())
+        name = self.settings.theme_name(no_color=self.no_color)
+        known = name in self.available_themes
+        self.theme = name if known else ScreenSettings().theme_name(no_color=self.no_color)
 
 
 def _rare(state: ViewState) -> tuple[object, ...]:

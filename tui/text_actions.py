@@ -18,7 +18,7 @@ from tui.widgets.figures import grouped
 
 _INK_WORDS: dict[InkKind, str] = {
     "off": "Ink off",
-    "surprise": "Ink: surprise. Hot and underlined: the model paid many bits.",
+    "surprise": "Ink: surprise. Hot and bold, at last reversed: the model paid many bits.",
     "novelty": "Ink: novelty. Bold: no word of the corpus. Underlined: copied.",
     "unit": "Ink: one hidden unit; h takes another.",
 }
