@@ -458,7 +458,30 @@ class AcceleratorMeasured:
     """Part of the recent time in which it computed, whoever for; None where that is not told."""
 
 
-AnalysisEvent = NoveltyIndexed | ReferencesMeasured | UnitsRanked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextMissing:
+    """The text of a saved run cannot be read again, so nothing can be compared with it."""
+
+    reason: str
+    """A sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsOpened:
+    """A saved checkpoint was opened to write from, not to train on."""
+
+    step: int
+    nats_per_character: float | None
+    """Validation loss of these weights; None where they were not validated."""
+    best: bool
+    """Whether that was the lowest of the run when they were saved."""
+    last_step: int
+    """Of the run, as far as its file tells."""
+    run_ended: FinishReason | None
+    """How the run's training ended; None where it did not, or where nothing tells."""
+
+
+AnalysisEvent = NoveltyIndexed | ReferencesMeasured | UnitsRanked | TextMissing
 LiveEvent = (
     Preparing
     | Planned
@@ -466,6 +489,7 @@ LiveEvent = (
     | SessionRefused
     | WorkerCrashed
     | AcceleratorMeasured
+    | WeightsOpened
     | AnalysisEvent
 )
 RecordedUnion = (

@@ -31,6 +31,7 @@ from model.events import (
     RateSet,
     SessionRefused,
     TemperatureApplied,
+    TextMissing,
     TrainingStateChanged,
     WarningRaised,
     WritingHeld,
@@ -258,6 +259,10 @@ class LiveApp(App[None]):
                 self.writing_stands()
         elif isinstance(event, NoveltyIndexed):
             self.pane.ink.use_index(event.index)
+        elif isinstance(event, TextMissing):
+            self.pane.ink.text_missing = True
+            if self.pane.ink.kind == "novelty":
+                self.say_text_is_missing()
         elif isinstance(event, RateSet):
             self.rate = event.characters_per_second
             self.draw_status()
@@ -265,6 +270,11 @@ class LiveApp(App[None]):
             if event.note:
                 self.say(one_line(event.note, 300), severity="warning")
             self.draw_title()
+
+    def say_text_is_missing(self) -> None:
+        """Says why novelty is not to be had."""
+        reason = one_line(self.state.text_missing or "", 200)
+        self.say(f"Novelty is not to be had: {reason}", severity="warning")
 
     def writing_stands(self) -> None:
         """Is called when the text is on hold."""

@@ -97,6 +97,8 @@ class TextActions(FileActions):
         self.draw_title()
         if ink.kind == "unit" and self.unit is None:
             self.action_next_unit()
+        elif ink.kind == "novelty" and ink.text_missing:
+            self.say_text_is_missing()
         else:
             self.say(_INK_WORDS[ink.kind])
 

@@ -36,12 +36,14 @@ from model.events import (
     SessionRefused,
     StepFinished,
     TemperatureApplied,
+    TextMissing,
     TrainingState,
     TrainingStateChanged,
     UnitsRanked,
     Validated,
     VocabularyKnown,
     WarningRaised,
+    WeightsOpened,
     WeightsSwapped,
     WorkerCrashed,
     WritingHeld,
@@ -205,6 +207,10 @@ class ViewState:
     samples: tuple[SampleRecorded, ...] = ()
     references: tuple[tuple[str, float], ...] = ()
     """Names of compressors and the bits per character that they reach on the same text."""
+    text_missing: str | None = None
+    """Why the run's text cannot be compared with; None where it can, or is being read."""
+    opened: WeightsOpened | None = None
+    """The weights that were opened; None for a training."""
     units: tuple[RankedUnit, ...] = ()
     accelerator: AcceleratorMeasured | None = None
     """None where the training takes no GPU."""
@@ -269,6 +275,10 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, weighed=event)
         case ReferencesMeasured(bits_per_character=references):
             return replace(state, references=references)
+        case TextMissing(reason=reason):
+            return replace(state, text_missing=reason)
+        case WeightsOpened():
+            return replace(state, opened=event)
         case UnitsRanked(units=units):
             return replace(state, units=units)
         case WritingRewound(back=back, text=text):
@@ -326,7 +336,10 @@ def log_line(state: ViewState, event: Event) -> LogLine | None:
             return LogLine(seconds=seconds, text=one_line(sentence, 300), paint="bad")
         case RunStarted(run=run):
             return LogLine(seconds=seconds, text=f"run {one_line(run, 80)}", paint="strong")
-        case TrainingStateChanged(state=("paused" | "finished") as training):
+        case TextMissing(reason=reason):
+            words = one_line(f"no novelty ink: {reason}", 300)
+            return LogLine(seconds=seconds, text=words, paint="label")
+        case TrainingStateChanged(state=("paused" | "finished") as training) if not state.opened:
             return LogLine(seconds=seconds, text=f"training {training}", paint="accent")
         case _:
             return None
