@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from tui.screens.runs_screen import Successor
 
 
+LOW_BANDWIDTH_FPS = 8
+
+
 @click.command()
 @click.argument("corpus", required=False)
 @training_options
@@ -63,8 +66,10 @@ def prepare_screen(options: dict[str, Any]) -> None:
     """
     require_screen_ranges(options)
     # A frame more often than the text moves is bytes wasted.
-    os.environ.setdefault("TEXTUAL_FPS", str(options["fps"]))
-    if options["low_bandwidth"]:
+    slow = options["low_bandwidth"]
+    fps = min(LOW_BANDWIDTH_FPS, options["fps"]) if slow else options["fps"]
+    os.environ.setdefault("TEXTUAL_FPS", str(fps))
+    if slow:
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     if options["theme"] is None:
         return
