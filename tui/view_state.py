@@ -29,7 +29,6 @@ from model.events import (
     RaceStopped,
     RankedUnit,
     RateSet,
-    RecordedEvent,
     ReferencesMeasured,
     RunStarted,
     SampleRecorded,
@@ -50,9 +49,9 @@ from model.events import (
     WritingRestarted,
     WritingRewound,
 )
-from tui.sanitise import one_line
+from tui.curve import NO_POINTS, Curve
+from tui.event_line import LogLine, log_line
 
-CURVE_POINTS: Final = 2_000
 SMOOTHING: Final = 0.97
 """Weight of the past in the smoothed loss, per step."""
 LEAST_SMOOTHING: Final = 0.85
@@ -69,48 +68,6 @@ WARM_UP_SECONDS: Final = 3.0
 WARNINGS: Final = 50
 SAMPLES: Final = 4_000
 LOG_LINES: Final = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A line of points that never grows beyond ``CURVE_POINTS``.
-
-    When it is full, neighbours are averaged in pairs, and from then on each new point is the mean
-    of twice as many values.
-    """
-
-    points: tuple[tuple[float, float], ...] = ()
-    stride: int = 1
-    """Values that make one point."""
-    pending: tuple[tuple[float, float], ...] = ()
-    """Values that wait for the next point."""
-
-    def add(self, x: float, y: float) -> Curve:
-        """Returns the curve with one more value; a value that is not finite is left out."""
-        if not (math.isfinite(x) and math.isfinite(y)):
-            return self
-        pending = (*self.pending, (x, y))
-        if len(pending) < self.stride:
-            return replace(self, pending=pending)
-        points = (*self.points, _mean_point(pending))
-        stride = self.stride
-        if len(points) > CURVE_POINTS:
-            pairs = zip(points[::2], points[1::2], strict=False)
-            left_over = points[-1:] if len(points) % 2 else ()
-            points = (*(_mean_point(pair) for pair in pairs), *left_over)
-            stride *= 2
-        return Curve(points=points, stride=stride)
-
-    @property
-    def last(self) -> tuple[float, float] | None:
-        """The newest point."""
-        return self.points[-1] if self.points else None
-
-
-def _mean_point(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
-    """Returns the centre of some points."""
-    count = len(points)
-    return (sum(x for x, _ in points) / count, sum(y for _, y in points) / count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,13 +104,13 @@ class Losses:
     validation_before: float | None = None
     best: float | None = None
     best_step: int | None = None
-    rate_curve: Curve = Curve()
+    rate_curve: Curve = NO_POINTS
     """Learning rate."""
-    gradient_curve: Curve = Curve()
-    speed_curve: Curve = Curve()
-    raw_curve: Curve = Curve()
-    smoothed_curve: Curve = Curve()
-    validation_curve: Curve = Curve()
+    gradient_curve: Curve = NO_POINTS
+    speed_curve: Curve = NO_POINTS
+    raw_curve: Curve = NO_POINTS
+    smoothed_curve: Curve = NO_POINTS
+    validation_curve: Curve = NO_POINTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,16 +130,6 @@ class Writing:
     """Characters written since the last restart."""
     surprise: float | None = None
     """Recent mean of -log2 p of what was written, bits per character, at temperature 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
-    """One line of the log of events."""
-
-    seconds: float
-    """Training time."""
-    text: str
-    paint: str = "value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,39 +262,6 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, refusal=event.error)
         case _:
             assert_never(event)
-
-
-def log_line(state: ViewState, event: Event) -> LogLine | None:
-    """Returns what the log says of an event, if anything; foreign text was made printable."""
-    seconds = state.progress.seconds
-    if isinstance(event, RecordedEvent) and math.isfinite(event.time):
-        seconds = event.time
-    match event:
-        case Validated(step=step, nats_per_character=nats, best=best) if math.isfinite(nats):
-            words = f"step {step}: val {nats:.3f}" + (" best" if best else "")
-            return LogLine(seconds=seconds, text=words, paint="good" if best else "value")
-        case CheckpointSaved(step=step):
-            return LogLine(seconds=seconds, text=f"step {step}: saved", paint="label")
-        case SampleRecorded(epoch=epoch) if epoch != _sampled_before(state):
-            return LogLine(seconds=seconds, text=f"epoch {epoch}: samples written", paint="label")
-        case WarningRaised(text=text):
-            return LogLine(seconds=seconds, text=one_line(text, 300), paint="warn")
-        case WorkerCrashed(sentence=sentence):
-            return LogLine(seconds=seconds, text=one_line(sentence, 300), paint="bad")
-        case RunStarted(run=run):
-            return LogLine(seconds=seconds, text=f"run {one_line(run, 80)}", paint="strong")
-        case TextMissing(reason=reason):
-            words = one_line(f"no novelty ink: {reason}", 300)
-            return LogLine(seconds=seconds, text=words, paint="label")
-        case TrainingStateChanged(state=("paused" | "finished") as training) if not state.opened:
-            return LogLine(seconds=seconds, text=f"training {training}", paint="accent")
-        case _:
-            return None
-
-
-def _sampled_before(state: ViewState) -> int | None:
-    """Returns the epoch of the sample before the newest."""
-    return state.samples[-2].epoch if len(state.samples) > 1 else None
 
 
 def _finite(value: float | None) -> float | None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from app_figures import Program, metrics, steps_per_second
 from picture import opened_app
 
+import tui
 from corpus import DEFAULT_TEXT, Vocabulary
 from model.config import ModelConfig, SamplingConfig
 from model.initialisation import initial_weights
@@ -122,6 +123,8 @@ def wait_for_steps(checkpoints: Path, seconds: float, program: Program | None = 
 
 class ProbedApp(CharlmApp):
     """The app with a timer that notes when it was late."""
+
+    CSS_PATH = Path(tui.__file__).with_name("app.tcss")
 
     def __init__(self, app: CharlmApp, seconds: float, path: Path) -> None:
         super().__init__(app.session, app.settings)
