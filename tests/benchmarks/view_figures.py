@@ -133,8 +133,7 @@ class ProbedApp(CharlmApp):
         self._gaps: list[float] = []
 
     def on_ready(self) -> None:
-        """Begins, opens all views, and starts the probe once the session writes."""
-        super().on_ready()
+        """Opens all views and starts the probe; Textual calls the app's own ``on_ready``, too."""
         self.set_timer(3.0, self._open_views)
 
     def _open_views(self) -> None:
@@ -151,7 +150,9 @@ class ProbedApp(CharlmApp):
         self._last = now
 
     def _finish(self) -> None:
-        self._path.write_text(json.dumps(self._gaps), encoding="utf-8")
+        part = self._path.with_suffix(".part")
+        part.write_text(json.dumps(self._gaps), encoding="utf-8")
+        part.rename(self._path)
         self.exit()
 
 
@@ -170,11 +171,11 @@ def measure_lateness(seconds: float) -> Figures:
         script = (str(Path(__file__).resolve()), "--probe", str(path), "--seconds", str(seconds))
         program = Program((), Path(folder), command=script, size=WIDE)
         deadline = time.monotonic() + 5 * seconds + 120
-        while not (path.exists() and path.stat().st_size):
-            if time.monotonic() > deadline:
-                raise TimeoutError(bytes(program.output[-2000:]))
+        while not path.exists():
+            gone = os.waitpid(program.pid, os.WNOHANG)[0]
+            if gone or time.monotonic() > deadline:
+                raise RuntimeError(bytes(program.output[-2000:]).decode(errors="replace"))
             program.read_for(0.5)
-        program.read_for(1.0)
         gaps = json.loads(path.read_text(encoding="utf-8"))
         program.end()
     late = [gap - PROBE_SECONDS for gap in gaps if gap - PROBE_SECONDS > LATE_SECONDS]
