@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow check format figures recipes scaling picture pictures clean
+.PHONY: run test test-slow check format figures view-figures recipes scaling picture pictures clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -29,6 +29,10 @@ format: .venv/.installed-dev
 # Measures what README quotes about the app; wants a text and an otherwise idle machine.
 figures: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/app_figures.py $(TEXT)
+
+# Measures what the views cost: bytes, training speed, lateness, memory (half an hour), the race.
+view-figures: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/view_figures.py
 
 # Measures the tables of docs/recipes.md, hours on an otherwise idle machine; takes several texts.
 recipes: .venv/.installed-dev

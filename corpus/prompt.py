@@ -65,15 +65,24 @@ class FittedPrompt:
 
         It holds printable characters only; others are written as `U+001B`.
         """
+        said = self._said("became", "left out {}")
+        if said is None:
+            return None
+        return f"The model's text lacks some of the prompt's characters: {said}."
+
+    @property
+    def preview(self) -> str | None:
+        """The same before it happens, to be said of a prompt that is still being typed."""
+        return self._said("will become", "{} will be left out")
+
+    def _said(self, became: str, left_out: str) -> str | None:
         parts = []
         if self.replaced:
-            pairs = [f"{_shown(old)} became {_shown(new)}" for old, new in self.replaced]
+            pairs = [f"{_shown(old)} {became} {_shown(new)}" for old, new in self.replaced]
             parts.append(_listed(pairs))
         if self.dropped:
-            parts.append(f"left out {_listed([_shown(symbol) for symbol in self.dropped])}")
-        if not parts:
-            return None
-        return f"The model's text lacks some of the prompt's characters: {'; '.join(parts)}."
+            parts.append(left_out.format(_listed([_shown(symbol) for symbol in self.dropped])))
+        return "; ".join(parts) or None
 
 
 def fit_prompt(text: str, vocabulary: Vocabulary) -> FittedPrompt:

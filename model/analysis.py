@@ -14,9 +14,17 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from corpus import Corpus
+from corpus import Corpus, LoadCancelled, split_ids
 from corpus.novelty import LARGEST_INDEXED, NoveltyIndex
-from model.events import AnalysisEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
+from model.checkpoint import CheckpointMetadata
+from model.events import (
+    AnalysisEvent,
+    NoveltyIndexed,
+    ReferencesMeasured,
+    TextMissing,
+    UnitsRanked,
+)
+from model.own_text import read_own_text
 from model.publication import Publication
 from model.units import rank_units
 
@@ -48,6 +56,12 @@ class Analysis:
             target=self._run, args=(corpus, held_out), name="analysis", daemon=True
         ).start()
 
+    def start_again(self, metadata: CheckpointMetadata) -> None:
+        """Starts the thread, which reads the text of a saved run again before it works."""
+        threading.Thread(
+            target=self._read_and_run, args=(metadata,), name="analysis", daemon=True
+        ).start()
+
     def publish(self, publication: Publication) -> None:
         """Takes the newest weights; waits for nobody."""
         self._latest = publication
@@ -57,8 +71,23 @@ class Analysis:
         self._stopping.set()
 
     def _run(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
+        if not self._stopping.wait(FIRST_PAUSE):
+            self._work(corpus, held_out)
+
+    def _read_and_run(self, metadata: CheckpointMetadata) -> None:
         if self._stopping.wait(FIRST_PAUSE):
             return
+        try:
+            corpus = read_own_text(metadata.source, metadata.vocabulary, self._stopping.is_set)
+        except LoadCancelled:
+            return
+        if isinstance(corpus, str):
+            self._put(TextMissing(reason=corpus))
+            return
+        fraction = metadata.training.validation_fraction
+        self._work(corpus, split_ids(corpus.ids, fraction).held_out)
+
+    def _work(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
         if len(corpus) <= LARGEST_INDEXED:
             self._put(NoveltyIndexed(index=NoveltyIndex(corpus.ids, corpus.vocabulary)))
         if len(corpus) <= LARGEST_COMPRESSED and not self._stopping.is_set():

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
+from corpus import Vocabulary
 from corpus.novelty import NoveltyIndex
 
 TrainingState = Literal["preparing", "training", "paused", "validating", "finished"]
@@ -356,6 +357,13 @@ class WritingRestarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VocabularyKnown:
+    """The model has weights now, and with them the characters that it can read and write."""
+
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsSwapped:
     """From the next ``CharacterWritten`` on, the model writes with the weights of this step."""
 
@@ -399,6 +407,7 @@ WritingEvent = (
     CharacterWritten
     | TemperatureApplied
     | WritingRestarted
+    | VocabularyKnown
     | WeightsSwapped
     | WritingHeld
     | RateSet
@@ -459,7 +468,30 @@ class AcceleratorMeasured:
     """Part of the recent time in which it computed, whoever for; None where that is not told."""
 
 
-AnalysisEvent = NoveltyIndexed | ReferencesMeasured | UnitsRanked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextMissing:
+    """The text of a saved run cannot be read again, so nothing can be compared with it."""
+
+    reason: str
+    """A sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsOpened:
+    """A saved checkpoint was opened to write from, not to train on."""
+
+    step: int
+    nats_per_character: float | None
+    """Validation loss of these weights; None where they were not validated."""
+    best: bool
+    """Whether that was the lowest of the run when they were saved."""
+    last_step: int
+    """Of the run, as far as its file tells."""
+    run_ended: FinishReason | None
+    """How the run's training ended; None where it did not, or where nothing tells."""
+
+
+AnalysisEvent = NoveltyIndexed | ReferencesMeasured | UnitsRanked | TextMissing
 LiveEvent = (
     Preparing
     | Planned
@@ -468,6 +500,7 @@ LiveEvent = (
     | SessionRefused
     | WorkerCrashed
     | AcceleratorMeasured
+    | WeightsOpened
     | AnalysisEvent
 )
 RecordedUnion = (

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from corpus import LoadCancelled, UserError
 from model.analysis import Analysis
-from model.checkpoint import read_checkpoint
+from model.checkpoint import CheckpointMetadata, read_checkpoint
 from model.commands import (
     Command,
     ContinueTraining,
@@ -29,13 +29,17 @@ from model.errors import TrainingDiverged
 from model.event_queue import EventQueue
 from model.events import (
     Event,
+    Finished,
     Planned,
     Preparing,
     RunStarted,
     SessionRefused,
+    StepFinished,
     TrainingStateChanged,
+    WeightsOpened,
     WorkerCrashed,
     event_from_record,
+    recorded_event,
 )
 from model.opening import open_run
 from model.publication import Publication
@@ -174,13 +178,13 @@ class LiveSession:
         """Writes from one checkpoint; says what can be known of the run that made it."""
         checkpoint = read_checkpoint(path)
         metadata = checkpoint.metadata
-        self._sampler.publish(Publication.of_checkpoint(checkpoint))
+        self._hand_on(Publication.of_checkpoint(checkpoint))
         self._events.put(
             RunStarted(
                 time=metadata.seconds,
                 run=metadata.run,
-                corpus=path.name,
-                characters=0,
+                corpus=metadata.source.name,
+                characters=metadata.source.characters,
                 vocabulary=len(metadata.vocabulary),
                 parameters=sum(tensor.size for tensor in checkpoint.weights().values()),
                 preset=metadata.preset,
@@ -200,9 +204,26 @@ class LiveSession:
                 hidden=metadata.model.hidden,
             )
         )
-        for event in _curve_so_far(RunFolder(path.parent), metadata.step):
+        folder = RunFolder(path.parent)
+        for event in _curve_so_far(folder, metadata.step):
             self._events.put(event)
+        self._events.put(_opened(folder, metadata))
         self._events.put(TrainingStateChanged(state="finished"))
+        self._analysis.start_again(metadata)
+
+
+def _opened(folder: RunFolder, metadata: CheckpointMetadata) -> WeightsOpened:
+    """Returns what there is to say of weights and of the run around them."""
+    events = map(recorded_event, folder.read_lines("metrics.jsonl"))
+    marks = [event for event in events if isinstance(event, StepFinished | Finished)]
+    ended = marks[-1] if marks else None
+    return WeightsOpened(
+        step=metadata.step,
+        nats_per_character=metadata.nats_per_character,
+        best=metadata.best,
+        last_step=max([metadata.step, *(event.step for event in marks)]),
+        run_ended=ended.reason if isinstance(ended, Finished) else None,
+    )
 
 
 def _curve_so_far(folder: RunFolder, last_step: int) -> Iterator[Event]:

@@ -38,6 +38,7 @@ from model.events import (
     RaceStopped,
     RateSet,
     TemperatureApplied,
+    VocabularyKnown,
     WeightsSwapped,
     WorkerCrashed,
     WritingEvent,
@@ -299,6 +300,7 @@ class SamplerThread:
         """Goes on with new weights; the first ones begin the text."""
         self._window = publication.window
         if self._stream is None:
+            self._say(VocabularyKnown(vocabulary=publication.vocabulary))
             prompt, note = self._fitted_prompt(publication.vocabulary)
             self._stream = CharacterStream(
                 publication.snapshot,

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from model.analysis import Analysis
 from model.checkpoint import read_checkpoint
 from model.commands import (
     Command,
@@ -67,6 +68,7 @@ class WatchSession:
         self._folder = folder
         self._events = EventQueue()
         self._sampler = SamplerThread(sampling=sampling, rate=rate, prompt=prompt, seed=seed)
+        self._analysis = Analysis(self._events.put)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self.unsaved = False
@@ -97,6 +99,7 @@ class WatchSession:
         """Stops and joins both threads."""
         self._stopping.set()
         self._sampler.stop()
+        self._analysis.stop()
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return self._sampler.join(timeout) and not self._thread.is_alive()
@@ -150,7 +153,10 @@ class WatchSession:
                 hidden=metadata.model.hidden,
             )
             self._events.put(planned)
-        self._sampler.publish(Publication.of_checkpoint(checkpoint))
+            self._analysis.start_again(metadata)
+        publication = Publication.of_checkpoint(checkpoint)
+        self._sampler.publish(publication)
+        self._analysis.publish(publication)
         return paths[-1]
 
 

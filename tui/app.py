@@ -27,8 +27,9 @@ from model.commands import (
 from model.config import MAXIMUM_TEMPERATURE
 from tui.keys import bindings, keys_of
 from tui.screen_settings import RATES
-from tui.screens.entry import PromptEntry, TemperatureEntry
+from tui.screens.entry import TemperatureEntry
 from tui.screens.help_screen import HelpScreen
+from tui.screens.prompt_entry import PromptEntry
 from tui.screens.question import QuitQuestion
 from tui.screens.runs_screen import RunsScreen, Successor
 from tui.text_actions import TextActions
@@ -106,7 +107,7 @@ class CharlmApp(TextActions):
             if prompt is not None:
                 self.post(RestartWriting(prompt=prompt))
 
-        self.push_screen(PromptEntry(prompt), answered)
+        self.push_screen(PromptEntry(prompt, self.state.vocabulary), answered)
 
     # --- training -------------------------------------------------------------------------------
 

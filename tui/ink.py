@@ -35,6 +35,8 @@ class Ink:
     def __init__(self) -> None:
         self.kind: InkKind = "off"
         self._tracker: NoveltyTracker | None = None
+        self.text_missing = False
+        """Whether there is no text to compare with."""
         self._base = 0  # position of the first character that is kept
         self._surprise = bytearray()
         self._flags = bytearray()
@@ -95,7 +97,7 @@ class Ink:
             return "" if self.kind == "off" else self.kind
         tracker = self._tracker
         if tracker is None:
-            return "novelty: reading the text"
+            return "novelty: not to be had" if self.text_missing else "novelty: reading the text"
         share = tracker.copied / max(1, tracker.characters)
         return f"novelty: {share:.0%} copied, {tracker.new_words} new"
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from textual.events import Resize
+from textual.filter import Monochrome, NoColor
 from textual.theme import Theme
 
 from model.commands import Command, SetCuts
@@ -29,6 +30,7 @@ from model.events import (
     RateSet,
     SessionRefused,
     TemperatureApplied,
+    TextMissing,
     TrainingStateChanged,
     WarningRaised,
     WritingHeld,
@@ -42,6 +44,7 @@ from tui.sanitise import one_line
 from tui.screen_settings import ScreenSettings
 from tui.screens.main_screen import MainScreen
 from tui.terminal.terminal_app import TerminalApp
+from tui.themes import OWN_THEMES, user_themes
 from tui.view_state import ViewState, fold
 from tui.widgets.figures import grouped
 from tui.widgets.frame import temperature_label
@@ -115,7 +118,7 @@ class LiveApp(TerminalApp):
         self._mark_shown: str | None = None
         """The mark that no character has followed yet."""
         self._main_screen = MainScreen(settings)
-        self.theme = self._known_theme(settings)
+        self._dress()
         self.set_keymap(dict(settings.keymap))
 
     @property
@@ -256,6 +259,10 @@ class LiveApp(TerminalApp):
                 self.writing_stands()
         elif isinstance(event, NoveltyIndexed):
             self.pane.ink.use_index(event.index)
+        elif isinstance(event, TextMissing):
+            self.pane.ink.text_missing = True
+            if self.pane.ink.kind == "novelty":
+                self.say_text_is_missing()
         elif isinstance(event, RateSet):
             self.rate = event.characters_per_second
             self.draw_status()
@@ -263,6 +270,11 @@ class LiveApp(TerminalApp):
             if event.note:
                 self.say(one_line(event.note, 300), severity="warning")
             self.draw_title()
+
+    def say_text_is_missing(self) -> None:
+        """Says why novelty is not to be had."""
+        reason = one_line(self.state.text_missing or "", 200)
+        self.say(f"Novelty is not to be had: {reason}", severity="warning")
 
     def writing_stands(self) -> None:
         """Is called when the text is on hold."""
@@ -359,12 +371,19 @@ class LiveApp(TerminalApp):
         """Draws every cell again: the shell has written on the terminal meanwhile."""
         self.paint_all_again()
 
-    def _known_theme(self, settings: ScreenSettings) -> str:
-        """Returns the theme to start with; one that is not known gives way to the default."""
-        name = settings.theme_name(no_color=bool(os.environ.get("NO_COLOR")))
-        return (
-            name if name in self.available_themes else ScreenSettings().theme_name(no_color=False)
-        )
+    def _dress(self) -> None:
+        """Takes the theme to start with, and sees to it that no colour means none."""
+        for theme in (*OWN_THEMES, *user_themes(self.settings.themes)):
+            self.register_theme(theme)
+        # Textual takes an empty NO_COLOR for a wish, too. And it chooses how to obey before it
+        # knows the theme: it would make greys of the terminal's own colours, black on black.
+        self.no_color = bool(os.environ.get("NO_COLOR"))
+        self._filters = [item for item in self._filters if not isinstance(item, Monochrome)]
+        if self.no_color:
+            self._filters.append(NoColor())
+        name = self.settings.theme_name(no_color=self.no_color)
+        known = name in self.available_themes
+        self.theme = name if known else ScreenSettings().theme_name(no_color=self.no_color)
 
 
 def _rare(state: ViewState) -> tuple[object, ...]:

@@ -185,7 +185,11 @@ screen_options = _stack(
     click.option("--low-bandwidth", is_flag=True, help="For slow lines: fewer bytes a second."),
     click.option("--ascii", is_flag=True, help="Draw with ASCII characters only."),
     click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal."),
-    click.option("--theme", metavar="NAME", help="A Textual theme."),
+    click.option(
+        "--theme",
+        metavar="NAME",
+        help="A theme: okabe-ito for any kind of colour vision, one of Textual's, or your own.",
+    ),
 )
 
 

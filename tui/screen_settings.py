@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tui.user_config import Colours
+
 RATES: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0, 1000.0)
 """Characters per second that the keys for slower and faster step through."""
 
@@ -41,7 +43,11 @@ class ScreenSettings:
     """Draw with ASCII only: borders, chart, bars, signs."""
     mouse: bool = True
     theme: str | None = None
-    """Name of a Textual theme; None chooses by ``NO_COLOR`` and ``low_bandwidth``."""
+    """Name of a theme; None chooses by the terminal's colours and by ``low_bandwidth``."""
+    few_colors: bool = False
+    """The terminal has its own sixteen, which a theme's would be bent to."""
+    themes: Mapping[str, Colours] = field(default_factory=dict)
+    """Themes of the user's own file."""
     keymap: Mapping[str, str] = field(default_factory=dict)
     """Keys that the user has given to actions, by their ids."""
     root: Path | None = None
@@ -66,7 +72,8 @@ class ScreenSettings:
         return 5.0 if self.low_bandwidth else 1.0
 
     def theme_name(self, *, no_color: bool) -> str:
-        """Returns the theme to start with."""
+        """Returns the theme to start with; where the user wants no colour, that goes first."""
         if no_color:
             return PLAIN_THEME
-        return self.theme or (PLAIN_THEME if self.low_bandwidth else DEFAULT_THEME)
+        plain = self.low_bandwidth or self.few_colors
+        return self.theme or (PLAIN_THEME if plain else DEFAULT_THEME)

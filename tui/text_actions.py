@@ -18,7 +18,7 @@ from tui.widgets.figures import grouped
 
 _INK_WORDS: dict[InkKind, str] = {
     "off": "Ink off",
-    "surprise": "Ink: surprise. Hot and underlined: the model paid many bits.",
+    "surprise": "Ink: surprise. Hot and bold, at last reversed: the model paid many bits.",
     "novelty": "Ink: novelty. Bold: no word of the corpus. Underlined: copied.",
     "unit": "Ink: one hidden unit; h takes another.",
 }
@@ -97,6 +97,8 @@ class TextActions(FileActions):
         self.draw_title()
         if ink.kind == "unit" and self.unit is None:
             self.action_next_unit()
+        elif ink.kind == "novelty" and ink.text_missing:
+            self.say_text_is_missing()
         else:
             self.say(_INK_WORDS[ink.kind])
 

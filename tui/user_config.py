@@ -1,4 +1,4 @@
-"""The user's own file: defaults of options, and keys. TOML, read before the command line is.
+"""The user's own file: defaults of options, keys, themes. TOML, read before the command line is.
 
 A mistake in it is refused with the file, the line and the nearest right name: a setting that is
 quietly ignored is worse than none.
@@ -20,7 +20,22 @@ import platformdirs
 
 from model.errors import ConfigError
 
-SECTIONS: Final = ("defaults", "keys")
+SECTIONS: Final = ("defaults", "keys", "themes")
+COLOURS: Final = (
+    "primary",
+    "secondary",
+    "warning",
+    "error",
+    "success",
+    "accent",
+    "foreground",
+    "background",
+    "surface",
+    "panel",
+)
+"""What a theme can give a colour to; it has to have the first."""
+Colours = Mapping[str, str | bool]
+"""Colours as ``#rrggbb``, and perhaps ``dark``."""
 SETTABLE: Final = (
     "preset",
     "checkpoints",
@@ -46,6 +61,10 @@ class UserConfig:
     """By the option's name without dashes at its front."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys, apart by commas, by the id of the action."""
+    themes: Mapping[str, Colours] = field(default_factory=dict)
+    """Colours by the name of the theme."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """File and line of each default, by the option's name."""
 
 
 def config_path() -> Path:
@@ -88,6 +107,10 @@ def read_config(
 _HELP: Final = "`charlm-tui config` prints an annotated default"
 
 
+_THEME_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
+_COLOUR: Final = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
+
+
 class _Checker:
     """Checks a file and says where it is wrong."""
 
@@ -119,7 +142,30 @@ class _Checker:
                     words = f"has the key {key!r}, which {owners[key]} has, too"
                     self._refuse(name, words, "give each key once")
                 owners[key] = name
-        return UserConfig(defaults=defaults, keys=dict(keys))
+        themes = record.get("themes", {})
+        for name, colours in themes.items():
+            self._check_theme(name, colours)
+        return UserConfig(
+            defaults=defaults,
+            keys=dict(keys),
+            themes=themes,
+            places={name: self._place(name) for name in defaults},
+        )
+
+    def _check_theme(self, name: str, colours: Any) -> None:
+        if not isinstance(colours, dict):
+            self._refuse(name, "is no theme", f'begin it with [themes.{name}] and primary = "#..."')
+        if not _THEME_NAME.fullmatch(name):
+            self._refuse(name, "cannot name a theme", "use letters, digits and dashes")
+        for key, value in colours.items():
+            if key == "dark" and not isinstance(value, bool):
+                self._refuse(key, f"cannot be {value!r}", "true or false")
+            if key not in {*COLOURS, "dark"}:
+                self._refuse(key, "is no colour of a theme", _nearest(key, (*COLOURS, "dark")))
+            if key != "dark" and not (isinstance(value, str) and _COLOUR.fullmatch(value)):
+                self._refuse(key, f"cannot be {value!r}", 'a colour such as "#56b4e9"')
+        if COLOURS[0] not in colours:
+            self._refuse(name, "has no primary colour", 'add primary = "#56b4e9", say')
 
     def _default(self, name: str, value: Any, options: Sequence[click.Parameter]) -> Any:
         if name not in SETTABLE:
@@ -136,10 +182,13 @@ class _Checker:
 
     def _refuse(self, name: str, cause: str, remedy: str) -> None:
         """Raises with the line that the name stands on."""
-        pattern = re.compile(rf"""^\s*(\[\s*)?["']?{re.escape(name)}\b""")
+        raise ConfigError(self._place(name), f"{name} {cause}", remedy)
+
+    def _place(self, name: str) -> str:
+        """Returns the file and the line that begins with the name, or with a section of it."""
+        pattern = re.compile(rf"""^\s*(\[[^\]]*?)?["']?{re.escape(name)}(?![\w-])""")
         found = [number for number, line in enumerate(self._lines, 1) if pattern.match(line)]
-        place = f"{self._path}, line {found[0]}" if found else str(self._path)
-        raise ConfigError(place, f"{name} {cause}", remedy)
+        return f"{self._path}, line {found[0]}" if found else str(self._path)
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

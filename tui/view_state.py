@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
+from corpus import Vocabulary
 from model.events import (
     AcceleratorMeasured,
     CharacterWritten,
@@ -28,7 +29,6 @@ from model.events import (
     RaceStopped,
     RankedUnit,
     RateSet,
-    RecordedEvent,
     ReferencesMeasured,
     RunStarted,
     SampleRecorded,
@@ -36,20 +36,23 @@ from model.events import (
     SessionRefused,
     StepFinished,
     TemperatureApplied,
+    TextMissing,
     TrainingState,
     TrainingStateChanged,
     UnitsRanked,
     Validated,
+    VocabularyKnown,
     WarningRaised,
+    WeightsOpened,
     WeightsSwapped,
     WorkerCrashed,
     WritingHeld,
     WritingRestarted,
     WritingRewound,
 )
-from tui.sanitise import one_line
+from tui.curve import NO_POINTS, Curve
+from tui.event_line import LogLine, log_line
 
-CURVE_POINTS: Final = 2_000
 SMOOTHING: Final = 0.97
 """Weight of the past in the smoothed loss, per step."""
 LEAST_SMOOTHING: Final = 0.85
@@ -66,56 +69,6 @@ WARM_UP_SECONDS: Final = 3.0
 WARNINGS: Final = 50
 SAMPLES: Final = 4_000
 LOG_LINES: Final = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A line of points that never grows beyond ``CURVE_POINTS``.
-
-    When it is full, neighbours are averaged in pairs, and from then on each new point is the mean
-    of twice as many values.
-    """
-
-    points: tuple[tuple[float, float], ...] = ()
-    stride: int = 1
-    """Values that make one point."""
-    pending: tuple[tuple[float, float], ...] = ()
-    """Values that wait for the next point."""
-
-    def add(self, x: float, y: float) -> Curve:
-        """Returns the curve with one more value; a value that is not finite is left out."""
-        if not (math.isfinite(x) and math.isfinite(y)):
-            return self
-        pending = (*self.pending, (x, y))
-        if len(pending) < self.stride:
-            return replace(self, pending=pending)
-        points = (*self.points, _mean_point(pending))
-        stride = self.stride
-        if len(points) > CURVE_POINTS:
-            pairs = zip(points[::2], points[1::2], strict=False)
-            left_over = points[-1:] if len(points) % 2 else ()
-            points = (*(_mean_point(pair) for pair in pairs), *left_over)
-            stride *= 2
-        return Curve(points=points, stride=stride)
-
-    def before(self, x: float) -> Curve:
-        """Returns the curve without what lies at ``x`` or beyond."""
-        return replace(
-            self,
-            points=tuple(point for point in self.points if point[0] < x),
-            pending=tuple(point for point in self.pending if point[0] < x),
-        )
-
-    @property
-    def last(self) -> tuple[float, float] | None:
-        """The newest point."""
-        return self.points[-1] if self.points else None
-
-
-def _mean_point(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
-    """Returns the centre of some points."""
-    count = len(points)
-    return (sum(x for x, _ in points) / count, sum(y for _, y in points) / count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,13 +105,13 @@ class Losses:
     validation_before: float | None = None
     best: float | None = None
     best_step: int | None = None
-    rate_curve: Curve = Curve()
+    rate_curve: Curve = NO_POINTS
     """Learning rate."""
-    gradient_curve: Curve = Curve()
-    speed_curve: Curve = Curve()
-    raw_curve: Curve = Curve()
-    smoothed_curve: Curve = Curve()
-    validation_curve: Curve = Curve()
+    gradient_curve: Curve = NO_POINTS
+    speed_curve: Curve = NO_POINTS
+    raw_curve: Curve = NO_POINTS
+    smoothed_curve: Curve = NO_POINTS
+    validation_curve: Curve = NO_POINTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,16 +134,6 @@ class Writing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
-    """One line of the log of events."""
-
-    seconds: float
-    """Training time."""
-    text: str
-    paint: str = "value"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ViewState:
     """Everything that the screen shows, but for the text."""
 
@@ -203,6 +146,8 @@ class ViewState:
     progress: Progress = field(default_factory=Progress)
     losses: Losses = field(default_factory=Losses)
     writing: Writing = field(default_factory=Writing)
+    vocabulary: Vocabulary | None = None
+    """Characters that the model knows; None before it has weights."""
     checkpoint: CheckpointSaved | None = None
     checkpoint_at: float | None = None
     """When that was folded."""
@@ -212,6 +157,10 @@ class ViewState:
     samples: tuple[SampleRecorded, ...] = ()
     references: tuple[tuple[str, float], ...] = ()
     """Names of compressors and the bits per character that they reach on the same text."""
+    text_missing: str | None = None
+    """Why the run's text cannot be compared with; None where it can, or is being read."""
+    opened: WeightsOpened | None = None
+    """The weights that were opened; None for a training."""
     units: tuple[RankedUnit, ...] = ()
     accelerator: AcceleratorMeasured | None = None
     """None where the training takes no GPU."""
@@ -278,6 +227,10 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, weighed=event)
         case ReferencesMeasured(bits_per_character=references):
             return replace(state, references=references)
+        case TextMissing(reason=reason):
+            return replace(state, text_missing=reason)
+        case WeightsOpened():
+            return replace(state, opened=event)
         case UnitsRanked(units=units):
             return replace(state, units=units)
         case WritingRewound(back=back, text=text):
@@ -298,6 +251,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
                 writing, seed=event.seed, prompt=event.prompt, note=event.note, characters=0
             )
             return replace(state, writing=restarted)
+        case VocabularyKnown(vocabulary=vocabulary):
+            return replace(state, vocabulary=vocabulary)
         case WeightsSwapped():
             swapped = replace(writing, weights_step=event.step, weights_best=event.best)
             return replace(state, writing=swapped)
@@ -312,36 +267,6 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, refusal=event.error)
         case _:
             assert_never(event)
-
-
-def log_line(state: ViewState, event: Event) -> LogLine | None:
-    """Returns what the log says of an event, if anything; foreign text was made printable."""
-    seconds = state.progress.seconds
-    if isinstance(event, RecordedEvent) and math.isfinite(event.time):
-        seconds = event.time
-    match event:
-        case Validated(step=step, nats_per_character=nats, best=best) if math.isfinite(nats):
-            words = f"step {step}: val {nats:.3f}" + (" best" if best else "")
-            return LogLine(seconds=seconds, text=words, paint="good" if best else "value")
-        case CheckpointSaved(step=step):
-            return LogLine(seconds=seconds, text=f"step {step}: saved", paint="label")
-        case SampleRecorded(epoch=epoch) if epoch != _sampled_before(state):
-            return LogLine(seconds=seconds, text=f"epoch {epoch}: samples written", paint="label")
-        case WarningRaised(text=text):
-            return LogLine(seconds=seconds, text=one_line(text, 300), paint="warn")
-        case WorkerCrashed(sentence=sentence):
-            return LogLine(seconds=seconds, text=one_line(sentence, 300), paint="bad")
-        case RunStarted(run=run):
-            return LogLine(seconds=seconds, text=f"run {one_line(run, 80)}", paint="strong")
-        case TrainingStateChanged(state=("paused" | "finished") as training):
-            return LogLine(seconds=seconds, text=f"training {training}", paint="accent")
-        case _:
-            return None
-
-
-def _sampled_before(state: ViewState) -> int | None:
-    """Returns the epoch of the sample before the newest."""
-    return state.samples[-2].epoch if len(state.samples) > 1 else None
 
 
 def _finite(value: float | None) -> float | None:

@@ -44,18 +44,26 @@ class Traffic:
 
 
 class Program:
-    """The app in a pseudo-terminal of 80x24, with everything it wrote and when."""
+    """A command in a pseudo-terminal, with everything it wrote and when."""
 
-    def __init__(self, arguments: Sequence[str], checkpoints: Path) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        checkpoints: Path,
+        *,
+        command: Sequence[str] = ("-m", "tui"),
+        size: tuple[int, int] = (80, 24),
+    ) -> None:
         self.began = time.monotonic()
         self.output = bytearray()
         pid, self._master = pty.fork()
         if pid == 0:
             os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LC_ALL="C.UTF-8")
             os.environ["CHARLM_CHECKPOINTS"] = str(checkpoints)
-            os.execv(sys.executable, [sys.executable, "-m", "tui", *arguments])
+            os.execv(sys.executable, [sys.executable, *command, *arguments])
         self.pid = pid
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        window = struct.pack("HHHH", size[1], size[0], 0, 0)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, window)
 
     def read(self, seconds: float) -> bytes:
         """Returns what arrives within so many seconds, waiting no longer than for the first."""

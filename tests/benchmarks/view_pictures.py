@@ -15,6 +15,8 @@ from picture import opened_app
 from tui.chart_view import ChartView
 from tui.export.curve_figure import curve_figure
 from tui.export.svg import svg_of, without_foreign_fonts
+from tui.screen_settings import DEFAULT_THEME
+from tui.themes import OKABE_ITO
 
 VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
     "training": (("0",), 2),
@@ -27,7 +29,9 @@ VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
     "unit": (("c", "h"), 8),
     "alternatives": (("c", "0", "a"), 2),
     "runs": (("escape", "space", "o"), 2),
-    "help": (("escape", "question_mark"), 1),
+    "prompt": (("escape", "i", "A", "é", "space", "\N{SNOWMAN}"), 1),
+    OKABE_ITO.name: (("escape", "c"), 4),
+    "help": (("c", "c", "c", "question_mark"), 1),
 }
 """Keys that lead from each view to the next, and seconds until it is worth a picture."""
 
@@ -38,6 +42,7 @@ async def pictures(folder: Path, seconds: float, columns: int, rows: int, root: 
     async with app.run_test(size=(columns, rows)) as pilot:
         await asyncio.sleep(seconds)
         for name, (keys, pause) in VIEWS.items():
+            app.theme = name if name == OKABE_ITO.name else DEFAULT_THEME
             for key in keys:
                 await pilot.press(key)
                 await asyncio.sleep(0.2)

@@ -59,6 +59,8 @@ def test_the_note_says_what_was_done_in_printable_characters() -> None:
     assert fitted.note is not None
     for words in ("N became n", "é became e", "left out U+001B, U+202E"):
         assert words in fitted.note
+    assert fitted.preview == ("N will become n, é will become e; U+001B, U+202E will be left out")
+    assert fit_prompt("abc", LOWER).preview is None
 
 
 def test_a_long_list_is_counted() -> None:

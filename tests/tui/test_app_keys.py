@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from app_opened import opened
 from app_script import characters, finished, on_a_loop, training
+from textual.widgets import Input, Static
 
+from corpus import LONGEST_PROMPT, Vocabulary
 from corpus.errors import CorpusError
 from model import commands as cm
 from model import events as ev
@@ -17,8 +19,9 @@ from model.scripted_session import ScriptedSession
 from tui.app import CharlmApp
 from tui.keys import KEYS
 from tui.screen_settings import ScreenSettings
-from tui.screens.entry import PromptEntry, TemperatureEntry, escaped, parse_temperature, unescaped
+from tui.screens.entry import TemperatureEntry, parse_temperature
 from tui.screens.help_screen import HelpScreen
+from tui.screens.prompt_entry import PromptEntry, escaped, fit_words, unescaped
 from tui.screens.question import QuitQuestion
 
 
@@ -123,6 +126,41 @@ async def test_restart_and_prompt() -> None:
         await it.say(ev.WritingRestarted(seed=9, prompt="Hi\n", note="dropped ‘é’"))
         assert "new text, seed 9" in it.app.pane.visible_text
         assert "dropped ‘é’" in it.toasts()
+
+
+KNOWN = Vocabulary.from_symbols("abcde \n")
+
+
+@on_a_loop
+async def test_characters_outside_the_vocabulary_are_marked_while_typing() -> None:
+    async with opened(*training(), ev.VocabularyKnown(vocabulary=KNOWN)) as it:
+        await it.press("i", "a", "é", "Q", "b")
+        screen = it.app.screen
+        assert isinstance(screen, PromptEntry)
+        line = screen.query_one(Input)._value
+        assert [(span.start, span.end) for span in line.spans] == [(1, 2), (2, 3)]
+        assert all("reverse" in str(span.style) for span in line.spans)
+        note = str(screen.query_one("#prompt-fit", Static).content)
+        assert note == (
+            "2 characters are not in the model's text: é will become e; Q will be left out."
+        )
+        await it.press("backspace", "backspace", "backspace")
+        assert not screen.query_one("#prompt-fit", Static).display
+        await it.press("c", "enter")
+        assert it.session.commands == [cm.RestartWriting(prompt="ac")]
+
+
+@on_a_loop
+async def test_nothing_is_said_before_the_vocabulary_is_known() -> None:
+    async with opened(*training()) as it:
+        await it.press("i", "é")
+        assert not it.app.screen.query_one("#prompt-fit", Static).display
+
+
+def test_what_becomes_of_a_prompt_is_said_of_its_end() -> None:
+    assert fit_words("abc", KNOWN) == ""
+    assert fit_words("é" + "a" * LONGEST_PROMPT, KNOWN) == ""
+    assert fit_words("\x1b", KNOWN).endswith("text: U+001B will be left out.")
 
 
 def test_prompts_survive_being_typed() -> None:

@@ -8,6 +8,7 @@ import pytest
 from app_opened import until
 from app_script import characters, training
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from corpus import Vocabulary
 from corpus.novelty import NoveltyIndex
@@ -57,7 +58,16 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "views": ("v",),
     "alternatives": ("a", "left", "left", "down"),
     "help": ("question_mark",),
+    "prompt": ("i", "é", "Q"),
+    "okabe-ito": ("c",),
+    "opened": (),
 }
+OPENED = (
+    ev.WeightsOpened(
+        step=40, nats_per_character=1.31, best=True, last_step=100, run_ended="completed"
+    ),
+    ev.TrainingStateChanged(state="finished"),
+)
 
 
 def samples() -> tuple[ev.Event, ...]:
@@ -103,7 +113,8 @@ def test_each_view_looks_as_it_did(
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     session = ScriptedSession()
-    settings = ScreenSettings(title="text", temperature=0.8, ascii=False)
+    theme = view if view == "okabe-ito" else None
+    settings = ScreenSettings(title="text", temperature=0.8, theme=theme)
     app = CharlmApp(session, settings, clock=lambda: 100.0, meter=FixedMeter())
     vocabulary = Vocabulary.from_symbols(TEXT + "xyz")
     index = NoveltyIndex(vocabulary.encode(TEXT), vocabulary)
@@ -111,6 +122,7 @@ def test_each_view_looks_as_it_did(
     async def fill(pilot: Pilot[None]) -> None:
         await until(lambda: session.started)
         app.take((*training(), *samples(), WEIGHED, ev.NoveltyIndexed(index=index)))
+        app.take((ev.VocabularyKnown(vocabulary=vocabulary), *(OPENED if view == "opened" else ())))
         app.take((ev.WritingRestarted(seed=7, prompt="he was ", note=None),))
         app.take(written(TEXT[:120] + "xanny zyx " + "soul " * 8))
         app.take((ev.WritingHeld(held=True),))
@@ -118,6 +130,8 @@ def test_each_view_looks_as_it_did(
         await pilot.press("1")
         for key in VIEWS[view] if view != "text-alone" else ("2",):
             await pilot.press(key)
+        for line in app.screen.query(Input):
+            line.cursor_blink = False
         app.clear_notifications()
         app.take((ev.RaceStarted(temperatures=(0.2, 0.5, 1.0, 1.2), seed=1, prompt="he was "),))
         for lanes in zip(

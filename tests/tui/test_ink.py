@@ -103,7 +103,7 @@ async def test_the_key_colours_what_is_already_there() -> None:
         await it.say(*written("zaza "), *written(TEXT[:40]), *written("QQ", 0.001))
         assert row_styles(it, "zaza") == {(False, False)}
         await it.press("c")
-        assert row_styles(it, "QQ") == {(True, True)}
+        assert row_styles(it, "QQ") == {(True, False)}, "bold and reversed"
         await it.press("c")
         assert row_styles(it, "zaza") == {(True, False)}
         assert row_styles(it, "it was the best") == {(False, True)}
@@ -131,3 +131,18 @@ async def test_units_are_watched_in_the_order_of_their_rank() -> None:
         assert "unit 7: inside quotes" in it.app.main_screen.title_edge.plain
         await it.press("h")
         assert it.session.commands[1:] == [WatchUnit(layer=0, unit=3)]
+
+
+@on_a_loop
+async def test_a_text_that_is_gone_is_said_and_not_waited_for() -> None:
+    async with opened(*training()) as it:
+        await it.press("c", "c")
+        assert "novelty: reading the text" in it.app.main_screen.title_edge.plain
+        await it.say(ev.TextMissing(reason="/a/text.txt: \x1b[2J is gone"))
+        it.app.draw_title()
+        assert "novelty: not to be had" in it.app.main_screen.title_edge.plain
+        assert "Novelty is not to be had: /a/text.txt: ␛[2J is gone" in it.toasts()
+        it.app.clear_notifications()
+        await it.press("c", "c", "c", "c")
+        assert any(toast.startswith("Novelty is not to be had") for toast in it.toasts())
+        assert "no novelty ink" in it.app.state.log[-1].text

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from tui.line_wrapper import LineWrapper
 from tui.sanitise import replace_unprintable
-from tui.transcript import LineWrapper, Transcript
+from tui.transcript import Transcript
 
 TEXTS = st.text(
     st.one_of(

@@ -14,7 +14,14 @@ from model.errors import ConfigError
 from tui.command_line import run
 from tui.commands.app import app
 from tui.keys import KEYS
-from tui.user_config import SETTABLE, config_path, default_map, read_config
+from tui.user_config import (
+    COLOURS,
+    SETTABLE,
+    UserConfig,
+    config_path,
+    default_map,
+    read_config,
+)
 
 ACTIONS = [key.id for key in KEYS]
 
@@ -49,6 +56,12 @@ def test_defaults_and_keys_are_read(tmp_path: Path) -> None:
         ('[keys]\n"writing.hold" = 3\n', 2, "wants keys in quotes"),
         ('[keys]\n"writing.hold" = "z"\n"text.copy" = "z"\n', 3, "which writing.hold has, too"),
         ("rate = 3\n", 1, "is no section"),
+        ('[themes.mine]\n\nprimry = "#fff"\n', 3, "did you mean 'primary'?"),
+        ('[themes.mine]\nprimary = "blue"\n', 2, "a colour such as"),
+        ('[themes.mine]\nprimary = "#fff"\ndark = 1\n', 3, "true or false"),
+        ('\n[themes.mine]\naccent = "#fff"\n', 2, "has no primary colour"),
+        ('[themes."my own"]\nprimary = "#fff"\n', 1, "use letters, digits and dashes"),
+        ('[themes]\nmine = "#fff"\n', 2, "begin it with [themes.mine]"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
@@ -82,10 +95,13 @@ def test_the_command_prints_a_default_that_can_be_read(
     assert printed.err == f"{tmp_path / 'own.toml'} (not there yet)\n"
     assert all(f'"{action}"' in printed.out for action in ACTIONS)
     assert all(f"# {name} =" in printed.out for name in SETTABLE)
-    bare = "\n".join(line.removeprefix("# ") for line in printed.out.splitlines()
-                     if "=" in line or line.startswith("["))  # fmt: skip
+    lines = [line.removeprefix("# ") for line in printed.out.splitlines()]
+    bare = "\n".join(line for line in lines if "=" in line or line.startswith("["))
     tomllib.loads(bare)
-    assert read(tmp_path / "own.toml", printed.out) is not None
+    assert read(tmp_path / "own.toml", printed.out) == UserConfig()
+    whole = read(tmp_path / "own.toml", bare)
+    assert isinstance(whole, UserConfig)
+    assert set(whole.themes["mine"]) == {*COLOURS, "dark"}
 
 
 def test_the_file_sets_defaults_of_every_command(

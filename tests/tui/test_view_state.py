@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import events as ev
-from tui.view_state import CURVE_POINTS, Curve, ViewState, fold
+from tui.curve import CURVE_POINTS, Curve
+from tui.view_state import ViewState, fold
 from tui.widgets.ascii_chart import ascii_rows
 from tui.widgets.decimate import extremes, means
 from tui.widgets.figures import bar, clock, fixed, percent, short, slider, small, span, sparkline

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from corpus import UserError, resolve_source
 from model.config import SamplingConfig
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from tui.screens.runs_screen import Successor
 
 
+LOW_BANDWIDTH_FPS = 8
+
+
 @click.command()
 @click.argument("corpus", required=False)
 @training_options
@@ -52,7 +56,7 @@ if TYPE_CHECKING:
 def app(corpus: str | None, **options: Any) -> int:
     """Train on CORPUS and watch the model write while it learns."""
     sampling = sampling_config(options)
-    require_screen_ranges(options)
+    prepare_screen(options)
     _refuse_several_processes()
     work = _work(corpus, options)
     if isinstance(work, RunRequest) and work.corpus == "-" and not sys.stdin.isatty():
@@ -77,6 +81,35 @@ def _refuse_several_processes() -> None:
             f"cannot be one of {size} processes",
             "let torchrun start `-m tui train`, and look on with `charlm-tui watch RUN`",
         )
+
+
+def prepare_screen(options: dict[str, Any]) -> None:
+    """Checks the options of the screen, and tells Textual what it reads once, when imported.
+
+    Raises:
+        ConfigError: one is out of range, or there is no such theme.
+    """
+    require_screen_ranges(options)
+    # A frame more often than the text moves is bytes wasted.
+    slow = options["low_bandwidth"]
+    fps = min(LOW_BANDWIDTH_FPS, options["fps"]) if slow else options["fps"]
+    os.environ.setdefault("TEXTUAL_FPS", str(fps))
+    if slow:
+        os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    if options["theme"] is None:
+        return
+    from tui.themes import require_theme  # noqa: PLC0415 - after the environment is set
+
+    own = own_config()
+    context = click.get_current_context()
+    from_file = context.get_parameter_source("theme") is ParameterSource.DEFAULT_MAP
+    place = own.places.get("theme", "--theme") if from_file else "--theme"
+    require_theme(options["theme"], list(own.themes), place)
+
+
+def own_config() -> UserConfig:
+    """Returns what the user's own file says."""
+    return click.get_current_context().find_object(UserConfig) or UserConfig()
 
 
 def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeights:
@@ -136,14 +169,10 @@ def show(
     trains: bool,
 ) -> tuple[int, Successor | None]:
     """Runs the app on a session; returns the exit status and what is to be shown next."""
-    # Read once, when Textual is imported. A frame more often than the text moves is bytes wasted.
-    os.environ.setdefault("TEXTUAL_FPS", str(options["fps"]))
-    if options["low_bandwidth"]:
-        os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from tui.app import CharlmApp  # noqa: PLC0415 - after the environment is set
     from tui.screen_settings import ScreenSettings  # noqa: PLC0415
 
-    own = click.get_current_context().find_object(UserConfig)
+    own = own_config()
     settings = ScreenSettings(
         title=title,
         trains=trains,
@@ -158,8 +187,10 @@ def show(
         ascii=options["ascii"] or not _terminal_speaks_unicode(),
         mouse=not (options["no_mouse"] or options["low_bandwidth"]),
         theme=options["theme"],
+        few_colors=_terminal_has_few_colors(),
         root=options["root"],
-        keymap=own.keys if own is not None else {},
+        keymap=own.keys,
+        themes=own.themes,
     )
     screen = CharlmApp(session, settings)
     with TerminalGuard(session, screen, on_hangup=options.get("on_hangup")) as guard:
@@ -206,6 +237,16 @@ def _title(work: RunRequest | SavedWeights) -> str:
 def _terminal_speaks_unicode() -> bool:
     stream = sys.__stderr__
     return stream is not None and stream.encoding.lower().replace("-", "") == "utf8"
+
+
+def _terminal_has_few_colors() -> bool:
+    """Tells whether Textual, by what it reads of the environment, will take sixteen colours."""
+    from rich.console import Console  # noqa: PLC0415 - the app has it anyway
+    from textual import constants  # noqa: PLC0415
+
+    wished: Any = constants.COLOR_SYSTEM
+    console = Console(color_system=wished, force_terminal=True)
+    return console.color_system == "standard"
 
 
 def _say_goodbye(screen: Any, session: LiveSession | WatchSession) -> None:

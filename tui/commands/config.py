@@ -18,10 +18,24 @@ _DEFAULTS = """\
 # min-p = 0.0
 # rate = 60.0                # characters written per second
 # fps = 15
-# theme = "tokyo-night"
+# theme = "tokyo-night"      # okabe-ito: colours for any kind of colour vision
 # low-bandwidth = false
 # ascii = false
 # no-mouse = false
+
+# Themes of your own, for --theme and for theme above; only primary has to be there.
+# [themes.mine]
+# primary = "#56b4e9"
+# secondary = "#0072b2"
+# warning = "#f0e442"
+# error = "#d55e00"
+# success = "#009e73"
+# accent = "#cc79a7"
+# foreground = "#e8e8e8"
+# background = "#0c0d10"
+# surface = "#17191e"
+# panel = "#22252c"
+# dark = true
 
 # Keys of actions, apart by commas; the names are those of Textual (ctrl+s, f5, left, space ...).
 [keys]

@@ -9,11 +9,10 @@ import click
 
 from model.run_folder import RunFolder
 from model.watch_session import WatchSession
-from tui.commands.app import show
+from tui.commands.app import prepare_screen, show
 from tui.exit_status import USAGE, complain
 from tui.options import (
     checkpoints_option,
-    require_screen_ranges,
     sampling_config,
     sampling_options,
     screen_options,
@@ -34,7 +33,7 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
     The curves follow the run's file, the text its newest checkpoint. Nothing is written.
     """
     sampling = sampling_config(options)
-    require_screen_ranges(options)
+    prepare_screen(options)
     folder = RunFolder.find(root, run)
     reason = why_no_terminal()
     if reason is not None:

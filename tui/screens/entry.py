@@ -1,9 +1,8 @@
-"""Dialogs that take a line of text: a temperature, a prompt."""
+"""Dialogs that take a line of text: a temperature, words to find."""
 
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -18,8 +17,6 @@ from tui.sanitise import one_line, printable
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
-
-_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 
 
 class SafeInput(Input):
@@ -84,29 +81,6 @@ def parse_temperature(text: str) -> tuple[float | None, str | None]:
     return value + 0.0, None
 
 
-class PromptEntry(ModalScreen[str | None]):
-    """Asks for the text that the model is to go on from."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
-
-    def __init__(self, prompt: str) -> None:
-        super().__init__()
-        self._prompt = prompt
-
-    def compose(self) -> ComposeResult:
-        """Shows the question and a line to type on."""
-        with Vertical(classes="dialog -wide-dialog"):
-            yield Static(Content("Prompt"), classes="dialog-title")
-            yield SafeInput(escaped(self._prompt), placeholder="empty: begin with nothing")
-            note = r"The text restarts from it. \n is a new line; Enter sets it, Esc leaves it"
-            yield Static(Content(note), classes="dialog-note")
-
-    @on(Input.Submitted)
-    def submitted(self, event: Input.Submitted) -> None:
-        """Closes with the prompt."""
-        self.dismiss(unescaped(event.value))
-
-
 class FindEntry(ModalScreen[str | None]):
     """Asks for what to find in the text."""
 
@@ -128,13 +102,3 @@ class FindEntry(ModalScreen[str | None]):
     def submitted(self, event: Input.Submitted) -> None:
         """Closes with the words."""
         self.dismiss(event.value)
-
-
-def escaped(prompt: str) -> str:
-    """Returns a prompt as one line: line feeds and tabulators as they are typed."""
-    return prompt.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
-
-
-def unescaped(line: str) -> str:
-    r"""Returns the prompt that was typed; ``\n``, ``\t`` and ``\\`` stand for one character."""
-    return re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match.group()], line)

@@ -22,7 +22,7 @@ _NOTES = (
     ("nats, bits", "1 nat = 1.44 bits; loss per character, whatever the vocabulary"),
     ("surprise", "mean bits per character of what the model itself writes"),
     ("xz, bz2", "bits per character that compressors need for the same text; the dashed lines"),
-    ("ink", "surprise: hotter and underlined the more bits a character cost; novelty: bold is no"),
+    ("ink", "surprise: hotter and bolder the more bits a character cost; novelty: bold is no"),
     ("", "word of the corpus, underlined is copied from it; unit: one hidden unit's activation"),
     ("≠", "here a lane of the race leaves its left neighbour"),
     ("‹0.85›", "from here on the text was written at this temperature"),  # noqa: RUF001 - meant

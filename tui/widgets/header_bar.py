@@ -39,6 +39,8 @@ def state_sign(state: ViewState, *, ascii_only: bool) -> Part:
         word = f"{word} {one_line(state.stage, 28)}"
         if state.fraction is not None:
             word = f"{word} {percent(state.fraction)}"
+    if state.opened is not None:
+        word = "OPENED"
     if state.finished is not None:
         word += _REASONS[state.finished.reason]
         paint = "bad" if state.finished.reason == "diverged" else paint

@@ -16,7 +16,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.transcript import Line
+from tui.line_wrapper import Line
 
 Part = tuple[str, str]
 """A text and the paint that it is drawn with; the text is ours, or went through ``sanitise``."""

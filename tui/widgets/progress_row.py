@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from model.events import WeightsOpened
 from tui.view_state import WARM_UP_SECONDS, Progress, ViewState
-from tui.widgets.figures import bar, clock, grouped, percent, short, span
-from tui.widgets.painted import Painted, Row, row_width, spread
+from tui.widgets.figures import bar, clock, fixed, grouped, percent, short, span
+from tui.widgets.painted import Painted, Part, Row, row_width, spread
 
 
 class ProgressRow(Painted):
@@ -67,6 +68,8 @@ def progress_row(state: ViewState, now: float, width: int, *, ascii_only: bool) 
     """Returns the row; what matters less goes first where it is narrow."""
     if state.finished is not None:
         return _finished_row(state, width, ascii_only=ascii_only)
+    if state.opened is not None:
+        return _opened_row(state.opened, width, ascii_only=ascii_only)
     progress, seconds = state.progress, state.elapsed(now)
     epoch, total = epoch_fraction(progress), total_fraction(progress, seconds)
     right: Row = ()
@@ -100,3 +103,22 @@ def _finished_row(state: ViewState, width: int, *, ascii_only: bool) -> Row:
     paint = "bad" if finished.reason == "diverged" else "good"
     left: Row = ((" ", "label"), (f"{done} {name}", paint), (figures, "value"))
     return spread(left, ((speed, "label"),) if width >= 60 else (), width)
+
+
+def _opened_row(opened: WeightsOpened, width: int, *, ascii_only: bool) -> Row:
+    """Returns which weights write, and what became of the run that they are from."""
+    done, _ = bar(1.0, 4, ascii_only=ascii_only)
+    parts: list[Part] = [
+        (" ", "label"),
+        (f"{done} ", "good"),
+        ("Weights of step " if width >= 60 else "Step ", "label"),
+        (grouped(opened.step), "strong"),
+    ]
+    if opened.nats_per_character is not None:
+        parts += [(", val ", "label"), (fixed(opened.nats_per_character), "value")]
+    if opened.best:
+        parts.append((" best", "good"))
+    run = f"run {opened.run_ended or 'is'} at step {grouped(opened.last_step)} "
+    room = width - sum(len(text) for text, _ in parts) - 2
+    right: Row = ((run, "label"),) if len(run) <= room else ()
+    return spread(tuple(parts), right, width)

@@ -81,7 +81,14 @@ def figure_rows(
     rows = [
         (0, _row("train", (fixed(losses.smoothed), "strong"), falling)),
         (1, _row("val", *validation)),
-        (3, _row("bits/char", (fixed(bits, 2), "value"), *_reference_parts(state))),
+        (
+            3,
+            _row(
+                "bits/char",
+                (fixed(bits, 2), "value"),
+                *_reference_parts(state, width - _LABEL_CELLS - 4),
+            ),
+        ),
         (2, _row("epoch", (epoch, "value"))),
         (6, _row("step", (steps, "value"))),
         (5, _row("grad norm", (fixed(losses.gradient_norm, 2), "value"))),
@@ -93,9 +100,10 @@ def figure_rows(
     return rows
 
 
-def _reference_parts(state: ViewState) -> list[Part]:
+def _reference_parts(state: ViewState, room: int) -> list[Part]:
     """Returns what compressors reach on the same text: the dashed lines of the curve."""
-    return [(f"  {name} {fixed(bits, 2)}", "label") for name, bits in state.references[::-1]]
+    parts = [(f"  {name} {fixed(bits, 2)}", "label") for name, bits in state.references[::-1]]
+    return parts if room >= sum(len(text) for text, _ in parts) else parts[:1]
 
 
 def machine_row(use: MachineUse) -> Row:
@@ -119,6 +127,8 @@ def accelerator_row(use: AcceleratorMeasured, width: int) -> Row:
 
 def _checkpoint_parts(state: ViewState, now: float, width: int) -> list[Part]:
     """Returns which checkpoint is the last, and how old it is."""
+    if state.opened is not None:
+        return [(f"step {grouped(state.opened.step)}", "value")]
     if state.checkpoint is None:
         return [("not yet", "label")]
     parts: list[Part] = [(f"step {grouped(state.checkpoint.step)}", "value")]

@@ -22,7 +22,8 @@ from textual.widget import Widget
 
 from model.events import CharacterWritten
 from tui.ink import STYLES, Ink
-from tui.transcript import Piece, Transcript
+from tui.line_wrapper import Piece
+from tui.transcript import Transcript
 
 if TYPE_CHECKING:
     from textual import events

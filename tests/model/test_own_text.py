@@ -1,0 +1,137 @@
+"""The text of a saved run, read again: for novelty, for the compressors, for the units."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from model_fixtures import make_request, of_kind, wait_for
+
+from corpus import Corpus
+from corpus.novelty import LARGEST_INDEXED
+from model.checkpoint import CheckpointMetadata, read_metadata
+from model.config import SamplingConfig
+from model.controls import TrainingControls
+from model.events import (
+    Event,
+    NoveltyIndexed,
+    ReferencesMeasured,
+    TextMissing,
+    UnitsRanked,
+    WeightsOpened,
+)
+from model.live_session import LiveSession, SavedWeights
+from model.own_text import read_own_text
+from model.run_folder import RunFolder
+from model.training_run import TrainingRun
+from model.watch_session import WatchSession
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    monkeypatch.setattr("model.analysis.FIRST_PAUSE", 0.0)
+    request = make_request(tmp_path, epochs=1)
+    for _ in TrainingRun(request, TrainingControls()).events():
+        pass
+    (folder,) = RunFolder.all(request.root)
+    return folder
+
+
+def metadata_of(run: RunFolder) -> CheckpointMetadata:
+    return read_metadata(run.checkpoint_paths()[-1])
+
+
+def text_of(run: RunFolder) -> Path:
+    return Path(metadata_of(run).source.specification)
+
+
+def read(metadata: CheckpointMetadata) -> Corpus | str:
+    return read_own_text(metadata.source, metadata.vocabulary, lambda: False)
+
+
+def test_the_very_text_is_read_again(run: RunFolder) -> None:
+    metadata = metadata_of(run)
+    corpus = read(metadata)
+    assert isinstance(corpus, Corpus)
+    assert corpus.sha256 == metadata.source.sha256
+    assert corpus.vocabulary == metadata.vocabulary
+
+
+def test_a_text_that_has_changed_or_gone_is_said(run: RunFolder) -> None:
+    path = text_of(run)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + text[:1], encoding="utf-8")
+    assert "is not the text that the run was trained on any more" in str(read(metadata_of(run)))
+    path.write_text(text + "\N{SNOWMAN}", encoding="utf-8")
+    assert str(path) in str(read(metadata_of(run)))
+    path.unlink()
+    assert str(path) in str(read(metadata_of(run)))
+
+
+def test_standard_input_and_endless_texts_are_not_tried(run: RunFolder) -> None:
+    metadata = metadata_of(run)
+    for change, words in (
+        ({"specification": "-"}, "standard input"),
+        ({"characters": LARGEST_INDEXED + 1}, "too long"),
+    ):
+        source = dataclasses.replace(metadata.source, **change)
+        assert words in str(read(dataclasses.replace(metadata, source=source)))
+
+
+def all_said(session: LiveSession | WatchSession, *kinds: type[Event]) -> list[Event]:
+    seen: list[Event] = []
+
+    def said() -> bool:
+        seen.extend(session.poll())
+        return all(of_kind(seen, kind) for kind in kinds)
+
+    session.start()
+    wait_for(said)
+    assert session.close()
+    return seen
+
+
+def opened(run: RunFolder) -> LiveSession:
+    work = SavedWeights(path=run.checkpoint_paths()[-1])
+    return LiveSession(work, sampling=SamplingConfig(), rate=1000.0, seed=1)
+
+
+def watched(run: RunFolder) -> WatchSession:
+    return WatchSession(run, sampling=SamplingConfig(), rate=1000.0, seed=1)
+
+
+@pytest.mark.parametrize("session", [opened, watched])
+def test_a_saved_run_has_novelty_references_and_units(
+    run: RunFolder, session: Callable[[RunFolder], LiveSession | WatchSession]
+) -> None:
+    seen = all_said(session(run), NoveltyIndexed, ReferencesMeasured, UnitsRanked)
+    (indexed,) = of_kind(seen, NoveltyIndexed)
+    word = text_of(run).read_text(encoding="utf-8").split()[0]
+    assert indexed.index.knows_word(word)
+    assert not indexed.index.knows_word("eterned")
+
+
+@pytest.mark.parametrize("session", [opened, watched])
+def test_without_its_text_a_saved_run_says_so(
+    run: RunFolder, session: Callable[[RunFolder], LiveSession | WatchSession]
+) -> None:
+    text_of(run).unlink()
+    (missing,) = of_kind(all_said(session(run), TextMissing), TextMissing)
+    assert "\n" not in missing.reason
+
+
+def test_opened_weights_say_what_became_of_their_run(run: RunFolder) -> None:
+    metadata = metadata_of(run)
+    (said,) = of_kind(all_said(opened(run), WeightsOpened), WeightsOpened)
+    assert said == WeightsOpened(
+        step=metadata.step,
+        nats_per_character=metadata.nats_per_character,
+        best=metadata.best,
+        last_step=metadata.step,
+        run_ended="completed",
+    )
+    (run.path / "metrics.jsonl").unlink()
+    (said,) = of_kind(all_said(opened(run), WeightsOpened), WeightsOpened)
+    assert (said.last_step, said.run_ended) == (metadata.step, None)

@@ -1,0 +1,62 @@
+"""A line of points that stays short however long a training lasts. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+CURVE_POINTS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line of points that never grows beyond ``CURVE_POINTS``.
+
+    When it is full, neighbours are averaged in pairs, and from then on each new point is the mean
+    of twice as many values.
+    """
+
+    points: tuple[tuple[float, float], ...] = ()
+    stride: int = 1
+    """Values that make one point."""
+    pending: tuple[tuple[float, float], ...] = ()
+    """Values that wait for the next point."""
+
+    def add(self, x: float, y: float) -> Curve:
+        """Returns the curve with one more value; a value that is not finite is left out."""
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return self
+        pending = (*self.pending, (x, y))
+        if len(pending) < self.stride:
+            return replace(self, pending=pending)
+        points = (*self.points, _mean_point(pending))
+        stride = self.stride
+        if len(points) > CURVE_POINTS:
+            pairs = zip(points[::2], points[1::2], strict=False)
+            left_over = points[-1:] if len(points) % 2 else ()
+            points = (*(_mean_point(pair) for pair in pairs), *left_over)
+            stride *= 2
+        return Curve(points=points, stride=stride)
+
+    def before(self, x: float) -> Curve:
+        """Returns the curve without what lies at ``x`` or beyond."""
+        return replace(
+            self,
+            points=tuple(point for point in self.points if point[0] < x),
+            pending=tuple(point for point in self.pending if point[0] < x),
+        )
+
+    @property
+    def last(self) -> tuple[float, float] | None:
+        """The newest point."""
+        return self.points[-1] if self.points else None
+
+
+NO_POINTS: Final = Curve()
+
+
+def _mean_point(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    """Returns the centre of some points."""
+    count = len(points)
+    return (sum(x for x, _ in points) / count, sum(y for _, y in points) / count)

@@ -1,0 +1,67 @@
+"""What the log of events says of an event. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model.events import (
+    CheckpointSaved,
+    Event,
+    RecordedEvent,
+    RunStarted,
+    SampleRecorded,
+    TextMissing,
+    TrainingStateChanged,
+    Validated,
+    WarningRaised,
+    WorkerCrashed,
+)
+from tui.sanitise import one_line
+
+if TYPE_CHECKING:
+    from tui.view_state import ViewState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of the log of events."""
+
+    seconds: float
+    """Training time."""
+    text: str
+    paint: str = "value"
+
+
+def log_line(state: ViewState, event: Event) -> LogLine | None:
+    """Returns what the log says of an event, if anything; foreign text was made printable."""
+    seconds = state.progress.seconds
+    if isinstance(event, RecordedEvent) and math.isfinite(event.time):
+        seconds = event.time
+    match event:
+        case Validated(step=step, nats_per_character=nats, best=best) if math.isfinite(nats):
+            words = f"step {step}: val {nats:.3f}" + (" best" if best else "")
+            return LogLine(seconds=seconds, text=words, paint="good" if best else "value")
+        case CheckpointSaved(step=step):
+            return LogLine(seconds=seconds, text=f"step {step}: saved", paint="label")
+        case SampleRecorded(epoch=epoch) if epoch != _sampled_before(state):
+            return LogLine(seconds=seconds, text=f"epoch {epoch}: samples written", paint="label")
+        case WarningRaised(text=text):
+            return LogLine(seconds=seconds, text=one_line(text, 300), paint="warn")
+        case WorkerCrashed(sentence=sentence):
+            return LogLine(seconds=seconds, text=one_line(sentence, 300), paint="bad")
+        case RunStarted(run=run):
+            return LogLine(seconds=seconds, text=f"run {one_line(run, 80)}", paint="strong")
+        case TextMissing(reason=reason):
+            words = one_line(f"no novelty ink: {reason}", 300)
+            return LogLine(seconds=seconds, text=words, paint="label")
+        case TrainingStateChanged(state=("paused" | "finished") as training) if not state.opened:
+            return LogLine(seconds=seconds, text=f"training {training}", paint="accent")
+        case _:
+            return None
+
+
+def _sampled_before(state: ViewState) -> int | None:
+    """Returns the epoch of the sample before the newest."""
+    return state.samples[-2].epoch if len(state.samples) > 1 else None

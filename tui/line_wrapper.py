@@ -1,0 +1,195 @@
+"""Breaks a stream of characters into lines at words, as they come. Knows no widget, no colour."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final, Literal
+
+from rich.cells import get_character_cell_size
+
+from tui.sanitise import MARKS_PER_BASE
+
+Kind = Literal["text", "prompt", "mark", "rule"]
+
+MINIMUM_WIDTH: Final = 2
+"""A narrower pane is wrapped as if it were this wide: a wide character must fit."""
+
+_WORDS: Final = re.compile(r"[^ \n]+| +|\n")
+_NO_WIDTH: Final = frozenset("\u200d\ufe0e\ufe0f")
+"""Zero width joiner and emoji variation selectors. They change the width of characters that are
+already on the screen, and terminals disagree by how much, so the lines leave them out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Part of a line that is drawn in one way."""
+
+    kind: Kind
+    text: str
+    start: int = field(default=-1, compare=False)
+    """Position in the stream of its first character; of text and prompts the others follow one by
+    one, but for combining marks at the very end."""
+
+
+Line = tuple[Piece, ...]
+
+
+class LineWrapper:
+    """Breaks a stream of characters into lines of at most ``width`` cells.
+
+    The line that is being written is ``open_line``; finished ones are handed to ``finished`` with
+    the position in the stream where they began. The same stream gives the same lines, however it
+    is cut into calls.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = max(MINIMUM_WIDTH, width)
+        self.finished: list[tuple[int, Line]] = []
+        self.position = 0
+        """Units of the stream taken so far: a character, a mark and a rule are one each."""
+        self.open_start = 0
+        """Position where the open line began."""
+        self._cells: list[str] = []  # one per spacing character, its combining marks with it
+        self._kinds: list[Kind] = []
+        self._positions: list[int] = []
+        self._used = 0  # cells
+        self._word = 0  # index where the word that is being written begins
+        self._stack = 0  # combining marks on the last character
+
+    @property
+    def open_line(self) -> Line:
+        """The line that is being written."""
+        return self._pieces(len(self._cells))
+
+    @property
+    def open_cells(self) -> int:
+        """Cells that the open line takes."""
+        return self._used
+
+    def add(self, text: str, kind: Kind) -> None:
+        """Takes printable text; a line feed ends a line."""
+        for match in _WORDS.finditer(text):
+            word = match.group()
+            first = word[0]
+            if first == "\n":
+                self.position += 1
+                self._break(len(self._cells), next_start=self.position)
+            elif first == " ":
+                self._add_spaces(len(word), kind)
+            elif word.isascii() and len(word) <= self.width:
+                self._add_ascii(word, kind)
+            else:
+                for character in word:
+                    self._add_character(character, kind)
+
+    def add_mark(self, text: str) -> None:
+        """Takes a mark, which is never broken; a line may be broken on either side of it."""
+        mark = text[: self.width]
+        if self._used + len(mark) > self.width:
+            self._break(len(self._cells), next_start=self.position)
+        self._extend(mark, "mark", advance=0)
+        self.position += 1
+        self._word = len(self._cells)
+
+    def remove_mark(self, length: int) -> None:
+        """Takes back the mark of ``length`` characters that was added last."""
+        length = min(length, self.width)
+        del self._cells[-length:], self._kinds[-length:], self._positions[-length:]
+        self._used -= length
+        self._word = len(self._cells)
+        self.position -= 1
+
+    def add_rule(self, label: str) -> None:
+        """Takes a rule: a line of its own."""
+        if self._cells:
+            self._break(len(self._cells), next_start=self.position)
+        self.finished.append((self.position, (Piece("rule", label),)))
+        self.position += 1
+        self.open_start = self.position
+
+    def _add_spaces(self, count: int, kind: Kind) -> None:
+        """Takes spaces; those beyond the end of the line are swallowed by its break."""
+        fitting = min(count, self.width - self._used)
+        if fitting:
+            self._extend(" " * fitting, kind)
+        self.position += count - fitting
+        self._word = len(self._cells)
+        self._stack = 0
+
+    def _add_ascii(self, word: str, kind: Kind) -> None:
+        """Takes a word, or the next part of one, whose characters are one cell each."""
+        room = self.width - self._used
+        if len(word) > room and self._word:
+            self._break(self._word, next_start=self._word_start())
+            room = self.width - self._used
+        if len(word) > room:
+            for character in word:
+                self._add_character(character, kind)
+        else:
+            self._extend(word, kind)
+
+    def _add_character(self, character: str, kind: Kind) -> None:
+        """Takes one character of any width."""
+        cells = 1 if character < "\u0300" else get_character_cell_size(character)
+        if cells == 0:
+            self._stack += 1
+            if self._cells and self._stack <= MARKS_PER_BASE and character not in _NO_WIDTH:
+                self._cells[-1] += character
+            self.position += 1
+            return
+        if self._used + cells > self.width and self._word:
+            self._break(self._word, next_start=self._word_start())
+        if self._used + cells > self.width:
+            self._break(len(self._cells), next_start=self.position)
+        self._cells.append(character)
+        self._kinds.append(kind)
+        self._positions.append(self.position)
+        self.position += 1
+        self._used += cells
+        self._stack = 0
+
+    def _extend(self, text: str, kind: Kind, *, advance: int = 1) -> None:
+        """Puts characters of one cell each at the end of the open line, which has the room."""
+        count = len(text)
+        self._cells.extend(text)
+        self._kinds.extend([kind] * count)
+        self._positions.extend(self.position + advance * index for index in range(count))
+        self.position += advance * count
+        self._used += count
+        self._stack = 0
+
+    def _word_start(self) -> int:
+        """Position of the word that is being written."""
+        return self._positions[self._word] if self._word < len(self._positions) else self.position
+
+    def _pieces(self, end: int) -> Line:
+        """Returns the first ``end`` characters of the open line, alike ones joined."""
+        pieces: list[Piece] = []
+        index = 0
+        for _, group in groupby(range(end), self._run_of):
+            count = sum(1 for _ in group)
+            text = "".join(self._cells[index : index + count])
+            pieces.append(Piece(self._kinds[index], text, self._positions[index]))
+            index += count
+        return tuple(pieces)
+
+    def _run_of(self, index: int) -> tuple[Kind, int]:
+        """Returns what is the same for characters that one piece holds."""
+        kind = self._kinds[index]
+        return kind, 0 if kind == "mark" else self._positions[index] - index
+
+    def _break(self, end: int, *, next_start: int) -> None:
+        """Finishes the open line before its character ``end``; the rest begins the next line."""
+        self.finished.append((self.open_start, self._pieces(end)))
+        del self._cells[:end], self._kinds[:end], self._positions[:end]
+        self.open_start = next_start
+        self._used = sum(_cells_of(character) for character in self._cells)
+        self._word = 0
+        self._stack = self._stack if self._cells else 0
+
+
+def _cells_of(cluster: str) -> int:
+    """Cells of a spacing character with its marks."""
+    return 1 if cluster.isascii() else get_character_cell_size(cluster[0])

@@ -1,0 +1,110 @@
+"""Asks for a prompt, and says beforehand what of it the model cannot read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from rich.highlighter import Highlighter
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt
+from tui.screens.entry import SafeInput
+from tui.widgets.figures import grouped
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+_ESCAPES: Final = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
+_SYMBOL: Final = re.compile(r"\\[nt\\]|.", re.DOTALL)
+_NOTE: Final = r"The text restarts from it. \n is a new line; Enter sets it, Esc leaves it"
+
+
+class PromptEntry(ModalScreen[str | None]):
+    """Asks for the text that the model is to go on from."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
+
+    def __init__(self, prompt: str, vocabulary: Vocabulary | None = None) -> None:
+        """Shows nothing yet.
+
+        Args:
+            prompt: to begin from.
+            vocabulary: characters that the model knows; None where it is not known yet.
+        """
+        super().__init__()
+        self._prompt = prompt
+        self._vocabulary = vocabulary
+
+    def compose(self) -> ComposeResult:
+        """Shows the question, a line to type on and what will become of what is typed."""
+        with Vertical(classes="dialog -wide-dialog"):
+            yield Static(Content("Prompt"), classes="dialog-title")
+            marks = None if self._vocabulary is None else UnknownMarks(self._vocabulary)
+            placeholder = "empty: begin with nothing"
+            yield SafeInput(escaped(self._prompt), placeholder=placeholder, highlighter=marks)
+            yield Static(Content(""), classes="dialog-note", id="prompt-fit")
+            yield Static(Content(_NOTE), classes="dialog-note")
+
+    def on_mount(self) -> None:
+        """Says it of the prompt that is there."""
+        self._say_what_becomes_of(self._prompt)
+
+    @on(Input.Changed)
+    def changed(self, event: Input.Changed) -> None:
+        """Says what will be replaced, before Enter does it."""
+        self._say_what_becomes_of(unescaped(event.value))
+
+    @on(Input.Submitted)
+    def submitted(self, event: Input.Submitted) -> None:
+        """Closes with the prompt."""
+        self.dismiss(unescaped(event.value))
+
+    def _say_what_becomes_of(self, prompt: str) -> None:
+        words = "" if self._vocabulary is None else fit_words(prompt, self._vocabulary)
+        note = self.query_one("#prompt-fit", Static)
+        note.update(Content(words))
+        note.display = bool(words)
+
+
+class UnknownMarks(Highlighter):
+    """Reverses the characters that the model does not know."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+
+    def highlight(self, text: Text) -> None:
+        """Marks them in a line that was typed."""
+        for match in _SYMBOL.finditer(text.plain):
+            if unescaped(match.group()) not in self._vocabulary:
+                text.stylize("bold reverse", *match.span())
+
+
+def fit_words(prompt: str, vocabulary: Vocabulary) -> str:
+    """Returns how many characters the model does not know and what stands for them; else nothing.
+
+    Of a prompt that is too long its end counts, as for the sampler.
+    """
+    prompt = prompt[-LONGEST_PROMPT:]
+    fitted = fit_prompt(prompt, vocabulary)
+    if fitted.preview is None:
+        return ""
+    count = sum(character not in vocabulary for character in prompt)
+    noun = "character is" if count == 1 else "characters are"
+    return f"{grouped(count)} {noun} not in the model's text: {fitted.preview}."
+
+
+def escaped(prompt: str) -> str:
+    """Returns a prompt as one line: line feeds and tabulators as they are typed."""
+    return prompt.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+
+
+def unescaped(line: str) -> str:
+    r"""Returns the prompt that was typed; ``\n``, ``\t`` and ``\\`` stand for one character."""
+    return re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match.group()], line)
