@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from corpus import Vocabulary
 from corpus.novelty import NoveltyIndex
@@ -174,9 +174,26 @@ def recorded_event(record: Mapping[str, Any]) -> RecordedUnion | None:
         if name != "event"
     }
     try:
-        return kind(**values)
+        event = kind(**values)
     except TypeError:
         return None
+    right = all(_fits(getattr(event, field.name), str(field.type)) for field in fields(event))
+    return event if right else None
+
+
+def _fits(value: object, annotation: str) -> bool:
+    """Tells whether a value from a file is of a field's type; a whole number passes for a float."""
+    if annotation == "FinishReason":
+        return value in get_args(FinishReason)
+    if annotation == "bool" or isinstance(value, bool):
+        return annotation == "bool" and isinstance(value, bool)
+    allowed: dict[str, tuple[type, ...]] = {
+        "int": (int,),
+        "float": (int, float),
+        "float | None": (int, float, type(None)),
+        "str": (str,),
+    }
+    return isinstance(value, allowed[annotation])
 
 
 def event_from_record(

@@ -94,6 +94,11 @@ class Guard:
             return self._remedy()
         return Verdict.APPLY
 
+    def condemn(self, reason: str) -> Verdict:
+        """Says what to do where the weights themselves went wrong, which no skipping mends."""
+        self.reason = reason
+        return self._remedy()
+
     def state(self) -> dict[str, Any]:
         """Returns everything that later verdicts depend on, as plain values for JSON."""
         return {

@@ -101,7 +101,8 @@ class Trainer:
     def step(self, seconds: float) -> StepResult:
         """Makes one step; ``seconds`` is the training time so far, for the schedule.
 
-        A step whose loss or gradient is not finite is counted but changes no weight.
+        A step whose loss or gradient is not finite is counted but changes no weight; weights that
+        are not finite are left behind at once for the last good ones.
 
         Raises:
             TrainingDiverged: the guard has no remedy left.
@@ -117,6 +118,9 @@ class Trainer:
         verdict = self._guard.judge(loss, norm)
         if verdict is Verdict.APPLY:
             self._optimiser.step()
+        if verdict in {Verdict.APPLY, Verdict.SKIP} and not self._weights_are_finite():
+            verdict = self._guard.condemn("the weights are not finite")
+        if verdict is Verdict.APPLY:
             if self._average is not None:
                 self._average.update(self.step_count)
         else:
@@ -288,6 +292,11 @@ class Trainer:
         keep = keep[self._ranks.place.share(streams)]
         mask = keep.to(self._machine.device, torch.float32)[None, :, None]
         return state[0] * mask, state[1] * mask
+
+    def _weights_are_finite(self) -> bool:
+        """Tells it in one pass over them; a finite gradient can overflow a weight all the same."""
+        norm = nn.utils.get_total_norm(list(self.network.parameters()))
+        return bool(torch.isfinite(norm))
 
     def _go_back(self) -> None:
         """Takes weights and optimiser from the last good moment, but not its place in the text.

@@ -1,0 +1,240 @@
+"""NaN and infinity wherever a number can go wrong: never applied, never saved, never drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+import torch
+from model_fixtures import TickingClock, make_request, of_kind
+
+from model.checkpoint import read_checkpoint
+from model.controls import TrainingControls
+from model.errors import TrainingDiverged
+from model.events import (
+    Event,
+    Finished,
+    StepFinished,
+    Validated,
+    WarningRaised,
+    event_from_record,
+    recorded_event,
+)
+from model.publication import Publication
+from model.run_folder import RunFolder
+from model.trainer import Trainer
+from model.training_run import TrainingRun
+from model.validation import Validation
+from tui.chart_view import ChartView, curves_of
+from tui.reporters import sentence
+from tui.view_state import Curve, ViewState, fold
+from tui.widgets.ascii_chart import ascii_rows
+from tui.widgets.header_bar import state_sign
+from tui.widgets.progress_row import progress_row
+from tui.widgets.run_pane import figure_rows
+
+BAD = [math.nan, math.inf, -math.inf]
+STEPS_PER_EPOCH = 15
+
+Spoil = Callable[[pytest.MonkeyPatch, range, float], None]
+
+
+def in_the_loss(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
+    gradients = Trainer._gradients
+
+    def spoilt(trainer: Trainer, batch: Any) -> float:
+        loss = gradients(trainer, batch)
+        return value if trainer.step_count in steps else loss
+
+    patch.setattr(Trainer, "_gradients", spoilt)
+
+
+def in_a_gradient(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
+    gradients = Trainer._gradients
+
+    def spoilt(trainer: Trainer, batch: Any) -> float:
+        loss = gradients(trainer, batch)
+        if trainer.step_count in steps:
+            gradient = trainer.network.head.bias.grad
+            assert gradient is not None
+            gradient[0] = value
+        return loss
+
+    patch.setattr(Trainer, "_gradients", spoilt)
+
+
+def in_a_weight(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
+    """What an update does that overflows."""
+    step = torch.optim.AdamW.step
+
+    def spoilt(optimiser: torch.optim.AdamW, *args: Any) -> Any:
+        result = step(optimiser, *args)
+        count = optimiser.steps_seen = getattr(optimiser, "steps_seen", -1) + 1  # type: ignore[attr-defined]
+        if count in steps:
+            with torch.no_grad():
+                optimiser.param_groups[1]["params"][0].view(-1)[0] = value
+        return result
+
+    patch.setattr(torch.optim.AdamW, "step", spoilt)
+
+
+def in_the_validation(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
+    from model.training_run import validate
+
+    def spoilt(trainer: Trainer, *rest: Any) -> Validation | None:
+        found = validate(trainer, *rest)
+        if found is not None and trainer.step_count - 1 in steps:
+            return dataclasses.replace(found, nats=value)
+        return found
+
+    patch.setattr("model.training_run.validate", spoilt)
+
+
+class Watched:
+    """A training, with a look at everything that it lets out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = RunFolder(folder / "runs" / "tiny")
+        self.events: list[Event] = []
+        self.state = ViewState()
+        request = make_request(folder, epochs=4, checkpoint_every=0.02)
+        self.run = TrainingRun(
+            request, TrainingControls(), publish=self._take, clock=TickingClock(0.01)
+        )
+
+    def _take(self, publication: Publication) -> None:
+        assert is_finite(publication.snapshot)
+
+    def to_the_end(self) -> None:
+        try:
+            for event in self.run.events():
+                self.events.append(event)
+                self._show(event)
+        except TrainingDiverged as error:
+            assert "three roll-backs" in str(error)
+
+    def _show(self, event: Event) -> None:
+        """Folds the event and draws what follows from it."""
+        self.state = fold(self.state, [event], 0.0)
+        assert is_finite(self.state)
+        sentence(event, 1.0)
+        rows = [row for _, row in figure_rows(self.state, 0.0, 40, ascii_only=True, spark=True)]
+        rows.append(progress_row(self.state, 0.0, 80, ascii_only=True))
+        rows.append((state_sign(self.state, ascii_only=True),))
+        words = " ".join(text for row in rows for text, _ in row).lower()
+        assert " nan" not in words
+        assert " inf" not in words
+
+    def weights_at(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+        for path in self.folder.checkpoint_paths():
+            for name, tensor in read_checkpoint(path).tensors.items():
+                if np.issubdtype(tensor.dtype, np.floating):
+                    yield f"{path.name} {name}", tensor
+
+
+def is_finite(value: object) -> bool:
+    """Looks through everything that an object holds."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, np.ndarray):
+        return not np.issubdtype(value.dtype, np.floating) or bool(np.isfinite(value).all())
+    if isinstance(value, Curve):
+        return all(map(is_finite, value.points + value.pending))
+    if isinstance(value, tuple | list):
+        return all(map(is_finite, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, StepFinished | Finished):
+        return all(is_finite(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return True
+
+
+def no_constant(name: str) -> NoReturn:
+    raise AssertionError(f"{name} is no JSON")
+
+
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize(
+    "spoil", [in_the_loss, in_a_gradient, in_a_weight, in_the_validation], ids=lambda s: s.__name__
+)
+@pytest.mark.parametrize(
+    "steps", [range(20, 21), range(14, 15), range(25, 28), range(30, 10_000)], ids=str
+)
+def test_a_number_that_went_wrong_is_never_saved_written_or_drawn(
+    steps: range, spoil: Spoil, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, steps, value)
+    it = Watched(tmp_path)
+    it.to_the_end()
+    (finished,) = of_kind(it.events, Finished)
+    lasting = len(steps) > 1000 and spoil is not in_the_validation
+    assert finished.reason == ("diverged" if lasting else "completed")
+    assert any("finite" in event.text for event in of_kind(it.events, WarningRaised)) == (
+        spoil is not in_the_validation or (STEPS_PER_EPOCH - 1 in steps or len(steps) > 1)
+    )
+    for name, tensor in it.weights_at():
+        assert np.isfinite(tensor).all(), name
+    assert it.folder.load_latest(pytest.fail).metadata.step <= finished.step
+    assert all(math.isfinite(event.nats_per_character) for event in of_kind(it.events, Validated))
+    for line in (it.folder.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        json.loads(line, parse_constant=no_constant)
+    assert ascii_rows(curves_of(it.state, ChartView()), 40, 8)
+
+
+@pytest.mark.parametrize("value", BAD)
+def test_weights_that_went_wrong_are_left_behind_within_the_step(
+    value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_a_weight(monkeypatch, range(20, 21), value)
+    it = Watched(tmp_path)
+    it.to_the_end()
+    (warning,) = [e.text for e in of_kind(it.events, WarningRaised) if "finite" in e.text]
+    assert warning.startswith("step 21: the weights are not finite; went back to the last good")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"event": "step", "step": 1, "loss": "low"},
+        {"event": "step", "step": "1"},
+        {"event": "step", "epoch": None},
+        {"event": "step", "step": True},
+        {"event": "step", "time": []},
+        {"event": "validation", "best": "yes"},
+        {"event": "finished", "reason": "tired"},
+        {"event": "sample", "text": 7},
+        {"event": 7},
+        {},
+    ],
+    ids=str,
+)
+def test_a_line_of_a_runs_file_that_is_of_another_type_is_left_out(record: dict[str, Any]) -> None:
+    good: dict[str, dict[str, Any]] = {
+        "step": {
+            "time": 1.0, "step": 1, "epoch": 1, "loss": 1, "learning_rate": None,
+            "gradient_norm": 0.5, "characters_per_second": 1e3,
+        },
+        "validation": {
+            "time": 1.0, "step": 1, "epoch": 1, "nats_per_character": 2.0,
+            "bits_per_character": 2.9, "best": True,
+        },
+        "finished": {
+            "time": 1.0, "reason": "stopped", "step": 1, "best_nats_per_character": None,
+            "best_bits_per_character": None, "seconds": 1.0, "characters_per_second": 1.0,
+        },
+        "sample": {
+            "time": 1.0, "step": 1, "epoch": 1, "temperature": 1.0, "seed": 0, "prompt": "",
+            "text": "a",
+        },
+    }  # fmt: skip
+    kind = record.get("event")
+    whole = {**good.get(str(kind), {}), "event": kind}
+    if kind in good:
+        assert recorded_event(whole) is not None
+    spoilt = {**whole, **record}
+    assert recorded_event(spoilt) is None
+    assert event_from_record(spoilt, last_step=10) is None
