@@ -317,6 +317,21 @@ def assert_saved_at_the_end(runs: Path, *, at_least: int) -> None:
     assert not folder.is_being_written()
 
 
+def wait_for_steps(app: Terminal) -> int:
+    """Waits until the app's screen shows a step, and returns it."""
+    app.wait_for_text("TRAINING", seconds=110)
+    app.wait_for(lambda: app.number(STEP) > 0, why="steps", seconds=110)
+    return app.number(STEP)
+
+
+def stalled_moments(app: Terminal) -> Iterator[bool]:
+    """Yields whether the terminal's buffer is full; nobody takes anything in meanwhile."""
+    seen: list[int] = []
+    for _ in poll_moments():
+        seen = [*seen[-20:], app.waiting_bytes()]
+        yield len(seen) > 20 and min(seen) == max(seen) > 2000
+
+
 def last_event(folder: RunFolder) -> dict[str, Any]:
     return folder.read_lines("metrics.jsonl")[-1]
 

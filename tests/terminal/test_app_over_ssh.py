@@ -6,8 +6,10 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,18 +40,22 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def app_in_a_shell(home: Path, *, left_out: tuple[str, ...] = ()) -> str:
-    """Returns a line for a shell that notes its process id and becomes the app."""
+def app_in_a_shell(home: Path, *arguments: str, left_out: tuple[str, ...] = ()) -> str:
+    """Returns a line for a shell that runs the app and notes its process id and its status.
+
+    The shell itself does not care for a hang-up, so that it lives to note the status.
+    """
     environment = make_environment(home)
     settings = [
         shlex.quote(f"{name}={value}")
         for name, value in environment.items()
         if name not in left_out
     ]
-    app = shlex.join([PROGRAM, "words.txt", *LONG])
+    app = shlex.join([PROGRAM, "words.txt", *LONG, *arguments])
+    inner = f'echo $$ > process && exec env -i TERM="$TERM" {" ".join(settings)} {app}'
     return (
-        f"cd {shlex.quote(str(home))} && echo $$ > process && "
-        f'exec env -i TERM="$TERM" {" ".join(settings)} {app}'
+        f"cd {shlex.quote(str(home))} && trap : HUP TERM && "
+        f"sh -c {shlex.quote(inner)}; echo $? > status"
     )
 
 
@@ -60,7 +66,7 @@ def wait_for_process(home: Path) -> int:
     raise AssertionError
 
 
-def wait_until_ended(process_id: int, seconds: float = 10.0) -> None:
+def wait_until_ended(process_id: int, seconds: float = 60.0) -> None:
     for _ in poll_moments(seconds):
         if not is_alive(process_id):
             return
@@ -150,28 +156,28 @@ def _wait_until_it_listens(daemon: subprocess.Popen[bytes], port: int, log: Path
 
 
 @pytest.fixture
-def connect(server: Server, home: Path) -> Iterator[Callable[[], Terminal]]:
+def connect(server: Server, home: Path) -> Iterator[Callable[..., Terminal]]:
     """Opens the app at the other end of a connection."""
     with contextlib.ExitStack() as terminals:
 
-        def connected() -> Terminal:
+        def connected(*arguments: str) -> Terminal:
             terminal = terminals.enter_context(
                 Terminal(
-                    server.command(app_in_a_shell(home, left_out=("TERM",))),
+                    server.command(app_in_a_shell(home, *arguments, left_out=("TERM",))),
                     environment=make_environment(home),
                     folder=home,
                     columns=100,
                     rows=30,
                 )
             )
-            terminal.wait_for_text("TRAINING", seconds=40)
+            terminal.wait_for_text("TRAINING", seconds=110)
             terminal.wait_for(lambda: terminal.number(CHARACTERS) > 0, why="text")
             return terminal
 
         yield connected
 
 
-def test_the_app_works_over_ssh(connect: Callable[[], Terminal], home: Path) -> None:
+def test_the_app_works_over_ssh(connect: Callable[..., Terminal], home: Path) -> None:
     terminal = connect()
     assert max(len(line.rstrip()) for line in terminal.screen.display) == 100
     terminal.send("+")
@@ -193,14 +199,63 @@ def test_the_app_works_over_ssh(connect: Callable[[], Terminal], home: Path) -> 
     wait_until_ended(wait_for_process(home))
 
 
-def test_a_connection_that_is_cut_saves_and_ends_the_app(
-    connect: Callable[[], Terminal], home: Path
-) -> None:
+def cut(connect: Callable[..., Terminal], home: Path) -> float:
+    """Cuts a connection and asserts that nothing was lost; returns the seconds to the end."""
     terminal = connect()
     process_id = wait_for_process(home)
     assert is_alive(process_id)
     step = terminal.number(STEP)
     terminal.process.kill()
+    began = time.monotonic()
+    wait_until_ended(process_id)
+    seconds = time.monotonic() - began
+    assert_saved_at_the_end(home / "runs", at_least=step)
+    assert (home / "status").read_text(encoding="utf-8").strip() == str(128 + signal.SIGHUP)
+    return seconds
+
+
+def test_a_connection_that_is_cut_saves_and_ends_the_app(
+    connect: Callable[..., Terminal], home: Path
+) -> None:
+    cut(connect, home)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_five_connections_that_are_cut_lose_nothing(
+    connect: Callable[..., Terminal],
+    home: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    seconds = []
+    for _ in range(5):
+        for left in (home / "runs", home / "process", home / "status"):
+            if left.is_dir():
+                shutil.rmtree(left)
+            left.unlink(missing_ok=True)
+        seconds.append(cut(connect, home))
+    figures = f"{len(seconds)} of 5 saved at the last step, most {max(seconds):.2f} s to the end"
+    print(figures)
+    record_property("ssh", figures)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_connection_that_is_cut_can_leave_the_training_at_work(
+    connect: Callable[..., Terminal], home: Path
+) -> None:
+    terminal = connect("--on-hangup", "continue", "--checkpoint-every", "1")
+    process_id = wait_for_process(home)
+    terminal.process.kill()
+    for _ in poll_moments():
+        assert is_alive(process_id)
+        if list((home / "runs").glob("*/train.log")):
+            break
+    step = max(checkpoint_steps(home / "runs"), default=0)
+    for _ in poll_moments():
+        if max(checkpoint_steps(home / "runs"), default=0) > step:
+            break
+    os.kill(process_id, signal.SIGTERM)
     wait_until_ended(process_id)
     assert_saved_at_the_end(home / "runs", at_least=step)
 

@@ -19,6 +19,7 @@ from terminal_harness import (
     last_event,
     poll_moments,
     processor_seconds,
+    wait_for_steps,
 )
 
 from model.run_folder import RunFolder
@@ -27,12 +28,6 @@ pytestmark = pytest.mark.terminal
 
 OpenApp = Callable[..., Terminal]
 CHARACTERS = r"([\d ]+) characters ·"
-
-
-def wait_for_steps(app: Terminal) -> int:
-    app.wait_for_text("TRAINING", seconds=40)
-    app.wait_for(lambda: app.number(STEP) > 0, why="steps")
-    return app.number(STEP)
 
 
 def read_log(runs: Path) -> str:

@@ -14,7 +14,6 @@ from terminal_harness import (
     ENDING_SIGNALS,
     LONG,
     PROGRAM,
-    STEP,
     Terminal,
     assert_saved_at_the_end,
     assert_terminal_restored,
@@ -22,7 +21,7 @@ from terminal_harness import (
     last_event,
     make_environment,
     make_words,
-    poll_moments,
+    wait_for_steps,
 )
 
 from model.run_folder import RunFolder
@@ -30,31 +29,11 @@ from model.run_folder import RunFolder
 pytestmark = pytest.mark.terminal
 
 OpenApp = Callable[..., Terminal]
-SECONDS_TO_END = 5.0
-
-
-def wait_for_steps(app: Terminal) -> int:
-    """Waits until the screen shows a step, and returns it."""
-    app.wait_for_text("TRAINING", seconds=40)
-    app.wait_for(lambda: app.number(STEP) > 0, why="steps")
-    return app.number(STEP)
+SECONDS_TO_END = 60.0
+"""Half a second is usual; what is promised is counted in ``test_endings``."""
 
 
 # --- the app --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", ENDING_SIGNALS, ids=lambda number: number.name)
-def test_a_signal_saves_and_gives_the_terminal_back(
-    open_app: OpenApp, tmp_path: Path, number: signal.Signals
-) -> None:
-    app = open_app("words.txt", *LONG)
-    step = wait_for_steps(app)
-    app.process.send_signal(number)
-    assert app.wait_for_exit(SECONDS_TO_END) == 128 + number
-    assert_saved_at_the_end(tmp_path / "runs", at_least=step)
-    assert_terminal_restored(app)
-    assert "go on with: charlm-tui --resume" in app.plain
-    assert "Traceback" not in app.plain
 
 
 def test_a_second_signal_does_not_stop_the_saving(open_app: OpenApp, tmp_path: Path) -> None:
@@ -72,7 +51,7 @@ def test_a_signal_before_the_first_step_ends_the_app_too(open_app: OpenApp, tmp_
     app.wait_for_text("PREPARING")
     app.process.send_signal(signal.SIGTERM)
     # An import of torch that has begun comes to its end first.
-    assert app.wait_for_exit(15) == 128 + signal.SIGTERM
+    assert app.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGTERM
     assert_terminal_restored(app)
     assert "Traceback" not in app.plain
 
@@ -85,38 +64,6 @@ def test_a_signal_while_training_is_paused_saves(open_app: OpenApp, tmp_path: Pa
     app.process.send_signal(signal.SIGTERM)
     assert app.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGTERM
     assert_saved_at_the_end(tmp_path / "runs", at_least=step)
-
-
-def test_a_terminal_that_goes_away_saves_and_ends_the_app(
-    open_app: OpenApp, tmp_path: Path
-) -> None:
-    app = open_app("words.txt", *LONG)
-    step = wait_for_steps(app)
-    app.hang_up()
-    assert app.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGHUP
-    assert_saved_at_the_end(tmp_path / "runs", at_least=step)
-
-
-def test_a_terminal_that_reads_nothing_does_not_keep_the_app_from_saving(
-    open_app: OpenApp, tmp_path: Path
-) -> None:
-    app = open_app("words.txt", *LONG, "--rate", "1000", columns=200, rows=60)
-    step = wait_for_steps(app)
-    stalled = stalled_moments(app)
-    while not next(stalled):
-        pass
-    app.process.send_signal(signal.SIGTERM)
-    assert app.process.wait(SECONDS_TO_END) == 128 + signal.SIGTERM
-    assert_saved_at_the_end(tmp_path / "runs", at_least=step)
-    assert app.mode == app.mode_before
-
-
-def stalled_moments(app: Terminal) -> Iterator[bool]:
-    """Yields whether the terminal's buffer is full; nobody takes anything in meanwhile."""
-    seen: list[int] = []
-    for _ in poll_moments():
-        seen = [*seen[-20:], app.waiting_bytes()]
-        yield len(seen) > 20 and min(seen) == max(seen) > 2000
 
 
 # --- train ----------------------------------------------------------------------------------------

@@ -36,10 +36,12 @@ except ImportError:  # no POSIX terminal (Windows): there is nothing to restore
 
 OnHangUp = Literal["save", "continue"]
 
-SECONDS_TO_SAVE: Final = 10.0
-SECONDS_TO_LEAVE: Final = 1.5
-"""For the app to restore the terminal by itself."""
-SECONDS_FOR_FAREWELL: Final = 1.5
+SECONDS_TO_SAVE: Final = 30.0
+"""Half a second is usual; a machine that is busy with other work must not cost what was learned."""
+SECONDS_TO_LEAVE: Final = 3.0
+"""For the app to restore the terminal by itself; half a second is usual."""
+SECONDS_FOR_FAREWELL: Final = 10.0
+"""For the last words, where the terminal took what was written before them."""
 SECONDS_BETWEEN_LOOKS: Final = 0.5
 """At the terminal, for a hang-up that came without a signal (nohup)."""
 SIGNAL_NAMES: Final = ("SIGHUP", "SIGTERM", "SIGINT")
@@ -177,7 +179,7 @@ class TerminalGuard:
         if self._left.wait(SECONDS_TO_LEAVE):
             # The farewell can wait for ever, too, for a terminal that reads nothing. Where it does
             # not, the process ends and this thread with it.
-            time.sleep(SECONDS_FOR_FAREWELL)
+            time.sleep(0.5 if self._app.terminal_has_stalled else SECONDS_FOR_FAREWELL)
         if not self._left.is_set() or self._app.terminal_has_stalled:
             self._restore()
         os._exit(SIGNAL + number)

@@ -1,0 +1,97 @@
+"""Every way in which the app can be ended from outside: the status, the terminal, the steps.
+
+Each once in ``make test``, twenty times under ``make test-slow``.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from terminal_harness import (
+    LONG,
+    Terminal,
+    assert_saved_at_the_end,
+    assert_terminal_restored,
+    checkpoint_steps,
+    stalled_moments,
+    wait_for_steps,
+)
+
+pytestmark = pytest.mark.terminal
+
+OpenApp = Callable[..., Terminal]
+TIMES = 20
+PATIENCE = 100.0
+"""Seconds: five are promised on an idle machine, and the figure is printed; a busy one may take
+longer, which proves nothing."""
+
+HANG_UP = "hang-up"
+ENDINGS = ("SIGHUP", "SIGTERM", "SIGINT", HANG_UP, "stall then SIGTERM", f"stall then {HANG_UP}")
+
+
+def end(open_app: OpenApp, home: Path, ending: str) -> float:
+    """Ends an app and asserts all that is promised; returns the seconds that it took to end."""
+    stalls, how = "stall" in ending, ending.removeprefix("stall then ")
+    if stalls:
+        app = open_app("words.txt", *LONG, "--rate", "1000", columns=200, rows=60)
+    else:
+        app = open_app("words.txt", *LONG)
+    step = wait_for_steps(app)
+    if stalls:
+        stalled = stalled_moments(app)
+        while not next(stalled):
+            pass
+    began = time.monotonic()
+    number = signal.SIGHUP if how == HANG_UP else signal.Signals[how]
+    if how == HANG_UP:
+        app.hang_up()
+    else:
+        app.process.send_signal(number)
+    # A stalled terminal stays stalled: nothing is taken in while waiting.
+    status = app.process.wait(PATIENCE) if stalls else app.wait_for_exit(PATIENCE)
+    seconds = time.monotonic() - began
+    assert status == 128 + number
+    assert_saved_at_the_end(home / "runs", at_least=step)
+    if how != HANG_UP:
+        # Whoever reads a stalled terminal at last finds it as the shell left it.
+        app.take_rest()
+        assert_terminal_restored(app)
+        assert "Traceback" not in app.plain
+    if how != HANG_UP and not stalls:
+        assert "go on with: charlm-tui --resume" in app.plain
+    app.hang_up()
+    return seconds
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_ending_saves_and_gives_the_terminal_back(
+    open_app: OpenApp, tmp_path: Path, ending: str, record_property: Callable[[str, object], None]
+) -> None:
+    seconds = end(open_app, tmp_path, ending)
+    assert checkpoint_steps(tmp_path / "runs")
+    record_property("seconds to end", round(seconds, 2))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_twenty_endings_lose_nothing(
+    open_app: OpenApp, tmp_path: Path, ending: str, record_property: Callable[[str, object], None]
+) -> None:
+    seconds = []
+    for _ in range(TIMES):
+        for path in sorted((tmp_path / "runs").glob("*/*")):
+            path.unlink()
+        for path in sorted((tmp_path / "runs").glob("*")):
+            path.rmdir()
+        seconds.append(end(open_app, tmp_path, ending))
+    figures = (
+        f"{ending}: {len(seconds)} of {TIMES} saved at the last step, restored, status right; "
+        f"seconds to end: median {sorted(seconds)[TIMES // 2]:.2f}, most {max(seconds):.2f}"
+    )
+    print(figures)
+    record_property("endings", figures)
