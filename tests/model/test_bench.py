@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import ExitStack
 
 import pytest
+import torch
 
 from model.bench_keras import fits, keras_fit, keras_is_installed, keras_predict
 from model.bench_rows import OURS, Row, Task, Way, compare
 from model.bench_sampling import sampling_ways
-from model.bench_training import operations_per_character, training_ways
+from model.bench_training import device_tasks, operations_per_character, training_ways
 
 SMALL = Task(kind="training", hidden=8, layers=2, width=4)
 
@@ -57,6 +59,19 @@ def test_every_way_of_training_makes_steps(layers: int) -> None:
     names = {row.way for row in rows}
     assert {OURS, "nn.LSTM", "limit-fp32"} <= names <= {OURS, "nn.LSTM", "limit-fp32", "limit-bf16"}
     assert all(row.characters_per_second > 0 for row in rows)
+
+
+def test_a_card_stands_beside_the_stock_loop_on_the_same_card() -> None:
+    for task in device_tasks():
+        small = dataclasses.replace(task, hidden=8, width=min(task.width, 4))
+        with ExitStack() as resources:
+            training = task.kind == "training"
+            ways = training_ways(small, resources) if training else sampling_ways(small)
+            rows = list(compare(small, ways, rounds=1, span=0.01))
+        assert [row.way for row in rows] == [OURS, "nn.LSTM"]
+        assert rows[0].record()["device"] == task.device
+    cards = torch.cuda.is_available() + torch.backends.mps.is_available()
+    assert len(device_tasks()) == 4 * cards
 
 
 @pytest.mark.parametrize("layers", [1, 2])
