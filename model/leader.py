@@ -58,10 +58,11 @@ class Leader:
         Raises:
             RankLost: one of the others is gone.
         """
-        now = self._clock()
-        if now - self._last_sign >= SECONDS_BETWEEN_SIGNS:
-            self._last_sign = now
-            self.say(Order.WAIT)
+        if self.processes > 1:
+            now = self._clock()
+            if now - self._last_sign >= SECONDS_BETWEEN_SIGNS:
+                self._last_sign = now
+                self.say(Order.WAIT)
         return self._controls.hurried
 
     def note(self, processes_before: int | None) -> list[str]:

@@ -32,7 +32,7 @@ class TensorBoardLog:
         self._trouble = ""
         self._writer: Any = None
         try:
-            self._writer = SummaryWriter(  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(
                 str(folder), purge_step=first_step + 1 if first_step else None
             )
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import torch
@@ -84,7 +85,7 @@ def test_every_way_of_writing_writes(layers: int, streams: int) -> None:
 
 
 def test_keras_stands_beside_the_notebooks_own_shape_alone() -> None:
-    shape = {"hidden": 128, "layers": 1}
+    shape: dict[str, Any] = {"hidden": 128, "layers": 1}
     assert fits(Task(kind="training", width=32, **shape))
     assert fits(Task(kind="sampling", width=1, **shape))
     assert not fits(Task(kind="training", width=64, **shape))
