@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,16 +21,45 @@ from model.config import TrainingConfig
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One step's characters."""
+    """One step's characters: where they are, and read from the text once somebody wants them."""
 
-    inputs: npt.NDArray[np.int64]
-    """[T, B]"""
-    targets: npt.NDArray[np.int64]
-    """[T, B], or [B] where only the last position is scored."""
+    ids: Ids
+    """The text."""
+    starts: npt.NDArray[np.int64]
+    """[B], the place in it of each stream's or window's first character."""
+    sequence: int
+    """T"""
+    last_only: bool
+    """Whether only the last position is scored."""
     starts_epoch: bool
     """Whether carried state must be dropped before this batch."""
+
+    @property
+    def streams(self) -> int:
+        """B, how many there are."""
+        return len(self.starts)
+
+    @property
+    def scored(self) -> int:
+        """How many characters are scored."""
+        return self.streams if self.last_only else self.streams * self.sequence
+
+    @cached_property
+    def inputs(self) -> npt.NDArray[np.int64]:
+        """[T, B], int64."""
+        return self._block[:-1]
+
+    @cached_property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """[T, B], or [B] where only the last position is scored, int64."""
+        return self._block[-1] if self.last_only else self._block[1:]
+
+    @cached_property
+    def _block(self) -> npt.NDArray[np.int64]:
+        rows = [self.ids[start : start + self.sequence + 1] for start in self.starts]
+        return np.stack(rows, axis=1).astype(np.int64)
 
 
 class Batches(Protocol):
@@ -110,14 +140,15 @@ class StreamBatches:
             self.epoch += 1
             self._index = 0
         first = self._offset + self._index * self._sequence
-        rows = [
-            self._ids[start : start + self._sequence + 1]
-            for start in range(first, first + self.batch * self._stride, self._stride)
-        ]
-        block = np.stack(rows, axis=1).astype(np.int64)
         starts_epoch = self._index == 0
         self._index += 1
-        return Batch(inputs=block[:-1], targets=block[1:], starts_epoch=starts_epoch)
+        return Batch(
+            ids=self._ids,
+            starts=first + self._stride * np.arange(self.batch),
+            sequence=self._sequence,
+            last_only=False,
+            starts_epoch=starts_epoch,
+        )
 
     def position(self) -> dict[str, Any]:
         """Returns epoch, offset, index and random state."""
@@ -166,11 +197,14 @@ class WindowBatches:
             self._index = 0
             self._order = self._shuffled()
         chosen = self._order[self._index * self.batch : (self._index + 1) * self.batch]
-        starts = chosen * self._stride
-        block = self._ids[starts[None, :] + np.arange(self._sequence + 1)[:, None]]
-        block = block.astype(np.int64)
         self._index += 1
-        return Batch(inputs=block[:-1], targets=block[-1], starts_epoch=True)
+        return Batch(
+            ids=self._ids,
+            starts=chosen * self._stride,
+            sequence=self._sequence,
+            last_only=True,
+            starts_epoch=True,
+        )
 
     def position(self) -> dict[str, Any]:
         """Returns epoch and index; the order of an epoch follows from the seed."""

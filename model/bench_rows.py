@@ -25,6 +25,8 @@ class Task:
     layers: int
     width: int
     """Streams of text in a training step, or streams that are written side by side."""
+    device: str = "cpu"
+    """Where training is done, and where PyTorch's own ways write; ours writes on the CPU."""
 
     @property
     def width_name(self) -> str:
@@ -47,8 +49,10 @@ class Row:
 
     def record(self) -> dict[str, Any]:
         """Returns the row as plain values for JSON."""
+        elsewhere = {} if self.task.device == "cpu" else {"device": self.task.device}
         return {
             "kind": self.task.kind,
+            **elsewhere,
             "hidden": self.task.hidden,
             "layers": self.task.layers,
             self.task.width_name: self.task.width,

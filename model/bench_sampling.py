@@ -38,6 +38,12 @@ def sampling_ways(task: Task) -> Mapping[str, Way]:
     network = CharacterLSTM(model, VOCABULARY_SIZE)
     network.load_arrays(weights)
     snapshot = WeightSnapshot.from_weights(weights, step=0)
+    if task.device != "cpu":
+        network.to(task.device)
+        return {
+            OURS: _our_way(task, snapshot),
+            "nn.LSTM": _stepping(task, network, _through_layers),
+        }
     ways = {
         OURS: _our_way(task, snapshot),
         "nn.LSTM": _stepping(task, network, _through_layers),
@@ -108,7 +114,7 @@ def _stepping(task: Task, network: CharacterLSTM, through: Through) -> Way:
     """A loop as tutorials write it: step, softmax, ``multinomial``, the id as a Python number."""
     assert network.embedding is not None, "the benchmark's shapes have an embedding"
     embedding = network.embedding
-    ids = torch.zeros(task.width, dtype=torch.int64)
+    ids = torch.zeros(task.width, dtype=torch.int64, device=task.device)
     state = network.initial_state(task.width)
     threads = torch.get_num_threads()
 

@@ -39,8 +39,10 @@ def training_ways(task: Task, resources: ExitStack) -> Mapping[str, Way]:
     ways: dict[str, Way] = {
         OURS: _our_trainer(task, resources),
         "nn.LSTM": _stock_loop(task),
-        "limit-fp32": _products_alone(task, torch.float32),
     }
+    if task.device != "cpu":
+        return ways
+    ways["limit-fp32"] = _products_alone(task, torch.float32)
     settings = TrainingConfig(batch=task.width)
     if any(e.precision == "bf16" for e in possible_engines(settings, torch.device("cpu"))):
         ways["limit-bf16"] = _products_alone(task, torch.bfloat16)
@@ -60,13 +62,26 @@ def operations_per_character(task: Task) -> int:
     return 24 * hidden**2 * (2 * layers - 1) + 6 * hidden * VOCABULARY_SIZE
 
 
-def _repeat(step: Callable[[], int], span: float) -> float:
-    """Returns characters per second of steps that tell how many they did."""
+def device_tasks() -> tuple[Task, ...]:
+    """Returns what is to be measured on the cards that this machine has; nothing without one."""
+    kinds = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    shape = {"hidden": 1024, "layers": 2}
+    return tuple(
+        Task(kind=kind, width=width, device=device, **shape)  # type: ignore[arg-type]
+        for device, there in kinds.items()
+        if there
+        for kind, width in (("training", 64), ("training", 256), ("sampling", 1), ("sampling", 32))
+    )
+
+
+def _repeat(step: Callable[[], int], span: float, device: str = "cpu") -> float:
+    """Returns characters per second of steps that tell how many they did, once they are done."""
     began = time.perf_counter()
     done = 0
-    while (seconds := time.perf_counter() - began) < span or not done:
+    while time.perf_counter() - began < span or not done:
         done += step()
-    return done / seconds
+    torch.get_device_module(device).synchronize()
+    return done / (time.perf_counter() - began)
 
 
 def _text() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -76,7 +91,12 @@ def _text() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 def _our_trainer(task: Task, resources: ExitStack) -> Way:
     """The trainer itself, with the way of computing that it chooses at the start of a run."""
     model = ModelConfig(hidden=task.hidden, layers=task.layers)
-    training = TrainingConfig(batch=task.width, sequence=SEQUENCE, device="cpu", averaging=0.0)
+    training = TrainingConfig(
+        batch=task.width,
+        sequence=SEQUENCE,
+        device=task.device,  # type: ignore[arg-type]
+        averaging=0.0,
+    )
     machine = choose_machine(training, model, VOCABULARY_SIZE)
     network = CharacterLSTM(model, VOCABULARY_SIZE)
     network.load_arrays(initial_weights(model, VOCABULARY_SIZE, seed=0))
@@ -86,7 +106,7 @@ def _our_trainer(task: Task, resources: ExitStack) -> Way:
     def way(span: float) -> float:
         keep_freed_memory()
         prepare_thread(machine.threads)
-        return _repeat(lambda: trainer.step(0.0).characters, span)
+        return _repeat(lambda: trainer.step(0.0).characters, span, task.device)
 
     return way
 
@@ -109,9 +129,9 @@ class _StockNetwork(nn.Module):
 def _stock_loop(task: Task) -> Way:
     """The loop of a tutorial: float32, plain AdamW, state carried and detached."""
     torch.manual_seed(0)
-    network = _StockNetwork(task)
+    network = _StockNetwork(task).to(task.device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    ids = torch.from_numpy(_text().astype(np.int64))
+    ids = torch.from_numpy(_text().astype(np.int64)).to(task.device)
     stride = len(ids) // task.width
     streams = ids[: stride * task.width].view(task.width, stride).t().contiguous()
     threads = torch.get_num_threads()
@@ -135,7 +155,7 @@ def _stock_loop(task: Task) -> Way:
     def way(span: float) -> float:
         torch.set_num_threads(threads)
         torch.set_flush_denormal(False)
-        return _repeat(step, span)
+        return _repeat(step, span, task.device)
 
     return way
 

@@ -73,7 +73,7 @@ def stateful(
             # The last stream may be a few characters shorter: it runs alone where it differs.
             if len({len(row) for row in rows}) == 1:
                 nats, state = _score(network, columns(rows).to(device), state)
-                parts = list(nats.unbind(1))
+                parts = list(nats.cpu().unbind(1))  # one wait for the device, not one a stream
             else:
                 parts, state = _score_ragged(network, rows, state)
         for start, part in zip(starts, parts, strict=True):

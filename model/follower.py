@@ -91,7 +91,7 @@ class Follower:
                 "give --precision fp32",
             )
         prepare_thread(engine.threads)
-        return Machine(device=device, engine=engine)
+        return Machine.on(device, engine)
 
     def _batches(self, metadata: CheckpointMetadata) -> Batches:
         """Reads the text, which must be the leader's."""

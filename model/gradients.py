@@ -61,7 +61,7 @@ class GradientWorkers:
         state: State,
         masks: DropoutMasks | None,
         total: int | None = None,
-    ) -> tuple[float, State]:
+    ) -> tuple[Tensor, State]:
         """Sets every parameter's ``grad``.
 
         Args:
@@ -72,8 +72,8 @@ class GradientWorkers:
             total: scored characters of all processes; None: these are all.
 
         Returns:
-            Mean loss in nats per scored character of all processes, and the state of these streams
-            after the last character.
+            Mean loss in nats per scored character of all processes (on the device, a number that
+            nobody has waited for), and the state of these streams after the last character.
         """
         batch = inputs.shape[1]
         count = min(self._engine.shards, batch)
@@ -91,10 +91,11 @@ class GradientWorkers:
             )
 
         results = self._run(of_shard, count)
-        loss = sum(float(part[0]) for part in results)
         if results:
+            loss = torch.stack([part[0] for part in results]).sum()
             gradients = list(results[0][1])
         else:
+            loss = self._parameters[0].new_zeros(())
             gradients = [torch.zeros_like(parameter) for parameter in self._parameters]
         for part in results[1:]:
             torch._foreach_add_(gradients, list(part[1]))
@@ -109,15 +110,17 @@ class GradientWorkers:
         hidden, cell = zip(*(part[2] for part in results), strict=True)
         return loss, (torch.cat(hidden, dim=1), torch.cat(cell, dim=1))
 
-    def _of_all_processes(self, loss: float, gradients: list[Tensor]) -> tuple[float, list[Tensor]]:
+    def _of_all_processes(
+        self, loss: Tensor, gradients: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
         """Returns the sums over all processes; the gradients are views of one piece of memory."""
         sizes = [gradient.numel() for gradient in gradients]
-        share = gradients[0].new_tensor([loss])
-        self._flat = torch.cat([*(g.reshape(-1) for g in gradients), share], out=self._flat)
+        pieces = [*(gradient.reshape(-1) for gradient in gradients), loss.reshape(1)]
+        self._flat = torch.cat(pieces, out=self._flat)
         self._ranks.add_up(self._flat)
         *flat, total = torch.split(self._flat, [*sizes, 1])
         views = [piece.view_as(like) for piece, like in zip(flat, gradients, strict=True)]
-        return float(total), views
+        return total[0], views
 
     def _run(
         self, work: Callable[[int], tuple[Tensor, tuple[Tensor, ...], State]], count: int

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LayerKind = Literal["torch", "packed"]
-"""PyTorch's ``nn.LSTM``, or `PackedLSTMLayer`."""
+LayerKind = Literal["torch", "packed", "whole"]
+"""PyTorch's ``nn.LSTM`` layer by layer, or `PackedLSTMLayer`, or ``nn.LSTM`` with all its layers at
+once where nothing is dropped: cuDNN then computes several layers side by side."""
 
 LayerState = tuple[Tensor, Tensor]
 """Hidden and cell state of one layer, each [B, H]."""

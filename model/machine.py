@@ -5,8 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 from dataclasses import dataclass
+from typing import Any
 
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from model.config import TrainingConfig
 from model.errors import ConfigError
@@ -44,6 +47,24 @@ class Machine:
 
     device: torch.device
     engine: Engine
+    queues: bool = False
+    """Whether the device works through a queue while the program goes on, as CUDA does: nothing
+    then asks for a result in the middle of a step, and its figures are read one step later."""
+    holds_text: bool = False
+    """Whether the text's ids are kept on the device, where they fit."""
+
+    @classmethod
+    def on(cls, device: torch.device, engine: Engine) -> Machine:
+        """Returns a machine that does on the device what that kind of device is good at."""
+        elsewhere = device.type != "cpu"
+        return cls(device=device, engine=engine, queues=device.type == "cuda", holds_text=elsewhere)
+
+    def take(self, array: npt.NDArray[Any]) -> Tensor:
+        """Returns an array on the device; where that has a queue, nobody waits for the copy."""
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -78,7 +99,8 @@ def possible_engines(
     if precision == "auto":
         precision = "bf16" if native else "fp32"
     if device.type != "cpu":
-        return [Engine(precision=precision, threads_of_a_shard=training.threads or 1)]
+        threads = training.threads or 1
+        return [Engine(precision=precision, layer="whole", threads_of_a_shard=threads)]
     threads = training.threads or max(1, _available_cores() // place.local_size)
     streams = -(-training.batch // place.size)
     counts = [training.threads] if training.threads else sorted({1, threads}, reverse=True)

@@ -72,6 +72,8 @@ class CharacterLSTM(nn.Module):
         Returns:
             As `forward`, the outputs after dropout.
         """
+        if kind == "whole" and masks is None:
+            return self.forward(ids, state)
         outputs: Tensor | None = None
         last: list[LayerState] = []
         for layer in range(self.config.layers):

@@ -52,13 +52,13 @@ def choose_machine(
     device = choose_device(training.device, place)
     engines = possible_engines(training, device, place)
     if used_before in engines:
-        return Machine(device=device, engine=used_before)
+        return Machine.on(device, used_before)
     if len(engines) == 1:
-        return Machine(device=device, engine=engines[0])
+        return Machine.on(device, engines[0])
     with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
         share = dataclasses.replace(training, batch=-(-training.batch // place.size))
         timer = StepTimer(share, model, vocabulary_size, device, open_pools)
-        return Machine(device=device, engine=fastest(engines, timer))
+        return Machine.on(device, fastest(engines, timer))
 
 
 def fastest(

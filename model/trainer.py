@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from model.averaging import WeightAverage
+from model.batch_reader import BatchReader
 from model.batches import Batch, Batches
 from model.checkpoint import AVERAGE_PREFIX, WEIGHT_PREFIX, Tensors, without_prefix
 from model.config import TrainingConfig
@@ -27,28 +27,18 @@ from model.dropout import draw_masks
 from model.errors import TrainingDiverged
 from model.gradients import GradientWorkers
 from model.guard import Guard, Verdict
+from model.host_copy import HostCopy
 from model.machine import Machine
 from model.network import CharacterLSTM, State
+from model.pending_snapshot import PendingSnapshot
 from model.schedule import Schedule
 from model.snapshot import WeightSnapshot
+from model.step_result import StepFigures, StepResult
 
 OPTIMISER_PREFIX = "optimiser."
 CARRIED = ("state.hidden", "state.cell")
 RMSPROP_DECAY = 0.9
 KERAS_EPSILON = 1e-7
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResult:
-    """What one step found."""
-
-    loss: float
-    """Nats per character of the batch, before the update."""
-    gradient_norm: float
-    learning_rate: float
-    characters: int
-    """Characters read."""
-    verdict: Verdict
 
 
 class Trainer:
@@ -87,6 +77,10 @@ class Trainer:
         self._guard = Guard(spikes=training.guard)
         self._state: State | None = None
         self._last_good: Tensors = {}
+        self._reader = BatchReader(machine)
+        # An optimiser that skips a step by itself is needed, on the device's own finding.
+        self._reads_late = machine.queues and training.optimiser == "adamw"
+        self._pending: StepFigures | None = None
 
     @property
     def epoch(self) -> int:
@@ -102,7 +96,10 @@ class Trainer:
         """Makes one step; ``seconds`` is the training time so far, for the schedule.
 
         A step whose loss or gradient is not finite is counted but changes no weight; weights that
-        are not finite are left behind at once for the last good ones.
+        are not finite are left behind at once for the last good ones. On a device with a queue
+        nobody waits for the step: what is returned and judged is the one before (the first one
+        twice), so an explosion is noticed one step later; numbers that are not finite are kept
+        from the weights on the device.
 
         Raises:
             TrainingDiverged: the guard has no remedy left.
@@ -114,37 +111,84 @@ class Trainer:
             group["lr"] = rate
         loss = self._gradients(batch)
         limit = self._training.clip or float("inf")
-        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
-        verdict = self._guard.judge(loss, norm)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        figures = StepFigures(
+            step=self.step_count + 1,
+            epoch=self.epoch,
+            learning_rate=rate,
+            characters=batch.streams * batch.sequence,
+            numbers=HostCopy({"loss": loss, "norm": norm}),
+        )
+        if self._reads_late:
+            self._optimiser.found_inf = (~torch.isfinite(loss + norm)).float()  # type: ignore[attr-defined]
+            self._update()
+            self.step_count += 1
+            before, self._pending = self._pending or figures, figures
+            return self._judged(before)
+        return self._judged(figures)
+
+    def _update(self) -> None:
+        self._optimiser.step()
+        if self._average is not None:
+            self._average.update(self.step_count)
+
+    def _updated(self, verdict: Verdict) -> Verdict:
+        """Makes the update that the verdict allows; weights that it spoilt are condemned."""
         if verdict is Verdict.APPLY:
             self._optimiser.step()
         if verdict in {Verdict.APPLY, Verdict.SKIP} and not self._weights_are_finite():
             verdict = self._guard.condemn("the weights are not finite")
-        if verdict is Verdict.APPLY:
-            if self._average is not None:
-                self._average.update(self.step_count)
-        else:
-            self._state = None
+        if verdict is Verdict.APPLY and self._average is not None:
+            self._average.update(self.step_count)
         self.step_count += 1
+        return verdict
+
+    def _judged(self, figures: StepFigures) -> StepResult:
+        """Returns what a step found, and does what the guard says, once.
+
+        Raises:
+            TrainingDiverged: the guard has no remedy left.
+        """
+        if figures.result is not None:
+            return figures.result
+        numbers = figures.numbers.arrays()
+        loss, norm = float(numbers["loss"]), float(numbers["norm"])
+        verdict = self._guard.judge(loss, norm)
+        if not self._reads_late:
+            verdict = self._updated(verdict)
+        figures.result = StepResult(
+            loss=loss,
+            gradient_norm=norm,
+            learning_rate=figures.learning_rate,
+            characters=figures.characters,
+            verdict=verdict,
+            step=figures.step,
+            epoch=figures.epoch,
+        )
+        if verdict is not Verdict.APPLY:
+            self._state = None
         if verdict is Verdict.ROLL_BACK:
             self._go_back()
         elif verdict is Verdict.GIVE_UP:
             raise TrainingDiverged(
-                f"step {self.step_count}",
+                f"step {figures.step}",
                 f"{self._guard.reason}, after three roll-backs",
                 "the best checkpoint is kept; try a smaller --learning-rate",
             )
-        return StepResult(
-            loss=loss,
-            gradient_norm=norm,
-            learning_rate=rate,
-            characters=batch.inputs.size,
-            verdict=verdict,
-        )
+        return figures.result
+
+    def _settle(self) -> None:
+        """Judges a step that nobody has looked at yet."""
+        if self._pending is not None:
+            self._judged(self._pending)
 
     def snapshot(self) -> WeightSnapshot:
         """Returns a frozen copy of the better weights, averaged or last, for the sampler."""
-        return WeightSnapshot.from_weights(_arrays(self.best_network), step=self.step_count)
+        return self.begin_snapshot().snapshot()
+
+    def begin_snapshot(self) -> PendingSnapshot:
+        """Returns the same on its way, for which the device need not stop."""
+        return PendingSnapshot(self.best_network, self.step_count)
 
     @property
     def best_network(self) -> CharacterLSTM:
@@ -188,6 +232,7 @@ class Trainer:
         Args:
             carried: whether to ask for the state, which begins cold where it is not saved.
         """
+        self._settle()
         tensors = self._weights_and_optimiser()
         if carried and self._state is not None:
             for name, part in zip(CARRIED, self._state, strict=True):
@@ -212,6 +257,7 @@ class Trainer:
 
     def progress(self) -> dict[str, Any]:
         """Returns the counters that the next step depends on, as plain values for JSON."""
+        self._settle()
         return {
             "step": self.step_count,
             "batches": self._batches.position(),
@@ -236,6 +282,7 @@ class Trainer:
         """
         self._load_weights_and_optimiser(tensors)
         self._state = None
+        self._pending = None
         if same_text and CARRIED[0] in tensors:
             own = self._ranks.place.share(tensors[CARRIED[0]].shape[1])
             hidden, cell = (tensors[name][:, own].copy() for name in CARRIED)
@@ -256,17 +303,15 @@ class Trainer:
 
     # --- the inside of a step ---------------------------------------------------------------------
 
-    def _gradients(self, batch: Batch) -> float:
+    def _gradients(self, batch: Batch) -> Tensor:
         """Sets the gradients of a batch, carries the state over, returns the mean loss.
 
         Every process draws all random numbers of the batch and uses those of its own streams, so
         that what is dropped does not depend on how many there are.
         """
-        device, training = self._machine.device, self._training
-        streams = batch.inputs.shape[1]
+        training, streams = self._training, batch.streams
         own = self._ranks.place.share(streams)
-        inputs = torch.from_numpy(batch.inputs[:, own]).to(device, non_blocking=True)
-        targets = torch.from_numpy(batch.targets[..., own]).to(device, non_blocking=True)
+        inputs, targets = self._reader.read(batch, own)
         state = None if batch.starts_epoch else self._state
         if state is None:
             state = self.network.initial_state(inputs.shape[1])
@@ -277,20 +322,19 @@ class Trainer:
             training,
             batch=streams,
             width=self.network.input_width,
-            device=device,
+            device=self._machine.device,
         )
         if masks is not None and inputs.shape[1] < streams:
             masks = masks.of_streams(own)
-        total = batch.targets.size
-        loss, after = self._workers.compute(inputs, targets, state, masks, total)
+        loss, after = self._workers.compute(inputs, targets, state, masks, batch.scored)
         self._state = after if training.scoring == "every" else None
         return loss
 
     def _with_some_streams_reset(self, state: State, streams: int) -> State:
         """Starts a stream cold now and then: a prompt and a restart are cold starts too."""
         keep = torch.rand(streams) >= self._training.reset_probability
-        keep = keep[self._ranks.place.share(streams)]
-        mask = keep.to(self._machine.device, torch.float32)[None, :, None]
+        own = keep[self._ranks.place.share(streams)].to(torch.float32)
+        mask = self._machine.take(own.numpy())[None, :, None]
         return state[0] * mask, state[1] * mask
 
     def _weights_are_finite(self) -> bool:
@@ -311,6 +355,7 @@ class Trainer:
         if good:
             self._load_weights_and_optimiser(good)
         self._state = None
+        self._pending = None
 
     def _load_weights_and_optimiser(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         self.network.load_arrays(without_prefix(tensors, WEIGHT_PREFIX))
@@ -356,7 +401,7 @@ def _make_optimiser(
 
 def _arrays(network: CharacterLSTM) -> dict[str, npt.NDArray[np.float32]]:
     """Returns copies of a network's weights under the names of its state dict."""
-    return {name: _numpy(value) for name, value in network.state_dict().items()}
+    return HostCopy(network.state_dict()).arrays()
 
 
 def _numpy(tensor: Tensor) -> npt.NDArray[Any]:

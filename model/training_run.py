@@ -17,10 +17,9 @@ import torch
 
 from corpus import LoadCancelled
 from model.accelerator import AcceleratorMeter
-from model.checkpoint import checkpoint_bytes
 from model.checkpoint_saver import CheckpointSaver
 from model.controls import TrainingControls
-from model.distributed import ALONE, SECONDS_BETWEEN_SIGNS, Order, Ranks
+from model.distributed import ALONE, Order, Ranks
 from model.errors import CheckpointError, RankLost, TrainingDiverged
 from model.event_log import EventLog
 from model.events import (
@@ -41,9 +40,11 @@ from model.events import (
     WarningRaised,
 )
 from model.guard import Verdict
+from model.leader import Leader
 from model.machine import keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import OpenedRun, open_run
+from model.pending_snapshot import PendingSnapshot
 from model.publication import Publication
 from model.run_checkpoint import checkpoint_of, engine_of, processes_of
 from model.run_request import RunRequest
@@ -94,14 +95,14 @@ class TrainingRun:
         self._on_record = on_record
         self._clock = clock
         self._opened = opened
-        self._ranks = ranks
-        self._last_sign = 0.0
+        self._leader = Leader(ranks, controls, clock)
         self._board: TensorBoardLog | None = None
         self._speed = Speedometer()
         self._best_nats: float | None = None
         self._best_snapshot: WeightSnapshot | None = None
         self._validated: tuple[int, float] | None = None  # step and nats of the last validation
         self._lost_streams = 0  # of the last validation
+        self._reported_step = -1
         self.last_save_failed = False
 
     def events(self) -> Iterator[Event]:
@@ -121,8 +122,8 @@ class TrainingRun:
         try:
             yield Preparing(stage="timing this machine")
             self._build()
-            if self._ranks.place.size > 1:
-                yield Preparing(stage=f"handing the run to {self._ranks.place.size} processes")
+            if self._leader.processes > 1:
+                yield Preparing(stage=f"handing the run to {self._leader.processes} processes")
             self._share()
             try:
                 for event in self._session():
@@ -151,14 +152,16 @@ class TrainingRun:
             run.training,
             run.model,
             len(run.corpus.vocabulary),
-            used_before=engine_of(run, self._ranks.place.size),
-            place=self._ranks.place,
+            used_before=engine_of(run, self._leader.processes),
+            place=self._leader.ranks.place,
         )
         prepare_thread(self._machine.threads)
         torch.manual_seed(run.training.seed)
         network = CharacterLSTM(run.model, len(run.corpus.vocabulary))
         network.load_arrays(run.weights)
-        self._trainer = Trainer(network, run.batches, run.training, self._machine, self._ranks)
+        self._trainer = Trainer(
+            network, run.batches, run.training, self._machine, self._leader.ranks
+        )
         self._seconds_before = 0.0
         if run.resumed is not None:
             metadata = run.resumed.metadata
@@ -173,7 +176,7 @@ class TrainingRun:
 
     def _share(self) -> None:
         """Hands the run to the other processes as a checkpoint; time counts once they have it."""
-        if self._ranks.place.size > 1:
+        if self._leader.processes > 1:
             start = checkpoint_of(
                 self._run,
                 self._trainer,
@@ -187,9 +190,7 @@ class TrainingRun:
                 saved = self._run.resumed.tensors
                 tensors |= {name: saved[name] for name in CARRIED if name in saved}
             start = dataclasses.replace(start, tensors=tensors)
-            self._agree(Order.JOIN)
-            self._ranks.hand_out(checkpoint_bytes(start))
-            self._agree(Order.WAIT)
+            self._leader.hand_over(start)
         self._watch = Stopwatch(self._clock, self._seconds_before)
 
     def _session(self) -> Iterator[Event]:
@@ -203,7 +204,7 @@ class TrainingRun:
             layers=run.model.layers,
             hidden=run.model.hidden,
         )
-        for note in (*run.notes, *self._processes_note()):
+        for note in (*run.notes, *self._leader.note(processes_of(run))):
             yield self._warning(note)
         trainer.keep_as_good()
         self._hand_over(trainer.snapshot())
@@ -225,7 +226,7 @@ class TrainingRun:
         if diverged is None:
             reason = "completed" if self._plan_is_done() else "stopped"
             yield from self._wind_up()
-            self._agree(Order.END)
+            self._leader.say(Order.END)
         yield self._finished(reason)
         yield self._state("finished")
         self._hand_over_best()
@@ -236,6 +237,7 @@ class TrainingRun:
         trainer, controls = self._trainer, self._controls
         last_snapshot = last_save = last_validation = self._clock()
         validation_pause: float | None = None  # until a step has told how fast this machine is
+        coming: PendingSnapshot | None = None
         while not controls.stopping and not self._plan_is_done():
             if controls.paused:
                 yield from self._pause()
@@ -246,10 +248,13 @@ class TrainingRun:
                 cost = guessed_cost(trainer, len(self._run.split.held_out), self._speed.recent)
                 validation_pause = next_pause(self._watch.seconds, cost)
             if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
-                self._hand_over(trainer.snapshot())
+                coming = trainer.begin_snapshot()
                 last_snapshot = now
                 if measured := self._accelerator.read():
                     yield measured
+            if coming is not None and coming.ready:
+                self._hand_over(coming.snapshot())
+                coming = None
             due = trainer.at_epoch_end or now - last_validation >= validation_pause
             wanted = False
             if due and not controls.stopping:
@@ -279,14 +284,17 @@ class TrainingRun:
         trainer = self._trainer
         began = self._clock()
         seconds = self._watch.seconds
-        self._agree(Order.STEP, seconds)
+        self._leader.say(Order.STEP, seconds)
         result = trainer.step(seconds)
         self._speed.add(result.characters, self._clock() - began)
+        if result.step == self._reported_step:
+            return  # a device with a queue: nothing is known of this step yet
+        self._reported_step = result.step
         if result.verdict is Verdict.APPLY:
             yield StepFinished(
                 time=self._watch.seconds,
-                step=trainer.step_count,
-                epoch=trainer.epoch,
+                step=result.step,
+                epoch=result.epoch,
                 loss=result.loss,
                 learning_rate=result.learning_rate,
                 gradient_norm=result.gradient_norm,
@@ -294,13 +302,11 @@ class TrainingRun:
             )
         elif result.verdict is Verdict.ROLL_BACK:
             yield self._warning(
-                f"step {trainer.step_count}: {trainer.trouble}; went back to the last good "
+                f"step {result.step}: {trainer.trouble}; went back to the last good "
                 "weights and halved the learning rate"
             )
         else:
-            yield self._warning(
-                f"step {trainer.step_count}: {trainer.trouble}; the step was skipped"
-            )
+            yield self._warning(f"step {result.step}: {trainer.trouble}; the step was skipped")
 
     def _wind_up(self) -> Iterator[Event]:
         """Validates and saves where the last steps have not been."""
@@ -324,7 +330,7 @@ class TrainingRun:
             trainer.keep_as_good()
             return False
         yield self._state("validating")
-        found = validate(trainer, run.split.held_out, run.training, self._is_hurried)
+        found = validate(trainer, run.split.held_out, run.training, self._leader.is_hurried)
         if found is None:
             return False
         nats = found.nats
@@ -375,7 +381,7 @@ class TrainingRun:
         if self._controls.abandoned:
             return
         if carried:
-            self._agree(Order.GATHER)
+            self._leader.say(Order.GATHER)
         run, trainer = self._run, self._trainer
         step = trainer.step_count
         nats = self._validated[1] if self._validated and self._validated[0] == step else None
@@ -418,31 +424,6 @@ class TrainingRun:
                 best = self._run.folder.load_best(lambda _: None)
                 self._hand_over(best.snapshot(), best=True)
 
-    # --- other processes --------------------------------------------------------------------------
-
-    def _agree(self, order: Order, value: float = 0.0) -> None:
-        """Says what is done next, and stops if any process was told to end."""
-        signal = self._ranks.agree(order, value, self._controls.signal).signal
-        if signal and not self._controls.signal:
-            self._controls.stop(hurry=True, signal=signal)
-
-    def _is_hurried(self) -> bool:
-        """Whether to leave the validation; shows the others now and then that this one lives."""
-        now = self._clock()
-        if now - self._last_sign >= SECONDS_BETWEEN_SIGNS:
-            self._last_sign = now
-            self._agree(Order.WAIT)
-        return self._controls.hurried
-
-    def _processes_note(self) -> list[str]:
-        before, now = processes_of(self._run), self._ranks.place.size
-        if before in {None, now}:
-            return []
-        words = (
-            f"the run was trained by {before} processes and now by {now}; it goes on from the same"
-        )
-        return [f"{words} place, but not bit for bit: sums are rounded in another order"]
-
     # --- events -----------------------------------------------------------------------------------
 
     def _recorded(self, event: Event) -> Iterator[Event]:
@@ -472,7 +453,7 @@ class TrainingRun:
             preset=run.preset,
             device=str(self._machine.device),
             precision=self._machine.precision,
-            threads=self._machine.threads * self._ranks.place.size,
+            threads=self._machine.threads * self._leader.processes,
             seed=run.training.seed,
         )
 

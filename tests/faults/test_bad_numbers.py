@@ -32,8 +32,9 @@ from model.trainer import Trainer
 from model.training_run import TrainingRun
 from model.validation import Validation
 from tui.chart_view import ChartView, curves_of
+from tui.curve import Curve
 from tui.reporters import sentence
-from tui.view_state import Curve, ViewState, fold
+from tui.view_state import ViewState, fold
 from tui.widgets.ascii_chart import ascii_rows
 from tui.widgets.header_bar import state_sign
 from tui.widgets.progress_row import progress_row
@@ -48,9 +49,9 @@ Spoil = Callable[[pytest.MonkeyPatch, range, float], None]
 def in_the_loss(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
     gradients = Trainer._gradients
 
-    def spoilt(trainer: Trainer, batch: Any) -> float:
+    def spoilt(trainer: Trainer, batch: Any) -> torch.Tensor:
         loss = gradients(trainer, batch)
-        return value if trainer.step_count in steps else loss
+        return torch.full_like(loss, value) if trainer.step_count in steps else loss
 
     patch.setattr(Trainer, "_gradients", spoilt)
 
@@ -58,7 +59,7 @@ def in_the_loss(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
 def in_a_gradient(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
     gradients = Trainer._gradients
 
-    def spoilt(trainer: Trainer, batch: Any) -> float:
+    def spoilt(trainer: Trainer, batch: Any) -> torch.Tensor:
         loss = gradients(trainer, batch)
         if trainer.step_count in steps:
             gradient = trainer.network.head.bias.grad
@@ -85,7 +86,7 @@ def in_a_weight(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
 
 
 def in_the_validation(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
-    from model.training_run import validate
+    from model.validation import validate
 
     def spoilt(trainer: Trainer, *rest: Any) -> Validation | None:
         found = validate(trainer, *rest)
@@ -162,7 +163,7 @@ def no_constant(name: str) -> NoReturn:
     "spoil", [in_the_loss, in_a_gradient, in_a_weight, in_the_validation], ids=lambda s: s.__name__
 )
 @pytest.mark.parametrize(
-    "steps", [range(20, 21), range(14, 15), range(25, 28), range(30, 10_000)], ids=str
+    "steps", [range(20, 21), range(14, 15), range(27, 30), range(30, 10_000)], ids=str
 )
 def test_a_number_that_went_wrong_is_never_saved_written_or_drawn(
     steps: range, spoil: Spoil, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -174,7 +175,7 @@ def test_a_number_that_went_wrong_is_never_saved_written_or_drawn(
     lasting = len(steps) > 1000 and spoil is not in_the_validation
     assert finished.reason == ("diverged" if lasting else "completed")
     assert any("finite" in event.text for event in of_kind(it.events, WarningRaised)) == (
-        spoil is not in_the_validation or (STEPS_PER_EPOCH - 1 in steps or len(steps) > 1)
+        spoil is not in_the_validation or any((step + 1) % STEPS_PER_EPOCH == 0 for step in steps)
     )
     for name, tensor in it.weights_at():
         assert np.isfinite(tensor).all(), name

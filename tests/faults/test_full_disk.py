@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import disk_full
 import forked
@@ -25,7 +26,7 @@ ROOM = "1m"
 """Of the small file system: enough for the best, the last two and the next."""
 
 
-def tried(command: list[str], figure: Callable[[str], None], words: str) -> dict[str, int]:
+def tried(command: list[str], figure: Callable[[str], None], words: str) -> dict[str, Any]:
     done = subprocess.run(
         command,
         env=forked.environment(),
@@ -33,7 +34,7 @@ def tried(command: list[str], figure: Callable[[str], None], words: str) -> dict
         text=True,
         check=True,
     )
-    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     figure(
         f"full disk ({words}): the previous checkpoints intact {found['intact']} of {OFFSETS}, "
         f"said {found['failed']}, training went on {found['went_on']}, saved once there was room "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
+import torch
 
 from model.bench_keras import fits, keras_fit, keras_is_installed, keras_predict
 from model.bench_rows import OURS, Row, Task, Way, compare
 from model.bench_sampling import sampling_ways
-from model.bench_training import operations_per_character, training_ways
+from model.bench_training import device_tasks, operations_per_character, training_ways
 
 SMALL = Task(kind="training", hidden=8, layers=2, width=4)
 
@@ -59,6 +62,19 @@ def test_every_way_of_training_makes_steps(layers: int) -> None:
     assert all(row.characters_per_second > 0 for row in rows)
 
 
+def test_a_card_stands_beside_the_stock_loop_on_the_same_card() -> None:
+    for task in device_tasks():
+        small = dataclasses.replace(task, hidden=8, width=min(task.width, 4))
+        with ExitStack() as resources:
+            training = task.kind == "training"
+            ways = training_ways(small, resources) if training else sampling_ways(small)
+            rows = list(compare(small, ways, rounds=1, span=0.01))
+        assert [row.way for row in rows] == [OURS, "nn.LSTM"]
+        assert rows[0].record()["device"] == task.device
+    cards = torch.cuda.is_available() + torch.backends.mps.is_available()
+    assert len(device_tasks()) == 4 * cards
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("streams", [1, 9])
 def test_every_way_of_writing_writes(layers: int, streams: int) -> None:
@@ -69,7 +85,7 @@ def test_every_way_of_writing_writes(layers: int, streams: int) -> None:
 
 
 def test_keras_stands_beside_the_notebooks_own_shape_alone() -> None:
-    shape = {"hidden": 128, "layers": 1}
+    shape: dict[str, Any] = {"hidden": 128, "layers": 1}
     assert fits(Task(kind="training", width=32, **shape))
     assert fits(Task(kind="sampling", width=1, **shape))
     assert not fits(Task(kind="training", width=64, **shape))

@@ -19,7 +19,8 @@ from model.distributed import ALONE, Order, Ranks
 from model.errors import ConfigError, RankLost
 from model.guard import Verdict
 from model.opening import open_run
-from model.trainer import StepResult, Trainer
+from model.step_result import StepResult
+from model.trainer import Trainer
 
 PLAIN = dataclasses.replace(TINY_TRAINING, reset_probability=0.0, batch=7, epochs=100)
 """Seven streams: three ranks have shares of different sizes. Nothing is drawn: the ranks of a test

@@ -39,7 +39,7 @@ def compute(
         loss, after = workers.compute(ids[:-1], targets, state, masks)
     gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
     assert len(gradients) == len(list(network.parameters()))
-    return loss, after, gradients
+    return float(loss), after, gradients
 
 
 @pytest.mark.parametrize("scoring", ["every", "last"])

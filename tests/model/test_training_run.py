@@ -408,7 +408,7 @@ def test_a_record_that_cannot_be_written_is_warned_of_once(
 def spoil_losses(monkeypatch: pytest.MonkeyPatch, steps: range) -> None:
     gradients = Trainer._gradients
 
-    def spoilt(trainer: Trainer, batch: Any) -> float:
+    def spoilt(trainer: Trainer, batch: Any) -> Any:
         loss = gradients(trainer, batch)
         return loss * math.nan if trainer.step_count in steps else loss
 

@@ -148,7 +148,7 @@ def test_under_torchrun_two_ranks_follow_the_curve_of_one_process_also_with_drop
     )
     starter = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     done = subprocess.run(
-        [*starter, "--nproc-per-node", "2", "-m", "tui", "train", *settings, "--run", "two"],
+        [*starter, "--nproc-per-node", "2", "-m", "--", "tui", "train", *settings, "--run", "two"],
         capture_output=True,
         text=True,
         timeout=LIMIT,

@@ -47,7 +47,14 @@ def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
     if rounds is not None:
         require_range("rounds", rounds, 1, 1000)
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
-    run(TASKS, rounds=rounds, span=QUICK_SPAN if quick else SPAN, as_json=as_json)
+    from model.bench_training import device_tasks  # noqa: PLC0415 - torch takes two seconds
+
+    run(
+        (*TASKS, *device_tasks()),
+        rounds=rounds,
+        span=QUICK_SPAN if quick else SPAN,
+        as_json=as_json,
+    )
 
 
 def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> None:
@@ -79,7 +86,8 @@ def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> 
 
 def _describe(task: Task) -> str:
     shape = f"{task.layers}x{task.hidden}"
-    return f"{task.kind} {shape}, {task.width_name} {task.width}"
+    where = "" if task.device == "cpu" else f" on {task.device}"
+    return f"{task.kind} {shape}, {task.width_name} {task.width}{where}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -1,0 +1,65 @@
+"""A batch's characters on the device: gathered there where the text fits, else brought. PyTorch.
+
+Letters: T time, B batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from model.batches import Batch, Ids
+from model.machine import Machine
+
+SHARE_OF_FREE_MEMORY = 0.25
+"""Of the device, that a text may take."""
+MOST_WITHOUT_A_COUNT = 2**30
+"""Bytes that it may take where the device does not tell what is free."""
+AT_ONCE = 2**26
+"""Characters that are moved at a time, for a mapped file must not be in memory as a whole."""
+
+
+class BatchReader:
+    """Reads batches of one text."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._ids: Ids | None = None
+        self._text: Tensor | None = None
+
+    def read(self, batch: Batch, streams: slice) -> tuple[Tensor, Tensor]:
+        """Returns inputs [T, B] and targets [T, B] or [B], int64, of some of a batch's streams."""
+        if self._machine.holds_text and self._ids is not batch.ids:
+            self._ids = batch.ids
+            self._text = self._on_device(batch.ids)
+        if self._text is None:
+            return (
+                self._machine.take(np.ascontiguousarray(batch.inputs[:, streams])),
+                self._machine.take(np.ascontiguousarray(batch.targets[..., streams])),
+            )
+        starts = self._machine.take(batch.starts[streams].astype(np.int64))
+        steps = torch.arange(batch.sequence + 1, device=self._machine.device)
+        block = self._text[starts[None, :] + steps[:, None]].long()
+        return block[:-1], block[-1] if batch.last_only else block[1:]
+
+    def _on_device(self, ids: Ids) -> Tensor | None:
+        """Returns the whole text there, in the narrowest type that PyTorch indexes; None: too long.
+
+        A text that was changed since would be read as it was: ids never change.
+        """
+        kind: npt.DTypeLike = np.uint8 if ids.dtype == np.uint8 else np.int32
+        if len(ids) * np.dtype(kind).itemsize > self._room():
+            return None
+        parts = [
+            self._machine.take(np.array(ids[first : first + AT_ONCE], dtype=kind))
+            for first in range(0, len(ids), AT_ONCE)
+        ]
+        return torch.cat(parts)
+
+    def _room(self) -> float:
+        device = self._machine.device
+        if device.type == "cuda":
+            return SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(device)[0]
+        return MOST_WITHOUT_A_COUNT

@@ -1,0 +1,25 @@
+"""Weights for the sampler, on their way from the device. PyTorch."""
+
+from __future__ import annotations
+
+from model.host_copy import HostCopy
+from model.network import CharacterLSTM
+from model.snapshot import WeightSnapshot
+
+
+class PendingSnapshot:
+    """A snapshot whose weights are on their way from the device."""
+
+    def __init__(self, network: CharacterLSTM, step: int) -> None:
+        """Begins to copy."""
+        self._weights = HostCopy(network.state_dict())
+        self._step = step
+
+    @property
+    def ready(self) -> bool:
+        """Whether `snapshot` need not wait."""
+        return self._weights.ready
+
+    def snapshot(self) -> WeightSnapshot:
+        """Returns the weights as they were when this was made."""
+        return WeightSnapshot.from_weights(self._weights.arrays(), step=self._step)

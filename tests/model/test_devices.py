@@ -1,0 +1,185 @@
+"""What a device with a queue does, on every device that this machine has, the CPU among them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from model_fixtures import TINY_MODEL, TINY_TRAINING
+from network_fixtures import TEXT_IDS, fresh_network, make_network, weights_of
+
+from model.batch_reader import BatchReader
+from model.batches import make_batches
+from model.config import ModelConfig, TrainingConfig
+from model.guard import Verdict
+from model.host_copy import HostCopy
+from model.machine import Engine, Machine
+from model.pending_snapshot import PendingSnapshot
+from model.trainer import Trainer
+
+DEVICES = ["cpu"]
+DEVICES += ["cuda"] if torch.cuda.is_available() else []
+DEVICES += ["mps"] if torch.backends.mps.is_available() else []
+TOLERANCE = {"cpu": 1e-6, "cuda": 1e-3, "mps": 1e-3}
+
+PLAIN = dataclasses.replace(TINY_TRAINING, reset_probability=0.3, epochs=100)
+WINDOWS = dataclasses.replace(PLAIN, scoring="last", window_stride=7)
+
+every_device = pytest.mark.parametrize("name", DEVICES)
+
+
+def on(name: str, *, queues: bool = True, layer: Any = "whole") -> Machine:
+    """Returns the machine of a CUDA card, whatever device is under it."""
+    return Machine(
+        device=torch.device(name),
+        engine=Engine(precision="fp32", layer=layer),
+        queues=queues,
+        holds_text=True,
+    )
+
+
+def trainer_on(
+    machine: Machine, training: TrainingConfig = PLAIN, model: ModelConfig = TINY_MODEL
+) -> Trainer:
+    torch.manual_seed(0)
+    batches = make_batches(TEXT_IDS, training, subject="text")
+    return Trainer(fresh_network(model), batches, training, machine)
+
+
+@every_device
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("training", [PLAIN, WINDOWS], ids=["streams", "windows"])
+def test_a_batch_gathered_on_the_device_is_the_batch(
+    name: str, dtype: npt.DTypeLike, training: TrainingConfig
+) -> None:
+    ids = TEXT_IDS.astype(dtype)
+    held = BatchReader(on(name))
+    brought = BatchReader(dataclasses.replace(on(name), holds_text=False))
+    batches = make_batches(ids, training, subject="text")
+    for _ in range(5):
+        batch = batches.next()
+        for reader in (held, brought):
+            inputs, targets = reader.read(batch, slice(1, 3))
+            assert inputs.dtype == targets.dtype == torch.int64
+            assert np.array_equal(inputs.cpu().numpy(), batch.inputs[:, 1:3])
+            assert np.array_equal(targets.cpu().numpy(), batch.targets[..., 1:3])
+
+
+def test_a_text_that_does_not_fit_is_brought_batch_by_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader = BatchReader(on("cpu"))
+    monkeypatch.setattr(reader, "_room", lambda: len(TEXT_IDS) - 1.0)
+    batch = make_batches(TEXT_IDS, PLAIN, subject="text").next()
+    assert np.array_equal(reader.read(batch, slice(0, 4))[0].numpy(), batch.inputs)
+    assert reader._text is None
+
+
+@every_device
+def test_a_copy_is_what_the_tensors_were_when_it_was_begun(name: str) -> None:
+    tensors = {"a": torch.arange(5.0, device=name), "b": torch.ones(2, 3, device=name)}
+    copy = HostCopy(tensors)
+    for tensor in tensors.values():
+        tensor.zero_()
+    arrays = copy.arrays()
+    assert copy.ready
+    assert arrays["a"].tolist() == [0, 1, 2, 3, 4]
+    assert arrays["b"].tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+@every_device
+def test_a_snapshot_on_its_way_does_not_see_later_steps(name: str) -> None:
+    network = make_network().to(name)
+    kept = network.head.bias.detach().cpu().clone().numpy()
+    pending = PendingSnapshot(network, 7)
+    with torch.no_grad():
+        network.head.bias.fill_(9)
+    snapshot = pending.snapshot()
+    assert snapshot.step == 7
+    assert np.array_equal(snapshot.head_bias, kept)
+
+
+@every_device
+@pytest.mark.parametrize("training", [PLAIN, WINDOWS], ids=["streams", "windows"])
+def test_figures_read_late_are_those_of_the_step_before_and_the_weights_are_the_same(
+    name: str, training: TrainingConfig
+) -> None:
+    plain = trainer_on(on("cpu", queues=False, layer="torch"), training)
+    at_once = [plain.step(0.0) for _ in range(12)]
+    queued = trainer_on(on(name), training)
+    late = [queued.step(0.0) for _ in range(12)]
+    assert [result.step for result in at_once] == list(range(1, 13))
+    assert [result.step for result in late] == [1, 1, *range(2, 12)]
+    for result in late[1:]:
+        other = at_once[result.step - 1]
+        assert result.loss == pytest.approx(other.loss, abs=TOLERANCE[name] * 10)
+        assert (result.epoch, result.characters) == (other.epoch, other.characters)
+        assert result.learning_rate == other.learning_rate
+    assert queued.step_count == 12
+    for weight, other_weight in zip(
+        queued.network.parameters(), plain.network.parameters(), strict=True
+    ):
+        torch.testing.assert_close(
+            weight.detach().cpu(), other_weight.detach(), atol=TOLERANCE[name] * 10, rtol=1e-3
+        )
+
+
+@every_device
+def test_numbers_that_are_not_finite_never_reach_the_weights_of_a_device_with_a_queue(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_on(on(name))
+    for _ in range(4):
+        trainer.step(0.0)
+    trainer.keep_as_good()
+    before = {n: w.cpu().clone() for n, w in trainer.network.state_dict().items()}
+    compute = trainer._workers.compute
+
+    def poisoned(*arguments: Any) -> Any:
+        loss, state = compute(*arguments)
+        return loss * float("nan"), (state[0] * float("nan"), state[1])
+
+    monkeypatch.setattr(trainer._workers, "compute", poisoned)
+    verdicts = [trainer.step(0.0).verdict for _ in range(3)]
+    assert verdicts == [Verdict.APPLY, Verdict.SKIP, Verdict.SKIP]
+    for weight_name, weight in trainer.network.state_dict().items():
+        assert torch.equal(weight.cpu(), before[weight_name])
+    monkeypatch.setattr(trainer._workers, "compute", compute)
+    results = [trainer.step(0.0) for _ in range(4)]
+    assert results[0].verdict is Verdict.ROLL_BACK, "the third in a row"
+    assert all(np.isfinite(result.loss) for result in results[1:])
+
+
+@every_device
+def test_a_checkpoint_has_judged_the_last_step_and_goes_on_exactly(name: str) -> None:
+    trainer = trainer_on(on(name))
+    for _ in range(9):
+        trainer.step(0.0)
+    progress, tensors = trainer.progress(), trainer.tensors()
+    assert progress["guard"]["steps"] == 9
+    following = [trainer.step(0.0) for _ in range(6)]
+    other = trainer_on(on(name))
+    other.restore(tensors, progress)
+    again = [other.step(0.0) for _ in range(6)]
+    losses = {result.step: result.loss for result in following}
+    for result in again:
+        assert result.loss == pytest.approx(losses[result.step], abs=TOLERANCE[name])
+
+
+@every_device
+def test_all_layers_at_once_find_what_layers_one_by_one_find(name: str) -> None:
+    model = ModelConfig(hidden=8, layers=3, embedding=4)
+    one = trainer_on(on(name, layer="torch"), model=model)
+    losses = [one.step(0.0).loss for _ in range(6)]
+    whole = trainer_on(on(name, layer="whole"), model=model)
+    again = [whole.step(0.0).loss for _ in range(6)]
+    assert again == pytest.approx(losses, abs=TOLERANCE[name] * 10)
+    names = weights_of(one.network) if name == "cpu" else {}
+    for weight in names:
+        np.testing.assert_allclose(
+            weights_of(one.network)[weight], weights_of(whole.network)[weight], atol=1e-4
+        )
