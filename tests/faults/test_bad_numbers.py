@@ -30,7 +30,7 @@ from model.publication import Publication
 from model.run_folder import RunFolder
 from model.trainer import Trainer
 from model.training_run import TrainingRun
-from model.validation import Validation
+from model.validation import Validation, validate
 from tui.chart_view import ChartView, curves_of
 from tui.reporters import sentence
 from tui.view_state import Curve, ViewState, fold
@@ -85,8 +85,6 @@ def in_a_weight(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
 
 
 def in_the_validation(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
-    from model.training_run import validate
-
     def spoilt(trainer: Trainer, *rest: Any) -> Validation | None:
         found = validate(trainer, *rest)
         if found is not None and trainer.step_count - 1 in steps:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import disk_full
 import forked
@@ -24,7 +25,7 @@ ROOM = "1m"
 """Of the small file system: enough for the best, the last two and the next."""
 
 
-def tried(command: list[str], figure: Callable[[str], None], words: str) -> dict[str, int]:
+def tried(command: list[str], figure: Callable[[str], None], words: str) -> dict[str, Any]:
     done = subprocess.run(
         command,
         env=forked.environment(),
@@ -32,7 +33,7 @@ def tried(command: list[str], figure: Callable[[str], None], words: str) -> dict
         text=True,
         check=True,
     )
-    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     figure(
         f"full disk ({words}): the previous checkpoints intact {found['intact']} of {OFFSETS}, "
         f"said {found['failed']}, training went on {found['went_on']}, saved once there was room "

@@ -143,7 +143,7 @@ class Program:
         return self._server.run(request)
 
     def assert_refused(self, url: str, words: str, **changes: str) -> None:
-        done = self.train(url, **changes)
+        done = self.train(url, largest_file=None, **changes)
         assert done.status == 6, done.complaint
         assert_clean(done, self.home, words)
         assert "charlm-tui python-docs" in done.complaint
