@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 FIGURES = pytest.StashKey[list[str]]()
 
 
-@pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
+@pytest.fixture(scope="session")
+def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """Takes a sentence with a count for the summary."""
-    yield request.config.stash.setdefault(FIGURES, []).append
+    return pytestconfig.stash.setdefault(FIGURES, []).append
 
 
 def pytest_terminal_summary(

@@ -30,7 +30,7 @@ from model.publication import Publication
 from model.run_folder import RunFolder
 from model.trainer import Trainer
 from model.training_run import TrainingRun
-from model.validation import Validation
+from model.validation import Validation, validate
 from tui.chart_view import ChartView, curves_of
 from tui.curve import Curve
 from tui.reporters import sentence
@@ -86,8 +86,6 @@ def in_a_weight(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
 
 
 def in_the_validation(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
-    from model.validation import validate
-
     def spoilt(trainer: Trainer, *rest: Any) -> Validation | None:
         found = validate(trainer, *rest)
         if found is not None and trainer.step_count - 1 in steps:
@@ -104,7 +102,7 @@ class Watched:
         self.folder = RunFolder(folder / "runs" / "tiny")
         self.events: list[Event] = []
         self.state = ViewState()
-        request = make_request(folder, epochs=4, checkpoint_every=0.02)
+        request = make_request(folder, epochs=3, checkpoint_every=0.2)
         self.run = TrainingRun(
             request, TrainingControls(), publish=self._take, clock=TickingClock(0.01)
         )
@@ -123,6 +121,10 @@ class Watched:
     def _show(self, event: Event) -> None:
         """Folds the event and draws what follows from it."""
         self.state = fold(self.state, [event], 0.0)
+        if not isinstance(event, StepFinished) or event.step % 10 == 1:
+            self._draw(event)
+
+    def _draw(self, event: Event) -> None:
         assert is_finite(self.state)
         sentence(event, 1.0)
         rows = [row for _, row in figure_rows(self.state, 0.0, 40, ascii_only=True, spark=True)]
@@ -158,13 +160,19 @@ def no_constant(name: str) -> NoReturn:
     raise AssertionError(f"{name} is no JSON")
 
 
-@pytest.mark.parametrize("value", BAD)
+SPELLS = [
+    *((range(20, 21), value) for value in BAD),
+    (range(14, 15), math.nan),
+    (range(27, 30), math.inf),
+    (range(30, 10_000), math.nan),
+]
+"""Steps, and the number that goes wrong in each."""
+
+
 @pytest.mark.parametrize(
     "spoil", [in_the_loss, in_a_gradient, in_a_weight, in_the_validation], ids=lambda s: s.__name__
 )
-@pytest.mark.parametrize(
-    "steps", [range(20, 21), range(14, 15), range(27, 30), range(30, 10_000)], ids=str
-)
+@pytest.mark.parametrize(("steps", "value"), SPELLS, ids=str)
 def test_a_number_that_went_wrong_is_never_saved_written_or_drawn(
     steps: range, spoil: Spoil, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,17 +10,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import disk_full
 import forked
 import pytest
+from command_server import NOBODY, CommandServer, Done, Request
 from terminal_harness import TINY, make_environment, make_words
 
 OFFSETS = 40
-NOBODY = 65534
 
 ROOM = "1m"
 """Of the small file system: enough for the best, the last two and the next."""
@@ -83,38 +82,22 @@ def test_a_disk_that_is_full_at_forty_offsets_leaves_the_previous_checkpoint(
 # --- what may not be written ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a command left behind."""
-
-    status: int
-    output: str
-    complaint: str
-
-
 class Nobody:
     """Runs commands without root's rights, which no permission holds back."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, server: CommandServer, folder: Path) -> None:
         self.folder = folder
-        environment = make_environment(folder, CHARLM_CACHE=str(folder / "cache"))
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(forked.__file__).with_name("unprivileged.py")), str(folder)],
-            env={**forked.environment(), **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._server = server
 
     def __call__(self, *arguments: str) -> Done:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(arguments) + "\n")
-        self._process.stdin.flush()
-        return Done(*json.loads(self._process.stdout.readline()))
-
-    def close(self) -> None:
-        self._process.communicate()
+        environment = make_environment(self.folder, CHARLM_CACHE=str(self.folder / "cache"))
+        request = Request(
+            arguments=arguments,
+            folder=str(self.folder),
+            environment=environment,
+            as_nobody=True,
+        )
+        return self._server.run(request)
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +112,8 @@ def nobody() -> Iterator[Nobody]:
         for mine in ("cache", "home"):
             (folder / mine).mkdir()
             os.chown(folder / mine, NOBODY, NOBODY)
-        user = Nobody(folder)
-        yield user
-        user.close()
+        with CommandServer() as server:
+            yield Nobody(server, folder)
 
 
 def assert_refused(done: Done, *words: str) -> None:

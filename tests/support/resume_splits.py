@@ -31,8 +31,7 @@ from model.training_run import TrainingRun
 
 ENGINES = {
     "1 thread": Engine(precision="fp32"),
-    "2 threads, a part of the streams each": Engine(precision="fp32", shards=2),
-    "2 threads on each product": Engine(precision="fp32", threads_of_a_shard=2),
+    "2 threads": Engine(precision="fp32", shards=2),
 }
 MODEL = ModelConfig(hidden=8, layers=2, embedding=4, dropout=0.2)
 TEXT = make_text(2400)
