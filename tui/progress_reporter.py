@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from model.events import Event, Planned, Preparing, StepFinished, Validated
 from tui.reporters import Reporter, sentence
-from tui.sanitise import printable
+from tui.sanitise import one_line, printable
 
 
 class ProgressReporter(Reporter):
@@ -52,7 +52,7 @@ class ProgressReporter(Reporter):
         elif isinstance(event, StepFinished):
             self._step(event)
         elif isinstance(event, Preparing):
-            self._progress.update(self._task, description=event.stage)
+            self._progress.update(self._task, description=one_line(event.stage, 60))
         else:
             line = sentence(event, self._loss if isinstance(event, Validated) else None)
             if line is not None:

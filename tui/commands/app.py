@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpus import UserError, resolve_source
+from corpus import UserError
 from model.config import SamplingConfig
 from model.errors import ConfigError
 from model.live_session import LiveSession, SavedWeights
@@ -20,6 +20,7 @@ from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, stat
 from tui.options import (
     checkpoint_option,
     require_screen_ranges,
+    require_there,
     run_request,
     sampling_config,
     sampling_options,
@@ -71,8 +72,7 @@ def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeig
             )
         return SavedWeights(path=options["checkpoint"])
     request = run_request(corpus, options)
-    if request.corpus is not None:
-        resolve_source(request.corpus, offline=request.offline)
+    require_there(request)
     return request
 
 

@@ -13,11 +13,10 @@ from typing import Any
 
 import click
 
-from corpus import resolve_source
 from model.controls import TrainingControls
 from model.events import RunStarted
 from tui.exit_status import FILE_SYSTEM, SIGNAL
-from tui.options import json_option, run_request, training_options
+from tui.options import json_option, require_there, run_request, training_options
 from tui.reporters import JsonReporter, LastingReporter, LineReporter, Reporter
 
 ENDING_SIGNALS = [
@@ -55,8 +54,7 @@ class SignalStop:
 def train(corpus: str | None, *, as_json: bool, **options: Any) -> int:
     """Train on CORPUS without a screen; stop it with Ctrl-C and nothing is lost."""
     request = run_request(corpus, options)
-    if request.corpus is not None:
-        resolve_source(request.corpus, offline=request.offline)
+    require_there(request)
     controls = TrainingControls()
     signals = SignalStop(controls)
     signals.install()

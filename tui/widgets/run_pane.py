@@ -82,7 +82,10 @@ def figure_rows(
 
 def _reference_parts(state: ViewState) -> list[Part]:
     """Returns what compressors reach on the same text: the dashed lines of the curve."""
-    return [(f"  {name} {fixed(bits, 2)}", "label") for name, bits in state.references[::-1]]
+    return [
+        (f"  {one_line(name, 8)} {fixed(bits, 2)}", "label")
+        for name, bits in state.references[::-1]
+    ]
 
 
 def machine_row(use: MachineUse) -> Row:
