@@ -76,6 +76,16 @@ class FittedPrompt:
         return f"The model's text lacks some of the prompt's characters: {'; '.join(parts)}."
 
 
+def require_prompt(text: str) -> None:
+    """Raises `CorpusError` where a prompt is longer than 100,000 characters."""
+    if len(text) > LONGEST_PROMPT:
+        raise CorpusError(
+            "--prompt",
+            f"has {len(text):,} characters, more than {LONGEST_PROMPT:,}",
+            "give a shorter one",
+        )
+
+
 def fit_prompt(text: str, vocabulary: Vocabulary) -> FittedPrompt:
     """Rewrites `text` in the characters of `vocabulary`.
 
@@ -86,12 +96,7 @@ def fit_prompt(text: str, vocabulary: Vocabulary) -> FittedPrompt:
     Raises:
         CorpusError: the prompt is longer than 100,000 characters.
     """
-    if len(text) > LONGEST_PROMPT:
-        raise CorpusError(
-            "--prompt",
-            f"has {len(text):,} characters, more than {LONGEST_PROMPT:,}",
-            "give a shorter one",
-        )
+    require_prompt(text)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     known: dict[str, str] = {}
     for symbol in text:
