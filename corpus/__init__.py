@@ -13,6 +13,7 @@ raised as a `UserError`, one line that a person understands.
 
 from corpus.builtin import DEFAULT_TEXT, BuiltinText, builtin_texts
 from corpus.cache import cache_folder
+from corpus.decoding import require_encoding
 from corpus.document import Document
 from corpus.encoded import Corpus, CorpusOptions
 from corpus.errors import (
@@ -25,7 +26,7 @@ from corpus.errors import (
     UserError,
 )
 from corpus.load import load_corpus
-from corpus.prompt import LONGEST_PROMPT, FittedPrompt, fit_prompt
+from corpus.prompt import LONGEST_PROMPT, FittedPrompt, fit_prompt, require_prompt
 from corpus.sources import Source, resolve_source
 from corpus.split import Split, split_ids
 from corpus.vocabulary import Vocabulary
@@ -52,6 +53,8 @@ __all__ = [
     "cache_folder",
     "fit_prompt",
     "load_corpus",
+    "require_encoding",
+    "require_prompt",
     "resolve_source",
     "split_ids",
 ]

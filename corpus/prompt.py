@@ -85,6 +85,16 @@ class FittedPrompt:
         return "; ".join(parts) or None
 
 
+def require_prompt(text: str) -> None:
+    """Raises `CorpusError` where a prompt is longer than 100,000 characters."""
+    if len(text) > LONGEST_PROMPT:
+        raise CorpusError(
+            "--prompt",
+            f"has {len(text):,} characters, more than {LONGEST_PROMPT:,}",
+            "give a shorter one",
+        )
+
+
 def fit_prompt(text: str, vocabulary: Vocabulary) -> FittedPrompt:
     """Rewrites `text` in the characters of `vocabulary`.
 
@@ -95,12 +105,7 @@ def fit_prompt(text: str, vocabulary: Vocabulary) -> FittedPrompt:
     Raises:
         CorpusError: the prompt is longer than 100,000 characters.
     """
-    if len(text) > LONGEST_PROMPT:
-        raise CorpusError(
-            "--prompt",
-            f"has {len(text):,} characters, more than {LONGEST_PROMPT:,}",
-            "give a shorter one",
-        )
+    require_prompt(text)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     known: dict[str, str] = {}
     for symbol in text:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from corpus.access import read_chunks, refusal, require_regular
 from corpus.builtin import builtin_documents, builtin_texts
@@ -24,6 +25,8 @@ from corpus.folder import folder_documents
 from corpus.standard_input import LABEL, StandardInput
 
 STANDARD_INPUT_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0"})
+
+_URL = "file://"
 
 _MOST_NEIGHBOURS = 2000
 """Names of a folder that are compared in search of a nearest one."""
@@ -37,7 +40,8 @@ class Source:
     """Short, for display: a built-in name, a file's or folder's name, or `stdin`."""
 
     specification: str
-    """What finds it again from any folder: a built-in name, an absolute path, or `-`."""
+    """What finds it again from any folder: a built-in name, an absolute path, or `-`; where a path
+    is no text (its bytes are not in the file system's encoding), a `file:` URL."""
 
     description: str
     """One phrase about it."""
@@ -78,6 +82,9 @@ def resolve_source(
             given=LABEL,
             documents=StandardInput(stdin_descriptor).documents,
         )
+    if specification.startswith(_URL):
+        # Only what `_found` wrote: a path whose bytes no file of ours could hold as text.
+        return _found(os.fsdecode(unquote_to_bytes(specification[len(_URL) :])))
     documents = builtin_documents(specification, offline=offline)
     if documents is not None:
         text = next(text for text in builtin_texts() if text.name == specification)
@@ -99,6 +106,8 @@ def _found(given: str) -> Source:
         raise _missing(path, given, error) from None
     absolute = path.absolute()
     name = absolute.name if absolute.name not in {"", ".."} else str(absolute.resolve())
+    plain_name = name.encode("utf-8", "replace").decode()
+    is_text = _is_text(str(absolute))
     is_folder = stat.S_ISDIR(status.st_mode)
     if not is_folder:
         require_regular(given, status)
@@ -107,14 +116,22 @@ def _found(given: str) -> Source:
         if not os.access(path, os.R_OK):
             raise refusal(given, PermissionError(errno.EACCES, "")) from None
     return Source(
-        name=name,
-        specification=str(absolute),
-        description=f"the text files of {name}" if is_folder else f"{status.st_size:,} bytes",
+        name=plain_name,
+        specification=str(absolute) if is_text else absolute.as_uri(),
+        description=f"the text files of {plain_name}" if is_folder else f"{status.st_size:,} bytes",
         given=given,
         documents=partial(folder_documents, absolute, given)
         if is_folder
         else partial(_one_file, absolute, given, status.st_size),
     )
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _one_file(path: Path, given: str, size: int) -> Iterator[Document]:

@@ -321,7 +321,7 @@ class LiveApp(TerminalApp):
         ink = self.pane.ink
         words = ink.words
         if ink.kind == "unit" and self.unit is not None:
-            words = f"unit {self.unit.unit}: {self.unit.feature}"
+            words = f"unit {self.unit.unit}: {one_line(self.unit.feature, 40)}"
         self._main_screen.draw_title(self.state, self.temperature, words)
 
     def _listen_for_loops(self) -> None:

@@ -15,7 +15,13 @@ from typing import Any, TypeVar
 
 import click
 
-from corpus import DEFAULT_TEXT, CorpusOptions
+from corpus import (
+    DEFAULT_TEXT,
+    CorpusOptions,
+    require_encoding,
+    require_prompt,
+    resolve_source,
+)
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
 from model.presets import (
@@ -25,6 +31,7 @@ from model.presets import (
     find_preset,
     preset_for,
 )
+from model.run_folder import RunFolder
 from model.run_request import RunRequest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -209,9 +216,24 @@ def sampling_config(options: Mapping[str, Any]) -> SamplingConfig:
 
     Raises:
         ConfigError: one is out of range.
+        CorpusError: the prompt is too long.
     """
+    require_prompt(options["prompt"])
     names = [field.name for field in dataclasses.fields(SamplingConfig)]
     return SamplingConfig(**{name: options[name] for name in names})
+
+
+def require_there(request: RunRequest) -> None:
+    """Refuses what can be known to be missing before torch, which takes two seconds, is imported.
+
+    Raises:
+        UserError: there is no such text, run or encoding.
+    """
+    require_encoding(request.corpus_options.encoding)
+    if request.corpus is not None:
+        resolve_source(request.corpus, offline=request.offline)
+    if request.resume:
+        RunFolder.find(request.root, request.run)
 
 
 def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:

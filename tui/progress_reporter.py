@@ -18,7 +18,7 @@ from model.events import (
     Validated,
 )
 from tui.reporters import Reporter, sentence
-from tui.sanitise import printable
+from tui.sanitise import one_line, printable
 
 
 class ProgressReporter(Reporter):
@@ -66,7 +66,7 @@ class ProgressReporter(Reporter):
         elif isinstance(event, StepFinished):
             self._step(event)
         elif isinstance(event, Preparing):
-            self._progress.update(self._task, description=event.stage)
+            self._progress.update(self._task, description=one_line(event.stage, 60))
         else:
             line = sentence(event, self._loss if isinstance(event, Validated) else None)
             if line is not None:

@@ -19,7 +19,7 @@ from model.events import (
     WarningRaised,
     to_json_line,
 )
-from tui.sanitise import one_line, printable
+from tui.sanitise import harmless_json, one_line, printable
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -114,7 +114,7 @@ class JsonReporter(_PipeReporter):
 
     def record(self, event: RecordedEvent) -> None:
         """Prints the event."""
-        self._print(to_json_line(event))
+        self._print(harmless_json(to_json_line(event)))
 
 
 class LineReporter(_PipeReporter):

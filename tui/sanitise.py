@@ -89,6 +89,23 @@ def printable(text: str, *, keep_newlines: bool = False) -> str:
     return cap_marks(replace_unprintable(text, keep_newlines=keep_newlines))
 
 
+class PrintableStream:
+    """Makes a text printable that comes in pieces: marks are counted across their borders."""
+
+    def __init__(self, *, keep_newlines: bool = False) -> None:
+        self._keep_newlines = keep_newlines
+        self._height = 0
+
+    def feed(self, text: str) -> str:
+        """Returns the next piece as ``printable`` would, given all before it."""
+        kept: list[str] = []
+        for character in replace_unprintable(text, keep_newlines=self._keep_newlines):
+            self._height = self._height + 1 if is_mark(character) else 0
+            if self._height <= MARKS_PER_BASE:
+                kept.append(character)
+        return "".join(kept)
+
+
 def one_line(text: str, limit: int = 200) -> str:
     """Returns foreign text as one printable line of at most ``limit`` characters.
 
@@ -97,6 +114,28 @@ def one_line(text: str, limit: int = 200) -> str:
     """
     line = printable(" ".join(text[: 8 * limit].split()))
     return line if len(line) <= limit else f"{line[: max(0, limit - 1)]}…"
+
+
+def harmless_json(line: str) -> str:
+    """Returns a JSON text with whatever a terminal might obey written as an escape.
+
+    JSON itself escapes only the controls below U+0020. The value stays the same, and a lone
+    surrogate can be encoded.
+    """
+    if line.isascii() and line.isprintable():
+        return line
+    return "".join(
+        character if shown == character else _json_escape(character)
+        for character, shown in zip(line, replace_unprintable(line), strict=True)
+    )
+
+
+def _json_escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    high, low = divmod(code - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
 
 
 def encodable(text: str) -> str:

@@ -114,8 +114,9 @@ class TextActions(FileActions):
         self.unit = units[(here + 1) % len(units)]
         self.post(WatchUnit(layer=self.unit.layer, unit=self.unit.unit))
         self.draw_title()
+        feature = one_line(self.unit.feature, 40)
         self.say(
-            f"Unit {self.unit.unit}, layer {self.unit.layer + 1}: {self.unit.feature}, "
+            f"Unit {self.unit.unit}, layer {self.unit.layer + 1}: {feature}, "
             f"correlation {self.unit.correlation:.2f}"
         )
 

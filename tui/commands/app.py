@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from corpus import UserError, resolve_source
+from corpus import UserError
 from model.config import SamplingConfig
 from model.errors import ConfigError
 from model.live_session import LiveSession, SavedWeights
@@ -22,6 +22,7 @@ from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, stat
 from tui.options import (
     checkpoint_option,
     require_screen_ranges,
+    require_there,
     run_request,
     sampling_config,
     sampling_options,
@@ -121,8 +122,7 @@ def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeig
             )
         return SavedWeights(path=options["checkpoint"])
     request = run_request(corpus, options)
-    if request.corpus is not None:
-        resolve_source(request.corpus, offline=request.offline)
+    require_there(request)
     return request
 
 

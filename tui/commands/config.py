@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tui.keys import KEYS
+from tui.sanitise import printable
 from tui.user_config import config_path
 
 _DEFAULTS = """\
@@ -50,7 +51,7 @@ def config() -> None:
     """
     path = config_path()
     there = "" if path.exists() else " (not there yet)"
-    click.echo(f"{path}{there}", err=True)
+    click.echo(f"{printable(str(path))}{there}", err=True)
     click.echo(_DEFAULTS + "\n".join(_key_lines()))
 
 

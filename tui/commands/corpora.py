@@ -8,6 +8,7 @@ import click
 
 from corpus import builtin_texts
 from tui.options import json_option
+from tui.sanitise import harmless_json
 from tui.table import print_table
 
 
@@ -25,7 +26,7 @@ def corpora(*, as_json: bool) -> None:
                 "source": text.source,
                 "present": text.present,
             }
-            click.echo(json.dumps(record, ensure_ascii=False))
+            click.echo(harmless_json(json.dumps(record, ensure_ascii=False)))
         return
     print_table(
         ("name", "characters", "here", "source", "description"),

@@ -21,6 +21,7 @@ from tui.options import (
     offline_option,
     run_option,
 )
+from tui.sanitise import one_line
 
 if TYPE_CHECKING:
     from model.scoring import Scores
@@ -79,7 +80,7 @@ def evaluate(corpus: str | None, **options: Any) -> None:
         click.echo(json.dumps(_record(scores, seconds)))
         return
     metadata = checkpoint.metadata
-    click.echo(f"{metadata.run} step {metadata.step}: {_sentence(scores, seconds)}")
+    click.echo(f"{one_line(metadata.run)} step {metadata.step}: {_sentence(scores, seconds)}")
 
 
 def _record(scores: Scores, seconds: float) -> dict[str, float]:

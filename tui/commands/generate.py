@@ -33,7 +33,7 @@ from tui.options import (
     sampling_options,
     seed_option,
 )
-from tui.sanitise import printable
+from tui.sanitise import PrintableStream, harmless_json, one_line
 
 LONGEST_SIDE_BY_SIDE = 1_000_000
 """Characters of a text that waits in memory until it is whole; longer ones are written in turn."""
@@ -83,7 +83,7 @@ def generate(**options: Any) -> None:
     ):
         if options["as_json"]:
             record = _record(checkpoint, sampling, number, prompt, written)
-            click.echo(json.dumps(record, ensure_ascii=False))
+            click.echo(harmless_json(json.dumps(record, ensure_ascii=False)))
         else:
             _report(checkpoint, number, written)
             if number != seeds[-1]:
@@ -246,10 +246,11 @@ def _show_on_stdout(*, raw: bool) -> Callable[[str], None]:
     """Returns what writes to stdout: as it is to a file or a pipe, harmless to a terminal."""
     on_terminal = sys.stdout.isatty()
     output = sys.stdout.buffer
+    stream = PrintableStream(keep_newlines=True)
 
     def show(text: str) -> None:
         if on_terminal and not raw:
-            text = printable(text, keep_newlines=True)
+            text = stream.feed(text)
         output.write(text.encode("utf-8", "replace"))
         if on_terminal:
             output.flush()
@@ -263,7 +264,7 @@ def _report(checkpoint: Checkpoint, seed: int, written: WrittenText) -> None:
     bits = written.bits_per_character
     figures = "" if bits is None else f", {bits:.2f} bits per character"
     print(
-        f"\n{checkpoint.metadata.run} step {checkpoint.metadata.step}, seed {seed}: "
+        f"\n{one_line(checkpoint.metadata.run)} step {checkpoint.metadata.step}, seed {seed}: "
         f"{len(written.text):,} characters, {rate:,.0f} a second{figures}",
         file=sys.stderr,
     )

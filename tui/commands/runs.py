@@ -12,6 +12,7 @@ from model.run_folder import RunFolder
 from tui.exit_status import complain
 from tui.options import checkpoints_option, json_option
 from tui.run_list import summary_of
+from tui.sanitise import harmless_json, printable
 from tui.table import print_table
 
 
@@ -24,9 +25,9 @@ def runs(*, root: Path, as_json: bool) -> None:
     records = [describe(folder) for folder in folders]
     if as_json:
         for record in records:
-            click.echo(json.dumps(record, ensure_ascii=False))
+            click.echo(harmless_json(json.dumps(record, ensure_ascii=False)))
     elif not records:
-        click.echo(f"no runs in {root}; `charlm-tui train` makes one", err=True)
+        click.echo(f"no runs in {printable(str(root))}; `charlm-tui train` makes one", err=True)
     else:
         print_table(
             ("run", "corpus", "state", "steps", "best nats", "checkpoints"),

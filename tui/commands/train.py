@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpus import UserError, resolve_source
+from corpus import UserError
 from model.controls import TrainingControls
 from model.errors import ConfigError, RankLost, TrainingDiverged
 from model.events import RunStarted
 from model.process_place import ProcessPlace, place_in
 from model.run_request import RunRequest
 from tui.exit_status import FILE_SYSTEM, SIGNAL, status_of
-from tui.options import json_option, run_request, training_options
+from tui.options import json_option, require_there, run_request, training_options
 from tui.reporters import JsonReporter, LastingReporter, LineReporter, Reporter
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def _train(
     as_json: bool,
 ) -> int:
     """Trains, as the only process or as the one that leads, and tells what happens."""
-    if request.corpus is not None:
-        resolve_source(request.corpus, offline=request.offline)
+    require_there(request)
     from model.distributed import ALONE  # noqa: PLC0415 - torch takes two seconds
     from model.training_run import TrainingRun  # noqa: PLC0415
 

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
+LONGEST_ENTRY = 10_000
+"""Characters that a field holds; the end of what is longer is cut off."""
+
+
 class SafeInput(Input):
-    """An input that holds printable text only, whatever is pasted into it."""
+    """An input that holds printable text of some length only, whatever is pasted into it."""
 
     def validate_value(self, value: str) -> str:
         """Returns the value as it may be shown."""
-        return printable(value)
+        return printable(value[:LONGEST_ENTRY])
 
 
 class TemperatureEntry(ModalScreen[float | None]):

@@ -102,7 +102,10 @@ def figure_rows(
 
 def _reference_parts(state: ViewState, room: int) -> list[Part]:
     """Returns what compressors reach on the same text: the dashed lines of the curve."""
-    parts = [(f"  {name} {fixed(bits, 2)}", "label") for name, bits in state.references[::-1]]
+    parts = [
+        (f"  {one_line(name, 8)} {fixed(bits, 2)}", "label")
+        for name, bits in state.references[::-1]
+    ]
     return parts if room >= sum(len(text) for text, _ in parts) else parts[:1]
 
 

@@ -1,0 +1,194 @@
+"""Keys, mouse, pastes and sizes in any order: the app lives, and so do the threads below it.
+
+A short form in ``make test``; 20,000 steps under ``make test-slow``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from app_opened import Opened, opened
+from app_script import characters, finished, training, validated
+from hostile_text import PAYLOADS
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from textual.events import MouseMove, MouseScrollDown, MouseScrollUp, Paste, Resize
+from textual.geometry import Size
+
+from model import events as ev
+from model.commands import SaveCheckpoint
+from tui.keys import keys_of
+from tui.terminal.driver import within_reason
+
+Result = TypeVar("Result")
+
+ENDING = {"ctrl+z", "y", "d", "ctrl+q"}
+"""Keys that leave the process or the app (y and d answer a question): tried elsewhere."""
+KEYS = sorted(
+    {key for own in keys_of({}) for key in own.keys if key not in ENDING and key != "q"}
+    | {"escape", "enter", "up", "down", "left", "right", "tab", "home", "end", "backspace"}
+    | {"delete", "pageup", "pagedown", "ctrl+p", "n", "space", "0", "5", "full_stop", "f1"}
+)
+
+
+class AppMachine(RuleBasedStateMachine):
+    """One app on a scripted session, steered by whoever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        # Textual finds its app in the context, which would be another one for each task.
+        self.surroundings = contextvars.copy_context()
+        self.threads = threading.active_count()
+        self.context = opened(*training(), size=(80, 24))
+        self.it: Opened = self.run(self.context.__aenter__())
+        self.saves = 0
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self.loop.run_until_complete(self.loop.create_task(work, context=self.surroundings))
+
+    def teardown(self) -> None:
+        if self.it.app.is_running:
+            self.it.app.exit()
+        self.run(self.context.__aexit__(None, None, None))
+        self.run(self.loop.shutdown_default_executor())
+        self.loop.close()
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4))
+    def press(self, keys: list[str]) -> None:
+        async def pressed() -> None:
+            await self.it.pilot.press(*keys)
+
+        self.run(pressed())
+
+    @rule(x=st.integers(-5, 400), y=st.integers(-5, 200), kind=st.sampled_from("clickmoveup"))
+    def use_mouse(self, x: int, y: int, kind: str) -> None:
+        columns, rows = self.it.app.size
+
+        async def used() -> None:
+            if kind == "c" and columns > 0 and rows > 0:
+                await self.it.pilot.click(offset=(abs(x) % columns, abs(y) % rows))
+                return
+            make = {"m": MouseMove, "u": MouseScrollUp}.get(kind, MouseScrollDown)
+            self.it.app.post_message(
+                make(None, x, y, 0, 0, 0, False, False, False, screen_x=x, screen_y=y)
+            )
+            await self.it.pilot.pause()
+
+        self.run(used())
+
+    @rule(text=st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=40)), times=st.integers(1, 50))
+    def paste(self, text: str, times: int) -> None:
+        async def pasted() -> None:
+            self.it.app.post_message(Paste(text * times))
+            await self.it.pilot.pause()
+
+        self.run(pasted())
+
+    @rule(columns=st.integers(0, 999), rows=st.integers(0, 500))
+    def resize(self, columns: int, rows: int) -> None:
+        """As the driver hands sizes on."""
+        size = Size(*within_reason(columns, rows))
+
+        async def resized() -> None:
+            self.it.app.post_message(Resize(size, size))
+            await self.it.pilot.pause()
+
+        self.run(resized())
+
+    @rule(size=st.sampled_from([(80, 24), (40, 10), (120, 40), (20, 5), (60, 17)]))
+    def resize_as_people_do(self, size: tuple[int, int]) -> None:
+        self.resize(*size)
+
+    @rule(text=st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=60)))
+    def write(self, text: str) -> None:
+        self.run(self.it.say(*characters(text)))
+
+    @rule(
+        nats=st.floats(allow_nan=True, allow_infinity=True),
+        step=st.integers(1, 10**9),
+        text=st.sampled_from(PAYLOADS),
+    )
+    def train(self, nats: float, step: int, text: str) -> None:
+        self.run(
+            self.it.say(
+                ev.StepFinished(
+                    time=float(step),
+                    step=step,
+                    epoch=1,
+                    loss=nats,
+                    learning_rate=nats,
+                    gradient_norm=nats,
+                    characters_per_second=nats,
+                ),
+                validated(step, nats),
+                ev.WarningRaised(time=1.0, text=text),
+                ev.WritingHeld(held=step % 2 == 0),
+            )
+        )
+
+    @rule()
+    def save(self) -> None:
+        async def saved() -> None:
+            while len(self.it.app.screen_stack) > 1:
+                self.it.app.screen.dismiss(None)
+                await self.it.pilot.pause()
+            await self.it.pilot.press("s")
+
+        before = self.it.session.commands.count(SaveCheckpoint())
+        self.run(saved())
+        if self.it.app.trains_now:
+            assert self.it.session.commands.count(SaveCheckpoint()) == before + 1
+
+    @precondition(lambda self: self.it.app.state.finished is None)
+    @rule()
+    def finish(self) -> None:
+        self.run(self.it.say(*finished()))
+
+    # --- what stays -------------------------------------------------------------------------------
+
+    @invariant()
+    def the_app_lives(self) -> None:
+        app = self.it.app
+        assert app.is_running
+        assert app.defect is None
+        assert app.return_code in {None, 0}
+        assert len(app.screen_stack) < 20
+
+    @invariant()
+    def no_threads_pile_up(self) -> None:
+        assert threading.active_count() < self.threads + 40
+
+
+def fuzz(examples: int, steps: int) -> None:
+    from hypothesis.stateful import run_state_machine_as_test
+
+    run_state_machine_as_test(
+        AppMachine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
+
+
+@pytest.mark.timeout(600)
+def test_the_app_survives_a_hundred_steps() -> None:
+    fuzz(3, 40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_the_app_survives_twenty_thousand_steps() -> None:
+    fuzz(200, 100)
