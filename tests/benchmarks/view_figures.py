@@ -124,7 +124,7 @@ def wait_for_steps(checkpoints: Path, seconds: float, program: Program | None = 
 class ProbedApp(CharlmApp):
     """The app with a timer that notes when it was late."""
 
-    CSS_PATH = Path(tui.__file__).with_name("app.tcss")
+    CSS_PATH = str(Path(tui.__file__).with_name("app.tcss"))
 
     def __init__(self, app: CharlmApp, seconds: float, path: Path) -> None:
         super().__init__(app.session, app.settings)
