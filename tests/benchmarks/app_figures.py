@@ -142,6 +142,8 @@ def metrics(checkpoints: Path) -> list[dict[str, Any]]:
 def steps_per_second(events: list[dict[str, Any]], first: float, last: float) -> float:
     """Returns the pace between two moments of a run, validations and saves included."""
     steps = [e for e in events if e["event"] == "step" and first <= e["time"] <= last]
+    if len(steps) < 2:
+        return float("nan")
     return float((steps[-1]["step"] - steps[0]["step"]) / (steps[-1]["time"] - steps[0]["time"]))
 
 

@@ -140,8 +140,11 @@ class ProbedApp(CharlmApp):
         for name in ("sampling", "race", "growth", "events"):
             self.action_toggle_pane(name)
         self.action_next_ink()
-        self.set_timer(2.0, lambda: self.set_interval(PROBE_SECONDS, self._probe))
-        self.set_timer(2.0 + self._seconds, self._finish)
+        self.set_timer(2.0, self._begin)
+
+    def _begin(self) -> None:
+        self.set_interval(PROBE_SECONDS, self._probe)
+        self.set_timer(self._seconds, self._finish)
 
     def _probe(self) -> None:
         now = time.monotonic()
@@ -181,7 +184,7 @@ def measure_lateness(seconds: float) -> Figures:
     late = [gap - PROBE_SECONDS for gap in gaps if gap - PROBE_SECONDS > LATE_SECONDS]
     return {
         "late by more than 100 ms, a minute": (60 * len(late) / seconds, "less than 1"),
-        "latest, ms": (1000 * (max(gaps) - PROBE_SECONDS), ""),
+        "latest, ms": (1000 * (max(gaps, default=seconds) - PROBE_SECONDS), ""),
     }
 
 

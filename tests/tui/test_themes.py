@@ -128,7 +128,8 @@ async def test_signal_colours_of_our_theme_differ_for_every_colour_vision() -> N
 
 
 @on_a_loop
-async def test_each_level_of_an_ink_has_a_sign_of_its_own() -> None:
+async def test_each_level_of_an_ink_has_a_sign_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
     async with opened(*training()) as it:
         plain = signs(it.app.pane.get_component_rich_style("writing--text"))
         for names in INKS.values():

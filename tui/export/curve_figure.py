@@ -215,12 +215,13 @@ def _signs(
         shapes.append(Sign(kind="diamond", place=place, radius=8, colour=_GREEN, rim=_WHITE))
         left = place[0] > (LEFT + RIGHT) / 2
         x = place[0] + (8 if not left else 0)
+        y = place[1] + (24 if place[1] < TOP + 30 else -16)
         step = grouped(state.losses.best_step or 0)
         text = f"best {fixed(state.losses.best, 4)} nats, step {step}"
         shapes.append(
             Words(
                 text=text,
-                place=(x, place[1] - 16),
+                place=(x, y),
                 size=13,
                 colour=_INK,
                 anchor="end" if left else "start",
