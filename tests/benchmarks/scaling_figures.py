@@ -123,7 +123,7 @@ def ddp_step(model: ModelConfig, training: TrainingConfig, machine: Machine, ran
         optimiser.zero_grad()
         loss.backward()
         float(nn.utils.clip_grad_norm_(network.parameters(), 1.0))
-        float(loss)
+        float(loss.detach())
         optimiser.step()
         return int(batch.inputs.size)
 
