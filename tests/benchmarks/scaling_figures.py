@@ -123,7 +123,7 @@ def ddp_step(model: ModelConfig, training: TrainingConfig, machine: Machine, ran
         optimiser.zero_grad()
         loss.backward()
         float(nn.utils.clip_grad_norm_(network.parameters(), 1.0))
-        float(loss)
+        float(loss.detach())
         optimiser.step()
         return int(batch.inputs.size)
 
@@ -131,11 +131,10 @@ def ddp_step(model: ModelConfig, training: TrainingConfig, machine: Machine, ran
 
 
 def exchange(model: ModelConfig, ranks: Ranks) -> Work:
-    """Returns what one step exchanges, without the step."""
+    """Returns what one step exchanges beside the order, without the step."""
     flat = torch.zeros(CharacterLSTM(model, VOCABULARY_SIZE).parameter_count() + 1)
 
     def step() -> int:
-        ranks.agree(Order.STEP if ranks.place.leads else None)
         ranks.add_up(flat)
         return 1
 
@@ -161,16 +160,14 @@ def work_of(way: str, options: argparse.Namespace, ranks: Ranks) -> Work:
         return ddp_step(model, training, machine, ranks)
     trainer = trainer_of(model, training, machine, ranks)
 
-    def step() -> int:
-        if ranks.place.size > 1:
-            ranks.agree(Order.STEP if ranks.place.leads else None)
-        return trainer.step(0.0).characters
-
-    return step
+    return lambda: trainer.step(0.0).characters
 
 
 def time_in_rank(options: argparse.Namespace) -> None:
-    """Makes steps for so many seconds, by the leader's clock; the leader prints the result."""
+    """Makes steps for so many seconds, by the leader's clock; the leader prints the result.
+
+    Before each step the leader says that there is one, as in a training.
+    """
     ranks = Ranks.join(place_in(os.environ))
     step = work_of(options.way, options, ranks)
     for _ in range(2):

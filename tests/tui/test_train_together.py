@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from model_fixtures import make_text, of_kind, wait_for
@@ -73,9 +72,13 @@ def ended(ranks: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
     return [(rank.wait(LIMIT), *rank.communicate()) for rank in ranks]
 
 
-def made_steps(folder: RunFolder, count: int) -> bool:
-    steps = [line for line in folder.read_lines("metrics.jsonl") if line["event"] == "step"]
-    return len(steps) >= count
+def wait_for_steps(ranks: list[subprocess.Popen[str]], folder: RunFolder) -> None:
+    """Returns once the run's file has a step; fails at once where a rank ends before."""
+    deadline = time.monotonic() + LIMIT
+    while not any(line["event"] == "step" for line in folder.read_lines("metrics.jsonl")):
+        assert time.monotonic() < deadline, "waited in vain"
+        assert all(rank.poll() is None for rank in ranks), [rank.communicate() for rank in ranks]
+        time.sleep(0.1)
 
 
 def test_a_signal_to_one_ends_both_with_one_checkpoint_and_a_watcher_sees_it_all(
@@ -84,7 +87,7 @@ def test_a_signal_to_one_ends_both_with_one_checkpoint_and_a_watcher_sees_it_all
     place = ("--checkpoints", str(tmp_path / "runs"), "--run", "both")
     folder = RunFolder(tmp_path / "runs" / "both")
     with two_ranks(str(text), *TINY, "--minutes", "30", *place) as ranks:
-        wait_for(lambda: made_steps(folder, 1), LIMIT)
+        wait_for_steps(ranks, folder)
         watcher = WatchSession(folder, sampling=SamplingConfig(), rate=10_000.0, seed=1)
         seen: list[Event] = []
 
@@ -143,7 +146,7 @@ def test_under_torchrun_two_ranks_follow_the_curve_of_one_process_also_with_drop
     text: Path, tmp_path: Path
 ) -> None:
     settings = (
-        *(str(text), *TINY, "--epochs", "2", "--dropout", "0.2", "--weight-dropout", "0.1"),
+        *(str(text), *TINY, "--epochs", "1", "--dropout", "0.2", "--weight-dropout", "0.1"),
         *("--validation-fraction", "0.1", "--checkpoints", str(tmp_path / "runs")),
     )
     starter = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -157,23 +160,27 @@ def test_under_torchrun_two_ranks_follow_the_curve_of_one_process_also_with_drop
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("run two: ") == done.stdout.count("completed after step") == 1
     assert run(["train", *settings, "--run", "one"]) == 0
-    one, two = (losses_of(tmp_path / "runs" / name) for name in ("one", "two"))
-    assert list(one)[-1] == list(two)[-1], "the same number of steps"
-    common = sorted(one.keys() & two.keys())
-    assert len(common) > 3
+    one, two = (RunFolder(tmp_path / "runs" / name) for name in ("one", "two"))
+    assert figures_of(two, "finished", "step") == figures_of(one, "finished", "step")
+    nats = "best_nats_per_character"
+    assert figures_of(two, "finished", nats) == pytest.approx(
+        figures_of(one, "finished", nats), abs=1e-3
+    )
+    losses_of_one, losses_of_two = (
+        dict(
+            zip(figures_of(folder, "step", "step"), figures_of(folder, "step", "loss"), strict=True)
+        )
+        for folder in (one, two)
+    )
+    common = losses_of_one.keys() & losses_of_two.keys()
+    assert common, "files hold ten steps a second, also the first"
     for step in common:
-        assert two[step] == pytest.approx(one[step], abs=1e-3)
+        assert losses_of_two[step] == pytest.approx(losses_of_one[step], abs=1e-3)
 
 
-def losses_of(folder: Path) -> dict[Any, float]:
-    """Returns the losses that a run's file holds: of steps, not all of them, and of validations."""
-    found: dict[Any, float] = {}
-    for line in map(json.loads, (folder / "metrics.jsonl").read_text().splitlines()):
-        if line["event"] == "step":
-            found[line["step"]] = line["loss"]
-        elif line["event"] == "validation" and line["step"] % 138 == 0:
-            found[line["step"]] = line["nats_per_character"]
-    return found
+def figures_of(folder: RunFolder, event: str, key: str) -> list[float]:
+    """Returns a figure of each event of a kind that a run's file holds."""
+    return [line[key] for line in folder.read_lines("metrics.jsonl") if line["event"] == event]
 
 
 def test_one_that_dies_ends_the_other_with_a_sentence_and_a_checkpoint(
@@ -182,7 +189,7 @@ def test_one_that_dies_ends_the_other_with_a_sentence_and_a_checkpoint(
     folder = RunFolder(tmp_path / "both")
     place = ("--checkpoints", str(tmp_path), "--run", "both")
     with two_ranks(str(text), *TINY, "--minutes", "30", *place) as ranks:
-        wait_for(lambda: made_steps(folder, 3), LIMIT)
+        wait_for_steps(ranks, folder)
         ranks[1].kill()
         status, _, errors = (ranks[0].wait(LIMIT), *ranks[0].communicate())
     assert status == 6
