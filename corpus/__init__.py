@@ -14,7 +14,7 @@ raised as a `UserError`, one line that a person understands.
 from corpus.builtin import DEFAULT_TEXT, BuiltinText, builtin_texts
 from corpus.cache import cache_folder
 from corpus.document import Document
-from corpus.encoded import Corpus, CorpusOptions
+from corpus.encoded import DOCUMENT_MARK, Corpus, CorpusOptions
 from corpus.errors import (
     CorpusAccessError,
     CorpusError,
@@ -24,16 +24,20 @@ from corpus.errors import (
     UnknownSymbolsError,
     UserError,
 )
-from corpus.load import load_corpus
+from corpus.load import Loading, LoadProgress, load_corpus, loading
+from corpus.pages import release_pages
 from corpus.prompt import LONGEST_PROMPT, FittedPrompt, fit_prompt
 from corpus.sources import Source, resolve_source
 from corpus.split import Split, split_ids
+from corpus.text_cache import CachedText, cache_limit, cached_texts, clear_texts, texts_folder
 from corpus.vocabulary import Vocabulary
 
 __all__ = [
     "DEFAULT_TEXT",
+    "DOCUMENT_MARK",
     "LONGEST_PROMPT",
     "BuiltinText",
+    "CachedText",
     "Corpus",
     "CorpusAccessError",
     "CorpusError",
@@ -42,6 +46,8 @@ __all__ = [
     "DownloadError",
     "FittedPrompt",
     "LoadCancelled",
+    "LoadProgress",
+    "Loading",
     "NotTextError",
     "Source",
     "Split",
@@ -50,8 +56,14 @@ __all__ = [
     "Vocabulary",
     "builtin_texts",
     "cache_folder",
+    "cache_limit",
+    "cached_texts",
+    "clear_texts",
     "fit_prompt",
     "load_corpus",
+    "loading",
+    "release_pages",
     "resolve_source",
     "split_ids",
+    "texts_folder",
 ]

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from corpus.access import read_chunks, refusal, require_regular
 from corpus.builtin import builtin_documents, builtin_texts
-from corpus.document import Document
+from corpus.document import Document, DocumentFile
+from corpus.encoded import CorpusOptions
 from corpus.errors import CorpusError
 from corpus.folder import folder_documents
 from corpus.standard_input import LABEL, StandardInput
@@ -48,9 +49,16 @@ class Source:
     documents: Callable[[], Iterator[Document]]
     """Yields the documents in their fixed order; a text joins them, each on a line of its own."""
 
+    is_folder: bool = False
+    """Whether the documents are files of a folder, between which a mark may stand."""
+
 
 def resolve_source(
-    specification: str, *, offline: bool = False, stdin_descriptor: int = 0
+    specification: str,
+    *,
+    offline: bool = False,
+    stdin_descriptor: int = 0,
+    options: CorpusOptions | None = None,
 ) -> Source:
     """Finds the text that `specification` means.
 
@@ -60,6 +68,7 @@ def resolve_source(
         specification: a built-in name, the path of a file or folder, or `-` for standard input.
         offline: whether a text that would have to be downloaded is an error.
         stdin_descriptor: where standard input is, if a keyboard took its usual place.
+        options: of a folder, which files they include and exclude.
 
     Raises:
         CorpusError: nothing is there, or it is neither a regular file nor a folder, or empty.
@@ -70,6 +79,17 @@ def resolve_source(
         raise CorpusError("CORPUS", "the name is empty", "give a file, a folder or a built-in text")
     if "\0" in specification:
         raise CorpusError("CORPUS", "the name holds a NUL character", "check the name")
+    source = _resolved(specification, offline, stdin_descriptor, options or CorpusOptions())
+    if options is not None and not source.is_folder:
+        for option, patterns in (("--include", options.include), ("--exclude", options.exclude)):
+            if patterns:
+                raise CorpusError(option, f"{source.given} is no folder", "leave the option out")
+    return source
+
+
+def _resolved(
+    specification: str, offline: bool, stdin_descriptor: int, options: CorpusOptions
+) -> Source:
     if specification in STANDARD_INPUT_NAMES:
         return Source(
             name="stdin",
@@ -88,10 +108,10 @@ def resolve_source(
             given=text.name,
             documents=documents,
         )
-    return _found(specification)
+    return _found(specification, options)
 
 
-def _found(given: str) -> Source:
+def _found(given: str, options: CorpusOptions) -> Source:
     path = Path(given)
     try:
         status = path.stat()
@@ -111,14 +131,20 @@ def _found(given: str) -> Source:
         specification=str(absolute),
         description=f"the text files of {name}" if is_folder else f"{status.st_size:,} bytes",
         given=given,
-        documents=partial(folder_documents, absolute, given)
+        documents=partial(folder_documents, absolute, given, options.include, options.exclude)
         if is_folder
-        else partial(_one_file, absolute, given, status.st_size),
+        else partial(_one_file, absolute, given, status),
+        is_folder=is_folder,
     )
 
 
-def _one_file(path: Path, given: str, size: int) -> Iterator[Document]:
-    yield Document(label=given, chunks=partial(read_chunks, path, given), size=size)
+def _one_file(path: Path, given: str, status: os.stat_result) -> Iterator[Document]:
+    yield Document(
+        label=given,
+        chunks=partial(read_chunks, path, given),
+        size=status.st_size,
+        file=DocumentFile(path=path, status=status),
+    )
 
 
 def _missing(path: Path, given: str, error: OSError) -> CorpusError:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import torch
 
-from corpus import LoadCancelled
+from corpus import LoadCancelled, release_pages
 from model.controls import TrainingControls
 from model.errors import CheckpointError, TrainingDiverged
 from model.event_log import EventLog
@@ -190,6 +190,7 @@ class TrainingRun:
             now = self._clock()
             if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
                 self._hand_over(trainer.snapshot())
+                release_pages(self._run.corpus.ids)
                 last_snapshot = now
             due = trainer.at_epoch_end or now - last_validation >= validation_pause
             if due and not controls.stopping:

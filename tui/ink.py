@@ -35,15 +35,17 @@ class Ink:
     def __init__(self) -> None:
         self.kind: InkKind = "off"
         self._tracker: NoveltyTracker | None = None
+        self._is_hopeless = False
         self._base = 0  # position of the first character that is kept
         self._surprise = bytearray()
         self._flags = bytearray()
         self._units = bytearray()
         self._places: deque[int] = deque(maxlen=SPAN * 10)
 
-    def use_index(self, index: NoveltyIndex) -> None:
-        """Can tell new words and copied spans from now on."""
-        self._tracker = NoveltyTracker(index)
+    def use_index(self, index: NoveltyIndex | None) -> None:
+        """Can tell new words and copied spans from now on; without an index never will."""
+        self._is_hopeless = index is None
+        self._tracker = None if index is None else NoveltyTracker(index)
         self._places.clear()
 
     def restart(self) -> None:
@@ -95,7 +97,8 @@ class Ink:
             return "" if self.kind == "off" else self.kind
         tracker = self._tracker
         if tracker is None:
-            return "novelty: reading the text"
+            unknown = "the text is too long" if self._is_hopeless else "reading the text"
+            return f"novelty: {unknown}"
         share = tracker.copied / max(1, tracker.characters)
         return f"novelty: {share:.0%} copied, {tracker.new_words} new"
 

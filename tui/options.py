@@ -83,6 +83,15 @@ seed_option: Decorator[Any] = click.option(
 encoding_option: Decorator[Any] = click.option(
     "--encoding", metavar="NAME", help="Encoding of the text (default: its byte order mark, UTF-8)."
 )
+include_option: Decorator[Any] = click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="Of a folder, only files like this, such as '*.py' or 'src/*.c'; may be repeated.",
+)
+exclude_option: Decorator[Any] = click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="Of a folder, no files like this."
+)
 offline_option: Decorator[Any] = click.option(
     "--offline", is_flag=True, help="Never use the network."
 )
@@ -151,6 +160,8 @@ training_options = _stack(
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"])),
     click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"])),
     click.option("--threads", type=int, metavar="N", help="CPU threads; 0 chooses."),
+    include_option,
+    exclude_option,
     encoding_option,
     offline_option,
 )
@@ -228,6 +239,8 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
         corpus_options=CorpusOptions(
             encoding=options["encoding"],
             lowercase=preset.lowercase if lowercase is None else lowercase,
+            include=tuple(options["include"] or ()),
+            exclude=tuple(options["exclude"] or ()),
         ),
         offline=options["offline"],
         preset=preset.name,

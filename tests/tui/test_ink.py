@@ -131,3 +131,11 @@ async def test_units_are_watched_in_the_order_of_their_rank() -> None:
         assert "unit 7: inside quotes" in it.app.main_screen.title_edge.plain
         await it.press("h")
         assert it.session.commands[1:] == [WatchUnit(layer=0, unit=3)]
+
+
+def test_a_text_that_is_too_long_for_an_index_is_said_to_be() -> None:
+    ink = Ink()
+    ink.kind = "novelty"
+    assert ink.words == "novelty: reading the text"
+    ink.use_index(None)
+    assert ink.words == "novelty: the text is too long"

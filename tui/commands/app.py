@@ -64,7 +64,7 @@ def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeig
         return SavedWeights(path=options["checkpoint"])
     request = run_request(corpus, options)
     if request.corpus is not None:
-        resolve_source(request.corpus, offline=request.offline)
+        resolve_source(request.corpus, offline=request.offline, options=request.corpus_options)
     return request
 
 

@@ -56,7 +56,7 @@ def train(corpus: str | None, *, as_json: bool, **options: Any) -> int:
     """Train on CORPUS without a screen; stop it with Ctrl-C and nothing is lost."""
     request = run_request(corpus, options)
     if request.corpus is not None:
-        resolve_source(request.corpus, offline=request.offline)
+        resolve_source(request.corpus, offline=request.offline, options=request.corpus_options)
     controls = TrainingControls()
     signals = SignalStop(controls)
     signals.install()
