@@ -45,6 +45,7 @@ COMMANDS = {
     "generate": "tui.commands.generate:generate",
     "evaluate": "tui.commands.evaluate:evaluate",
     "watch": "tui.commands.watch:watch",
+    "serve": "tui.commands.serve:serve",
     "runs": "tui.commands.runs:runs",
     "config": "tui.commands.config:config",
     "corpora": "tui.commands.corpora:corpora",

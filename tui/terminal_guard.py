@@ -37,6 +37,10 @@ SECONDS_TO_LEAVE = 1.5
 """For the app to restore the terminal by itself."""
 SECONDS_BETWEEN_LOOKS = 0.5
 """At the terminal, for a hang-up that came without a signal (nohup)."""
+WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
+"""What Textual shows an app on a page with, as it wants to be told in `$TEXTUAL_DRIVER`."""
+SERVED_BY = "CHARLM_SERVED_BY"
+"""Holds the process number of `serve`, whose children alone may do without a terminal."""
 SIGNAL_NAMES = ("SIGHUP", "SIGTERM", "SIGINT")
 RESET = (
     b"\x1b[<u\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"
@@ -145,8 +149,16 @@ def _point_terminal_at_nothing() -> None:
         os.close(nothing)
 
 
+def is_served() -> bool:
+    """Tells whether `serve` of this program started this process, to show it on a page."""
+    server = os.environ.get(SERVED_BY, "")
+    return server == str(os.getppid()) and os.environ.get("TEXTUAL_DRIVER") == WEB_DRIVER
+
+
 def why_no_terminal() -> str | None:
     """Returns why the app cannot be shown here; None where it can."""
+    if is_served():
+        return None
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return "the app needs a terminal for its keys and its screen"
     if os.environ.get("TERM", "dumb") in {"", "dumb", "unknown"}:

@@ -26,7 +26,12 @@ from tui.options import (
     screen_options,
     training_options,
 )
-from tui.terminal_guard import TerminalGuard, take_text_from_stdin, why_no_terminal
+from tui.terminal_guard import (
+    TerminalGuard,
+    is_served,
+    take_text_from_stdin,
+    why_no_terminal,
+)
 from tui.user_config import UserConfig
 
 if TYPE_CHECKING:
@@ -42,9 +47,7 @@ if TYPE_CHECKING:
 @screen_options
 def app(corpus: str | None, **options: Any) -> int:
     """Train on CORPUS and watch the model write while it learns."""
-    sampling = sampling_config(options)
-    require_screen_ranges(options)
-    work = _work(corpus, options)
+    work, sampling = require_app(corpus, options)
     if isinstance(work, RunRequest) and work.corpus == "-" and not sys.stdin.isatty():
         work = _with_piped_text(work)
     reason = why_no_terminal()
@@ -52,6 +55,19 @@ def app(corpus: str | None, **options: Any) -> int:
         complain(f"{reason}; `charlm-tui train` does the same work without a screen")
         return USAGE
     return _show(work, sampling, options)
+
+
+def require_app(
+    corpus: str | None, options: dict[str, Any]
+) -> tuple[RunRequest | SavedWeights, SamplingConfig]:
+    """Returns what the app is to work at and how it draws at first.
+
+    Raises:
+        UserError: an option is out of range, or the text is not there.
+    """
+    sampling = sampling_config(options)
+    require_screen_ranges(options)
+    return _work(corpus, options), sampling
 
 
 def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeights:
@@ -174,6 +190,8 @@ def _title(work: RunRequest | SavedWeights) -> str:
 
 
 def _terminal_speaks_unicode() -> bool:
+    if is_served():
+        return True
     stream = sys.__stderr__
     return stream is not None and stream.encoding.lower().replace("-", "") == "utf8"
 
