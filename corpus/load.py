@@ -8,6 +8,7 @@ decided where the model's sizes are known.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from corpus.sources import Source
 
 _Item = TypeVar("_Item")
+
+LONGEST_WAIT = 2.5
+"""Seconds to wait for files that have just been written, so that the cache can trust them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +101,7 @@ def loading(
     documents = list(watch.each(source.documents()))
     watch.total = _total(source, documents)
     mark = options.document_mark if source.is_folder else ""
-    stamp = None
-    if watch.total is not None and watch.total > LARGEST_IN_MEMORY:
-        cache_limit()  # a size that makes no sense is refused before the work, not after it
-        stamp = stamp_of(documents, options, mark)
+    stamp = yield from _stamp(documents, options, mark, watch)
     if stamp is not None:
         found = yield from _from_cache(source, options, stamp, vocabulary, watch)
         if found is not None:
@@ -125,12 +126,30 @@ def loading(
         corpus = _corpus(source, encoder, tuple(notes.sentences(len(documents))))
         if stamp is not None and encoder.file is not None and encoder.has_own_vocabulary:
             after = stamp_of(documents, options, mark)
-            if after is not None and after.key == stamp.key and stamp.is_settled:
+            if after is not None and after.key == stamp.key and stamp.seconds_to_settle <= 0:
                 for _ in watch.each(keep_text(encoder.file, corpus, stamp)):
                     yield LoadProgress(stage="keeping it")
     finally:
         encoder.close()
     return replace(corpus, notes=(*corpus.notes, *_oddities(corpus.vocabulary, encoder)))
+
+
+def _stamp(
+    documents: list[Document], options: CorpusOptions, mark: str, watch: _Watch
+) -> Generator[LoadProgress, None, Stamp | None]:
+    """Returns the stamp of a large text, once its files have settled; None where there is none."""
+    if watch.total is None or watch.total <= LARGEST_IN_MEMORY:
+        return None
+    cache_limit()  # a size that makes no sense is refused before the work, not after it
+    stamp = stamp_of(documents, options, mark)
+    if stamp is None or not 0 < stamp.seconds_to_settle <= LONGEST_WAIT:
+        return stamp
+    until = time.monotonic() + stamp.seconds_to_settle
+    while time.monotonic() < until:
+        watch.require_wanted()
+        yield LoadProgress(stage="encoding the text", fraction=0.0)
+        time.sleep(0.05)
+    return stamp_of(documents, options, mark)
 
 
 def _from_cache(

@@ -4,8 +4,8 @@ What is trusted. A text is taken for the one that was encoded before if the path
 sizes, and both times (of the content's last change, and of the entry's, which no ordinary program
 can set back) of all its files are the same, and so are 64 samples of 4 kB, spread over the whole.
 It is encoded anew if any of that differs; then its content decides which encoded text it is. A
-file that changed within two seconds before it was read is not trusted at all: a second change
-within the same tick of the file system's clock would not show.
+file is left alone for two seconds before it is read, and one that changes meanwhile is not trusted
+at all: a second change within the same tick of the file system's clock would not show.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Stamp:
     key: str
     """Hexadecimal digest of all of it."""
 
-    is_settled: bool
-    """Whether all files had been left alone for a while."""
+    seconds_to_settle: float
+    """Until all files will have been left alone for a while; 0 or less: they have been."""
 
 
 def stamp_of(
@@ -65,7 +65,7 @@ def stamp_of(
     except OSError:
         return None
     age = time.time() - newest / 1e9
-    return Stamp(key=digest.hexdigest(), is_settled=age >= SECONDS_TO_SETTLE)
+    return Stamp(key=digest.hexdigest(), seconds_to_settle=SECONDS_TO_SETTLE - age)
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

@@ -120,6 +120,13 @@ def test_a_file_that_has_just_been_written_is_not_trusted(
     assert not texts.exists()
 
 
+def test_a_file_that_has_just_been_written_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus.stamp, "SECONDS_TO_SETTLE", 0.4)
+    Path("text").write_text(TEXT + "more")
+    assert not read()[1]
+    assert read()[1]
+
+
 def test_a_file_that_changes_while_it_is_read_is_not_kept(texts: Path) -> None:
     work = loading(resolve_source("text"), CorpusOptions())
     assert next(work).stage == "encoding the text"
