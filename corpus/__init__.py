@@ -15,7 +15,7 @@ from corpus.builtin import DEFAULT_TEXT, BuiltinText, builtin_texts
 from corpus.cache import cache_folder
 from corpus.decoding import require_encoding
 from corpus.document import Document
-from corpus.encoded import Corpus, CorpusOptions
+from corpus.encoded import DOCUMENT_MARK, Corpus, CorpusOptions
 from corpus.errors import (
     CorpusAccessError,
     CorpusError,
@@ -25,16 +25,20 @@ from corpus.errors import (
     UnknownSymbolsError,
     UserError,
 )
-from corpus.load import load_corpus
+from corpus.load import Loading, LoadProgress, load_corpus, loading
+from corpus.pages import release_pages
 from corpus.prompt import LONGEST_PROMPT, FittedPrompt, fit_prompt, require_prompt
 from corpus.sources import Source, resolve_source
 from corpus.split import Split, split_ids
+from corpus.text_cache import CachedText, cache_limit, cached_texts, clear_texts, texts_folder
 from corpus.vocabulary import Vocabulary
 
 __all__ = [
     "DEFAULT_TEXT",
+    "DOCUMENT_MARK",
     "LONGEST_PROMPT",
     "BuiltinText",
+    "CachedText",
     "Corpus",
     "CorpusAccessError",
     "CorpusError",
@@ -43,6 +47,8 @@ __all__ = [
     "DownloadError",
     "FittedPrompt",
     "LoadCancelled",
+    "LoadProgress",
+    "Loading",
     "NotTextError",
     "Source",
     "Split",
@@ -51,10 +57,16 @@ __all__ = [
     "Vocabulary",
     "builtin_texts",
     "cache_folder",
+    "cache_limit",
+    "cached_texts",
+    "clear_texts",
     "fit_prompt",
     "load_corpus",
+    "loading",
+    "release_pages",
     "require_encoding",
     "require_prompt",
     "resolve_source",
     "split_ids",
+    "texts_folder",
 ]

@@ -22,7 +22,7 @@ from corpus.errors import CorpusError, NotTextError
 from corpus.signatures import compressed_with, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
 HEAD_BYTES = 32
 """Bytes that are looked at before anything is decoded: enough for every mark and signature."""
@@ -51,7 +51,7 @@ def decode_chunks(
     encoding: str | None = None,
     lowercase: bool = False,
     note: Callable[[str], None] | None = None,
-) -> Iterator[str]:
+) -> Generator[str, None, None]:
     """Yields the text of `chunks`, one string for each chunk that completes a character or more.
 
     Args:

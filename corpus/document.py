@@ -5,8 +5,21 @@ It says where bytes come from and what is known of them beforehand, and does not
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFile:
+    """The file that a document is read from, as it was found."""
+
+    path: Path
+    """Absolute."""
+
+    status: os.stat_result
+    """Of the file that the path led to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +40,6 @@ class Document:
 
     optional: bool = False
     """Whether it may be left out, with a note, where it looks like something else than text."""
+
+    file: DocumentFile | None = None
+    """Where an encoded text can be known again without being read; None where it cannot."""

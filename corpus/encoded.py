@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from corpus.vocabulary import Vocabulary
 
+DOCUMENT_MARK = "\N{INFORMATION SEPARATOR TWO}"
+"""ASCII's own separator of records; screens show its picture, one character wide. In the files
+themselves it is read as a space, so that it means nothing else."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusOptions:
@@ -22,6 +26,15 @@ class CorpusOptions:
 
     lowercase: bool = False
     """Whether upper-case letters are read as lower-case ones."""
+
+    include: tuple[str, ...] = ()
+    """Of a folder, only files that one of these patterns fits; none: all. See `folder`."""
+
+    exclude: tuple[str, ...] = ()
+    """Of a folder, no file that one of these patterns fits."""
+
+    document_mark: str = DOCUMENT_MARK
+    """What stands on a line of its own between two files of a folder; empty: nothing does."""
 
     maximum_vocabulary: int = 16_384
     """Distinct characters from which on a text is refused: the output layer grows with them."""

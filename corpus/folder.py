@@ -2,41 +2,61 @@
 
 Symbolic links to files are followed, those to folders are not, so no loop can be entered. Whether
 a file is text is seen when it is read.
+
+A pattern is a shell's: `*` stands for anything, `?` for one character, `[abc]` for one of these.
+Without a slash it has to fit a file's name, with one the path from the folder on, in which `*`
+stands for slashes, too.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpus.access import read_chunks, refusal
-from corpus.document import Document
+from corpus.document import Document, DocumentFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
-def folder_documents(folder: Path, given: str) -> Iterator[Document]:
+def folder_documents(
+    folder: Path, given: str, include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> Iterator[Document]:
     """Yields the regular files under `folder`, sorted part by part of their relative path.
 
     Args:
         folder: the folder to walk.
         given: how messages name it.
+        include: only files that one of these patterns fits; none: all.
+        exclude: no file that one of these patterns fits.
 
     Raises:
         CorpusError: it is gone; `CorpusAccessError` where a folder may not be listed.
     """
     for path, status in _files(folder, given):
-        label = str(Path(given) / path.relative_to(folder))
+        relative = path.relative_to(folder)
+        if (include and not _fits(relative, include)) or _fits(relative, exclude):
+            continue
+        label = str(Path(given) / relative)
         yield Document(
             label=label,
             chunks=partial(read_chunks, path, label),
             size=status.st_size,
             optional=True,
+            file=DocumentFile(path=path, status=status),
         )
+
+
+def _fits(path: Path, patterns: Sequence[str]) -> bool:
+    return any(
+        fnmatchcase(path.as_posix() if "/" in pattern else path.name, pattern)
+        for pattern in patterns
+    )
 
 
 def _files(folder: Path, given: str) -> Iterator[tuple[Path, os.stat_result]]:

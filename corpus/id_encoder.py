@@ -7,7 +7,7 @@ renumbers them to code point order. It knows no file and no encoding.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+PIECE = 1 << 16
+"""Characters that are looked up at once. What is made of them on the way fits a core's cache, and
+in a text with an accent here and there most pieces are ASCII."""
 
 
 class IdEncoder:
@@ -54,6 +58,8 @@ class IdEncoder:
         if vocabulary is not None:
             self._table[vocabulary.codes] = np.arange(len(vocabulary), dtype=np.int32)
         self._learned: list[int] = []
+        # Which of the given ids were not met yet; None once all were, or where none are given.
+        self._unmet = None if vocabulary is None else np.ones(len(vocabulary), np.bool_)
         self._unknown: set[int] = set()
         self._sha256 = hashlib.sha256()
         dtype = smallest_dtype(1) if vocabulary is None else vocabulary.dtype
@@ -69,6 +75,16 @@ class IdEncoder:
         """Symbols met that the given vocabulary lacks, in code point order."""
         return tuple(map(chr, sorted(self._unknown)))
 
+    @property
+    def file(self) -> IO[bytes] | None:
+        """The file that the ids are in, where there are so many."""
+        return self._store.file
+
+    @property
+    def has_own_vocabulary(self) -> bool:
+        """Whether the ids are those that the text has by itself: a given vocabulary fits it."""
+        return self._unmet is None and not self._unknown
+
     def add(self, text: str) -> None:
         """Appends a piece of the text.
 
@@ -76,27 +92,11 @@ class IdEncoder:
             CorpusError: it holds half a surrogate pair.
             CorpusAccessError: the disk is full or fails.
         """
-        if not text:
-            return
-        try:
-            self._sha256.update(text.encode("utf-8"))
-        except UnicodeEncodeError as error:
-            raise CorpusError(
-                self._label,
-                f"character {self.characters + error.start + 1} is half a surrogate pair",
-                "name the right encoding, for example --encoding utf-8",
-            ) from None
-        self.last_character = text[-1]
-        codes = code_points(text)
-        self.characters += len(codes)
-        ids = self._table.take(codes)
-        if int(ids.min()) < 0:
-            ids = self._meet(codes, ids)
-        if not self._refused():
-            self._store.append(ids)
+        for start in range(0, len(text), PIECE):
+            self._add(text[start : start + PIECE])
 
-    def finish(self) -> Iterator[None]:
-        """Brings the ids to code point order, yielding after each block.
+    def finish(self) -> Iterator[float]:
+        """Brings the ids to code point order, yielding the done part after each block.
 
         Raises:
             CorpusError: no character at all, too many distinct ones, or ones that are unknown.
@@ -127,6 +127,29 @@ class IdEncoder:
     def close(self) -> None:
         """Lets go of what is held; ids handed out stay valid."""
         self._store.close()
+
+    def _add(self, text: str) -> None:
+        """Appends a piece that is not empty."""
+        try:
+            self._sha256.update(text.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            raise CorpusError(
+                self._label,
+                f"character {self.characters + error.start + 1} is half a surrogate pair",
+                "name the right encoding, for example --encoding utf-8",
+            ) from None
+        self.last_character = text[-1]
+        codes = code_points(text)
+        self.characters += len(codes)
+        ids = self._table.take(codes)
+        if int(ids.min()) < 0:
+            ids = self._meet(codes, ids)
+        if self._unmet is not None:
+            self._unmet[ids] = False
+            if not self._unmet.any():
+                self._unmet = None
+        if not self._refused():
+            self._store.append(ids)
 
     def _meet(
         self, codes: NDArray[np.unsignedinteger[Any]], ids: NDArray[np.int32]

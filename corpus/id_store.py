@@ -1,11 +1,13 @@
 """A growing array of ids: in memory while it is small, in an anonymous temporary file when large.
 
-The file has no name (or loses it at once), so nothing is left behind even by a killed process.
-It knows numbers, not characters.
+The file has no name (or loses it at once), so nothing is left behind even by a killed process; on
+Linux it can be given one once it is complete. It knows numbers, not characters.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
@@ -37,6 +39,11 @@ class IdStore:
 
     def __len__(self) -> int:
         return self._length
+
+    @property
+    def file(self) -> IO[bytes] | None:
+        """The file that the ids are in, from its beginning; None while they are in memory."""
+        return self._file
 
     def append(self, ids: NDArray[Any]) -> None:
         """Adds ids of shape (n,), converted to the store's dtype.
@@ -77,19 +84,19 @@ class IdStore:
             self.close()
         return wider
 
-    def renumber(self, new_ids: NDArray[Any]) -> Iterator[None]:
-        """Replaces every id `i` by `new_ids[i]` in place, yielding after each block."""
+    def renumber(self, new_ids: NDArray[Any]) -> Iterator[float]:
+        """Replaces every id `i` by `new_ids[i]` in place, yielding the done part after blocks."""
         new_ids = new_ids.astype(self.dtype)
         if self._file is None:
             for index, block in enumerate(self._blocks):
                 self._blocks[index] = new_ids[block]
-                yield
+                yield (index + 1) / len(self._blocks)
             return
         for start in range(0, self._length, BLOCK):
             block = new_ids[self._read(start, min(BLOCK, self._length - start))]
             self._file.seek(start * self.dtype.itemsize)
             self._write(block)
-            yield
+            yield min(1.0, (start + BLOCK) / self._length)
 
     def array(self) -> NDArray[Any]:
         """Returns all ids, shape (length,), read-only; a memory map where they are in a file.
@@ -135,6 +142,10 @@ def _anonymous_file() -> IO[bytes]:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if (flag := getattr(os, "O_TMPFILE", None)) is not None:
+            # Not tempfile's own, which forbids (O_EXCL) to give the file a name later.
+            with contextlib.suppress(OSError):
+                return open(os.open(folder, flag | os.O_RDWR, 0o600), "w+b")  # noqa: PTH123
         return tempfile.TemporaryFile(dir=folder)
     except OSError:
         pass  # a home that cannot be written to is no reason not to read a text

@@ -1,13 +1,17 @@
 """Loading: from a source to a corpus, in one pass, with a way to watch it and to stop it.
 
-It never holds the text as one string. It knows no model: whether a text is long enough for one is
+It never holds the text as one string. A large text is encoded whole before anything is done with
+it: its vocabulary decides the network's size, its end is what is held out, and the streams of a
+training begin at places all over it. It knows no model: whether a text is long enough for one is
 decided where the model's sizes are known.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Generator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from corpus.access import require_size
@@ -15,6 +19,9 @@ from corpus.decoding import decode_chunks, require_encoding
 from corpus.encoded import Corpus, CorpusOptions
 from corpus.errors import CorpusError, LoadCancelled, NotTextError
 from corpus.id_encoder import IdEncoder
+from corpus.id_store import LARGEST_IN_MEMORY
+from corpus.stamp import Stamp, stamp_of
+from corpus.text_cache import cache_limit, find_text, keep_text
 from corpus.vocabulary import Vocabulary, shown_symbols
 
 if TYPE_CHECKING:
@@ -24,6 +31,21 @@ if TYPE_CHECKING:
     from corpus.sources import Source
 
 _Item = TypeVar("_Item")
+
+LONGEST_WAIT = 2.5
+"""Seconds to wait for files that have just been written, so that the cache can trust them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadProgress:
+    """How far a text is read."""
+
+    stage: Literal["encoding the text", "ordering the ids", "checking the cache", "keeping it"]
+    fraction: float | None = None
+    """Done part of the stage from 0 to 1, where it is known."""
+
+
+Loading = Generator[LoadProgress, None, Corpus]
 
 
 def load_corpus(
@@ -35,7 +57,7 @@ def load_corpus(
     progress: Callable[[float | None], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Corpus:
-    """Reads, decodes and encodes a source.
+    """Reads, decodes and encodes a source, as `loading` does, to the end.
 
     Args:
         source: where the bytes come from (see `resolve_source`).
@@ -49,42 +71,156 @@ def load_corpus(
         CorpusError: the text cannot be used (its subclasses: the file system, the network).
         LoadCancelled: `cancelled` said so. No file is left behind.
     """
+    work = loading(source, options, vocabulary=vocabulary, unknown=unknown, cancelled=cancelled)
+    while True:
+        try:
+            done = next(work)
+        except StopIteration as end:
+            corpus: Corpus = end.value
+            return corpus
+        if progress is not None and done.stage == "encoding the text":
+            progress(done.fraction)
+
+
+def loading(
+    source: Source,
+    options: CorpusOptions,
+    *,
+    vocabulary: Vocabulary | None = None,
+    unknown: Literal["refuse", "skip"] = "refuse",
+    cancelled: Callable[[], bool] | None = None,
+) -> Loading:
+    """Reads, decodes and encodes a source, or finds it encoded; yields after each chunk.
+
+    A large text that is read from files goes into the cache of encoded texts, and is looked for
+    there first. Whoever closes the generator leaves no file behind either. Arguments and errors
+    are those of `load_corpus`.
+    """
     require_encoding(options.encoding)
-    watch = _Watch(progress, cancelled)
+    watch = _Watch(cancelled)
+    documents = list(watch.each(source.documents()))
+    watch.total = _total(source, documents)
+    mark = options.document_mark if source.is_folder else ""
+    stamp = yield from _stamp(documents, options, mark, watch)
+    if stamp is not None:
+        found = yield from _from_cache(source, options, stamp, vocabulary, watch)
+        if found is not None:
+            return found
     encoder = IdEncoder(
         source.given,
         vocabulary=vocabulary,
         unknown=unknown,
         maximum_vocabulary=options.maximum_vocabulary,
+        largest_in_memory=LARGEST_IN_MEMORY,
     )
-    notes = _Notes()
     try:
-        documents = list(watch.each(source.documents()))
-        watch.total = _total(source, documents)
-        read = sum(_add(document, options, encoder, notes, watch) for document in documents)
+        notes = _Notes()
+        read = 0
+        reading = _Reading(options=options, mark=mark, encoder=encoder, notes=notes, watch=watch)
+        for document in documents:
+            read += yield from _add(document, reading)
         if read == 0:
-            raise CorpusError(source.given, "holds no text file", "give a folder with text in it")
-        for _ in watch.each(encoder.finish()):
-            pass
-        ids, found = encoder.result()
+            raise CorpusError(source.given, *_nothing_read(options))
+        for done in watch.each(encoder.finish()):
+            yield LoadProgress(stage="ordering the ids", fraction=done)
+        corpus = _corpus(source, encoder, tuple(notes.sentences(len(documents))))
+        if stamp is not None and encoder.file is not None and encoder.has_own_vocabulary:
+            after = stamp_of(documents, options, mark)
+            if after is not None and after.key == stamp.key and stamp.seconds_to_settle <= 0:
+                for _ in watch.each(keep_text(encoder.file, corpus, stamp)):
+                    yield LoadProgress(stage="keeping it")
     finally:
         encoder.close()
+    return replace(corpus, notes=(*corpus.notes, *_oddities(corpus.vocabulary, encoder)))
+
+
+def _stamp(
+    documents: list[Document], options: CorpusOptions, mark: str, watch: _Watch
+) -> Generator[LoadProgress, None, Stamp | None]:
+    """Returns the stamp of a large text, once its files have settled; None where there is none."""
+    if watch.total is None or watch.total <= LARGEST_IN_MEMORY:
+        return None
+    cache_limit()  # a size that makes no sense is refused before the work, not after it
+    stamp = stamp_of(documents, options, mark)
+    if stamp is None or not 0 < stamp.seconds_to_settle <= LONGEST_WAIT:
+        return stamp
+    until = time.monotonic() + stamp.seconds_to_settle
+    while time.monotonic() < until:
+        watch.require_wanted()
+        yield LoadProgress(stage="encoding the text", fraction=0.0)
+        time.sleep(0.05)
+    return stamp_of(documents, options, mark)
+
+
+def _from_cache(
+    source: Source,
+    options: CorpusOptions,
+    stamp: Stamp,
+    vocabulary: Vocabulary | None,
+    watch: _Watch,
+) -> Generator[LoadProgress, None, Corpus | None]:
+    """Returns the text as it was encoded before; None where that cannot be used."""
+    looking = find_text(stamp)
+    while True:
+        try:
+            fraction = next(looking)
+        except StopIteration as end:
+            found = end.value
+            break
+        watch.require_wanted()
+        yield LoadProgress(stage="checking the cache", fraction=fraction)
+    if found is None:
+        return None
+    text = found.text
+    if vocabulary is not None and vocabulary != text.vocabulary:
+        return None
+    if len(text.vocabulary) > options.maximum_vocabulary:
+        return None
+    return Corpus(
+        name=source.name,
+        specification=source.specification,
+        ids=text.ids,
+        vocabulary=vocabulary or text.vocabulary,
+        sha256=text.sha256,
+        notes=(*found.notes, *_oddities(text.vocabulary, None)),
+    )
+
+
+def _corpus(source: Source, encoder: IdEncoder, notes: tuple[str, ...]) -> Corpus:
+    ids, vocabulary = encoder.result()
     return Corpus(
         name=source.name,
         specification=source.specification,
         ids=ids,
-        vocabulary=found,
+        vocabulary=vocabulary,
         sha256=encoder.sha256,
-        notes=(*notes.sentences(len(documents)), *_oddities(found, encoder)),
+        notes=notes,
         skipped=encoder.skipped,
     )
 
 
-def _add(
-    document: Document, options: CorpusOptions, encoder: IdEncoder, notes: _Notes, watch: _Watch
-) -> int:
+def _nothing_read(options: CorpusOptions) -> tuple[str, str]:
+    if options.include or options.exclude:
+        return "holds no text file that the patterns leave", "check --include and --exclude"
+    return "holds no text file", "give a folder with text in it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What all documents of a source have to do with."""
+
+    options: CorpusOptions
+    mark: str
+    encoder: IdEncoder
+    notes: _Notes
+    watch: _Watch
+
+
+def _add(document: Document, reading: _Reading) -> Generator[LoadProgress, None, int]:
     """Adds one document, or leaves it out where that is allowed; returns how many were read."""
-    started = False
+    options, mark, encoder = reading.options, reading.mark, reading.encoder
+    notes, watch = reading.notes, reading.watch
+    started = marked = False
     texts = decode_chunks(
         watch.counted(document.chunks()),
         label=document.label,
@@ -94,18 +230,34 @@ def _add(
     )
     try:
         for text in texts:
+            yield LoadProgress(stage="encoding the text", fraction=watch.fraction)
             if not text:
                 continue
-            if not started and encoder.last_character not in {"", "\n"}:
-                encoder.add("\n")
+            if not started:
+                encoder.add(_between(encoder, mark))
             started = True
+            if mark and mark in text:
+                marked = True
+                text = text.replace(mark, " ")  # noqa: PLW2901 - the same text, safe to be joined
             encoder.add(text)
     except NotTextError:
         if started or not document.optional:
             raise
         notes.add("skipped, looks like something else than text")
         return 0
+    finally:
+        texts.close()
+    if marked:
+        notes.add(f"U+{ord(mark):04X}, the mark between documents, was read as a space")
     return 1
+
+
+def _between(encoder: IdEncoder, mark: str) -> str:
+    """Returns what stands between the text so far and the next document."""
+    if not encoder.last_character:
+        return ""
+    newline = "" if encoder.last_character == "\n" else "\n"
+    return f"{newline}{mark}\n" if mark else newline
 
 
 def _total(source: Source, documents: list[Document]) -> int | None:
@@ -115,8 +267,8 @@ def _total(source: Source, documents: list[Document]) -> int | None:
     return sum(known) if len(known) == len(sizes) else None
 
 
-def _oddities(vocabulary: Vocabulary, encoder: IdEncoder) -> Iterator[str]:
-    if encoder.skipped:
+def _oddities(vocabulary: Vocabulary, encoder: IdEncoder | None) -> Iterator[str]:
+    if encoder is not None and encoder.skipped:
         symbols = shown_symbols(encoder.unknown_symbols)
         yield f"{encoder.skipped:,} characters that the vocabulary lacks were skipped: {symbols}"
     if len(vocabulary) == 1:
@@ -141,39 +293,37 @@ class _Notes:
 
 
 class _Watch:
-    """Reports progress and asks whether to stop, at each step of the work."""
+    """Counts what was read and asks whether to stop, at each step of the work."""
 
-    def __init__(
-        self,
-        progress: Callable[[float | None], None] | None,
-        cancelled: Callable[[], bool] | None,
-    ) -> None:
+    def __init__(self, cancelled: Callable[[], bool] | None) -> None:
         self.total: int | None = None
         """Bytes to come; None where it is not known."""
-        self._progress = progress
         self._cancelled = cancelled
         self._done = 0
+
+    @property
+    def fraction(self) -> float | None:
+        """The part of the total that was read, where it is known."""
+        return min(self._done / self.total, 1.0) if self.total else None
 
     def each(self, items: Iterator[_Item]) -> Iterator[_Item]:
         """Passes `items` on; stops by `LoadCancelled`, and then closes a generator at once."""
         try:
-            self._require_wanted()
+            self.require_wanted()
             for item in items:
                 yield item
-                self._require_wanted()
+                self.require_wanted()
         finally:
             if isinstance(items, Generator):
                 items.close()
 
     def counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Passes `chunks` on as `each` does, and reports how much of the total they are."""
+        """Passes `chunks` on as `each` does, and counts how much of the total they are."""
         for chunk in self.each(chunks):
             self._done += len(chunk)
-            if self._progress is not None:
-                known = self.total is not None and self.total > 0
-                self._progress(min(self._done / self.total, 1.0) if known else None)  # type: ignore[operator]
             yield chunk
 
-    def _require_wanted(self) -> None:
+    def require_wanted(self) -> None:
+        """Raises `LoadCancelled` where nobody wants the text any more."""
         if self._cancelled is not None and self._cancelled():
             raise LoadCancelled

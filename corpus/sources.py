@@ -19,7 +19,8 @@ from urllib.parse import unquote_to_bytes
 
 from corpus.access import read_chunks, refusal, require_regular
 from corpus.builtin import builtin_documents, builtin_texts
-from corpus.document import Document
+from corpus.document import Document, DocumentFile
+from corpus.encoded import CorpusOptions
 from corpus.errors import CorpusError
 from corpus.folder import folder_documents
 from corpus.standard_input import LABEL, StandardInput
@@ -52,9 +53,16 @@ class Source:
     documents: Callable[[], Iterator[Document]]
     """Yields the documents in their fixed order; a text joins them, each on a line of its own."""
 
+    is_folder: bool = False
+    """Whether the documents are files of a folder, between which a mark may stand."""
+
 
 def resolve_source(
-    specification: str, *, offline: bool = False, stdin_descriptor: int = 0
+    specification: str,
+    *,
+    offline: bool = False,
+    stdin_descriptor: int = 0,
+    options: CorpusOptions | None = None,
 ) -> Source:
     """Finds the text that `specification` means.
 
@@ -64,6 +72,7 @@ def resolve_source(
         specification: a built-in name, the path of a file or folder, or `-` for standard input.
         offline: whether a text that would have to be downloaded is an error.
         stdin_descriptor: where standard input is, if a keyboard took its usual place.
+        options: of a folder, which files they include and exclude.
 
     Raises:
         CorpusError: nothing is there, or it is neither a regular file nor a folder, or empty.
@@ -74,6 +83,17 @@ def resolve_source(
         raise CorpusError("CORPUS", "the name is empty", "give a file, a folder or a built-in text")
     if "\0" in specification:
         raise CorpusError("CORPUS", "the name holds a NUL character", "check the name")
+    source = _resolved(specification, offline, stdin_descriptor, options or CorpusOptions())
+    if options is not None and not source.is_folder:
+        for option, patterns in (("--include", options.include), ("--exclude", options.exclude)):
+            if patterns:
+                raise CorpusError(option, f"{source.given} is no folder", "leave the option out")
+    return source
+
+
+def _resolved(
+    specification: str, offline: bool, stdin_descriptor: int, options: CorpusOptions
+) -> Source:
     if specification in STANDARD_INPUT_NAMES:
         return Source(
             name="stdin",
@@ -84,7 +104,7 @@ def resolve_source(
         )
     if specification.startswith(_URL):
         # Only what `_found` wrote: a path whose bytes no file of ours could hold as text.
-        return _found(os.fsdecode(unquote_to_bytes(specification[len(_URL) :])))
+        return _found(os.fsdecode(unquote_to_bytes(specification[len(_URL) :])), options)
     documents = builtin_documents(specification, offline=offline)
     if documents is not None:
         text = next(text for text in builtin_texts() if text.name == specification)
@@ -95,10 +115,10 @@ def resolve_source(
             given=text.name,
             documents=documents,
         )
-    return _found(specification)
+    return _found(specification, options)
 
 
-def _found(given: str) -> Source:
+def _found(given: str, options: CorpusOptions) -> Source:
     path = Path(given)
     try:
         status = path.stat()
@@ -120,9 +140,10 @@ def _found(given: str) -> Source:
         specification=str(absolute) if is_text else absolute.as_uri(),
         description=f"the text files of {plain_name}" if is_folder else f"{status.st_size:,} bytes",
         given=given,
-        documents=partial(folder_documents, absolute, given)
+        documents=partial(folder_documents, absolute, given, options.include, options.exclude)
         if is_folder
-        else partial(_one_file, absolute, given, status.st_size),
+        else partial(_one_file, absolute, given, status),
+        is_folder=is_folder,
     )
 
 
@@ -134,8 +155,13 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def _one_file(path: Path, given: str, size: int) -> Iterator[Document]:
-    yield Document(label=given, chunks=partial(read_chunks, path, given), size=size)
+def _one_file(path: Path, given: str, status: os.stat_result) -> Iterator[Document]:
+    yield Document(
+        label=given,
+        chunks=partial(read_chunks, path, given),
+        size=status.st_size,
+        file=DocumentFile(path=path, status=status),
+    )
 
 
 def _missing(path: Path, given: str, error: OSError) -> CorpusError:

@@ -88,8 +88,9 @@ class Analysis:
         self._work(corpus, split_ids(corpus.ids, fraction).held_out)
 
     def _work(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
-        if len(corpus) <= LARGEST_INDEXED:
-            self._put(NoveltyIndexed(index=NoveltyIndex(corpus.ids, corpus.vocabulary)))
+        fits = len(corpus) <= LARGEST_INDEXED
+        index = NoveltyIndex(corpus.ids, corpus.vocabulary) if fits else None
+        self._put(NoveltyIndexed(index=index))
         if len(corpus) <= LARGEST_COMPRESSED and not self._stopping.is_set():
             figures = tuple(self._references(corpus))
             if not self._stopping.is_set():

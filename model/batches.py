@@ -17,8 +17,12 @@ import numpy.typing as npt
 
 from corpus import CorpusError
 from model.config import TrainingConfig
+from model.large_order import LargeOrder
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
+MOST_SHUFFLED = 1 << 24
+"""Windows whose order is a list (128 MB); that of more is worked out as it is needed."""
+Order = npt.NDArray[np.int64] | LargeOrder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +187,7 @@ class WindowBatches:
         self._seed = training.seed
         self.epoch = 1
         self._index = 0
-        self._order = self._shuffled()
+        self._order: Order = self._shuffled()
 
     @property
     def at_epoch_end(self) -> bool:
@@ -216,5 +220,8 @@ class WindowBatches:
         self._index = int(position["index"])
         self._order = self._shuffled()
 
-    def _shuffled(self) -> npt.NDArray[np.int64]:
-        return np.random.default_rng([self._seed, 2, self.epoch]).permutation(self._windows)
+    def _shuffled(self) -> Order:
+        seed = [self._seed, 2, self.epoch]
+        if self._windows > MOST_SHUFFLED:
+            return LargeOrder(self._windows, seed)
+        return np.random.default_rng(seed).permutation(self._windows)

@@ -18,6 +18,8 @@ from model.batches import Ids
 from model.evaluation import cold_losses, require_characters
 from model.network import CharacterLSTM
 
+MOST_SHUFFLED = 1 << 22
+"""Places that are all shuffled to draw some; of more, some are drawn without a list of all."""
 LENGTH = 384
 """Characters read from each place."""
 TAIL = 128
@@ -69,7 +71,11 @@ def cold_starts(
     length = min(LENGTH, len(ids) - 1)
     tail = max(1, length * TAIL // LENGTH)
     candidates = len(ids) - length
-    starts = np.random.default_rng(seed).permutation(candidates)[:places]
+    random = np.random.default_rng(seed)
+    if candidates <= MOST_SHUFFLED:
+        starts = random.permutation(candidates)[:places]
+    else:
+        starts = random.choice(candidates, places, replace=False)
     cold, warm = np.zeros(len(starts)), np.zeros(len(starts))
     for first in range(0, len(starts), BATCH):
         chosen = starts[first : first + BATCH]

@@ -9,6 +9,9 @@ from typing import Any
 
 from corpus import Corpus, CorpusOptions
 
+_LATER = frozenset({"include", "exclude", "document_mark"})
+"""Fields that older records lack."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusSource:
@@ -22,6 +25,11 @@ class CorpusSource:
     characters: int
     encoding: str | None
     lowercase: bool
+    include: tuple[str, ...] = ()
+    """Of a folder, the patterns of the files that were read; none: all."""
+    exclude: tuple[str, ...] = ()
+    document_mark: str = ""
+    """What stood between the files of a folder; nothing did before there were marks."""
 
     @classmethod
     def of(cls, corpus: Corpus, options: CorpusOptions) -> CorpusSource:
@@ -33,6 +41,19 @@ class CorpusSource:
             characters=len(corpus),
             encoding=options.encoding,
             lowercase=options.lowercase,
+            include=options.include,
+            exclude=options.exclude,
+            document_mark=options.document_mark,
+        )
+
+    def options(self, *, encoding: str | None = None) -> CorpusOptions:
+        """Returns the way to read the same text again, perhaps in another encoding."""
+        return CorpusOptions(
+            encoding=encoding or self.encoding,
+            lowercase=self.lowercase,
+            include=self.include,
+            exclude=self.exclude,
+            document_mark=self.document_mark,
         )
 
     @classmethod
@@ -42,7 +63,12 @@ class CorpusSource:
         Raises:
             KeyError: a field is missing.
         """
-        return cls(**{field.name: record[field.name] for field in dataclasses.fields(cls)})
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            value = record[field.name] if field.name not in _LATER else record.get(field.name)
+            if value is not None or field.name not in _LATER:
+                values[field.name] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
 
     def to_record(self) -> dict[str, Any]:
         """Returns plain values for JSON."""

@@ -37,6 +37,7 @@ def stateful(
     *,
     streams: int = 1,
     losses: npt.NDArray[np.float32] | None = None,
+    limit: int | None = None,
 ) -> Scoring:
     """Scores the text in order with the state carried.
 
@@ -48,24 +49,27 @@ def stateful(
         network: the network.
         ids: the text, one-dimensional.
         streams: parts read side by side; fewer where the text is short.
-        losses: where to put the nats of every character but the first, one fewer than ``ids``.
+        losses: where to put the nats of every character that is scored (see ``scored``): of all
+            but the first, where there is no limit.
+        limit: characters to score at most, about; of a longer text the beginning of each stream.
 
     Raises:
         ModelError: the text has fewer than two characters.
     """
     require_characters(ids, 2)
-    streams, length = cut(len(ids), streams)
-    starts = [length * stream for stream in range(streams)]
+    streams, stride = cut(len(ids), streams)
+    length = _limited(streams, stride, limit)
+    starts = [stride * stream for stream in range(streams)]
     device = network.head.weight.device
     state = network.initial_state(streams)
     with evaluating(network):
         if streams > 1:
-            primer = min(PRIMER, length)
+            primer = min(PRIMER, stride)
             rows = [ids[max(0, start - primer) : start] for start in starts[1:]]
             _, primed = network(columns(rows).to(device))
             for whole, part in zip(state, primed, strict=True):
                 whole[:, 1:] = part
-    total, scored = 0.0, 0
+    total, count = 0.0, 0
     for first in range(0, length, CHUNK):
         rows = [ids[start + first : min(start + first + CHUNK, start + length) + 1]
                 for start in starts]  # fmt: skip
@@ -76,13 +80,14 @@ def stateful(
                 parts = list(nats.cpu().unbind(1))  # one wait for the device, not one a stream
             else:
                 parts, state = _score_ragged(network, rows, state)
-        for start, part in zip(starts, parts, strict=True):
+        for stream, part in enumerate(parts):
             total += float(part.sum())
-            scored += len(part)
+            count += len(part)
             if losses is not None:
-                losses[start + first : start + first + len(part)] = part.cpu().numpy()
+                place = stream * length + first
+                losses[place : place + len(part)] = part.cpu().numpy()
         yield min(1.0, (first + CHUNK) / length)
-    return total / scored
+    return total / count
 
 
 def cut(characters: int, streams: int) -> tuple[int, int]:
@@ -96,6 +101,25 @@ def cut(characters: int, streams: int) -> tuple[int, int]:
     return streams, -(-(characters - 1) // streams)
 
 
+def scored(characters: int, streams: int, limit: int | None = None) -> int:
+    """Returns how many characters ``stateful`` scores.
+
+    Args:
+        characters: of the text.
+        streams: the most parts that it is read in.
+        limit: as for ``stateful``.
+    """
+    streams, stride = cut(characters, streams)
+    length = _limited(streams, stride, limit)
+    last = characters - 1 - stride * (streams - 1)
+    return (streams - 1) * length + min(length, last)
+
+
+def _limited(streams: int, stride: int, limit: int | None) -> int:
+    """Returns how many characters of each stream are scored."""
+    return stride if limit is None else min(stride, max(1, -(-limit // streams)))
+
+
 def windowed(
     network: CharacterLSTM,
     ids: Ids,
@@ -104,6 +128,7 @@ def windowed(
     stride: int | None = None,
     last_only: bool = False,
     batch: int = 64,
+    limit: int | None = None,
 ) -> Scoring:
     """Scores windows, each from a cold start.
 
@@ -114,13 +139,19 @@ def windowed(
         stride: characters between the starts of two windows; None puts them end to end.
         last_only: score the last character of each window alone.
         batch: windows in a forward pass.
+        limit: windows to score at most; of more, so many at even distances.
 
     Raises:
         ModelError: the text has fewer than two characters.
     """
     require_characters(ids, 2)
     window = min(window, len(ids) - 1)
-    starts = np.arange(0, len(ids) - window, stride or window)
+    stride = stride or window
+    places = len(range(0, len(ids) - window, stride))
+    if limit is not None and places > limit:
+        starts = np.arange(limit) * (places - 1) // max(1, limit - 1) * stride
+    else:
+        starts = np.arange(places) * stride
     device = network.head.weight.device
     total, scored = 0.0, 0
     for first in range(0, len(starts), batch):

@@ -442,7 +442,8 @@ WritingEvent = (
 class NoveltyIndexed:
     """What of a written text is new and what is copied can be told from now on."""
 
-    index: NoveltyIndex
+    index: NoveltyIndex | None
+    """None: the text is too long for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

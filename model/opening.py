@@ -19,9 +19,10 @@ from corpus import (
     Corpus,
     CorpusError,
     CorpusOptions,
+    Loading,
     Split,
     UnknownSymbolsError,
-    load_corpus,
+    loading,
     resolve_source,
     split_ids,
 )
@@ -55,6 +56,9 @@ CHANGEABLE_ON_RESUME = frozenset(
 )
 BYTES_PER_PARAMETER = 24
 """Weights, gradients, two moments of AdamW, and copies of them while saving, all float32."""
+
+SECONDS_BETWEEN_NEWS = 0.2
+"""Of how far a text is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +153,13 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     checkpoint = folder.load_latest(notes.append)
     metadata = checkpoint.metadata
     model, training = resumed_settings(folder, metadata.model, metadata.training, request.overrides)
-    options = CorpusOptions(
-        encoding=request.corpus_options.encoding or metadata.source.encoding,
-        lowercase=metadata.source.lowercase,
-        maximum_vocabulary=request.corpus_options.maximum_vocabulary,
+    asked = request.corpus_options
+    options = dataclasses.replace(
+        metadata.source.options(encoding=asked.encoding),
+        maximum_vocabulary=asked.maximum_vocabulary,
     )
+    if asked.include or asked.exclude:
+        options = dataclasses.replace(options, include=asked.include, exclude=asked.exclude)
     specification = request.corpus or metadata.source.specification
     if specification == "-" and request.corpus is None:
         raise CorpusError("-", "the run read its text from standard input", "name the text again")
@@ -232,13 +238,33 @@ def _load(
     assert specification is not None, "only a resumed run may leave its corpus out"
     yield Preparing(stage="reading the text")
     source = resolve_source(
-        specification, offline=request.offline, stdin_descriptor=request.stdin_descriptor
+        specification,
+        offline=request.offline,
+        stdin_descriptor=request.stdin_descriptor,
+        options=options,
     )
     vocabulary = None if checkpoint is None else checkpoint.metadata.vocabulary
     try:
-        return load_corpus(source, options, vocabulary=vocabulary, cancelled=cancelled)
+        return (
+            yield from _told(loading(source, options, vocabulary=vocabulary, cancelled=cancelled))
+        )
     except UnknownSymbolsError as error:
         raise CheckpointError(error.subject, error.cause, error.remedy) from error
+
+
+def _told(work: Loading) -> Generator[Preparing, None, Corpus]:
+    """Loads a text, telling a few times a second how far that is."""
+    told = time.monotonic()
+    while True:
+        try:
+            done = next(work)
+        except StopIteration as end:
+            corpus: Corpus = end.value
+            return corpus
+        now = time.monotonic()
+        if now - told >= SECONDS_BETWEEN_NEWS:
+            told = now
+            yield Preparing(stage=done.stage, fraction=done.fraction)
 
 
 def split_of(corpus: Corpus, training: TrainingConfig, notes: list[str]) -> Split:

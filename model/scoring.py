@@ -48,10 +48,11 @@ def score(
     network = CharacterLSTM(checkpoint.metadata.model, len(checkpoint.metadata.vocabulary))
     network.load_arrays(checkpoint.best_weights())
     torch.set_flush_denormal(True)
-    losses = np.zeros(max(0, len(ids) - 1), dtype=np.float32)
+    # Four bytes a character: only for what needs each of them.
+    losses = np.zeros(max(0, len(ids) - 1), dtype=np.float32) if cold_places else None
     carried = evaluation.run_to_end(evaluation.stateful(network, ids, losses=losses))
     cold = None
-    if cold_places:
+    if losses is not None:
         cold = evaluation.run_to_end(cold_starts(network, ids, losses, places=cold_places))
     return Scores(
         characters=len(ids) - 1,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import torch
 
-from corpus import LoadCancelled
+from corpus import LoadCancelled, release_pages
 from model.accelerator import AcceleratorMeter
 from model.checkpoint_saver import CheckpointSaver
 from model.controls import TrainingControls
@@ -249,6 +249,7 @@ class TrainingRun:
                 validation_pause = next_pause(self._watch.seconds, cost)
             if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
                 coming = trainer.begin_snapshot()
+                release_pages(self._run.corpus.ids)
                 last_snapshot = now
                 if measured := self._accelerator.read():
                     yield measured

@@ -1,7 +1,8 @@
 """Validation while a network is trained: when it is due, and the held-out loss of the best weights.
 
 The held-out part is scored as the recipe is meant to be judged: with carried state, or for a
-recipe of windows the character after each window.
+recipe of windows the character after each window. Of a held-out part that is longer than
+``MOST_CHARACTERS`` so many are scored, always the same, in 16 pieces at even distances.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ SHARE = 0.1
 FORWARD_TIMES = 2.0
 """How much faster a text is scored, in float32, than trained on."""
 STREAMS = 16
+MOST_CHARACTERS = 262_144
+"""Scored by one validation. A tenth of a gigabyte would take an hour, and say the same to two
+digits; `evaluate` scores all of it."""
+MOST_WINDOWS = 32_768
+"""Likewise of a recipe of windows, each of which costs as much as a window of characters."""
 WINDOWS_AT_ONCE = 512
 LOST_NATS, LOST_TIMES = 1.0, 1.5
 """A part is lost that is worse than the median part by both."""
@@ -93,7 +99,8 @@ def validate(
     """
     found = []
     for network in trainer.networks:
-        losses = np.zeros(len(held_out) - 1, np.float32)
+        count = evaluation.scored(len(held_out), STREAMS, MOST_CHARACTERS)
+        losses = np.zeros(count, np.float32)
         scoring = _scoring(network, held_out, training, losses)
         while not hurried():
             try:
@@ -135,7 +142,9 @@ def _scoring(
     losses: npt.NDArray[np.float32],
 ) -> evaluation.Scoring:
     if training.scoring == "every":
-        return evaluation.stateful(network, held_out, streams=STREAMS, losses=losses)
+        return evaluation.stateful(
+            network, held_out, streams=STREAMS, losses=losses, limit=MOST_CHARACTERS
+        )
     return evaluation.windowed(
         network,
         held_out,
@@ -143,4 +152,5 @@ def _scoring(
         stride=training.window_stride,
         last_only=True,
         batch=WINDOWS_AT_ONCE,
+        limit=MOST_WINDOWS,
     )

@@ -46,6 +46,7 @@ COMMANDS = {
     "evaluate": "tui.commands.evaluate:evaluate",
     "export": "tui.commands.export:export",
     "watch": "tui.commands.watch:watch",
+    "serve": "tui.commands.serve:serve",
     "runs": "tui.commands.runs:runs",
     "config": "tui.commands.config:config",
     "corpora": "tui.commands.corpora:corpora",

@@ -37,15 +37,17 @@ class Ink:
         self._tracker: NoveltyTracker | None = None
         self.text_missing = False
         """Whether there is no text to compare with."""
+        self._is_hopeless = False
         self._base = 0  # position of the first character that is kept
         self._surprise = bytearray()
         self._flags = bytearray()
         self._units = bytearray()
         self._places: deque[int] = deque(maxlen=SPAN * 10)
 
-    def use_index(self, index: NoveltyIndex) -> None:
-        """Can tell new words and copied spans from now on."""
-        self._tracker = NoveltyTracker(index)
+    def use_index(self, index: NoveltyIndex | None) -> None:
+        """Can tell new words and copied spans from now on; without an index never will."""
+        self._is_hopeless = index is None
+        self._tracker = None if index is None else NoveltyTracker(index)
         self._places.clear()
 
     def restart(self) -> None:
@@ -97,7 +99,10 @@ class Ink:
             return "" if self.kind == "off" else self.kind
         tracker = self._tracker
         if tracker is None:
-            return "novelty: not to be had" if self.text_missing else "novelty: reading the text"
+            if self.text_missing:
+                return "novelty: not to be had"
+            unknown = "the text is too long" if self._is_hopeless else "reading the text"
+            return f"novelty: {unknown}"
         share = tracker.copied / max(1, tracker.characters)
         return f"novelty: {share:.0%} copied, {tracker.new_words} new"
 

@@ -91,6 +91,15 @@ seed_option: Decorator[Any] = click.option(
 encoding_option: Decorator[Any] = click.option(
     "--encoding", metavar="NAME", help="Encoding of the text (default: its byte order mark, UTF-8)."
 )
+include_option: Decorator[Any] = click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="Of a folder, only files like this, such as '*.py' or 'src/*.c'; may be repeated.",
+)
+exclude_option: Decorator[Any] = click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="Of a folder, no files like this."
+)
 offline_option: Decorator[Any] = click.option(
     "--offline", is_flag=True, help="Never use the network."
 )
@@ -164,6 +173,8 @@ training_options = _stack(
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"])),
     click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"])),
     click.option("--threads", type=int, metavar="N", help="CPU threads; 0 chooses."),
+    include_option,
+    exclude_option,
     encoding_option,
     offline_option,
 )
@@ -231,7 +242,7 @@ def require_there(request: RunRequest) -> None:
     """
     require_encoding(request.corpus_options.encoding)
     if request.corpus is not None:
-        resolve_source(request.corpus, offline=request.offline)
+        resolve_source(request.corpus, offline=request.offline, options=request.corpus_options)
     if request.resume:
         RunFolder.find(request.root, request.run)
 
@@ -266,6 +277,8 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
         corpus_options=CorpusOptions(
             encoding=options["encoding"],
             lowercase=preset.lowercase if lowercase is None else lowercase,
+            include=tuple(options["include"] or ()),
+            exclude=tuple(options["exclude"] or ()),
         ),
         offline=options["offline"],
         preset=preset.name,

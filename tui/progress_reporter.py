@@ -66,7 +66,13 @@ class ProgressReporter(Reporter):
         elif isinstance(event, StepFinished):
             self._step(event)
         elif isinstance(event, Preparing):
-            self._progress.update(self._task, description=one_line(event.stage, 60))
+            total = None if event.fraction is None else 1.0
+            self._progress.update(
+                self._task,
+                description=one_line(event.stage, 60),
+                total=total,
+                completed=event.fraction or 0.0,
+            )
         else:
             line = sentence(event, self._loss if isinstance(event, Validated) else None)
             if line is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -120,10 +121,13 @@ class JsonReporter(_PipeReporter):
 class LineReporter(_PipeReporter):
     """Prints a sentence for what matters, and the training loss every ten seconds."""
 
-    def __init__(self, output: TextIO) -> None:
+    def __init__(self, output: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(output)
         self._last_step_line = 0.0
         self._loss: float | None = None
+        self._stage = ""
+        self._last_stage_line = 0.0
+        self._clock = clock
 
     def show(self, event: Event) -> None:
         """Prints the event's line, if it has one."""
@@ -136,17 +140,26 @@ class LineReporter(_PipeReporter):
                     f"step {event.step:,}  epoch {event.epoch}  train {event.loss:.4f}  "
                     f"{event.characters_per_second:,.0f} characters/s"
                 )
-        else:
+        elif not isinstance(event, Preparing) or self._is_news(event):
             line = sentence(event, self._loss)
         if line is not None:
             self._print(printable(line))
+
+    def _is_news(self, event: Preparing) -> bool:
+        """Whether a stage is new, or has gone on for ten more seconds."""
+        now = self._clock()
+        if event.stage == self._stage and now - self._last_stage_line < SECONDS_BETWEEN_LINES:
+            return False
+        self._stage, self._last_stage_line = event.stage, now
+        return True
 
 
 def sentence(event: Event, training_loss: float | None = None) -> str | None:
     """Returns an event in words; None for events that are not worth a line."""
     match event:
         case Preparing():
-            return f"{event.stage} ..."
+            done = "" if event.fraction is None else f" {event.fraction:.0%}"
+            return f"{event.stage} ...{done}"
         case RunStarted():
             return (
                 f"run {event.run}: {event.corpus}, {event.characters:,} characters of "

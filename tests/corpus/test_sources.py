@@ -14,6 +14,7 @@ from corpus import (
     CorpusOptions,
     DownloadError,
     load_corpus,
+    loading,
     resolve_source,
 )
 
@@ -150,7 +151,7 @@ def test_a_folder_is_its_text_files_in_order() -> None:
     Path("a/up").symlink_to("..")
     corpus = load_corpus(resolve_source("."), CorpusOptions())
     text = corpus.vocabulary.decode(corpus.ids)
-    assert text == "(a/10.txt)\n(a/2.txt)\n(a.txt)\n(b.txt)"
+    assert text == "(a/10.txt)\n\x1e\n(a/2.txt)\n\x1e\n(a.txt)\n\x1e\n(b.txt)"
     assert corpus.notes == ("1 file: skipped, looks like something else than text",)
     assert corpus.name == Path.cwd().name
 
@@ -182,3 +183,73 @@ def test_offline_a_damaged_download_is_not_used() -> None:
     Path(".cache/nietzsche.txt").write_bytes(b"x" * 600_901)
     with pytest.raises(DownloadError, match="damaged"):
         load_corpus(resolve_source("nietzsche", offline=True), CorpusOptions())
+
+
+def make_sources() -> None:
+    for name in ("main.py", "lib/one.py", "lib/deep/two.py", "lib/one.c", "notes.md"):
+        Path("folder", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("folder", name).write_text(f"({name})\n")
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "names"),
+    [
+        ((), (), ["lib/deep/two.py", "lib/one.c", "lib/one.py", "main.py", "notes.md"]),
+        (("*.py",), (), ["lib/deep/two.py", "lib/one.py", "main.py"]),
+        (("*.c", "*.md"), (), ["lib/one.c", "notes.md"]),
+        (("lib/*.py",), (), ["lib/deep/two.py", "lib/one.py"]),
+        (("*.py",), ("lib/deep/*", "main.*"), ["lib/one.py"]),
+        ((), ("*.py",), ["lib/one.c", "notes.md"]),
+    ],
+)
+def test_patterns_choose_the_files_of_a_folder(
+    include: tuple[str, ...], exclude: tuple[str, ...], names: list[str]
+) -> None:
+    make_sources()
+    options = CorpusOptions(include=include, exclude=exclude)
+    corpus = load_corpus(resolve_source("folder", options=options), options)
+    assert corpus.vocabulary.decode(corpus.ids) == "\x1e\n".join(f"({name})\n" for name in names)
+
+
+def test_patterns_that_leave_nothing_or_have_no_folder_are_refused() -> None:
+    make_sources()
+    options = CorpusOptions(include=("*.rs",))
+    with pytest.raises(CorpusError, match="no text file that the patterns leave; check --include"):
+        load_corpus(resolve_source("folder", options=options), options)
+    with pytest.raises(CorpusError, match=r"--include: folder/main\.py is no folder"):
+        resolve_source("folder/main.py", options=options)
+    with pytest.raises(CorpusError, match="--exclude: python-docs is no folder"):
+        resolve_source("python-docs", options=CorpusOptions(exclude=("*",)))
+
+
+def test_a_mark_that_stands_in_a_file_is_no_mark() -> None:
+    Path("folder").mkdir()
+    Path("folder/1").write_text("one\x1etwo")
+    Path("folder/2").write_text("three")
+    corpus = load_corpus(resolve_source("folder"), CorpusOptions())
+    assert corpus.vocabulary.decode(corpus.ids) == "one two\n\x1e\nthree"
+    assert corpus.notes == ("1 file: U+001E, the mark between documents, was read as a space",)
+    plain = CorpusOptions(document_mark="")
+    corpus = load_corpus(resolve_source("folder"), plain)
+    assert corpus.vocabulary.decode(corpus.ids) == "one\x1etwo\nthree"
+    corpus = load_corpus(resolve_source("folder/1"), CorpusOptions())
+    assert corpus.vocabulary.decode(corpus.ids) == "one\x1etwo"
+
+
+def test_a_folder_is_found_again_until_one_of_its_files_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("corpus.load.LARGEST_IN_MEMORY", 20)
+    monkeypatch.setattr("corpus.stamp.SECONDS_TO_SETTLE", -60.0)
+    make_sources()
+    options = CorpusOptions(include=("*.py",))
+
+    def stages() -> set[str]:
+        return {done.stage for done in loading(resolve_source("folder", options=options), options)}
+
+    assert "encoding the text" in stages()
+    assert stages() == {"checking the cache"}
+    Path("folder/lib/one.c").write_text("not a part of it")
+    assert stages() == {"checking the cache"}
+    Path("folder/lib/new.py").write_text("a part of it")
+    assert "encoding the text" in stages()

@@ -109,6 +109,7 @@ def test_a_saved_run_has_novelty_references_and_units(
     seen = all_said(session(run), NoveltyIndexed, ReferencesMeasured, UnitsRanked)
     (indexed,) = of_kind(seen, NoveltyIndexed)
     word = text_of(run).read_text(encoding="utf-8").split()[0]
+    assert indexed.index is not None
     assert indexed.index.knows_word(word)
     assert not indexed.index.knows_word("eterned")
 

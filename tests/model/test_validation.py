@@ -104,3 +104,42 @@ def test_parts_that_are_merely_harder_are_not_lost() -> None:
     losses = np.repeat(np.linspace(1.2, 2.0, STREAMS, dtype=np.float32), 2_000)
     assert judged(1.6, losses).lost == 0
     assert judged(4.4, np.full(STREAMS * 2_000, 4.4, np.float32)).lost == 0
+
+
+@pytest.mark.parametrize("characters", [20_000, 20_001, 19_999, 17_000])
+@pytest.mark.parametrize("limit", [16, 4_000, 16 * 1_062, 10**9])
+def test_of_a_long_text_so_many_characters_are_scored_at_even_distances(
+    characters: int, limit: int
+) -> None:
+    ids = np.resize(TEXT_IDS, characters)
+    network = make_trainer(AVERAGED).network
+    count = evaluation.scored(len(ids), STREAMS, limit)
+    assert count <= max(limit + STREAMS, STREAMS)
+    losses = np.full(count, np.nan, np.float32)
+    limited = evaluation.stateful(network, ids, streams=STREAMS, losses=losses, limit=limit)
+    nats = evaluation.run_to_end(limited)
+    assert not np.isnan(losses).any()
+    assert nats == pytest.approx(losses.mean(), abs=1e-5)
+    whole = np.zeros(len(ids) - 1, np.float32)
+    evaluation.run_to_end(evaluation.stateful(network, ids, streams=STREAMS, losses=whole))
+    streams, stride = evaluation.cut(len(ids), STREAMS)
+    length = -(-count // streams)
+    for stream in range(streams):
+        piece = losses[stream * length : (stream + 1) * length]
+        expected = whole[stream * stride : stream * stride + len(piece)]
+        assert np.allclose(piece, expected, atol=1e-5)
+    if length >= evaluation.SHORTEST_STREAM:
+        assert judged(nats, losses).streams == streams
+
+
+def test_of_many_windows_so_many_are_scored_at_even_distances() -> None:
+    ids = np.resize(TEXT_IDS, 3_000)
+    network = make_trainer(AVERAGED).network
+    every = [
+        evaluation.run_to_end(
+            evaluation.windowed(network, ids[start : start + 11], window=10, last_only=True)
+        )
+        for start in (0, 1494, 2988)
+    ]
+    few = evaluation.windowed(network, ids, window=10, stride=3, last_only=True, limit=3)
+    assert evaluation.run_to_end(few) == pytest.approx(np.mean(every), abs=1e-5)

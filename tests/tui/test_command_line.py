@@ -631,6 +631,43 @@ def test_corpora_lists_the_built_in_texts_in_json(home: Path) -> None:
     assert records["nietzsche"]["present"] is False
 
 
+def test_corpora_tells_what_the_cache_holds_and_clears_it(home: Path) -> None:
+    texts = home / "cache" / "charlm-tui" / "texts"
+    texts.mkdir(parents=True)
+    (texts / f"{'0' * 64}.ids").write_bytes(b"x" * 3_000_000)
+    listed = charlm(home, "corpora", CHARLM_CACHE_LIMIT="2G")
+    assert listed.status == 0
+    assert f"cache of encoded texts: 2.9 MiB of at most 2.0 GiB in {texts}" in listed.output
+    cleared = charlm(home, "corpora", "--clear-cache")
+    assert (cleared.status, cleared.output) == (0, f"freed 2.9 MiB in {texts}\n")
+    assert not list(texts.iterdir())
+    assert objects(charlm(home, "corpora", "--clear-cache", "--json").output) == [
+        {"freed_bytes": 0}
+    ]
+    refused = charlm(home, "corpora", CHARLM_CACHE_LIMIT="plenty")
+    assert refused.status == 3
+    assert "$CHARLM_CACHE_LIMIT: 'plenty' is no size" in refused.complaint
+
+
+def test_patterns_choose_the_files_of_a_folder_and_are_remembered(home: Path) -> None:
+    folder = home / "folder"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text(make_words(3000))
+    (folder / "c.md").write_text("# \N{SNOWMAN}\n" * 2000)
+    first = charlm(home, "train", folder, "--include", "*.txt", *TINY, "--epochs", "1", "--json")
+    assert first.status == 0, first.complaint
+    started = objects(first.output)[0]
+    assert started["characters"] == 6003
+    again = charlm(home, "train", "--resume", "--epochs", "2", "--json")
+    assert again.status == 0, again.complaint
+    assert objects(again.output)[0]["characters"] == 6003
+    assert "not the one" not in again.output
+    alone = charlm(home, "train", folder / "a.txt", "--include", "*.txt", *TINY)
+    assert alone.status == 2
+    assert "--include:" in alone.complaint
+
+
 def test_output_that_was_closed_from_the_start_is_no_error(trained: Trained) -> None:
     done = subprocess.run(
         ["sh", "-c", '"$0" generate <&- >&- && "$0" runs --json >&- && "$0" corpora >&-', PROGRAM],

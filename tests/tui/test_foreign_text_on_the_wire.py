@@ -32,7 +32,8 @@ from model import events as ev
 from model.checkpoint import write_checkpoint
 from tui.keys import keys_of
 from tui.screens.alternatives import AlternativesScreen
-from tui.screens.entry import FindEntry, PromptEntry, SafeInput, TemperatureEntry
+from tui.screens.entry import FindEntry, SafeInput, TemperatureEntry
+from tui.screens.prompt_entry import PromptEntry
 from tui.screens.runs_screen import CompareScreen, DeleteQuestion, RunsScreen
 from tui.terminal.wall import ForeignTextWall
 
@@ -89,7 +90,7 @@ async def visit_every_place(it: Opened, text: str) -> str:
     await it.pilot.pause()
     screens: list[Any] = [
         AlternativesScreen(tuple(it.app.past.characters), ascii_only=False),
-        PromptEntry(text),
+        PromptEntry(text, None),
         FindEntry(text),
         TemperatureEntry(1.0),
     ]

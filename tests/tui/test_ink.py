@@ -146,3 +146,11 @@ async def test_a_text_that_is_gone_is_said_and_not_waited_for() -> None:
         await it.press("c", "c", "c", "c")
         assert any(toast.startswith("Novelty is not to be had") for toast in it.toasts())
         assert "no novelty ink" in it.app.state.log[-1].text
+
+
+def test_a_text_that_is_too_long_for_an_index_is_said_to_be() -> None:
+    ink = Ink()
+    ink.kind = "novelty"
+    assert ink.words == "novelty: reading the text"
+    ink.use_index(None)
+    assert ink.words == "novelty: the text is too long"

@@ -29,7 +29,7 @@ from tui.options import (
     screen_options,
     training_options,
 )
-from tui.terminal.entrance import take_text_from_stdin, why_no_terminal
+from tui.terminal.entrance import is_served, take_text_from_stdin, why_no_terminal
 from tui.terminal.guard import TerminalGuard
 from tui.user_config import UserConfig
 
@@ -56,10 +56,7 @@ LOW_BANDWIDTH_FPS = 8
 )
 def app(corpus: str | None, **options: Any) -> int:
     """Train on CORPUS and watch the model write while it learns."""
-    sampling = sampling_config(options)
-    prepare_screen(options)
-    _refuse_several_processes()
-    work = _work(corpus, options)
+    work, sampling = require_app(corpus, options)
     if isinstance(work, RunRequest) and work.corpus == "-" and not sys.stdin.isatty():
         work = _with_piped_text(work)
     reason = why_no_terminal()
@@ -67,6 +64,20 @@ def app(corpus: str | None, **options: Any) -> int:
         complain(f"{reason}; `charlm-tui train` does the same work without a screen")
         return USAGE
     return _show(work, sampling, options)
+
+
+def require_app(
+    corpus: str | None, options: dict[str, Any]
+) -> tuple[RunRequest | SavedWeights, SamplingConfig]:
+    """Returns what the app is to work at and how it draws at first.
+
+    Raises:
+        UserError: an option is out of range, or the text is not there.
+    """
+    sampling = sampling_config(options)
+    prepare_screen(options)
+    _refuse_several_processes()
+    return _work(corpus, options), sampling
 
 
 def _refuse_several_processes() -> None:
@@ -235,6 +246,8 @@ def _title(work: RunRequest | SavedWeights) -> str:
 
 
 def _terminal_speaks_unicode() -> bool:
+    if is_served():
+        return True
     stream = sys.__stderr__
     return stream is not None and stream.encoding.lower().replace("-", "") == "utf8"
 

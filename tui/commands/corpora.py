@@ -1,4 +1,4 @@
-"""``charlm-tui corpora``: the built-in texts."""
+"""``charlm-tui corpora``: the built-in texts, and the cache of encoded ones."""
 
 from __future__ import annotations
 
@@ -6,16 +6,32 @@ import json
 
 import click
 
-from corpus import builtin_texts
+from corpus import builtin_texts, cache_limit, cached_texts, clear_texts, texts_folder
 from tui.options import json_option
-from tui.sanitise import harmless_json
+from tui.sanitise import harmless_json, one_line, printable
 from tui.table import print_table
 
 
 @click.command()
+@click.option(
+    "--clear-cache",
+    is_flag=True,
+    help="Remove the encoded texts that are kept to start large ones quickly, and say how much "
+    "that freed.",
+)
 @json_option
-def corpora(*, as_json: bool) -> None:
-    """List the built-in texts: where they come from, size, whether they are on this machine."""
+def corpora(*, clear_cache: bool, as_json: bool) -> None:
+    """List the built-in texts: where they come from, size, whether they are on this machine.
+
+    Below them stands what the cache of encoded texts holds.
+    """
+    if clear_cache:
+        freed = clear_texts()
+        if as_json:
+            click.echo(json.dumps({"freed_bytes": freed}))
+        else:
+            click.echo(f"freed {size_in_words(freed)} in {printable(str(texts_folder()))}")
+        return
     texts = builtin_texts()
     if as_json:
         for text in texts:
@@ -41,3 +57,21 @@ def corpora(*, as_json: bool) -> None:
             for text in texts
         ],
     )
+    click.echo()
+    cached = cached_texts()
+    used = size_in_words(sum(text.size for text in cached))
+    click.echo(
+        f"cache of encoded texts: {used} of at most {size_in_words(cache_limit())} in "
+        f"{printable(str(texts_folder()))}"
+    )
+    for entry in cached:
+        name = one_line(entry.name, 60)
+        click.echo(f"  {name}: {entry.characters:,} characters, {size_in_words(entry.size)}")
+
+
+def size_in_words(size: int) -> str:
+    """Returns a number of bytes in the largest unit that leaves a digit before the point."""
+    for unit, bytes_in_it in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= bytes_in_it:
+            return f"{size / bytes_in_it:.1f} {unit}"
+    return f"{size} bytes"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpus import Corpus, CorpusError, CorpusOptions, load_corpus, resolve_source, split_ids
+from corpus import Corpus, CorpusError, load_corpus, resolve_source, split_ids
 from model.checkpoint import Checkpoint
 from tui.commands.generate import find_checkpoint
 from tui.exit_status import complain
@@ -17,6 +18,8 @@ from tui.options import (
     checkpoint_option,
     checkpoints_option,
     encoding_option,
+    exclude_option,
+    include_option,
     json_option,
     offline_option,
     run_option,
@@ -51,6 +54,8 @@ PLACES = 1000
     is_flag=True,
     help="Also learn from each stretch of text once it is scored (slow).",
 )
+@include_option
+@exclude_option
 @encoding_option
 @offline_option
 @json_option
@@ -128,12 +133,14 @@ def _ids_to_score(corpus: str | None, checkpoint: Checkpoint, options: dict[str,
     specification = corpus or source.specification
     if corpus is None and specification == "-":
         raise CorpusError("-", "the run read its text from standard input", "name a text")
+    reading = source.options(encoding=options["encoding"])
+    if corpus is not None:
+        reading = replace(reading, encoding=options["encoding"], include=(), exclude=())
+    if options["include"] or options["exclude"]:
+        reading = replace(reading, include=options["include"], exclude=options["exclude"])
     loaded: Corpus = load_corpus(
-        resolve_source(specification, offline=options["offline"]),
-        CorpusOptions(
-            encoding=options["encoding"] or (source.encoding if corpus is None else None),
-            lowercase=source.lowercase,
-        ),
+        resolve_source(specification, offline=options["offline"], options=reading),
+        reading,
         vocabulary=checkpoint.metadata.vocabulary,
         unknown="skip",
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import App
 
+from tui.terminal.entrance import is_served
 from tui.terminal.wall import ForeignTextWall
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ class TerminalApp(App[None]):
 
 
 def _own_driver() -> type[Driver] | None:
-    """Returns our driver where there are POSIX terminals; None where Textual has to choose."""
+    """Returns our driver for a POSIX terminal; None where Textual has to choose, as on a page."""
+    if is_served():
+        return None
     try:
         from tui.terminal.driver import TerminalDriver  # noqa: PLC0415 - needs termios
     except ImportError:

@@ -1,0 +1,245 @@
+"""The cache of encoded texts: found by what their files look like, kept by what they say.
+
+In `texts/` of the cache folder, `<sha256 of the text>.ids` holds the ids, and small records named
+after a stamp (see `stamp`) lead to it. What was used least recently is removed where the texts
+would take more than `$CHARLM_CACHE_LIMIT`. A removed file serves whoever has it mapped until the
+end; a cache that cannot be written to is no obstacle, the text is then encoded each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from corpus.cache import cache_folder
+from corpus.errors import CorpusError
+from corpus.kept_ids import BLOCK_BYTES, KeptText, check_file, complete_file, describe_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from corpus.encoded import Corpus
+    from corpus.stamp import Stamp
+
+DEFAULT_LIMIT = 8 << 30
+"""Bytes that the encoded texts may take together."""
+LIMIT_VARIABLE = "CHARLM_CACHE_LIMIT"
+SECONDS_UNTIL_STALE = 3600.0
+"""Age from which on an unfinished file is one that somebody was killed over."""
+_IDS, _RECORD = ".ids", ".json"
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedText:
+    """One encoded text in the cache."""
+
+    name: str
+    """Of the source that it was first read from."""
+    characters: int
+    size: int
+    """Bytes on the disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoundText:
+    """An encoded text that was found, with what was noted when it was read."""
+
+    text: KeptText
+    notes: tuple[str, ...]
+
+
+def texts_folder() -> Path:
+    """Returns where encoded texts are, which may not exist yet."""
+    return cache_folder() / "texts"
+
+
+def cache_limit() -> int:
+    """Returns how many bytes the encoded texts may take: `$CHARLM_CACHE_LIMIT`, else 8 GiB.
+
+    Raises:
+        CorpusError: the variable holds something else than a size.
+    """
+    given = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if not given:
+        return DEFAULT_LIMIT
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", given, re.IGNORECASE)
+    if match is None:
+        raise CorpusError(
+            f"${LIMIT_VARIABLE}", f"{given[:40]!r} is no size", "give one such as 500M or 20G"
+        )
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def find_text(stamp: Stamp) -> Generator[float, None, FoundText | None]:
+    """Looks for the encoded text of a stamp and checks it, yielding the part that is checked.
+
+    A file that is damaged is removed. Returns None where there is no text to be used.
+    """
+    folder = texts_folder()
+    try:
+        record = json.loads((folder / f"{stamp.key}{_RECORD}").read_bytes())
+        name, notes = str(record["sha256"]), tuple(map(str, record["notes"]))
+        path = folder / f"{name}{_IDS}"
+        found: KeptText | None = None
+        with path.open("rb") as file:
+            size = max(1, os.fstat(file.fileno()).st_size)
+            for block, found in enumerate(check_file(file)):  # noqa: B007 - the last is the text
+                yield min(1.0, block * BLOCK_BYTES / size)
+        if found is None or found.sha256 != name:
+            path.unlink()
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # "used last" is the time of modification: others are often not kept
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return FoundText(text=found, notes=notes)
+
+
+def keep_text(file: IO[bytes], corpus: Corpus, stamp: Stamp) -> Iterator[None]:
+    """Puts an encoded text into the cache, yielding after each part of the work.
+
+    Nothing is kept where it would not fit or the disk refuses.
+
+    Args:
+        file: holds the ids that `corpus.ids` maps; it is completed and given its name.
+        corpus: as it was read.
+        stamp: of its files.
+    """
+    folder, limit = texts_folder(), cache_limit()
+    if corpus.ids.nbytes > limit:
+        return
+    path = folder / f"{corpus.sha256}{_IDS}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield from complete_file(
+            file,
+            corpus.ids,
+            vocabulary=corpus.vocabulary,
+            sha256=corpus.sha256,
+            name=corpus.name,
+        )
+        _make_room(folder, limit - os.fstat(file.fileno()).st_size, path)
+        yield from _give_name(file, path)
+        record = json.dumps({"sha256": corpus.sha256, "notes": list(corpus.notes)})
+        _write_whole(folder / f"{stamp.key}{_RECORD}", record.encode())
+    except OSError:
+        return
+
+
+def cached_texts() -> list[CachedText]:
+    """Returns what the cache holds, largest first."""
+    found = []
+    for path in _entries(texts_folder(), _IDS):
+        description = describe_file(path) or {}
+        with contextlib.suppress(OSError):
+            found.append(
+                CachedText(
+                    name=str(description.get("name", "damaged")),
+                    characters=int(description.get("characters", 0)),
+                    size=path.stat().st_size,
+                )
+            )
+    return sorted(found, key=lambda text: -text.size)
+
+
+def clear_texts() -> int:
+    """Removes all encoded texts, and returns how many bytes that freed.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    freed = 0
+    for path in _entries(texts_folder(), ""):
+        size = path.stat().st_size
+        path.unlink(missing_ok=True)
+        freed += size
+    return freed
+
+
+def _entries(folder: Path, ending: str) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.name.endswith(ending) and path.is_file()]
+    except OSError:
+        return []
+
+
+def _make_room(folder: Path, room: int, but: Path) -> None:
+    """Removes what was used least recently until the rest takes at most `room` bytes.
+
+    Args:
+        folder: of the cache.
+        room: bytes.
+        but: the file that is to be replaced, which does not count.
+    """
+    kept = []
+    for path in _entries(folder, ""):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            stale = time.time() - status.st_mtime > SECONDS_UNTIL_STALE
+            if ".tmp-" in path.name and stale:
+                path.unlink()
+            elif path.suffix == _IDS and path != but:
+                kept.append((status.st_mtime_ns, status.st_size, path))
+    used = sum(size for _, size, _ in kept)
+    for _, size, path in sorted(kept):
+        if used <= room:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+            used -= size
+    for record in _entries(folder, _RECORD):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            leads_to = folder / f"{json.loads(record.read_bytes())['sha256']}{_IDS}"
+            if leads_to != but and not leads_to.exists():
+                record.unlink()
+
+
+def _give_name(file: IO[bytes], path: Path) -> Iterator[None]:
+    """Gives a file without a name its name, all at once, in the place of whatever had it."""
+    temporary = _temporary(path)
+    try:
+        try:
+            # The descriptor of a folder, though the path is absolute: Python then follows the link.
+            root = os.open("/", os.O_RDONLY)
+            try:
+                source = f"/proc/self/fd/{file.fileno()}"
+                os.link(source, temporary, src_dir_fd=root, follow_symlinks=True)
+            finally:
+                os.close(root)
+        except (OSError, NotImplementedError):
+            yield from _copy(file, temporary)
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _copy(file: IO[bytes], path: Path) -> Iterator[None]:
+    file.seek(0)
+    with path.open("xb") as copy:
+        while block := file.read(BLOCK_BYTES):
+            copy.write(block)
+            yield
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    temporary = _temporary(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f"{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
