@@ -136,7 +136,11 @@ class Trainer:
         """Makes the update that the verdict allows; weights that it spoilt are condemned."""
         if verdict is Verdict.APPLY:
             self._optimiser.step()
-        if verdict in {Verdict.APPLY, Verdict.SKIP} and not self._weights_are_finite():
+        # Several processes must come to the same verdict: they see it in the next loss, which is
+        # that of all of them.
+        alone = self._ranks.place.size == 1
+        looked_at = alone and verdict in {Verdict.APPLY, Verdict.SKIP}
+        if looked_at and not self._weights_are_finite():
             verdict = self._guard.condemn("the weights are not finite")
         if verdict is Verdict.APPLY and self._average is not None:
             self._average.update(self.step_count)
