@@ -41,7 +41,7 @@ from model.events import (
 )
 from model.guard import Verdict
 from model.leader import Leader
-from model.machine import keep_freed_memory, prepare_thread
+from model.machine import give_back_memory, keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import OpenedRun, open_run
 from model.pending_snapshot import PendingSnapshot
@@ -155,6 +155,7 @@ class TrainingRun:
             used_before=engine_of(run, self._leader.processes),
             place=self._leader.ranks.place,
         )
+        give_back_memory()
         prepare_thread(self._machine.threads)
         torch.manual_seed(run.training.seed)
         network = CharacterLSTM(run.model, len(run.corpus.vocabulary))
