@@ -357,7 +357,7 @@ def test_a_resumed_run_goes_on_where_it_was(
 def test_a_checkpoint_file_writes_without_training(open_app: OpenApp, trained_home: Path) -> None:
     path = next((trained_home / "runs").glob("*/step-*.safetensors"))
     app = open_app("--checkpoint", str(path), "--temperature", "0.7")
-    app.wait_for_text(path.name, "temperature 0.70", "DONE")
+    app.wait_for_text("OPENED", "Weights of step", "temperature 0.70")
     wait_for_more(app, CHARACTERS)
     app.send("p")
     app.wait_for_text("There is no training to pause.")

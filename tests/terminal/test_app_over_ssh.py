@@ -72,6 +72,14 @@ def wait_until_ended(process_id: int, seconds: float = 60.0) -> None:
             return
 
 
+def noted_status(home: Path) -> int:
+    """Returns what the shell notes a moment after the app has ended."""
+    for _ in poll_moments():
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int((home / "status").read_text(encoding="utf-8"))
+    raise AssertionError
+
+
 # --- ssh ------------------------------------------------------------------------------------------
 
 
@@ -210,7 +218,7 @@ def cut(connect: Callable[..., Terminal], home: Path) -> float:
     wait_until_ended(process_id)
     seconds = time.monotonic() - began
     assert_saved_at_the_end(home / "runs", at_least=step)
-    assert (home / "status").read_text(encoding="utf-8").strip() == str(128 + signal.SIGHUP)
+    assert noted_status(home) == 128 + signal.SIGHUP
     return seconds
 
 

@@ -38,7 +38,8 @@ class Stretch:
 
 
 def last_step(runs: Path) -> int:
-    records = RunFolder.find(runs, None).read_lines("metrics.jsonl")
+    (run,) = RunFolder.all(runs)
+    records = run.read_lines("metrics.jsonl")
     return max((record["step"] for record in records if record["event"] == "step"), default=0)
 
 
