@@ -72,11 +72,10 @@ class Transcript:
     @property
     def text(self) -> str:
         """What was written and kept, prompts included, texts apart by a blank line."""
-        return "".join(
-            piece.text if piece.kind != "rule" else "\n\n"
-            for piece in self._chunks
-            if piece.kind != "mark"
-        ).removeprefix("\n\n")
+        pieces = [piece for piece in self._chunks if piece.kind != "mark"]
+        if pieces and pieces[0].kind == "rule":  # what it stood behind is not kept any more
+            del pieces[0]
+        return "".join(piece.text if piece.kind != "rule" else "\n\n" for piece in pieces)
 
     @property
     def current_text(self) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -89,6 +89,7 @@ def test_words_are_kept_and_in_order(text: str, width: int) -> None:
 
 
 @given(st.lists(TEXTS, max_size=20))
+@example(["\n", "\n"])
 def test_only_the_end_of_a_long_text_is_kept(texts: list[str]) -> None:
     transcript = Transcript(20, maximum_characters=50)
     for text in texts:
