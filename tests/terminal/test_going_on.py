@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,7 +167,15 @@ def test_a_stop_that_nobody_hears_coming_does_not_spoil_the_terminal(
     assert_saved_at_the_end(tmp_path / "runs", at_least=step)
 
 
+def is_stopped(process_id: int) -> bool:
+    """Whether the system has stopped a process: a SIGCONT before that would be lost on it."""
+    command = ["ps", "-o", "state=", "-p", str(process_id)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip().startswith("T")
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="no job control here")
+@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
 def test_a_suspended_app_gives_the_terminal_back_and_comes_again(
     open_app: OpenApp, tmp_path: Path
 ) -> None:
@@ -173,6 +183,7 @@ def test_a_suspended_app_gives_the_terminal_back_and_comes_again(
     step = wait_for_steps(app)
     app.process.send_signal(signal.SIGTSTP)
     app.wait_for(lambda: app.mode == app.mode_before, why="the shell's mode")
+    app.wait_for(lambda: is_stopped(app.process.pid), why="the process to stop")
     app.take_rest()
     assert_terminal_restored(app)
     app.process.send_signal(signal.SIGCONT)
