@@ -168,20 +168,19 @@ def time_in_rank(options: argparse.Namespace) -> None:
 
     Before each step the leader says that there is one, as in a training.
     """
-    ranks = Ranks.join(place_in(os.environ))
-    step = work_of(options.way, options, ranks)
-    for _ in range(2):
-        step()
-    began, characters, steps = time.perf_counter(), 0, 0
-    while True:
-        going = time.perf_counter() - began < options.seconds or not steps
-        order = (Order.STEP if going else Order.END) if ranks.place.leads else None
-        if ranks.agree(order).order is Order.END:
-            break
-        characters += step()
-        steps += 1
-    seconds = time.perf_counter() - began
-    ranks.leave()
+    with Ranks.join(place_in(os.environ)) as ranks:
+        step = work_of(options.way, options, ranks)
+        for _ in range(2):
+            step()
+        began, characters, steps = time.perf_counter(), 0, 0
+        while True:
+            going = time.perf_counter() - began < options.seconds or not steps
+            order = (Order.STEP if going else Order.END) if ranks.place.leads else None
+            if ranks.agree(order).order is Order.END:
+                break
+            characters += step()
+            steps += 1
+        seconds = time.perf_counter() - began
     if ranks.place.leads:
         print(json.dumps({"rate": characters / seconds, "seconds_per_step": seconds / steps}))
 

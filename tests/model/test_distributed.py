@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import torch
 from model_fixtures import TINY_MODEL, TINY_TRAINING, make_request
 from network_fixtures import MACHINE, TEXT_IDS, fresh_network, weights_of
+from ports import free_port
 from rank_threads import in_ranks
 
 from model.batches import make_batches
@@ -72,6 +76,39 @@ def test_bytes_and_sums_and_parts_reach_every_rank() -> None:
 
     for data, total, whole in in_ranks(3, work):
         assert (data, total, whole) == (b"the run", [6, 6], [0, 1, 2, 3, 4])
+
+
+MEETING = """
+import os
+import torch
+from model.distributed import Ranks
+from model.process_place import place_in
+
+with Ranks.join(place_in(os.environ)) as ranks:
+    torch.optim.AdamW([torch.ones(1, requires_grad=True)])
+    for _ in range(300):
+        ranks.add_up(torch.ones(1000))
+"""
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_processes_that_met_end_without_a_word(attempt: int) -> None:
+    """Half of them were aborted while the group's threads outlived the interpreter.
+
+    What the first optimiser imports kept the group, too.
+    """
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", MEETING],
+            env={**os.environ, **meeting, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+    assert ends == [("", 0)] * 2, attempt
 
 
 def test_a_rank_that_never_comes_is_lost_and_not_waited_for_for_ever() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from terminal_harness import (
     LONG,
     PROGRAM,
@@ -38,9 +38,7 @@ PATIENCE = 120.0
 @contextmanager
 def served(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Serves the app on a free port; a server that is still there at the end is killed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (home / "a text.txt").write_text(make_words(6000))
     process = subprocess.Popen(
         [PROGRAM, "serve", "--port", str(port), "a text.txt", *LONG, *arguments],

@@ -110,11 +110,25 @@ def _train_together(
     """Trains as one of several processes, which all end with the same signal."""
     if request.corpus == "-":
         raise ConfigError("-", "several processes cannot read standard input", "name a file")
-    from model.distributed import Order, Ranks  # noqa: PLC0415 - torch takes two seconds
+    from model.distributed import Ranks  # noqa: PLC0415 - torch takes two seconds
 
-    ranks = Ranks.join(place)
-    if not place.leads:
+    with Ranks.join(place) as ranks:
+        if place.leads:
+            return _lead(request, controls, signals, ranks, as_json=as_json)
         return _follow(request, controls, signals, ranks)
+
+
+def _lead(
+    request: RunRequest,
+    controls: TrainingControls,
+    signals: SignalStop,
+    ranks: Ranks,
+    *,
+    as_json: bool,
+) -> int:
+    """Trains as the process that leads, and ends the others where there is nothing to train."""
+    from model.distributed import Order  # noqa: PLC0415 - torch takes two seconds
+
     try:
         status = _train(request, controls, signals, ranks, as_json=as_json)
     except UserError as error:
@@ -124,7 +138,6 @@ def _train_together(
         raise
     if not signals.training_began:
         ranks.agree(Order.END, status)
-    ranks.leave()
     return status
 
 
@@ -147,7 +160,6 @@ def _follow(
         if controls.signal:  # it went the same way
             return SIGNAL + controls.signal
         raise
-    ranks.leave()
     return SIGNAL + number if number else 0
 
 
