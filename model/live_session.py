@@ -194,6 +194,10 @@ class LiveSession:
                 seed=metadata.training.seed,
             )
         )
+        folder = RunFolder(path.parent)
+        for event in _curve_so_far(folder, metadata.step):
+            self._events.put(event)
+        # After the curve, whose last step may be before these weights: it tells ten a second.
         self._events.put(
             Planned(
                 steps_per_epoch=0,
@@ -204,9 +208,6 @@ class LiveSession:
                 hidden=metadata.model.hidden,
             )
         )
-        folder = RunFolder(path.parent)
-        for event in _curve_so_far(folder, metadata.step):
-            self._events.put(event)
         self._events.put(_opened(folder, metadata))
         self._events.put(TrainingStateChanged(state="finished"))
         self._analysis.start_again(metadata)

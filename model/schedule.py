@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from model.config import TrainingConfig
+from model.config import ModelConfig, TrainingConfig
+from model.events import Planned
 
 FINAL_FRACTION = 0.02
 """Of the peak learning rate, at the planned end."""
@@ -31,6 +32,17 @@ class Schedule:
         """Total training time, where a time budget is planned."""
         minutes = self.training.minutes
         return None if minutes is None else minutes * 60
+
+    def planned(self, model: ModelConfig, first_step: int) -> Planned:
+        """Returns the plan as it is told; ``first_step`` steps were made before."""
+        return Planned(
+            steps_per_epoch=self.steps_per_epoch,
+            planned_steps=self.planned_steps,
+            planned_seconds=self.planned_seconds,
+            first_step=first_step,
+            layers=model.layers,
+            hidden=model.hidden,
+        )
 
     def progress(self, step: int, seconds: float) -> float:
         """Returns the done part of the plan, 0 to 1, after ``step`` steps and ``seconds``."""

@@ -269,6 +269,7 @@ class Trainer:
             "average_leads": self.average_leads,
             "engine": dataclasses.asdict(self._machine.engine),
             "processes": self._ranks.place.size,
+            "steps_per_epoch": self.schedule.steps_per_epoch,
         }
 
     def restore(

@@ -27,7 +27,6 @@ from model.errors import CheckpointError
 from model.event_queue import EventQueue
 from model.events import (
     Event,
-    Planned,
     Preparing,
     RecordedUnion,
     TrainingState,
@@ -39,6 +38,7 @@ from model.events import (
 from model.publication import Publication
 from model.run_folder import RunFolder
 from model.sampler_thread import SamplerThread
+from model.schedule import Schedule
 
 LOOK_PAUSE: Final = 0.5
 """Seconds between two looks at the run's folder."""
@@ -144,15 +144,10 @@ class WatchSession:
             return published
         metadata = checkpoint.metadata
         if published is None:
-            planned = Planned(
-                steps_per_epoch=0,
-                planned_steps=None,
-                planned_seconds=None,
-                first_step=0,
-                layers=metadata.model.layers,
-                hidden=metadata.model.hidden,
-            )
-            self._events.put(planned)
+            # Runs of older versions do not say how long an epoch is.
+            steps = int(metadata.progress.get("steps_per_epoch", 0))
+            schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
+            self._events.put(schedule.planned(metadata.model, 0))
             self._analysis.start_again(metadata)
         publication = Publication.of_checkpoint(checkpoint)
         self._sampler.publish(publication)

@@ -13,6 +13,7 @@ from model.events import (
     CharacterWritten,
     Event,
     Finished,
+    Planned,
     RunStarted,
     StepFinished,
     TemperatureApplied,
@@ -28,6 +29,7 @@ from model.watch_session import GrowingFile, WatchSession
 
 def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> None:
     training = TrainingRun(make_request(tmp_path, epochs=4), TrainingControls()).events()
+    its_plan: list[Event] = []
     started = next(event for event in training if isinstance(event, RunStarted))
     folder = RunFolder(tmp_path / "runs" / started.run)
     session = WatchSession(folder, sampling=SamplingConfig(), rate=10_000.0, seed=1)
@@ -41,6 +43,7 @@ def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> Non
     wait_for(lambda: said(TrainingStateChanged))
     assert of_kind(seen, TrainingStateChanged)[0].state == "training"
     for event in training:
+        its_plan += of_kind([event], Planned)
         if isinstance(event, Validated):
             break
     wait_for(lambda: said(StepFinished))
@@ -50,6 +53,8 @@ def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> Non
     wait_for(lambda: said(TrainingStateChanged, 2))
     assert of_kind(seen, TrainingStateChanged)[-1].state == "finished"
     assert len(of_kind(seen, Validated)) >= 4
+    assert of_kind(seen, Planned) == its_plan
+    assert of_kind(seen, Planned)[0].planned_steps == of_kind(seen, Finished)[0].step
     session.post(SetTemperature(temperature=0.3))
     session.post(PauseTraining())
     wait_for(lambda: said(TemperatureApplied) and said(WarningRaised))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from app_opened import opened
 from app_script import on_a_loop, training
+from model_fixtures import make_checkpoint, wait_for
 
 from model import events as ev
-from tui.view_state import ViewState
+from model.checkpoint import write_checkpoint
+from model.config import SamplingConfig
+from model.live_session import LiveSession, SavedWeights
+from tui.view_state import ViewState, fold
 from tui.widgets.progress_row import progress_row
 
 WEIGHTS = ev.WeightsOpened(
@@ -36,6 +42,30 @@ def test_the_progress_row_says_which_weights_write() -> None:
 @pytest.mark.parametrize("width", [1, 8, 20])
 def test_it_takes_any_width(width: int) -> None:
     row(WEIGHTS, width)
+
+
+def test_the_step_is_that_of_the_weights_and_not_the_last_one_in_the_file(tmp_path: Path) -> None:
+    """A run's file holds ten steps a second; a short run ends between two of them."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    path = folder / "step-00000145.safetensors"
+    write_checkpoint(path, make_checkpoint(step=145))
+    step = {"event": "step", "time": 0.1, "step": 1, "epoch": 1, "loss": 2.5}
+    figures = {"learning_rate": 1e-3, "gradient_norm": 1.0, "characters_per_second": 100.0}
+    (folder / "metrics.jsonl").write_text(json.dumps({**step, **figures}) + "\n", encoding="utf-8")
+    session = LiveSession(SavedWeights(path=path), sampling=SamplingConfig(), rate=10.0)
+    state = ViewState()
+    session.start()
+
+    def is_open() -> bool:
+        nonlocal state
+        state = fold(state, session.poll(), 0.0)
+        return state.opened is not None
+
+    wait_for(is_open)
+    assert session.close()
+    assert state.progress.step == 145
+    assert state.losses.loss == 2.5
 
 
 @on_a_loop

@@ -8,10 +8,12 @@ from model.events import SampleRecorded
 from tui.transcript import Transcript
 from tui.view_state import ViewState
 from tui.widgets.figures import fixed, slider
-from tui.widgets.painted import Painted, Part, Row, line_parts
+from tui.widgets.painted import Painted, Row, line_parts, row_width
 
 if TYPE_CHECKING:
     from textual import events
+
+LEAST_SLIDER = 5
 
 
 class GrowthPane(Painted):
@@ -69,7 +71,7 @@ class GrowthPane(Painted):
         choices = sorted({sample.temperature for sample in samples})
         temperature = self._chosen_temperature(choices)
         sample = _nearest(samples, epoch, temperature)
-        rows = [_head(self._state, sample, epochs, width, ascii_only=self._ascii_only)]
+        rows = [head_row(self._state, sample, epochs, width, ascii_only=self._ascii_only)]
         self.present([*rows, *_text_rows(sample, width, max(0, height - 1))])
 
 
@@ -84,23 +86,24 @@ def _nearest(samples: tuple[SampleRecorded, ...], epoch: int, temperature: float
     return min(of_epoch, key=lambda sample: abs(sample.temperature - temperature))
 
 
-def _head(
+def head_row(
     state: ViewState, sample: SampleRecorded, epochs: list[int], width: int, *, ascii_only: bool
 ) -> Row:
     """Returns the row with the scrubber and the loss of that time."""
     before = [y for x, y in state.losses.validation_curve.points if x <= sample.step]
     place = epochs.index(sample.epoch) / max(1, len(epochs) - 1)
-    parts: list[Part] = [
+    left: Row = (
         ("epoch ", "label"),
         (f"{sample.epoch}", "strong"),
         (f" of {epochs[-1]} ", "label"),
-        (slider(place, 1.0, 11 if width < 60 else 21, ascii_only=ascii_only), "accent"),
-        ("  T ", "label"),
-        (f"{sample.temperature:.2f}", "accent"),
-    ]
-    if before:
-        parts += [("  val ", "label"), (fixed(before[-1]), "value")]
-    return tuple(parts)
+    )
+    right: Row = (("  T ", "label"), (f"{sample.temperature:.2f}", "accent"))
+    loss: Row = (("  val ", "label"), (fixed(before[-1]), "value")) if before else ()
+    room = width - row_width(left) - row_width(right) - row_width(loss)
+    if room < LEAST_SLIDER:
+        room, loss = room + row_width(loss), ()
+    cells = max(LEAST_SLIDER, min(room, 11 if width < 60 else 21))
+    return (*left, (slider(place, 1.0, cells, ascii_only=ascii_only), "accent"), *right, *loss)
 
 
 def _text_rows(sample: SampleRecorded, width: int, height: int) -> list[Row]:

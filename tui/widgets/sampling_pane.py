@@ -115,8 +115,9 @@ def bar_rows(
     cells = max(_LEAST_BAR, (width - _LABEL_CELLS - 2 * _PERCENT_CELLS - 2) // 2)
     field = cells + _PERCENT_CELLS
     before = "the model's own"[:field].ljust(field + 1)
-    kept = f", {weighed.kept} kept"
-    after = f"at {temperature:.2f}" + (kept if field >= 16 else kept.removesuffix(" kept"))
+    after = f"at {temperature:.2f}"
+    if field >= len(kept := f"{after}, {weighed.kept} kept"):
+        after = kept
     rows: list[Row] = [((" " * _LABEL_CELLS + before, "label"), (after, "label"))]
     for candidate in weighed.candidates[: max(0, height - 1)]:
         cut = candidate.shaped == 0
