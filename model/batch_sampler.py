@@ -23,7 +23,26 @@ from model.noise import BLOCK, GumbelNoise
 from model.sampler import first_ids
 from model.snapshot import FloatArray, WeightSnapshot
 
+SMALL_PRODUCT = 1_000_000
+"""Multiplications up to which OpenBLAS takes the matrix as it lies. A larger one it first copies
+into an order of its own, which for few columns takes longer than the product itself."""
+FEW_STREAMS = 32
+"""Columns up to which small products are quicker: half the time for 4 and LSTM(512), 0.95 of it
+for 32, 1.1 for 64 (OpenBLAS 0.3 on a Xeon with AVX-512)."""
+LEAST_ROWS = 16
+
 Symbols = npt.NDArray[np.intp]
+
+
+def multiply(matrix: FloatArray, columns: FloatArray, out: FloatArray) -> None:
+    """Puts ``matrix`` [M, K] times ``columns`` [K, S] into ``out`` [M, S]."""
+    inner, streams = columns.shape
+    rows = SMALL_PRODUCT // (inner * streams) // LEAST_ROWS * LEAST_ROWS
+    if streams > FEW_STREAMS or rows == 0 or rows >= len(matrix):
+        np.dot(matrix, columns, out)
+        return
+    for first in range(0, len(matrix), rows):
+        np.dot(matrix[first : first + rows], columns, out[first : first + rows])
 
 
 class BatchKernel:
@@ -71,7 +90,7 @@ class BatchKernel:
             joined, cell = self._joined[index], self._cell[index]
             if index:
                 joined[:width] = self._joined[index - 1, width:]
-            np.dot(matrix, joined if index else joined[width:], gates)
+            multiply(matrix, joined if index else joined[width:], gates)
             gates += self._added if bias is None else bias
             np.tanh(gates, gates)
             gates[: 3 * width] *= HALF

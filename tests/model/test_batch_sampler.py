@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from model_fixtures import VOCABULARY
 from network_fixtures import make_network, snapshot_of
 
+from model import batch_sampler
 from model.batch_sampler import ParallelStreams, StreamBatch
 from model.config import ModelConfig, SamplingConfig
 from model.sampler import CharacterStream
@@ -67,3 +70,22 @@ def test_the_number_of_threads_changes_nothing(threads: int, streams: int) -> No
     ids = np.concatenate([shared.write(count)[0] for count in (1, 20, 300)])
     alone = StreamBatch(snapshot, VOCABULARY, sampling=SamplingConfig(), seeds=seeds)
     assert np.array_equal(ids, np.stack([alone.step()[0] for _ in range(321)]))
+
+
+@given(
+    rows=st.integers(1, 300),
+    inner=st.integers(1, 40),
+    streams=st.integers(1, 40),
+    small=st.sampled_from([1, 1_000, 20_000, 1_000_000]),
+)
+def test_a_product_in_pieces_is_the_product(
+    rows: int, inner: int, streams: int, small: int
+) -> None:
+    random = np.random.default_rng(0)
+    matrix = random.standard_normal((rows, inner), np.float32)
+    columns = random.standard_normal((inner, streams), np.float32)
+    out = np.full((rows, streams), np.nan, np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch_sampler, "SMALL_PRODUCT", small)
+        batch_sampler.multiply(matrix, columns, out)
+    np.testing.assert_allclose(out, matrix @ columns, rtol=1e-4, atol=1e-4)
