@@ -173,7 +173,9 @@ class LiveApp(TerminalApp):
         after = self.state
         if _rare(before) != _rare(after):
             self.draw_figures()
-        if before.writing.weights_step != after.writing.weights_step:
+        # The title is a whole row of bytes; on a slow line its timer is enough.
+        swapped = before.writing.weights_step != after.writing.weights_step
+        if swapped and not self.settings.low_bandwidth:
             self.draw_title()
 
     def _write_text(self, events: Sequence[Event]) -> None:

@@ -42,13 +42,14 @@ class Painted(Widget):
         return "\n".join("".join(text for text, _ in row) for row in self._rows)
 
     def present(self, rows: Sequence[Row]) -> None:
-        """Shows these rows; only those that differ are drawn."""
+        """Shows these rows; only the cells that differ are sent."""
         before, self._rows = self._rows, tuple(rows)
         for y in range(max(len(before), len(self._rows))):
             old = before[y] if y < len(before) else ()
             new = self._rows[y] if y < len(self._rows) else ()
-            if old != new and self.size.width:
-                self.refresh(Region(0, y, self.size.width, 1))
+            first, end = changed_cells(old, new, self.size.width)
+            if first < end:
+                self.refresh(Region(first, y, end - first, 1))
 
     def action_of(self, part: Part) -> str | None:  # noqa: ARG002 - for those who override it
         """Returns the action that a click on a part runs; None for none."""
@@ -68,6 +69,34 @@ class Painted(Widget):
                 style += Style.from_meta({"@click": action})
             segments.append(Segment(text, style))
         return Strip(segments).crop_extend(0, width, base)
+
+
+def changed_cells(old: Row, new: Row, width: int) -> tuple[int, int]:
+    """Returns where two rows differ: the first cell, and the one behind the last."""
+    if old == new:
+        return 0, 0
+    before, after = _painted_characters(old), _painted_characters(new)
+    if not all(cell_len(character) for character, _ in (*before, *after)):
+        return 0, width  # what takes no cell changes what the characters around it take
+    first = _common(before, after)
+    end = width
+    if _cells(before) == _cells(after):
+        end = _cells(after) - _cells(after[len(after) - _common(before[::-1], after[::-1]) :])
+    return min(_cells(after[:first]), width), min(end, width)
+
+
+def _painted_characters(row: Row) -> list[Part]:
+    return [(character, paint) for text, paint in row for character in text]
+
+
+def _common(one: Sequence[Part], other: Sequence[Part]) -> int:
+    """Returns how many characters are the same at the beginning of both."""
+    pairs = zip(one, other, strict=False)
+    return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _cells(characters: Sequence[Part]) -> int:
+    return sum(cell_len(character) for character, _ in characters)
 
 
 def row_width(row: Row) -> int:
