@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import pytest
 from app_opened import Opened
@@ -139,6 +140,30 @@ async def test_payloads_do_not_reach_the_terminal_from_any_place(wall: bool) -> 
 @on_a_loop
 async def test_no_payload_reaches_the_terminal_from_any_place(wall: bool) -> None:
     await show_everywhere(PAYLOADS, wall=wall)
+
+
+NOBODYS = frozenset({"Cn", "Co"})
+"""Unassigned and private code points: a million that are alike, of which some stand for all."""
+AT_ONCE = 8
+"""Code points; few enough for the narrowest place."""
+
+
+def unsafe_code_points() -> str:
+    """Returns all that may do something, and every 509th of those that are nobody's."""
+    unsafe = sorted(unsafe_characters(EVERYTHING))
+    nobodys = [character for character in unsafe if category(character) in NOBODYS]
+    return "".join(sorted((set(unsafe) - set(nobodys)) | set(nobodys[::509])))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@on_a_loop
+async def test_no_unsafe_code_point_reaches_the_terminal_from_any_place() -> None:
+    tried = unsafe_code_points()
+    assert len(tried) > 4000
+    blocks = [tried[start : start + AT_ONCE] + "x" for start in range(0, len(tried), AT_ONCE)]
+    await show_everywhere(blocks, wall=False)
+    print(f"{len(tried)} unsafe code points in every place: 0 on the wire")
 
 
 @pytest.mark.parametrize("payload", PAYLOADS[::9], ids=ascii)
