@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
+from model.quickest import quickest
 from model.snapshot import FloatArray, WeightSnapshot
 
 ROUNDS = 5
@@ -70,20 +71,8 @@ def possible_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
 
 
 def fastest_count(counts: Sequence[int], timer: Timer) -> int:
-    """Returns the count with the shortest best time of interleaved rounds, the first untimed.
-
-    The first of the counts wins unless another one gains what `LEAST_GAIN` says.
-    """
-    best = dict.fromkeys(counts, float("inf"))
-    if len(counts) == 1:
-        return counts[0]
-    for turn in range(ROUNDS + 1):
-        for count in counts:
-            seconds = timer(count)
-            if turn:
-                best[count] = min(best[count], seconds)
-    fastest = min(counts, key=lambda count: best[count])
-    return fastest if best[fastest] * LEAST_GAIN <= best[counts[0]] else counts[0]
+    """Returns the quickest count; more threads than the first must gain what they cost."""
+    return quickest(counts, timer, lambda count: count, rounds=ROUNDS, least_gain=LEAST_GAIN)
 
 
 class _Products:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -27,7 +28,6 @@ from model.events import (
     Event,
     Finished,
     FinishReason,
-    Planned,
     Preparing,
     RecordedEvent,
     RunStarted,
@@ -125,10 +125,14 @@ class TrainingRun:
             if self._leader.processes > 1:
                 yield Preparing(stage=f"handing the run to {self._leader.processes} processes")
             self._share()
+            # The interpreter looks through all objects now and then, for a sixth of a second with
+            # PyTorch's, in which nobody trains, writes or draws. What is there by now stays anyway.
+            gc.freeze()
             try:
                 for event in self._session():
                     yield from self._recorded(event)
             finally:
+                gc.unfreeze()
                 self._trainer.close()
         finally:
             if self._board is not None:
@@ -197,14 +201,7 @@ class TrainingRun:
     def _session(self) -> Iterator[Event]:
         run, trainer = self._run, self._trainer
         yield self._run_started()
-        yield Planned(
-            steps_per_epoch=trainer.schedule.steps_per_epoch,
-            planned_steps=trainer.schedule.planned_steps,
-            planned_seconds=trainer.schedule.planned_seconds,
-            first_step=trainer.step_count,
-            layers=run.model.layers,
-            hidden=run.model.hidden,
-        )
+        yield trainer.schedule.planned(run.model, trainer.step_count)
         for note in (*run.notes, *self._leader.note(processes_of(run))):
             yield self._warning(note)
         trainer.keep_as_good()

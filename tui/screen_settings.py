@@ -64,7 +64,7 @@ class ScreenSettings:
     @property
     def view_seconds(self) -> float:
         """Seconds between two drawings of the panes that follow the writing."""
-        return 0.5 if self.low_bandwidth else 0.125
+        return 0.5 if self.low_bandwidth else 0.25
 
     @property
     def chart_seconds(self) -> float:

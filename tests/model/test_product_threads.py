@@ -40,7 +40,7 @@ def test_a_slow_first_round_does_not_count() -> None:
     assert fastest_count([1, 2], lambda count: next(seconds[count])) == 1
 
 
-@pytest.mark.parametrize("gain", [0.0, 1e9])
+@pytest.mark.parametrize("gain", [1.0, 1e9])
 def test_the_number_holds_within_and_is_put_back(
     gain: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

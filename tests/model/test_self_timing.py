@@ -61,6 +61,13 @@ def test_the_fastest_wins_and_the_first_round_does_not_count() -> None:
     assert fastest(engines, lambda engine: next(seconds[engine]), lambda: 0.0) == engines[1]
 
 
+def test_more_threads_must_be_worth_a_core() -> None:
+    engines = [Engine(precision="fp32", shards=count) for count in (1, 2)]
+    for two, chosen in ((0.9, engines[0]), (0.6, engines[1])):
+        seconds = dict(zip(engines, (1.0, two), strict=True))
+        assert fastest(engines, seconds.__getitem__, lambda: 0.0) == chosen
+
+
 def test_what_is_far_behind_is_not_measured_again() -> None:
     engines = [Engine(precision="fp32", shards=count) for count in (1, 2, 3)]
     seconds = dict(zip(engines, (1.0, 1.2, 5.0), strict=True))

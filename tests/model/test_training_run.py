@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import math
 import os
@@ -625,3 +626,16 @@ def test_two_layers_and_one_hot_train_too(tmp_path: Path) -> None:
     model = ModelConfig(hidden=8, layers=2, embedding=0, dropout=0.2)
     events = watch(make_request(tmp_path, model=model, epochs=1))
     assert of_kind(events, Finished)[0].reason == "completed"
+
+
+def test_what_stands_at_the_start_is_left_alone_by_the_collector_until_the_end(
+    tmp_path: Path,
+) -> None:
+    before = gc.get_freeze_count()
+    controls, within = TrainingControls(), 0
+    for event in TrainingRun(make_request(tmp_path), controls).events():
+        if isinstance(event, StepFinished):
+            within = gc.get_freeze_count()
+            controls.stop()
+    assert within > 10_000 + before
+    assert gc.get_freeze_count() == 0

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 
 LOW_BANDWIDTH_FPS = 8
+SWITCH_SECONDS = 0.0002
+"""In which a thread gives way to another one. While the screen is drawn, the trainer needs the
+interpreter for moments, many times a step; Python's 5 ms each would cost it a twentieth."""
 
 
 @click.command()
@@ -204,6 +207,7 @@ def show(
         themes=own.themes,
     )
     screen = CharlmApp(session, settings)
+    sys.setswitchinterval(SWITCH_SECONDS)
     with TerminalGuard(session, screen, on_hangup=options.get("on_hangup")) as guard:
         screen.run(mouse=settings.mouse)
         guard.wait_for_the_end()
