@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.app import App
 
 from tui.terminal.entrance import is_served
+from tui.terminal.textual_caches import cache_colours_by_colour
 from tui.terminal.wall import ForeignTextWall
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class TerminalApp(App[None]):
     """A Textual app that a terminal cannot stop, whatever it sends and however it ends."""
 
     def __init__(self) -> None:
+        cache_colours_by_colour()
         super().__init__(driver_class=_own_driver())
         # No part of Textual's public interface; a test shows that it still does what it did.
         self._filters.append(ForeignTextWall())

@@ -1,0 +1,30 @@
+"""What is closed is forgotten: a screen that was open leaves none of its lines behind."""
+
+from __future__ import annotations
+
+import gc
+
+from app_opened import Opened, opened
+from app_script import characters, on_a_loop, training
+from textual._styles_cache import StylesCache
+
+
+def caches() -> int:
+    gc.collect()
+    return sum(type(thing) is StylesCache for thing in gc.get_objects())
+
+
+async def open_and_close_help(it: Opened) -> int:
+    """Returns how many widgets' drawn lines there are afterwards."""
+    for keys in ("question_mark", "escape"):
+        await it.press(keys)
+        await it.pilot.pause()
+    return caches()
+
+
+@on_a_loop
+async def test_a_closed_screen_leaves_no_drawn_lines_behind() -> None:
+    async with opened(*training(), *characters("text")) as it:
+        counts = [await open_and_close_help(it) for _ in range(10)]
+        # The first ones may still see the curve's own widgets come.
+        assert counts[-1] == counts[-5], counts
