@@ -99,8 +99,14 @@ class _Scale:
 
 def round_numbers(low: float, high: float, most: int) -> list[float]:
     """Returns multiples of 1, 2 or 5 times a power of ten between two numbers, not too many."""
-    step = 10.0 ** math.floor(math.log10((high - low) / most))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= most)
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    steps = [power * factor for factor in (1, 2, 5, 10)]
+    place = next(place for place, step in enumerate(steps) if (high - low) / step <= most)
+    # Where few are wanted, the step may be longer than the way, and miss it.
+    return _multiples(steps[place], low, high) or _multiples(steps[place - 1], low, high)
+
+
+def _multiples(step: float, low: float, high: float) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     return [step * number for number in range(first, math.floor(high / step + 1e-9) + 1)]
 
