@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
@@ -16,12 +18,12 @@ from tui.screen_settings import ScreenSettings
 
 
 async def until(met: Callable[[], bool]) -> None:
-    """Waits for something to be true, four seconds at most."""
-    for _ in range(200):
+    """Waits for something to be true; half a minute is enough for the busiest machine."""
+    for _ in range(1500):
         if met():
             return
         await asyncio.sleep(0.02)
-    raise AssertionError("it did not happen within four seconds")
+    raise AssertionError("it did not happen within half a minute")
 
 
 class Opened:
@@ -49,9 +51,13 @@ class Opened:
 async def opened(
     *events: ev.Event, size: tuple[int, int] = (80, 24), **settings: Any
 ) -> AsyncIterator[Opened]:
+    """Opens the app on a scripted session; what keys write to files goes where it is forgotten."""
     session = ScriptedSession()
-    app = CharlmApp(session, ScreenSettings(title="text", **settings))
-    async with app.run_test(size=size, notifications=True) as pilot:
+    async with AsyncExitStack() as stack:
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        given = {"title": "text", "text_folder": Path(stack.enter_context(folder)), **settings}
+        app = CharlmApp(session, ScreenSettings(**given))
+        pilot = await stack.enter_async_context(app.run_test(size=size, notifications=True))
         opened_app = Opened(app, session, pilot)
         await opened_app.until(lambda: session.started)
         if events:
