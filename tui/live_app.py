@@ -7,14 +7,12 @@ the first frame is on the terminal: its trainer imports torch, which would slow 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from textual.events import Resize
-from textual.filter import Monochrome, NoColor
 from textual.theme import Theme
 
 from model.commands import Command, SetCuts
@@ -377,12 +375,7 @@ class LiveApp(TerminalApp):
         """Takes the theme to start with, and sees to it that no colour means none."""
         for theme in (*OWN_THEMES, *user_themes(self.settings.themes)):
             self.register_theme(theme)
-        # Textual takes an empty NO_COLOR for a wish, too. And it chooses how to obey before it
-        # knows the theme: it would make greys of the terminal's own colours, black on black.
-        self.no_color = bool(os.environ.get("NO_COLOR"))
-        self._filters = [item for item in self._filters if not isinstance(item, Monochrome)]
-        if self.no_color:
-            self._filters.append(NoColor())
+        self.obey_no_color()
         name = self.settings.theme_name(no_color=self.no_color)
         known = name in self.available_themes
         self.theme = name if known else ScreenSettings().theme_name(no_color=self.no_color)

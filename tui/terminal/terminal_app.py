@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual.app import App
+from textual.filter import Monochrome, NoColor
 
 from tui.terminal.entrance import is_served
 from tui.terminal.textual_caches import cache_colours_by_colour
@@ -34,6 +36,17 @@ class TerminalApp(App[None]):
     def defect(self) -> Exception | None:
         """What Textual ended the app for: a defect of ours or of its own."""
         return self._exception
+
+    def obey_no_color(self) -> None:
+        """Takes all colours away where NO_COLOR asks for it.
+
+        Textual takes an empty NO_COLOR for a wish, too. And it chooses how to obey before it knows
+        the theme: it would make greys of the terminal's own colours, black on black.
+        """
+        self.no_color = bool(os.environ.get("NO_COLOR"))
+        self._filters = [item for item in self._filters if not isinstance(item, Monochrome)]
+        if self.no_color:
+            self._filters.append(NoColor())
 
     def lose_terminal(self) -> None:
         """Tells whoever guards the program that the terminal has ended."""
