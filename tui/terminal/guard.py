@@ -44,6 +44,8 @@ SECONDS_FOR_FAREWELL: Final = 10.0
 """For the last words, where the terminal took what was written before them."""
 SECONDS_BETWEEN_LOOKS: Final = 0.5
 """At the terminal, for a hang-up that came without a signal (nohup)."""
+TRIES_TO_RESTORE: Final = 20
+SECONDS_BETWEEN_TRIES: Final = 0.05
 SIGNAL_NAMES: Final = ("SIGHUP", "SIGTERM", "SIGINT")
 RESET: Final = (
     b"\x1b[<u\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"
@@ -202,27 +204,39 @@ class TerminalGuard:
 
     def _restore(self) -> None:
         """Puts the terminal back as it was, as far as one that reads nothing lets us."""
-        if HAVE_TERMIOS and self._mode is not None:
-            with contextlib.suppress(Exception):
-                # The rest of a frame is of no use any more, and makes room for the last words.
-                termios.tcflush(0, termios.TCOFLUSH)
-                termios.tcsetattr(0, termios.TCSANOW, self._mode)
-        self._write(RESET)
+        for _ in range(TRIES_TO_RESTORE):
+            if HAVE_TERMIOS and self._mode is not None:
+                with contextlib.suppress(Exception):
+                    # The rest of a frame is of no use any more, and makes room for the last words.
+                    termios.tcflush(0, termios.TCOFLUSH)
+                    termios.tcsetattr(0, termios.TCSANOW, self._mode)
+            if self._write(RESET):
+                return
+            # Whoever still writes a frame was quicker to fill the room.
+            time.sleep(SECONDS_BETWEEN_TRIES)
 
     def _say(self, sentence: str) -> None:
         self._write(f"\r{PROGRAM}: {sentence}\n".encode())
 
-    def _write(self, data: bytes) -> None:
-        """Writes what the terminal takes at once, without making it wait less for others."""
+    def _write(self, data: bytes) -> bool:
+        """Writes what the terminal takes at once, without making it wait less for others.
+
+        Returns:
+            Whether that was all, or there is no terminal to take any.
+        """
         if self._terminal is None:
-            return
-        with contextlib.suppress(Exception):
+            return True
+        try:
             # A descriptor of our own: others share what lies behind the standard ones.
             terminal = os.open(self._terminal, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
             try:
-                os.write(terminal, data)
+                return os.write(terminal, data) == len(data)
             finally:
                 os.close(terminal)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # gone
 
 
 def _is_hung_up() -> bool:
