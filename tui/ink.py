@@ -23,7 +23,7 @@ STYLES: Final = (
     "copied",
     *(f"unit-{level}" for level in range(5)),
 )
-KEPT: Final = 400_000
+KEPT: Final = 110_000
 _SURPRISE_BITS: Final = (1.0, 2.5, 4.5, 7.0)
 _UNIT_LEVELS: Final = (-0.6, -0.2, 0.2, 0.6)
 _NEW, _COPIED = 1, 2

@@ -16,9 +16,9 @@ from typing import Final, Literal
 from tui.line_wrapper import MINIMUM_WIDTH, Kind, Line, LineWrapper, Piece
 from tui.sanitise import replace_unprintable
 
-MAXIMUM_CHARACTERS: Final = 200_000
+MAXIMUM_CHARACTERS: Final = 100_000
 """Characters kept for copying, and for wrapping anew when the width changes."""
-MAXIMUM_LINES: Final = 4_000
+MAXIMUM_LINES: Final = 2_000
 """Lines that can be scrolled back to."""
 _CHUNK: Final = 1_000
 
