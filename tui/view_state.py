@@ -52,6 +52,7 @@ from model.events import (
 )
 from tui.curve import NO_POINTS, Curve
 from tui.event_line import LogLine, log_line
+from tui.kept_samples import with_sample
 
 SMOOTHING: Final = 0.97
 """Weight of the past in the smoothed loss, per step."""
@@ -67,7 +68,6 @@ PACE_SECONDS: Final = 30.0
 WARM_UP_SECONDS: Final = 3.0
 """No estimate before this much training."""
 WARNINGS: Final = 50
-SAMPLES: Final = 4_000
 LOG_LINES: Final = 400
 
 
@@ -222,7 +222,7 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
         case Finished():
             return _finished(state, event)
         case SampleRecorded():
-            return replace(state, samples=(*state.samples, event)[-SAMPLES:])
+            return replace(state, samples=with_sample(state.samples, event))
         case NextCharacterWeighed():
             return replace(state, weighed=event)
         case ReferencesMeasured(bits_per_character=references):

@@ -26,7 +26,8 @@ from tui.export.new_file import write_new_file
 from tui.export.png import png_of
 from tui.export.sample_text import sample_text
 from tui.export.svg import svg_of, without_foreign_fonts
-from tui.view_state import SAMPLES, ViewState, fold
+from tui.kept_samples import SAMPLES
+from tui.view_state import ViewState, fold
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -357,8 +358,8 @@ def test_samples_stand_with_their_loss_in_order() -> None:
 
 def test_samples_that_were_dropped_are_owned_up_to() -> None:
     many = [sample(number, 0.5) for number in range(SAMPLES + 1)]
-    assert "the last 4 000; samples.jsonl" in sample_text(state_of(*many))
-    assert "the last" not in sample_text(state_of(*many[:3]))
+    assert "left out; samples.jsonl" in sample_text(state_of(*many))
+    assert "left out" not in sample_text(state_of(*many[:3]))
 
 
 def test_steps_that_a_file_left_out_are_smoothed_over() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tui.kept_samples import are_thinned
 from tui.sanitise import encodable, one_line
-from tui.view_state import SAMPLES, ViewState
-from tui.widgets.figures import clock, fixed, grouped
+from tui.view_state import ViewState
+from tui.widgets.figures import clock, fixed
 
 _RULE = "-" * 72
 
@@ -19,8 +20,8 @@ def sample_text(state: ViewState) -> str:
     head = ["Samples written while training"]
     if run is not None:
         head[0] += f" run {one_line(run.run, 100)} on {one_line(run.corpus, 100)}"
-    if len(state.samples) >= SAMPLES:
-        head.append(f"(the last {grouped(SAMPLES)}; samples.jsonl in the run's folder has all)")
+    if are_thinned(state.samples):
+        head.append("(some epochs are left out; samples.jsonl in the run's folder has all)")
     head.append("The text in square brackets was given; the model wrote what follows it.")
     parts = ["\n".join(head)]
     for sample in state.samples:

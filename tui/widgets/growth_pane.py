@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.events import SampleRecorded
+from tui.kept_samples import epochs_of
 from tui.transcript import Transcript
 from tui.view_state import ViewState
 from tui.widgets.figures import fixed, slider
@@ -73,11 +74,6 @@ class GrowthPane(Painted):
         sample = _nearest(samples, epoch, temperature)
         rows = [head_row(self._state, sample, epochs, width, ascii_only=self._ascii_only)]
         self.present([*rows, *_text_rows(sample, width, max(0, height - 1))])
-
-
-def epochs_of(samples: tuple[SampleRecorded, ...]) -> list[int]:
-    """Returns the epochs that have samples, in order."""
-    return sorted({sample.epoch for sample in samples})
 
 
 def _nearest(samples: tuple[SampleRecorded, ...], epoch: int, temperature: float) -> SampleRecorded:
