@@ -27,7 +27,7 @@ from corpus import (
     split_ids,
 )
 from model.batches import Batches, make_batches
-from model.checkpoint import Checkpoint, checkpoint_size
+from model.checkpoint import Checkpoint, CheckpointMetadata, checkpoint_size
 from model.config import ModelConfig, TrainingConfig
 from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
@@ -78,8 +78,15 @@ class OpenedRun:
     resumed: Checkpoint | None
     same_text: bool
     """Whether a resumed run reads the very text that it was left in."""
+    weights_only: bool = False
+    """Whether nothing but the weights of `resumed` counts."""
     notes: tuple[str, ...]
     """What the user should know of how the text was read and the run was found."""
+
+    @property
+    def goes_on_in_its_epoch(self) -> bool:
+        """Whether a resumed run knows its place in the text, and the state it had there."""
+        return self.same_text and not self.weights_only
 
     def publication(self) -> Publication:
         """Returns the weights as the sampler takes them."""
@@ -152,7 +159,7 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     notes: list[str] = []
     checkpoint = folder.load_latest(notes.append)
     metadata = checkpoint.metadata
-    model, training = resumed_settings(folder, metadata.model, metadata.training, request.overrides)
+    model, training = resumed_settings(folder, metadata, request)
     asked = request.corpus_options
     options = dataclasses.replace(
         metadata.source.options(encoding=asked.encoding),
@@ -166,18 +173,22 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     corpus = yield from _load(request, specification, options, cancelled, checkpoint)
     notes += corpus.notes
     same_text = corpus.sha256 == metadata.source.sha256
-    if not same_text:
+    if request.weights_only:
+        notes.append("only the weights were taken over; the optimiser and the epoch begin anew")
+    elif not same_text:
         notes.append("the text is not the one that the run was trained on; its epoch begins anew")
     split = split_of(corpus, training, notes)
     batches = make_batches(split.train, training, subject=corpus.name)
     _check_division(batches, request.processes)
-    if "random.torch" not in checkpoint.tensors:
+    if "random.torch" not in checkpoint.tensors and not request.weights_only:
         raise CheckpointError(
-            str(folder.path), "its checkpoint holds weights only", "generate from it, or train anew"
+            str(folder.path),
+            "its checkpoint holds no state of a training",
+            "go on from its weights by --weights-only, or generate from it",
         )
     folder.require_room(checkpoint_size(model, training, len(corpus.vocabulary)))
     folder.forget_after(metadata.step)
-    if not same_text:
+    if request.weights_only or not same_text:
         batches.epoch = metadata.epoch
     source = CorpusSource.of(corpus, options)
     return OpenedRun(
@@ -192,25 +203,30 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
         weights=checkpoint.weights(),
         resumed=checkpoint,
         same_text=same_text,
+        weights_only=request.weights_only,
         notes=tuple(notes),
     )
 
 
 def resumed_settings(
-    folder: RunFolder, model: ModelConfig, training: TrainingConfig, overrides: Any
+    folder: RunFolder, metadata: CheckpointMetadata, request: RunRequest
 ) -> tuple[ModelConfig, TrainingConfig]:
     """Returns the saved settings with those changes that a resumed run can take.
 
-    A new end (epochs or minutes) replaces the planned one and counts from the run's beginning.
+    A new end (epochs or minutes) replaces the planned one and counts from the run's beginning. The
+    weights alone can be trained in any way.
 
     Raises:
         CheckpointError: a setting was asked for that a trained network cannot change.
     """
     model_fields = {field.name for field in dataclasses.fields(ModelConfig)}
-    changes = dict(overrides)
+    model, training = metadata.model, metadata.training
+    changes = dict(request.overrides)
     for name, asked in changes.items():
-        saved = getattr(model if name in model_fields else training, name)
-        if asked != saved and name not in CHANGEABLE_ON_RESUME:
+        of_model = name in model_fields
+        saved = getattr(model if of_model else training, name)
+        fixed = name not in CHANGEABLE_ON_RESUME and (of_model or not request.weights_only)
+        if asked != saved and fixed:
             raise CheckpointError(
                 str(folder.path),
                 f"the saved run has {name.replace('_', '-')} {saved}, asked for is {asked}",
@@ -219,7 +235,8 @@ def resumed_settings(
     if "epochs" in changes or "minutes" in changes:
         changes.setdefault("epochs", None)
         changes.setdefault("minutes", None)
-    changes.pop("seed", None)  # the seed of a begun run is spent
+    if not request.weights_only:
+        changes.pop("seed", None)  # the seed of a begun run is spent
     return (
         dataclasses.replace(model, **{k: v for k, v in changes.items() if k in model_fields}),
         dataclasses.replace(

@@ -28,6 +28,8 @@ class RunRequest:
     """The folder of runs."""
     run: str | None = None
     resume: bool = False
+    weights_only: bool = False
+    """Whether to resume with the saved weights alone: optimiser, dice and epoch begin anew."""
     tensorboard: bool = False
     """Whether to write what TensorBoard shows into the run's folder, too."""
     processes: int = 1

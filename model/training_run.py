@@ -170,7 +170,12 @@ class TrainingRun:
         self._seconds_before = 0.0
         if run.resumed is not None:
             metadata = run.resumed.metadata
-            self._trainer.restore(run.resumed.tensors, metadata.progress, same_text=run.same_text)
+            if run.weights_only:
+                self._trainer.step_count = metadata.step
+            else:
+                self._trainer.restore(
+                    run.resumed.tensors, metadata.progress, same_text=run.same_text
+                )
             self._seconds_before = metadata.seconds
             self._best_nats = metadata.best_nats_per_character
             if metadata.nats_per_character is not None:
@@ -191,7 +196,7 @@ class TrainingRun:
                 carried=False,
             )
             tensors = dict(start.tensors)
-            if self._run.resumed is not None and self._run.same_text:
+            if self._run.resumed is not None and self._run.goes_on_in_its_epoch:
                 saved = self._run.resumed.tensors
                 tensors |= {name: saved[name] for name in CARRIED if name in saved}
             start = dataclasses.replace(start, tensors=tensors)

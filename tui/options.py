@@ -158,6 +158,11 @@ training_options = _stack(
         is_flag=True,
         help="Go on with the run that --run names, or with the newest; CORPUS may be left out.",
     ),
+    click.option(
+        "--weights-only",
+        is_flag=True,
+        help="Resume from the weights alone: the optimiser and the epoch begin anew.",
+    ),
     checkpoints_option,
     click.option(
         "--checkpoint-every",
@@ -265,6 +270,10 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
     training_changes.setdefault("seed", random.SystemRandom().randrange(10**6))
     training: TrainingConfig = dataclasses.replace(preset.training, **training_changes)
     resume = bool(options["resume"])
+    if options["weights_only"] and not resume:
+        raise ConfigError(
+            "--weights-only", "there is no run to take weights from", "give it with --resume"
+        )
     if options["tensorboard"] and find_spec("tensorboard") is None:
         raise ConfigError(
             "--tensorboard",
@@ -287,6 +296,7 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
         root=options["root"],
         run=options["run"],
         resume=resume,
+        weights_only=bool(options["weights_only"]),
         tensorboard=bool(options["tensorboard"]),
         overrides=overrides,
     )

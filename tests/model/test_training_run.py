@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import gc
 import json
@@ -16,7 +17,7 @@ import pytest
 from model_fixtures import TEXT, TickingClock, make_request, make_text, of_kind
 
 from corpus import CorpusError
-from model.checkpoint import read_metadata
+from model.checkpoint import read_metadata, write_checkpoint
 from model.config import ModelConfig
 from model.controls import TrainingControls
 from model.errors import CheckpointError, RunFolderError, TrainingDiverged
@@ -603,6 +604,41 @@ def test_a_changed_text_is_noted_and_its_epoch_begins_anew(tmp_path: Path) -> No
     steps = of_kind(events, StepFinished)
     assert [step.step for step in steps] == list(range(21, 31))
     assert steps[0].epoch == 2
+
+
+def test_weights_alone_go_on_with_a_new_optimiser_in_an_epoch_that_begins_anew(
+    tmp_path: Path,
+) -> None:
+    watch(make_request(tmp_path), at_step(20, lambda controls: controls.stop(hurry=True)))
+    request = make_request(tmp_path, resume=True, weights_only=True, overrides={"batch": 3})
+    published: list[Publication] = []
+    events = watch(request, publish=published.append)
+    assert any("only the weights were taken over" in text for text in warnings_of(events))
+    steps = of_kind(events, StepFinished)
+    assert (steps[0].step, steps[0].epoch) == (21, 2)
+    assert published[0].snapshot.step == 20
+    assert RunFolder(run_folder(tmp_path).path).load_latest(print).metadata.training.batch == 3
+
+
+def test_a_checkpoint_without_a_training_is_resumed_from_its_weights_only(tmp_path: Path) -> None:
+    watch(make_request(tmp_path), at_step(20, lambda controls: controls.stop(hurry=True)))
+    folder = run_folder(tmp_path)
+    bare = folder.load_latest(print)
+    weights = {name: array for name, array in bare.tensors.items() if name.startswith("weights.")}
+    write_checkpoint(folder.checkpoint_paths()[-1], dataclasses.replace(bare, tensors=weights))
+    with pytest.raises(CheckpointError, match=r"no state of a training.*--weights-only"):
+        watch(make_request(tmp_path, resume=True))
+    assert not folder.is_being_written()
+    events = watch(make_request(tmp_path, resume=True, weights_only=True))
+    assert of_kind(events, StepFinished)[0].step == 21
+    assert of_kind(events, Finished)[0].reason == "completed"
+
+
+def test_weights_alone_do_not_change_their_shape(tmp_path: Path) -> None:
+    watch(make_request(tmp_path))
+    overrides = {"hidden": 9}
+    with pytest.raises(CheckpointError, match="the saved run has hidden 8, asked for is 9"):
+        watch(make_request(tmp_path, resume=True, weights_only=True, overrides=overrides))
 
 
 def test_a_changed_text_with_other_characters_is_refused(tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ def make_request(
     text: str = TEXT,
     model: ModelConfig = TINY_MODEL,
     resume: bool = False,
+    weights_only: bool = False,
     overrides: dict[str, Any] | None = None,
     run: str | None = "tiny",
     **training: Any,
@@ -135,6 +136,7 @@ def make_request(
         root=folder / "runs",
         run=run,
         resume=resume,
+        weights_only=weights_only,
         overrides=overrides or {},
     )
 

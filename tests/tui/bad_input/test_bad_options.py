@@ -58,6 +58,7 @@ REFUSED = [
     *(("O9", ("words.txt", "--seed", x), "--seed") for x in ("-1", str(2**64))),
     *(("rate", ("words.txt", "--rate", x), "--rate") for x in ("nan", "0", "1e9")),
     ("encoding", (*TRAIN, "--encoding", "klingon"), "--encoding"),
+    ("weights only", (*TRAIN, "--weights-only"), "--weights-only"),
     ("encoding", (*TRAIN, "--encoding", "zlib"), "--encoding"),
     ("preset", (*TRAIN, "--preset", "enormous"), "--preset"),
     ("run name", (*TRAIN, "--run", "../outside"), "--run"),
