@@ -29,12 +29,16 @@ def open_app(tmp_path: Path) -> Iterator[OpenApp]:
     with ExitStack() as terminals:
 
         def opened(
-            *arguments: str, columns: int = 80, rows: int = 24, ignored: tuple[int, ...] = ()
+            *arguments: str,
+            columns: int = 80,
+            rows: int = 24,
+            ignored: tuple[int, ...] = (),
+            **changes: str,
         ) -> Terminal:
             return terminals.enter_context(
                 Terminal(
                     [PROGRAM, *arguments],
-                    environment=make_environment(tmp_path),
+                    environment=make_environment(tmp_path, **changes),
                     folder=tmp_path,
                     columns=columns,
                     rows=rows,
