@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from textual.events import Resize
 from textual.theme import Theme
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from model.session import Session
 
 Severity = Literal["information", "warning", "error"]
+TOAST_SECONDS: Final = 6.0
 
 
 class LiveApp(TerminalApp):
@@ -105,6 +106,7 @@ class LiveApp(TerminalApp):
         self.pause_wanted = False
         self._clock = clock
         self.checkpoint_wanted = False
+        self._warned_until = 0.0
         self.temperature_posted: float | None = None
         self.past = Past()
         self.looping = False
@@ -280,8 +282,17 @@ class LiveApp(TerminalApp):
         """Is called when the text is on hold."""
 
     def say(self, words: str, *, severity: Severity = "information") -> None:
-        """Shows a toast; text that is not ours was made printable by the caller."""
-        self.notify(words, severity=severity, markup=False, timeout=6)
+        """Shows a toast; text that is not ours was made printable by the caller.
+
+        The answer to a key takes the place of the answer before it: a pile of them would hide a
+        small screen. Warnings stay their time, and what is said meanwhile stands beside them.
+        """
+        now = self._clock()
+        if severity != "information":
+            self._warned_until = now + TOAST_SECONDS
+        elif now >= self._warned_until:
+            self.clear_notifications()
+        self.notify(words, severity=severity, markup=False, timeout=TOAST_SECONDS)
 
     def _notice_checkpoint(self, event: CheckpointSaved) -> None:
         """Says that the checkpoint that was asked for is on disk."""

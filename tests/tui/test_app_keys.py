@@ -115,6 +115,17 @@ async def test_saving_and_ending_reach_the_trainer() -> None:
 
 
 @on_a_loop
+async def test_an_answer_takes_the_place_of_the_one_before_and_a_warning_stays() -> None:
+    async with opened(*training()) as it:
+        await it.press("c", "c")
+        assert [toast.split(".")[0] for toast in it.toasts()] == ["Ink: novelty"]
+        await it.say(ev.WritingRestarted(seed=9, prompt="", note="dropped ‘é’"))
+        await it.press("c", "c")
+        assert [toast.split(".")[0] for toast in it.toasts()][-1] == "Ink off"
+        assert "dropped ‘é’" in it.toasts()
+
+
+@on_a_loop
 async def test_restart_and_prompt() -> None:
     async with opened(*training(), *characters("old")) as it:
         await it.press("r", "i")
