@@ -212,6 +212,7 @@ def show(
         screen.run(mouse=settings.mouse)
         guard.wait_for_the_end()
         ended = session.close(save=screen.quit_choice == "save")
+        screen.wait_for_output()
     if guard.status is not None:
         return guard.status, None
     status = _status(screen, session, guard.received, ended=ended)

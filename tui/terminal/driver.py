@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 1000
 """Columns and rows; more is nobody's window, and would cost hundreds of megabytes."""
+SECONDS_TO_DRAIN: Final = 1.0
 USUAL: Final = Size(80, 25)
 """The size of a terminal that does not know its own: 0 x 0, as on a serial line."""
 
@@ -51,6 +52,8 @@ class TerminalDriver(LinuxDriver):
         stream = sys.__stderr__
         assert stream is not None  # the entrance has looked
         self._output = TerminalOutput(stream.fileno(), encoding=stream.encoding, tell=self._pace)
+        app.abandon_output = self._output.abandon
+        app.wait_for_output = self._output.drain
 
     # --- out --------------------------------------------------------------------------------------
 
@@ -74,7 +77,10 @@ class TerminalDriver(LinuxDriver):
     def close(self) -> None:
         """Waits for what is still to be written, as long as the terminal takes any of it."""
         super().close()
-        self._terminal_app.terminal_has_stalled = not self._output.drain()
+        stalled = not self._output.drain(SECONDS_TO_DRAIN)
+        if stalled:
+            self._output.abandon()
+        self._terminal_app.terminal_has_stalled = stalled
         self._shown = False
 
     def _sigcont_application(self, *_: object) -> None:

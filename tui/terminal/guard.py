@@ -20,6 +20,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from tui.exit_status import PROGRAM, SIGNAL
+from tui.terminal.output import RESET
 from tui.terminal.without_screen import LOG_NAME, WithoutScreen
 
 if TYPE_CHECKING:
@@ -47,12 +48,6 @@ SECONDS_BETWEEN_LOOKS: Final = 0.5
 TRIES_TO_RESTORE: Final = 20
 SECONDS_BETWEEN_TRIES: Final = 0.05
 SIGNAL_NAMES: Final = ("SIGHUP", "SIGTERM", "SIGINT")
-RESET: Final = (
-    b"\x1b[<u\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"
-    b"\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[?7h\x1b[?25h\x1b[0m"
-)
-"""Leaves the key protocol (each screen has its own), the alternate screen, mouse reporting,
-bracketed paste, focus and size reports; wraps lines again and shows the cursor."""
 _HANG_UP: Final = int(getattr(signal, "SIGHUP", 1))
 _NOTHING: Final = 0
 """In the queue of signals: the app has ended by itself."""
@@ -204,6 +199,7 @@ class TerminalGuard:
 
     def _restore(self) -> None:
         """Puts the terminal back as it was, as far as one that reads nothing lets us."""
+        self._app.abandon_output()
         for _ in range(TRIES_TO_RESTORE):
             if HAVE_TERMIOS and self._mode is not None:
                 with contextlib.suppress(Exception):

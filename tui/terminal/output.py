@@ -7,6 +7,7 @@ falls behind, so that nothing new is painted meanwhile, and tells when it has ca
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -19,6 +20,13 @@ BEHIND: Final = 8192
 MOST: Final = 1 << 20
 """Bytes kept for a terminal that reads nothing; what comes after them is forgotten."""
 PIECE: Final = 4096
+RESET: Final = (
+    b"\x1b[<u\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"
+    b"\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[?7h\x1b[?25h\x1b[0m"
+)
+"""Leaves the key protocol (each screen has its own), the alternate screen, mouse reporting,
+bracketed paste, focus and size reports; wraps lines again and shows the cursor. Its first escape
+ends what a sequence before it left open."""
 
 
 class TerminalOutput:
@@ -46,6 +54,7 @@ class TerminalOutput:
         self._waiting = 0
         self._behind = False
         self._moved = time.monotonic()
+        self._is_abandoned = False
         self._changed = threading.Condition()
         self.forgotten = False
         """Whether something was not written: the screen is not what was painted."""
@@ -57,7 +66,7 @@ class TerminalOutput:
         """Takes text to write; forgets it where too much waits already or nobody can read it."""
         data = text.encode(self._encoding, "replace")
         with self._changed:
-            if self.is_dead or not data:
+            if self.is_dead or self._is_abandoned or not data:
                 return
             if self._waiting + len(data) > MOST:
                 self.forgotten = True
@@ -71,7 +80,20 @@ class TerminalOutput:
                 self._behind = True
                 self._tell(True)
 
-    def drain(self, patience: float = 1.0) -> bool:
+    def abandon(self) -> None:
+        """Forgets what was not written yet; of all that, only ``RESET`` will be.
+
+        What was cut off in the middle, of a piece or of a sequence, is thereby ended.
+        """
+        with self._changed:
+            if self.is_dead or not self._waiting:
+                return
+            self._is_abandoned = True
+            self._pieces = deque([RESET])
+            self._waiting = len(RESET)
+            self._changed.notify_all()
+
+    def drain(self, patience: float = math.inf) -> bool:
         """Waits until all is written, or nothing has moved for ``patience`` seconds.
 
         Returns:
@@ -96,7 +118,7 @@ class TerminalOutput:
                 if self.is_dead:
                     self._pieces.clear()
                     self._waiting = 0
-                else:
+                elif data is self._pieces[0]:  # not abandoned meanwhile
                     self._waiting -= written
                     self._moved = time.monotonic()
                     if written == len(data):

@@ -29,6 +29,11 @@ class TerminalApp(App[None]):
         self._painting_is_held = False
         self.terminal_has_stalled = False
         """Whether the app has ended before the terminal took all that it wrote."""
+        self.abandon_output: Callable[[], object] = lambda: None
+        """Forgets what the terminal has not taken yet, but for what restores it."""
+        self.wait_for_output: Callable[[], object] = lambda: None
+        """Waits until the terminal has taken all, however long; whoever writes past the driver
+        would write into the middle of a sequence."""
         self.on_lost_terminal: Callable[[], None] | None = None
         """Is called, from the thread that reads keys, when there are none any more."""
 

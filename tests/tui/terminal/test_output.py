@@ -8,7 +8,7 @@ import threading
 import pytest
 from terminal_harness import poll_moments
 
-from tui.terminal.output import BEHIND, MOST, TerminalOutput
+from tui.terminal.output import BEHIND, MOST, RESET, TerminalOutput
 
 
 @pytest.fixture
@@ -69,6 +69,37 @@ def test_news_come_in_order_however_quickly_the_reader_takes_them(pipe: tuple[in
             break
     assert news == [True, False] * (len(news) // 2)
     os.close(writer)
+
+
+def test_of_what_is_abandoned_only_the_reset_arrives_and_it_comes_last(
+    pipe: tuple[int, int],
+) -> None:
+    reader, writer = pipe
+    output = TerminalOutput(writer)
+    while not output.forgotten:
+        output.write("\x1b[38;2;100;100;100mx" * 1000)
+    assert not output.drain(patience=0.1)
+    output.abandon()
+    output.write("after the end")
+    taken = b""
+    while not output.drain(patience=0.01):
+        taken += os.read(reader, 65536)
+    os.close(writer)
+    taken += os.read(reader, 65536)
+    assert taken.count(RESET) == 1
+    assert taken.endswith(RESET)
+    assert len(taken) < MOST / 4, "a pipe holds 64 KiB"
+
+
+def test_what_was_written_in_time_is_not_abandoned(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    output = TerminalOutput(writer)
+    output.write("all")
+    assert output.drain()
+    output.abandon()
+    output.write(" of it")
+    assert output.drain()
+    assert os.read(reader, 100) == b"all of it"
 
 
 def test_a_terminal_that_is_gone_is_no_error(pipe: tuple[int, int]) -> None:
