@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.server
 import os
 import socket
 import threading
@@ -13,58 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from local_server import Handler, LocalServer, answer, serving
 
 from corpus import CorpusAccessError, CorpusError, DownloadError
 from corpus.builtin import NIETZSCHE
 from corpus.download import PinnedDownload, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 CONTENT = b"God is dead.\n" * 9000
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Answers every request by `reply`; `stopped` frees a reply that would go on for ever."""
-
-    daemon_threads = True
-    reply: Callable[[http.server.BaseHTTPRequestHandler], None]
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.stopped = threading.Event()
-        self.requests = 0
-        self.headers: list[dict[str, str]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/text"
-
-    def handle_error(self, *_: object) -> None:
-        pass
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.requests += 1
-        self.server.headers.append(dict(self.headers))
-        self.server.reply(self)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+def server() -> Iterator[LocalServer]:
+    with serving(answer(CONTENT)) as running:
         yield running
-        running.stopped.set()
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -87,17 +50,6 @@ def pinned(url: str, **changes: Any) -> PinnedDownload:
     return replace(text, **changes)
 
 
-def answer(body: bytes = CONTENT, status: int = 200, **headers: str) -> Any:
-    def reply(handler: http.server.BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return reply
-
-
 def download(text: PinnedDownload, folder: Path) -> int:
     return max(fetch(text, folder), default=0)
 
@@ -115,8 +67,8 @@ def refused(text: PinnedDownload, folder: Path, kind: type[CorpusError] = Downlo
     return message
 
 
-def test_an_honest_server_fills_the_cache(server: Server, tmp_path: Path) -> None:
-    server.reply = answer()
+def test_an_honest_server_fills_the_cache(server: LocalServer, tmp_path: Path) -> None:
+    server.reply = answer(CONTENT)
     text = pinned(server.url)
     folder = tmp_path / "new" / "folder"
     assert not text.is_in(folder)
@@ -126,8 +78,8 @@ def test_an_honest_server_fills_the_cache(server: Server, tmp_path: Path) -> Non
     assert server.headers[0]["Accept-Encoding"] == "identity"
 
 
-def test_a_damaged_file_is_replaced(server: Server, tmp_path: Path) -> None:
-    server.reply = answer()
+def test_a_damaged_file_is_replaced(server: LocalServer, tmp_path: Path) -> None:
+    server.reply = answer(CONTENT)
     text = pinned(server.url)
     (tmp_path / "text.txt").write_bytes(b"x" * len(CONTENT))
     assert not text.is_in(tmp_path)
@@ -156,15 +108,15 @@ def test_a_damaged_file_is_replaced(server: Server, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_answer_leaves_nothing(
-    server: Server, tmp_path: Path, reply: Any, words: str
+    server: LocalServer, tmp_path: Path, reply: Any, words: str
 ) -> None:
     server.reply = reply
     assert words in refused(pinned(server.url), tmp_path)
     assert server.requests <= 6
 
 
-def test_an_endless_answer_is_cut_at_the_known_size(server: Server, tmp_path: Path) -> None:
-    def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
+def test_an_endless_answer_is_cut_at_the_known_size(server: LocalServer, tmp_path: Path) -> None:
+    def endless(handler: Handler) -> None:
         handler.send_response(200)
         handler.end_headers()
         while not server.stopped.is_set():
@@ -176,9 +128,9 @@ def test_an_endless_answer_is_cut_at_the_known_size(server: Server, tmp_path: Pa
 
 @pytest.mark.parametrize("head", [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\nX-Slow: "])
 def test_a_dripping_server_is_left_at_the_deadline(
-    server: Server, tmp_path: Path, head: bytes
+    server: LocalServer, tmp_path: Path, head: bytes
 ) -> None:
-    def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+    def drip(handler: Handler) -> None:
         handler.wfile.write(head)
         while not server.stopped.wait(0.05):
             handler.wfile.write(b"x")
@@ -187,8 +139,8 @@ def test_a_dripping_server_is_left_at_the_deadline(
     assert "longer than 0.4 s" in refused(pinned(server.url, whole_seconds=0.4), tmp_path)
 
 
-def test_a_silent_server_is_left_sooner(server: Server, tmp_path: Path) -> None:
-    def silent(_handler: http.server.BaseHTTPRequestHandler) -> None:
+def test_a_silent_server_is_left_sooner(server: LocalServer, tmp_path: Path) -> None:
+    def silent(_handler: Handler) -> None:
         server.stopped.wait(10)
 
     server.reply = silent
@@ -203,13 +155,13 @@ def test_nobody_listening_and_no_such_host_are_said_so(tmp_path: Path) -> None:
     assert "cannot be downloaded" in refused(pinned("https://nowhere.invalid/text"), tmp_path)
 
 
-def test_a_plain_server_does_not_pass_for_a_secure_one(server: Server, tmp_path: Path) -> None:
-    server.reply = answer()
+def test_a_plain_server_does_not_pass_for_a_secure_one(server: LocalServer, tmp_path: Path) -> None:
+    server.reply = answer(CONTENT)
     secure = server.url.replace("http:", "https:")
     assert "cannot be downloaded" in refused(pinned(secure), tmp_path)
 
 
-def test_plain_http_is_for_tests_only(server: Server, tmp_path: Path) -> None:
+def test_plain_http_is_for_tests_only(server: LocalServer, tmp_path: Path) -> None:
     assert "not https" in refused(pinned(server.url, plain_loopback=False), tmp_path)
     assert "not https" in refused(pinned("http://example.invalid/"), tmp_path)
     assert server.requests == 0
@@ -217,8 +169,8 @@ def test_plain_http_is_for_tests_only(server: Server, tmp_path: Path) -> None:
     assert NIETZSCHE.allows(NIETZSCHE.url)
 
 
-def test_a_download_that_is_given_up_removes_its_part(server: Server, tmp_path: Path) -> None:
-    server.reply = answer()
+def test_a_download_that_is_given_up_removes_its_part(server: LocalServer, tmp_path: Path) -> None:
+    server.reply = answer(CONTENT)
     pieces = fetch(pinned(server.url), tmp_path)
     next(pieces)
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
@@ -227,12 +179,12 @@ def test_a_download_that_is_given_up_removes_its_part(server: Server, tmp_path: 
 
 
 def test_an_interrupt_removes_the_part(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_descriptor: int) -> None:
         raise KeyboardInterrupt
 
-    server.reply = answer()
+    server.reply = answer(CONTENT)
     monkeypatch.setattr(os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
         download(pinned(server.url), tmp_path)
@@ -240,17 +192,17 @@ def test_an_interrupt_removes_the_part(
 
 
 def test_a_full_disk_is_the_disks_fault(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    server.reply = answer()
+    server.reply = answer(CONTENT)
     monkeypatch.setattr(os, "fsync", full)
     assert "no space left" in refused(pinned(server.url), tmp_path, CorpusAccessError)
 
 
-def test_a_cache_that_cannot_be_made_is_an_error(server: Server, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_made_is_an_error(server: LocalServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", tmp_path / "file" / "deeper"):
         with pytest.raises(CorpusAccessError, match="CHARLM_CACHE"):
@@ -258,8 +210,8 @@ def test_a_cache_that_cannot_be_made_is_an_error(server: Server, tmp_path: Path)
     assert server.requests == 0
 
 
-def test_two_downloads_at_once_both_succeed(server: Server, tmp_path: Path) -> None:
-    server.reply = answer()
+def test_two_downloads_at_once_both_succeed(server: LocalServer, tmp_path: Path) -> None:
+    server.reply = answer(CONTENT)
     text = pinned(server.url)
     threads = [threading.Thread(target=download, args=(text, tmp_path)) for _ in range(4)]
     for thread in threads:
@@ -270,8 +222,8 @@ def test_two_downloads_at_once_both_succeed(server: Server, tmp_path: Path) -> N
     assert text.is_in(tmp_path)
 
 
-def test_the_part_of_a_killed_process_is_swept_up(server: Server, tmp_path: Path) -> None:
-    server.reply = answer()
+def test_the_part_of_a_killed_process_is_swept_up(server: LocalServer, tmp_path: Path) -> None:
+    server.reply = answer(CONTENT)
     old, new = tmp_path / ".text.txt.old.part", tmp_path / ".text.txt.new.part"
     for path in (old, new):
         path.touch()

@@ -5,10 +5,8 @@ What single answers do to `fetch` is in `tests/corpus/test_download.py`; here is
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
-import http.server
 import shutil
 import signal
 import socket
@@ -25,67 +23,12 @@ import forked
 import hostile_download
 import pytest
 from command_server import CommandServer, Done, Request
+from local_server import Handler, Reply, answer, serving
 from terminal_harness import TINY, make_environment, make_words
 
 CONTENT = make_words(60_000).encode()
 SECONDS = 3.0
 """For all of a download; a server that is silent or drips is left after these."""
-
-Handler = http.server.BaseHTTPRequestHandler
-Reply = Callable[[Handler], None]
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Answers every request by `reply`; `stopped` frees a reply that would go on for ever."""
-
-    daemon_threads = True
-
-    def __init__(self, reply: Reply) -> None:
-        class Answer(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                reply(self)
-
-            def do_CONNECT(self) -> None:
-                reply(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.stopped = threading.Event()
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-    def handle_error(self, *_: object) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def serving(reply: Reply, context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    with Server(reply) as server:
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.stopped.set()
-            server.shutdown()
-            thread.join()
-
-
-def answer(body: bytes = CONTENT, status: int = 200, **headers: str) -> Reply:
-    def reply(handler: Handler) -> None:
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return reply
 
 
 def pieces(piece: bytes, pause: float) -> Reply:
@@ -230,7 +173,7 @@ def test_a_certificate_of_another_name_is_status_6(program: Program) -> None:
 
 def test_a_full_disk_is_status_5(program: Program) -> None:
     """A limit on the size of files stands for it: the second half of the text finds no room."""
-    with serving(answer()) as server:
+    with serving(answer(CONTENT)) as server:
         url = f"http://127.0.0.1:{server.port}/text"
         done = program.train(url, largest_file=30_000)
     assert done.status == 5, done.complaint
@@ -298,7 +241,7 @@ def test_two_at_once_both_have_the_text(tmp_path: Path) -> None:
 
     def together(handler: Handler) -> None:
         both.wait()
-        answer()(handler)
+        answer(CONTENT)(handler)
 
     with serving(together) as server:
         processes = [started(tmp_path, server.port) for _ in range(2)]
