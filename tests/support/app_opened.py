@@ -49,14 +49,25 @@ class Opened:
 
 @asynccontextmanager
 async def opened(
-    *events: ev.Event, size: tuple[int, int] = (80, 24), **settings: Any
+    *events: ev.Event,
+    size: tuple[int, int] = (80, 24),
+    prepare: Callable[[CharlmApp], object] = lambda _: None,
+    **settings: Any,
 ) -> AsyncIterator[Opened]:
-    """Opens the app on a scripted session; what keys write to files goes where it is forgotten."""
+    """Opens the app on a scripted session; what keys write to files goes where it is forgotten.
+
+    Args:
+        events: what the session says first.
+        size: columns and rows.
+        prepare: is given the app before it runs.
+        settings: fields of `ScreenSettings`.
+    """
     session = ScriptedSession()
     async with AsyncExitStack() as stack:
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         given = {"title": "text", "text_folder": Path(stack.enter_context(folder)), **settings}
         app = CharlmApp(session, ScreenSettings(**given))
+        prepare(app)
         pilot = await stack.enter_async_context(app.run_test(size=size, notifications=True))
         opened_app = Opened(app, session, pilot)
         await opened_app.until(lambda: session.started)

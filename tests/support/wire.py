@@ -7,16 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from app_opened import Opened
+from app_opened import Opened, opened
 from hostile_text import unsafe_characters
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.headless_driver import HeadlessDriver
 
 from model import events as ev
-from model.scripted_session import ScriptedSession
 from tui.app import CharlmApp
-from tui.screen_settings import ScreenSettings
 from tui.terminal.wall import ForeignTextWall
 
 _ESCAPE = re.compile(
@@ -81,13 +79,11 @@ async def opened_on_a_wire(
     *events: ev.Event, size: tuple[int, int] = (200, 60), wall: bool = True, **settings: Any
 ) -> AsyncIterator[Opened]:
     """Opens the app on a scripted session, with or without the wall before the driver."""
-    session = ScriptedSession()
-    app = on_a_wire(CharlmApp(session, ScreenSettings(**{"title": "text", **settings})))
-    if not wall:
-        app._filters = [made for made in app._filters if not isinstance(made, ForeignTextWall)]
-    async with app.run_test(size=size, notifications=True) as pilot:
-        opened = Opened(app, session, pilot)
-        await opened.until(lambda: session.started)
-        if events:
-            await opened.say(*events)
-        yield opened
+
+    def prepare(app: CharlmApp) -> None:
+        on_a_wire(app)
+        if not wall:
+            app._filters = [made for made in app._filters if not isinstance(made, ForeignTextWall)]
+
+    async with opened(*events, size=size, prepare=prepare, **settings) as it:
+        yield it
