@@ -19,6 +19,7 @@ from model.events import (
     WorkerCrashed,
 )
 from tui.sanitise import one_line
+from tui.widgets.figures import grouped
 
 if TYPE_CHECKING:
     from tui.view_state import ViewState
@@ -41,12 +42,13 @@ def log_line(state: ViewState, event: Event) -> LogLine | None:
         seconds = event.time
     match event:
         case Validated(step=step, nats_per_character=nats, best=best) if math.isfinite(nats):
-            words = f"step {step}: val {nats:.3f}" + (" best" if best else "")
+            words = f"step {grouped(step)}: val {nats:.3f}" + (" best" if best else "")
             return LogLine(seconds=seconds, text=words, paint="good" if best else "value")
         case CheckpointSaved(step=step):
-            return LogLine(seconds=seconds, text=f"step {step}: saved", paint="label")
+            return LogLine(seconds=seconds, text=f"step {grouped(step)}: saved", paint="label")
         case SampleRecorded(epoch=epoch) if epoch != _sampled_before(state):
-            return LogLine(seconds=seconds, text=f"epoch {epoch}: samples written", paint="label")
+            words = f"epoch {grouped(epoch)}: samples written"
+            return LogLine(seconds=seconds, text=words, paint="label")
         case WarningRaised(text=text):
             return LogLine(seconds=seconds, text=one_line(text, 300), paint="warn")
         case WorkerCrashed(sentence=sentence):
