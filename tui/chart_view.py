@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tui.curve import within_reason
 from tui.view_state import ViewState
 from tui.widgets.decimate import Point
 
@@ -68,7 +69,7 @@ def best_point(state: ViewState, view: ChartView) -> Point | None:
     if view.metric != "loss" or losses.best is None or losses.best_step is None:
         return None
     start = _first_shown({"train": losses.smoothed_curve.points}, view)
-    shown = _converted(((losses.best_step, losses.best),), state, view, start)
+    shown = _converted(((losses.best_step, within_reason(losses.best)),), state, view, start)
     return shown[0] if shown else None
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 CURVE_POINTS: Final = 2_000
+LARGEST: Final = 1e12
+SMALLEST: Final = 1e-12
+"""Beyond these no axis has room: the range of a plot would overflow, or be nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,13 @@ class Curve:
     """Values that wait for the next point."""
 
     def add(self, x: float, y: float) -> Curve:
-        """Returns the curve with one more value; a value that is not finite is left out."""
+        """Returns the curve with one more value; a value that is not finite is left out.
+
+        One that no axis has room for is drawn at the edge of what has.
+        """
         if not (math.isfinite(x) and math.isfinite(y)):
             return self
-        pending = (*self.pending, (x, y))
+        pending = (*self.pending, (within_reason(x), within_reason(y)))
         if len(pending) < self.stride:
             return replace(self, pending=pending)
         points = (*self.points, _mean_point(pending))
@@ -54,6 +60,13 @@ class Curve:
 
 
 NO_POINTS: Final = Curve()
+
+
+def within_reason(value: float) -> float:
+    """Returns the number that is nearest among those that can be drawn."""
+    if abs(value) < SMALLEST:
+        return 0.0
+    return min(LARGEST, max(-LARGEST, value))
 
 
 def _mean_point(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:

@@ -172,6 +172,36 @@ async def test_numbers_that_went_wrong_are_survived(ascii_only: bool) -> None:
         assert not any(" nan" in row or " inf" in row for row in cells(it))
 
 
+@pytest.mark.parametrize("ascii_only", [False, True])
+@on_a_loop
+async def test_numbers_beyond_reason_are_drawn_at_the_edge(ascii_only: bool) -> None:
+    async with opened(*training(), ascii=ascii_only) as it:
+        for step, wild in enumerate((1.79e308, -1.79e308, 5e-324, -1e200, 1e-300), 46):
+            await it.say(
+                ev.StepFinished(
+                    time=1.0,
+                    step=step,
+                    epoch=1,
+                    loss=wild,
+                    learning_rate=wild,
+                    gradient_norm=wild,
+                    characters_per_second=wild,
+                ),
+                validated(step, wild),
+            )
+            for keys in ("l", "b", "right", "x", "l", "right", "b", "x", "right", "right"):
+                await it.press(keys)
+                it.app.draw_figures()
+                it.app.draw_chart()
+                await it.pilot.pause()
+        for size in ((40, 10), (200, 60), (999, 500), (80, 24)):
+            await it.pilot.resize_terminal(*size)
+            it.app.draw_chart()
+            await it.pilot.pause()
+        assert it.app.is_running
+        assert it.app.defect is None
+
+
 @on_a_loop
 async def test_the_curve_is_drawn_and_survives_one_point_and_resizes() -> None:
     async with opened(*training(1)) as it:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import events as ev
-from tui.curve import CURVE_POINTS, Curve
+from tui.curve import CURVE_POINTS, LARGEST, Curve
 from tui.view_state import ViewState, fold
 from tui.widgets.ascii_chart import ascii_rows
 from tui.widgets.decimate import extremes, means
@@ -90,6 +90,19 @@ def test_a_curve_is_bounded_and_keeps_its_mean() -> None:
     assert CURVE_POINTS / 2 <= len(curve.points) <= CURVE_POINTS
     assert all(y == pytest.approx(3.0) for _, y in curve.points)
     assert [x for x, _ in curve.points] == sorted(x for x, _ in curve.points)
+
+
+@given(st.lists(st.tuples(st.floats(), st.floats()), max_size=30))
+def test_a_curve_holds_nothing_that_an_axis_has_no_room_for(
+    values: list[tuple[float, float]],
+) -> None:
+    curve = Curve()
+    for x, y in values:
+        curve = curve.add(x, y)
+    for numbers in zip(*curve.points, strict=True):
+        width = max(numbers) - min(numbers)
+        assert width == 0 or 1e-290 < width <= 2 * LARGEST
+        assert all(abs(number) <= LARGEST for number in numbers)
 
 
 def test_the_smoothed_loss_follows() -> None:
