@@ -36,6 +36,8 @@ KEYS = sorted(
     | {"delete", "pageup", "pagedown", "ctrl+p", "n", "space", "0", "5", "full_stop", "f1"}
 )
 
+while_it_runs = precondition(lambda self: self.it.app.is_running)
+
 
 class AppMachine(RuleBasedStateMachine):
     """One app on a scripted session, steered by whoever."""
@@ -53,15 +55,27 @@ class AppMachine(RuleBasedStateMachine):
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self.loop.run_until_complete(self.loop.create_task(work, context=self.surroundings))
 
-    def teardown(self) -> None:
+    def close_app(self) -> None:
         if self.it.app.is_running:
             self.it.app.exit()
         self.run(self.context.__aexit__(None, None, None))
+
+    def teardown(self) -> None:
+        self.close_app()
         self.run(self.loop.shutdown_default_executor())
         self.loop.close()
 
     # --- what happens -----------------------------------------------------------------------------
 
+    @precondition(lambda self: not self.it.app.is_running)
+    @rule()
+    def open_another(self) -> None:
+        """After a way out was found, by Ctrl-C or by the command palette."""
+        self.close_app()
+        self.context = opened(*training(), size=(80, 24))
+        self.it = self.run(self.context.__aenter__())
+
+    @while_it_runs
     @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4))
     def press(self, keys: list[str]) -> None:
         async def pressed() -> None:
@@ -69,6 +83,7 @@ class AppMachine(RuleBasedStateMachine):
 
         self.run(pressed())
 
+    @while_it_runs
     @rule(x=st.integers(-5, 400), y=st.integers(-5, 200), kind=st.sampled_from("clickmoveup"))
     def use_mouse(self, x: int, y: int, kind: str) -> None:
         columns, rows = self.it.app.size
@@ -85,6 +100,7 @@ class AppMachine(RuleBasedStateMachine):
 
         self.run(used())
 
+    @while_it_runs
     @rule(text=st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=40)), times=st.integers(1, 50))
     def paste(self, text: str, times: int) -> None:
         async def pasted() -> None:
@@ -93,6 +109,7 @@ class AppMachine(RuleBasedStateMachine):
 
         self.run(pasted())
 
+    @while_it_runs
     @rule(columns=st.integers(0, 999), rows=st.integers(0, 500))
     def resize(self, columns: int, rows: int) -> None:
         """As the driver hands sizes on."""
@@ -104,14 +121,17 @@ class AppMachine(RuleBasedStateMachine):
 
         self.run(resized())
 
+    @while_it_runs
     @rule(size=st.sampled_from([(80, 24), (40, 10), (120, 40), (20, 5), (60, 17)]))
     def resize_as_people_do(self, size: tuple[int, int]) -> None:
         self.resize(*size)
 
+    @while_it_runs
     @rule(text=st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=60)))
     def write(self, text: str) -> None:
         self.run(self.it.say(*characters(text)))
 
+    @while_it_runs
     @rule(
         nats=st.floats(allow_nan=True, allow_infinity=True),
         step=st.integers(1, 10**9),
@@ -135,6 +155,7 @@ class AppMachine(RuleBasedStateMachine):
             )
         )
 
+    @while_it_runs
     @rule()
     def save(self) -> None:
         async def saved() -> None:
@@ -148,7 +169,7 @@ class AppMachine(RuleBasedStateMachine):
         if self.it.app.trains_now:
             assert self.it.session.commands.count(SaveCheckpoint()) == before + 1
 
-    @precondition(lambda self: self.it.app.state.finished is None)
+    @precondition(lambda self: self.it.app.is_running and self.it.app.state.finished is None)
     @rule()
     def finish(self) -> None:
         self.run(self.it.say(*finished()))
@@ -158,7 +179,6 @@ class AppMachine(RuleBasedStateMachine):
     @invariant()
     def the_app_lives(self) -> None:
         app = self.it.app
-        assert app.is_running
         assert app.defect is None
         assert app.return_code in {None, 0}
         assert len(app.screen_stack) < 20
