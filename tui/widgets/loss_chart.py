@@ -119,6 +119,7 @@ class LossChart(Widget):
             plot.clear()
             lines = height - 2
             plot.set_y_formatter(axes.LogarithmicAxis() if view.logarithmic else axes.ShortAxis())
+            plot.set_x_formatter(axes.SpacedAxis(columns))
             xs_seen = [x for x, _ in raw or train]
             ys_seen = [y for _, y in (*(raw or train), *validation)]
             plot.set_xlimits(*padded(xs_seen, columns))
