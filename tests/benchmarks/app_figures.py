@@ -29,8 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+from terminal_harness import screen_after
+
 OPTIONS = ["--lowercase", "--validation-fraction", "0.05", "--epochs", "100", "--seed", "1"]
-COUNT = re.compile(rb"60 char/s \xc2\xb7 ([0-9\xc2\xa0\xe2\x80\xaf ]+) characters")
+COUNT = re.compile(r"60 char/s · ([0-9\s]+) characters")
 PRESSES = 20
 
 
@@ -56,6 +59,7 @@ class Program:
     ) -> None:
         self.began = time.monotonic()
         self.output = bytearray()
+        self._size = size
         pid, self._master = pty.fork()
         if pid == 0:
             os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LC_ALL="C.UTF-8")
@@ -93,15 +97,25 @@ class Program:
 
     def watch(self, seconds: float) -> Traffic:
         """Reads for about so long, from one change of the shown count to another."""
-        self.wait(lambda seen: written(seen) > 0)
-        first, start, began = written(bytes(self.output)), len(self.output), time.monotonic()
+        first, start, began = self._next_count()
         self.read_for(seconds)
-        self.wait(lambda seen: written(seen) > 0)
-        return Traffic(
-            characters=written(bytes(self.output)) - first,
-            bytes=len(self.output) - start,
-            seconds=time.monotonic() - began,
-        )
+        last, end, ended = self._next_count()
+        return Traffic(characters=last - first, bytes=end - start, seconds=ended - began)
+
+    def _next_count(self) -> tuple[int, int, float]:
+        """Waits until the shown count changes; returns it, the bytes so far and the time.
+
+        A toast may lie upon it for some seconds.
+        """
+        changed = f"\x1b[{self._size[1] - 1};".encode()  # the row below the text
+        for _ in range(30):
+            self.wait(lambda seen: changed in seen)
+            bytes_so_far, now = len(self.output), time.monotonic()
+            self.read_for(0.2)  # the rest of the frame
+            found = COUNT.search(screen_after(bytes(self.output), *self._size))
+            if found:
+                return int(re.sub(r"\D", "", found[1])), bytes_so_far, now
+        raise TimeoutError("the screen shows no count of characters")
 
     def send(self, keys: bytes) -> None:
         """Types."""
@@ -121,12 +135,6 @@ def has_text(output: bytes) -> bool:
     """Returns whether a character of the model is on the screen, before the cursor block."""
     plain = re.sub(rb"\x1b\[[^a-zA-Z]*[a-zA-Z]", b"", output)
     return re.search(rb"[!-~]\xe2\x96\x8c", plain) is not None
-
-
-def written(output: bytes) -> int:
-    """Returns the newest count of streamed characters that the screen showed."""
-    counts = COUNT.findall(output)
-    return int(re.sub(rb"[^0-9]", b"", counts[-1]) or 0) if counts else 0
 
 
 def metrics(checkpoints: Path) -> list[dict[str, Any]]:

@@ -223,6 +223,13 @@ class Terminal:
 # --- bytes on the wire ----------------------------------------------------------------------------
 
 
+def screen_after(raw: bytes, columns: int, rows: int) -> str:
+    """Returns what a screen shows after these bytes, as lines."""
+    screen = Screen(columns, rows)
+    pyte.Stream(screen).feed(_STRANGE_TO_PYTE.sub(b"", raw).decode(errors="replace"))
+    return "\n".join(screen.display)
+
+
 def escape_sequences(raw: bytes) -> set[bytes]:
     """Returns the distinct escape sequences among the bytes."""
     return set(_ESCAPE.findall(raw))
