@@ -59,6 +59,8 @@ from model.validation import guessed_cost, next_pause, validate
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
 WORSE_THAN_GOOD = 0.5
 """Nats above the best validation from which weights are no longer worth going back to."""
+VALIDATIONS_LOST = 2
+"""In a row with streams that did not recover from their start, from which on it is said."""
 
 Publish = Callable[[Publication], None]
 """Takes new weights for the sampler; never waits."""
@@ -101,7 +103,7 @@ class TrainingRun:
         self._best_nats: float | None = None
         self._best_snapshot: WeightSnapshot | None = None
         self._validated: tuple[int, float] | None = None  # step and nats of the last validation
-        self._lost_streams = 0  # of the last validation
+        self._lost_in_a_row = 0  # validations with lost streams
         self._reported_step = -1
         self.last_save_failed = False
 
@@ -338,9 +340,10 @@ class TrainingRun:
         if found is None:
             return False
         nats = found.nats
-        if found.lost > self._lost_streams:
+        # In its first seconds a network may be lost and find its feet by itself.
+        self._lost_in_a_row = self._lost_in_a_row + 1 if found.lost else 0
+        if self._lost_in_a_row == VALIDATIONS_LOST:
             yield self._warning(found.lost_sentence)
-        self._lost_streams = found.lost
         if not math.isfinite(nats):
             yield self._warning("the validation loss is not finite; it was left out")
             yield self._state("training")

@@ -80,10 +80,11 @@ class Validation:
     @property
     def lost_sentence(self) -> str:
         """What there is to say about lost parts."""
-        parts = "part stays" if self.lost == 1 else "parts stay"
+        stay = "stays" if self.lost == 1 else "stay"
         return (
-            f"{self.lost} of {self.streams} held-out {parts} lost (up to {self.worst:.1f} nats per "
-            "character): the state does not recover from its start; a lower learning rate helps"
+            f"{self.lost} of {self.streams} held-out parts {stay} lost "
+            f"(up to {self.worst:.1f} nats per character): the state does not recover from its "
+            "start; a lower learning rate helps"
         )
 
 

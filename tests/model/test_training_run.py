@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import gc
+import itertools
 import json
 import math
 import os
@@ -308,13 +309,28 @@ def no_space(*args: Any, **kwargs: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_lost_stream_is_warned_of_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_stays_lost_is_warned_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lost = Validation(nats=2.0, streams=16, lost=1, worst=12.9)
     monkeypatch.setattr("model.training_run.validate", lambda *_: lost)
     events = watch(make_request(tmp_path, epochs=3))
     assert len(of_kind(events, Validated)) >= 3
     (warning,) = [e for e in of_kind(events, WarningRaised) if "lost" in e.text]
     assert warning.text == lost.lost_sentence
+    assert warning.time > of_kind(events, Validated)[0].time
+
+
+def test_a_stream_that_is_lost_once_is_left_to_find_its_feet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = itertools.cycle(
+        (Validation(nats=2.0, streams=16, lost=1), Validation(nats=1.9, streams=16))
+    )
+    monkeypatch.setattr("model.training_run.validate", lambda *_: next(found))
+    events = watch(make_request(tmp_path, epochs=3))
+    assert len(of_kind(events, Validated)) >= 3
+    assert not [text for text in warnings_of(events) if "lost" in text]
 
 
 def test_a_full_disk_is_warned_of_and_training_goes_on(

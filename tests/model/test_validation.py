@@ -97,7 +97,7 @@ def test_a_part_that_stays_far_worse_than_the_others_is_lost() -> None:
     found = judged(2.2, losses)
     assert found.lost == 1
     assert found.worst == pytest.approx(12.9, abs=1e-3)
-    assert found.lost_sentence.startswith(f"1 of {STREAMS} held-out part stays lost (up to 12.9")
+    assert found.lost_sentence.startswith(f"1 of {STREAMS} held-out parts stays lost (up to 12.9")
 
 
 def test_parts_that_are_merely_harder_are_not_lost() -> None:
