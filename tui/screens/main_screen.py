@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Container, Horizontal, Vertical
-from textual.screen import Screen
 
 from model.commands import SetCuts
 from tui.chart_view import ChartView
@@ -16,6 +15,7 @@ from tui.keys import keys_of
 from tui.layout import DEFAULT_PANES, PANES, on_screen, toggled
 from tui.machine_use import MachineUse
 from tui.screen_settings import ScreenSettings
+from tui.terminal.frugal_compositor import FrugalScreen
 from tui.view_state import ViewState
 from tui.widgets.banner import Banner
 from tui.widgets.events_pane import EventsPane
@@ -38,7 +38,7 @@ LEAST_ROWS_FOR_BOTH: Final = 18
 """On fewer rows a pane stands in the place of the text, not above it."""
 
 
-class MainScreen(Screen[None]):
+class MainScreen(FrugalScreen):
     """Header, panes, progress, text, keys."""
 
     def __init__(self, settings: ScreenSettings) -> None:

@@ -1,0 +1,60 @@
+"""Draws of a screen what has changed, and nothing else.
+
+Textual 8.2.8 draws every visible widget from top to bottom for every update, however small, and
+then sends the changed part: with sixteen updates a second of one line of text, that is most of what
+the screen costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual._compositor import ChopsUpdate, Compositor
+from textual.geometry import Region
+from textual.screen import Screen
+from textual.strip import Strip
+
+
+class FrugalCompositor(Compositor):
+    """A compositor whose partial updates ask widgets for the rows that changed only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked_for: tuple[Region, ...] = ()
+        """What a partial update is about; empty where everything is to be drawn."""
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        """Returns what has changed, if anything has."""
+        self._asked_for = tuple(self._dirty_regions)
+        try:
+            return super().render_partial_update()
+        finally:
+            self._asked_for = ()
+
+    def _get_renders(
+        self, crop: Region | None = None
+    ) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        """Yields region, clip and lines of each widget, the topmost first.
+
+        A widget that meets nothing that is asked for is left out: no cell of it lies in a span that
+        will be sent. Of the others come the rows from the first to the last that is asked for.
+        """
+        if not self._asked_for:
+            yield from super()._get_renders(crop)
+            return
+        for widget, (region, clip) in self.visible_widgets.items():
+            shown = region.intersection(clip)
+            parts = [part for asked in self._asked_for if (part := shown.intersection(asked))]
+            if not parts:
+                continue
+            top = min(part.y for part in parts)
+            rows = Region(shown.x, top, shown.width, max(part.bottom for part in parts) - top)
+            yield region, rows, widget.render_lines(rows.translate(-region.offset))
+
+
+class FrugalScreen(Screen[None]):
+    """A screen that is drawn so."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._compositor = FrugalCompositor()
