@@ -37,19 +37,22 @@ class FrugalCompositor(Compositor):
         """Yields region, clip and lines of each widget, the topmost first.
 
         A widget that meets nothing that is asked for is left out: no cell of it lies in a span that
-        will be sent. Of the others come the rows from the first to the last that is asked for.
+        will be sent. Of the others come the rows from the first to the last that is asked for. What
+        lies below a widget that covers all of a region is not asked for that region.
         """
         if not self._asked_for:
             yield from super()._get_renders(crop)
             return
+        pending = self._asked_for
         for widget, (region, clip) in self.visible_widgets.items():
             shown = region.intersection(clip)
-            parts = [part for asked in self._asked_for if (part := shown.intersection(asked))]
+            parts = [part for asked in pending if (part := shown.intersection(asked))]
             if not parts:
                 continue
             top = min(part.y for part in parts)
             rows = Region(shown.x, top, shown.width, max(part.bottom for part in parts) - top)
             yield region, rows, widget.render_lines(rows.translate(-region.offset))
+            pending = tuple(asked for asked in pending if not shown.contains_region(asked))
 
 
 class FrugalScreen(Screen[None]):

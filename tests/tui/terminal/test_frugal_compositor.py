@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import pyte
 import pytest
 from app_opened import Opened, opened
 from app_script import characters, training
@@ -29,6 +31,13 @@ def sent(it: Opened, dirty: set[Region], way: type[Compositor]) -> str:
     return update.render_segments(CONSOLE)
 
 
+def cells(sequences: str) -> dict[tuple[int, int], Any]:
+    """Returns the cells that a terminal has after these, with their colours."""
+    screen = pyte.Screen(SCREEN.width, SCREEN.height)
+    pyte.Stream(screen).feed(sequences)
+    return {(y, x): cell for y, line in screen.buffer.items() for x, cell in line.items()}
+
+
 SCREEN = Region(0, 0, 120, 40)
 REGIONS = st.sets(
     st.builds(
@@ -48,7 +57,8 @@ def test_any_part_of_the_screen_is_drawn_as_textual_draws_it(keys: str) -> None:
             @settings(max_examples=40, deadline=None)
             @given(dirty=REGIONS)
             def the_same(dirty: set[Region]) -> None:
-                assert sent(it, dirty, FrugalCompositor) == sent(it, dirty, Compositor)
+                frugal = cells(sent(it, dirty, FrugalCompositor))
+                assert frugal == cells(sent(it, dirty, Compositor))
 
             the_same()
 
@@ -72,10 +82,7 @@ def test_one_line_of_text_asks_no_other_widget_for_anything(
             pane = screen.pane.region
             one_line = Region(pane.x, pane.y + 2, pane.width, 1)
             sent(it, {one_line}, FrugalCompositor)
-            assert asked[0] == (screen.pane, 1)
-            around = [widget for widget, _ in asked[1:]]
-            assert all(widget in screen.pane.ancestors for widget in around)
-            assert {rows for _, rows in asked} == {1}
+            assert asked == [(screen.pane, 1)]
             asked.clear()
             sent(it, {one_line}, Compositor)
             assert len(asked) > 10, "what it is all about"
