@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import settings
+from terminal_harness import ENDING_SIGNALS
 
 # Whoever runs the tests may have a file of settings.
 os.environ["CHARLM_CONFIG"] = os.devnull + ".toml"
@@ -22,3 +24,11 @@ def floating_point_as_it_was() -> Iterator[None]:
     """Undoes the training's mode of rounding numbers near zero to zero: it is the thread's own."""
     yield
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_as_in_a_shell() -> None:
+    """Lets programs that tests start hear signals that a shell in the background has ignored."""
+    for number in ENDING_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)

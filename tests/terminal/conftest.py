@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from terminal_harness import ENDING_SIGNALS, PROGRAM, TINY, Terminal, make_environment, make_words
+from terminal_harness import PROGRAM, TINY, Terminal, make_environment, make_words
 
 OpenApp = Callable[..., Terminal]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _signals_as_in_a_shell() -> None:
-    """Lets programs that tests start hear signals that a shell in the background has ignored."""
-    for number in ENDING_SIGNALS:
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.terminal
 OpenApp = Callable[..., Terminal]
 _STYLE = re.compile(rb"\x1b\[([\d;:]*)m")
 VIEWS = (("3", "Sampling"), ("4", "Race"), ("5", "Growing up"), ("6", "Events"))
-INKS = ("Ink: surprise", "Ink: novelty", "Unit ")
+INKS = (r"Ink: surprise", r"Ink: novelty", r"Unit \d|units are ranked")
+"""What is said of each; units are known some seconds after the training began."""
 
 
 def kinds_of_colour(raw: bytes) -> set[str]:
@@ -40,7 +41,7 @@ def walk_through_the_views(app: Terminal) -> None:
         app.wait_for_text(f" {key} {name}")
     for ink in INKS:
         app.send("c")
-        app.wait_for_text(ink)
+        app.wait_for(lambda ink=ink: re.search(ink, app.text), why=ink)  # type: ignore[misc]
     app.send("?")
     app.wait_for_text("─ Help ─")
 
