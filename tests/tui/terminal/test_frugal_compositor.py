@@ -9,7 +9,7 @@ import pyte
 import pytest
 from app_opened import Opened, opened
 from app_script import characters, training
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from textual._compositor import Compositor
@@ -52,9 +52,13 @@ REGIONS = st.sets(
 def test_any_part_of_the_screen_is_drawn_as_textual_draws_it(keys: str) -> None:
     async def drawn() -> None:
         async with opened(*training(), *characters("It was so. " * 40), size=(120, 40)) as it:
+            # The plot is imported and mounted while others are drawn, and changes the screen.
+            await it.until(lambda: it.app.main_screen.chart._plot is not None)
             await it.press(*keys)
+            await it.pilot.pause()
+            sent(it, {SCREEN}, Compositor)
 
-            @settings(max_examples=40, deadline=None)
+            @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
             @given(dirty=REGIONS)
             def the_same(dirty: set[Region]) -> None:
                 frugal = cells(sent(it, dirty, FrugalCompositor))
