@@ -76,17 +76,12 @@ class OpenedRun:
     weights: Weights
     """Of a new network, or those of the checkpoint."""
     resumed: Checkpoint | None
-    same_text: bool
-    """Whether a resumed run reads the very text that it was left in."""
+    goes_on_in_its_epoch: bool
+    """Whether a resumed run knows its place in the text, and the state it had there."""
     weights_only: bool = False
     """Whether nothing but the weights of `resumed` counts."""
     notes: tuple[str, ...]
     """What the user should know of how the text was read and the run was found."""
-
-    @property
-    def goes_on_in_its_epoch(self) -> bool:
-        """Whether a resumed run knows its place in the text, and the state it had there."""
-        return self.same_text and not self.weights_only
 
     def publication(self) -> Publication:
         """Returns the weights as the sampler takes them."""
@@ -150,7 +145,7 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
         batches=batches,
         weights=initial_weights(request.model, len(corpus.vocabulary), request.training.seed),
         resumed=None,
-        same_text=True,
+        goes_on_in_its_epoch=True,
         notes=tuple(notes),
     )
 
@@ -188,7 +183,8 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
         )
     folder.require_room(checkpoint_size(model, training, len(corpus.vocabulary)))
     folder.forget_after(metadata.step)
-    if request.weights_only or not same_text:
+    goes_on_in_its_epoch = same_text and not request.weights_only
+    if not goes_on_in_its_epoch:
         batches.epoch = metadata.epoch
     source = CorpusSource.of(corpus, options)
     return OpenedRun(
@@ -202,7 +198,7 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
         batches=batches,
         weights=checkpoint.weights(),
         resumed=checkpoint,
-        same_text=same_text,
+        goes_on_in_its_epoch=goes_on_in_its_epoch,
         weights_only=request.weights_only,
         notes=tuple(notes),
     )

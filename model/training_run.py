@@ -176,7 +176,7 @@ class TrainingRun:
                 self._trainer.step_count = metadata.step
             else:
                 self._trainer.restore(
-                    run.resumed.tensors, metadata.progress, same_text=run.same_text
+                    run.resumed.tensors, metadata.progress, same_text=run.goes_on_in_its_epoch
                 )
             self._seconds_before = metadata.seconds
             self._best_nats = metadata.best_nats_per_character
