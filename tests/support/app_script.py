@@ -75,6 +75,19 @@ def training(steps: int = 40) -> tuple[ev.Event, ...]:
     return tuple(made)
 
 
+def step_of(step: int, value: float, *, time: float) -> ev.StepFinished:
+    """A step was made, and every figure of it is this one."""
+    return ev.StepFinished(
+        time=time,
+        step=step,
+        epoch=1,
+        loss=value,
+        learning_rate=value,
+        gradient_norm=value,
+        characters_per_second=value,
+    )
+
+
 def validated(step: int, nats: float, *, best: bool = True) -> ev.Validated:
     """The held-out text was scored."""
     return ev.Validated(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 from app_opened import Opened, opened
-from app_script import characters, finished, training, validated
+from app_script import characters, finished, step_of, training, validated
 from hostile_text import PAYLOADS
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -48,12 +48,14 @@ class AppMachine(RuleBasedStateMachine):
         # Textual finds its app in the context, which would be another one for each task.
         self.surroundings = contextvars.copy_context()
         self.threads = threading.active_count()
-        self.context = opened(*training(), size=(80, 24))
-        self.it: Opened = self.run(self.context.__aenter__())
-        self.saves = 0
+        self.open_app()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self.loop.run_until_complete(self.loop.create_task(work, context=self.surroundings))
+
+    def open_app(self) -> None:
+        self.context = opened(*training(), size=(80, 24))
+        self.it: Opened = self.run(self.context.__aenter__())
 
     def close_app(self) -> None:
         if self.it.app.is_running:
@@ -72,8 +74,7 @@ class AppMachine(RuleBasedStateMachine):
     def open_another(self) -> None:
         """After a way out was found, by Ctrl-C or by the command palette."""
         self.close_app()
-        self.context = opened(*training(), size=(80, 24))
-        self.it = self.run(self.context.__aenter__())
+        self.open_app()
 
     @while_it_runs
     @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4))
@@ -140,15 +141,7 @@ class AppMachine(RuleBasedStateMachine):
     def train(self, nats: float, step: int, text: str) -> None:
         self.run(
             self.it.say(
-                ev.StepFinished(
-                    time=float(step),
-                    step=step,
-                    epoch=1,
-                    loss=nats,
-                    learning_rate=nats,
-                    gradient_norm=nats,
-                    characters_per_second=nats,
-                ),
+                step_of(step, nats, time=float(step)),
                 validated(step, nats),
                 ev.WarningRaised(time=1.0, text=text),
                 ev.WritingHeld(held=step % 2 == 0),

@@ -9,7 +9,7 @@ import unicodedata
 
 import pytest
 from app_opened import Opened, opened
-from app_script import characters, finished, on_a_loop, training, validated
+from app_script import characters, finished, on_a_loop, step_of, training, validated
 from textual.geometry import Region
 from textual.strip import Strip
 
@@ -148,18 +148,7 @@ async def test_a_click_on_foreign_text_runs_nothing() -> None:
 async def test_numbers_that_went_wrong_are_survived(ascii_only: bool) -> None:
     async with opened(ascii=ascii_only) as it:
         for bad in (math.nan, math.inf, -math.inf):
-            broken = [
-                ev.StepFinished(
-                    time=bad,
-                    step=step,
-                    epoch=1,
-                    loss=bad,
-                    learning_rate=bad,
-                    gradient_norm=bad,
-                    characters_per_second=bad,
-                )
-                for step in range(1, 5)
-            ]
+            broken = [step_of(step, bad, time=bad) for step in range(1, 5)]
             await it.say(*broken, validated(4, bad))
             it.app.draw_figures()
             it.app.draw_chart()
@@ -178,15 +167,7 @@ async def test_numbers_beyond_reason_are_drawn_at_the_edge(ascii_only: bool) -> 
     async with opened(*training(), ascii=ascii_only) as it:
         for step, wild in enumerate((1.79e308, -1.79e308, 5e-324, -1e200, 1e-300), 46):
             await it.say(
-                ev.StepFinished(
-                    time=1.0,
-                    step=step,
-                    epoch=1,
-                    loss=wild,
-                    learning_rate=wild,
-                    gradient_norm=wild,
-                    characters_per_second=wild,
-                ),
+                step_of(step, wild, time=1.0),
                 validated(step, wild),
             )
             for keys in ("l", "b", "right", "x", "l", "right", "b", "x", "right", "right"):
