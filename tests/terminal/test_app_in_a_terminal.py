@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -102,10 +102,19 @@ class SharedApp:
 
     @staticmethod
     def _is_as_it_began(terminal: Terminal) -> bool:
+        """Returns whether the app is as it was opened, once it has painted what came before."""
+
+        def is_as_it_began() -> bool:
+            no_question = "Quit?" not in terminal.text and "(greedy)" not in terminal.text
+            return "temperature 1.00" in terminal.text and no_question
+
+        def has_ended() -> bool:
+            return terminal.process.poll() is not None
+
         terminal.take_rest()
-        no_question = "Quit?" not in terminal.text and "(greedy)" not in terminal.text
-        is_open = terminal.process.poll() is None and "temperature 1.00" in terminal.text
-        return is_open and no_question
+        with suppress(AssertionError):
+            terminal.wait_for(lambda: has_ended() or is_as_it_began(), seconds=10)
+        return is_as_it_began() and not has_ended()
 
 
 @pytest.fixture(scope="module")
@@ -278,9 +287,11 @@ def test_q_and_s_leave_a_checkpoint_that_loads_and_the_shell_as_it_was(
     assert_terminal_restored(app)
 
     warnings: list[str] = []
-    checkpoint = RunFolder.find(app_home / "runs", None).load_latest(warnings.append)
+    folder = RunFolder.find(app_home / "runs", None)
+    checkpoint = folder.load_latest(warnings.append)
     assert not warnings
-    assert checkpoint.metadata.step == checkpoint_steps(app_home / "runs")[-1] >= step
+    assert folder.checkpoint_paths()[-1].name == f"step-{checkpoint.metadata.step:08}.safetensors"
+    assert checkpoint.metadata.step >= step
 
     farewell = bytes(app.raw).rpartition(b"\x1b[?1049l")[2].decode()
     run = checkpoint.metadata.run
