@@ -17,7 +17,7 @@ from corpus import Vocabulary
 from model.batch_sampler import ParallelStreams
 from model.bench_keras import fits, keras_is_installed, keras_predict
 from model.bench_rows import OURS, Task, Way, rate_of
-from model.bench_training import VOCABULARY_SIZE
+from model.bench_training import STOCK_THREADS, VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
 from model.initialisation import initial_weights
 from model.network import CharacterLSTM
@@ -116,7 +116,6 @@ def _stepping(task: Task, network: CharacterLSTM, through: Through) -> Way:
     embedding = network.embedding
     ids = torch.zeros(task.width, dtype=torch.int64, device=task.device)
     state = network.initial_state(task.width)
-    threads = torch.get_num_threads()
 
     def write() -> None:
         nonlocal ids, state
@@ -126,7 +125,7 @@ def _stepping(task: Task, network: CharacterLSTM, through: Through) -> Way:
         ids.tolist()
 
     def way(span: float) -> float:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(STOCK_THREADS)
         with torch.no_grad():
             return rate_of(write, task.width, span)
 

@@ -29,6 +29,8 @@ VOCABULARY_SIZE = 96
 SEQUENCE = 64
 TEXT_LENGTH = 300_000
 PRODUCTS_AT_ONCE = 20
+STOCK_THREADS = torch.get_num_threads()
+"""PyTorch's own choice, before anybody here makes another."""
 
 
 def training_ways(task: Task, resources: ExitStack) -> Mapping[str, Way]:
@@ -105,7 +107,7 @@ def _our_trainer(task: Task, resources: ExitStack) -> Way:
 
     def way(span: float) -> float:
         keep_freed_memory()
-        prepare_thread(machine.threads)
+        prepare_thread(machine.engine.threads_of_a_shard)
         return _repeat(lambda: trainer.step(0.0).characters, span, task.device)
 
     return way
@@ -134,7 +136,6 @@ def _stock_loop(task: Task) -> Way:
     ids = torch.from_numpy(_text().astype(np.int64)).to(task.device)
     stride = len(ids) // task.width
     streams = ids[: stride * task.width].view(task.width, stride).t().contiguous()
-    threads = torch.get_num_threads()
     place, state = 0, None
 
     def step() -> int:
@@ -153,7 +154,7 @@ def _stock_loop(task: Task) -> Way:
         return SEQUENCE * task.width
 
     def way(span: float) -> float:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(STOCK_THREADS)
         torch.set_flush_denormal(False)
         return _repeat(step, span, task.device)
 
@@ -165,8 +166,7 @@ def _products_alone(task: Task, kind: torch.dtype) -> Way:
 
     The better of PyTorch's threads sharing each product, and threads with a part of the batch each.
     """
-    threads = torch.get_num_threads()
-    parts = max(1, min(threads, task.width))
+    parts = max(1, min(STOCK_THREADS, task.width))
     flops = 8 * task.hidden**2
 
     def operands(rows: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -187,7 +187,7 @@ def _products_alone(task: Task, kind: torch.dtype) -> Way:
         return _repeat(lambda: multiply(share), span)
 
     def way(span: float) -> float:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(STOCK_THREADS)
         rate = _repeat(lambda: multiply(whole), span / 2)
         if parts > 1:
             with ThreadPoolExecutor(parts) as pool:

@@ -90,7 +90,7 @@ class Follower:
                 f"process {self._ranks.place.rank} cannot compute in bf16 as the first one does",
                 "give --precision fp32",
             )
-        prepare_thread(engine.threads)
+        prepare_thread(engine.threads_of_a_shard)
         return Machine.on(device, engine)
 
     def _batches(self, metadata: CheckpointMetadata) -> Batches:

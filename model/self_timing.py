@@ -12,14 +12,25 @@ import torch
 from model.config import ModelConfig, TrainingConfig
 from model.dropout import draw_masks
 from model.gradients import GradientWorkers
-from model.machine import Engine, Machine, choose_device, possible_engines, prepare_thread
+from model.machine import (
+    Engine,
+    Machine,
+    choose_device,
+    possible_engines,
+    prepare_thread,
+    sharing_products,
+)
 from model.network import CharacterLSTM
 from model.process_place import ProcessPlace
 from model.quickest import quickest
 
 WARM_UP_SEQUENCE = 8
-"""Time steps of the untimed first step: for what each engine does but once."""
-ROUNDS = 4
+"""Time steps of an untimed step: for what each engine does but once, and for its threads, which the
+system may wake on one and the same core and moves apart only after some milliseconds of work."""
+WARM_UP_STEPS = 3
+TIMED_STEPS = 2
+"""In a row, of which the quicker counts: the first one finds memory and threads cold."""
+ROUNDS = 3
 HOPELESS = 1.5
 """Times the best time so far from which an engine is not measured again."""
 LEAST_GAIN = 1.15
@@ -30,7 +41,7 @@ BUDGET = 1.5
 """Seconds; where the first round has used it up, there is no second."""
 
 Timer = Callable[[Engine], float]
-"""Makes one step with an engine and returns the seconds that it took; the first is a short one."""
+"""Makes steps with an engine and returns the seconds of one; in the first call of short ones."""
 
 
 def choose_machine(
@@ -62,6 +73,7 @@ def choose_machine(
         return Machine.on(device, engines[0])
     with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
         share = dataclasses.replace(training, batch=-(-training.batch // place.size))
+        open_pools.enter_context(sharing_products(torch.get_num_threads()))  # as it was, at the end
         timer = StepTimer(share, model, vocabulary_size, device, open_pools)
         return Machine.on(device, fastest(engines, timer))
 
@@ -116,15 +128,21 @@ class StepTimer:
         )
 
     def __call__(self, engine: Engine) -> float:
-        """Makes one step; returns its seconds."""
-        steps = len(self._inputs)
-        if engine not in self._workers:
-            steps = min(steps, WARM_UP_SEQUENCE)
+        """Makes some steps; returns the seconds of the quickest."""
+        is_first = engine not in self._workers
+        if is_first:
             machine = Machine(device=self._device, engine=engine)
             workers = GradientWorkers(self._network, machine, self._scoring)
             self._workers[engine] = self._open_pools.enter_context(closing(workers))
         prepare_thread(engine.threads_of_a_shard)
+        short = min(len(self._inputs), WARM_UP_SEQUENCE)
+        seconds = [self._step(engine, short) for _ in range(WARM_UP_STEPS)]
+        if not is_first:
+            seconds = [self._step(engine, len(self._inputs)) for _ in range(TIMED_STEPS)]
+        return min(seconds)
+
+    def _step(self, engine: Engine, length: int) -> float:
         began = time.perf_counter()
-        targets = self._targets[:steps] if self._scoring == "every" else self._targets
-        self._workers[engine].compute(self._inputs[:steps], targets, self._state, self._masks)
+        targets = self._targets[:length] if self._scoring == "every" else self._targets
+        self._workers[engine].compute(self._inputs[:length], targets, self._state, self._masks)
         return time.perf_counter() - began

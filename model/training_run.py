@@ -41,7 +41,7 @@ from model.events import (
 )
 from model.guard import Verdict
 from model.leader import Leader
-from model.machine import give_back_memory, keep_freed_memory, prepare_thread
+from model.machine import give_back_memory, keep_freed_memory, prepare_thread, sharing_products
 from model.network import CharacterLSTM
 from model.opening import OpenedRun, open_run
 from model.pending_snapshot import PendingSnapshot
@@ -162,7 +162,9 @@ class TrainingRun:
             place=self._leader.ranks.place,
         )
         give_back_memory()
-        prepare_thread(self._machine.threads)
+        # Threads that shared the short sums between two steps would stay awake for some
+        # milliseconds, on the cores that the threads of the next step need.
+        prepare_thread(self._machine.engine.threads_of_a_shard)
         torch.manual_seed(run.training.seed)
         network = CharacterLSTM(run.model, len(run.corpus.vocabulary))
         network.load_arrays(run.weights)
@@ -336,7 +338,8 @@ class TrainingRun:
             trainer.keep_as_good()
             return False
         yield self._state("validating")
-        found = validate(trainer, run.split.held_out, run.training, self._leader.is_hurried)
+        with sharing_products(self._machine.threads):
+            found = validate(trainer, run.split.held_out, run.training, self._leader.is_hurried)
         if found is None:
             return False
         nats = found.nats

@@ -11,7 +11,7 @@ import torch
 from model import machine
 from model.config import ModelConfig, TrainingConfig
 from model.gradients import GradientWorkers
-from model.machine import Engine, Machine, possible_engines
+from model.machine import Engine, Machine, possible_engines, sharing_products
 from model.self_timing import WARM_UP_SEQUENCE, choose_machine, fastest
 
 CPU = torch.device("cpu")
@@ -94,6 +94,13 @@ def test_whole_steps_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     choose_machine(dataclasses.replace(OPEN, sequence=40), MODEL, 9)
     first, last = lengths[0], lengths[-1]
     assert (first, last) == (WARM_UP_SEQUENCE, 40)
+
+
+def test_measuring_leaves_the_threads_of_others_alone() -> None:
+    """The rows of `bench` beside ours, for instance."""
+    with sharing_products(3):
+        choose_machine(OPEN, MODEL, 9)
+        assert torch.get_num_threads() == 3
 
 
 def test_where_time_is_short_one_round_decides() -> None:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from model_fixtures import TEXT, TickingClock, make_request, make_text, of_kind
 
 from corpus import CorpusError
+from model import training_run
 from model.checkpoint import read_metadata, write_checkpoint
 from model.config import ModelConfig
 from model.controls import TrainingControls
@@ -38,12 +40,13 @@ from model.events import (
     WarningRaised,
     to_json_line,
 )
+from model.machine import sharing_products
 from model.publication import Publication
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
 from model.trainer import Trainer
 from model.training_run import TrainingRun
-from model.validation import Validation
+from model.validation import Validation, validate
 
 React = Callable[[Event, TrainingControls], None]
 
@@ -678,6 +681,27 @@ def test_two_layers_and_one_hot_train_too(tmp_path: Path) -> None:
     model = ModelConfig(hidden=8, layers=2, embedding=0, dropout=0.2)
     events = watch(make_request(tmp_path, model=model, epochs=1))
     assert of_kind(events, Finished)[0].reason == "completed"
+
+
+def test_threads_share_validations_and_nothing_between_two_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that share a sum stay awake for a while, on the cores that the next step needs."""
+    stepping: set[int] = set()
+    validating: set[int] = set()
+
+    def noting(threads: set[int], function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            threads.add(torch.get_num_threads())
+            return function(*arguments)
+
+        return noted
+
+    monkeypatch.setattr(Trainer, "step", noting(stepping, Trainer.step))
+    monkeypatch.setattr(training_run, "validate", noting(validating, validate))
+    with sharing_products(torch.get_num_threads()):  # leaves this test's thread as it was
+        watch(make_request(tmp_path, threads=2))
+    assert (stepping, validating) == ({1}, {2})
 
 
 def test_what_stands_at_the_start_is_left_alone_by_the_collector_until_the_end(
