@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from model.cell_kernels import step_backward, step_forward
 
 LayerKind = Literal["torch", "packed", "whole"]
 """PyTorch's ``nn.LSTM`` layer by layer, or `PackedLSTMLayer`, or ``nn.LSTM`` with all its layers at
@@ -53,19 +55,20 @@ def torch_layer(
 
 
 def packed_layer(
-    gate_inputs: Tensor, recurrent: Tensor, state: LayerState, products: torch.dtype
+    gate_inputs: Tensor, bias: Tensor, recurrent: Tensor, state: LayerState, products: torch.dtype
 ) -> tuple[Tensor, LayerState]:
     """Runs our LSTM layer.
 
     Args:
-        gate_inputs: [T, B, 4H], what the layer's inputs and biases add to its gates, rows as
-            `packed_rows` has them; used up: it must be nobody's leaf.
+        gate_inputs: [T, B, 4H], what the layer's inputs add to its gates, in the type of the
+            weights or of the products; rows as `packed_rows` has them.
+        bias: [4H], likewise.
         recurrent: [4H, H], rows likewise.
         state: what is carried in.
         products: type of the matrix products.
     """
     outputs, hidden, cell = PackedLSTMLayer.apply(  # type: ignore[no-untyped-call]
-        gate_inputs, recurrent, *state, products
+        gate_inputs, bias, recurrent, *state, products
     )
     return outputs, (hidden, cell)
 
@@ -109,14 +112,15 @@ class _Product:
 class PackedLSTMLayer(torch.autograd.Function):
     """The layer with its backward pass written out; see `packed_layer`.
 
-    Per time step and stream it keeps the four gates after their nonlinearities, the cell state and
-    its tanh (6H numbers) for the way back.
+    Per time step and stream it keeps the four gates after their nonlinearities and the cell state
+    (5H numbers) for the way back.
     """
 
     @staticmethod
     def forward(  # noqa: PLR0917 - autograd passes them by position
         ctx: Any,
         gate_inputs: Tensor,
+        bias: Tensor,
         recurrent: Tensor,
         hidden: Tensor,
         cell: Tensor,
@@ -127,75 +131,75 @@ class PackedLSTMLayer(torch.autograd.Function):
         width = recurrent.shape[1]
         matrix = recurrent.to(products)
         product = _Product(matrix, rows=batch, products=products)
-        gates = gate_inputs.detach()
+        gates = recurrent.new_empty(gate_inputs.shape)
         hiddens = gates.new_empty((steps + 1, batch, width), dtype=products)
         hiddens[0] = hidden
         outputs = gates.new_empty((steps, batch, width))
         cells = gates.new_empty((steps + 1, batch, width))
         cells[0] = cell
-        squashed = torch.empty_like(outputs)
-        inputs, cell_row = hiddens.unbind(0), cells.unbind(0)
-        rows = zip(gates.unbind(0), outputs.unbind(0), squashed.unbind(0), strict=True)
-        for t, (gate, output, tanh_cell) in enumerate(rows):
-            gate.add_(product(inputs[t]))
-            _tanh(gate, gate)
-            gate[:, : 3 * width].mul_(0.5).add_(0.5)
-            i, f, o, g = gate.chunk(4, dim=1)
-            after = cell_row[t + 1]
-            torch.mul(cell_row[t], f, out=after)
-            after.addcmul_(i, g)
-            _tanh(after, tanh_cell)
-            torch.mul(o, tanh_cell, out=output)
-            inputs[t + 1].copy_(output)
-        ctx.save_for_backward(gates, hiddens, cells, squashed, matrix)
-        ctx.products = products
+        given = (_array(gate_inputs.detach().contiguous()), _array(bias.detach()))
+        written = (_array(gates), _array(cells), _array(hiddens), _array(outputs))
+        step = step_forward.run
+        for t, operand in enumerate(hiddens[:-1].unbind(0)):
+            step(*given, _array(product(operand)), *written, t)
+        ctx.save_for_backward(gates, hiddens, cells, matrix)
+        ctx.products, ctx.given = products, gate_inputs.dtype
+        ctx.set_materialize_grads(False)
         return outputs, outputs[-1].clone(), cells[-1].clone()
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
-        """Returns the gradients of gate inputs, recurrent matrix, hidden and cell state."""
+    def backward(
+        ctx: Any, *gradients: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, None]:
+        """Returns the gradients of gate inputs, bias, recurrent matrix, hidden and cell state."""
+        gates, hiddens, cells, matrix = ctx.saved_tensors
+        steps, (batch, width) = len(gates), cells.shape[1:]
         outer, last_hidden, last_cell = gradients
-        gates, hiddens, cells, squashed, matrix = ctx.saved_tensors
-        steps, batch, width = squashed.shape
+        outer = gates.new_zeros((steps, batch, width)) if outer is None else outer.contiguous()
+        if last_hidden is not None:
+            outer = outer.clone()
+            outer[-1] += last_hidden
+        d_cell = torch.zeros_like(cells[0]) if last_cell is None else last_cell.clone()
         product = _Product(matrix.t().contiguous(), rows=batch, products=ctx.products)
-        # The gate gradients of all steps, in the type of the products; one step's in full.
-        rounded = torch.empty_like(gates, dtype=ctx.products)
-        gate_gradient = torch.empty_like(gates[0])
-        slope = gate_gradient.new_empty((batch, 3 * width))
-        d_hidden = last_hidden + outer[-1]
-        d_cell = last_cell.clone()
-        scratch = torch.empty_like(d_cell)
-        rows = (gates.unbind(0), squashed.unbind(0), cells.unbind(0), rounded.unbind(0))
+        d_gates = torch.empty_like(gates, dtype=ctx.products)
+        d_hidden = torch.zeros_like(hiddens[0])
+        read = (_array(gates), _array(cells), _array(outer))
+        written = (_array(d_cell), _array(d_gates))
+        step, rows = step_backward.run, d_gates.unbind(0)
         for t in range(steps - 1, -1, -1):
-            gate, tanh_cell, before, out = rows[0][t], rows[1][t], rows[2][t], rows[3][t]
-            i, f, o, g = gate.chunk(4, dim=1)
-            d_i, d_f, d_o, d_g = gate_gradient.chunk(4, dim=1)
-            sigmoids = gate[:, : 3 * width]
-            torch.mul(sigmoids, sigmoids, out=slope)
-            torch.sub(sigmoids, slope, out=slope).mul_(2)  # 2 (s - s^2): the rows are halved
-            torch.mul(d_hidden, o, out=scratch)
-            d_cell += scratch
-            scratch *= tanh_cell
-            d_cell.addcmul_(scratch, tanh_cell, value=-1)
-            torch.mul(d_cell, g, out=d_i)
-            torch.mul(d_cell, before, out=d_f)
-            torch.mul(d_hidden, tanh_cell, out=d_o)
-            gate_gradient[:, : 3 * width].mul_(slope)
-            torch.mul(d_cell, i, out=scratch)
-            torch.mul(scratch, g, out=d_g)
-            torch.addcmul(scratch, d_g, g, value=-1, out=d_g)
-            d_cell *= f
-            out.copy_(gate_gradient)
-            if t:
-                torch.add(outer[t - 1], product(out), out=d_hidden)
-            else:
-                d_hidden = product(out).to(d_cell.dtype)
-        flat = rounded.view(steps * batch, 4 * width)
+            step(*read, _array(d_hidden), *written, t)
+            if t or ctx.needs_input_grad[3]:
+                d_hidden = product(rows[t])
+        flat = d_gates.view(steps * batch, 4 * width)
         previous = hiddens[:-1].view(steps * batch, width)
         d_matrix = torch.mm(flat.t(), previous)
-        return rounded.to(gates.dtype), d_matrix.to(gates.dtype), d_hidden, d_cell, None
+        return (
+            d_gates.to(ctx.given),
+            flat.sum(0, dtype=gates.dtype),
+            d_matrix.to(gates.dtype),
+            d_hidden.to(gates.dtype) if ctx.needs_input_grad[3] else None,
+            d_cell,
+            None,
+        )
 
 
-def _tanh(x: Tensor, out: Tensor) -> None:
-    """Writes ``tanh(x)`` to ``out``; NumPy's is several times faster than PyTorch's on a CPU."""
-    np.tanh(x.numpy(), out=out.numpy())
+def prepare_packed_layer(products: torch.dtype) -> None:
+    """Compiles what the layer needs for this processor, or finds it on the disk.
+
+    Args:
+        products: type of the matrix products.
+    """
+    gates, cells, outputs = (torch.zeros(shape) for shape in ((1, 1, 4), (2, 1, 1), (1, 1, 1)))
+    rounded, hiddens = gates.to(products), cells.to(products)
+    for inputs in (gates, rounded):
+        forward = (inputs, gates[0, 0], rounded[0], gates, cells, hiddens, outputs)
+        step_forward.prepare(*map(_array, forward), 0)
+    backward = (gates, cells, outputs, hiddens[0], cells[0], rounded)
+    step_backward.prepare(*map(_array, backward), 0)
+
+
+def _array(tensor: Tensor) -> npt.NDArray[Any]:
+    """Returns the numbers of a tensor as the kernels take them, in place."""
+    if tensor.dtype is torch.bfloat16:
+        return tensor.view(torch.uint16).numpy()
+    return tensor.numpy()

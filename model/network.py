@@ -80,9 +80,11 @@ class CharacterLSTM(nn.Module):
             weights = self._layer_weights(layer, masks)
             own = (state[0][layer], state[1][layer])
             if kind == "packed":
-                gates = self._gate_inputs(ids, outputs, weights, masks)
-                recurrent = packed_rows(weights[1])
-                outputs, own = packed_layer(gates, recurrent, own, products)
+                gates = self._gate_inputs(ids, outputs, packed_rows(weights[0]), masks)
+                # Packed one by one: of a sum, both would get one and the same gradient tensor, and
+                # what is later done to gradients in place would be done to it twice.
+                bias = packed_rows(weights[2]) + packed_rows(weights[3])
+                outputs, own = packed_layer(gates, bias, packed_rows(weights[1]), own, products)
             else:
                 inputs = self._dropped_inputs(ids, masks) if outputs is None else outputs
                 outputs, own = torch_layer(inputs, weights, own)
@@ -134,25 +136,23 @@ class CharacterLSTM(nn.Module):
         return (inner, recurrent if mask is None else recurrent * mask, biases[0], biases[1])
 
     def _gate_inputs(
-        self,
-        ids: Tensor,
-        below: Tensor | None,
-        weights: tuple[Tensor, Tensor, Tensor, Tensor],
-        masks: DropoutMasks | None,
+        self, ids: Tensor, below: Tensor | None, matrix: Tensor, masks: DropoutMasks | None
     ) -> Tensor:
-        """Returns what the layer's inputs and biases add to its gates, [T, B, 4H].
+        """Returns what the layer's inputs add to its gates, [T, B, 4H].
 
         In the first layer that depends on the character alone, so it is looked up in a table of
         [V, 4H] unless each stream has an embedding of its own (dropout).
+
+        Args:
+            ids: int64 [T, B].
+            below: outputs of the layer below, [T, B, H]; None in the first layer.
+            matrix: of the inputs, [4H, D], rows packed.
+            masks: what is dropped.
         """
-        matrix = packed_rows(weights[0])
-        # Packed one by one: of a sum, both biases would get one and the same gradient tensor, and
-        # what is later done to gradients in place would be done to it twice.
-        bias = packed_rows(weights[2]) + packed_rows(weights[3])
         if below is not None:
-            return functional.linear(below, matrix).float() + bias
+            return functional.linear(below, matrix)
         if masks is not None and masks.inputs is not None:
-            return functional.linear(self._dropped_inputs(ids, masks), matrix).float() + bias
+            return functional.linear(self._dropped_inputs(ids, masks), matrix)
         with torch.autocast(ids.device.type, enabled=False):
             table = matrix.t() if self.embedding is None else self.embedding.weight @ matrix.t()
-            return functional.embedding(ids, table + bias)
+            return functional.embedding(ids, table)
