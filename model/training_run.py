@@ -162,8 +162,8 @@ class TrainingRun:
             place=self._leader.ranks.place,
         )
         give_back_memory()
-        # Threads that shared the short sums between two steps would stay awake for some
-        # milliseconds, on the cores that the threads of the next step need.
+        # Threads that shared the short sums between two steps may stay awake for milliseconds
+        # (unless OMP_WAIT_POLICY tells them not to), on the cores that the next step needs.
         prepare_thread(self._machine.engine.threads_of_a_shard)
         torch.manual_seed(run.training.seed)
         network = CharacterLSTM(run.model, len(run.corpus.vocabulary))
