@@ -1,4 +1,4 @@
-"""Ways of writing that `bench` compares: ours, PyTorch's stepping, and products alone. PyTorch.
+"""Ways of writing that `bench` compares: ours, and matrix products alone. NumPy.
 
 Letters: S streams, V vocabulary, H hidden, L layers.
 """
@@ -6,21 +6,17 @@ Letters: S streams, V vocabulary, H hidden, L layers.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from corpus import Vocabulary
 from model.batch_sampler import ParallelStreams
-from model.bench_keras import fits, keras_is_installed, keras_predict
 from model.bench_rows import OURS, Task, Way, rate_of
-from model.bench_training import STOCK_THREADS, VOCABULARY_SIZE
+from model.bench_training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
 from model.initialisation import initial_weights
-from model.network import CharacterLSTM
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot
@@ -32,26 +28,12 @@ OUR_CHARACTERS_AT_ONCE = 64
 
 
 def sampling_ways(task: Task) -> Mapping[str, Way]:
-    """Returns the ways of writing with a network of the task's shape."""
+    """Returns our way of writing with a network of the task's shape, and the limit."""
     model = ModelConfig(hidden=task.hidden, layers=task.layers)
-    weights = initial_weights(model, VOCABULARY_SIZE, seed=0)
-    network = CharacterLSTM(model, VOCABULARY_SIZE)
-    network.load_arrays(weights)
-    snapshot = WeightSnapshot.from_weights(weights, step=0)
-    if task.device != "cpu":
-        network.to(task.device)
-        return {
-            OURS: _our_way(task, snapshot),
-            "nn.LSTM": _stepping(task, network, _through_layers),
-        }
-    ways = {
-        OURS: _our_way(task, snapshot),
-        "nn.LSTM": _stepping(task, network, _through_layers),
-        "nn.LSTMCell": _stepping(task, network, _through_cells(network)),
-        "limit-fp32": _products_alone(task, snapshot),
-    }
-    if keras_is_installed() and fits(task):
-        ways["keras"] = keras_predict(VOCABULARY_SIZE)
+    snapshot = WeightSnapshot.from_weights(initial_weights(model, VOCABULARY_SIZE, seed=0), step=0)
+    ways = {OURS: _our_way(task, snapshot)}
+    if task.device == "cpu":
+        ways["limit-fp32"] = _products_alone(task, snapshot)
     return ways
 
 
@@ -76,60 +58,6 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
     )
     characters = task.width * OUR_CHARACTERS_AT_ONCE
     return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_AT_ONCE), characters, span)
-
-
-State = tuple[Tensor, Tensor]
-Through = Callable[[CharacterLSTM, Tensor, State], tuple[Tensor, State]]
-"""Takes one character further: network, inputs [S, E], state; returns outputs [S, H], state."""
-
-
-def _through_layers(network: CharacterLSTM, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-    outputs, after = network.lstm(inputs[None], state)
-    return outputs[0], after
-
-
-def _through_cells(network: CharacterLSTM) -> Through:
-    lstm = network.lstm
-    cells = [
-        nn.LSTMCell(lstm.input_size if layer == 0 else lstm.hidden_size, lstm.hidden_size)
-        for layer in range(lstm.num_layers)
-    ]
-    for layer, cell in enumerate(cells):
-        cell.load_state_dict(
-            {name: getattr(lstm, f"{name}_l{layer}") for name in cell.state_dict()}
-        )
-
-    def through(_: CharacterLSTM, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        hiddens, carried = [], []
-        for layer, cell in enumerate(cells):
-            inputs, kept = cell(inputs, (state[0][layer], state[1][layer]))
-            hiddens.append(inputs)
-            carried.append(kept)
-        return inputs, (torch.stack(hiddens), torch.stack(carried))
-
-    return through
-
-
-def _stepping(task: Task, network: CharacterLSTM, through: Through) -> Way:
-    """A loop as tutorials write it: step, softmax, ``multinomial``, the id as a Python number."""
-    assert network.embedding is not None, "the benchmark's shapes have an embedding"
-    embedding = network.embedding
-    ids = torch.zeros(task.width, dtype=torch.int64, device=task.device)
-    state = network.initial_state(task.width)
-
-    def write() -> None:
-        nonlocal ids, state
-        outputs, state = through(network, embedding(ids), state)
-        probabilities = torch.softmax(network.logits(outputs) / TEMPERATURE, dim=-1)
-        ids = torch.multinomial(probabilities, 1)[:, 0]
-        ids.tolist()
-
-    def way(span: float) -> float:
-        torch.set_num_threads(STOCK_THREADS)
-        with torch.no_grad():
-            return rate_of(write, task.width, span)
-
-    return way
 
 
 def _products_alone(task: Task, snapshot: WeightSnapshot) -> Way:

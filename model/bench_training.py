@@ -1,4 +1,4 @@
-"""Ways of training that `bench` compares: ours, the stock loop, and matrix products alone. PyTorch.
+"""Ways of training that `bench` compares: ours, and matrix products alone. PyTorch.
 
 Letters: B batch, T time, V vocabulary, H hidden, L layers.
 """
@@ -12,11 +12,9 @@ from contextlib import ExitStack
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from model.batches import make_batches
-from model.bench_keras import fits, keras_fit, keras_is_installed
 from model.bench_rows import OURS, Task, Way
 from model.config import ModelConfig, TrainingConfig
 from model.initialisation import initial_weights
@@ -29,27 +27,22 @@ VOCABULARY_SIZE = 96
 SEQUENCE = 64
 TEXT_LENGTH = 300_000
 PRODUCTS_AT_ONCE = 20
-STOCK_THREADS = torch.get_num_threads()
+THREADS = torch.get_num_threads()
 """PyTorch's own choice, before anybody here makes another."""
 
 
 def training_ways(task: Task, resources: ExitStack) -> Mapping[str, Way]:
-    """Returns the ways of training a network of the task's shape on made-up characters.
+    """Returns our way of training a network of the task's shape, and the limits.
 
     Closing ``resources`` ends the threads that they use.
     """
-    ways: dict[str, Way] = {
-        OURS: _our_trainer(task, resources),
-        "nn.LSTM": _stock_loop(task),
-    }
+    ways: dict[str, Way] = {OURS: _our_trainer(task, resources)}
     if task.device != "cpu":
         return ways
     ways["limit-fp32"] = _products_alone(task, torch.float32)
     settings = TrainingConfig(batch=task.width)
     if any(e.precision == "bf16" for e in possible_engines(settings, torch.device("cpu"))):
         ways["limit-bf16"] = _products_alone(task, torch.bfloat16)
-    if keras_is_installed() and fits(task):
-        ways["keras"] = keras_fit(VOCABULARY_SIZE)
     return ways
 
 
@@ -76,7 +69,7 @@ def device_tasks() -> tuple[Task, ...]:
     )
 
 
-def _repeat(step: Callable[[], int], span: float, device: str = "cpu") -> float:
+def repeated(step: Callable[[], int], span: float, device: str = "cpu") -> float:
     """Returns characters per second of steps that tell how many they did, once they are done."""
     began = time.perf_counter()
     done = 0
@@ -86,7 +79,8 @@ def _repeat(step: Callable[[], int], span: float, device: str = "cpu") -> float:
     return done / (time.perf_counter() - began)
 
 
-def _text() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def random_text() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Returns the ids of made-up characters, the same every time."""
     return np.random.default_rng(0).integers(0, VOCABULARY_SIZE, TEXT_LENGTH, dtype=np.uint8)
 
 
@@ -102,61 +96,15 @@ def _our_trainer(task: Task, resources: ExitStack) -> Way:
     machine = choose_machine(training, model, VOCABULARY_SIZE)
     network = CharacterLSTM(model, VOCABULARY_SIZE)
     network.load_arrays(initial_weights(model, VOCABULARY_SIZE, seed=0))
-    trainer = Trainer(network, make_batches(_text(), training, subject="text"), training, machine)
+    trainer = Trainer(
+        network, make_batches(random_text(), training, subject="text"), training, machine
+    )
     resources.callback(trainer.close)
 
     def way(span: float) -> float:
         keep_freed_memory()
         prepare_thread(machine.engine.threads_of_a_shard)
-        return _repeat(lambda: trainer.step(0.0).characters, span, task.device)
-
-    return way
-
-
-class _StockNetwork(nn.Module):
-    """What a tutorial builds: one-hot vectors, ``nn.LSTM``, a linear head."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(VOCABULARY_SIZE, task.hidden, task.layers)
-        self.head = nn.Linear(task.hidden, VOCABULARY_SIZE)
-
-    def forward(
-        self, ids: Tensor, state: tuple[Tensor, Tensor] | None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        outputs, state = self.lstm(functional.one_hot(ids, VOCABULARY_SIZE).float(), state)
-        return self.head(outputs), state
-
-
-def _stock_loop(task: Task) -> Way:
-    """The loop of a tutorial: float32, plain AdamW, state carried and detached."""
-    torch.manual_seed(0)
-    network = _StockNetwork(task).to(task.device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    ids = torch.from_numpy(_text().astype(np.int64)).to(task.device)
-    stride = len(ids) // task.width
-    streams = ids[: stride * task.width].view(task.width, stride).t().contiguous()
-    place, state = 0, None
-
-    def step() -> int:
-        nonlocal place, state
-        if place + SEQUENCE + 1 > stride:
-            place, state = 0, None
-        logits, after = network(streams[place : place + SEQUENCE], state)
-        state = (after[0].detach(), after[1].detach())
-        targets = streams[place + 1 : place + SEQUENCE + 1]
-        loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        place += SEQUENCE
-        return SEQUENCE * task.width
-
-    def way(span: float) -> float:
-        torch.set_num_threads(STOCK_THREADS)
-        torch.set_flush_denormal(False)
-        return _repeat(step, span, task.device)
+        return repeated(lambda: trainer.step(0.0).characters, span, task.device)
 
     return way
 
@@ -166,7 +114,7 @@ def _products_alone(task: Task, kind: torch.dtype) -> Way:
 
     The better of PyTorch's threads sharing each product, and threads with a part of the batch each.
     """
-    parts = max(1, min(STOCK_THREADS, task.width))
+    parts = max(1, min(THREADS, task.width))
     flops = 8 * task.hidden**2
 
     def operands(rows: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -184,11 +132,11 @@ def _products_alone(task: Task, kind: torch.dtype) -> Way:
 
     def alone(share: tuple[Tensor, Tensor, Tensor], span: float) -> float:
         torch.set_num_threads(1)
-        return _repeat(lambda: multiply(share), span)
+        return repeated(lambda: multiply(share), span)
 
     def way(span: float) -> float:
-        torch.set_num_threads(STOCK_THREADS)
-        rate = _repeat(lambda: multiply(whole), span / 2)
+        torch.set_num_threads(THREADS)
+        rate = repeated(lambda: multiply(whole), span / 2)
         if parts > 1:
             with ThreadPoolExecutor(parts) as pool:
                 rates = pool.map(lambda share: alone(share, span / 2), shares)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 from contextlib import ExitStack
 from typing import Any
 
@@ -10,8 +14,10 @@ import pytest
 import torch
 
 from model.bench_keras import fits, keras_fit, keras_is_installed, keras_predict
+from model.bench_loops import stock_way
 from model.bench_rows import OURS, Row, Task, Way, compare
 from model.bench_sampling import sampling_ways
+from model.bench_stock import OURS_ALONE, environment_of_others, stock_names, stock_process
 from model.bench_training import device_tasks, operations_per_character, training_ways
 
 SMALL = Task(kind="training", hidden=8, layers=2, width=4)
@@ -57,9 +63,40 @@ def test_every_way_of_training_makes_steps(layers: int) -> None:
     task = Task(kind="training", hidden=8, layers=layers, width=4)
     with ExitStack() as resources:
         rows = list(compare(task, training_ways(task, resources), rounds=1, span=0.01))
-    names = {row.way for row in rows}
-    assert {OURS, "nn.LSTM", "limit-fp32"} <= names <= {OURS, "nn.LSTM", "limit-fp32", "limit-bf16"}
+    assert {OURS, "limit-fp32"} <= {row.way for row in rows} <= {OURS, "limit-fp32", "limit-bf16"}
     assert all(row.characters_per_second > 0 for row in rows)
+
+
+def test_every_stock_way_works_in_a_process_of_its_own() -> None:
+    """It answers until it is not asked any more; another task takes the place of the one before."""
+    training = Task(kind="training", hidden=8, layers=2, width=4)
+    writing = dataclasses.replace(training, kind="sampling", width=3)
+    with stock_process() as stock:
+        for task, names in ((training, ["nn.LSTM"]), (writing, ["nn.LSTM", "nn.LSTMCell"])):
+            ways = stock.ways(task)
+            assert list(ways) == names
+            assert all(way(0.01) > 0 for way in ways.values() for _ in range(2))
+
+
+def test_the_stock_process_has_none_of_our_settings() -> None:
+    """But all that the program sets for itself when it is imported, and no more."""
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    before = {name: value for name, value in os.environ.items() if name not in OURS_ALONE}
+
+    def environment(code: str) -> dict[str, str]:
+        command = [sys.executable, "-c", code]
+        told = subprocess.run(command, env=before, capture_output=True, text=True, check=True)
+        return dict(json.loads(told.stdout))
+
+    ours = environment("import tui.command_line; " + code)
+    assert set(ours) - set(before) == set(OURS_ALONE)
+    assert environment_of_others(ours) == environment(code)
+
+
+def test_a_stock_process_that_ends_is_an_error() -> None:
+    unknown = dataclasses.replace(SMALL, device="nowhere")
+    with stock_process() as stock, pytest.raises(RuntimeError, match="ended before"):
+        stock.ways(unknown)["nn.LSTM"](0.01)
 
 
 def test_a_card_stands_beside_the_stock_loop_on_the_same_card() -> None:
@@ -68,6 +105,7 @@ def test_a_card_stands_beside_the_stock_loop_on_the_same_card() -> None:
         with ExitStack() as resources:
             training = task.kind == "training"
             ways = training_ways(small, resources) if training else sampling_ways(small)
+            ways = {**ways, **{name: stock_way(small, name) for name in stock_names(small)}}
             rows = list(compare(small, ways, rounds=1, span=0.01))
         assert [row.way for row in rows] == [OURS, "nn.LSTM"]
         assert rows[0].record()["device"] == task.device
@@ -80,7 +118,7 @@ def test_a_card_stands_beside_the_stock_loop_on_the_same_card() -> None:
 def test_every_way_of_writing_writes(layers: int, streams: int) -> None:
     task = Task(kind="sampling", hidden=8, layers=layers, width=streams)
     rows = list(compare(task, sampling_ways(task), rounds=1, span=0.01))
-    assert [row.way for row in rows] == [OURS, "nn.LSTM", "nn.LSTMCell", "limit-fp32"]
+    assert [row.way for row in rows] == [OURS, "limit-fp32"]
     assert all(row.characters_per_second > 0 for row in rows)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from model.bench_rows import Row, Task, compare
+from model.bench_stock import stock_process
 from model.config import require_range
 from tui.options import json_option
 from tui.table import print_table
@@ -41,8 +42,9 @@ QUICK_ROUNDS, QUICK_SPAN = 3, 0.2
 def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
     """Measure training and writing, ours beside PyTorch's stock ways and the machine's limits.
 
-    A limit is what the matrix products alone would take. Each way is timed once a round, in turn;
-    shown are the median, the spread, and the median ratio of our rate to the way's.
+    A limit is what the matrix products alone would take. The stock ways run in a process of their
+    own, without the settings that this program makes for its screen. Each way is timed once a
+    round, in turn; shown are the median, the spread, and the median ratio of our rate to the way's.
     """
     if rounds is not None:
         require_range("rounds", rounds, 1, 1000)
@@ -64,16 +66,19 @@ def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> 
     from model.bench_training import training_ways  # noqa: PLC0415
 
     rows: list[Row] = []
-    for number, task in enumerate(tasks, 1):
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{number} of {len(tasks)}: {_describe(task)}", end="", file=sys.stderr)
-        with ExitStack() as resources:
-            training = task.kind == "training"
-            ways = training_ways(task, resources) if training else sampling_ways(task)
-            for row in compare(task, ways, rounds=rounds, span=span):
-                rows.append(row)
-                if as_json:
-                    click.echo(json.dumps(row.record()))
+    with stock_process() as stock:
+        for number, task in enumerate(tasks, 1):
+            if sys.stderr.isatty():
+                progress = f"{number} of {len(tasks)}: {_describe(task)}"
+                print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
+            with ExitStack() as resources:
+                training = task.kind == "training"
+                ways = training_ways(task, resources) if training else sampling_ways(task)
+                ways = {**ways, **stock.ways(task)}
+                for row in compare(task, ways, rounds=rounds, span=span):
+                    rows.append(row)
+                    if as_json:
+                        click.echo(json.dumps(row.record()))
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     if not as_json:

@@ -1,0 +1,110 @@
+"""What `bench` compares ours with: PyTorch's stock loops and Keras', in a process of their own.
+
+Our program tells threads that wait to sleep, and NumPy to keep to one thread, for the sake of the
+screen beside a training. The loop of a tutorial has neither, and a small network pays for them with
+half its speed; so it runs as its user would run it. The process is asked for one way after the
+other, a line of JSON each, and answers with a rate; between two of them it waits. PyTorch is
+imported by that process alone. Letters: S streams, T time, H hidden.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import IO
+
+from model.bench_keras import fits, keras_is_installed
+from model.bench_rows import Task, Way
+
+OURS_ALONE = ("OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS")
+"""Settings of this program for itself (`tui.command_line`)."""
+
+
+def stock_names(task: Task) -> tuple[str, ...]:
+    """Returns the names of the ways that there are for a task on this machine."""
+    if task.kind == "training" or task.device != "cpu":
+        names: tuple[str, ...] = ("nn.LSTM",)
+    else:
+        names = ("nn.LSTM", "nn.LSTMCell")
+    if task.device == "cpu" and keras_is_installed() and fits(task):
+        names = (*names, "keras")
+    return names
+
+
+class StockProcess:
+    """The process, as seen from `bench`."""
+
+    def __init__(self, questions: IO[str], answers: IO[str]) -> None:
+        self._questions = questions
+        self._answers = answers
+
+    def ways(self, task: Task) -> Mapping[str, Way]:
+        """Returns the stock ways of doing a task; calling one has the process work."""
+        return {name: partial(self._rate, task, name) for name in stock_names(task)}
+
+    def _rate(self, task: Task, name: str, span: float) -> float:
+        question = {"task": dataclasses.asdict(task), "way": name, "span": span}
+        self._questions.write(json.dumps(question) + "\n")
+        self._questions.flush()
+        answer = self._answers.readline()
+        if not answer:
+            raise RuntimeError(f"the process of the stock ways ended before {name} was timed")
+        return float(answer)
+
+
+def environment_of_others(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment without what this program sets for itself."""
+    return {name: value for name, value in environment.items() if name not in OURS_ALONE}
+
+
+@contextmanager
+def stock_process() -> Iterator[StockProcess]:
+    """Starts the process; ends it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "model.bench_stock"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment_of_others(os.environ),
+    ) as process:
+        assert process.stdin is not None, "asked for above"
+        assert process.stdout is not None, "asked for above"
+        try:
+            yield StockProcess(process.stdin, process.stdout)
+        finally:
+            process.stdin.close()
+            process.terminate()
+
+
+def answers(questions: Iterable[str]) -> Iterator[float]:
+    """Does what it is asked for; keeps the ways of the task at hand."""
+    from model.bench_loops import stock_way  # noqa: PLC0415 - see above
+
+    task: Task | None = None
+    ways: dict[str, Way] = {}
+    for line in questions:
+        question = json.loads(line)
+        asked = Task(**question["task"])
+        if asked != task:
+            task, ways = asked, {}
+        name = question["way"]
+        if name not in ways:
+            ways[name] = stock_way(asked, name)
+        yield ways[name](question["span"])
+
+
+def main() -> None:
+    """Answers on the standard output; whatever else is printed goes to the standard error."""
+    out, sys.stdout = sys.stdout, sys.stderr
+    for rate in answers(sys.stdin):
+        print(rate, file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
