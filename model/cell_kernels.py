@@ -133,6 +133,7 @@ def _stored_as_type(number: Any, row: Any) -> Any:  # noqa: ARG001 - the type of
 @Kernel
 def step_forward(  # noqa: PLR0917 - compiled code takes them by position
     inputs: Array,
+    ids: Array,
     bias: Array,
     added: Array,
     gates: Array,
@@ -144,7 +145,8 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
     """Makes time step t, the product with the recurrent matrix done.
 
     Args:
-        inputs: [T, B, 4H], what the layer's inputs add to the gates.
+        inputs: [N, 4H], what the layer's inputs can add to the gates.
+        ids: [T, B], the row of ``inputs`` that counts.
         bias: [4H].
         added: [B, 4H], what the hidden state adds.
         gates: [T, B, 4H], after their nonlinearities; written at t.
@@ -157,8 +159,9 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
     i_bias, f_bias = bias[:width], bias[width : 2 * width]
     o_bias, g_bias = bias[2 * width : 3 * width], bias[3 * width :]
     for b in range(cells.shape[1]):
-        i_in, f_in = inputs[t, b, :width], inputs[t, b, width : 2 * width]
-        o_in, g_in = inputs[t, b, 2 * width : 3 * width], inputs[t, b, 3 * width :]
+        row = inputs[ids[t, b]]
+        i_in, f_in = row[:width], row[width : 2 * width]
+        o_in, g_in = row[2 * width : 3 * width], row[3 * width :]
         i_added, f_added = added[b, :width], added[b, width : 2 * width]
         o_added, g_added = added[b, 2 * width : 3 * width], added[b, 3 * width :]
         i_row, f_row = gates[t, b, :width], gates[t, b, width : 2 * width]
@@ -216,3 +219,18 @@ def step_backward(  # noqa: PLR0917
             d_f[j] = _stored(d_c * before[j] * (f - f * f) * _TWO, d_f)
             d_o[j] = _stored(d_hidden * tanh_cell * (o - o * o) * _TWO, d_o)
             d_g[j] = _stored(d_c * i * (_ONE - g * g), d_g)
+
+
+@Kernel
+def sum_rows(rows: Array, ids: Array, sums: Array) -> None:
+    """Adds each row to the sum of those with its id, in order.
+
+    Args:
+        rows: [N, 4H].
+        ids: [N].
+        sums: [V, 4H].
+    """
+    for n in range(len(ids)):
+        row, total = rows[n], sums[ids[n]]
+        for j in range(rows.shape[1]):
+            total[j] += _number(row[j])

@@ -81,10 +81,13 @@ class CharacterLSTM(nn.Module):
             own = (state[0][layer], state[1][layer])
             if kind == "packed":
                 gates = self._gate_inputs(ids, outputs, packed_rows(weights[0]), masks)
+                rows = ids if gates.ndim == 2 else None
                 # Packed one by one: of a sum, both would get one and the same gradient tensor, and
                 # what is later done to gradients in place would be done to it twice.
                 bias = packed_rows(weights[2]) + packed_rows(weights[3])
-                outputs, own = packed_layer(gates, bias, packed_rows(weights[1]), own, products)
+                outputs, own = packed_layer(
+                    gates, rows, bias, packed_rows(weights[1]), own, products
+                )
             else:
                 inputs = self._dropped_inputs(ids, masks) if outputs is None else outputs
                 outputs, own = torch_layer(inputs, weights, own)
@@ -140,8 +143,8 @@ class CharacterLSTM(nn.Module):
     ) -> Tensor:
         """Returns what the layer's inputs add to its gates, [T, B, 4H].
 
-        In the first layer that depends on the character alone, so it is looked up in a table of
-        [V, 4H] unless each stream has an embedding of its own (dropout).
+        In the first layer that depends on the character alone: it is a table of [V, 4H] then,
+        unless each stream has an embedding of its own (dropout).
 
         Args:
             ids: int64 [T, B].
@@ -154,5 +157,4 @@ class CharacterLSTM(nn.Module):
         if masks is not None and masks.inputs is not None:
             return functional.linear(self._dropped_inputs(ids, masks), matrix)
         with torch.autocast(ids.device.type, enabled=False):
-            table = matrix.t() if self.embedding is None else self.embedding.weight @ matrix.t()
-            return functional.embedding(ids, table)
+            return matrix.t() if self.embedding is None else self.embedding.weight @ matrix.t()

@@ -18,10 +18,12 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
-def test_the_gradients_are_those_of_the_function() -> None:
+@pytest.mark.parametrize("symbols", [None, 4])
+def test_the_gradients_are_those_of_the_function(symbols: int | None) -> None:
     steps, batch, width = 5, 3, 4
+    ids = None if symbols is None else torch.arange(steps * batch).view(steps, batch) % symbols
     arguments = [
-        draw(steps, batch, 4 * width),
+        draw(*((steps, batch) if symbols is None else (symbols,)), 4 * width),
         draw(4 * width, seed=4),
         draw(4 * width, width, seed=1),
         draw(batch, width, seed=2),
@@ -30,8 +32,8 @@ def test_the_gradients_are_those_of_the_function() -> None:
     for argument in arguments:
         argument.requires_grad_()
 
-    def layer(*tensors: Tensor) -> tuple[Tensor, ...]:
-        return PackedLSTMLayer.apply(*tensors, torch.float64)  # type: ignore[no-any-return, no-untyped-call]
+    def layer(inputs: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        return PackedLSTMLayer.apply(inputs, ids, *others, torch.float64)  # type: ignore[no-any-return, no-untyped-call]
 
     assert torch.autograd.gradcheck(layer, arguments)
 
