@@ -176,6 +176,8 @@ class MainScreen(FrugalScreen):
             self.events_pane.show(state)
         if "growth" in shown:
             self.growth.show(state)
+        if "race" in shown:  # a frame's words have all of it drawn again, lanes included
+            self._frames["race"].border_subtitle = self.race.words
 
     def draw_views(self, state: ViewState, temperature: float, cuts: SetCuts) -> None:
         """Draws the panes that follow the writing."""
@@ -184,7 +186,6 @@ class MainScreen(FrugalScreen):
             self.sampling.show(state, temperature, cuts)
         if "race" in shown:
             self.race.draw()
-            self._frames["race"].border_subtitle = self.race.words
 
     def draw_chart(self, state: ViewState, *, again: bool = False) -> None:
         """Draws the curve."""

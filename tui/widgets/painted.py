@@ -14,9 +14,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tui.line_wrapper import Line
+from tui.widgets.styled_once import StyledOnce
 
 Part = tuple[str, str]
 """A text and the paint that it is drawn with; the text is ours, or went through ``sanitise``."""
@@ -26,7 +26,7 @@ _LINE_PAINTS = {"text": "value", "prompt": "label", "mark": "accent", "rule": "l
 PAINTS = ("label", "value", "strong", "good", "bad", "warn", "accent", "faint", "edge", "key")
 
 
-class Painted(Widget):
+class Painted(StyledOnce):
     """Rows of painted parts."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"paint--{name}" for name in PAINTS}
@@ -75,28 +75,39 @@ def changed_cells(old: Row, new: Row, width: int) -> tuple[int, int]:
     """Returns where two rows differ: the first cell, and the one behind the last."""
     if old == new:
         return 0, 0
-    before, after = _painted_characters(old), _painted_characters(new)
-    if not all(cell_len(character) for character, _ in (*before, *after)):
+    if not (_every_character_takes_cells(old) and _every_character_takes_cells(new)):
         return 0, width  # what takes no cell changes what the characters around it take
-    first = _common(before, after)
+    # Most of a row is the same in both: whole parts are compared before characters are.
+    same = _common(old, new)
+    before, after = _painted_characters(old[same:]), _painted_characters(new[same:])
+    start = _cells(new[:same])
+    first = start + _cells(after[: _common(before, after)])
     end = width
     if _cells(before) == _cells(after):
-        end = _cells(after) - _cells(after[len(after) - _common(before[::-1], after[::-1]) :])
-    return min(_cells(after[:first]), width), min(end, width)
+        end = start + _cells(after) - _cells(after[len(after) - _common_end(before, after) :])
+    return min(first, width), min(end, width)
 
 
-def _painted_characters(row: Row) -> list[Part]:
-    return [(character, paint) for text, paint in row for character in text]
+def _every_character_takes_cells(row: Row) -> bool:
+    return all(text.isascii() or all(map(cell_len, text)) for text, _ in row)
+
+
+def _painted_characters(row: Row) -> Row:
+    return tuple((character, paint) for text, paint in row for character in text)
 
 
 def _common(one: Sequence[Part], other: Sequence[Part]) -> int:
-    """Returns how many characters are the same at the beginning of both."""
+    """Returns how many parts are the same at the beginning of both."""
     pairs = zip(one, other, strict=False)
     return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
-def _cells(characters: Sequence[Part]) -> int:
-    return sum(cell_len(character) for character, _ in characters)
+def _common_end(one: Sequence[Part], other: Sequence[Part]) -> int:
+    return _common(one[::-1], other[::-1])
+
+
+def _cells(parts: Sequence[Part]) -> int:
+    return sum(len(text) if text.isascii() else cell_len(text) for text, _ in parts)
 
 
 def row_width(row: Row) -> int:

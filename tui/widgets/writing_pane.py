@@ -18,12 +18,12 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from model.events import CharacterWritten
 from tui.ink import STYLES, Ink
 from tui.line_wrapper import Piece
 from tui.transcript import Transcript
+from tui.widgets.styled_once import StyledOnce
 
 if TYPE_CHECKING:
     from textual import events
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _WHEEL_LINES = 3
 
 
-class WritingPane(Widget):
+class WritingPane(StyledOnce):
     """The visible part of a transcript: follows its end, or stays where the reader scrolled."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
