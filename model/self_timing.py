@@ -37,7 +37,7 @@ LEAST_GAIN = 1.15
 """How much faster more threads must be: the screen, the text and other programs want a core, too.
 
 Two threads that are a tenth faster than one alone are slower beside the app (LSTM(128))."""
-BUDGET = 1.5
+BUDGET = 3.0
 """Seconds; where the first round has used it up, there is no second."""
 
 Timer = Callable[[Engine], float]
