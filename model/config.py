@@ -88,9 +88,10 @@ class TrainingConfig:
     """Decay of the averaged weights, which write and are kept once they are better; 0: none."""
     guard: bool = True
     """Go back to the last good weights when the loss explodes."""
-    reset_probability: float = 0.01
+    reset_probability: float = 0.05
     """Chance that a stream's carried state is set to zero before a step, so that the model also
-    learns to start cold."""
+    learns to start cold. At 1 % a short training could leave places from which it never recovers
+    (docs/recipes.md)."""
     epochs: int | None = 20
     """Planned passes over the training part; None where a time budget is the plan."""
     minutes: float | None = None

@@ -30,14 +30,14 @@ system may wake on one and the same core and moves apart only after some millise
 WARM_UP_STEPS = 3
 TIMED_STEPS = 2
 """In a row, of which the quicker counts: the first one finds memory and threads cold."""
-ROUNDS = 3
+ROUNDS = 8
 HOPELESS = 1.5
 """Times the best time so far from which an engine is not measured again."""
 LEAST_GAIN = 1.15
 """How much faster more threads must be: the screen, the text and other programs want a core, too.
 
 Two threads that are a tenth faster than one alone are slower beside the app (LSTM(128))."""
-BUDGET = 3.0
+BUDGET = 2.0
 """Seconds; where the first round has used it up, there is no second."""
 
 Timer = Callable[[Engine], float]

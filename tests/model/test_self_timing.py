@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import pytest
@@ -55,8 +56,8 @@ def test_there_are_no_more_threads_than_streams() -> None:
 def test_the_fastest_wins_and_the_first_round_does_not_count() -> None:
     engines = [Engine(precision="fp32"), Engine(precision="fp32", shards=2)]
     seconds = {
-        engines[0]: iter([0.1, 3.0, 3.0, 3.0, 3.0]),
-        engines[1]: iter([9.0, 4.0, 2.0, 4.0, 4.0]),
+        engines[0]: itertools.chain([0.1], itertools.repeat(3.0)),
+        engines[1]: itertools.chain([9.0, 4.0, 2.0], itertools.repeat(4.0)),
     }
     assert fastest(engines, lambda engine: next(seconds[engine]), lambda: 0.0) == engines[1]
 
