@@ -18,7 +18,6 @@ from torch.nn import functional
 from model.config import Scoring
 from model.distributed import ALONE, Ranks
 from model.dropout import DropoutMasks
-from model.lstm_layer import prepare_packed_layer
 from model.machine import Engine, Machine, prepare_thread
 from model.network import CharacterLSTM, State
 
@@ -42,6 +41,8 @@ class GradientWorkers:
         numbers = sum(parameter.numel() for parameter in self._parameters) + 1
         self._flat = self._parameters[0].new_empty(numbers if ranks.place.size > 1 else 0)
         if self._engine.layer == "packed":
+            from model.packed_layer import prepare_packed_layer  # noqa: PLC0415 - see there
+
             prepare_packed_layer(torch.float32 if machine.autocast is None else machine.autocast)
         self._pool: ThreadPoolExecutor | None = None
         if self._engine.shards > 1:

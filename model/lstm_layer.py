@@ -1,21 +1,15 @@
-"""One LSTM layer over a whole sequence, trained: PyTorch's own, or one written for the CPU here.
+"""One LSTM layer over a whole sequence, trained: PyTorch's own, and what ours shares with it.
 
-Ours keeps the cell state in float32 while the products run in bfloat16, packs the recurrent matrix
-once per sequence, and gathers the weight gradient in one product over all time steps, where
-``nn.LSTM`` under autocast rounds the cell at every step. It wins where the products are large; for
-small layers PyTorch's fused loop does. ``model.self_timing`` measures which. Letters: T time, B
-batch, H hidden. Equations: Hochreiter & Schmidhuber (1997), forget gate of Gers et al. (2000).
+Ours is `model.packed_layer`. It wins where the products are large; for small layers PyTorch's fused
+loop does. ``model.self_timing`` measures which. Letters: T time, B batch, H hidden.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-import numpy.typing as npt
 import torch
 from torch import Tensor
-
-from model.cell_kernels import step_backward, step_forward, sum_rows
 
 LayerKind = Literal["torch", "packed", "whole"]
 """PyTorch's ``nn.LSTM`` layer by layer, or `PackedLSTMLayer`, or ``nn.LSTM`` with all its layers at
@@ -54,31 +48,6 @@ def torch_layer(
     return outputs, (hidden[0], cell[0])
 
 
-def packed_layer(  # noqa: PLR0917 - all of them are operands
-    gate_inputs: Tensor,
-    ids: Tensor | None,
-    bias: Tensor,
-    recurrent: Tensor,
-    state: LayerState,
-    products: torch.dtype,
-) -> tuple[Tensor, LayerState]:
-    """Runs our LSTM layer.
-
-    Args:
-        gate_inputs: what the layer's inputs add to its gates, [T, B, 4H] in the type of the weights
-            or of the products, rows as `packed_rows` has them; or a table of it, [V, 4H].
-        ids: int64 [T, B], the rows of the table that count; None without a table.
-        bias: [4H], rows likewise.
-        recurrent: [4H, H], rows likewise.
-        state: what is carried in.
-        products: type of the matrix products.
-    """
-    outputs, hidden, cell = PackedLSTMLayer.apply(  # type: ignore[no-untyped-call]
-        gate_inputs, ids, bias, recurrent, *state, products
-    )
-    return outputs, (hidden, cell)
-
-
 def packed_rows(rows: Tensor) -> Tensor:
     """Puts gate rows [4H, ...] from ``nn.LSTM``'s i, f, g, o into our i, f, o, g; halves i, f, o.
 
@@ -92,13 +61,13 @@ def can_pack() -> bool:
     """Whether this build of PyTorch packs bfloat16 matrices for its CPU products."""
     try:
         matrix = torch.eye(16, dtype=torch.bfloat16)
-        packed = _Product(matrix, rows=2, products=torch.bfloat16)
+        packed = PackedProduct(matrix, rows=2, products=torch.bfloat16)
         return bool((packed(matrix[:2]) == matrix[:2]).all())
     except (RuntimeError, AttributeError, NotImplementedError):
         return False
 
 
-class _Product:
+class PackedProduct:
     """``x -> x @ matrix.T`` for many x of the same shape, with the matrix packed once if it can."""
 
     def __init__(self, matrix: Tensor, *, rows: int, products: torch.dtype) -> None:
@@ -108,114 +77,9 @@ class _Product:
             self._packed = torch.ops.mkldnn._reorder_linear_weight(matrix, rows)  # noqa: SLF001
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Multiplies."""
         if self._packed is None:
             return torch.mm(x, self._transposed)
         return torch.ops.mkldnn._linear_pointwise(  # type: ignore[no-any-return]  # noqa: SLF001
             x, self._packed, None, "none", [], ""
         )
-
-
-class PackedLSTMLayer(torch.autograd.Function):
-    """The layer with its backward pass written out; see `packed_layer`.
-
-    Per time step and stream it keeps the four gates after their nonlinearities and the cell state
-    (5H numbers) for the way back.
-    """
-
-    @staticmethod
-    def forward(  # noqa: PLR0917 - autograd passes them by position
-        ctx: Any,
-        gate_inputs: Tensor,
-        ids: Tensor | None,
-        bias: Tensor,
-        recurrent: Tensor,
-        hidden: Tensor,
-        cell: Tensor,
-        products: torch.dtype,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns outputs [T, B, H], last hidden state [B, H], last cell state [B, H]."""
-        steps, batch = gate_inputs.shape[:2] if ids is None else ids.shape
-        width = recurrent.shape[1]
-        matrix = recurrent.to(products)
-        product = _Product(matrix, rows=batch, products=products)
-        rows = torch.arange(steps * batch).view(steps, batch) if ids is None else ids.contiguous()
-        gates = recurrent.new_empty((steps, batch, 4 * width))
-        hiddens = gates.new_empty((steps + 1, batch, width), dtype=products)
-        hiddens[0] = hidden
-        outputs = gates.new_empty((steps, batch, width))
-        cells = gates.new_empty((steps + 1, batch, width))
-        cells[0] = cell
-        table = gate_inputs.detach().contiguous().view(-1, 4 * width)
-        given = (_array(table), _array(rows), _array(bias.detach()))
-        written = (_array(gates), _array(cells), _array(hiddens), _array(outputs))
-        step = step_forward.run
-        for t, operand in enumerate(hiddens[:-1].unbind(0)):
-            step(*given, _array(product(operand)), *written, t)
-        ctx.save_for_backward(gates, hiddens, cells, matrix, ids)
-        ctx.products, ctx.given, ctx.symbols = products, table.dtype, len(table)
-        ctx.set_materialize_grads(False)
-        return outputs, outputs[-1].clone(), cells[-1].clone()
-
-    @staticmethod
-    def backward(
-        ctx: Any, *gradients: Tensor | None
-    ) -> tuple[Tensor, None, Tensor, Tensor, Tensor | None, Tensor, None]:
-        """Returns the gradients of gate inputs, bias, recurrent matrix, hidden and cell state."""
-        gates, hiddens, cells, matrix, ids = ctx.saved_tensors
-        steps, (batch, width) = len(gates), cells.shape[1:]
-        outer, last_hidden, last_cell = gradients
-        outer = gates.new_zeros((steps, batch, width)) if outer is None else outer.contiguous()
-        if last_hidden is not None:
-            outer = outer.clone()
-            outer[-1] += last_hidden
-        d_cell = torch.zeros_like(cells[0]) if last_cell is None else last_cell.clone()
-        product = _Product(matrix.t().contiguous(), rows=batch, products=ctx.products)
-        d_gates = torch.empty_like(gates, dtype=ctx.products)
-        d_hidden = torch.zeros_like(hiddens[0])
-        read = (_array(gates), _array(cells), _array(outer))
-        written = (_array(d_cell), _array(d_gates))
-        step, operands = step_backward.run, d_gates.unbind(0)
-        for t in range(steps - 1, -1, -1):
-            step(*read, _array(d_hidden), *written, t)
-            if t or ctx.needs_input_grad[4]:
-                d_hidden = product(operands[t])
-        flat = d_gates.view(steps * batch, 4 * width)
-        previous = hiddens[:-1].view(steps * batch, width)
-        d_matrix = torch.mm(flat.t(), previous)
-        # A table's gradient adds up to the bias's; without one the whole batch is one row of it.
-        rows = torch.zeros(len(flat), dtype=torch.int64) if ids is None else ids.reshape(-1)
-        sums = gates.new_zeros((1 if ids is None else ctx.symbols, 4 * width))
-        sum_rows.run(_array(flat), _array(rows), _array(sums))
-        return (
-            d_gates.to(ctx.given) if ids is None else sums,
-            None,
-            sums.sum(0),
-            d_matrix.to(gates.dtype),
-            d_hidden.to(gates.dtype) if ctx.needs_input_grad[4] else None,
-            d_cell,
-            None,
-        )
-
-
-def prepare_packed_layer(products: torch.dtype) -> None:
-    """Compiles what the layer needs for this processor, or finds it on the disk.
-
-    Args:
-        products: type of the matrix products.
-    """
-    gates, cells, outputs = (torch.zeros(shape) for shape in ((1, 1, 4), (2, 1, 1), (1, 1, 1)))
-    rounded, hiddens = gates.to(products), cells.to(products)
-    ids = torch.zeros(1, 1, dtype=torch.int64)
-    for inputs in (gates[0], rounded[0]):
-        forward = (inputs, ids, gates[0, 0], rounded[0], gates, cells, hiddens, outputs)
-        step_forward.prepare(*map(_array, forward), 0)
-    backward = (gates, cells, outputs, hiddens[0], cells[0], rounded)
-    step_backward.prepare(*map(_array, backward), 0)
-    sum_rows.prepare(*map(_array, (rounded[0], ids[0], gates[0])))
-
-
-def _array(tensor: Tensor) -> npt.NDArray[Any]:
-    """Returns the numbers of a tensor as the kernels take them, in place."""
-    if tensor.dtype is torch.bfloat16:
-        return tensor.view(torch.uint16).numpy()
-    return tensor.numpy()

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from model.config import ModelConfig
 from model.dropout import DropoutMasks
-from model.lstm_layer import LayerKind, LayerState, packed_layer, packed_rows, torch_layer
+from model.lstm_layer import LayerKind, LayerState, packed_rows, torch_layer
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state, each [L, B, H]."""
@@ -80,6 +80,8 @@ class CharacterLSTM(nn.Module):
             weights = self._layer_weights(layer, masks)
             own = (state[0][layer], state[1][layer])
             if kind == "packed":
+                from model.packed_layer import packed_layer  # noqa: PLC0415 - see there
+
                 gates = self._gate_inputs(ids, outputs, packed_rows(weights[0]), masks)
                 rows = ids if gates.ndim == 2 else None
                 # Packed one by one: of a sum, both would get one and the same gradient tensor, and

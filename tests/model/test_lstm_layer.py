@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
-from model.lstm_layer import LayerKind, PackedLSTMLayer, can_pack, packed_rows
+from model.lstm_layer import LayerKind, can_pack, packed_rows
 from model.network import CharacterLSTM, State
+from model.packed_layer import PackedLSTMLayer
 
 needs_packing = pytest.mark.skipif(not can_pack(), reason="this PyTorch packs no bfloat16")
 
@@ -106,3 +110,11 @@ def test_a_layer_of_one_unit_and_one_step_works() -> None:
     ids = torch.ones(1, 1, dtype=torch.int64)
     ours, _ = network.training_forward(ids, state, None, "packed", torch.float32)
     assert torch.allclose(ours, nn.Module.__call__(network, ids)[0], atol=1e-6)
+
+
+def test_numba_is_left_alone_where_our_layer_is_not_used() -> None:
+    code = (
+        "import sys; import model.live_session, model.training_run; print('numba' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
