@@ -15,7 +15,7 @@ from model.controls import TrainingControls
 from model.distributed import Order, Ranks
 from model.errors import ConfigError
 from model.lstm_layer import can_pack
-from model.machine import Engine, Machine, choose_device, prepare_thread
+from model.machine import Engine, Machine, choose_device, keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import split_of
 from model.run_request import RunRequest
@@ -90,6 +90,7 @@ class Follower:
                 f"process {self._ranks.place.rank} cannot compute in bf16 as the first one does",
                 "give --precision fp32",
             )
+        keep_freed_memory()
         prepare_thread(engine.threads_of_a_shard)
         return Machine.on(device, engine)
 

@@ -43,7 +43,7 @@ from model.batches import make_batches
 from model.config import ModelConfig, TrainingConfig
 from model.distributed import ALONE, Order, Ranks
 from model.initialisation import initial_weights
-from model.machine import Engine, Machine, prepare_thread
+from model.machine import Engine, Machine, keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.process_place import ProcessPlace, place_in
 from model.self_timing import choose_machine
@@ -155,7 +155,8 @@ def work_of(way: str, options: argparse.Namespace, ranks: Ranks) -> Work:
     else:
         engine = Engine(**json.loads(options.engine))
         machine = Machine(device=torch.device("cpu"), engine=engine)
-    prepare_thread(machine.threads)
+    keep_freed_memory()
+    prepare_thread(machine.engine.threads_of_a_shard)
     if way == "ddp":
         return ddp_step(model, training, machine, ranks)
     trainer = trainer_of(model, training, machine, ranks)
