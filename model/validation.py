@@ -58,10 +58,11 @@ def guessed_cost(trainer: Trainer, characters: int, speed: float) -> float:
 
     Args:
         trainer: whose networks are to be scored.
-        characters: of the held-out part.
+        characters: of the held-out part; no more are counted than are scored.
         speed: of training, characters per second.
     """
-    return len(trainer.networks) * characters / (FORWARD_TIMES * max(1.0, speed))
+    scored = min(characters, MOST_CHARACTERS)
+    return len(trainer.networks) * scored / (FORWARD_TIMES * max(1.0, speed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from model import evaluation
 from model.config import Scoring
 from model.validation import (
     LONGEST_PAUSE,
+    MOST_CHARACTERS,
     SHARE,
     STREAMS,
     guessed_cost,
@@ -49,6 +50,13 @@ def test_the_first_cost_is_guessed_from_speed_and_networks() -> None:
     assert guessed_cost(both, 1000, 500.0) == 2 * guessed_cost(alone, 1000, 500.0)
     assert guessed_cost(both, 1000, 1000.0) == guessed_cost(alone, 1000, 500.0)
     assert math.isfinite(guessed_cost(alone, 1000, 0.0))
+
+
+def test_the_guess_for_a_long_text_counts_what_is_scored_of_it() -> None:
+    """Or the first validation of a gigabyte would come after hours."""
+    trainer = make_trainer(TINY_TRAINING)
+    whole = guessed_cost(trainer, MOST_CHARACTERS, 500.0)
+    assert guessed_cost(trainer, 100_000_000, 500.0) == whole
 
 
 def test_the_average_leads_once_it_is_better() -> None:
