@@ -3,8 +3,8 @@
 Our program tells threads that wait to sleep, and NumPy to keep to one thread, for the sake of the
 screen beside a training. The loop of a tutorial has neither, and a small network pays for them with
 half its speed; so it runs as its user would run it. The process is asked for one way after the
-other, a line of JSON each, and answers with a rate; between two of them it waits. PyTorch is
-imported by that process alone. Letters: S streams, T time, H hidden.
+other, a line of JSON each, and answers with a rate; between two of them it waits. Who
+only asks imports no PyTorch here.
 """
 
 from __future__ import annotations

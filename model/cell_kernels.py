@@ -10,7 +10,7 @@ of i, f, o are halved, for ``sigmoid(x) = tanh(x/2)/2 + 1/2``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 import numpy as np
@@ -19,6 +19,7 @@ from numba import types
 from numba.extending import overload
 
 Array = npt.NDArray[Any]
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 _HALF: Final = np.float32(0.5)
 _ONE: Final = np.float32(1)
@@ -52,23 +53,21 @@ class Kernel:
         try:
             self.run(*arguments)
         except Exception:  # noqa: BLE001 - whatever comes of a damaged file; see the second try
-            self.run = _compiled(self._function, cache=False)
+            self.run = _compiled(self._function)
             self.run(*arguments)
 
 
-def _compiled(function: Callable[..., None], *, cache: bool) -> Callable[..., None]:
+def _compiled(function: FunctionT, *, cache: bool = False) -> FunctionT:
+    """Returns the function compiled, kept on the disk if asked for and if there is a place."""
     try:
-        return cast("Callable[..., None]", numba.njit(cache=cache, **_OPTIONS)(function))
-    except RuntimeError:  # no folder to keep it in
-        return cast("Callable[..., None]", numba.njit(**_OPTIONS)(function))
+        return cast("FunctionT", numba.njit(cache=cache, **_OPTIONS)(function))
+    except RuntimeError:
+        if not cache:
+            raise
+        return _compiled(function)  # no folder to keep it in
 
 
-def _inner(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Makes a part of kernels of a function."""
-    return cast("Callable[[Any], Any]", numba.njit(**_OPTIONS)(function))
-
-
-@_inner
+@_compiled
 def _tanh(x: Any) -> Any:
     """Returns tanh to 4e-7: an odd rational function, coefficients by weighted least squares.
 
@@ -91,7 +90,7 @@ def _tanh(x: Any) -> Any:
     return x * p / q
 
 
-@_inner
+@_compiled
 def _sigmoid_of_twice(half: Any) -> Any:
     return _tanh(half) * _HALF + _HALF
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 LayerKind = Literal["torch", "packed", "whole"]
-"""PyTorch's ``nn.LSTM`` layer by layer, or `PackedLSTMLayer`, or ``nn.LSTM`` with all its layers at
-once where nothing is dropped: cuDNN then computes several layers side by side."""
+"""PyTorch's ``nn.LSTM`` layer by layer, or ours (`model.packed_layer`), or ``nn.LSTM`` with all its
+layers at once where nothing is dropped: cuDNN then computes several layers side by side."""
 
 LayerState = tuple[Tensor, Tensor]
 """Hidden and cell state of one layer, each [B, H]."""
@@ -51,7 +51,7 @@ def torch_layer(
 def packed_rows(rows: Tensor) -> Tensor:
     """Puts gate rows [4H, ...] from ``nn.LSTM``'s i, f, g, o into our i, f, o, g; halves i, f, o.
 
-    One ``tanh`` over the whole slab then serves all four gates: ``sigmoid(x) = tanh(x/2)/2 + 1/2``.
+    ``tanh`` then serves all four gates: ``sigmoid(x) = tanh(x/2)/2 + 1/2``.
     """
     i, f, g, o = rows.chunk(4)
     return torch.cat([i * 0.5, f * 0.5, o * 0.5, g])
