@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from model.batches import Ids
 from model.errors import ModelError
-from model.network import CharacterLSTM
+from model.network import CharacterLSTM, State
+from model.stream_threads import ONE_THREAD, StreamThreads
 
 Scoring = Generator[float, None, float]
 """Yields the done part, 0 to 1; returns nats per character."""
@@ -38,6 +39,7 @@ def stateful(
     streams: int = 1,
     losses: npt.NDArray[np.float32] | None = None,
     limit: int | None = None,
+    threads: StreamThreads = ONE_THREAD,
 ) -> Scoring:
     """Scores the text in order with the state carried.
 
@@ -52,6 +54,7 @@ def stateful(
         losses: where to put the nats of every character that is scored (see ``scored``): of all
             but the first, where there is no limit.
         limit: characters to score at most, about; of a longer text the beginning of each stream.
+        threads: that share the streams.
 
     Raises:
         ModelError: the text has fewer than two characters.
@@ -65,8 +68,8 @@ def stateful(
     with evaluating(network):
         if streams > 1:
             primer = min(PRIMER, stride)
-            rows = [ids[max(0, start - primer) : start] for start in starts[1:]]
-            _, primed = network(columns(rows).to(device))
+            rows = [ids[max(0, start - primer) : start + 1] for start in starts[1:]]
+            _, primed = _score(network, columns(rows).to(device), None, threads=threads)
             for whole, part in zip(state, primed, strict=True):
                 whole[:, 1:] = part
     total, count = 0.0, 0
@@ -74,18 +77,16 @@ def stateful(
         rows = [ids[start + first : min(start + first + CHUNK, start + length) + 1]
                 for start in starts]  # fmt: skip
         with evaluating(network):
-            # The last stream may be a few characters shorter: it runs alone where it differs.
-            if len({len(row) for row in rows}) == 1:
-                nats, state = _score(network, columns(rows).to(device), state)
-                parts = list(nats.cpu().unbind(1))  # one wait for the device, not one a stream
-            else:
-                parts, state = _score_ragged(network, rows, state)
+            nats, state = _score(network, columns(rows).to(device), state, threads=threads)
+            scored_rows = nats.cpu().unbind(1)  # one wait for the device, not one a stream
+        # The last stream may be a few characters shorter; what was put in their place is left out.
+        parts = [part[: max(0, len(row) - 1)] for part, row in zip(scored_rows, rows, strict=True)]
         for stream, part in enumerate(parts):
             total += float(part.sum())
             count += len(part)
             if losses is not None:
                 place = stream * length + first
-                losses[place : place + len(part)] = part.cpu().numpy()
+                losses[place : place + len(part)] = part.numpy()
         yield min(1.0, (first + CHUNK) / length)
     return total / count
 
@@ -129,6 +130,7 @@ def windowed(
     last_only: bool = False,
     batch: int = 64,
     limit: int | None = None,
+    threads: StreamThreads = ONE_THREAD,
 ) -> Scoring:
     """Scores windows, each from a cold start.
 
@@ -140,6 +142,7 @@ def windowed(
         last_only: score the last character of each window alone.
         batch: windows in a forward pass.
         limit: windows to score at most; of more, so many at even distances.
+        threads: that share the windows of a pass.
 
     Raises:
         ModelError: the text has fewer than two characters.
@@ -160,7 +163,7 @@ def windowed(
             ids[chosen[None, :] + np.arange(window + 1)[:, None]].astype(np.int64)
         ).to(device)
         with evaluating(network):
-            nats, _ = _score(network, block, None, last_only=last_only)
+            nats, _ = _score(network, block, None, last_only=last_only, threads=threads)
         total += float(nats.sum())
         scored += nats.numel()
         yield min(1.0, (first + batch) / len(starts))
@@ -190,8 +193,11 @@ def cold_losses(network: CharacterLSTM, rows: list[Ids]) -> npt.NDArray[np.float
 
 
 def columns(rows: list[Ids]) -> Tensor:
-    """Returns equally long rows as int64 columns [T, B]."""
-    return torch.from_numpy(np.stack(rows, axis=1).astype(np.int64))
+    """Returns rows as int64 columns [T, B], the shorter ones filled up with zeros."""
+    block = np.zeros((max(map(len, rows)), len(rows)), np.int64)
+    for column, row in enumerate(rows):
+        block[: len(row), column] = row
+    return torch.from_numpy(block)
 
 
 def require_characters(ids: Ids, least: int) -> None:
@@ -221,34 +227,30 @@ def evaluating(network: CharacterLSTM) -> Iterator[None]:
 def _score(
     network: CharacterLSTM,
     block: Tensor,
-    state: tuple[Tensor, Tensor] | None,
+    state: State | None,
     *,
     last_only: bool = False,
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    threads: StreamThreads = ONE_THREAD,
+) -> tuple[Tensor, State]:
     """Returns nats [T, B] and state of ``block`` [T + 1, B]: inputs and their targets."""
-    outputs, state = network(block[:-1], state)
-    targets = block[1:]
-    if last_only:
-        outputs, targets = outputs[-1:], targets[-1:]
-    nats = functional.cross_entropy(
-        network.logits(outputs).flatten(0, 1), targets.flatten(), reduction="none"
-    )
-    return nats.view_as(targets), state
+
+    def of_streams(streams: slice) -> tuple[Tensor, State]:
+        own = None if state is None else _streams_of(state, streams)
+        targets = block[1:, streams]
+        with torch.no_grad():  # each thread has a mode of its own
+            outputs, own = network(block[:-1, streams], own)
+            if last_only:
+                outputs, targets = outputs[-1:], targets[-1:]
+            logits = network.logits(outputs).flatten(0, 1)
+            nats = functional.cross_entropy(logits, targets.flatten(), reduction="none")
+        return nats.view_as(targets), own
+
+    parts = threads.map(of_streams, block.shape[1])
+    nats, states = zip(*parts, strict=True)
+    hidden, cell = zip(*states, strict=True)
+    return torch.cat(nats, dim=1), (torch.cat(hidden, dim=1), torch.cat(cell, dim=1))
 
 
-def _score_ragged(
-    network: CharacterLSTM, rows: list[Ids], state: tuple[Tensor, Tensor]
-) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
-    """Does what ``_score`` does for rows of different lengths, one at a time."""
-    parts = []
-    hidden, cell = state[0].clone(), state[1].clone()
-    for stream, row in enumerate(rows):
-        if len(row) < 2:
-            parts.append(torch.empty(0))
-            continue
-        own = (state[0][:, stream : stream + 1], state[1][:, stream : stream + 1])
-        block = columns([row]).to(network.head.weight.device)
-        nats, own = _score(network, block, (own[0].contiguous(), own[1].contiguous()))
-        hidden[:, stream : stream + 1], cell[:, stream : stream + 1] = own
-        parts.append(nats[:, 0])
-    return parts, (hidden, cell)
+def _streams_of(state: State, streams: slice) -> State:
+    """Returns some streams of a state, in one piece: PyTorch's LSTM reads them as they lie."""
+    return state[0][:, streams].contiguous(), state[1][:, streams].contiguous()

@@ -8,9 +8,6 @@ is over. Gradients are added in a fixed order. Letters: T time, B batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,8 +15,9 @@ from torch.nn import functional
 from model.config import Scoring
 from model.distributed import ALONE, Ranks
 from model.dropout import DropoutMasks
-from model.machine import Engine, Machine, prepare_thread
+from model.machine import Engine, Machine
 from model.network import CharacterLSTM, State
+from model.stream_threads import StreamThreads
 
 
 class GradientWorkers:
@@ -44,19 +42,14 @@ class GradientWorkers:
             from model.packed_layer import prepare_packed_layer  # noqa: PLC0415 - see there
 
             prepare_packed_layer(torch.float32 if machine.autocast is None else machine.autocast)
-        self._pool: ThreadPoolExecutor | None = None
-        if self._engine.shards > 1:
-            self._pool = ThreadPoolExecutor(
-                self._engine.shards,
-                thread_name_prefix="gradients",
-                initializer=prepare_thread,
-                initargs=(self._engine.threads_of_a_shard,),
-            )
+        self.threads = StreamThreads(
+            self._engine.shards, threads_of_each=self._engine.threads_of_a_shard
+        )
+        """Those that compute; others may use them between two steps."""
 
     def close(self) -> None:
         """Ends the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        self.threads.close()
 
     def compute(
         self,
@@ -79,13 +72,9 @@ class GradientWorkers:
             Mean loss in nats per scored character of all processes (on the device, a number that
             nobody has waited for), and the state of these streams after the last character.
         """
-        batch = inputs.shape[1]
-        count = min(self._engine.shards, batch)
-        borders = [batch * part // count for part in range(count + 1)] if count else []
         total = targets.numel() if total is None else total
 
-        def of_shard(part: int) -> tuple[Tensor, tuple[Tensor, ...], State]:
-            streams = slice(borders[part], borders[part + 1])
+        def of_shard(streams: slice) -> tuple[Tensor, tuple[Tensor, ...], State]:
             return self._of_streams(
                 inputs[:, streams],
                 targets[..., streams],
@@ -94,7 +83,7 @@ class GradientWorkers:
                 total,
             )
 
-        results = self._run(of_shard, count)
+        results = self.threads.map(of_shard, inputs.shape[1])
         if results:
             loss = torch.stack([part[0] for part in results]).sum()
             gradients = list(results[0][1])
@@ -109,7 +98,7 @@ class GradientWorkers:
             parameter.grad = gradient
         if not results:
             return loss, state
-        if count == 1:
+        if len(results) == 1:
             return loss, results[0][2]
         hidden, cell = zip(*(part[2] for part in results), strict=True)
         return loss, (torch.cat(hidden, dim=1), torch.cat(cell, dim=1))
@@ -125,13 +114,6 @@ class GradientWorkers:
         *flat, total = torch.split(self._flat, [*sizes, 1])
         views = [piece.view_as(like) for piece, like in zip(flat, gradients, strict=True)]
         return total[0], views
-
-    def _run(
-        self, work: Callable[[int], tuple[Tensor, tuple[Tensor, ...], State]], count: int
-    ) -> list[tuple[Tensor, tuple[Tensor, ...], State]]:
-        if self._pool is None or count == 1:
-            return [work(part) for part in range(count)]
-        return list(self._pool.map(work, range(count)))
 
     def _of_streams(
         self,

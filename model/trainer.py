@@ -34,6 +34,7 @@ from model.pending_snapshot import PendingSnapshot
 from model.schedule import Schedule
 from model.snapshot import WeightSnapshot
 from model.step_result import StepFigures, StepResult
+from model.stream_threads import StreamThreads
 
 OPTIMISER_PREFIX = "optimiser."
 CARRIED = ("state.hidden", "state.cell")
@@ -211,6 +212,11 @@ class Trainer:
         if self.average_leads:
             return [self._average.network]
         return [self.network, self._average.network]
+
+    @property
+    def threads(self) -> StreamThreads:
+        """Those that compute steps, idle between two."""
+        return self._workers.threads
 
     @property
     def trouble(self) -> str:

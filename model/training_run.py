@@ -41,7 +41,7 @@ from model.events import (
 )
 from model.guard import Verdict
 from model.leader import Leader
-from model.machine import give_back_memory, keep_freed_memory, prepare_thread, sharing_products
+from model.machine import give_back_memory, keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import OpenedRun, open_run
 from model.pending_snapshot import PendingSnapshot
@@ -338,8 +338,7 @@ class TrainingRun:
             trainer.keep_as_good()
             return False
         yield self._state("validating")
-        with sharing_products(self._machine.threads):
-            found = validate(trainer, run.split.held_out, run.training, self._leader.is_hurried)
+        found = validate(trainer, run.split.held_out, run.training, self._leader.is_hurried)
         if found is None:
             return False
         nats = found.nats

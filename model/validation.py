@@ -17,6 +17,7 @@ from model import evaluation
 from model.batches import Ids
 from model.config import TrainingConfig
 from model.network import CharacterLSTM
+from model.stream_threads import StreamThreads
 from model.trainer import Trainer
 
 LONGEST_PAUSE = 10.0
@@ -103,7 +104,7 @@ def validate(
     for network in trainer.networks:
         count = evaluation.scored(len(held_out), STREAMS, MOST_CHARACTERS)
         losses = np.zeros(count, np.float32)
-        scoring = _scoring(network, held_out, training, losses)
+        scoring = _scoring(network, held_out, training, losses, trainer.threads)
         while not hurried():
             try:
                 next(scoring)
@@ -142,10 +143,16 @@ def _scoring(
     held_out: Ids,
     training: TrainingConfig,
     losses: npt.NDArray[np.float32],
+    threads: StreamThreads,
 ) -> evaluation.Scoring:
     if training.scoring == "every":
         return evaluation.stateful(
-            network, held_out, streams=STREAMS, losses=losses, limit=MOST_CHARACTERS
+            network,
+            held_out,
+            streams=STREAMS,
+            losses=losses,
+            limit=MOST_CHARACTERS,
+            threads=threads,
         )
     return evaluation.windowed(
         network,
@@ -155,4 +162,5 @@ def _scoring(
         last_only=True,
         batch=WINDOWS_AT_ONCE,
         limit=MOST_WINDOWS,
+        threads=threads,
     )

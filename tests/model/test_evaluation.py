@@ -19,6 +19,7 @@ from model.errors import ModelError
 from model.evaluation import run_to_end
 from model.network import CharacterLSTM
 from model.scoring import score
+from model.stream_threads import ONE_THREAD, StreamThreads
 
 Ids = npt.NDArray[Any]
 
@@ -80,20 +81,39 @@ def test_streams_equal_a_loop_over_each_of_them(length: int) -> None:
 
 @pytest.mark.parametrize("streams", [1, 3, 4, 8])
 @pytest.mark.parametrize("length", [2, 1025, 4099, 8190, 8196, 9000])
-def test_every_character_but_the_first_is_scored_once(
-    streams: int, length: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scored = []
-    original = evaluation._score
-
-    def counted(network: CharacterLSTM, block: torch.Tensor, state: Any) -> Any:
-        scored.extend(block[1:].flatten().tolist())
-        return original(network, block, state)
-
-    monkeypatch.setattr(evaluation, "_score", counted)
+def test_every_character_but_the_first_is_scored_once(streams: int, length: int) -> None:
+    """A network without weights tells by the loss alone which character it was scored on."""
+    network = make_network(TINY_MODEL)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    network.head.bias.data = torch.arange(len(VOCABULARY), dtype=torch.float32) / 10
     ids = np.random.default_rng(0).integers(len(VOCABULARY), size=length, dtype=np.uint8)
-    run_to_end(evaluation.stateful(make_network(TINY_MODEL), ids, streams=streams))
-    assert sorted(scored) == sorted(ids[1:].tolist())
+    losses = np.full(length - 1, np.nan, np.float32)
+    found = run_to_end(evaluation.stateful(network, ids, streams=streams, losses=losses))
+    expected = -network.head.bias.detach().log_softmax(0).numpy()[ids[1:]]
+    assert losses == pytest.approx(expected, abs=1e-5)
+    assert found == pytest.approx(float(expected.mean()), abs=1e-5)
+
+
+@pytest.mark.parametrize("streams", [1, 3, 8])
+@pytest.mark.parametrize("length", [2, 1025, 8196])
+def test_threads_that_share_the_streams_change_nothing(streams: int, length: int) -> None:
+    network, ids = make_network(TINY_MODEL), LONG_IDS[:length]
+    losses = np.zeros((2, length - 1), np.float32)
+    threads = StreamThreads(3)
+    alone = run_to_end(evaluation.stateful(network, ids, streams=streams, losses=losses[0]))
+    shared = run_to_end(
+        evaluation.stateful(network, ids, streams=streams, losses=losses[1], threads=threads)
+    )
+    windows = [
+        run_to_end(evaluation.windowed(network, ids, window=20, batch=7, threads=some))
+        for some in (ONE_THREAD, threads)
+    ]
+    threads.close()
+    assert losses[1] == pytest.approx(losses[0], abs=2e-6)
+    assert shared == pytest.approx(alone, abs=2e-6)
+    assert windows[1] == pytest.approx(windows[0], abs=2e-6)
+    assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("length", [40, 41, 100])

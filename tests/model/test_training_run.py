@@ -9,6 +9,7 @@ import itertools
 import json
 import math
 import os
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,6 @@ import torch
 from model_fixtures import TEXT, TickingClock, make_request, make_text, of_kind
 
 from corpus import CorpusError
-from model import training_run
 from model.checkpoint import read_metadata, write_checkpoint
 from model.config import ModelConfig
 from model.controls import TrainingControls
@@ -41,12 +41,13 @@ from model.events import (
     to_json_line,
 )
 from model.machine import sharing_products
+from model.network import CharacterLSTM
 from model.publication import Publication
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
 from model.trainer import Trainer
 from model.training_run import TrainingRun
-from model.validation import Validation, validate
+from model.validation import Validation
 
 React = Callable[[Event, TrainingControls], None]
 
@@ -683,25 +684,34 @@ def test_two_layers_and_one_hot_train_too(tmp_path: Path) -> None:
     assert of_kind(events, Finished)[0].reason == "completed"
 
 
-def test_threads_share_validations_and_nothing_between_two_steps(
+def test_threads_share_the_streams_of_validations_and_nothing_between_two_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that share a sum stay awake for a while, on the cores that the next step needs."""
     stepping: set[int] = set()
-    validating: set[int] = set()
+    validating: set[tuple[int, int]] = set()
+    step, forward = Trainer.step, CharacterLSTM.forward
 
-    def noting(threads: set[int], function: Callable[..., Any]) -> Callable[..., Any]:
-        def noted(*arguments: Any) -> Any:
-            threads.add(torch.get_num_threads())
-            return function(*arguments)
+    def noted_step(*arguments: Any) -> Any:
+        stepping.add(torch.get_num_threads())
+        return step(*arguments)
 
-        return noted
+    def noted_forward(*arguments: Any) -> Any:
+        validating.add((threading.get_ident(), torch.get_num_threads()))
+        return forward(*arguments)
 
-    monkeypatch.setattr(Trainer, "step", noting(stepping, Trainer.step))
-    monkeypatch.setattr(training_run, "validate", noting(validating, validate))
+    monkeypatch.setattr(Trainer, "step", noted_step)
+    monkeypatch.setattr(CharacterLSTM, "forward", noted_forward)  # no step calls it on a CPU
     with sharing_products(torch.get_num_threads()):  # leaves this test's thread as it was
-        watch(make_request(tmp_path, threads=2))
-    assert (stepping, validating) == ({1}, {2})
+        watch(
+            make_request(
+                tmp_path, text=make_text(9000), validation_fraction=0.5, threads=2, epochs=1
+            )
+        )
+    assert stepping == {1}
+    assert len(validating) == 2
+    assert threading.get_ident() not in {ident for ident, _ in validating}
+    assert {threads for _, threads in validating} == {1}
 
 
 def test_what_stands_at_the_start_is_left_alone_by_the_collector_until_the_end(

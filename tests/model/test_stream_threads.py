@@ -1,0 +1,48 @@
+"""Threads that share the streams of a batch."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.stream_threads import ONE_THREAD, StreamThreads
+
+
+@given(count=st.integers(1, 5), streams=st.integers(0, 40))
+def test_every_stream_is_in_one_part_and_parts_are_alike(count: int, streams: int) -> None:
+    threads = StreamThreads(count)
+    parts = threads.map(lambda part: list(range(streams))[part], streams)
+    threads.close()
+    assert list(itertools.chain(*parts)) == list(range(streams))
+    assert len(parts) == min(count, streams)
+    assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_parts_are_worked_on_at_the_same_time_by_prepared_threads() -> None:
+    threads = StreamThreads(2, threads_of_each=3)
+    meeting = threading.Barrier(2, timeout=60)
+
+    def work(_: slice) -> tuple[int, int]:
+        meeting.wait()  # breaks, and fails the test, where one thread does both
+        return threading.get_ident(), torch.get_num_threads()
+
+    found = threads.map(work, 8)
+    threads.close()
+    assert len({ident for ident, _ in found} | {threading.get_ident()}) == 3
+    assert [count for _, count in found] == [3, 3]
+
+
+def test_one_part_is_the_callers_own_work() -> None:
+    assert ONE_THREAD.map(lambda _: threading.get_ident(), 8) == [threading.get_ident()]
+
+
+def test_an_error_in_a_thread_is_the_callers() -> None:
+    threads = StreamThreads(2)
+    with pytest.raises(ZeroDivisionError):
+        threads.map(lambda part: 1 // part.start, 8)
+    threads.close()
