@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from corpus import Vocabulary
 from model.batches import Ids
-from model.config import SamplingConfig, TrainingConfig
-from model.sampler import CharacterStream
+from model.config import TrainingConfig
+from model.race import Race
 from model.snapshot import WeightSnapshot
 
 
@@ -22,17 +22,35 @@ def seed_text(ids: Ids, vocabulary: Vocabulary, training: TrainingConfig, epoch:
 
 
 def write_samples(
-    snapshot: WeightSnapshot, vocabulary: Vocabulary, training: TrainingConfig, prompt: str
-) -> Iterator[tuple[float, str]]:
-    """Yields temperature and text for each temperature, all with the noise of one seed."""
-    for temperature in training.sample_temperatures:
-        stream = CharacterStream(
-            snapshot,
-            vocabulary,
-            sampling=SamplingConfig(temperature=temperature),
-            seed=training.seed,
-            prompt=prompt,
-            window=training.window,
-            candidates=0,
-        )
-        yield temperature, "".join(stream.step().character for _ in range(training.sample_length))
+    snapshot: WeightSnapshot,
+    vocabulary: Vocabulary,
+    training: TrainingConfig,
+    prompt: str,
+    cancelled: Callable[[], bool],
+) -> list[tuple[float, str]]:
+    """Returns each temperature and what was written at it, all with the noise of one seed.
+
+    Args:
+        snapshot: the weights.
+        vocabulary: what the ids mean.
+        training: how many characters, at which temperatures, from which seed.
+        prompt: what to write on from.
+        cancelled: asked before each character; once it says so, nothing is returned.
+    """
+    if not training.sample_temperatures:
+        return []
+    race = Race(
+        snapshot,
+        vocabulary,
+        temperatures=training.sample_temperatures,
+        seed=training.seed,
+        prompt=prompt,
+        window=training.window,
+    )
+    written = []
+    for _ in range(training.sample_length):
+        if cancelled():
+            return []
+        written.append(race.step().characters)
+    texts = map("".join, zip(*written, strict=True))
+    return list(zip(training.sample_temperatures, texts, strict=True)) if written else []

@@ -373,16 +373,20 @@ class TrainingRun:
         run, trainer = self._run, self._trainer
         vocabulary, training = run.corpus.vocabulary, run.training
         prompt = seed_text(run.split.train, vocabulary, training, trainer.epoch)
-        texts = write_samples(trainer.snapshot(), vocabulary, training, prompt)
-        while not self._controls.stopping and (sample := next(texts, None)) is not None:
+        samples = write_samples(
+            trainer.snapshot(), vocabulary, training, prompt, lambda: self._controls.stopping
+        )
+        for temperature, text in samples:
+            if self._controls.stopping:
+                return
             yield SampleRecorded(
                 time=self._watch.seconds,
                 step=trainer.step_count,
                 epoch=trainer.epoch,
-                temperature=sample[0],
+                temperature=temperature,
                 seed=training.seed,
                 prompt=prompt,
-                text=sample[1],
+                text=text,
             )
 
     def _save(self, *, carried: bool = True) -> Iterator[Event]:
