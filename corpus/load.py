@@ -23,6 +23,7 @@ from corpus.id_store import LARGEST_IN_MEMORY
 from corpus.stamp import Stamp, stamp_of
 from corpus.text_cache import cache_limit, find_text, keep_text
 from corpus.vocabulary import Vocabulary, shown_symbols
+from corpus.with_result import WithResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,15 +72,13 @@ def load_corpus(
         CorpusError: the text cannot be used (its subclasses: the file system, the network).
         LoadCancelled: `cancelled` said so. No file is left behind.
     """
-    work = loading(source, options, vocabulary=vocabulary, unknown=unknown, cancelled=cancelled)
-    while True:
-        try:
-            done = next(work)
-        except StopIteration as end:
-            corpus: Corpus = end.value
-            return corpus
+    work = WithResult(
+        loading(source, options, vocabulary=vocabulary, unknown=unknown, cancelled=cancelled)
+    )
+    for done in work:
         if progress is not None and done.stage == "encoding the text":
             progress(done.fraction)
+    return work.result
 
 
 def loading(
@@ -160,15 +159,11 @@ def _from_cache(
     watch: _Watch,
 ) -> Generator[LoadProgress, None, Corpus | None]:
     """Returns the text as it was encoded before; None where that cannot be used."""
-    looking = find_text(stamp)
-    while True:
-        try:
-            fraction = next(looking)
-        except StopIteration as end:
-            found = end.value
-            break
+    looking = WithResult(find_text(stamp))
+    for fraction in looking:
         watch.require_wanted()
         yield LoadProgress(stage="checking the cache", fraction=fraction)
+    found = looking.result
     if found is None:
         return None
     text = found.text

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from corpus.with_result import WithResult
 from model.batches import Ids
 from model.errors import ModelError
 from model.network import CharacterLSTM, State
@@ -172,12 +173,10 @@ def windowed(
 
 def run_to_end(scoring: Generator[float, None, Result]) -> Result:
     """Returns the result of a scoring that nobody needs to interrupt."""
-    while True:
-        try:
-            next(scoring)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+    whole = WithResult(scoring)
+    for _ in whole:
+        pass
+    return whole.result
 
 
 def cold_losses(network: CharacterLSTM, rows: list[Ids]) -> npt.NDArray[np.float32]:

@@ -26,6 +26,7 @@ from corpus import (
     resolve_source,
     split_ids,
 )
+from corpus.with_result import WithResult
 from model.batches import Batches, make_batches
 from model.checkpoint import Checkpoint, CheckpointMetadata, checkpoint_size
 from model.config import ModelConfig, TrainingConfig
@@ -268,16 +269,13 @@ def _load(
 def _told(work: Loading) -> Generator[Preparing, None, Corpus]:
     """Loads a text, telling a few times a second how far that is."""
     told = time.monotonic()
-    while True:
-        try:
-            done = next(work)
-        except StopIteration as end:
-            corpus: Corpus = end.value
-            return corpus
+    loads = WithResult(work)
+    for done in loads:
         now = time.monotonic()
         if now - told >= SECONDS_BETWEEN_NEWS:
             told = now
             yield Preparing(stage=done.stage, fraction=done.fraction)
+    return loads.result
 
 
 def split_of(corpus: Corpus, training: TrainingConfig, notes: list[str]) -> Split:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from corpus.with_result import WithResult
 from model import evaluation
 from model.batches import Ids
 from model.config import TrainingConfig
@@ -104,18 +105,12 @@ def validate(
     for network in trainer.networks:
         count = evaluation.scored(len(held_out), STREAMS, MOST_CHARACTERS)
         losses = np.zeros(count, np.float32)
-        scoring = _scoring(network, held_out, training, losses, trainer.threads)
-        while not hurried():
-            try:
-                next(scoring)
-            except StopIteration as end:
-                nats = float(end.value)
-                found.append(
-                    judged(nats, losses) if training.scoring == "every" else Validation(nats=nats)
-                )
-                break
-        else:
-            return None
+        scoring = WithResult(_scoring(network, held_out, training, losses, trainer.threads))
+        for _ in scoring:
+            if hurried():
+                return None
+        nats = scoring.result
+        found.append(judged(nats, losses) if training.scoring == "every" else Validation(nats=nats))
     if len(found) == 2 and found[1].nats < found[0].nats:
         trainer.average_leads = True
     # A NaN is not smaller than anything: the last weights' loss is returned where it is one.
