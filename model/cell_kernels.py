@@ -3,8 +3,7 @@
 In PyTorch's own operations a step is some thirty of them, each a pass over memory and a turn at the
 interpreter, for which threads that compute side by side then queue. Compiled here, it is one pass,
 and the interpreter is free meanwhile. bfloat16 comes as its bits, in ``uint16``. Letters: T time,
-B batch, H hidden; gate rows in the order of `model.lstm_layer.packed_rows`: i, f, o, g, where those
-of i, f, o are halved, for ``sigmoid(x) = tanh(x/2)/2 + 1/2``.
+B batch, H hidden; gate rows in ``nn.LSTM``'s order: i, f, g, o.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 _HALF: Final = np.float32(0.5)
 _ONE: Final = np.float32(1)
-_TWO: Final = np.float32(2)
 _LARGEST: Final = np.float32(8)
 """From here on tanh is 1 to seven digits."""
 _LOWEST_BIT: Final = np.uint32(1)
@@ -91,8 +89,8 @@ def _tanh(x: Any) -> Any:
 
 
 @_compiled
-def _sigmoid_of_twice(half: Any) -> Any:
-    return _tanh(half) * _HALF + _HALF
+def _sigmoid(x: Any) -> Any:
+    return _tanh(x * _HALF) * _HALF + _HALF
 
 
 def _number(stored: Any) -> Any:
@@ -156,28 +154,28 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
     """
     width = cells.shape[2]
     i_bias, f_bias = bias[:width], bias[width : 2 * width]
-    o_bias, g_bias = bias[2 * width : 3 * width], bias[3 * width :]
+    g_bias, o_bias = bias[2 * width : 3 * width], bias[3 * width :]
     for b in range(cells.shape[1]):
         row = inputs[ids[t, b]]
         i_in, f_in = row[:width], row[width : 2 * width]
-        o_in, g_in = row[2 * width : 3 * width], row[3 * width :]
+        g_in, o_in = row[2 * width : 3 * width], row[3 * width :]
         i_added, f_added = added[b, :width], added[b, width : 2 * width]
-        o_added, g_added = added[b, 2 * width : 3 * width], added[b, 3 * width :]
+        g_added, o_added = added[b, 2 * width : 3 * width], added[b, 3 * width :]
         i_row, f_row = gates[t, b, :width], gates[t, b, width : 2 * width]
-        o_row, g_row = gates[t, b, 2 * width : 3 * width], gates[t, b, 3 * width :]
+        g_row, o_row = gates[t, b, 2 * width : 3 * width], gates[t, b, 3 * width :]
         before, after = cells[t, b], cells[t + 1, b]
         hidden_row, output_row = hiddens[t + 1, b], outputs[t, b]
         for j in range(width):
-            i = _sigmoid_of_twice(_number(i_in[j]) + i_bias[j] + _number(i_added[j]))
-            f = _sigmoid_of_twice(_number(f_in[j]) + f_bias[j] + _number(f_added[j]))
-            o = _sigmoid_of_twice(_number(o_in[j]) + o_bias[j] + _number(o_added[j]))
+            i = _sigmoid(_number(i_in[j]) + i_bias[j] + _number(i_added[j]))
+            f = _sigmoid(_number(f_in[j]) + f_bias[j] + _number(f_added[j]))
             g = _tanh(_number(g_in[j]) + g_bias[j] + _number(g_added[j]))
+            o = _sigmoid(_number(o_in[j]) + o_bias[j] + _number(o_added[j]))
             cell = before[j] * f + i * g
             output = o * _tanh(cell)
             i_row[j] = i
             f_row[j] = f
-            o_row[j] = o
             g_row[j] = g
+            o_row[j] = o
             after[j] = cell
             output_row[j] = output
             hidden_row[j] = _stored(output, hidden_row)
@@ -202,22 +200,22 @@ def step_backward(  # noqa: PLR0917
     width = cells.shape[2]
     for b in range(cells.shape[1]):
         i_row, f_row = gates[t, b, :width], gates[t, b, width : 2 * width]
-        o_row, g_row = gates[t, b, 2 * width : 3 * width], gates[t, b, 3 * width :]
+        g_row, o_row = gates[t, b, 2 * width : 3 * width], gates[t, b, 3 * width :]
         d_i, d_f = d_gates[t, b, :width], d_gates[t, b, width : 2 * width]
-        d_o, d_g = d_gates[t, b, 2 * width : 3 * width], d_gates[t, b, 3 * width :]
+        d_g, d_o = d_gates[t, b, 2 * width : 3 * width], d_gates[t, b, 3 * width :]
         before, after = cells[t, b], cells[t + 1, b]
         outer_row, added_row, d_cell_row = outer[t, b], added[b], d_cell[b]
         for j in range(width):
-            i, f, o, g = i_row[j], f_row[j], o_row[j], g_row[j]
+            i, f, g, o = i_row[j], f_row[j], g_row[j], o_row[j]
             tanh_cell = _tanh(after[j])
             d_hidden = outer_row[j] + _number(added_row[j])
             d_c = d_cell_row[j] + d_hidden * o * (_ONE - tanh_cell * tanh_cell)
             d_cell_row[j] = d_c * f
-            # The slope of a sigmoid is s - s^2; twice that, for its rows are halved.
-            d_i[j] = _stored(d_c * g * (i - i * i) * _TWO, d_i)
-            d_f[j] = _stored(d_c * before[j] * (f - f * f) * _TWO, d_f)
-            d_o[j] = _stored(d_hidden * tanh_cell * (o - o * o) * _TWO, d_o)
+            # The slope of a sigmoid s is s - s^2.
+            d_i[j] = _stored(d_c * g * (i - i * i), d_i)
+            d_f[j] = _stored(d_c * before[j] * (f - f * f), d_f)
             d_g[j] = _stored(d_c * i * (_ONE - g * g), d_g)
+            d_o[j] = _stored(d_hidden * tanh_cell * (o - o * o), d_o)
 
 
 @Kernel

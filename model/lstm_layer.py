@@ -48,15 +48,6 @@ def torch_layer(
     return outputs, (hidden[0], cell[0])
 
 
-def packed_rows(rows: Tensor) -> Tensor:
-    """Puts gate rows [4H, ...] from ``nn.LSTM``'s i, f, g, o into our i, f, o, g; halves i, f, o.
-
-    ``tanh`` then serves all four gates: ``sigmoid(x) = tanh(x/2)/2 + 1/2``.
-    """
-    i, f, g, o = rows.chunk(4)
-    return torch.cat([i * 0.5, f * 0.5, o * 0.5, g])
-
-
 def can_pack() -> bool:
     """Whether this build of PyTorch packs bfloat16 matrices for its CPU products."""
     try:

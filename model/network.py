@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from model.config import ModelConfig
 from model.dropout import DropoutMasks
-from model.lstm_layer import LayerKind, LayerState, packed_rows, torch_layer
+from model.lstm_layer import LayerKind, LayerState, torch_layer
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state, each [L, B, H]."""
@@ -82,13 +82,10 @@ class CharacterLSTM(nn.Module):
             if kind == "packed":
                 from model.packed_layer import packed_layer  # noqa: PLC0415 - see there
 
-                gates = self._gate_inputs(ids, outputs, packed_rows(weights[0]), masks)
+                gates = self._gate_inputs(ids, outputs, weights[0], masks)
                 rows = ids if gates.ndim == 2 else None
-                # Packed one by one: of a sum, both would get one and the same gradient tensor, and
-                # what is later done to gradients in place would be done to it twice.
-                bias = packed_rows(weights[2]) + packed_rows(weights[3])
                 outputs, own = packed_layer(
-                    gates, rows, bias, packed_rows(weights[1]), own, products
+                    gates, rows, (weights[2], weights[3]), weights[1], own, products
                 )
             else:
                 inputs = self._dropped_inputs(ids, masks) if outputs is None else outputs
@@ -151,7 +148,7 @@ class CharacterLSTM(nn.Module):
         Args:
             ids: int64 [T, B].
             below: outputs of the layer below, [T, B, H]; None in the first layer.
-            matrix: of the inputs, [4H, D], rows packed.
+            matrix: of the inputs, [4H, D].
             masks: what is dropped.
         """
         if below is not None:

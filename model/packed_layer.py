@@ -22,7 +22,7 @@ from model.lstm_layer import LayerState, PackedProduct
 def packed_layer(  # noqa: PLR0917 - all of them are operands
     gate_inputs: Tensor,
     ids: Tensor | None,
-    bias: Tensor,
+    biases: tuple[Tensor, Tensor],
     recurrent: Tensor,
     state: LayerState,
     products: torch.dtype,
@@ -31,15 +31,15 @@ def packed_layer(  # noqa: PLR0917 - all of them are operands
 
     Args:
         gate_inputs: what the layer's inputs add to its gates, [T, B, 4H] in the type of the weights
-            or of the products, rows as `packed_rows` has them; or a table of it, [V, 4H].
+            or of the products; or a table of it, [V, 4H].
         ids: int64 [T, B], the rows of the table that count; None without a table.
-        bias: [4H], rows likewise.
-        recurrent: [4H, H], rows likewise.
+        biases: [4H] each.
+        recurrent: [4H, H].
         state: what is carried in.
         products: type of the matrix products.
     """
     outputs, hidden, cell = PackedLSTMLayer.apply(  # type: ignore[no-untyped-call]
-        gate_inputs, ids, bias, recurrent, *state, products
+        gate_inputs, ids, *biases, recurrent, *state, products
     )
     return outputs, (hidden, cell)
 
@@ -56,7 +56,8 @@ class PackedLSTMLayer(torch.autograd.Function):
         ctx: Any,
         gate_inputs: Tensor,
         ids: Tensor | None,
-        bias: Tensor,
+        inner_bias: Tensor,
+        recurrent_bias: Tensor,
         recurrent: Tensor,
         hidden: Tensor,
         cell: Tensor,
@@ -75,7 +76,8 @@ class PackedLSTMLayer(torch.autograd.Function):
         cells = gates.new_empty((steps + 1, batch, width))
         cells[0] = cell
         table = gate_inputs.detach().contiguous().view(-1, 4 * width)
-        given = (_array(table), _array(rows), _array(bias.detach()))
+        bias = (inner_bias + recurrent_bias).detach()
+        given = (_array(table), _array(rows), _array(bias))
         written = (_array(gates), _array(cells), _array(hiddens), _array(outputs))
         step = step_forward.run
         for t, operand in enumerate(hiddens[:-1].unbind(0)):
@@ -88,8 +90,8 @@ class PackedLSTMLayer(torch.autograd.Function):
     @staticmethod
     def backward(
         ctx: Any, *gradients: Tensor | None
-    ) -> tuple[Tensor, None, Tensor, Tensor, Tensor | None, Tensor, None]:
-        """Returns the gradients of gate inputs, bias, recurrent matrix, hidden and cell state."""
+    ) -> tuple[Tensor, None, Tensor, Tensor, Tensor, Tensor | None, Tensor, None]:
+        """Returns the gradients of gate inputs, biases, recurrent matrix, hidden and cell state."""
         gates, hiddens, cells, matrix, ids = ctx.saved_tensors
         steps, (batch, width) = len(gates), cells.shape[1:]
         outer, last_hidden, last_cell = gradients
@@ -106,7 +108,7 @@ class PackedLSTMLayer(torch.autograd.Function):
         step, operands = step_backward.run, d_gates.unbind(0)
         for t in range(steps - 1, -1, -1):
             step(*read, _array(d_hidden), *written, t)
-            if t or ctx.needs_input_grad[4]:
+            if t or ctx.needs_input_grad[5]:
                 d_hidden = product(operands[t])
         flat = d_gates.view(steps * batch, 4 * width)
         previous = hiddens[:-1].view(steps * batch, width)
@@ -115,12 +117,14 @@ class PackedLSTMLayer(torch.autograd.Function):
         rows = torch.zeros(len(flat), dtype=torch.int64) if ids is None else ids.reshape(-1)
         sums = gates.new_zeros((1 if ids is None else ctx.symbols, 4 * width))
         sum_rows.run(_array(flat), _array(rows), _array(sums))
+        d_bias = sums.sum(0)
         return (
             d_gates.to(ctx.given) if ids is None else sums,
             None,
-            sums.sum(0),
+            d_bias,
+            d_bias.clone(),  # what is done to gradients in place must be done once to each
             d_matrix.to(gates.dtype),
-            d_hidden.to(gates.dtype) if ctx.needs_input_grad[4] else None,
+            d_hidden.to(gates.dtype) if ctx.needs_input_grad[5] else None,
             d_cell,
             None,
         )
