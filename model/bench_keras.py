@@ -38,7 +38,7 @@ def keras_fit(symbols: int) -> Way:
 
     Its rate counts what it learns from: the one scored character of each window.
     """
-    model = _notebook_model(symbols)
+    model = notebook_model(symbols)
     random = np.random.default_rng(0)
     identity = np.eye(symbols, dtype=bool)
     windows = identity[random.integers(symbols, size=(WINDOWS, WINDOW))]
@@ -52,7 +52,7 @@ def keras_fit(symbols: int) -> Way:
 
 def keras_predict(symbols: int) -> Way:
     """Returns the notebook's writing: ``predict`` on the last 60 characters, then a draw."""
-    model = _notebook_model(symbols)
+    model = notebook_model(symbols)
     random = np.random.default_rng(0)
     recent = [int(symbol) for symbol in random.integers(symbols, size=WINDOW)]
 
@@ -67,7 +67,8 @@ def keras_predict(symbols: int) -> Way:
     return lambda span: rate_of(write, 1, span)
 
 
-def _notebook_model(symbols: int) -> Any:
+def notebook_model(symbols: int) -> Any:
+    """Returns the notebook's network with its optimiser, as Keras makes it."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     keras: Any = importlib.import_module("keras")
