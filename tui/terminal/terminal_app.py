@@ -11,7 +11,7 @@ from textual.app import App
 from textual.filter import Monochrome, NoColor
 
 from tui.terminal.entrance import is_served
-from tui.terminal.textual_caches import cache_colours_by_colour
+from tui.terminal.textual_leaks import cache_colours_by_colour, let_go_of_empty_toast_holders
 from tui.terminal.wall import ForeignTextWall
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class TerminalApp(App[None]):
 
     def __init__(self) -> None:
         cache_colours_by_colour()
+        let_go_of_empty_toast_holders()
         super().__init__(driver_class=_own_driver())
         # No part of Textual's public interface; a test shows that it still does what it did.
         self._filters.append(ForeignTextWall())

@@ -1,0 +1,55 @@
+"""What Textual keeps and should forget."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from textual._styles_cache import StylesCache
+from textual.notifications import Notifications
+from textual.widgets._toast import Toast, ToastHolder, ToastRack
+
+
+def cache_colours_by_colour() -> None:
+    """Lets go of the lines of widgets that are gone.
+
+    Textual 8.2.8 remembers two colours under the widget's whole cache of drawn lines, and with it
+    those lines, for the last 1,024 widgets: a help screen that is opened and closed once a minute
+    costs some 30 MB an hour. The colours do not depend on the widget. Does nothing where Textual
+    has another way by now.
+    """
+    colours_of = getattr(StylesCache.get_inner_outer, "__wrapped__", None)
+    if colours_of is None:
+        return
+    remembered = lru_cache(1024)(lambda base, background: colours_of(None, base, background))
+
+    def get_inner_outer(_: StylesCache, base_background: Any, background: Any) -> Any:
+        return remembered(base_background, background)
+
+    StylesCache.get_inner_outer = get_inner_outer  # type: ignore[method-assign, assignment]
+
+
+def let_go_of_empty_toast_holders() -> None:
+    """Removes what a toast was wrapped in together with the toast.
+
+    Textual 8.2.8 leaves it in place where a notification was withdrawn, or expired while another
+    screen was shown: an app that answers every key with a toast, in the place of the answer before,
+    would cost some 10 kB a key, and every layout would go through all that ever were.
+    """
+    if getattr(ToastRack.show, "is_ours", False):
+        return
+    show_toasts = ToastRack.show
+
+    def show(rack: ToastRack, notifications: Notifications) -> None:
+        """Shows these and no others."""
+        stale = [
+            holder
+            for holder in rack.query(ToastHolder)
+            if not any(toast._notification in notifications for toast in holder.query(Toast))  # noqa: SLF001
+        ]
+        show_toasts(rack, notifications)
+        for holder in stale:
+            holder.remove()
+
+    show.is_ours = True  # type: ignore[attr-defined]
+    ToastRack.show = show  # type: ignore[method-assign, assignment]
