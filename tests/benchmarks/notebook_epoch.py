@@ -22,6 +22,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from recipe_figures import charlm
+
 ROOT = Path(__file__).resolve().parents[2]
 HELD_OUT = 0.05
 STRIDE = 3
@@ -30,17 +32,11 @@ STRIDE = 3
 def ours(text: Path, seconds: float, seed: int, options: Sequence[str]) -> tuple[float, int]:
     """Returns the best validation loss of a training of so many seconds, and its steps."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "tui", "train", str(text), "--lowercase", "--json"),
-                *("--validation-fraction", str(HELD_OUT), "--minutes", str(seconds / 60)),
-                *("--seed", str(seed), "--checkpoints", folder, *options),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    finished = json.loads(done.stdout.splitlines()[-1])
+        finished = charlm(
+            *("train", str(text), "--lowercase", "--validation-fraction", str(HELD_OUT)),
+            *("--minutes", str(seconds / 60), "--seed", str(seed), "--checkpoints", folder),
+            *options,
+        )[-1]
     return finished["best_nats_per_character"], finished["step"]
 
 

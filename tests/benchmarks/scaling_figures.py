@@ -22,7 +22,6 @@ import argparse
 import dataclasses
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -34,8 +33,11 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["OMP_NUM_THREADS"] = "1"
 
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+
 import numpy as np
 import torch
+from ports import free_port
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -190,9 +192,7 @@ def measure(way: str, options: argparse.Namespace, engine: str) -> dict[str, flo
     """Runs a way in processes of its own."""
     count = 1 if way == "alone" else options.processes
     together = way not in {"alone", "share"}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     words = [sys.executable, str(Path(__file__).resolve()), "--way", way, "--engine", engine]
     for name in ("processes", "hidden", "layers", "batch", "sequence", "seconds", "precision"):
         words += [f"--{name}", str(getattr(options, name))]
