@@ -6,7 +6,9 @@ paints are the contract with ``app.tcss``, which alone knows colours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from string import ascii_lowercase
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -24,6 +26,7 @@ Row = tuple[Part, ...]
 
 _LINE_PAINTS = {"text": "value", "prompt": "label", "mark": "accent", "rule": "label"}
 PAINTS = ("label", "value", "strong", "good", "bad", "warn", "accent", "faint", "edge", "key")
+_LETTERS = dict(zip(PAINTS, ascii_lowercase, strict=False))
 
 
 class Painted(StyledOnce):
@@ -44,12 +47,14 @@ class Painted(StyledOnce):
     def present(self, rows: Sequence[Row]) -> None:
         """Shows these rows; only the cells that differ are sent."""
         before, self._rows = self._rows, tuple(rows)
-        for y in range(max(len(before), len(self._rows))):
-            old = before[y] if y < len(before) else ()
-            new = self._rows[y] if y < len(self._rows) else ()
-            first, end = changed_cells(old, new, self.size.width)
+        width = self.size.width
+        changed = []
+        for y, (old, new) in enumerate(zip_longest(before, self._rows, fillvalue=())):
+            first, end = changed_cells(old, new, width)
             if first < end:
-                self.refresh(Region(first, y, end - first, 1))
+                changed.append(Region(first, y, end - first, 1))
+        if changed:
+            self.refresh(*changed)
 
     def action_of(self, part: Part) -> str | None:  # noqa: ARG002 - for those who override it
         """Returns the action that a click on a part runs; None for none."""
@@ -64,7 +69,7 @@ class Painted(StyledOnce):
         segments = []
         for part in self._rows[y]:
             text, paint = part
-            style = self.get_component_rich_style(f"paint--{paint}")
+            style = self.component_style(f"paint--{paint}")
             if action := self.action_of(part):
                 style += Style.from_meta({"@click": action})
             segments.append(Segment(text, style))
@@ -75,39 +80,59 @@ def changed_cells(old: Row, new: Row, width: int) -> tuple[int, int]:
     """Returns where two rows differ: the first cell, and the one behind the last."""
     if old == new:
         return 0, 0
-    if not (_every_character_takes_cells(old) and _every_character_takes_cells(new)):
+    widths = _character_widths(old) | _character_widths(new)
+    if 0 in widths:
         return 0, width  # what takes no cell changes what the characters around it take
+    cells: Callable[[str], int] = len if widths <= {1} else _cells_of_characters
     # Most of a row is the same in both: whole parts are compared before characters are.
-    same = _common(old, new)
-    before, after = _painted_characters(old[same:]), _painted_characters(new[same:])
-    start = _cells(new[:same])
-    first = start + _cells(after[: _common(before, after)])
+    same = _common_parts(old, new)
+    start = sum(cells(text) for text, _ in new[:same])
+    before, before_paints = _text_and_paints(old[same:])
+    after, after_paints = _text_and_paints(new[same:])
+    first = min(common_length(before, after), common_length(before_paints, after_paints))
     end = width
-    if _cells(before) == _cells(after):
-        end = start + _cells(after) - _cells(after[len(after) - _common_end(before, after) :])
-    return min(first, width), min(end, width)
+    if cells(before) == cells(after):
+        tail = min(
+            common_length(before[::-1], after[::-1]),
+            common_length(before_paints[::-1], after_paints[::-1]),
+        )
+        end = start + cells(after[: len(after) - tail])
+    return min(start + cells(after[:first]), width), min(end, width)
 
 
-def _every_character_takes_cells(row: Row) -> bool:
-    return all(text.isascii() or all(map(cell_len, text)) for text, _ in row)
+def common_length(one: str, other: str) -> int:
+    """Returns how many characters are the same at the beginning of both."""
+    same, most = 0, min(len(one), len(other))
+    while same < most:  # by halves: slices are compared much faster than characters
+        middle = (same + most + 1) // 2
+        if one[same:middle] == other[same:middle]:
+            same = middle
+        else:
+            most = middle - 1
+    return same
 
 
-def _painted_characters(row: Row) -> Row:
-    return tuple((character, paint) for text, paint in row for character in text)
+def _character_widths(row: Row) -> set[int]:
+    """Returns what the characters of a row take that may take another number of cells than 1."""
+    return {cell_len(character) for text, _ in row if not text.isascii() for character in set(text)}
 
 
-def _common(one: Sequence[Part], other: Sequence[Part]) -> int:
+def _cells_of_characters(text: str) -> int:
+    return sum(map(cell_len, text))
+
+
+def _text_and_paints(row: Row) -> tuple[str, str]:
+    """Returns the characters, and for each of them a letter that stands for its paint."""
+    return (
+        "".join(text for text, _ in row),
+        "".join(_LETTERS[paint] * len(text) for text, paint in row),
+    )
+
+
+def _common_parts(one: Row, other: Row) -> int:
     """Returns how many parts are the same at the beginning of both."""
     pairs = zip(one, other, strict=False)
     return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-
-
-def _common_end(one: Sequence[Part], other: Sequence[Part]) -> int:
-    return _common(one[::-1], other[::-1])
-
-
-def _cells(parts: Sequence[Part]) -> int:
-    return sum(len(text) if text.isascii() else cell_len(text) for text, _ in parts)
 
 
 def row_width(row: Row) -> int:
@@ -128,5 +153,5 @@ def spread(left: Row, right: Row, width: int) -> Row:
 def line_parts(line: Line, cells: int) -> Row:
     """Returns a line of a transcript, filled up to so many cells."""
     parts: Row = tuple((piece.text, _LINE_PAINTS[piece.kind]) for piece in line)
-    used = sum(cell_len(text) for text, _ in parts)
+    used = sum(len(text) if text.isascii() else cell_len(text) for text, _ in parts)
     return (*parts, (" " * max(0, cells - used), "value"))

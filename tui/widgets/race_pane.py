@@ -88,17 +88,18 @@ class RacePane(Painted):
             self.present([((words[:width], "label"),)])
             return
         bar: Part = (" | " if self._ascii_only else " │ ", "edge")
+        columns = self._columns
         head: list[Part] = []
         for number, temperature in enumerate(self.temperatures):
             sign = (">" if self._ascii_only else "▸") if number == self.chosen else " "
-            name = f"{sign}T {temperature:.2f}"[: self._columns].ljust(self._columns)
+            name = f"{sign}T {temperature:.2f}"[:columns].ljust(columns)
             head += [(name, "key" if number == self.chosen else "strong"), bar]
         rows: list[Row] = [tuple(head[:-1])]
         for y in range(max(0, height - 1)):
             row: list[Part] = []
             for lane in self._lanes:
                 first = max(0, lane.line_count - (height - 1))
-                row += [*line_parts(lane.line(first + y), self._columns), bar]
+                row += [*line_parts(lane.line(first + y), columns), bar]
             rows.append(tuple(row[:-1]))
         self.present(rows)
 

@@ -211,7 +211,7 @@ class WritingPane(StyledOnce):
             if name is None:
                 yield self._segment(Piece("text", text))
             else:
-                yield Segment(text, self.get_component_rich_style(f"ink--{name}"))
+                yield Segment(text, self.component_style(f"ink--{name}"))
 
     def _refresh_places(self, first: int, last: int) -> None:
         """Draws the rows that hold these positions."""
@@ -226,7 +226,7 @@ class WritingPane(StyledOnce):
 
     def _segment(self, piece: Piece) -> Segment:
         """Returns a piece in its style."""
-        return Segment(piece.text, self.get_component_rich_style(f"writing--{piece.kind}"))
+        return Segment(piece.text, self.component_style(f"writing--{piece.kind}"))
 
     def _rule(self, piece: Piece, width: int) -> Piece:
         """Returns a rule drawn across the pane."""
