@@ -67,5 +67,4 @@ def test_five_hundred_kills_lose_nothing_that_was_saved(
     found = killed(tmp_path, 500, seed=2)
     figure(sentence(found))
     assert_nothing_lost(found, 500)
-    # Where the disk is quick few moments are within one; each prefix of a save is tried elsewhere.
-    assert found["within_a_save"] > 0, "otherwise it proves little"
+    assert found["within_a_save"] > 20, "otherwise it proves little"

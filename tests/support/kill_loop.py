@@ -29,11 +29,14 @@ from model.storage import TEMPORARY_MARK
 from model.training_run import TrainingRun
 
 SECONDS_BETWEEN_SAVES = 0.05
+SECONDS_TO_SYNC = 0.01
+"""Of a slow disk: on a quick one hardly a kill would come while a file is written."""
 TEXT = make_text(20_000)
 
 
 def train(root: Path, tell: Callable[[str], None]) -> None:
     """Trains until it is killed, going on where there is a checkpoint; tells what it did."""
+    slow_down_syncing()
     begun = RunFolder(root / "runs" / "tiny").checkpoint_paths() != []
     request = make_request(
         root,
@@ -49,6 +52,17 @@ def train(root: Path, tell: Callable[[str], None]) -> None:
             tell(f"step {event.step} {event.time}")
         elif isinstance(event, CheckpointSaved):
             tell(f"saved {event.step} {event.time}")
+
+
+def slow_down_syncing() -> None:
+    """Makes this process's disk a slow one."""
+    sync = os.fsync
+
+    def fsync(file: int) -> None:
+        time.sleep(SECONDS_TO_SYNC)
+        sync(file)
+
+    os.fsync = fsync  # type: ignore[assignment]
 
 
 class KillLoop:
