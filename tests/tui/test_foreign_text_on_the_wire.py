@@ -145,7 +145,8 @@ async def test_no_payload_reaches_the_terminal_from_any_place(wall: bool) -> Non
 NOBODYS = frozenset({"Cn", "Co"})
 """Unassigned and private code points: a million that are alike, of which some stand for all."""
 AT_ONCE = 8
-"""Code points; few enough for the narrowest place."""
+"""Code points that may do something; few enough for the narrowest place."""
+OTHERS_AT_ONCE = 4096
 
 
 def unsafe_code_points() -> str:
@@ -155,15 +156,28 @@ def unsafe_code_points() -> str:
     return "".join(sorted((set(unsafe) - set(nobodys)) | set(nobodys[::509])))
 
 
+def blocks_of(characters: str, size: int) -> list[str]:
+    return [characters[start : start + size] for start in range(0, len(characters), size)]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @on_a_loop
 async def test_no_unsafe_code_point_reaches_the_terminal_from_any_place() -> None:
     tried = unsafe_code_points()
     assert len(tried) > 4000
-    blocks = [tried[start : start + AT_ONCE] + "x" for start in range(0, len(tried), AT_ONCE)]
-    await show_everywhere(blocks, wall=False)
+    await show_everywhere([block + "x" for block in blocks_of(tried, AT_ONCE)], wall=False)
     print(f"{len(tried)} unsafe code points in every place: 0 on the wire")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@on_a_loop
+async def test_all_other_code_points_go_through_every_place() -> None:
+    tried = set(unsafe_code_points())
+    others = "".join(character for character in EVERYTHING if character not in tried)
+    await show_everywhere(blocks_of(others, OTHERS_AT_ONCE), wall=False)
+    print(f"{len(others)} other code points in every place: 0 control characters on the wire")
 
 
 @pytest.mark.parametrize("payload", PAYLOADS[::9], ids=ascii)
