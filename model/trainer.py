@@ -63,6 +63,7 @@ class Trainer:
             ranks: the processes that train together; each makes the same steps.
         """
         self.network = network.to(machine.device).train()
+        self._parameters = list(network.parameters())  # to go through all modules takes its time
         self.schedule = Schedule(training=training, steps_per_epoch=batches.steps_per_epoch)
         self.step_count = 0
         self._batches = batches
@@ -112,7 +113,7 @@ class Trainer:
             group["lr"] = rate
         loss = self._gradients(batch)
         limit = self._training.clip or float("inf")
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        norm = nn.utils.clip_grad_norm_(self._parameters, limit)
         figures = StepFigures(
             step=self.step_count + 1,
             epoch=self.epoch,
@@ -350,7 +351,7 @@ class Trainer:
 
     def _weights_are_finite(self) -> bool:
         """Tells it in one pass over them; a finite gradient can overflow a weight all the same."""
-        norm = nn.utils.get_total_norm(list(self.network.parameters()))
+        norm = nn.utils.get_total_norm(self._parameters)
         return bool(torch.isfinite(norm))
 
     def _go_back(self) -> None:
