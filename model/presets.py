@@ -32,13 +32,13 @@ PRESETS: dict[str, Preset] = {
             name="quick",
             purpose="words within seconds, on any machine: LSTM(128)",
             model=ModelConfig(hidden=128, embedding=32),
-            training=TrainingConfig(sequence=32, learning_rate=0.02, epochs=30),
+            training=TrainingConfig(learning_rate=0.02, epochs=30),
         ),
         Preset(
             name="balanced",
             purpose="the default: readable text within a minute or two: LSTM(256)",
             model=ModelConfig(hidden=256, embedding=32, dropout=0.1),
-            training=TrainingConfig(sequence=32, learning_rate=0.012, epochs=20),
+            training=TrainingConfig(learning_rate=0.012, epochs=20),
         ),
         Preset(
             name="quality",
