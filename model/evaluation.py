@@ -19,7 +19,7 @@ from torch.nn import functional
 from corpus.with_result import WithResult
 from model.batches import Ids
 from model.errors import ModelError
-from model.network import CharacterLSTM, State
+from model.network import CharacterLSTM, State, joined, streams_of
 from model.stream_threads import ONE_THREAD, StreamThreads
 
 Scoring = Generator[float, None, float]
@@ -234,7 +234,7 @@ def _score(
     """Returns nats [T, B] and state of ``block`` [T + 1, B]: inputs and their targets."""
 
     def of_streams(streams: slice) -> tuple[Tensor, State]:
-        own = None if state is None else _streams_of(state, streams)
+        own = None if state is None else streams_of(state, streams)
         targets = block[1:, streams]
         with torch.no_grad():  # each thread has a mode of its own
             outputs, own = network(block[:-1, streams], own)
@@ -246,10 +246,4 @@ def _score(
 
     parts = threads.map(of_streams, block.shape[1])
     nats, states = zip(*parts, strict=True)
-    hidden, cell = zip(*states, strict=True)
-    return torch.cat(nats, dim=1), (torch.cat(hidden, dim=1), torch.cat(cell, dim=1))
-
-
-def _streams_of(state: State, streams: slice) -> State:
-    """Returns some streams of a state, in one piece: PyTorch's LSTM reads them as they lie."""
-    return state[0][:, streams].contiguous(), state[1][:, streams].contiguous()
+    return torch.cat(nats, dim=1), joined(states)

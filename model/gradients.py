@@ -16,7 +16,7 @@ from model.config import Scoring
 from model.distributed import ALONE, Ranks
 from model.dropout import DropoutMasks
 from model.machine import Engine, Machine
-from model.network import CharacterLSTM, State
+from model.network import CharacterLSTM, State, joined, streams_of
 from model.stream_threads import StreamThreads
 
 
@@ -78,7 +78,7 @@ class GradientWorkers:
             return self._of_streams(
                 inputs[:, streams],
                 targets[..., streams],
-                (state[0][:, streams], state[1][:, streams]),
+                streams_of(state, streams),
                 None if masks is None else masks.of_streams(streams),
                 total,
             )
@@ -98,10 +98,7 @@ class GradientWorkers:
             parameter.grad = gradient
         if not results:
             return loss, state
-        if len(results) == 1:
-            return loss, results[0][2]
-        hidden, cell = zip(*(part[2] for part in results), strict=True)
-        return loss, (torch.cat(hidden, dim=1), torch.cat(cell, dim=1))
+        return loss, joined([part[2] for part in results])
 
     def _of_all_processes(
         self, loss: Tensor, gradients: list[Tensor]
@@ -126,8 +123,6 @@ class GradientWorkers:
         """Returns the share of the mean loss, its gradients, and the state, of some streams."""
         autocast, device = self._machine.autocast, self._machine.device
         products = torch.float32 if autocast is None else autocast
-        # Each shard needs states of its own in one piece: PyTorch's LSTM reads them as they lie.
-        state = (state[0].contiguous(), state[1].contiguous())
         with torch.autocast(device.type, autocast, enabled=autocast is not None):
             outputs, state = self._network.training_forward(
                 inputs, state, masks, self._engine.layer, products

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,17 +123,6 @@ def prepare_thread(threads: int) -> None:
     torch.set_num_threads(threads)
     # Numbers near zero cost an LSTM on a CPU up to twenty times the time of others.
     torch.set_flush_denormal(True)
-
-
-@contextlib.contextmanager
-def sharing_products(threads: int) -> Iterator[None]:
-    """Lets operations of the calling thread be shared among several threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> bool:

@@ -5,7 +5,7 @@ Letters: T time, B batch, V vocabulary, E embedding, H hidden, L layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,19 @@ from model.lstm_layer import LayerKind, LayerState, torch_layer
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state, each [L, B, H]."""
+
+
+def streams_of(state: State, streams: slice) -> State:
+    """Returns some streams of a state, in one piece: PyTorch's LSTM reads them as they lie."""
+    return state[0][:, streams].contiguous(), state[1][:, streams].contiguous()
+
+
+def joined(states: Sequence[State]) -> State:
+    """Returns the state of all streams, of which each of these has some."""
+    if len(states) == 1:
+        return states[0]
+    hidden, cell = zip(*states, strict=True)
+    return torch.cat(hidden, dim=1), torch.cat(cell, dim=1)
 
 
 class CharacterLSTM(nn.Module):

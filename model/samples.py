@@ -37,7 +37,7 @@ def write_samples(
         prompt: what to write on from.
         cancelled: asked before each character; once it says so, nothing is returned.
     """
-    if not training.sample_temperatures:
+    if not training.sample_temperatures or not training.sample_length:
         return []
     race = Race(
         snapshot,
@@ -53,4 +53,4 @@ def write_samples(
             return []
         written.append(race.step().characters)
     texts = map("".join, zip(*written, strict=True))
-    return list(zip(training.sample_temperatures, texts, strict=True)) if written else []
+    return list(zip(training.sample_temperatures, texts, strict=True))

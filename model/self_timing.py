@@ -18,7 +18,6 @@ from model.machine import (
     choose_device,
     possible_engines,
     prepare_thread,
-    sharing_products,
 )
 from model.network import CharacterLSTM
 from model.process_place import ProcessPlace
@@ -73,7 +72,7 @@ def choose_machine(
         return Machine.on(device, engines[0])
     with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
         share = dataclasses.replace(training, batch=-(-training.batch // place.size))
-        open_pools.enter_context(sharing_products(torch.get_num_threads()))  # as it was, at the end
+        open_pools.callback(torch.set_num_threads, torch.get_num_threads())  # as it was, at the end
         timer = StepTimer(share, model, vocabulary_size, device, open_pools)
         return Machine.on(device, fastest(engines, timer))
 

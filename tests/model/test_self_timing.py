@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from network_fixtures import sharing_products
 
 from model import machine
 from model.config import ModelConfig, TrainingConfig
 from model.gradients import GradientWorkers
-from model.machine import Engine, Machine, possible_engines, sharing_products
+from model.machine import Engine, Machine, possible_engines
 from model.self_timing import WARM_UP_SEQUENCE, choose_machine, fastest
 
 CPU = torch.device("cpu")

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import torch
 from model_fixtures import TEXT, TickingClock, make_request, make_text, of_kind
+from network_fixtures import sharing_products
 
 from corpus import CorpusError
 from model.checkpoint import read_metadata, write_checkpoint
@@ -40,7 +41,6 @@ from model.events import (
     WarningRaised,
     to_json_line,
 )
-from model.machine import sharing_products
 from model.network import CharacterLSTM
 from model.publication import Publication
 from model.run_folder import RunFolder

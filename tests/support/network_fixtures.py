@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,17 @@ def make_trainer(
     torch.manual_seed(training.seed)
     network = fresh_network(model, training.seed)
     return Trainer(network, make_batches(ids, training, subject="text"), training, MACHINE)
+
+
+@contextlib.contextmanager
+def sharing_products(threads: int) -> Iterator[None]:
+    """Lets operations of the calling thread be shared among several threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def fingerprint(trainer: Trainer) -> str:

@@ -89,18 +89,18 @@ def changed_cells(old: Row, new: Row, width: int) -> tuple[int, int]:
     start = sum(cells(text) for text, _ in new[:same])
     before, before_paints = _text_and_paints(old[same:])
     after, after_paints = _text_and_paints(new[same:])
-    first = min(common_length(before, after), common_length(before_paints, after_paints))
+    first = min(_common_length(before, after), _common_length(before_paints, after_paints))
     end = width
     if cells(before) == cells(after):
         tail = min(
-            common_length(before[::-1], after[::-1]),
-            common_length(before_paints[::-1], after_paints[::-1]),
+            _common_length(before[::-1], after[::-1]),
+            _common_length(before_paints[::-1], after_paints[::-1]),
         )
         end = start + cells(after[: len(after) - tail])
     return min(start + cells(after[:first]), width), min(end, width)
 
 
-def common_length(one: str, other: str) -> int:
+def _common_length(one: str, other: str) -> int:
     """Returns how many characters are the same at the beginning of both."""
     same, most = 0, min(len(one), len(other))
     while same < most:  # by halves: slices are compared much faster than characters
