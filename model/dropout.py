@@ -7,6 +7,7 @@ at once, by one generator, however many threads compute the step. Letters: B bat
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +33,21 @@ class DropoutMasks:
             inputs=None if self.inputs is None else self.inputs[streams],
             outputs=tuple(None if mask is None else mask[streams] for mask in self.outputs),
             recurrent=self.recurrent,
+        )
+
+    def factors(self) -> list[Tensor]:
+        """Returns what is dropped at all, in a fixed order."""
+        every = (self.inputs, *self.outputs, *self.recurrent)
+        return [mask for mask in every if mask is not None]
+
+    def made_of(self, factors: Iterable[Tensor]) -> DropoutMasks:
+        """Returns masks that drop where these do, with other factors, in the same order."""
+        others = iter(factors)
+        every = (self.inputs, *self.outputs, *self.recurrent)
+        inputs, *rest = (None if mask is None else next(others) for mask in every)
+        layers = len(self.outputs)
+        return DropoutMasks(
+            inputs=inputs, outputs=tuple(rest[:layers]), recurrent=tuple(rest[layers:])
         )
 
 

@@ -8,6 +8,8 @@ is over. Gradients are added in a fixed order. Letters: T time, B batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -17,6 +19,7 @@ from model.distributed import ALONE, Ranks
 from model.dropout import DropoutMasks
 from model.machine import Engine, Machine
 from model.network import CharacterLSTM, State, joined, streams_of
+from model.recording import Recording
 from model.stream_threads import StreamThreads
 
 
@@ -36,6 +39,7 @@ class GradientWorkers:
         self._engine: Engine = machine.engine
         self._scoring = scoring
         self._parameters = list(network.parameters())
+        self._recording = Recording(machine.device)
         numbers = sum(parameter.numel() for parameter in self._parameters) + 1
         self._flat = self._parameters[0].new_empty(numbers if ranks.place.size > 1 else 0)
         if self._engine.layer == "packed":
@@ -70,12 +74,15 @@ class GradientWorkers:
 
         Returns:
             Mean loss in nats per scored character of all processes (on the device, a number that
-            nobody has waited for), and the state of these streams after the last character.
+            nobody has waited for), and the state of these streams after the last character. On a
+            device with a queue the next call may overwrite both, and the gradients.
         """
         total = targets.numel() if total is None else total
 
+        of_streams = self._recorded if self._machine.queues else self._of_streams
+
         def of_shard(streams: slice) -> tuple[Tensor, tuple[Tensor, ...], State]:
-            return self._of_streams(
+            return of_streams(
                 inputs[:, streams],
                 targets[..., streams],
                 streams_of(state, streams),
@@ -111,6 +118,30 @@ class GradientWorkers:
         *flat, total = torch.split(self._flat, [*sizes, 1])
         views = [piece.view_as(like) for piece, like in zip(flat, gradients, strict=True)]
         return total[0], views
+
+    def _recorded(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        state: State,
+        masks: DropoutMasks | None,
+        total: int,
+    ) -> tuple[Tensor, tuple[Tensor, ...], State]:
+        """Returns the same as `_of_streams`, recorded once and then done again."""
+
+        def work(operands: Sequence[Tensor]) -> Sequence[Tensor]:
+            inputs, targets, hidden, cell, *factors = operands
+            dropped = None if masks is None else masks.made_of(factors)
+            loss, gradients, after = self._of_streams(
+                inputs, targets, (hidden, cell), dropped, total
+            )
+            return (loss, *after, *gradients)
+
+        factors = () if masks is None else masks.factors()
+        loss, hidden, cell, *gradients = self._recording(
+            work, (inputs, targets, *state, *factors), total
+        )
+        return loss, tuple(gradients), (hidden, cell)
 
     def _of_streams(
         self,

@@ -119,7 +119,7 @@ class Trainer:
             epoch=self.epoch,
             learning_rate=rate,
             characters=batch.streams * batch.sequence,
-            numbers=HostCopy({"loss": loss, "norm": norm}),
+            numbers=HostCopy({"loss and norm": torch.stack((loss, norm))}),
         )
         if self._reads_late:
             self._optimiser.found_inf = (~torch.isfinite(loss + norm)).float()  # type: ignore[attr-defined]
@@ -157,8 +157,7 @@ class Trainer:
         """
         if figures.result is not None:
             return figures.result
-        numbers = figures.numbers.arrays()
-        loss, norm = float(numbers["loss"]), float(numbers["norm"])
+        loss, norm = figures.numbers.arrays()["loss and norm"].tolist()
         verdict = self._guard.judge(loss, norm)
         if not self._reads_late:
             verdict = self._updated(verdict)

@@ -9,45 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from model_fixtures import TINY_MODEL, TINY_TRAINING
-from network_fixtures import TEXT_IDS, fresh_network, make_network, weights_of
+from device_fixtures import PLAIN, TOLERANCE, WINDOWS, every_device, on, trainer_on
+from network_fixtures import TEXT_IDS, make_network, weights_of
 
 from model.batch_reader import BatchReader
 from model.batches import make_batches
 from model.config import ModelConfig, TrainingConfig
 from model.guard import Verdict
 from model.host_copy import HostCopy
-from model.machine import Engine, Machine
 from model.pending_snapshot import PendingSnapshot
-from model.trainer import Trainer
-
-DEVICES = ["cpu"]
-DEVICES += ["cuda"] if torch.cuda.is_available() else []
-DEVICES += ["mps"] if torch.backends.mps.is_available() else []
-TOLERANCE = {"cpu": 1e-6, "cuda": 1e-3, "mps": 1e-3}
-
-PLAIN = dataclasses.replace(TINY_TRAINING, reset_probability=0.3, epochs=100)
-WINDOWS = dataclasses.replace(PLAIN, scoring="last", window_stride=7)
-
-every_device = pytest.mark.parametrize("name", DEVICES)
-
-
-def on(name: str, *, queues: bool = True, layer: Any = "whole") -> Machine:
-    """Returns the machine of a CUDA card, whatever device is under it."""
-    return Machine(
-        device=torch.device(name),
-        engine=Engine(precision="fp32", layer=layer),
-        queues=queues,
-        holds_text=True,
-    )
-
-
-def trainer_on(
-    machine: Machine, training: TrainingConfig = PLAIN, model: ModelConfig = TINY_MODEL
-) -> Trainer:
-    torch.manual_seed(0)
-    batches = make_batches(TEXT_IDS, training, subject="text")
-    return Trainer(fresh_network(model), batches, training, machine)
 
 
 @every_device

@@ -18,7 +18,7 @@ from model.self_timing import WARM_UP_SEQUENCE, choose_machine, fastest
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(hidden=8, embedding=4)
-OPEN = TrainingConfig(batch=4, sequence=8)
+OPEN = TrainingConfig(batch=4, sequence=8, device="cpu")
 
 
 @pytest.fixture(params=[True, False], ids=["bf16", "no bf16"])

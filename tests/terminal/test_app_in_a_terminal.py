@@ -20,6 +20,7 @@ from terminal_harness import (
     escape_sequences,
     make_environment,
     make_words,
+    wait_for_steps,
 )
 
 from model.run_folder import RunFolder
@@ -200,7 +201,7 @@ def test_a_terminal_that_is_too_small_gets_one_sentence_and_training_goes_on(
     app.resize(200, 60)
     app.wait_for_text("symbols", "Quit")
     assert max(len(line.rstrip()) for line in app.screen.display) == 200
-    before = app.number(STEP)
+    before = wait_for_steps(app)
     app.resize(20, 5)
     sentence = "Needs 40x10, here 20x5. Training goes on; q quits."
     app.wait_for(lambda: " ".join(app.text.split()) == sentence, why="the sentence alone")
@@ -238,7 +239,7 @@ def test_every_view_is_reached_by_its_key(app: Terminal) -> None:
 
 
 def test_s_saves_a_checkpoint_and_says_so(app: Terminal, app_home: Path) -> None:
-    step = app.number(STEP)
+    step = wait_for_steps(app)
     app.send("s")
     said = 0
 
@@ -280,7 +281,7 @@ def test_q_and_s_leave_a_checkpoint_that_loads_and_the_shell_as_it_was(
     app: Terminal, app_home: Path
 ) -> None:
     """The last of those that share an app: it ends it."""
-    step = app.number(STEP)
+    step = wait_for_steps(app)
     press_until(app, "q", "Save and stop")
     app.send("s")
     assert app.wait_for_exit() == 0

@@ -20,7 +20,6 @@ from ports import free_port
 from terminal_harness import (
     LONG,
     PROGRAM,
-    STEP,
     Terminal,
     assert_saved_at_the_end,
     checkpoint_steps,
@@ -28,6 +27,7 @@ from terminal_harness import (
     make_environment,
     make_words,
     poll_moments,
+    wait_for_steps,
 )
 
 pytestmark = pytest.mark.terminal
@@ -211,7 +211,7 @@ def cut(connect: Callable[..., Terminal], home: Path) -> float:
     terminal = connect()
     process_id = wait_for_process(home)
     assert is_alive(process_id)
-    step = terminal.number(STEP)
+    step = wait_for_steps(terminal)
     terminal.process.kill()
     began = time.monotonic()
     wait_until_ended(process_id)
