@@ -8,9 +8,10 @@ H hidden, L layers. NumPy.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise, repeat
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,23 @@ def multiply(matrix: FloatArray, columns: FloatArray, out: FloatArray) -> None:
         return
     for first in range(0, len(matrix), rows):
         np.dot(matrix[first : first + rows], columns, out[first : first + rows])
+
+
+class ColumnKernel(Protocol):
+    """Steps S streams side by side; what `BatchKernel` does here, others do elsewhere."""
+
+    def adopt(self, snapshot: WeightSnapshot) -> None:
+        """Goes on with these weights, of the shape of those before; the state is kept."""
+
+    def reset(self) -> None:
+        """Sets every state to zero, a cold start."""
+
+    def prime(self, ids: Iterable[Symbols]) -> FloatArray:
+        """Feeds characters [S], one after the other; returns the logits [V, S] after the last."""
+
+
+MakeKernel = Callable[[WeightSnapshot, int], ColumnKernel]
+"""Takes weights and S."""
 
 
 class BatchKernel:
@@ -114,6 +132,7 @@ class StreamBatch:
         seeds: Sequence[int],
         prompt: str = "",
         window: int | None = None,
+        make_kernel: MakeKernel = BatchKernel,
     ) -> None:
         """Starts cold and reads the prompt.
 
@@ -124,10 +143,11 @@ class StreamBatch:
             seeds: of each stream's noise; there are as many streams.
             prompt: text within the vocabulary, for all.
             window: as in ``CharacterStream``.
+            make_kernel: makes what computes.
         """
         self._sampling = sampling
         self._noises = [GumbelNoise(seed, len(vocabulary)) for seed in seeds]
-        self._kernel = BatchKernel(snapshot, len(seeds))
+        self._kernel = make_kernel(snapshot, len(seeds))
         self._window = window
         self._written = 0
         self._numbers = np.arange(len(seeds))
@@ -174,6 +194,7 @@ class ParallelStreams:
         prompt: str = "",
         window: int | None = None,
         threads: int = 1,
+        make_kernel: MakeKernel = BatchKernel,
     ) -> None:
         """Starts cold and reads the prompt; the arguments are those of `StreamBatch`."""
         parts = max(1, min(threads, len(seeds) // self.LEAST_OF_A_THREAD))
@@ -187,6 +208,7 @@ class ParallelStreams:
                 seeds=seeds[first:end],
                 prompt=prompt,
                 window=window,
+                make_kernel=make_kernel,
             )
             for first, end in pairwise(borders)
         ]

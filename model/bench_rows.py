@@ -26,7 +26,7 @@ class Task:
     width: int
     """Streams of text in a training step, or streams that are written side by side."""
     device: str = "cpu"
-    """Where training is done, and where PyTorch's own ways write; ours writes on the CPU."""
+    """Where all but a limit is computed; of writing, the draws are made on the CPU in our way."""
 
     @property
     def width_name(self) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
 from corpus import Vocabulary
-from model.batch_sampler import ParallelStreams
+from model.batch_sampler import BatchKernel, MakeKernel, ParallelStreams
 from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
@@ -41,7 +42,7 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
     """What ``generate`` does."""
     vocabulary = Vocabulary.from_symbols([chr(33 + symbol) for symbol in range(VOCABULARY_SIZE)])
     sampling = SamplingConfig(temperature=TEMPERATURE)
-    if task.width == 1:
+    if task.device == "cpu" and task.width == 1:
         stream = CharacterStream(snapshot, vocabulary, sampling=sampling, seed=0)
 
         def one_stream(span: float) -> float:
@@ -54,10 +55,21 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
         vocabulary,
         sampling=sampling,
         seeds=range(task.width),
-        threads=os.cpu_count() or 1,
+        threads=(os.cpu_count() or 1) if task.device == "cpu" else 1,
+        make_kernel=_kernel_on(task.device),
     )
     characters = task.width * OUR_CHARACTERS_AT_ONCE
     return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_AT_ONCE), characters, span)
+
+
+def _kernel_on(device: str) -> MakeKernel:
+    if device == "cpu":
+        return BatchKernel
+    import torch  # noqa: PLC0415 - without a card nothing here needs it
+
+    from model.device_kernel import DeviceKernel  # noqa: PLC0415
+
+    return partial(DeviceKernel, device=torch.device(device))
 
 
 def _products_alone(task: Task, snapshot: WeightSnapshot) -> Way:

@@ -19,7 +19,8 @@ from torch.nn import functional
 from corpus.with_result import WithResult
 from model.batches import Ids
 from model.errors import ModelError
-from model.network import CharacterLSTM, State, joined, streams_of
+from model.lstm_layer import State
+from model.network import CharacterLSTM, joined, streams_of
 from model.stream_threads import ONE_THREAD, StreamThreads
 
 Scoring = Generator[float, None, float]

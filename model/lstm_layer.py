@@ -6,7 +6,10 @@ loop does. ``model.self_timing`` measures which. Letters: T time, B batch, H hid
 
 from __future__ import annotations
 
-from typing import Literal
+import warnings
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,35 +18,62 @@ LayerKind = Literal["torch", "packed", "whole"]
 """PyTorch's ``nn.LSTM`` layer by layer, or ours (`model.packed_layer`), or ``nn.LSTM`` with all its
 layers at once where nothing is dropped: cuDNN then computes several layers side by side."""
 
+WEIGHTS_OF_A_LAYER = 4
+
+State = tuple[Tensor, Tensor]
+"""Hidden and cell state, each [L, B, H]."""
+
 LayerState = tuple[Tensor, Tensor]
 """Hidden and cell state of one layer, each [B, H]."""
+
+# They are copied into one chunk at each step, which is no work beside the products'.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
+
+
+def torch_layers(
+    inputs: Tensor, weights: Sequence[Tensor], state: State, products: torch.dtype | None
+) -> tuple[Tensor, State]:
+    """Runs PyTorch's LSTM, all its layers.
+
+    Args:
+        inputs: [T, B, D].
+        weights: of each layer [4H, D], [4H, H], [4H], [4H], as in ``nn.LSTM``'s state dict.
+        state: what is carried in.
+        products: type of everything in it; None leaves that to autocast. Autocast takes float16
+            for an LSTM on CUDA, whatever type it is told, and small gradients vanish in that.
+
+    Returns:
+        Outputs [T, B, H] and the state to carry on.
+    """
+    told: Any = nullcontext()
+    if products is not None:
+        told = torch.autocast(inputs.device.type, enabled=False)
+        inputs, state = inputs.to(products), (state[0].to(products), state[1].to(products))
+        weights = [weight.to(products) for weight in weights]
+    with told:
+        outputs, hidden, cell = torch._VF.lstm(  # noqa: SLF001
+            inputs,
+            state,
+            list(weights),
+            True,  # biases
+            len(weights) // WEIGHTS_OF_A_LAYER,
+            0.0,
+            True,  # training
+            False,
+            False,
+        )
+    return outputs, (hidden, cell)
 
 
 def torch_layer(
     inputs: Tensor,
     weights: tuple[Tensor, Tensor, Tensor, Tensor],
     state: LayerState,
+    products: torch.dtype | None,
 ) -> tuple[Tensor, LayerState]:
-    """Runs PyTorch's LSTM for one layer; autocast decides the type of its products.
-
-    Args:
-        inputs: [T, B, D].
-        weights: [4H, D], [4H, H], [4H], [4H], as in ``nn.LSTM``'s state dict.
-        state: what is carried in.
-
-    Returns:
-        Outputs [T, B, H] and the state to carry on.
-    """
-    outputs, hidden, cell = torch._VF.lstm(  # noqa: SLF001
-        inputs,
-        (state[0].unsqueeze(0), state[1].unsqueeze(0)),
-        list(weights),
-        True,  # biases
-        1,
-        0.0,
-        True,  # training
-        False,
-        False,
+    """Runs one layer of it; the state is that of the layer alone."""
+    outputs, (hidden, cell) = torch_layers(
+        inputs, weights, (state[0].unsqueeze(0), state[1].unsqueeze(0)), products
     )
     return outputs, (hidden[0], cell[0])
 

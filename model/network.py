@@ -15,10 +15,7 @@ from torch.nn import functional
 
 from model.config import ModelConfig
 from model.dropout import DropoutMasks
-from model.lstm_layer import LayerKind, LayerState, torch_layer
-
-State = tuple[Tensor, Tensor]
-"""Hidden and cell state, each [L, B, H]."""
+from model.lstm_layer import LayerKind, LayerState, State, torch_layer, torch_layers
 
 
 def streams_of(state: State, streams: slice) -> State:
@@ -80,13 +77,16 @@ class CharacterLSTM(nn.Module):
             state: carried in.
             masks: what is dropped.
             kind: how each layer is computed.
-            products: type of the matrix products of a packed layer; autocast decides for PyTorch's.
+            products: type of the matrix products; for ``torch`` autocast decides.
 
         Returns:
             As `forward`, the outputs after dropout.
         """
+        own_products = products if kind == "whole" else None
         if kind == "whole" and masks is None:
-            return self.forward(ids, state)
+            layers = range(self.config.layers)
+            every = [weight for layer in layers for weight in self._layer_weights(layer, None)]
+            return torch_layers(self._embedded(ids), every, state, own_products)
         outputs: Tensor | None = None
         last: list[LayerState] = []
         for layer in range(self.config.layers):
@@ -102,7 +102,7 @@ class CharacterLSTM(nn.Module):
                 )
             else:
                 inputs = self._dropped_inputs(ids, masks) if outputs is None else outputs
-                outputs, own = torch_layer(inputs, weights, own)
+                outputs, own = torch_layer(inputs, weights, own, own_products)
             mask = None if masks is None else masks.outputs[layer]
             outputs = outputs if mask is None else outputs * mask
             last.append(own)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus import Vocabulary
-from model.batch_sampler import BatchKernel
+from model.batch_sampler import BatchKernel, MakeKernel
 from model.config import SamplingConfig
 from model.distribution import LEAST_FOR_FLOAT32, choose
 from model.events import LanesWritten
@@ -34,6 +34,7 @@ class Race:
         seed: int,
         prompt: str = "",
         window: int | None = None,
+        make_kernel: MakeKernel = BatchKernel,
     ) -> None:
         """Starts cold and reads the prompt in every lane.
 
@@ -44,10 +45,11 @@ class Race:
             seed: of the noise that all lanes share.
             prompt: text within the vocabulary.
             window: as in ``CharacterStream``.
+            make_kernel: makes what computes.
         """
         self._vocabulary = vocabulary
         self._noise = GumbelNoise(seed, len(vocabulary))
-        self._kernel = BatchKernel(snapshot, len(temperatures))
+        self._kernel = make_kernel(snapshot, len(temperatures))
         self._window = window
         self._written = 0
         self._temperatures = np.empty(len(temperatures), np.float32)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from corpus import Vocabulary
+from model.batch_sampler import BatchKernel, MakeKernel
 from model.batches import Ids
 from model.config import TrainingConfig
 from model.race import Race
@@ -26,7 +27,9 @@ def write_samples(
     vocabulary: Vocabulary,
     training: TrainingConfig,
     prompt: str,
+    *,
     cancelled: Callable[[], bool],
+    make_kernel: MakeKernel = BatchKernel,
 ) -> list[tuple[float, str]]:
     """Returns each temperature and what was written at it, all with the noise of one seed.
 
@@ -36,6 +39,7 @@ def write_samples(
         training: how many characters, at which temperatures, from which seed.
         prompt: what to write on from.
         cancelled: asked before each character; once it says so, nothing is returned.
+        make_kernel: makes what computes.
     """
     if not training.sample_temperatures or not training.sample_length:
         return []
@@ -46,6 +50,7 @@ def write_samples(
         seed=training.seed,
         prompt=prompt,
         window=training.window,
+        make_kernel=make_kernel,
     )
     written = []
     for _ in range(training.sample_length):

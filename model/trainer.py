@@ -28,8 +28,9 @@ from model.errors import TrainingDiverged
 from model.gradients import GradientWorkers
 from model.guard import Guard, Verdict
 from model.host_copy import HostCopy
+from model.lstm_layer import State
 from model.machine import Machine
-from model.network import CharacterLSTM, State
+from model.network import CharacterLSTM
 from model.pending_snapshot import PendingSnapshot
 from model.schedule import Schedule
 from model.snapshot import WeightSnapshot

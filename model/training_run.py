@@ -20,6 +20,7 @@ from corpus import LoadCancelled, release_pages
 from model.accelerator import AcceleratorMeter
 from model.checkpoint_saver import CheckpointSaver
 from model.controls import TrainingControls
+from model.device_kernel import kernel_of
 from model.distributed import ALONE, Order, Ranks
 from model.errors import CheckpointError, RankLost, TrainingDiverged
 from model.event_log import EventLog
@@ -374,7 +375,12 @@ class TrainingRun:
         vocabulary, training = run.corpus.vocabulary, run.training
         prompt = seed_text(run.split.train, vocabulary, training, trainer.epoch)
         samples = write_samples(
-            trainer.snapshot(), vocabulary, training, prompt, lambda: self._controls.stopping
+            trainer.snapshot(),
+            vocabulary,
+            training,
+            prompt,
+            cancelled=lambda: self._controls.stopping,
+            make_kernel=kernel_of(self._machine.device),
         )
         for temperature, text in samples:
             if self._controls.stopping:

@@ -31,6 +31,8 @@ SHARE = 0.1
 FORWARD_TIMES = 2.0
 """How much faster a text is scored, in float32, than trained on."""
 STREAMS = 16
+STREAMS_ON_A_CARD = 64
+"""A card takes as long for a few of them as for many."""
 MOST_CHARACTERS = 262_144
 """Scored by one validation. A tenth of a gigabyte would take an hour, and say the same to two
 digits; `evaluate` scores all of it."""
@@ -103,28 +105,32 @@ def validate(
     """
     found = []
     for network in trainer.networks:
-        count = evaluation.scored(len(held_out), STREAMS, MOST_CHARACTERS)
-        losses = np.zeros(count, np.float32)
-        scoring = WithResult(_scoring(network, held_out, training, losses, trainer.threads))
+        streams = STREAMS if network.head.weight.device.type == "cpu" else STREAMS_ON_A_CARD
+        losses = np.zeros(evaluation.scored(len(held_out), streams, MOST_CHARACTERS), np.float32)
+        scoring = WithResult(
+            _scoring(network, held_out, training, streams, losses, threads=trainer.threads)
+        )
         for _ in scoring:
             if hurried():
                 return None
         nats = scoring.result
-        found.append(judged(nats, losses) if training.scoring == "every" else Validation(nats=nats))
+        every = training.scoring == "every"
+        found.append(judged(nats, losses, streams) if every else Validation(nats=nats))
     if len(found) == 2 and found[1].nats < found[0].nats:
         trainer.average_leads = True
     # A NaN is not smaller than anything: the last weights' loss is returned where it is one.
     return min(found, key=lambda validation: validation.nats)
 
 
-def judged(nats: float, losses: npt.NDArray[np.float32]) -> Validation:
+def judged(nats: float, losses: npt.NDArray[np.float32], most_streams: int = STREAMS) -> Validation:
     """Returns the validation with the parts counted that stayed lost.
 
     Args:
         nats: per character, of the whole.
         losses: nats of every scored character.
+        most_streams: the most parts that it was read in.
     """
-    streams, length = evaluation.cut(len(losses) + 1, STREAMS)
+    streams, length = evaluation.cut(len(losses) + 1, most_streams)
     means = np.array(
         [losses[start : start + length].mean() for start in range(0, len(losses), length)]
     )
@@ -137,14 +143,16 @@ def _scoring(
     network: CharacterLSTM,
     held_out: Ids,
     training: TrainingConfig,
+    streams: int,
     losses: npt.NDArray[np.float32],
+    *,
     threads: StreamThreads,
 ) -> evaluation.Scoring:
     if training.scoring == "every":
         return evaluation.stateful(
             network,
             held_out,
-            streams=STREAMS,
+            streams=streams,
             losses=losses,
             limit=MOST_CHARACTERS,
             threads=threads,

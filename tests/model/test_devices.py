@@ -9,14 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from device_fixtures import PLAIN, TOLERANCE, WINDOWS, every_device, on, trainer_on
+from device_fixtures import DROPPING, PLAIN, TOLERANCE, WINDOWS, every_device, on, trainer_on
 from network_fixtures import TEXT_IDS, make_network, weights_of
 
 from model.batch_reader import BatchReader
 from model.batches import make_batches
 from model.config import ModelConfig, TrainingConfig
+from model.dropout import draw_masks
+from model.gradients import GradientWorkers
 from model.guard import Verdict
 from model.host_copy import HostCopy
+from model.machine import Engine, Machine
+from model.network import CharacterLSTM
 from model.pending_snapshot import PendingSnapshot
 
 
@@ -153,3 +157,35 @@ def test_all_layers_at_once_find_what_layers_one_by_one_find(name: str) -> None:
         np.testing.assert_allclose(
             weights_of(one.network)[weight], weights_of(whole.network)[weight], atol=1e-4
         )
+
+
+@every_device
+@pytest.mark.parametrize("training", [PLAIN, DROPPING], ids=["plain", "drop"])
+def test_gradients_that_are_small_do_not_vanish_in_16_bits(
+    name: str, training: TrainingConfig
+) -> None:
+    """In float16, whose least number is 6e-8, they would."""
+    model = ModelConfig(hidden=32, layers=2, dropout=0.2 if training is DROPPING else 0.0)
+    drawn = torch.Generator().manual_seed(1)
+    ids = torch.randint(9, (13, 4), generator=drawn).to(name)
+    torch.manual_seed(2)
+    masks = draw_masks(
+        model, training, batch=4, width=model.embedding or 9, device=torch.device(name)
+    )
+
+    def gradients(precision: str) -> dict[str, torch.Tensor]:
+        engine = Engine(precision=precision, layer="whole")
+        machine = Machine(device=torch.device(name), engine=engine)
+        torch.manual_seed(3)
+        network = CharacterLSTM(model, 9).to(name)
+        workers = GradientWorkers(network, machine, "every")
+        workers.compute(ids[:-1], ids[1:], network.initial_state(4), masks, total=10**9)
+        return {
+            n: p.grad.float().cpu() for n, p in network.named_parameters() if p.grad is not None
+        }
+
+    exact, rounded = gradients("fp32"), gradients("bf16")
+    for weight, gradient in exact.items():
+        assert 0 < float(gradient.abs().max()) < 1e-6
+        error = float((rounded[weight] - gradient).norm() / gradient.norm())
+        assert error < 0.05, weight

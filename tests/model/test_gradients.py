@@ -11,9 +11,9 @@ from torch import Tensor
 from model.config import ModelConfig, Scoring, TrainingConfig
 from model.dropout import DropoutMasks, draw_masks
 from model.gradients import GradientWorkers
-from model.lstm_layer import LayerKind
+from model.lstm_layer import LayerKind, State
 from model.machine import Engine, Machine
-from model.network import CharacterLSTM, State
+from model.network import CharacterLSTM
 
 MODEL = ModelConfig(hidden=12, layers=2, embedding=5, dropout=0.4)
 TRAINING = TrainingConfig(embedding_dropout=0.3, weight_dropout=0.3)

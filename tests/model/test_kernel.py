@@ -11,7 +11,8 @@ from network_fixtures import make_network, snapshot_of, weights_of
 
 from model.config import ModelConfig
 from model.kernel import LstmKernel
-from model.network import CharacterLSTM, State
+from model.lstm_layer import State
+from model.network import CharacterLSTM
 
 VOCABULARY_SIZE = 13
 TOLERANCE = 1e-4

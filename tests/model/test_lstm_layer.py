@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
-from model.lstm_layer import LayerKind, can_pack
-from model.network import CharacterLSTM, State
+from model.lstm_layer import LayerKind, State, can_pack
+from model.network import CharacterLSTM
 from model.packed_layer import PackedLSTMLayer
 
 needs_packing = pytest.mark.skipif(not can_pack(), reason="this PyTorch packs no bfloat16")

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from device_fixtures import PLAIN, WINDOWS, every_device, on, trainer_on
+from device_fixtures import DROPPING, PLAIN, WINDOWS, every_device, on, trainer_on
 from torch import Tensor
 
 from model.config import ModelConfig, TrainingConfig
 from model.dropout import draw_masks
 from model.recording import Recording
 
-DROPPING = dataclasses.replace(PLAIN, embedding_dropout=0.2, weight_dropout=0.3)
 MODEL = ModelConfig(hidden=8, layers=2, embedding=4, dropout=0.25)
 
 

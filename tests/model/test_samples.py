@@ -17,7 +17,7 @@ TRAINING = dataclasses.replace(TINY_TRAINING, sample_length=60)
 
 
 def samples(training: TrainingConfig) -> list[tuple[float, str]]:
-    return write_samples(SNAPSHOT, VOCABULARY, training, TEXT[:5], lambda: False)
+    return write_samples(SNAPSHOT, VOCABULARY, training, TEXT[:5], cancelled=lambda: False)
 
 
 def alone(training: TrainingConfig, temperature: float) -> str:
@@ -53,5 +53,5 @@ def test_a_stop_is_noticed_before_the_next_character() -> None:
         asked += 1
         return asked == 10
 
-    assert write_samples(SNAPSHOT, VOCABULARY, TRAINING, TEXT[:5], cancelled) == []
+    assert write_samples(SNAPSHOT, VOCABULARY, TRAINING, TEXT[:5], cancelled=cancelled) == []
     assert asked == 10

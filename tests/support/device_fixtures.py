@@ -22,6 +22,7 @@ TOLERANCE = {"cpu": 1e-6, "cuda": 1e-3, "mps": 1e-3}
 
 PLAIN = dataclasses.replace(TINY_TRAINING, reset_probability=0.3, epochs=100)
 WINDOWS = dataclasses.replace(PLAIN, scoring="last", window_stride=7)
+DROPPING = dataclasses.replace(PLAIN, embedding_dropout=0.2, weight_dropout=0.3)
 
 every_device = pytest.mark.parametrize("name", DEVICES)
 

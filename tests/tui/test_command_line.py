@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from terminal_harness import LONG, PROGRAM, TINY, checkpoint_steps, make_environ
 pytestmark = pytest.mark.terminal
 
 TEXT = make_words(8000)
+ABSENT_DEVICE = "mps" if sys.platform == "linux" else "cuda"
 EVENT_KEYS = {
     "run_started": (
         "run corpus characters vocabulary parameters preset device precision threads seed"
@@ -189,6 +191,8 @@ def test_a_download_that_is_forbidden_is_status_6_and_offers_another_text(home: 
         ("generate --top-k -1", "--top-k"),
         ("generate --length -1", "--length"),
         ("generate --streams 0", "--streams"),
+        ("generate --device quantum", "--device"),
+        (f"generate --device {ABSENT_DEVICE}", ABSENT_DEVICE),
         ("generate --run a --checkpoint b", "--checkpoint"),
         ("generate --run ../a", "--run"),
         ("runs --nosuch", "--nosuch"),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
-from model_fixtures import VOCABULARY
+import torch
+from model_fixtures import VOCABULARY, make_checkpoint
 from network_fixtures import make_network, snapshot_of
 
 from model.batch_sampler import ParallelStreams
 from model.config import ModelConfig, SamplingConfig
+from model.device_kernel import DeviceKernel
 from model.sampler import CharacterStream
+from tui.commands import generate
 from tui.commands.generate import WrittenText, write, write_group
 
 SNAPSHOT = snapshot_of(make_network(ModelConfig(hidden=12), len(VOCABULARY)))
@@ -46,3 +51,30 @@ def test_a_stop_that_lies_across_two_looks_is_found() -> None:
     assert whole.text.index(stop) == 254, "another seed is needed: this text has it earlier"
     streams = ParallelStreams(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seeds=SEEDS)
     assert write_group(streams, VOCABULARY, 700, stop)[0].text == whole.text[:254]
+
+
+@pytest.mark.parametrize("seeds", [[7], [7, 8, 9]], ids=["one", "three"])
+@pytest.mark.parametrize("longest_side_by_side", [0, 1000], ids=["in turn", "side by side"])
+def test_a_kernel_of_a_device_writes_the_same_texts(
+    seeds: list[int], longest_side_by_side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "LONGEST_SIDE_BY_SIDE", longest_side_by_side)
+    checkpoint = make_checkpoint()
+    found = []
+    for make_kernel in (None, partial(DeviceKernel, device=torch.device("cpu"))):
+        shown: list[str] = []
+        order = generate.Order(
+            checkpoint=checkpoint,
+            sampling=SamplingConfig(),
+            seeds=seeds,
+            prompt="",
+            length=300,
+            stop="zz",
+            show=shown.append,
+            make_kernel=make_kernel,
+        )
+        texts = [written.text for written in order.texts()]
+        assert "".join(shown) == "".join(texts)
+        found.append(texts)
+    assert found[0] == found[1]
+    assert len(set(found[0])) == len(seeds)

@@ -8,14 +8,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
 from corpus import UserError, Vocabulary, fit_prompt
-from model.batch_sampler import ParallelStreams
+from model.batch_sampler import BatchKernel, MakeKernel, ParallelStreams
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
@@ -37,8 +39,11 @@ from tui.sanitise import PrintableStream, harmless_json, one_line
 
 LONGEST_SIDE_BY_SIDE = 1_000_000
 """Characters of a text that waits in memory until it is whole; longer ones are written in turn."""
+CPUS = os.cpu_count() or 1
 STREAMS_AT_ONCE = 32
 """Streams of a thread."""
+STREAMS_OF_A_DEVICE = 8
+"""Times so many on a card."""
 CHARACTERS_AT_ONCE = 256
 """Characters between two looks at who is done."""
 
@@ -60,6 +65,12 @@ class WrittenText:
 @click.option("--length", type=int, default=400, metavar="N", help="Characters (default: 400).")
 @click.option("--streams", type=int, default=1, metavar="N", help="Texts, with seeds one apart.")
 @click.option("--stop", default="", metavar="TEXT", help="End a text before this.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "mps"]),
+    default="cpu",
+    help="Where to compute (default: cpu; a card pays for many streams and large networks).",
+)
 @click.option("--raw", is_flag=True, help="Leave control characters in, also on a terminal.")
 @sampling_options
 @seed_option
@@ -74,72 +85,124 @@ def generate(**options: Any) -> None:
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
     prompt = _prompt(options["prompt"], checkpoint)
     seeds = range(seed, seed + options["streams"])
-    one_by_one = len(seeds) == 1 or options["length"] > LONGEST_SIDE_BY_SIDE
-    order = _one_by_one if one_by_one else _side_by_side
-    stop, length = options["stop"], options["length"]
-    show = (lambda _: None) if options["as_json"] else _show_on_stdout(raw=options["raw"])
-    for number, written in zip(
-        seeds, order(checkpoint, sampling, seeds, prompt, length, stop, show), strict=True
-    ):
+    order = Order(
+        checkpoint=checkpoint,
+        sampling=sampling,
+        seeds=seeds,
+        prompt=prompt,
+        length=options["length"],
+        stop=options["stop"],
+        show=(lambda _: None) if options["as_json"] else _show_on_stdout(raw=options["raw"]),
+        make_kernel=_kernel_on(options["device"]),
+    )
+    for number, written in zip(seeds, order.texts(), strict=True):
         if options["as_json"]:
             record = _record(checkpoint, sampling, number, prompt, written)
             click.echo(harmless_json(json.dumps(record, ensure_ascii=False)))
         else:
             _report(checkpoint, number, written)
             if number != seeds[-1]:
-                show("\n\n")
+                order.show("\n\n")
 
 
-def _one_by_one(  # noqa: PLR0917
-    checkpoint: Checkpoint,
-    sampling: SamplingConfig,
-    seeds: Sequence[int],
-    prompt: str,
-    length: int,
-    stop: str,
-    show: Callable[[str], None],
-) -> Iterator[WrittenText]:
-    """Yields each text after it was shown character by character."""
-    snapshot = checkpoint.snapshot()
-    with fastest_products(snapshot):
-        for seed in seeds:
-            stream = CharacterStream(
-                snapshot,
-                checkpoint.metadata.vocabulary,
-                sampling=sampling,
-                seed=seed,
-                prompt=prompt,
-                window=checkpoint.metadata.training.window,
-                candidates=0,
-            )
-            yield write(stream, length, stop, show)
+class OneStream(Protocol):
+    """What `write` asks for characters."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the ids mean."""
+
+    def write(self) -> tuple[int, float]:
+        """Writes a character; returns its id and its own probability."""
 
 
-def _side_by_side(  # noqa: PLR0917
-    checkpoint: Checkpoint,
-    sampling: SamplingConfig,
-    seeds: Sequence[int],
-    prompt: str,
-    length: int,
-    stop: str,
-    show: Callable[[str], None],
-) -> Iterator[WrittenText]:
-    """Yields each text; a group of them is written at once, and shown when it is whole."""
-    threads = os.cpu_count() or 1
-    size = STREAMS_AT_ONCE * threads
-    for first in range(0, len(seeds), size):
-        streams = ParallelStreams(
-            checkpoint.snapshot(),
-            checkpoint.metadata.vocabulary,
-            sampling=sampling,
-            seeds=seeds[first : first + size],
-            prompt=prompt,
-            window=checkpoint.metadata.training.window,
-            threads=threads,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be written, and where it is shown."""
+
+    checkpoint: Checkpoint
+    sampling: SamplingConfig
+    seeds: Sequence[int]
+    prompt: str
+    length: int
+    stop: str
+    show: Callable[[str], None]
+    make_kernel: MakeKernel | None
+    """Makes what computes on a device; None: this program's own ways on a CPU."""
+
+    def texts(self) -> Iterator[WrittenText]:
+        """Yields each text after it was shown."""
+        if len(self.seeds) == 1 or self.length > LONGEST_SIDE_BY_SIDE:
+            return self._one_by_one()
+        return self._side_by_side()
+
+    def _one_by_one(self) -> Iterator[WrittenText]:
+        """Shows each text character by character."""
+        snapshot = self.checkpoint.snapshot()
+        with fastest_products(snapshot) if self.make_kernel is None else nullcontext():
+            for seed in self.seeds:
+                if self.make_kernel is None:
+                    stream: OneStream = CharacterStream(
+                        snapshot, seed=seed, candidates=0, **self._settings()
+                    )
+                else:
+                    stream = _FirstOf(self._streams([seed]), self.checkpoint.metadata.vocabulary)
+                yield write(stream, self.length, self.stop, self.show)
+
+    def _side_by_side(self) -> Iterator[WrittenText]:
+        """Writes a group of texts at once, and shows each when it is whole."""
+        size = STREAMS_AT_ONCE * (CPUS if self.make_kernel is None else STREAMS_OF_A_DEVICE)
+        for first in range(0, len(self.seeds), size):
+            streams = self._streams(self.seeds[first : first + size])
+            vocabulary = self.checkpoint.metadata.vocabulary
+            for written in write_group(streams, vocabulary, self.length, self.stop):
+                self.show(written.text)
+                yield written
+
+    def _streams(self, seeds: Sequence[int]) -> ParallelStreams:
+        return ParallelStreams(
+            self.checkpoint.snapshot(),
+            seeds=seeds,
+            threads=CPUS if self.make_kernel is None else 1,
+            make_kernel=self.make_kernel or BatchKernel,
+            **self._settings(),
         )
-        for written in write_group(streams, checkpoint.metadata.vocabulary, length, stop):
-            show(written.text)
-            yield written
+
+    def _settings(self) -> dict[str, Any]:
+        metadata = self.checkpoint.metadata
+        return {
+            "vocabulary": metadata.vocabulary,
+            "sampling": self.sampling,
+            "prompt": self.prompt,
+            "window": metadata.training.window,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstOf:
+    """One stream, written alone where streams are computed side by side."""
+
+    streams: ParallelStreams
+    vocabulary: Vocabulary
+
+    def write(self) -> tuple[int, float]:
+        ids, own = self.streams.write(1)
+        return int(ids[0, 0]), float(own[0, 0])
+
+
+def _kernel_on(device: str) -> MakeKernel | None:
+    """Returns what makes kernels for a device.
+
+    Raises:
+        ConfigError: this machine does not have it.
+    """
+    if device == "cpu":
+        return None
+    # Whoever writes on the CPU does not wait for torch.
+    from model.device_kernel import DeviceKernel  # noqa: PLC0415
+    from model.machine import choose_device  # noqa: PLC0415
+
+    return partial(DeviceKernel, device=choose_device(device))
 
 
 def write_group(
@@ -190,9 +253,7 @@ def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoin
     return RunFolder.find(root, run).load_best(complain)
 
 
-def write(
-    stream: CharacterStream, length: int, stop: str, show: Callable[[str], None]
-) -> WrittenText:
+def write(stream: OneStream, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:
     """Writes up to ``length`` characters, handing them to ``show`` as they come.
 
     What could be the beginning of ``stop`` is held back until it is known not to be.

@@ -1,0 +1,80 @@
+"""The steps of many streams on a device, for `model.race` and `model.batch_sampler`. PyTorch.
+
+Does in float32 what their `BatchKernel` does in NumPy, so both write the same but for rounding.
+What is drawn is drawn on the CPU: a character is one trip there and back, and the kernels of a step
+are started as one (`model.recording`). Letters: S streams, V vocabulary, H hidden, L layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.batch_sampler import BatchKernel, MakeKernel, Symbols
+from model.recording import Recording
+from model.snapshot import FloatArray, WeightSnapshot
+
+
+class DeviceKernel:
+    """Steps S streams through ids; state, weights and products are on the device."""
+
+    def __init__(self, snapshot: WeightSnapshot, streams: int, *, device: torch.device) -> None:
+        self._recording = Recording(device)
+        self._hidden = torch.zeros((len(snapshot.layers), streams, snapshot.hidden), device=device)
+        self._cell = torch.zeros_like(self._hidden)
+        self._weights = [torch.tensor(array, device=device) for array in _arrays(snapshot)]
+
+    def adopt(self, snapshot: WeightSnapshot) -> None:
+        """Goes on with these weights, of the shape of those before; the state is kept."""
+        for weight, array in zip(self._weights, _arrays(snapshot), strict=True):
+            weight.copy_(torch.tensor(array))  # recorded work reads them where they are
+
+    def reset(self) -> None:
+        """Sets every state to zero, a cold start."""
+        self._hidden, self._cell = torch.zeros_like(self._hidden), torch.zeros_like(self._cell)
+
+    def prime(self, ids: Iterable[Symbols]) -> FloatArray:
+        """Feeds characters [S], at least one; returns the logits [V, S] after the last."""
+        for symbols in ids:
+            read = torch.from_numpy(np.ascontiguousarray(symbols, np.int64))
+            operands = (read.to(self._hidden.device), self._hidden, self._cell)
+            logits, self._hidden, self._cell = self._recording(self._advance, operands, None)
+        return logits.cpu().numpy().T
+
+    def _advance(self, operands: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Takes ids [S] and state, each [L, S, H]; returns logits [S, V] and state."""
+        symbols, hidden, cell = operands
+        table, head_bias, head_matrix, *layers = self._weights
+        width = hidden.shape[-1]
+        added, below = table[symbols], hidden[0]
+        hiddens: list[Tensor] = []
+        cells: list[Tensor] = []
+        for layer, before in enumerate(cell):
+            if layer:
+                added, below = layers[2 * layer - 1], torch.cat((below, hidden[layer]), 1)
+            gates = torch.addmm(added, below, layers[2 * layer].T).tanh()
+            opened = gates[:, : 3 * width] * 0.5 + 0.5
+            enter, keep, leave = opened.chunk(3, dim=1)
+            after = before * keep + enter * gates[:, 3 * width :]
+            below = leave * after.tanh()
+            cells.append(after)
+            hiddens.append(below)
+        logits = torch.addmm(head_bias, below, head_matrix.T)
+        return logits, torch.stack(hiddens), torch.stack(cells)
+
+
+def kernel_of(device: torch.device) -> MakeKernel:
+    """Returns what makes kernels for streams beside a training on the device."""
+    return partial(DeviceKernel, device=device) if device.type == "cuda" else BatchKernel
+
+
+def _arrays(snapshot: WeightSnapshot) -> list[FloatArray]:
+    """Returns table, head, first matrix, and bias and matrix of each layer above."""
+    arrays = [snapshot.input_table, snapshot.head_bias, snapshot.head_matrix]
+    for layer in snapshot.layers:
+        arrays += [layer.matrix] if layer.bias is None else [layer.bias, layer.matrix]
+    return arrays

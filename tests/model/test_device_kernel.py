@@ -1,0 +1,112 @@
+"""The kernel of a device writes what the one of a CPU writes, on every device there is."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from device_fixtures import every_device
+from model_fixtures import TEXT, TINY_TRAINING, VOCABULARY
+from network_fixtures import make_network, snapshot_of
+
+from model.batch_sampler import BatchKernel, ParallelStreams
+from model.config import ModelConfig, SamplingConfig
+from model.device_kernel import DeviceKernel, kernel_of
+from model.race import Race
+from model.samples import write_samples
+from model.snapshot import WeightSnapshot
+
+SNAPSHOTS = [
+    snapshot_of(make_network(ModelConfig(hidden=12, layers=layers, embedding=5), len(VOCABULARY)))
+    for layers in (1, 3)
+]
+
+every_depth = pytest.mark.parametrize("snapshot", SNAPSHOTS, ids=["one layer", "three layers"])
+
+
+@every_device
+@every_depth
+def test_logits_are_those_of_the_kernel_of_a_cpu(name: str, snapshot: WeightSnapshot) -> None:
+    here = BatchKernel(snapshot, 4)
+    there = DeviceKernel(snapshot, 4, device=torch.device(name))
+    random = np.random.default_rng(0)
+    for length in (1, 3, 5):
+        ids = list(random.integers(0, len(VOCABULARY), (length, 4)))
+        np.testing.assert_allclose(there.prime(ids), here.prime(ids), atol=1e-5)
+    here.reset()
+    there.reset()
+    np.testing.assert_allclose(there.prime(ids), here.prime(ids), atol=1e-5)
+
+
+@every_device
+@every_depth
+def test_other_weights_count_from_the_next_character(name: str, snapshot: WeightSnapshot) -> None:
+    here = BatchKernel(snapshot, 2)
+    there = DeviceKernel(snapshot, 2, device=torch.device(name))
+    ids = [np.array([1, 2])] * 3
+    before = there.prime(ids).copy()
+    here.prime(ids)
+    layers = len(snapshot.layers)
+    other = snapshot_of(
+        make_network(ModelConfig(hidden=12, layers=layers, embedding=5), len(VOCABULARY), seed=5)
+    )
+    here.adopt(other)
+    there.adopt(other)
+    after = there.prime(ids)
+    np.testing.assert_allclose(after, here.prime(ids), atol=1e-5)
+    assert not np.allclose(before, after, atol=1e-3)
+
+
+@every_device
+@pytest.mark.parametrize("window", [None, 6])
+def test_streams_and_races_write_the_same_text(name: str, window: int | None) -> None:
+    texts, probabilities, races = [], [], []
+    for make_kernel in (partial(DeviceKernel, device=torch.device(name)), BatchKernel):
+        streams = ParallelStreams(
+            SNAPSHOTS[1],
+            VOCABULARY,
+            sampling=SamplingConfig(temperature=0.7),
+            seeds=range(5),
+            prompt=TEXT[:7],
+            window=window,
+            make_kernel=make_kernel,
+        )
+        race = Race(
+            SNAPSHOTS[1],
+            VOCABULARY,
+            temperatures=(0.0, 0.5, 1.5),
+            seed=3,
+            window=window,
+            make_kernel=make_kernel,
+        )
+        ids, own = streams.write(20)
+        texts.append(ids.tolist())
+        probabilities.append(own)
+        races.append([race.step().characters for _ in range(20)])
+    assert texts[0] == texts[1]
+    assert races[0] == races[1]
+    np.testing.assert_allclose(probabilities[0], probabilities[1], rtol=1e-4)
+
+
+def test_samples_of_a_training_are_computed_where_it_is_trained() -> None:
+    assert kernel_of(torch.device("cpu")) is BatchKernel
+    on_card = kernel_of(torch.device("cuda"))
+    assert isinstance(on_card, partial)
+    assert on_card.func is DeviceKernel
+    kernel = partial(DeviceKernel, device=torch.device("cpu"))
+    written = [
+        write_samples(
+            SNAPSHOTS[0],
+            VOCABULARY,
+            dataclasses.replace(TINY_TRAINING, sample_length=20),
+            TEXT[:5],
+            cancelled=lambda: False,
+            make_kernel=make_kernel,
+        )
+        for make_kernel in (kernel, BatchKernel)
+    ]
+    assert written[0] == written[1]
+    assert written[0]
