@@ -124,14 +124,14 @@ class Trainer:
         )
         if self._reads_late:
             self._optimiser.found_inf = (~torch.isfinite(loss + norm)).float()  # type: ignore[attr-defined]
-            self._update()
+            self._optimiser.step()
+            self._follow_weights()
             self.step_count += 1
             before, self._pending = self._pending or figures, figures
             return self._judged(before)
         return self._judged(figures)
 
-    def _update(self) -> None:
-        self._optimiser.step()
+    def _follow_weights(self) -> None:
         if self._average is not None:
             self._average.update(self.step_count)
 
@@ -145,8 +145,8 @@ class Trainer:
         looked_at = alone and verdict in {Verdict.APPLY, Verdict.SKIP}
         if looked_at and not self._weights_are_finite():
             verdict = self._guard.condemn("the weights are not finite")
-        if verdict is Verdict.APPLY and self._average is not None:
-            self._average.update(self.step_count)
+        if verdict is Verdict.APPLY:
+            self._follow_weights()
         self.step_count += 1
         return verdict
 
