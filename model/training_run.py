@@ -244,7 +244,7 @@ class TrainingRun:
     def _train(self) -> Iterator[Event]:
         trainer, controls = self._trainer, self._controls
         last_snapshot = last_save = last_validation = self._clock()
-        validation_pause: float | None = None  # until a step has told how fast this machine is
+        validation_pause: float | None = None  # until a validation has told how long one takes
         coming: PendingSnapshot | None = None
         while not controls.stopping and not self._plan_is_done():
             if controls.paused:
@@ -252,9 +252,6 @@ class TrainingRun:
                 continue
             yield from self._step()
             now = self._clock()
-            if validation_pause is None:
-                cost = guessed_cost(trainer, len(self._run.split.held_out), self._speed.recent)
-                validation_pause = next_pause(self._watch.seconds, cost)
             if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
                 coming = trainer.begin_snapshot()
                 release_pages(self._run.corpus.ids)
@@ -264,7 +261,8 @@ class TrainingRun:
             if coming is not None and coming.ready:
                 self._hand_over(coming.snapshot())
                 coming = None
-            due = trainer.at_epoch_end or now - last_validation >= validation_pause
+            pause = self._guessed_pause() if validation_pause is None else validation_pause
+            due = trainer.at_epoch_end or now - last_validation >= pause
             wanted = False
             if due and not controls.stopping:
                 wanted = yield from self._validate()
@@ -276,6 +274,11 @@ class TrainingRun:
             if controls.take_save() or self._saver.should_save(wanted=wanted):
                 yield from self._save()
                 last_save = self._clock()
+
+    def _guessed_pause(self) -> float:
+        """Returns the pause before the first validation, by the speed of now: steps get faster."""
+        cost = guessed_cost(self._trainer, len(self._run.split.held_out), self._speed.recent)
+        return next_pause(self._watch.seconds, cost)
 
     def _pause(self) -> Iterator[Event]:
         """Waits, saving meanwhile if asked; pauses do not count as training time."""

@@ -45,6 +45,7 @@ from model.network import CharacterLSTM
 from model.publication import Publication
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
+from model.step_result import StepResult
 from model.trainer import Trainer
 from model.training_run import TrainingRun
 from model.validation import Validation
@@ -304,6 +305,23 @@ def test_a_time_budget_ends_the_training(tmp_path: Path) -> None:
     rates = [event.learning_rate for event in of_kind(events, StepFinished)]
     assert rates[-1] < 0.05 * max(rates)
     assert of_kind(events, Planned)[0].planned_seconds == pytest.approx(6)
+
+
+def test_a_slow_first_step_does_not_put_the_first_validation_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a long text, where it is not the end of an epoch that brings it."""
+    step, clock = Trainer.step, TickingClock(0.002)
+
+    def slow_at_first(trainer: Trainer, seconds: float) -> StepResult:
+        clock.now += 5.0 if trainer.step_count == 0 else 0.0
+        return step(trainer, seconds)
+
+    monkeypatch.setattr(Trainer, "step", slow_at_first)
+    events = watch(make_request(tmp_path, text=make_text(40_000), epochs=1), clock=clock)
+    first = of_kind(events, Validated)[0]
+    assert first.step < max(event.step for event in of_kind(events, StepFinished))
+    assert first.time < 5.0 + 4.0
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
