@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
@@ -17,7 +17,13 @@ from app_script import characters, finished, step_of, training, validated
 from hostile_text import PAYLOADS
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from textual.events import MouseMove, MouseScrollDown, MouseScrollUp, Paste, Resize
 from textual.geometry import Size
 
@@ -42,8 +48,12 @@ while_it_runs = precondition(lambda self: self.it.app.is_running)
 class AppMachine(RuleBasedStateMachine):
     """One app on a scripted session, steered by whoever."""
 
+    apps = looks = 0
+    """Of all machines there have been; the invariants are looked at before the first step, too."""
+
     def __init__(self) -> None:
         super().__init__()
+        AppMachine.apps += 1
         self.loop = asyncio.new_event_loop()
         # Textual finds its app in the context, which would be another one for each task.
         self.surroundings = contextvars.copy_context()
@@ -171,6 +181,7 @@ class AppMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_app_lives(self) -> None:
+        AppMachine.looks += 1
         app = self.it.app
         assert app.defect is None
         assert app.return_code in {None, 0}
@@ -181,27 +192,39 @@ class AppMachine(RuleBasedStateMachine):
         assert threading.active_count() < self.threads + 40
 
 
-def fuzz(examples: int, steps: int) -> None:
-    from hypothesis.stateful import run_state_machine_as_test
+def fuzz(steps: int, *, of_an_app: int) -> str:
+    """Goes on with one app after the other until so many steps were made; returns the count.
 
-    run_state_machine_as_test(
-        AppMachine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-        ),
-    )
+    Hypothesis counts apps, and not those that ran out of random choices before their last step.
+    """
+    apps, looks = AppMachine.apps, AppMachine.looks
+    apps_at_once = max(3, steps // of_an_app // 10)
+    made = 0
+    while made < steps:
+        run_state_machine_as_test(
+            AppMachine,
+            settings=settings(
+                max_examples=apps_at_once,
+                stateful_step_count=of_an_app,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                database=None,
+            ),
+        )
+        made = (AppMachine.looks - looks) - (AppMachine.apps - apps)
+    return f"{made:,} steps in {AppMachine.apps - apps} apps, up to {of_an_app} in each: no crash"
 
 
 @pytest.mark.timeout(600)
-def test_the_app_survives_a_hundred_steps() -> None:
-    fuzz(3, 40)
+def test_the_app_survives_a_hundred_steps(
+    record_property: Callable[[str, object], None],
+) -> None:
+    record_property("fuzz", fuzz(100, of_an_app=40))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_the_app_survives_twenty_thousand_steps() -> None:
-    fuzz(200, 100)
+def test_the_app_survives_twenty_thousand_steps(
+    record_property: Callable[[str, object], None],
+) -> None:
+    record_property("fuzz", fuzz(20_000, of_an_app=100))
