@@ -84,6 +84,7 @@ def test_a_pause_ends_with_the_screen(open_app: OpenApp, tmp_path: Path) -> None
     wait_for_steps(app)
     app.send("p")
     app.wait_for_text("PAUSED")
+    app.wait_for(lambda: app.number(STEP) > 0, why="the step")
     paused = app.number(STEP)
     app.hang_up()
     for _ in poll_moments(40):
