@@ -1,15 +1,18 @@
-"""What one test does to its thread must not reach the next one."""
+"""What all tests share: nothing that one does reaches the next, and their figures are printed."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from hypothesis import settings
 from terminal_harness import ENDING_SIGNALS
+
+FIGURES = pytest.StashKey[list[str]]()
+"""What tests counted: printed at the end, also where all is well."""
 
 # Whoever runs the tests may have a file of settings.
 os.environ["CHARLM_CONFIG"] = os.devnull + ".toml"
@@ -32,3 +35,19 @@ def _signals_as_in_a_shell() -> None:
     for number in ENDING_SIGNALS:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Takes a sentence with a count for the summary."""
+    return pytestconfig.stash.setdefault(FIGURES, []).append
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    figures = config.stash.get(FIGURES, [])
+    if figures:
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.line(line)
