@@ -1,4 +1,4 @@
-"""Ways of writing that `bench` compares: ours, and matrix products alone. NumPy.
+"""Ways of writing that `bench` compares: ours, and matrix products alone. PyTorch.
 
 Letters: S streams, V vocabulary, H hidden, L layers.
 """
@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
+import torch
 
 from corpus import Vocabulary
-from model.batch_sampler import BatchKernel, MakeKernel, ParallelStreams
+from model.batch_sampler import ParallelStreams
 from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
+from model.device_kernel import kernel_on
 from model.initialisation import initial_weights
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
@@ -56,20 +57,10 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
         sampling=sampling,
         seeds=range(task.width),
         threads=(os.cpu_count() or 1) if task.device == "cpu" else 1,
-        make_kernel=_kernel_on(task.device),
+        make_kernel=kernel_on(torch.device(task.device)),
     )
     characters = task.width * OUR_CHARACTERS_AT_ONCE
     return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_AT_ONCE), characters, span)
-
-
-def _kernel_on(device: str) -> MakeKernel:
-    if device == "cpu":
-        return BatchKernel
-    import torch  # noqa: PLC0415 - without a card nothing here needs it
-
-    from model.device_kernel import DeviceKernel  # noqa: PLC0415
-
-    return partial(DeviceKernel, device=torch.device(device))
 
 
 def _products_alone(task: Task, snapshot: WeightSnapshot) -> Way:

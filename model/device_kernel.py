@@ -67,9 +67,14 @@ class DeviceKernel:
         return logits, torch.stack(hiddens), torch.stack(cells)
 
 
+def kernel_on(device: torch.device) -> MakeKernel:
+    """Returns what makes kernels that compute on the device."""
+    return BatchKernel if device.type == "cpu" else partial(DeviceKernel, device=device)
+
+
 def kernel_of(device: torch.device) -> MakeKernel:
     """Returns what makes kernels for streams beside a training on the device."""
-    return partial(DeviceKernel, device=device) if device.type == "cuda" else BatchKernel
+    return kernel_on(device) if device.type == "cuda" else BatchKernel
 
 
 def _arrays(snapshot: WeightSnapshot) -> list[FloatArray]:

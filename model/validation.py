@@ -104,10 +104,11 @@ def validate(
         None where somebody was in a hurry.
     """
     found = []
+    device = trainer.network.head.weight.device
+    streams = STREAMS if device.type == "cpu" else STREAMS_ON_A_CARD
     for network in trainer.networks:
         if hurried():
             return None
-        streams = STREAMS if network.head.weight.device.type == "cpu" else STREAMS_ON_A_CARD
         losses = np.zeros(evaluation.scored(len(held_out), streams, MOST_CHARACTERS), np.float32)
         scoring = WithResult(
             _scoring(network, held_out, training, streams, losses, threads=trainer.threads)

@@ -19,10 +19,13 @@ from model.race import Race
 from model.samples import write_samples
 from model.snapshot import WeightSnapshot
 
-SNAPSHOTS = [
-    snapshot_of(make_network(ModelConfig(hidden=12, layers=layers, embedding=5), len(VOCABULARY)))
-    for layers in (1, 3)
-]
+
+def snapshot_with(layers: int, seed: int = 0) -> WeightSnapshot:
+    model = ModelConfig(hidden=12, layers=layers, embedding=5)
+    return snapshot_of(make_network(model, seed=seed))
+
+
+SNAPSHOTS = [snapshot_with(layers) for layers in (1, 3)]
 
 every_depth = pytest.mark.parametrize("snapshot", SNAPSHOTS, ids=["one layer", "three layers"])
 
@@ -49,10 +52,7 @@ def test_other_weights_count_from_the_next_character(name: str, snapshot: Weight
     ids = [np.array([1, 2])] * 3
     before = there.prime(ids).copy()
     here.prime(ids)
-    layers = len(snapshot.layers)
-    other = snapshot_of(
-        make_network(ModelConfig(hidden=12, layers=layers, embedding=5), len(VOCABULARY), seed=5)
-    )
+    other = snapshot_with(len(snapshot.layers), seed=5)
     here.adopt(other)
     there.adopt(other)
     after = there.prime(ids)

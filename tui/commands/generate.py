@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -199,10 +198,10 @@ def _kernel_on(device: str) -> MakeKernel | None:
     if device == "cpu":
         return None
     # Whoever writes on the CPU does not wait for torch.
-    from model.device_kernel import DeviceKernel  # noqa: PLC0415
+    from model.device_kernel import kernel_on  # noqa: PLC0415
     from model.machine import choose_device  # noqa: PLC0415
 
-    return partial(DeviceKernel, device=choose_device(device))
+    return kernel_on(choose_device(device))
 
 
 def write_group(
