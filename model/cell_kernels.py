@@ -8,17 +8,17 @@ B batch, H hidden; gate rows in ``nn.LSTM``'s order: i, f, g, o.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
+from model.block_product import multiply, release
+from model.compiled import Kernel, compiled
+
 Array = npt.NDArray[Any]
-FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 _HALF: Final = np.float32(0.5)
 _ONE: Final = np.float32(1)
@@ -26,46 +26,11 @@ _LARGEST: Final = np.float32(8)
 """From here on tanh is 1 to seven digits."""
 _LOWEST_BIT: Final = np.uint32(1)
 _BELOW_HALF: Final = np.uint32(0x7FFF)
-# Branches for a division by zero would keep a loop from being done in vectors; and NaN must stay.
-_OPTIONS: Final[dict[str, Any]] = {
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"},
-}
+_ROWS_OF_A_TILE: Final = 16
+"""Rows of a matrix whose pairs fill a line of the cache after packing."""
 
 
-class Kernel:
-    """A function, compiled for this processor when it is first needed, and kept on the disk."""
-
-    def __init__(self, function: Callable[..., None]) -> None:
-        self._function = function
-        self.run = _compiled(function, cache=True)
-        """Takes arrays; shapes and types are not looked at."""
-
-    def prepare(self, *arguments: object) -> None:
-        """Compiles or loads it for arguments of these types, by a call with them.
-
-        What is kept on the disk cannot do harm there: where it is damaged, or where there is no
-        room for it, the function is compiled for this process alone.
-        """
-        try:
-            self.run(*arguments)
-        except Exception:  # noqa: BLE001 - whatever comes of a damaged file; see the second try
-            self.run = _compiled(self._function)
-            self.run(*arguments)
-
-
-def _compiled(function: FunctionT, *, cache: bool = False) -> FunctionT:
-    """Returns the function compiled, kept on the disk if asked for and if there is a place."""
-    try:
-        return cast("FunctionT", numba.njit(cache=cache, **_OPTIONS)(function))
-    except RuntimeError:
-        if not cache:
-            raise
-        return _compiled(function)  # no folder to keep it in
-
-
-@_compiled
+@compiled
 def _tanh(x: Any) -> Any:
     """Returns tanh to 4e-7: an odd rational function, coefficients by weighted least squares.
 
@@ -88,7 +53,7 @@ def _tanh(x: Any) -> Any:
     return x * p / q
 
 
-@_compiled
+@compiled
 def _sigmoid(x: Any) -> Any:
     return _tanh(x * _HALF) * _HALF + _HALF
 
@@ -114,12 +79,24 @@ def _number_of_type(stored: Any) -> Any:
     return shifted if stored == types.uint16 else as_it_is
 
 
+@compiled
+def _bfloat16(number: Any) -> Any:
+    """Returns the bits of the nearest bfloat16, in an uint32."""
+    bits = np.float32(number).view(np.uint32)
+    odd = (bits >> np.uint32(16)) & _LOWEST_BIT
+    return (bits + _BELOW_HALF + odd) >> np.uint32(16)
+
+
+@compiled
+def _pair(first: Any, second: Any) -> Any:
+    """Returns two numbers as bfloat16, the first in the lower half of an uint32."""
+    return np.uint32(_bfloat16(first)) | np.uint32(np.uint32(_bfloat16(second)) << np.uint32(16))
+
+
 @overload(_stored)
 def _stored_as_type(number: Any, row: Any) -> Any:  # noqa: ARG001 - the type of the row counts
     def rounded(number: Any, row: Any) -> Any:  # noqa: ARG001
-        bits = np.float32(number).view(np.uint32)
-        odd = (bits >> np.uint32(16)) & _LOWEST_BIT
-        return np.uint16((bits + _BELOW_HALF + odd) >> np.uint32(16))
+        return np.uint16(_bfloat16(number))
 
     def as_it_is(number: Any, row: Any) -> Any:  # noqa: ARG001
         return number
@@ -216,6 +193,110 @@ def step_backward(  # noqa: PLR0917
             d_f[j] = _stored(d_c * before[j] * (f - f * f), d_f)
             d_g[j] = _stored(d_c * i * (_ONE - g * g), d_g)
             d_o[j] = _stored(d_hidden * tanh_cell * (o - o * o), d_o)
+
+
+_step_forward, _step_backward = compiled(step_forward.function), compiled(step_backward.function)
+
+
+@Kernel
+def sequence_forward(  # noqa: PLR0917
+    product: Array,
+    inputs: Array,
+    ids: Array,
+    bias: Array,
+    matrix: Array,
+    added: Array,
+    gates: Array,
+    cells: Array,
+    hiddens: Array,
+    outputs: Array,
+) -> None:
+    """Makes all time steps with the products between them; see `step_forward`.
+
+    Args:
+        product: of `model.block_product`.
+        inputs: [N, 4H].
+        ids: [T, B].
+        bias: [4H].
+        matrix: recurrent, transposed and packed, [H / 2, 4H, 2].
+        added: [B, 4H], written over and over.
+        gates: [T, B, 4H].
+        cells: [T + 1, B, H].
+        hiddens: [T + 1, B, H].
+        outputs: [T, B, H].
+    """
+    steps, batch, width = outputs.shape
+    for t in range(steps):
+        multiply(
+            product[0],
+            batch,
+            4 * width,
+            width,
+            hiddens[t].ctypes.data,
+            matrix.ctypes.data,
+            added.ctypes.data,
+        )
+        _step_forward(inputs, ids, bias, added, gates, cells, hiddens, outputs, t)
+    release(product[1])
+
+
+@Kernel
+def sequence_backward(  # noqa: PLR0917
+    product: Array,
+    gates: Array,
+    cells: Array,
+    outer: Array,
+    matrix: Array,
+    added: Array,
+    d_cell: Array,
+    d_gates: Array,
+) -> None:
+    """Goes back through all time steps with the products between them; see `step_backward`.
+
+    Args:
+        product: of `model.block_product`.
+        gates: [T, B, 4H].
+        cells: [T + 1, B, H].
+        outer: [T, B, H].
+        matrix: recurrent, packed, [2H, H, 2].
+        added: [B, H]; zeros; becomes the gradient of the hidden state before the first step.
+        d_cell: [B, H]; becomes the gradient of the cell state before the first step.
+        d_gates: [T, B, 4H].
+    """
+    steps, batch, width = outer.shape
+    for t in range(steps - 1, -1, -1):
+        _step_backward(gates, cells, outer, added, d_cell, d_gates, t)
+        multiply(
+            product[0],
+            batch,
+            width,
+            4 * width,
+            d_gates[t].ctypes.data,
+            matrix.ctypes.data,
+            added.ctypes.data,
+        )
+    release(product[1])
+
+
+@Kernel
+def pack_recurrent(matrix: Array, forwards: Array, backwards: Array) -> None:
+    """Rounds a recurrent matrix and packs it for the products of both directions.
+
+    Args:
+        matrix: float32 [4H, H], H even.
+        forwards: uint32 [H / 2, 4H], pairs of bfloat16: what ``packed`` returns for the transpose.
+        backwards: uint32 [2H, H], the same for the matrix itself.
+    """
+    rows, width = matrix.shape
+    for first in range(0, rows, _ROWS_OF_A_TILE):
+        last = min(rows, first + _ROWS_OF_A_TILE)
+        for j in range(width // 2):
+            for r in range(first, last):
+                forwards[j, r] = _pair(matrix[r, 2 * j], matrix[r, 2 * j + 1])
+    for r in range(rows // 2):
+        even, odd, out = matrix[2 * r], matrix[2 * r + 1], backwards[r]
+        for j in range(width):
+            out[j] = _pair(even[j], odd[j])
 
 
 @Kernel

@@ -12,7 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.cell_kernels import Kernel, _number, _stored, _tanh
+from model.cell_kernels import _number, _stored, _tanh
+from model.compiled import Kernel
 
 Floats = npt.NDArray[np.float32]
 

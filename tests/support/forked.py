@@ -59,8 +59,9 @@ def finish(child: Child) -> list[str]:
     process, reading = begin(child)
     with os.fdopen(reading, encoding="utf-8") as lines:
         told = lines.read().splitlines()
-    if os.waitpid(process, 0)[1] != 0:
-        raise RuntimeError("a child failed")
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if status != 0:
+        raise RuntimeError(f"a child ended with {status} (negative: by a signal)")
     return told
 
 
