@@ -62,6 +62,13 @@ class ColumnKernel(Protocol):
 MakeKernel = Callable[[WeightSnapshot, int], ColumnKernel]
 """Takes weights and S."""
 
+GoOn = Callable[[WeightSnapshot, FloatArray, FloatArray], ColumnKernel]
+"""Takes weights and a state: hidden and cell, each [L, H, S]."""
+
+BY_NUMPY = 4 * BLOCK
+"""Characters of each stream before one asks for a faster kernel, which takes a second to load. A
+fixed number: kernels round differently, and the text of a seed must not depend on its length."""
+
 
 class BatchKernel:
     """Does for S streams what ``LstmKernel`` does for one; state and gates have a column each."""
@@ -76,6 +83,11 @@ class BatchKernel:
         self._added = np.empty_like(self._gates)
         self._scratch = np.empty((width, streams), np.float32)
         self._logits = np.empty((snapshot.vocabulary_size, streams), np.float32)
+
+    @property
+    def state(self) -> tuple[FloatArray, FloatArray]:
+        """Hidden and cell state, each [L, H, S]; overwritten by the next step."""
+        return self._joined[:, self._width :], self._cell
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
         """Goes on with these weights, of the shape of those before; the state is kept."""
@@ -145,6 +157,7 @@ class StreamBatch:
             window: as in ``CharacterStream``.
             make_kernel: makes what computes.
         """
+        self._snapshot = snapshot
         self._sampling = sampling
         self._noises = [GumbelNoise(seed, len(vocabulary)) for seed in seeds]
         self._kernel = make_kernel(snapshot, len(seeds))
@@ -154,6 +167,11 @@ class StreamBatch:
         ids = [np.full(len(seeds), first) for first in first_ids(prompt, vocabulary)]
         self._recent: deque[Symbols] = deque(ids, maxlen=window or 1)
         self._logits = self._kernel.prime(ids)
+
+    def go_on_with(self, go_on: GoOn) -> None:
+        """Has another kernel compute the rest; NumPy's hands over its state."""
+        if isinstance(self._kernel, BatchKernel):
+            self._kernel = go_on(self._snapshot, *self._kernel.state)
 
     def step(self) -> tuple[Symbols, npt.NDArray[np.float32]]:
         """Writes a character in each stream; returns ids [S] and their own probabilities [S]."""
@@ -195,11 +213,28 @@ class ParallelStreams:
         window: int | None = None,
         threads: int = 1,
         make_kernel: MakeKernel = BatchKernel,
+        find_faster: Callable[[WeightSnapshot, int], GoOn | None] | None = None,
     ) -> None:
-        """Starts cold and reads the prompt; the arguments are those of `StreamBatch`."""
+        """Starts cold and reads the prompt.
+
+        Args:
+            snapshot: as in `StreamBatch`.
+            vocabulary: the same.
+            sampling: the same.
+            seeds: the same.
+            prompt: the same.
+            window: the same.
+            threads: at most so many.
+            make_kernel: as in `StreamBatch`.
+            find_faster: is asked once, after `BY_NUMPY` characters of each stream, for what is
+                faster for so many streams of a thread.
+        """
         parts = max(1, min(threads, len(seeds) // self.LEAST_OF_A_THREAD))
         borders = [len(seeds) * part // parts for part in range(parts + 1)]
         self._count = len(seeds)
+        self._snapshot = snapshot
+        self._find_faster = find_faster if window is None else None
+        self._until_asked = BY_NUMPY
         self._batches = [
             StreamBatch(
                 snapshot,
@@ -223,6 +258,23 @@ class ParallelStreams:
         Returns:
             Ids and their own probabilities, each [count, S].
         """
+        if self._find_faster is None:
+            return self._write(count)
+        first = min(count, self._until_asked)
+        self._until_asked -= first
+        parts = [self._write(first)] if first else []
+        if not self._until_asked:
+            go_on = self._find_faster(self._snapshot, self._count // len(self._batches))
+            self._find_faster = None
+            if go_on is not None:
+                for batch in self._batches:
+                    batch.go_on_with(go_on)
+        if first < count:
+            parts.append(self._write(count - first))
+        ids, own = zip(*parts, strict=True)
+        return np.concatenate(ids), np.concatenate(own)
+
+    def _write(self, count: int) -> tuple[Symbols, npt.NDArray[np.float32]]:
         if len(self._batches) == 1:
             return _steps(self._batches[0], count)
         with ThreadPoolExecutor(len(self._batches)) as pool:

@@ -13,15 +13,18 @@ import numpy as np
 import torch
 
 from corpus import Vocabulary
-from model.batch_sampler import ParallelStreams
+from model.batch_sampler import BY_NUMPY, ParallelStreams
 from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
 from model.device_kernel import kernel_on
 from model.initialisation import initial_weights
+from model.long_text import LongText
+from model.noise import BLOCK
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot
+from model.split_kernel import faster_kernel
 
 TEMPERATURE = 0.8
 CHARACTERS_AT_ONCE = 16
@@ -40,25 +43,26 @@ def sampling_ways(task: Task) -> Mapping[str, Way]:
 
 
 def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
-    """What ``generate`` does."""
+    """What ``generate`` does after the first thousands of characters."""
     vocabulary = Vocabulary.from_symbols([chr(33 + symbol) for symbol in range(VOCABULARY_SIZE)])
     sampling = SamplingConfig(temperature=TEMPERATURE)
-    if task.device == "cpu" and task.width == 1:
-        stream = CharacterStream(snapshot, vocabulary, sampling=sampling, seed=0)
-
-        def one_stream(span: float) -> float:
-            with fastest_products(snapshot):
-                return rate_of(stream.write, 1, span)
-
-        return one_stream
+    on_cpu = task.device == "cpu"
+    if on_cpu and task.width == 1:
+        text = LongText(
+            CharacterStream(snapshot, vocabulary, sampling=sampling, seed=0), by_numpy=0
+        )
+        return lambda span: rate_of(lambda: text.write(BLOCK), BLOCK, span)
     streams = ParallelStreams(
         snapshot,
         vocabulary,
         sampling=sampling,
         seeds=range(task.width),
-        threads=(os.cpu_count() or 1) if task.device == "cpu" else 1,
+        threads=(os.cpu_count() or 1) if on_cpu else 1,
         make_kernel=kernel_on(torch.device(task.device)),
+        find_faster=faster_kernel if on_cpu else None,
     )
+    if on_cpu:
+        streams.write(BY_NUMPY)
     characters = task.width * OUR_CHARACTERS_AT_ONCE
     return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_AT_ONCE), characters, span)
 

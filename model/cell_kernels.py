@@ -15,8 +15,8 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
-from model.block_product import multiply, release
 from model.compiled import Kernel, compiled
+from model.native_calls import multiply, release
 
 Array = npt.NDArray[Any]
 
@@ -284,8 +284,8 @@ def pack_recurrent(matrix: Array, forwards: Array, backwards: Array) -> None:
 
     Args:
         matrix: float32 [4H, H], H even.
-        forwards: uint32 [H / 2, 4H], pairs of bfloat16: what ``packed`` returns for the transpose.
-        backwards: uint32 [2H, H], the same for the matrix itself.
+        forwards: uint32 [H / 2, 4H]: the transpose, two rows of it side by side in bfloat16.
+        backwards: uint32 [2H, H], the same of the matrix itself.
     """
     rows, width = matrix.shape
     for first in range(0, rows, _ROWS_OF_A_TILE):

@@ -172,7 +172,7 @@ def prepare_packed_layer(products: torch.dtype) -> None:
 
 
 def _packed_both_ways(recurrent: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the transpose and the matrix, rounded, as `model.block_product.packed` would."""
+    """Returns the transpose and the matrix, rounded, in pairs of rows, side by side."""
     rows, width = recurrent.shape
     forwards = torch.empty((width // 2, rows, 2), dtype=torch.bfloat16)
     backwards = torch.empty((rows // 2, width, 2), dtype=torch.bfloat16)

@@ -41,6 +41,18 @@ class _Place:
     chosen: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSoFar:
+    """All that the rest of a text depends on, beside weights and sampling settings."""
+
+    state: HiddenState
+    logits: FloatArray
+    """[V], of the next character."""
+    noise: GumbelNoise
+    written: int
+    """Characters: the rows of the noise that are used up."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Trunk:
     """The text from before the first fork."""
@@ -216,8 +228,22 @@ class CharacterStream:
             kept=int(np.count_nonzero(drawn)),
         )
 
+    @property
+    def window(self) -> int | None:
+        """Characters that each one is predicted from, with a cold start; None: all before."""
+        return self._window
+
+    def so_far(self) -> TextSoFar:
+        """Returns copies, for another to go on from here; of a stream that carries its state."""
+        return TextSoFar(
+            state=self._kernel.state,
+            logits=self._logits.copy(),
+            noise=self._noise,
+            written=self._written,
+        )
+
     def write(self) -> tuple[int, float]:
-        """Writes one character as fast as can be; returns its id and its own probability."""
+        """Writes one character, and tells no more than its id and its own probability."""
         logits = self._current_logits()
         chosen = self._choose()
         weights = np.exp(logits - np.maximum.reduce(logits))

@@ -9,13 +9,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model import block_product as module
-from model.block_product import block_product, packed
+from model.block_product import block_product
 from model.config import ModelConfig
 from model.lstm_layer import State
 from model.network import CharacterLSTM
 from model.packed_layer import _packed_both_ways
 
 needs_unit = pytest.mark.skipif(block_product() is None, reason="no matrix unit for bfloat16")
+
+
+def packed(matrix: Tensor) -> Tensor:
+    """Returns [K / 2, N, 2] of a [K, N]: the order that the matrix unit reads."""
+    rows, columns = matrix.shape
+    return matrix.reshape(rows // 2, 2, columns).transpose(1, 2).contiguous()
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from network_fixtures import make_network, snapshot_of
 from model.batch_sampler import ParallelStreams
 from model.config import ModelConfig, SamplingConfig
 from model.device_kernel import DeviceKernel
+from model.long_text import LongText
 from model.sampler import CharacterStream
 from tui.commands import generate
 from tui.commands.generate import WrittenText, write, write_group
@@ -23,7 +24,7 @@ SEEDS = range(7, 12)
 def one_at_a_time(length: int, stop: str) -> list[WrittenText]:
     return [
         write(
-            CharacterStream(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seed=seed),
+            LongText(CharacterStream(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seed=seed)),
             length,
             stop,
             lambda _: None,

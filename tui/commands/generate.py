@@ -11,19 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import click
+import numpy.typing as npt
 
 from corpus import UserError, Vocabulary, fit_prompt
-from model.batch_sampler import BatchKernel, MakeKernel, ParallelStreams
+from model.batch_sampler import BatchKernel, GoOn, MakeKernel, ParallelStreams
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
+from model.long_text import AT_ONCE, BlockWriter, LongText
 from model.product_threads import fastest_products
 from model.run_folder import RunFolder
 from model.sampler import CharacterStream
 from model.sampler_thread import new_seed
+from model.snapshot import FloatArray, WeightSnapshot
 from tui.exit_status import complain
 from tui.options import (
     checkpoint_option,
@@ -104,17 +107,6 @@ def generate(**options: Any) -> None:
                 order.show("\n\n")
 
 
-class OneStream(Protocol):
-    """What `write` asks for characters."""
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What the ids mean."""
-
-    def write(self) -> tuple[int, float]:
-        """Writes a character; returns its id and its own probability."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What is to be written, and where it is shown."""
@@ -141,12 +133,12 @@ class Order:
         with fastest_products(snapshot) if self.make_kernel is None else nullcontext():
             for seed in self.seeds:
                 if self.make_kernel is None:
-                    stream: OneStream = CharacterStream(
-                        snapshot, seed=seed, candidates=0, **self._settings()
-                    )
+                    stream = CharacterStream(snapshot, seed=seed, candidates=0, **self._settings())
+                    with LongText(stream) as text:
+                        yield write(text, self.length, self.stop, self.show)
                 else:
-                    stream = _FirstOf(self._streams([seed]), self.checkpoint.metadata.vocabulary)
-                yield write(stream, self.length, self.stop, self.show)
+                    first = _FirstOf(self._streams([seed]), self.checkpoint.metadata.vocabulary)
+                    yield write(first, self.length, self.stop, self.show)
 
     def _side_by_side(self) -> Iterator[WrittenText]:
         """Writes a group of texts at once, and shows each when it is whole."""
@@ -164,6 +156,7 @@ class Order:
             seeds=seeds,
             threads=CPUS if self.make_kernel is None else 1,
             make_kernel=self.make_kernel or BatchKernel,
+            find_faster=_faster_kernel if self.make_kernel is None else None,
             **self._settings(),
         )
 
@@ -184,9 +177,16 @@ class _FirstOf:
     streams: ParallelStreams
     vocabulary: Vocabulary
 
-    def write(self) -> tuple[int, float]:
-        ids, own = self.streams.write(1)
-        return int(ids[0, 0]), float(own[0, 0])
+    def write(self, most: int) -> tuple[npt.NDArray[Any], FloatArray]:
+        ids, own = self.streams.write(min(most, AT_ONCE))
+        return ids[:, 0], own[:, 0]
+
+
+def _faster_kernel(snapshot: WeightSnapshot, streams: int) -> GoOn | None:
+    """Returns what is faster than NumPy for so many streams of a thread; loads Numba."""
+    from model.split_kernel import faster_kernel  # noqa: PLC0415 - half a second
+
+    return faster_kernel(snapshot, streams)
 
 
 def _kernel_on(device: str) -> MakeKernel | None:
@@ -252,7 +252,7 @@ def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoin
     return RunFolder.find(root, run).load_best(complain)
 
 
-def write(stream: OneStream, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:
+def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:
     """Writes up to ``length`` characters, handing them to ``show`` as they come.
 
     What could be the beginning of ``stop`` is held back until it is known not to be.
@@ -262,19 +262,20 @@ def write(stream: OneStream, length: int, stop: str, show: Callable[[str], None]
     bits = 0.0
     count = 0
     held = ""
-    for _ in range(length):
-        symbol, probability = stream.write()
-        bits += _bits(probability)
-        count += 1
-        held += stream.vocabulary.decode([symbol])
-        if stop and stop in held:
-            held = held[: held.index(stop)]
-            break
-        ready = len(held) - (len(stop) - 1 if stop else 0)
+    stopped = False
+    while count < length and not stopped:
+        ids, own = text.write(min(CHARACTERS_AT_ONCE, length - count))
+        held += text.vocabulary.decode(ids)
+        place = held.find(stop) if stop else -1
+        stopped = place >= 0
+        used = len(ids) - (len(held) - place - len(stop)) if stopped else len(ids)
+        bits += sum(map(_bits, own[:used].tolist()))
+        count += used
+        ready = place if stopped else len(held) - (len(stop) - 1 if stop else 0)
         if ready > 0:
             show(held[:ready])
             shown.append(held[:ready])
-            held = held[ready:]
+        held = "" if stopped else held[max(0, ready) :]
     show(held)
     shown.append(held)
     return WrittenText(

@@ -1,0 +1,218 @@
+"""One text, written as fast as it can be: by NumPy at first, then by compiled code. NumPy.
+
+Numba, and what it compiled before, take half a second to load, in which NumPy writes thousands of
+characters. So a text begins with NumPy and goes on compiled, and always from the same character on:
+the two round differently, and the text of a seed must not depend on how long it is to become.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from corpus import Vocabulary
+from model.distribution import LEAST_FOR_FLOAT32
+from model.noise import BLOCK
+from model.quickest import quickest
+from model.sampler import CharacterStream, TextSoFar
+from model.snapshot import FloatArray, WeightSnapshot
+
+BY_NUMPY = 16 * BLOCK
+"""Characters that are written before anything is loaded."""
+AT_ONCE = 16
+"""Characters between two looks of who shows them, by NumPy; compiled code writes a block."""
+LEAST_UNITS = 32
+"""Hidden units of a thread; with fewer it waits longer for the others than it computes."""
+LEAST_GAIN = 1.2
+"""How much faster several threads must be; they keep as many cores busy."""
+ROUNDS = 5
+TIMED = 32
+"""Characters that a number of threads is timed with."""
+
+Ids = npt.NDArray[np.int64]
+
+
+class BlockWriter(Protocol):
+    """What writes a text some characters at a time."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the ids mean."""
+
+    def write(self, most: int) -> tuple[npt.NDArray[Any], FloatArray]:
+        """Writes some characters, at least one; returns their ids and own probabilities."""
+
+
+class LongText:
+    """One text; the threads that it starts end with it."""
+
+    def __init__(self, stream: CharacterStream, *, by_numpy: int = BY_NUMPY) -> None:
+        """Goes on with a stream that has written nothing yet.
+
+        Args:
+            stream: where it has a window, or cuts of the distribution, it writes all of the text.
+            by_numpy: characters that it writes in any case; a multiple of ``BLOCK``.
+        """
+        self._stream = stream
+        self._left = by_numpy
+        sampling = stream.sampling
+        temperature = sampling.temperature
+        self._compiles = (
+            stream.window is None
+            and not sampling.has_cuts
+            and (temperature == 0 or temperature >= LEAST_FOR_FLOAT32)
+        )
+        self._team: WritingTeam | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the ids mean."""
+        return self._stream.vocabulary
+
+    def write(self, most: int) -> tuple[Ids, FloatArray]:
+        """Writes up to so many characters, at least one; returns ids and own probabilities."""
+        if self._left or not self._compiles:
+            most = min(most, AT_ONCE, self._left or most)
+            self._left = max(0, self._left - most)
+            ids, own = zip(*(self._stream.write() for _ in range(most)), strict=True)
+            return np.array(ids, np.int64), np.array(own, np.float32)
+        if self._team is None:
+            temperature = self._stream.sampling.temperature
+            self._team = WritingTeam(self._stream.snapshot, self._stream.so_far(), temperature)
+        return self._team.write(most)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        if self._team is not None:
+            self._team.close()
+
+
+class WritingTeam:
+    """Threads that write one text together, in compiled code."""
+
+    def __init__(
+        self,
+        snapshot: WeightSnapshot,
+        so_far: TextSoFar,
+        temperature: float,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        """Compiles what it needs or finds it on the disk, and finds out how many threads pay.
+
+        Args:
+            snapshot: the weights.
+            so_far: where the text stands, at the beginning of a block of the noise.
+            temperature: that characters are drawn at; 0: always the likeliest.
+            threads: so many; None: as many as prove fastest.
+        """
+        from model.native_calls import yield_address  # noqa: PLC0415 - Numba: see above
+        from model.writing_kernel import CLOCK_WIDTH, write_characters  # noqa: PLC0415
+
+        self._kernel, self._clock_width = write_characters, CLOCK_WIDTH
+        self._noise, self._block = so_far.noise, so_far.written // BLOCK
+        self._scale = np.float32(1 / temperature if temperature else 1)
+        self._is_greedy = temperature == 0
+        layers, width = so_far.state.hidden.shape
+        self._joined = np.zeros((2, layers, 2 * width), np.float32)
+        self._joined[0, :, width:] = so_far.state.hidden
+        self._cell = so_far.state.cell.copy()
+        self._logits = np.empty((BLOCK + 1, snapshot.vocabulary_size), np.float32)
+        self._logits[0] = so_far.logits
+        above = snapshot.layers[1:]
+        upper = np.empty((len(above), 4 * width, 2 * width), np.float32)
+        biases = np.empty((len(above), 4 * width), np.float32)
+        for place, layer in enumerate(above):
+            upper[place], biases[place] = layer.matrix, layer.bias
+        self._weights = (
+            yield_address(),
+            snapshot.input_table,
+            snapshot.layers[0].matrix,
+            upper,
+            biases,
+            snapshot.head_matrix,
+            snapshot.head_bias,
+        )
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, "writing")
+        self._threads = 1
+        self._ready: tuple[Ids, FloatArray] | None = None
+        self._try(BLOCK)
+        self._threads = threads or quickest(
+            _counts(width), self._seconds, lambda count: count, rounds=ROUNDS, least_gain=LEAST_GAIN
+        )
+
+    def write(self, most: int) -> tuple[Ids, FloatArray]:
+        """Writes up to so many characters, at least one; returns ids and own probabilities."""
+        if self._ready is None:
+            self._ready = self._next_block()
+        ids, own = self._ready
+        self._ready = (ids[most:], own[most:]) if most < len(ids) else None
+        return ids[:most], own[:most]
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown()
+
+    def _next_block(self) -> tuple[Ids, FloatArray]:
+        noise = self._noise.block(self._block)
+        self._block += 1
+        if self._is_greedy:
+            noise = np.zeros_like(noise)
+        ids = np.empty(BLOCK, np.int64)
+        self._run(self._joined, self._cell, self._logits, noise, ids)
+        used = self._logits[:-1]
+        weights = np.exp(used - used.max(axis=1, keepdims=True))
+        own = weights[np.arange(BLOCK), ids] / weights.sum(axis=1)
+        self._logits[0] = self._logits[-1]
+        return ids, own
+
+    def _run(
+        self, joined: FloatArray, cell: FloatArray, logits: FloatArray, noise: FloatArray, ids: Ids
+    ) -> None:
+        clocks = np.zeros((self._threads + 1, self._clock_width), np.int64)
+        text = (joined, cell, logits, noise, self._scale, ids)
+        others = [
+            self._pool.submit(self._kernel.run, part, clocks, *self._weights, *text)
+            for part in range(1, self._threads)
+        ]
+        try:
+            self._kernel.run(0, clocks, *self._weights, *text)
+        except BaseException:
+            clocks[-1] = 1  # whoever waits for this thread need not
+            raise
+        finally:
+            for other in others:
+                other.result()
+
+    def _seconds(self, threads: int) -> float:
+        """Returns how long some characters take with so many threads."""
+        self._threads = threads
+        began = time.perf_counter()
+        self._try(TIMED)
+        return time.perf_counter() - began
+
+    def _try(self, count: int) -> None:
+        """Writes so many characters that nobody reads; the text stays where it is."""
+        noise = np.zeros((count, self._logits.shape[1]), np.float32)
+        logits = self._logits[: count + 1].copy()
+        ids = np.empty(count, np.int64)
+        self._run(self._joined.copy(), self._cell.copy(), logits, noise, ids)
+
+
+def _counts(width: int) -> list[int]:
+    """Returns the numbers of threads that are worth trying."""
+    cores, counts = os.cpu_count() or 1, [1]
+    while 2 * counts[-1] <= min(cores, width // LEAST_UNITS):
+        counts.append(2 * counts[-1])
+    return counts

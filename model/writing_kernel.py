@@ -1,0 +1,149 @@
+"""Many characters of one stream in one piece of compiled code, shared out among threads. Numba.
+
+Each thread has hidden units, and rows of the head, of its own, which stay in its core's cache; the
+threads meet once a layer and once at the head. Every number is computed in the same way by whatever
+thread, so the text does not depend on how many there are. Equations and layout are those of
+``model.kernel``. Letters: V vocabulary, H hidden, L layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.cell_kernels import _tanh
+from model.compiled import Kernel, compiled
+from model.native_calls import give_way, tell, told
+
+Array = npt.NDArray[Any]
+
+CLOCK_WIDTH: Final = 8
+"""Numbers of a row of the clocks: a line of the cache, so that nobody waits for a neighbour's."""
+_PATIENCE: Final = 2_000
+"""Looks at another thread's clock before this one lets others have the core."""
+_HALF: Final = np.float32(0.5)
+
+
+@compiled
+def _meet(clocks: Array, part: int, turn: int, pause: int) -> None:
+    """Waits until every thread has come to this turn, or one has given up."""
+    parts, line = len(clocks) - 1, CLOCK_WIDTH * clocks.itemsize
+    start = clocks.ctypes.data
+    tell(start + part * line, turn)
+    for other in range(parts):
+        looks = 0
+        while told(start + other * line) < turn:
+            looks += 1
+            if looks == _PATIENCE:
+                if told(start + parts * line) != 0:
+                    return
+                give_way(pause)
+                looks = 0
+
+
+@compiled
+def _gate_sums(matrix: Array, x: Array, unit: int, width: int) -> tuple[Any, Any, Any, Any]:
+    """Returns a unit's four rows times x."""
+    rows = matrix[unit], matrix[width + unit], matrix[2 * width + unit], matrix[3 * width + unit]
+    i, f, o, g = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+    i_row, f_row, o_row, g_row = rows
+    for k in range(len(x)):
+        value = x[k]
+        i += i_row[k] * value
+        f += f_row[k] * value
+        o += o_row[k] * value
+        g += g_row[k] * value
+    return i, f, o, g
+
+
+@compiled
+def _layer(  # noqa: PLR0917 - compiled code takes them by position
+    matrix: Array, x: Array, added: Array, cell: Array, out: Array, units: tuple[int, int]
+) -> None:
+    """Makes a step of some units of a layer."""
+    width = len(cell)
+    for u in range(units[0], units[1]):
+        i, f, o, g = _gate_sums(matrix, x, u, width)
+        # The rows of the first three are halved: see ``LayerWeights``.
+        i = _tanh(i + added[u]) * _HALF + _HALF
+        f = _tanh(f + added[width + u]) * _HALF + _HALF
+        o = _tanh(o + added[2 * width + u]) * _HALF + _HALF
+        after = cell[u] * f + i * _tanh(g + added[3 * width + u])
+        cell[u] = after
+        out[u] = o * _tanh(after)
+
+
+@Kernel
+def write_characters(  # noqa: PLR0917 - compiled code takes them by position
+    part: int,
+    clocks: Array,
+    pause: int,
+    table: Array,
+    first: Array,
+    upper: Array,
+    biases: Array,
+    head: Array,
+    head_bias: Array,
+    joined: Array,
+    cell: Array,
+    logits: Array,
+    noise: Array,
+    scale: Any,
+    ids: Array,
+) -> None:
+    """Does a thread's part of writing; all parts must be at it at the same time.
+
+    Args:
+        part: which one this is.
+        clocks: int64 [parts + 1, CLOCK_WIDTH]: how far each part is, the same in all at the start;
+            the last one is not 0 once somebody has given up.
+        pause: see ``model.native_calls.yield_address``.
+        table: [V, 4H], what each character adds to the first layer's gates.
+        first: [4H, H].
+        upper: [L - 1, 4H, 2H].
+        biases: [L - 1, 4H].
+        head: [V, H].
+        head_bias: [V].
+        joined: [2, L, 2H]: in turns the state before and after a character, each row the output of
+            the layer below and the layer's own hidden state. Character n reads row n % 2.
+        cell: [L, H].
+        logits: [N + 1, V]; the first row is given, the others are written.
+        noise: [N, V], Gumbel.
+        scale: of the logits: 1 / temperature.
+        ids: [N], the characters that are drawn; written.
+    """
+    parts, layers, width = len(clocks) - 1, cell.shape[0], cell.shape[1]
+    symbols = len(head_bias)
+    units = width * part // parts, width * (part + 1) // parts
+    rows = symbols * part // parts, symbols * (part + 1) // parts
+    turn = clocks[part, 0]
+    for n in range(len(ids)):
+        drawn, best = 0, logits[n, 0] * scale + noise[n, 0]
+        for v in range(1, symbols):
+            score = logits[n, v] * scale + noise[n, v]
+            if score > best:
+                drawn, best = v, score
+        if part == 0:
+            ids[n] = drawn
+        before, after = joined[n % 2], joined[1 - n % 2]
+        out = after[0, width:]
+        _layer(first, before[0, width:], table[drawn], cell[0], out, units)
+        for layer in range(1, layers):
+            # The layer below is read where the layer's own past lies beside it.
+            for u in range(units[0], units[1]):
+                before[layer, u] = out[u]
+            turn += 1
+            _meet(clocks, part, turn, pause)
+            out = after[layer, width:]
+            _layer(upper[layer - 1], before[layer], biases[layer - 1], cell[layer], out, units)
+        turn += 1
+        _meet(clocks, part, turn, pause)
+        for v in range(rows[0], rows[1]):
+            row, total = head[v], np.float32(0)
+            for k in range(width):
+                total += row[k] * out[k]
+            logits[n + 1, v] = total + head_bias[v]
+        turn += 1
+        _meet(clocks, part, turn, pause)

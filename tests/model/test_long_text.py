@@ -1,0 +1,157 @@
+"""A long text: the same as a slow stream's, whatever its length and number of threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from model_fixtures import VOCABULARY
+from network_fixtures import make_network, snapshot_of
+
+from model.config import ModelConfig, SamplingConfig
+from model.long_text import LongText, WritingTeam
+from model.native_calls import yield_address
+from model.noise import BLOCK
+from model.sampler import CharacterStream
+from model.snapshot import WeightSnapshot
+from model.writing_kernel import CLOCK_WIDTH, write_characters
+
+LENGTH = 3 * BLOCK
+
+
+def make_snapshot(hidden: int = 12, layers: int = 1, embedding: int = 0) -> WeightSnapshot:
+    config = ModelConfig(hidden=hidden, layers=layers, embedding=embedding)
+    # With larger weights a wide network is chaotic: it makes much of the last digit.
+    return snapshot_of(make_network(config, len(VOCABULARY), scale=2 / (4 + hidden) ** 0.5))
+
+
+def make_stream(snapshot: WeightSnapshot, **settings: object) -> CharacterStream:
+    defaults = {"sampling": SamplingConfig(), "seed": 7, "prompt": "the "}
+    return CharacterStream(snapshot, VOCABULARY, **defaults | settings)  # type: ignore[arg-type]
+
+
+def written(text: LongText, length: int, most: int = 1000) -> tuple[list[int], list[float]]:
+    ids: list[int] = []
+    own: list[float] = []
+    with text:
+        while len(ids) < length:
+            some, theirs = text.write(min(most, length - len(ids)))
+            assert len(some) == len(theirs) > 0
+            ids += some.tolist()
+            own += theirs.tolist()
+    return ids, own
+
+
+@pytest.mark.parametrize("hidden", [1, 12, 70])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("embedding", [0, 4])
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 0.0])
+@pytest.mark.parametrize("by_numpy", [0, BLOCK])
+def test_it_is_the_text_of_a_stream(
+    hidden: int, layers: int, embedding: int, temperature: float, by_numpy: int
+) -> None:
+    snapshot = make_snapshot(hidden, layers, embedding)
+    sampling = SamplingConfig(temperature=temperature)
+    stream = make_stream(snapshot, sampling=sampling)
+    ids, own = written(
+        LongText(make_stream(snapshot, sampling=sampling), by_numpy=by_numpy), LENGTH
+    )
+    expected = [stream.write() for _ in range(LENGTH)]
+    assert ids == [symbol for symbol, _ in expected]
+    assert own == pytest.approx([probability for _, probability in expected], abs=1e-5)
+
+
+@given(st.integers(1, 2 * BLOCK), st.sampled_from([0, BLOCK, 2 * BLOCK]))
+@settings(deadline=None, max_examples=20)
+def test_how_much_is_asked_for_at_once_changes_nothing(most: int, by_numpy: int) -> None:
+    snapshot = make_snapshot()
+    expected = written(LongText(make_stream(snapshot), by_numpy=by_numpy), LENGTH)
+    assert written(LongText(make_stream(snapshot), by_numpy=by_numpy), LENGTH, most) == expected
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_every_number_of_threads_writes_the_same_bits(layers: int) -> None:
+    snapshot = make_snapshot(hidden=37, layers=layers)
+    found = []
+    for threads in (1, 2, 3):
+        team = WritingTeam(snapshot, make_stream(snapshot).so_far(), 0.8, threads=threads)
+        blocks = [team.write(BLOCK) for _ in range(3)]
+        team.close()
+        found.append([np.concatenate(arrays).tobytes() for arrays in zip(*blocks, strict=True)])
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sampling": SamplingConfig(top_k=3)},
+        {"sampling": SamplingConfig(temperature=1e-5)},
+        {"window": 5},
+    ],
+    ids=["cuts", "hardly warm", "window"],
+)
+def test_what_only_a_stream_can_do_is_left_to_it(settings: dict[str, object]) -> None:
+    snapshot = make_snapshot()
+    text = LongText(make_stream(snapshot, **settings), by_numpy=0)
+    ids, _ = written(text, 300)
+    assert text._team is None
+    stream = make_stream(snapshot, **settings)
+    assert ids == [stream.write()[0] for _ in range(300)]
+
+
+def test_weights_that_overflowed_still_write_something() -> None:
+    weights = make_network(ModelConfig(hidden=12), len(VOCABULARY)).state_dict()
+    arrays = {name: np.full_like(value.numpy(), np.nan) for name, value in weights.items()}
+    snapshot = WeightSnapshot.from_weights(arrays, step=0)
+    ids, own = written(LongText(make_stream(snapshot), by_numpy=0), 10)
+    assert all(0 <= symbol < len(VOCABULARY) for symbol in ids)
+    assert np.isnan(own).all()
+
+
+def test_nobody_waits_for_a_thread_that_has_given_up() -> None:
+    snapshot, symbols = make_snapshot(), len(VOCABULARY)
+    clocks = np.zeros((3, CLOCK_WIDTH), np.int64)
+    clocks[2] = 1
+    write_characters.run(
+        1,
+        clocks,
+        yield_address(),
+        snapshot.input_table,
+        snapshot.layers[0].matrix,
+        np.empty((0, 48, 24), np.float32),
+        np.empty((0, 48), np.float32),
+        snapshot.head_matrix,
+        snapshot.head_bias,
+        np.zeros((2, 1, 24), np.float32),
+        np.zeros((1, 12), np.float32),
+        np.zeros((BLOCK + 1, symbols), np.float32),
+        np.zeros((BLOCK, symbols), np.float32),
+        np.float32(1),
+        np.empty(BLOCK, np.int64),
+    )
+    assert clocks[1, 0] == 2 * BLOCK, "it went through all of its turns alone"
+
+
+def test_the_first_thousands_of_characters_need_no_numba() -> None:
+    code = (
+        "import sys; sys.path.append(sys.argv[1]);"
+        "from model_fixtures import make_checkpoint; from model.config import SamplingConfig;"
+        "from model.long_text import BY_NUMPY, LongText; from model.sampler import CharacterStream;"
+        "import tui.commands.generate;"
+        "checkpoint = make_checkpoint();"
+        "stream = CharacterStream(checkpoint.snapshot(), checkpoint.metadata.vocabulary,"
+        " sampling=SamplingConfig(), seed=1);"
+        "text = LongText(stream); count = 0\n"
+        "while count < BY_NUMPY: count += len(text.write(BY_NUMPY)[0])\n"
+        "print('numba' in sys.modules); text.write(1); print('numba' in sys.modules); text.close()"
+    )
+    support = str(Path(__file__).parents[1] / "support")
+    told = subprocess.run(
+        [sys.executable, "-c", code, support], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["False", "True"]
