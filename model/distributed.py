@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
 from importlib import import_module
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -22,6 +23,7 @@ from torch import distributed as dist
 
 from model.errors import RankLost
 from model.process_place import ProcessPlace
+from model.shared_sums import SharedSums, forget, make_memory, open_memory
 
 LONGEST_WAIT = timedelta(minutes=30)
 """For the others, while the leader reads a long text; one that died is noticed at once."""
@@ -61,6 +63,8 @@ class Ranks:
         """Takes an open group; None for a process alone."""
         self.place = place
         self._group = group
+        self._flat = torch.empty(0)
+        self._shared: SharedSums | None = None
 
     @classmethod
     def join(cls, place: ProcessPlace) -> Ranks:
@@ -94,6 +98,7 @@ class Ranks:
             # The group's own threads end with the last reference to it. Those that outlive the
             # interpreter abort the process (seen in half of all ends with PyTorch 2.13).
             self._group = None
+            self._shared = None
             dist.destroy_process_group()
 
     def agree(self, order: Order | None = None, value: float = 0.0, signal: int = 0) -> Agreement:
@@ -133,6 +138,47 @@ class Ranks:
             self._group.allreduce([met]).wait()
         if met is not tensor:
             tensor.copy_(met)
+
+    def sum_of(self, pieces: list[Tensor]) -> Tensor:
+        """Returns the sums over all processes of so many numbers, one after the other.
+
+        Processes of one machine do it in memory that they share. The next call overwrites it.
+
+        Args:
+            pieces: one-dimensional, float32, of the same lengths in every call and process.
+
+        Raises:
+            RankLost: another process is gone.
+        """
+        if not len(self._flat):
+            numbers = sum(map(len, pieces))
+            self._flat = pieces[0].new_empty(numbers)
+            if pieces[0].device.type == "cpu" and self.place.local_size == self.place.size > 1:
+                self._shared = self._share_memory(numbers)
+        if self._shared is None:
+            self._flat = torch.cat(pieces, out=self._flat)
+            self.add_up(self._flat)
+            return self._flat
+        self._shared.write(pieces)
+        self._meet()
+        return self._shared.total()
+
+    def _share_memory(self, numbers: int) -> SharedSums | None:
+        """Returns memory that all processes see; None where one of them does not."""
+        place = self.place
+        made = make_memory(numbers, place.size) if place.leads else None
+        told = self.hand_out(f"={made or ''}".encode() if place.leads else None)
+        name = told.decode().removeprefix("=")
+        shared = open_memory(Path(name), numbers, place.rank, place.size) if name else None
+        seen = torch.tensor([0 if shared is None else 1])
+        self.add_up(seen)
+        if made is not None:
+            forget(made)
+        return shared if int(seen) == place.size else None
+
+    def _meet(self) -> None:
+        """Waits until all processes are here."""
+        self.add_up(torch.zeros(1))
 
     def hand_out(self, data: bytes | None) -> bytes:
         """Returns the leader's bytes in every process; only the leader gives them.

@@ -41,8 +41,6 @@ class GradientWorkers:
         self._scoring = scoring
         self._parameters = list(network.parameters())
         self._recording = Recording(machine.device)
-        numbers = sum(parameter.numel() for parameter in self._parameters) + 1
-        self._flat = self._parameters[0].new_empty(numbers if ranks.place.size > 1 else 0)
         if self._engine.layer == "packed":
             from model.packed_layer import prepare_packed_layer  # noqa: PLC0415 - see there
 
@@ -114,9 +112,7 @@ class GradientWorkers:
         """Returns the sums over all processes; the gradients are views of one piece of memory."""
         sizes = [gradient.numel() for gradient in gradients]
         pieces = [*(gradient.reshape(-1) for gradient in gradients), loss.reshape(1)]
-        self._flat = torch.cat(pieces, out=self._flat)
-        self._ranks.add_up(self._flat)
-        *flat, total = torch.split(self._flat, [*sizes, 1])
+        *flat, total = torch.split(self._ranks.sum_of(pieces), [*sizes, 1])
         views = [piece.view_as(like) for piece, like in zip(flat, gradients, strict=True)]
         return total[0], views
 

@@ -137,7 +137,7 @@ def exchange(model: ModelConfig, ranks: Ranks) -> Work:
     flat = torch.zeros(CharacterLSTM(model, VOCABULARY_SIZE).parameter_count() + 1)
 
     def step() -> int:
-        ranks.add_up(flat)
+        ranks.sum_of([flat])
         return 1
 
     return step
