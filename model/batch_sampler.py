@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise, repeat
 from typing import Protocol
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
-from model.distribution import choose
+from model.distribution import choose, is_plain
 from model.kernel import HALF
 from model.noise import BLOCK, GumbelNoise
 from model.sampler import first_ids
@@ -62,12 +63,49 @@ class ColumnKernel(Protocol):
 MakeKernel = Callable[[WeightSnapshot, int], ColumnKernel]
 """Takes weights and S."""
 
-GoOn = Callable[[WeightSnapshot, FloatArray, FloatArray], ColumnKernel]
-"""Takes weights and a state: hidden and cell, each [L, H, S]."""
-
 BY_NUMPY = 4 * BLOCK
 """Characters of each stream before one asks for a faster kernel, which takes a second to load. A
 fixed number: kernels round differently, and the text of a seed must not depend on its length."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamsSoFar:
+    """All that the rest of S texts depends on, beside weights and sampling settings."""
+
+    hidden: FloatArray
+    """[L, H, S]"""
+    cell: FloatArray
+    """[L, H, S]"""
+    logits: FloatArray
+    """[S, V], of the next characters."""
+    noises: tuple[GumbelNoise, ...]
+    written: int
+    """Characters of each."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[StreamsSoFar]) -> StreamsSoFar:
+        """Returns the texts of all parts, which are equally long."""
+        return cls(
+            hidden=np.concatenate([part.hidden for part in parts], axis=2),
+            cell=np.concatenate([part.cell for part in parts], axis=2),
+            logits=np.concatenate([part.logits for part in parts]),
+            noises=tuple(noise for part in parts for noise in part.noises),
+            written=parts[0].written,
+        )
+
+
+class Successor(Protocol):
+    """What goes on with S texts."""
+
+    def write(self, count: int) -> tuple[Symbols, FloatArray]:
+        """Writes so many characters in each; returns ids and own probabilities [count, S]."""
+
+    def close(self) -> None:
+        """Ends its threads."""
+
+
+FindSuccessor = Callable[[WeightSnapshot, StreamsSoFar, float], Successor | None]
+"""Takes weights, texts and temperature; returns None where NumPy may go on by itself."""
 
 
 class BatchKernel:
@@ -157,7 +195,6 @@ class StreamBatch:
             window: as in ``CharacterStream``.
             make_kernel: makes what computes.
         """
-        self._snapshot = snapshot
         self._sampling = sampling
         self._noises = [GumbelNoise(seed, len(vocabulary)) for seed in seeds]
         self._kernel = make_kernel(snapshot, len(seeds))
@@ -168,10 +205,17 @@ class StreamBatch:
         self._recent: deque[Symbols] = deque(ids, maxlen=window or 1)
         self._logits = self._kernel.prime(ids)
 
-    def go_on_with(self, go_on: GoOn) -> None:
-        """Has another kernel compute the rest; NumPy's hands over its state."""
-        if isinstance(self._kernel, BatchKernel):
-            self._kernel = go_on(self._snapshot, *self._kernel.state)
+    def so_far(self) -> StreamsSoFar:
+        """Returns where the texts stand; of streams that NumPy computes and that carry a state."""
+        assert isinstance(self._kernel, BatchKernel), "others keep their state to themselves"
+        hidden, cell = self._kernel.state
+        return StreamsSoFar(
+            hidden=hidden,
+            cell=cell,
+            logits=np.ascontiguousarray(self._logits.T),
+            noises=tuple(self._noises),
+            written=self._written,
+        )
 
     def step(self) -> tuple[Symbols, npt.NDArray[np.float32]]:
         """Writes a character in each stream; returns ids [S] and their own probabilities [S]."""
@@ -213,7 +257,7 @@ class ParallelStreams:
         window: int | None = None,
         threads: int = 1,
         make_kernel: MakeKernel = BatchKernel,
-        find_faster: Callable[[WeightSnapshot, int], GoOn | None] | None = None,
+        find_successor: FindSuccessor | None = None,
     ) -> None:
         """Starts cold and reads the prompt.
 
@@ -226,15 +270,19 @@ class ParallelStreams:
             window: the same.
             threads: at most so many.
             make_kernel: as in `StreamBatch`.
-            find_faster: is asked once, after `BY_NUMPY` characters of each stream, for what is
-                faster for so many streams of a thread.
+            find_successor: is asked once, after `BY_NUMPY` characters of each stream, for what
+                goes on faster.
         """
         parts = max(1, min(threads, len(seeds) // self.LEAST_OF_A_THREAD))
         borders = [len(seeds) * part // parts for part in range(parts + 1)]
         self._count = len(seeds)
         self._snapshot = snapshot
-        self._find_faster = find_faster if window is None else None
+        self._temperature = sampling.temperature
+        self._find_successor = None
+        if window is None and is_plain(sampling) and make_kernel is BatchKernel:
+            self._find_successor = find_successor
         self._until_asked = BY_NUMPY
+        self._successor: Successor | None = None
         self._batches = [
             StreamBatch(
                 snapshot,
@@ -258,23 +306,28 @@ class ParallelStreams:
         Returns:
             Ids and their own probabilities, each [count, S].
         """
-        if self._find_faster is None:
+        if self._find_successor is None:
             return self._write(count)
         first = min(count, self._until_asked)
         self._until_asked -= first
         parts = [self._write(first)] if first else []
         if not self._until_asked:
-            go_on = self._find_faster(self._snapshot, self._count // len(self._batches))
-            self._find_faster = None
-            if go_on is not None:
-                for batch in self._batches:
-                    batch.go_on_with(go_on)
+            so_far = StreamsSoFar.joined([batch.so_far() for batch in self._batches])
+            self._successor = self._find_successor(self._snapshot, so_far, self._temperature)
+            self._find_successor = None
         if first < count:
             parts.append(self._write(count - first))
         ids, own = zip(*parts, strict=True)
         return np.concatenate(ids), np.concatenate(own)
 
+    def close(self) -> None:
+        """Ends the threads of what went on with the texts."""
+        if self._successor is not None:
+            self._successor.close()
+
     def _write(self, count: int) -> tuple[Symbols, npt.NDArray[np.float32]]:
+        if self._successor is not None:
+            return self._successor.write(count)
         if len(self._batches) == 1:
             return _steps(self._batches[0], count)
         with ThreadPoolExecutor(len(self._batches)) as pool:

@@ -24,7 +24,7 @@ from model.noise import BLOCK
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot
-from model.split_kernel import faster_kernel
+from model.stream_team import StreamTeam
 
 TEMPERATURE = 0.8
 CHARACTERS_AT_ONCE = 16
@@ -59,7 +59,7 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
         seeds=range(task.width),
         threads=(os.cpu_count() or 1) if on_cpu else 1,
         make_kernel=kernel_on(torch.device(task.device)),
-        find_faster=faster_kernel if on_cpu else None,
+        find_successor=StreamTeam.taking_over if on_cpu else None,
     )
     if on_cpu:
         streams.write(BY_NUMPY)

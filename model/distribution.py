@@ -20,6 +20,22 @@ LEAST_FOR_FLOAT32 = 1e-3
 """A temperature below which a quotient of float32 logits might overflow."""
 
 
+def is_plain(sampling: SamplingConfig) -> bool:
+    """Whether characters are drawn by nothing but a temperature that suits float32, or by none."""
+    temperature = sampling.temperature
+    return not sampling.has_cuts and (temperature == 0 or temperature >= LEAST_FOR_FLOAT32)
+
+
+def probabilities_of(
+    ids: npt.NDArray[np.integer], logits: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Returns in float32 the probability of one character [...] of each distribution [..., V]."""
+    weights = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
+    chosen = np.take_along_axis(weights, ids[..., None], axis=-1)[..., 0]
+    own: npt.NDArray[np.float32] = chosen / np.add.reduce(weights, axis=-1)
+    return own
+
+
 def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
     """Returns ``exp(x) / sum(exp(x))`` in float64, safe against overflow."""
     values = _comparable(logits)

@@ -7,20 +7,18 @@ the two round differently, and the text of a seed must not depend on how long it
 
 from __future__ import annotations
 
-import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from corpus import Vocabulary
-from model.distribution import LEAST_FOR_FLOAT32
+from model.distribution import is_plain, probabilities_of
 from model.noise import BLOCK
-from model.quickest import quickest
 from model.sampler import CharacterStream, TextSoFar
 from model.snapshot import FloatArray, WeightSnapshot
+from model.team import Clocks, Team, fastest_count, meeting_arguments, possible_counts
 
 BY_NUMPY = 16 * BLOCK
 """Characters that are written before anything is loaded."""
@@ -28,9 +26,6 @@ AT_ONCE = 16
 """Characters between two looks of who shows them, by NumPy; compiled code writes a block."""
 LEAST_UNITS = 32
 """Hidden units of a thread; with fewer it waits longer for the others than it computes."""
-LEAST_GAIN = 1.2
-"""How much faster several threads must be; they keep as many cores busy."""
-ROUNDS = 5
 TIMED = 32
 """Characters that a number of threads is timed with."""
 
@@ -60,13 +55,7 @@ class LongText:
         """
         self._stream = stream
         self._left = by_numpy
-        sampling = stream.sampling
-        temperature = sampling.temperature
-        self._compiles = (
-            stream.window is None
-            and not sampling.has_cuts
-            and (temperature == 0 or temperature >= LEAST_FOR_FLOAT32)
-        )
+        self._compiles = stream.window is None and is_plain(stream.sampling)
         self._team: WritingTeam | None = None
 
     def __enter__(self) -> Self:
@@ -117,10 +106,9 @@ class WritingTeam:
             temperature: that characters are drawn at; 0: always the likeliest.
             threads: so many; None: as many as prove fastest.
         """
-        from model.native_calls import yield_address  # noqa: PLC0415 - Numba: see above
-        from model.writing_kernel import CLOCK_WIDTH, write_characters  # noqa: PLC0415
+        from model.writing_kernel import write_characters  # noqa: PLC0415 - Numba: see above
 
-        self._kernel, self._clock_width = write_characters, CLOCK_WIDTH
+        self._call = write_characters.prepare
         self._noise, self._block = so_far.noise, so_far.written // BLOCK
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
@@ -136,7 +124,6 @@ class WritingTeam:
         for place, layer in enumerate(above):
             upper[place], biases[place] = layer.matrix, layer.bias
         self._weights = (
-            yield_address(),
             snapshot.input_table,
             snapshot.layers[0].matrix,
             upper,
@@ -144,13 +131,13 @@ class WritingTeam:
             snapshot.head_matrix,
             snapshot.head_bias,
         )
-        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, "writing")
+        counts = possible_counts(width, LEAST_UNITS)
+        self._team = Team(threads or counts[-1])
         self._threads = 1
         self._ready: tuple[Ids, FloatArray] | None = None
         self._try(BLOCK)
-        self._threads = threads or quickest(
-            _counts(width), self._seconds, lambda count: count, rounds=ROUNDS, least_gain=LEAST_GAIN
-        )
+        self._call = write_characters.run
+        self._threads = threads or fastest_count(counts, self._seconds)
 
     def write(self, most: int) -> tuple[Ids, FloatArray]:
         """Writes up to so many characters, at least one; returns ids and own probabilities."""
@@ -162,7 +149,7 @@ class WritingTeam:
 
     def close(self) -> None:
         """Ends the threads."""
-        self._pool.shutdown()
+        self._team.close()
 
     def _next_block(self) -> tuple[Ids, FloatArray]:
         noise = self._noise.block(self._block)
@@ -171,29 +158,19 @@ class WritingTeam:
             noise = np.zeros_like(noise)
         ids = np.empty(BLOCK, np.int64)
         self._run(self._joined, self._cell, self._logits, noise, ids)
-        used = self._logits[:-1]
-        weights = np.exp(used - used.max(axis=1, keepdims=True))
-        own = weights[np.arange(BLOCK), ids] / weights.sum(axis=1)
+        own = probabilities_of(ids, self._logits[:-1])
         self._logits[0] = self._logits[-1]
         return ids, own
 
     def _run(
         self, joined: FloatArray, cell: FloatArray, logits: FloatArray, noise: FloatArray, ids: Ids
     ) -> None:
-        clocks = np.zeros((self._threads + 1, self._clock_width), np.int64)
         text = (joined, cell, logits, noise, self._scale, ids)
-        others = [
-            self._pool.submit(self._kernel.run, part, clocks, *self._weights, *text)
-            for part in range(1, self._threads)
-        ]
-        try:
-            self._kernel.run(0, clocks, *self._weights, *text)
-        except BaseException:
-            clocks[-1] = 1  # whoever waits for this thread need not
-            raise
-        finally:
-            for other in others:
-                other.result()
+
+        def work(part: int, clocks: Clocks) -> None:
+            self._call(*meeting_arguments(part, clocks), *self._weights, *text)
+
+        self._team.run(self._threads, work)
 
     def _seconds(self, threads: int) -> float:
         """Returns how long some characters take with so many threads."""
@@ -208,11 +185,3 @@ class WritingTeam:
         logits = self._logits[: count + 1].copy()
         ids = np.empty(count, np.int64)
         self._run(self._joined.copy(), self._cell.copy(), logits, noise, ids)
-
-
-def _counts(width: int) -> list[int]:
-    """Returns the numbers of threads that are worth trying."""
-    cores, counts = os.cpu_count() or 1, [1]
-    while 2 * counts[-1] <= min(cores, width // LEAST_UNITS):
-        counts.append(2 * counts[-1])
-    return counts

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -20,6 +21,7 @@ _POINTER = ir.IntType(8).as_pointer()
 _BYTES = 8
 
 
+@lru_cache(maxsize=1)
 def yield_address() -> int:
     """Returns the address of the C library's ``sched_yield``; 0 where it has none."""
     try:

@@ -16,18 +16,17 @@ import numpy.typing as npt
 from model.cell_kernels import _tanh
 from model.compiled import Kernel, compiled
 from model.native_calls import give_way, tell, told
+from model.team import CLOCK_WIDTH
 
 Array = npt.NDArray[Any]
 
-CLOCK_WIDTH: Final = 8
-"""Numbers of a row of the clocks: a line of the cache, so that nobody waits for a neighbour's."""
 _PATIENCE: Final = 2_000
 """Looks at another thread's clock before this one lets others have the core."""
 _HALF: Final = np.float32(0.5)
 
 
 @compiled
-def _meet(clocks: Array, part: int, turn: int, pause: int) -> None:
+def meet(clocks: Array, part: int, turn: int, pause: int) -> None:
     """Waits until every thread has come to this turn, or one has given up."""
     parts, line = len(clocks) - 1, CLOCK_WIDTH * clocks.itemsize
     start = clocks.ctypes.data
@@ -41,6 +40,17 @@ def _meet(clocks: Array, part: int, turn: int, pause: int) -> None:
                     return
                 give_way(pause)
                 looks = 0
+
+
+@compiled
+def draw(logits: Array, noise: Array, scale: Any) -> int:
+    """Returns the symbol with the largest score: see ``model.distribution.choose``."""
+    symbol, best = 0, logits[0] * scale + noise[0]
+    for v in range(1, len(logits)):
+        score = logits[v] * scale + noise[v]
+        if score > best:
+            symbol, best = v, score
+    return symbol
 
 
 @compiled
@@ -60,11 +70,18 @@ def _gate_sums(matrix: Array, x: Array, unit: int, width: int) -> tuple[Any, Any
 
 @compiled
 def _layer(  # noqa: PLR0917 - compiled code takes them by position
-    matrix: Array, x: Array, added: Array, cell: Array, out: Array, units: tuple[int, int]
+    matrix: Array,
+    x: Array,
+    added: Array,
+    cell: Array,
+    out: Array,
+    units: tuple[int, int],
+    forwards: bool,
 ) -> None:
-    """Makes a step of some units of a layer."""
-    width = len(cell)
-    for u in range(units[0], units[1]):
+    """Makes a step of some units of a layer, from the first on or from the last on."""
+    width, (first, last) = len(cell), units
+    for place in range(last - first):
+        u = first + place if forwards else last - 1 - place
         i, f, o, g = _gate_sums(matrix, x, u, width)
         # The rows of the first three are halved: see ``LayerWeights``.
         i = _tanh(i + added[u]) * _HALF + _HALF
@@ -97,8 +114,7 @@ def write_characters(  # noqa: PLR0917 - compiled code takes them by position
 
     Args:
         part: which one this is.
-        clocks: int64 [parts + 1, CLOCK_WIDTH]: how far each part is, the same in all at the start;
-            the last one is not 0 once somebody has given up.
+        clocks: of ``model.team``.
         pause: see ``model.native_calls.yield_address``.
         table: [V, 4H], what each character adds to the first layer's gates.
         first: [4H, H].
@@ -120,30 +136,29 @@ def write_characters(  # noqa: PLR0917 - compiled code takes them by position
     rows = symbols * part // parts, symbols * (part + 1) // parts
     turn = clocks[part, 0]
     for n in range(len(ids)):
-        drawn, best = 0, logits[n, 0] * scale + noise[n, 0]
-        for v in range(1, symbols):
-            score = logits[n, v] * scale + noise[n, v]
-            if score > best:
-                drawn, best = v, score
+        drawn = draw(logits[n], noise[n], scale)
         if part == 0:
             ids[n] = drawn
+        # Back and forth: of rows that are more than the cache holds the last ones are still there.
+        forwards = n % 2 == 0
         before, after = joined[n % 2], joined[1 - n % 2]
         out = after[0, width:]
-        _layer(first, before[0, width:], table[drawn], cell[0], out, units)
+        _layer(first, before[0, width:], table[drawn], cell[0], out, units, forwards)
         for layer in range(1, layers):
             # The layer below is read where the layer's own past lies beside it.
             for u in range(units[0], units[1]):
                 before[layer, u] = out[u]
             turn += 1
-            _meet(clocks, part, turn, pause)
+            meet(clocks, part, turn, pause)
             out = after[layer, width:]
-            _layer(upper[layer - 1], before[layer], biases[layer - 1], cell[layer], out, units)
+            added = biases[layer - 1]
+            _layer(upper[layer - 1], before[layer], added, cell[layer], out, units, forwards)
         turn += 1
-        _meet(clocks, part, turn, pause)
+        meet(clocks, part, turn, pause)
         for v in range(rows[0], rows[1]):
             row, total = head[v], np.float32(0)
             for k in range(width):
                 total += row[k] * out[k]
             logits[n + 1, v] = total + head_bias[v]
         turn += 1
-        _meet(clocks, part, turn, pause)
+        meet(clocks, part, turn, pause)

@@ -19,7 +19,8 @@ from model.native_calls import yield_address
 from model.noise import BLOCK
 from model.sampler import CharacterStream
 from model.snapshot import WeightSnapshot
-from model.writing_kernel import CLOCK_WIDTH, write_characters
+from model.team import CLOCK_WIDTH
+from model.writing_kernel import write_characters
 
 LENGTH = 3 * BLOCK
 

@@ -8,61 +8,76 @@ from model_fixtures import VOCABULARY
 from network_fixtures import make_network, snapshot_of
 
 from model import batch_sampler
-from model.batch_sampler import BatchKernel, ParallelStreams
+from model.batch_sampler import ParallelStreams, StreamBatch, StreamsSoFar, Successor
 from model.block_product import block_product
 from model.config import ModelConfig, SamplingConfig
+from model.noise import BLOCK
 from model.snapshot import WeightSnapshot
-from model.split_kernel import LEAST_STREAMS, LEAST_UNITS, SplitKernel, faster_kernel
+from model.stream_team import LEAST_STREAMS, LEAST_UNITS, StreamTeam
 
 needs_unit = pytest.mark.skipif(block_product() is None, reason="no matrix unit for bfloat16")
 SYMBOLS = len(VOCABULARY)
 
 
-def make_snapshot(hidden: int, layers: int = 1, seed: int = 0) -> WeightSnapshot:
-    config = ModelConfig(hidden=hidden, layers=layers, embedding=4)
+def make_snapshot(hidden: int, layers: int = 1, embedding: int = 4) -> WeightSnapshot:
+    config = ModelConfig(hidden=hidden, layers=layers, embedding=embedding)
     # With larger weights a wide network is chaotic: it makes much of the last digit.
-    return snapshot_of(make_network(config, SYMBOLS, seed=seed, scale=1.5 / hidden**0.5))
+    return snapshot_of(make_network(config, SYMBOLS, scale=1.5 / hidden**0.5))
 
 
-def make_ids(count: int, streams: int) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
-    random = np.random.default_rng(count)
-    return [random.integers(0, SYMBOLS, streams) for _ in range(count)]
+def make_batch(snapshot: WeightSnapshot, streams: int, temperature: float = 1.0) -> StreamBatch:
+    return StreamBatch(
+        snapshot,
+        VOCABULARY,
+        sampling=SamplingConfig(temperature=temperature),
+        seeds=range(streams),
+        prompt="the ",
+    )
+
+
+def begun(snapshot: WeightSnapshot, streams: int, steps: int, temperature: float) -> StreamBatch:
+    batch = make_batch(snapshot, streams, temperature)
+    for _ in range(steps):
+        batch.step()
+    return batch
 
 
 @needs_unit
 @pytest.mark.parametrize("hidden", [32, 50, 130])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("streams", [8, 17])
-def test_it_goes_on_where_numpy_stopped(hidden: int, layers: int, streams: int) -> None:
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_it_goes_on_where_numpy_stopped(
+    hidden: int, layers: int, streams: int, temperature: float
+) -> None:
     snapshot = make_snapshot(hidden, layers)
-    kernel = BatchKernel(snapshot, streams)
-    kernel.prime(make_ids(30, streams))
-    go_on = faster_kernel(snapshot, streams)
-    assert go_on is not None
-    faster = go_on(snapshot, *kernel.state)
-    for _ in range(3):
-        ids = make_ids(40, streams)
-        ours, theirs = faster.prime(ids), kernel.prime(ids)
-        assert ours.shape == theirs.shape
-        np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=1e-4)
+    batch = begun(snapshot, streams, 30, temperature)
+    team = StreamTeam.taking_over(snapshot, batch.so_far(), temperature)
+    assert team is not None
+    parts = [team.write(count) for count in (1, 40, 3, BLOCK)]
+    team.close()
+    ids, own = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    expected = [batch.step() for _ in range(44 + BLOCK)]
+    assert np.array_equal(ids, np.stack([symbols for symbols, _ in expected]))
+    np.testing.assert_allclose(own, np.stack([theirs for _, theirs in expected]), atol=1e-4)
 
 
 @needs_unit
-def test_other_weights_and_a_cold_start() -> None:
-    first, second = make_snapshot(40, 2), make_snapshot(40, 2, seed=1)
-    kernel = BatchKernel(first, 9)
-    faster = SplitKernel(first, *kernel.state)
-    for one in (kernel, faster):
-        one.prime(make_ids(5, 9))
-        one.adopt(second)
-    np.testing.assert_allclose(
-        faster.prime(make_ids(9, 9)), kernel.prime(make_ids(9, 9)), atol=1e-4
-    )
-    for one in (kernel, faster):
-        one.reset()
-    np.testing.assert_allclose(
-        faster.prime(make_ids(1, 9)), kernel.prime(make_ids(1, 9)), atol=1e-4
-    )
+@pytest.mark.parametrize("layers", [1, 2])
+def test_every_number_of_threads_writes_the_same_texts(layers: int) -> None:
+    snapshot = make_snapshot(70, layers, embedding=0)
+    product = block_product()
+    assert product is not None
+    found = []
+    for threads in (1, 2, 3):
+        so_far = begun(snapshot, 9, 5, 0.8).so_far()
+        team = StreamTeam(snapshot, so_far, 0.8, product, threads=threads)
+        ids, own = team.write(300)
+        team.close()
+        found.append((ids, own))
+    for ids, own in found[1:]:
+        assert np.array_equal(ids, found[0][0])
+        np.testing.assert_allclose(own, found[0][1], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -71,12 +86,15 @@ def test_other_weights_and_a_cold_start() -> None:
     ids=["odd", "small", "few"],
 )
 def test_what_does_not_suit_is_left_to_numpy(hidden: int, streams: int) -> None:
-    assert faster_kernel(make_snapshot(hidden), streams) is None
+    snapshot = make_snapshot(hidden)
+    so_far = make_batch(snapshot, streams).so_far()
+    assert StreamTeam.taking_over(snapshot, so_far, 1.0) is None
 
 
 def test_without_a_matrix_unit_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.split_kernel.block_product", lambda: None)
-    assert faster_kernel(make_snapshot(128), 32) is None
+    monkeypatch.setattr("model.stream_team.block_product", lambda: None)
+    snapshot = make_snapshot(128)
+    assert StreamTeam.taking_over(snapshot, make_batch(snapshot, 32).so_far(), 1.0) is None
 
 
 @pytest.mark.parametrize("counts", [[300], [1] * 300, [49, 1, 1, 249], [51, 249]])
@@ -86,26 +104,53 @@ def test_streams_change_over_at_the_same_character(
 ) -> None:
     monkeypatch.setattr(batch_sampler, "BY_NUMPY", 50)
     snapshot = make_snapshot(64)
-    asked: list[int] = []
+    asked: list[tuple[int, int]] = []
 
-    def find(snapshot: WeightSnapshot, streams: int) -> batch_sampler.GoOn | None:
-        asked.append(streams)
-        return faster_kernel(snapshot, streams)
+    def find(
+        snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
+    ) -> Successor | None:
+        asked.append((so_far.written, len(so_far.noises)))
+        return StreamTeam.taking_over(snapshot, so_far, temperature)
 
-    def streams(find_faster: object) -> ParallelStreams:
+    def streams(find_successor: batch_sampler.FindSuccessor | None) -> ParallelStreams:
         return ParallelStreams(
             snapshot,
             VOCABULARY,
             sampling=SamplingConfig(),
             seeds=range(20),
             threads=threads,
-            find_faster=find_faster,  # type: ignore[arg-type]
+            find_successor=find_successor,
         )
 
     changing = streams(find)
     parts = [changing.write(count) for count in counts]
+    changing.close()
     ids, own = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     expected_ids, expected_own = streams(None).write(300)
-    assert asked == [20 // threads]
+    assert asked == [(50, 20)]
     assert np.array_equal(ids, expected_ids)
     np.testing.assert_allclose(own, expected_own, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"sampling": SamplingConfig(top_k=3)}, {"sampling": SamplingConfig(), "window": 4}],
+    ids=["cuts", "window"],
+)
+def test_what_only_numpy_does_goes_on_with_it(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_sampler, "BY_NUMPY", 2)
+
+    def find(*_: object) -> Successor | None:
+        raise AssertionError("nobody is asked")
+
+    streams = ParallelStreams(
+        make_snapshot(64),
+        VOCABULARY,
+        seeds=range(9),
+        find_successor=find,
+        **settings,  # type: ignore[arg-type]
+    )
+    assert streams.write(5)[0].shape == (5, 9)
+    streams.close()

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,13 @@ import click
 import numpy.typing as npt
 
 from corpus import UserError, Vocabulary, fit_prompt
-from model.batch_sampler import BatchKernel, GoOn, MakeKernel, ParallelStreams
+from model.batch_sampler import (
+    BatchKernel,
+    MakeKernel,
+    ParallelStreams,
+    StreamsSoFar,
+    Successor,
+)
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
@@ -144,9 +150,10 @@ class Order:
         """Writes a group of texts at once, and shows each when it is whole."""
         size = STREAMS_AT_ONCE * (CPUS if self.make_kernel is None else STREAMS_OF_A_DEVICE)
         for first in range(0, len(self.seeds), size):
-            streams = self._streams(self.seeds[first : first + size])
-            vocabulary = self.checkpoint.metadata.vocabulary
-            for written in write_group(streams, vocabulary, self.length, self.stop):
+            with closing(self._streams(self.seeds[first : first + size])) as streams:
+                vocabulary = self.checkpoint.metadata.vocabulary
+                group = write_group(streams, vocabulary, self.length, self.stop)
+            for written in group:
                 self.show(written.text)
                 yield written
 
@@ -156,7 +163,7 @@ class Order:
             seeds=seeds,
             threads=CPUS if self.make_kernel is None else 1,
             make_kernel=self.make_kernel or BatchKernel,
-            find_faster=_faster_kernel if self.make_kernel is None else None,
+            find_successor=_find_successor if self.make_kernel is None else None,
             **self._settings(),
         )
 
@@ -182,11 +189,13 @@ class _FirstOf:
         return ids[:, 0], own[:, 0]
 
 
-def _faster_kernel(snapshot: WeightSnapshot, streams: int) -> GoOn | None:
-    """Returns what is faster than NumPy for so many streams of a thread; loads Numba."""
-    from model.split_kernel import faster_kernel  # noqa: PLC0415 - half a second
+def _find_successor(
+    snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
+) -> Successor | None:
+    """Returns what goes on with many texts faster than NumPy does; loads Numba."""
+    from model.stream_team import StreamTeam  # noqa: PLC0415 - half a second
 
-    return faster_kernel(snapshot, streams)
+    return StreamTeam.taking_over(snapshot, so_far, temperature)
 
 
 def _kernel_on(device: str) -> MakeKernel | None:

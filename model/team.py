@@ -1,0 +1,70 @@
+"""Threads that run a piece of compiled code together, each its part of it. NumPy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.quickest import quickest
+
+CLOCK_WIDTH: Final = 8
+"""Numbers of a row of the clocks: a line of the cache, so that nobody waits for a neighbour's."""
+LEAST_GAIN = 1.2
+"""How much faster several threads must be; they keep as many cores busy."""
+ROUNDS = 5
+
+Clocks = npt.NDArray[np.int64]
+"""[parts + 1, CLOCK_WIDTH]: how often each part has met the others; the last one is not 0 once
+somebody has given up, and nobody is waited for any more."""
+
+Part = Callable[[int, Clocks], object]
+"""Does a part, given its number; it meets the others by the clocks."""
+
+
+class Team:
+    """So many threads at most, the caller's own among them."""
+
+    def __init__(self, most: int) -> None:
+        self._pool = ThreadPoolExecutor(max(1, most - 1), "team")
+
+    def run(self, parts: int, work: Part) -> None:
+        """Does all parts at the same time; returns when all are done."""
+        clocks = np.zeros((parts + 1, CLOCK_WIDTH), np.int64)
+        others = [self._pool.submit(work, part, clocks) for part in range(1, parts)]
+        try:
+            work(0, clocks)
+        except BaseException:
+            clocks[-1] = 1
+            raise
+        finally:
+            for other in others:
+                other.result()
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown()
+
+
+def possible_counts(units: int, least: int) -> list[int]:
+    """Returns the numbers of threads worth trying: each has at least so many of the units."""
+    cores, counts = os.cpu_count() or 1, [1]
+    while 2 * counts[-1] <= min(cores, units // least):
+        counts.append(2 * counts[-1])
+    return counts
+
+
+def fastest_count(counts: list[int], seconds: Callable[[int], float]) -> int:
+    """Returns the number of threads that proves fastest, where several gain what they cost."""
+    return quickest(counts, seconds, lambda count: count, rounds=ROUNDS, least_gain=LEAST_GAIN)
+
+
+def meeting_arguments(part: int, clocks: Clocks) -> tuple[Any, ...]:
+    """Returns what compiled code takes first: its part, the clocks, how to let others run."""
+    from model.native_calls import yield_address  # noqa: PLC0415 - Numba, half a second
+
+    return part, clocks, yield_address()
