@@ -16,7 +16,7 @@ from numba import types
 from numba.extending import overload
 
 from model.compiled import Kernel, compiled
-from model.native_calls import multiply, release
+from model.native_calls import meet, multiply_in_blocks, release
 
 Array = npt.NDArray[Any]
 
@@ -115,44 +115,44 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
     hiddens: Array,
     outputs: Array,
     t: int,
+    first: int,
 ) -> None:
-    """Makes time step t, the product with the recurrent matrix done.
+    """Makes time step t of some units, the product with the recurrent matrix done.
 
     Args:
         inputs: [N, 4H], what the layer's inputs can add to the gates.
         ids: [T, B], the row of ``inputs`` that counts.
         bias: [4H].
-        added: [B, 4H], what the hidden state adds.
+        added: [B, 4U], what the hidden state adds to the gates of the units.
         gates: [T, B, 4H], after their nonlinearities; written at t.
         cells: [T + 1, B, H], read at t, written at t + 1.
         hiddens: [T + 1, B, H], the hidden state as the products take it, written at t + 1.
         outputs: [T, B, H], the hidden state in full, written at t.
         t: the time step.
+        first: of the units.
     """
-    width = cells.shape[2]
-    i_bias, f_bias = bias[:width], bias[width : 2 * width]
-    g_bias, o_bias = bias[2 * width : 3 * width], bias[3 * width :]
+    width, count = cells.shape[2], added.shape[1] // 4
+    i, f, g, o = first, width + first, 2 * width + first, 3 * width + first
+    i_bias, f_bias, g_bias, o_bias = bias[i:], bias[f:], bias[g:], bias[o:]
     for b in range(cells.shape[1]):
-        row = inputs[ids[t, b]]
-        i_in, f_in = row[:width], row[width : 2 * width]
-        g_in, o_in = row[2 * width : 3 * width], row[3 * width :]
-        i_added, f_added = added[b, :width], added[b, width : 2 * width]
-        g_added, o_added = added[b, 2 * width : 3 * width], added[b, 3 * width :]
-        i_row, f_row = gates[t, b, :width], gates[t, b, width : 2 * width]
-        g_row, o_row = gates[t, b, 2 * width : 3 * width], gates[t, b, 3 * width :]
-        before, after = cells[t, b], cells[t + 1, b]
-        hidden_row, output_row = hiddens[t + 1, b], outputs[t, b]
-        for j in range(width):
-            i = _sigmoid(_number(i_in[j]) + i_bias[j] + _number(i_added[j]))
-            f = _sigmoid(_number(f_in[j]) + f_bias[j] + _number(f_added[j]))
-            g = _tanh(_number(g_in[j]) + g_bias[j] + _number(g_added[j]))
-            o = _sigmoid(_number(o_in[j]) + o_bias[j] + _number(o_added[j]))
-            cell = before[j] * f + i * g
-            output = o * _tanh(cell)
-            i_row[j] = i
-            f_row[j] = f
-            g_row[j] = g
-            o_row[j] = o
+        row, own, all_gates = inputs[ids[t, b]], added[b], gates[t, b]
+        i_in, f_in, g_in, o_in = row[i:], row[f:], row[g:], row[o:]
+        i_added, f_added = own[:count], own[count : 2 * count]
+        g_added, o_added = own[2 * count : 3 * count], own[3 * count :]
+        i_row, f_row, g_row, o_row = all_gates[i:], all_gates[f:], all_gates[g:], all_gates[o:]
+        before, after = cells[t, b, first:], cells[t + 1, b, first:]
+        hidden_row, output_row = hiddens[t + 1, b, first:], outputs[t, b, first:]
+        for j in range(count):
+            i_gate = _sigmoid(_number(i_in[j]) + i_bias[j] + _number(i_added[j]))
+            f_gate = _sigmoid(_number(f_in[j]) + f_bias[j] + _number(f_added[j]))
+            g_gate = _tanh(_number(g_in[j]) + g_bias[j] + _number(g_added[j]))
+            o_gate = _sigmoid(_number(o_in[j]) + o_bias[j] + _number(o_added[j]))
+            cell = before[j] * f_gate + i_gate * g_gate
+            output = o_gate * _tanh(cell)
+            i_row[j] = i_gate
+            f_row[j] = f_gate
+            g_row[j] = g_gate
+            o_row[j] = o_gate
             after[j] = cell
             output_row[j] = output
             hidden_row[j] = _stored(output, hidden_row)
@@ -160,39 +160,47 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
 
 @Kernel
 def step_backward(  # noqa: PLR0917
-    gates: Array, cells: Array, outer: Array, added: Array, d_cell: Array, d_gates: Array, t: int
+    gates: Array,
+    cells: Array,
+    outer: Array,
+    added: Array,
+    d_cell: Array,
+    d_gates: Array,
+    t: int,
+    first: int,
 ) -> None:
-    """Goes back through time step t, the product with the recurrent matrix done.
+    """Goes back through time step t of some units, the product with the recurrent matrix done.
 
     Args:
         gates: [T, B, 4H], after their nonlinearities.
         cells: [T + 1, B, H].
         outer: [T, B, H], gradients of the outputs from outside.
-        added: [B, H], gradient of this step's hidden state by way of the step after it.
+        added: [B, U], gradient of this step's hidden state by way of the step after it.
         d_cell: [B, H], gradient of the cell state at t + 1; becomes that at t.
         d_gates: [T, B, 4H], gradients of what goes into the gates, as the products take them;
             written at t.
         t: the time step.
+        first: of the units.
     """
-    width = cells.shape[2]
+    width, count = cells.shape[2], added.shape[1]
+    i, f, g, o = first, width + first, 2 * width + first, 3 * width + first
     for b in range(cells.shape[1]):
-        i_row, f_row = gates[t, b, :width], gates[t, b, width : 2 * width]
-        g_row, o_row = gates[t, b, 2 * width : 3 * width], gates[t, b, 3 * width :]
-        d_i, d_f = d_gates[t, b, :width], d_gates[t, b, width : 2 * width]
-        d_g, d_o = d_gates[t, b, 2 * width : 3 * width], d_gates[t, b, 3 * width :]
-        before, after = cells[t, b], cells[t + 1, b]
-        outer_row, added_row, d_cell_row = outer[t, b], added[b], d_cell[b]
-        for j in range(width):
-            i, f, g, o = i_row[j], f_row[j], g_row[j], o_row[j]
+        row, d_row = gates[t, b], d_gates[t, b]
+        i_row, f_row, g_row, o_row = row[i:], row[f:], row[g:], row[o:]
+        d_i, d_f, d_g, d_o = d_row[i:], d_row[f:], d_row[g:], d_row[o:]
+        before, after = cells[t, b, first:], cells[t + 1, b, first:]
+        outer_row, added_row, d_cell_row = outer[t, b, first:], added[b], d_cell[b, first:]
+        for j in range(count):
+            i_gate, f_gate, g_gate, o_gate = i_row[j], f_row[j], g_row[j], o_row[j]
             tanh_cell = _tanh(after[j])
             d_hidden = outer_row[j] + _number(added_row[j])
-            d_c = d_cell_row[j] + d_hidden * o * (_ONE - tanh_cell * tanh_cell)
-            d_cell_row[j] = d_c * f
+            d_c = d_cell_row[j] + d_hidden * o_gate * (_ONE - tanh_cell * tanh_cell)
+            d_cell_row[j] = d_c * f_gate
             # The slope of a sigmoid s is s - s^2.
-            d_i[j] = _stored(d_c * g * (i - i * i), d_i)
-            d_f[j] = _stored(d_c * before[j] * (f - f * f), d_f)
-            d_g[j] = _stored(d_c * i * (_ONE - g * g), d_g)
-            d_o[j] = _stored(d_hidden * tanh_cell * (o - o * o), d_o)
+            d_i[j] = _stored(d_c * g_gate * (i_gate - i_gate * i_gate), d_i)
+            d_f[j] = _stored(d_c * before[j] * (f_gate - f_gate * f_gate), d_f)
+            d_g[j] = _stored(d_c * i_gate * (_ONE - g_gate * g_gate), d_g)
+            d_o[j] = _stored(d_hidden * tanh_cell * (o_gate - o_gate * o_gate), d_o)
 
 
 _step_forward, _step_backward = compiled(step_forward.function), compiled(step_backward.function)
@@ -200,10 +208,14 @@ _step_forward, _step_backward = compiled(step_forward.function), compiled(step_b
 
 @Kernel
 def sequence_forward(  # noqa: PLR0917
+    part: int,
+    clocks: Array,
+    pause: int,
     product: Array,
     inputs: Array,
     ids: Array,
     bias: Array,
+    recurrent: Array,
     matrix: Array,
     added: Array,
     gates: Array,
@@ -211,92 +223,102 @@ def sequence_forward(  # noqa: PLR0917
     hiddens: Array,
     outputs: Array,
 ) -> None:
-    """Makes all time steps with the products between them; see `step_forward`.
+    """Does a thread's part of all time steps: its units, products included; see `step_forward`.
 
     Args:
-        product: of `model.block_product`.
+        part: which one this is; all must be at it at the same time.
+        clocks: of ``model.team``.
+        pause: see ``model.native_calls.yield_address``.
+        product: of ``model.block_product``.
         inputs: [N, 4H].
         ids: [T, B].
         bias: [4H].
-        matrix: recurrent, transposed and packed, [H / 2, 4H, 2].
-        added: [B, 4H], written over and over.
+        recurrent: float32 [4H, H], H even.
+        matrix: uint32 [H / 2, 4U], written over.
+        added: [B, 4U], written over.
         gates: [T, B, 4H].
         cells: [T + 1, B, H].
         hiddens: [T + 1, B, H].
         outputs: [T, B, H].
     """
     steps, batch, width = outputs.shape
+    first = width * part // (len(clocks) - 1)
+    turn, rows = clocks[part, 0], added.shape[1]
+    _pack_transposed(recurrent, matrix, first)
     for t in range(steps):
-        multiply(
-            product[0],
-            batch,
-            4 * width,
-            width,
-            hiddens[t].ctypes.data,
-            matrix.ctypes.data,
-            added.ctypes.data,
-        )
-        _step_forward(inputs, ids, bias, added, gates, cells, hiddens, outputs, t)
+        operand, packed, sums = hiddens[t].ctypes.data, matrix.ctypes.data, added.ctypes.data
+        multiply_in_blocks(product[0], batch, rows, width, operand, packed, sums)
+        _step_forward(inputs, ids, bias, added, gates, cells, hiddens, outputs, t, first)
+        turn += 1
+        meet(clocks, part, turn, pause)
     release(product[1])
 
 
 @Kernel
 def sequence_backward(  # noqa: PLR0917
+    part: int,
+    clocks: Array,
+    pause: int,
     product: Array,
     gates: Array,
     cells: Array,
     outer: Array,
+    recurrent: Array,
     matrix: Array,
     added: Array,
     d_cell: Array,
     d_gates: Array,
 ) -> None:
-    """Goes back through all time steps with the products between them; see `step_backward`.
+    """Does a thread's part of the way back through all time steps; see `step_backward`.
 
     Args:
-        product: of `model.block_product`.
+        part: which one this is; all must be at it at the same time.
+        clocks: of ``model.team``.
+        pause: see ``model.native_calls.yield_address``.
+        product: of ``model.block_product``.
         gates: [T, B, 4H].
         cells: [T + 1, B, H].
         outer: [T, B, H].
-        matrix: recurrent, packed, [2H, H, 2].
-        added: [B, H]; zeros; becomes the gradient of the hidden state before the first step.
+        recurrent: float32 [4H, H], H even.
+        matrix: uint32 [2H, U], written over.
+        added: [B, U]; zeros; becomes the gradient of the units' state before the first step.
         d_cell: [B, H]; becomes the gradient of the cell state before the first step.
         d_gates: [T, B, 4H].
     """
     steps, batch, width = outer.shape
+    first = width * part // (len(clocks) - 1)
+    turn, rows = clocks[part, 0], added.shape[1]
+    _pack(recurrent, matrix, first)
     for t in range(steps - 1, -1, -1):
-        _step_backward(gates, cells, outer, added, d_cell, d_gates, t)
-        multiply(
-            product[0],
-            batch,
-            width,
-            4 * width,
-            d_gates[t].ctypes.data,
-            matrix.ctypes.data,
-            added.ctypes.data,
-        )
+        _step_backward(gates, cells, outer, added, d_cell, d_gates, t, first)
+        turn += 1
+        meet(clocks, part, turn, pause)
+        operand, packed, sums = d_gates[t].ctypes.data, matrix.ctypes.data, added.ctypes.data
+        multiply_in_blocks(product[0], batch, rows, 4 * width, operand, packed, sums)
     release(product[1])
 
 
-@Kernel
-def pack_recurrent(matrix: Array, forwards: Array, backwards: Array) -> None:
-    """Rounds a recurrent matrix and packs it for the products of both directions.
+@compiled
+def _pack_transposed(matrix: Array, out: Array, first: int) -> None:
+    """Rounds the gates' rows of some units of [4H, H]; packs their transpose into [H / 2, 4U]."""
+    width, count = matrix.shape[1], out.shape[1] // 4
+    for gate in range(4):
+        for start in range(0, count, _ROWS_OF_A_TILE):
+            end = min(count, start + _ROWS_OF_A_TILE)
+            row, column = gate * width + first, gate * count
+            for j in range(width // 2):
+                for u in range(start, end):
+                    even, odd = matrix[row + u, 2 * j], matrix[row + u, 2 * j + 1]
+                    out[j, column + u] = _pair(even, odd)
 
-    Args:
-        matrix: float32 [4H, H], H even.
-        forwards: uint32 [H / 2, 4H]: the transpose, two rows of it side by side in bfloat16.
-        backwards: uint32 [2H, H], the same of the matrix itself.
-    """
-    rows, width = matrix.shape
-    for first in range(0, rows, _ROWS_OF_A_TILE):
-        last = min(rows, first + _ROWS_OF_A_TILE)
-        for j in range(width // 2):
-            for r in range(first, last):
-                forwards[j, r] = _pair(matrix[r, 2 * j], matrix[r, 2 * j + 1])
-    for r in range(rows // 2):
-        even, odd, out = matrix[2 * r], matrix[2 * r + 1], backwards[r]
-        for j in range(width):
-            out[j] = _pair(even[j], odd[j])
+
+@compiled
+def _pack(matrix: Array, out: Array, first: int) -> None:
+    """Rounds the columns of some units of [4H, H], and packs them into [2H, U]."""
+    for r in range(len(out)):
+        even, odd, row = matrix[2 * r, first:], matrix[2 * r + 1, first:], out[r]
+        for j in range(len(row)):
+            row[j] = _pair(even[j], odd[j])
 
 
 @Kernel

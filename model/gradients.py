@@ -45,13 +45,16 @@ class GradientWorkers:
             from model.packed_layer import prepare_packed_layer  # noqa: PLC0415 - see there
 
             prepare_packed_layer(torch.float32 if machine.autocast is None else machine.autocast)
-        self.threads = StreamThreads(
-            self._engine.shards, threads_of_each=self._engine.threads_of_a_shard
-        )
-        """Those that compute; others may use them between two steps."""
+        engine = self._engine
+        self._threads = StreamThreads(engine.shards, threads_of_each=engine.threads_of_a_shard)
+        self.threads = self._threads
+        """As many, each with streams of its own, for others between two steps."""
+        if engine.threads_of_a_shard > 1:
+            self.threads = StreamThreads(engine.threads)
 
     def close(self) -> None:
         """Ends the threads."""
+        self._threads.close()
         self.threads.close()
 
     def compute(
@@ -89,7 +92,7 @@ class GradientWorkers:
                 total,
             )
 
-        results = self.threads.map(of_shard, inputs.shape[1])
+        results = self._threads.map(of_shard, inputs.shape[1])
         if results:
             loss = torch.stack([part[0] for part in results]).sum()
             gradients = list(results[0][1])

@@ -26,8 +26,9 @@ AT_ONCE = 16
 """Characters between two looks of who shows them, by NumPy; compiled code writes a block."""
 LEAST_UNITS = 32
 """Hidden units of a thread; with fewer it waits longer for the others than it computes."""
-TIMED = 32
-"""Characters that a number of threads is timed with."""
+TIMED = BLOCK
+"""Characters that a number of threads is timed with: some milliseconds, for the system may wake
+threads on one and the same core and moves them apart only after a while."""
 
 Ids = npt.NDArray[np.int64]
 
@@ -135,7 +136,7 @@ class WritingTeam:
         self._team = Team(threads or counts[-1])
         self._threads = 1
         self._ready: tuple[Ids, FloatArray] | None = None
-        self._try(BLOCK)
+        self._try(TIMED)
         self._call = write_characters.run
         self._threads = threads or fastest_count(counts, self._seconds)
 

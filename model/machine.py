@@ -92,8 +92,9 @@ def possible_engines(
 
     Processes on one machine share its cores; ``--threads`` is each one's.
 
-    Sharing each product among threads is left out: they meet at every time step, gain less than
-    threads with streams of their own, and lose most of the speed when the machine has other work.
+    Sharing each of PyTorch's products among threads is left out: they meet at every time step, gain
+    less than threads with streams of their own, and lose most of the speed when the machine has
+    other work. Where our layer is compiled with its products, threads share its units as well.
     """
     native = _native_bf16(device)
     precision = training.precision
@@ -109,13 +110,26 @@ def possible_engines(
     precisions = [precision]
     if training.precision == "auto" and native:
         precisions.append("fp32")
+    packs = native and can_pack()
+    compiles = packs and "bf16" in precisions and _multiplies_in_compiled_code()
     engines = []
     for kind in precisions:
         for count in counts:
-            engines.append(Engine(precision=kind, shards=count))
-            if kind == "bf16" and native and can_pack():
+            if kind == "fp32" or not compiles:
+                engines.append(Engine(precision=kind, shards=count))
+            if kind == "bf16" and packs:
                 engines.append(Engine(precision=kind, layer="packed", shards=count))
+            if kind == "bf16" and compiles and count > 1:
+                shared = Engine(precision=kind, layer="packed", threads_of_a_shard=count)
+                engines.append(shared)
     return engines
+
+
+def _multiplies_in_compiled_code() -> bool:
+    """Whether our layer is one piece of compiled code, before which PyTorch's has no chance."""
+    from model.block_product import block_product  # noqa: PLC0415 - Numba, half a second
+
+    return block_product() is not None
 
 
 def prepare_thread(threads: int) -> None:

@@ -11,6 +11,7 @@ Equations: Hochreiter & Schmidhuber (1997), forget gate of Gers et al. (2000).
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from torch import Tensor
 
 from model.block_product import Addresses, block_product
 from model.cell_kernels import (
-    pack_recurrent,
     sequence_backward,
     sequence_forward,
     step_backward,
@@ -28,6 +28,13 @@ from model.cell_kernels import (
     sum_rows,
 )
 from model.lstm_layer import LayerState, PackedProduct
+from model.machine import prepare_thread
+from model.team import Clocks, Part, Team, meeting_arguments
+
+LEAST_UNITS = 32
+"""Hidden units of a thread; with fewer it waits longer for the others than it computes."""
+
+_LOCAL = threading.local()
 
 
 def packed_layer(  # noqa: PLR0917 - all of them are operands
@@ -90,15 +97,22 @@ class PackedLSTMLayer(torch.autograd.Function):
         written = (_array(gates), _array(cells), _array(hiddens), _array(outputs))
         block = _block_product(width, products)
         if block is not None:
-            operand, matrix = _packed_both_ways(recurrent)
-            added = gates.new_empty((batch, 4 * width))
-            sequence_forward.run(block, *given, _array(operand), _array(added), *written)
+            matrix = recurrent.detach().contiguous()
+
+            def work(part: int, clocks: Clocks) -> None:
+                count = _units_of(part, width, len(clocks) - 1)
+                packed = np.empty((width // 2, 4 * count), np.uint32)
+                added = np.empty((batch, 4 * count), np.float32)
+                before = (*meeting_arguments(part, clocks), block, *given, matrix.numpy())
+                sequence_forward.run(*before, packed, added, *written)
+
+            _in_team(width, work)
         else:
             matrix = recurrent.to(products)
             product = PackedProduct(matrix, rows=batch, products=products)
             step = step_forward.run
             for t, operand in enumerate(hiddens[:-1].unbind(0)):
-                step(*given, _array(product(operand)), *written, t)
+                step(*given, _array(product(operand)), *written, t, 0)
         ctx.save_for_backward(gates, hiddens, cells, matrix, ids)
         ctx.products, ctx.given, ctx.symbols = products, table.dtype, len(table)
         ctx.set_materialize_grads(False)
@@ -122,14 +136,23 @@ class PackedLSTMLayer(torch.autograd.Function):
         written = (_array(d_cell), _array(d_gates))
         block = _block_product(width, ctx.products)
         if block is not None:
-            d_hidden = torch.zeros_like(cells[0])
-            sequence_backward.run(block, *read, _array(matrix), _array(d_hidden), *written)
+            parts: dict[int, Tensor] = {}
+
+            def work(part: int, clocks: Clocks) -> None:
+                count = _units_of(part, width, len(clocks) - 1)
+                packed = np.empty((2 * width, count), np.uint32)
+                parts[part] = torch.zeros(batch, count)
+                before = (*meeting_arguments(part, clocks), block, *read, matrix.numpy())
+                sequence_backward.run(*before, packed, parts[part].numpy(), *written)
+
+            _in_team(width, work)
+            d_hidden = torch.cat([parts[part] for part in sorted(parts)], dim=1)
         else:
             d_hidden = torch.zeros_like(hiddens[0])
             product = PackedProduct(matrix.t().contiguous(), rows=batch, products=ctx.products)
             step, rows_of_steps = step_backward.run, d_gates.unbind(0)
             for t in range(steps - 1, -1, -1):
-                step(*read, _array(d_hidden), *written, t)
+                step(*read, _array(d_hidden), *written, t, 0)
                 if t or ctx.needs_input_grad[5]:
                     d_hidden = product(rows_of_steps[t])
         flat = d_gates.view(steps * batch, 4 * width)
@@ -163,39 +186,47 @@ def prepare_packed_layer(products: torch.dtype) -> None:
     ids = torch.zeros(1, 1, dtype=torch.int64)
     for inputs in (gates[0], rounded[0]):
         forward = (inputs, ids, gates[0, 0], rounded[0], gates, cells, hiddens, outputs)
-        step_forward.prepare(*map(_array, forward), 0)
+        step_forward.prepare(*map(_array, forward), 0, 0)
     backward = (gates, cells, outputs, hiddens[0], cells[0], rounded)
-    step_backward.prepare(*map(_array, backward), 0)
+    step_backward.prepare(*map(_array, backward), 0, 0)
     if products is torch.bfloat16 and (block := block_product()) is not None:
         _prepare_sequences(block)
     sum_rows.prepare(*map(_array, (rounded[0], ids[0], gates[0])))
 
 
-def _packed_both_ways(recurrent: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the transpose and the matrix, rounded, in pairs of rows, side by side."""
-    rows, width = recurrent.shape
-    forwards = torch.empty((width // 2, rows, 2), dtype=torch.bfloat16)
-    backwards = torch.empty((rows // 2, width, 2), dtype=torch.bfloat16)
-    pairs = (tensor.view(torch.uint32)[..., 0].numpy() for tensor in (forwards, backwards))
-    pack_recurrent.run(recurrent.detach().contiguous().numpy(), *pairs)
-    return forwards, backwards
-
-
 def _prepare_sequences(block: Addresses) -> None:
     """Compiles what takes a whole sequence, or finds it on the disk."""
-    pack_recurrent.prepare(
-        np.zeros((4, 1), np.float32), np.zeros((1, 4), np.uint32), np.zeros((2, 1), np.uint32)
-    )
-    matrix = torch.zeros(1, 8, 2, dtype=torch.bfloat16)
     gates, cells, outputs = (torch.zeros(shape) for shape in ((1, 1, 8), (2, 1, 2), (1, 1, 2)))
     rounded, hiddens = gates.bfloat16(), cells.bfloat16()
-    ids = torch.zeros(1, 1, dtype=torch.int64)
+    ids, matrix = torch.zeros(1, 1, dtype=torch.int64), np.zeros((8, 2), np.float32)
     written = tuple(map(_array, (gates, cells, hiddens, outputs)))
-    for inputs in (gates[0], rounded[0]):
-        given = map(_array, (inputs, ids, gates[0, 0], matrix, gates[0]))
-        sequence_forward.prepare(block, *given, *written)
-    read = (gates, cells, outputs, matrix.view(4, 2, 2), cells[0], cells[1], rounded)
-    sequence_backward.prepare(block, *map(_array, read))
+
+    def work(part: int, clocks: Clocks) -> None:
+        first = (*meeting_arguments(part, clocks), block)
+        packed, added = np.zeros((1, 8), np.uint32), np.zeros((1, 8), np.float32)
+        for inputs in (gates[0], rounded[0]):
+            given = map(_array, (inputs, ids, gates[0, 0]))
+            sequence_forward.prepare(*first, *given, matrix, packed, added, *written)
+        read = map(_array, (gates, cells, outputs))
+        packed, added = np.zeros((4, 2), np.uint32), np.zeros((1, 2), np.float32)
+        given = map(_array, (cells[1], rounded))
+        sequence_backward.prepare(*first, *read, matrix, packed, added, *given)
+
+    Team(1).run(1, work)
+
+
+def _in_team(width: int, work: Part) -> None:
+    """Does the work in as many parts as this thread may use threads for PyTorch's operations."""
+    threads = min(torch.get_num_threads(), max(1, width // LEAST_UNITS))
+    if threads > getattr(_LOCAL, "most", 0):
+        # One of its own for each thread that computes: parts of two must not wait for each other.
+        _LOCAL.team, _LOCAL.most = Team(threads, lambda: prepare_thread(1)), threads
+    _LOCAL.team.run(threads, work)
+
+
+def _units_of(part: int, width: int, parts: int) -> int:
+    """Returns how many units a part has."""
+    return width * (part + 1) // parts - width * part // parts
 
 
 def _block_product(width: int, products: torch.dtype) -> Addresses | None:

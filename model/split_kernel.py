@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from model.cell_kernels import _bfloat16, _tanh
 from model.compiled import Kernel, compiled
-from model.native_calls import multiply, release
-from model.writing_kernel import draw, meet
+from model.native_calls import meet, multiply_in_blocks, release
+from model.writing_kernel import draw
 
 Array = npt.NDArray[Any]
 
@@ -43,11 +43,11 @@ def split_rows(numbers: Array, out: Array, first: int) -> None:
         out: [2S, K].
         first: column of out that the first one goes to.
     """
-    streams, width = numbers.shape
+    streams = len(numbers)
     for s in range(streams):
-        row, high, low = numbers[s], out[s], out[streams + s]
-        for j in range(width):
-            high[first + j], low[first + j] = _split(row[j])
+        row, high, low = numbers[s], out[s, first:], out[streams + s, first:]
+        for j in range(len(row)):
+            high[j], low[j] = _split(row[j])
 
 
 @Kernel
@@ -65,9 +65,9 @@ def _products(  # noqa: PLR0917 - compiled code takes them by position
     product: Array, streams: int, rows: int, inner: int, left: int, high: int, low: int, sums: int
 ) -> None:
     """Puts the three products of halves into [3S, N], one below the other; all by address."""
-    multiply(product[0], 2 * streams, rows, inner, left, high, sums)
+    multiply_in_blocks(product[0], 2 * streams, rows, inner, left, high, sums)
     third = sums + 2 * streams * rows * _NUMBER
-    multiply(product[0], streams, rows, inner, left, low, third)
+    multiply_in_blocks(product[0], streams, rows, inner, left, low, third)
 
 
 @compiled
@@ -85,21 +85,32 @@ def _cell_step(  # noqa: PLR0917
         hidden: [U], written.
         first: of the units.
     """
+    # Slices, for what is looked up at a sum of numbers is not done in vectors: it may be below 0.
     width, count = len(cell), len(hidden)
     one, two, three = sums[s], sums[streams + s], sums[2 * streams + s]
+    i_one, f_one, o_one, g_one = one, one[count:], one[2 * count :], one[3 * count :]
+    i_two, f_two, o_two, g_two = two, two[count:], two[2 * count :], two[3 * count :]
+    i_three, f_three, o_three = three, three[count:], three[2 * count :]
+    g_three = three[3 * count :]
+    i_added, f_added = added[first:], added[width + first :]
+    o_added, g_added = added[2 * width + first :], added[3 * width + first :]
+    own = cell[first:]
     for j in range(count):
-        u, j_f, j_o, j_g = first + j, count + j, 2 * count + j, 3 * count + j
-        i = one[j] + two[j] + three[j] + added[u]
-        f = one[j_f] + two[j_f] + three[j_f] + added[width + u]
-        o = one[j_o] + two[j_o] + three[j_o] + added[2 * width + u]
-        g = one[j_g] + two[j_g] + three[j_g] + added[3 * width + u]
         # The rows of the first three are halved: see ``LayerWeights``.
-        i = _tanh(i) * _HALF + _HALF
-        f = _tanh(f) * _HALF + _HALF
-        o = _tanh(o) * _HALF + _HALF
-        after = cell[u] * f + i * _tanh(g)
-        cell[u] = after
+        i = _tanh(i_one[j] + i_two[j] + i_three[j] + i_added[j]) * _HALF + _HALF
+        f = _tanh(f_one[j] + f_two[j] + f_three[j] + f_added[j]) * _HALF + _HALF
+        o = _tanh(o_one[j] + o_two[j] + o_three[j] + o_added[j]) * _HALF + _HALF
+        after = own[j] * f + i * _tanh(g_one[j] + g_two[j] + g_three[j] + g_added[j])
+        own[j] = after
         hidden[j] = o * _tanh(after)
+
+
+@compiled
+def _put_halves(numbers: Array, out: Array, place: int, distance: int) -> None:
+    """Puts the upper halves of some numbers at a place, the lower ones at a distance from it."""
+    upper, lower = out[place:], out[place + distance :]
+    for j in range(len(numbers)):
+        upper[j], lower[j] = _split(numbers[j])
 
 
 @compiled
@@ -191,11 +202,9 @@ def write_streams(  # noqa: PLR0917
                 added = biases[layer - 1] if layer else table[drawn[s]]
                 _cell_step(gates, streams, s, added, cell[layer, s], hidden, first)
                 own = place + s * inner + inner - width + first
+                _put_halves(hidden, then, own, streams * inner)
                 up = above + s * inner_above + first
-                for j in range(count):
-                    upper, lower = _split(hidden[j])
-                    then[own + j], then[own + streams * inner + j] = upper, lower
-                    now[up + j], now[up + streams * inner_above + j] = upper, lower
+                _put_halves(hidden, now, up, streams * inner_above)
             turn += 1
             meet(clocks, part, turn, pause)
             weights += inner * rows

@@ -25,8 +25,8 @@ Bits = npt.NDArray[np.uint16]
 LEAST_STREAMS = 8
 LEAST_UNITS = 32
 """With less there is nothing to gain; of a thread, too."""
-TIMED = 16
-"""Characters that a number of threads is timed with."""
+TIMED = 64
+"""Characters that a number of threads is timed with; see ``model.long_text``."""
 
 
 class StreamTeam:

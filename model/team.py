@@ -29,8 +29,14 @@ Part = Callable[[int, Clocks], object]
 class Team:
     """So many threads at most, the caller's own among them."""
 
-    def __init__(self, most: int) -> None:
-        self._pool = ThreadPoolExecutor(max(1, most - 1), "team")
+    def __init__(self, most: int, prepare: Callable[[], None] | None = None) -> None:
+        """Starts no thread yet.
+
+        Args:
+            most: threads.
+            prepare: is called first in each of the others.
+        """
+        self._pool = ThreadPoolExecutor(max(1, most - 1), "team", initializer=prepare)
 
     def run(self, parts: int, work: Part) -> None:
         """Does all parts at the same time; returns when all are done."""

@@ -15,31 +15,11 @@ import numpy.typing as npt
 
 from model.cell_kernels import _tanh
 from model.compiled import Kernel, compiled
-from model.native_calls import give_way, tell, told
-from model.team import CLOCK_WIDTH
+from model.native_calls import meet
 
 Array = npt.NDArray[Any]
 
-_PATIENCE: Final = 2_000
-"""Looks at another thread's clock before this one lets others have the core."""
 _HALF: Final = np.float32(0.5)
-
-
-@compiled
-def meet(clocks: Array, part: int, turn: int, pause: int) -> None:
-    """Waits until every thread has come to this turn, or one has given up."""
-    parts, line = len(clocks) - 1, CLOCK_WIDTH * clocks.itemsize
-    start = clocks.ctypes.data
-    tell(start + part * line, turn)
-    for other in range(parts):
-        looks = 0
-        while told(start + other * line) < turn:
-            looks += 1
-            if looks == _PATIENCE:
-                if told(start + parts * line) != 0:
-                    return
-                give_way(pause)
-                looks = 0
 
 
 @compiled

@@ -13,7 +13,6 @@ from model.block_product import block_product
 from model.config import ModelConfig
 from model.lstm_layer import State
 from model.network import CharacterLSTM
-from model.packed_layer import _packed_both_ways
 
 needs_unit = pytest.mark.skipif(block_product() is None, reason="no matrix unit for bfloat16")
 
@@ -71,15 +70,6 @@ def test_without_the_library_there_is_none(monkeypatch: pytest.MonkeyPatch) -> N
     assert module._found() is None
 
 
-@given(st.integers(1, 40))
-@settings(deadline=None)
-def test_both_orders_of_a_recurrent_matrix_are_those_of_packed(half: int) -> None:
-    recurrent = draw(8 * half, 2 * half).float() * 1.001
-    forwards, backwards = _packed_both_ways(recurrent)
-    assert torch.equal(forwards, packed(recurrent.bfloat16().t()))
-    assert torch.equal(backwards, packed(recurrent.bfloat16()))
-
-
 def learned(network: CharacterLSTM) -> tuple[Tensor, State, list[Tensor]]:
     """Returns outputs, state and gradients of a sequence from a warm state, in bfloat16."""
     generator = torch.Generator().manual_seed(5)
@@ -108,3 +98,21 @@ def test_the_layer_is_the_same_with_and_without(
         assert torch.allclose(one.float(), other.float(), atol=0.04)
     for one, other in zip(gradients, their_gradients, strict=True):
         assert float((one - other).norm() / other.norm()) < 0.02
+
+
+@needs_unit
+@pytest.mark.parametrize("hidden", [2, 64, 130])
+def test_threads_that_share_the_units_find_what_one_finds(hidden: int) -> None:
+    torch.manual_seed(0)
+    network = CharacterLSTM(ModelConfig(hidden=hidden, layers=2, embedding=6), 9)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            outputs, state, gradients = learned(network)
+            found.append([outputs, *state, *gradients])
+    finally:
+        torch.set_num_threads(before)
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            assert torch.allclose(one, other, atol=1e-5, rtol=1e-3)

@@ -26,6 +26,7 @@ def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
     has_it = bool(request.param)
     monkeypatch.setattr(machine, "_native_bf16", lambda device: has_it)
     monkeypatch.setattr(machine, "can_pack", lambda: has_it)
+    monkeypatch.setattr(machine, "_multiplies_in_compiled_code", lambda: False)
     monkeypatch.setattr(machine, "_available_cores", lambda: 2)
     return has_it
 
@@ -45,6 +46,15 @@ def test_what_was_asked_for_is_not_measured(native: bool) -> None:
     engines = possible_engines(asked, CPU)
     assert {(engine.precision, engine.threads) for engine in engines} == {("bf16", 2)}
     assert len(engines) == (2 if native else 1)
+
+
+def test_threads_share_units_only_where_compiled_code_has_products(
+    native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_multiplies_in_compiled_code", lambda: True)
+    shared = [engine for engine in possible_engines(OPEN, CPU) if engine.threads_of_a_shard > 1]
+    expected = Engine(precision="bf16", layer="packed", threads_of_a_shard=2)
+    assert shared == ([expected] if native else [])
 
 
 @pytest.mark.usefixtures("native")
