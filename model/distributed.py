@@ -8,6 +8,7 @@ Letters: L layers, B batch, H hidden.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Ranks:
         """Takes an open group; None for a process alone."""
         self.place = place
         self._group = group
+        self._met: Tensor | None = None
         self._flat = torch.empty(0)
         self._shared: SharedSums | None = None
 
@@ -95,11 +97,24 @@ class Ranks:
     def leave(self) -> None:
         """Ends the group, however the training ended; nothing can be exchanged after it."""
         if self._group is not None:
+            self._wait_for_own_threads()
             # The group's own threads end with the last reference to it. Those that outlive the
             # interpreter abort the process (seen in half of all ends with PyTorch 2.13).
             self._group = None
             self._shared = None
             dist.destroy_process_group()
+
+    def _wait_for_own_threads(self) -> None:
+        """Waits until the group's threads have let go of what was exchanged last.
+
+        They take the interpreter's lock for it, and whoever ends the group waits for them with that
+        lock in hand, for ever (seen with PyTorch 2.13).
+        """
+        deadline = time.monotonic() + SECONDS_BETWEEN_SIGNS
+        while self._met is not None and self._met._use_count() > 1:  # type: ignore[attr-defined]  # noqa: SLF001
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.001)
 
     def agree(self, order: Order | None = None, value: float = 0.0, signal: int = 0) -> Agreement:
         """Meets the others: returns the leader's order, and a signal that any of them was sent.
@@ -121,6 +136,7 @@ class Ranks:
         vote = torch.tensor([*words, float(signal)], dtype=torch.float64)
         options = dist.AllreduceOptions()
         options.reduceOp = dist.ReduceOp(dist.ReduceOp.MAX)
+        self._met = vote
         with self._meeting():
             self._group.allreduce([vote], options).wait()
         return Agreement(order=Order(int(vote[0])), value=float(vote[1]), signal=int(vote[2]))
@@ -134,6 +150,7 @@ class Ranks:
         if self._group is None:
             return
         met = tensor if tensor.device.type in {"cpu", "cuda"} else tensor.cpu()
+        self._met = met
         with self._meeting():
             self._group.allreduce([met]).wait()
         if met is not tensor:
@@ -196,6 +213,7 @@ class Ranks:
             content = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         options = dist.BroadcastOptions()
         options.rootRank = 0
+        self._met = content
         with self._meeting():
             self._group.broadcast([content], options).wait()
         return content.numpy().tobytes()
