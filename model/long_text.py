@@ -24,8 +24,8 @@ BY_NUMPY = 16 * BLOCK
 """Characters that are written before anything is loaded."""
 AT_ONCE = 16
 """Characters between two looks of who shows them, by NumPy; compiled code writes a block."""
-LEAST_UNITS = 32
-"""Hidden units of a thread; with fewer it waits longer for the others than it computes."""
+UNITS = 32
+"""Hidden units of which a thread has a multiple."""
 TIMED = BLOCK
 """Characters that a number of threads is timed with: some milliseconds, for the system may wake
 threads on one and the same core and moves them apart only after a while."""
@@ -132,7 +132,7 @@ class WritingTeam:
             snapshot.head_matrix,
             snapshot.head_bias,
         )
-        counts = possible_counts(width, LEAST_UNITS)
+        counts = possible_counts(width, UNITS)
         self._team = Team(threads or counts[-1])
         self._threads = 1
         self._ready: tuple[Ids, FloatArray] | None = None

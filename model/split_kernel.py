@@ -20,6 +20,8 @@ from model.writing_kernel import draw
 
 Array = npt.NDArray[Any]
 
+UNITS: Final = 32
+"""Hidden units of a block, whose sums stay in the fastest cache until they are used."""
 _HALF: Final = np.float32(0.5)
 _DIGITS: Final = np.uint32(16)
 _BITS, _NUMBER = 2, 4
@@ -77,7 +79,7 @@ def _cell_step(  # noqa: PLR0917
     """Makes a step of some units of a layer for one stream.
 
     Args:
-        sums: [3S, 4U], of the units' four gates.
+        sums: [4, 3S, U], of the units' four gates.
         streams: S.
         s: which stream.
         added: [4H], what else goes into the gates.
@@ -86,16 +88,14 @@ def _cell_step(  # noqa: PLR0917
         first: of the units.
     """
     # Slices, for what is looked up at a sum of numbers is not done in vectors: it may be below 0.
-    width, count = len(cell), len(hidden)
-    one, two, three = sums[s], sums[streams + s], sums[2 * streams + s]
-    i_one, f_one, o_one, g_one = one, one[count:], one[2 * count :], one[3 * count :]
-    i_two, f_two, o_two, g_two = two, two[count:], two[2 * count :], two[3 * count :]
-    i_three, f_three, o_three = three, three[count:], three[2 * count :]
-    g_three = three[3 * count :]
-    i_added, f_added = added[first:], added[width + first :]
-    o_added, g_added = added[2 * width + first :], added[3 * width + first :]
-    own = cell[first:]
-    for j in range(count):
+    width, two, three = len(cell), streams + s, 2 * streams + s
+    i_one, i_two, i_three, i_added = sums[0, s], sums[0, two], sums[0, three], added[first:]
+    f_one, f_two, f_three = sums[1, s], sums[1, two], sums[1, three]
+    o_one, o_two, o_three = sums[2, s], sums[2, two], sums[2, three]
+    g_one, g_two, g_three = sums[3, s], sums[3, two], sums[3, three]
+    f_added, o_added = added[width + first :], added[2 * width + first :]
+    g_added, own = added[3 * width + first :], cell[first:]
+    for j in range(len(hidden)):
         # The rows of the first three are halved: see ``LayerWeights``.
         i = _tanh(i_one[j] + i_two[j] + i_three[j] + i_added[j]) * _HALF + _HALF
         f = _tanh(f_one[j] + f_two[j] + f_three[j] + f_added[j]) * _HALF + _HALF
@@ -153,14 +153,14 @@ def write_streams(  # noqa: PLR0917
         biases: [L - 1, 4H].
         head_bias: [V].
         high: this part's rows of each layer and of the head, one after the other, as `split_matrix`
-            leaves their upper halves; of a layer the rows of its units' first gates, then those of
-            the others.
+            leaves their upper halves; of a layer one block of `UNITS` units after the other, in it
+            one gate after the other.
         low: the lower halves.
         operands: [2, M], in turns what the products take before and after a character: of each
             layer and of the head [2S, K], as `split_rows` leaves it. K is H for the first layer and
             the head; else the output of the layer below and the layer's own hidden state.
-        sums: [3S * N], where N is the most rows that a product of this part has; written over.
-        hidden: [U], U this part's units; written over.
+        sums: at least [12S * UNITS] and [3S * V], written over.
+        hidden: [UNITS], written over.
         cell: [L, S, H].
         logits: [N + 1, S, V]; the first ones are given, the others are written.
         noise: [N, S, V], Gumbel.
@@ -175,6 +175,7 @@ def write_streams(  # noqa: PLR0917
     first_row, last_row = symbols * part // parts, symbols * (part + 1) // parts
     count, head_rows = last - first, last_row - first_row
     highs, lows, scratch = high.ctypes.data, low.ctypes.data, sums.ctypes.data
+    blocks = (count + UNITS - 1) // UNITS
     turn = clocks[part, 0]
     for n in range(len(ids)):
         for s in range(streams):
@@ -184,30 +185,38 @@ def write_streams(  # noqa: PLR0917
         now, then = operands[n % 2], operands[1 - n % 2]
         weights, place = 0, 0
         for layer in range(layers):
-            inner, rows = (2 * width if layer else width), 4 * count
-            _products(
-                product,
-                streams,
-                rows,
-                inner,
-                now.ctypes.data + place * _BITS,
-                highs + weights * _BITS,
-                lows + weights * _BITS,
-                scratch,
-            )
+            inner = 2 * width if layer else width
             above = place + 2 * streams * inner
             inner_above = width if layer == layers - 1 else 2 * width
-            gates = sums[: 3 * streams * rows].reshape(3 * streams, rows)
-            for s in range(streams):
-                added = biases[layer - 1] if layer else table[drawn[s]]
-                _cell_step(gates, streams, s, added, cell[layer, s], hidden, first)
-                own = place + s * inner + inner - width + first
-                _put_halves(hidden, then, own, streams * inner)
-                up = above + s * inner_above + first
-                _put_halves(hidden, now, up, streams * inner_above)
+            for number in range(blocks):
+                # Back and forth: what the cache holds of the weights is what was read last.
+                block = number if n % 2 == 0 else blocks - 1 - number
+                start = block * UNITS
+                size = min(UNITS, count - start)
+                for gate in range(4):
+                    offset = (weights + (4 * start + gate * size) * inner) * _BITS
+                    _products(
+                        product,
+                        streams,
+                        size,
+                        inner,
+                        now.ctypes.data + place * _BITS,
+                        highs + offset,
+                        lows + offset,
+                        scratch + gate * 3 * streams * size * _NUMBER,
+                    )
+                gates = sums[: 12 * streams * size].reshape(4, 3 * streams, size)
+                some = hidden[:size]
+                for s in range(streams):
+                    added = biases[layer - 1] if layer else table[drawn[s]]
+                    _cell_step(gates, streams, s, added, cell[layer, s], some, first + start)
+                    own = place + s * inner + inner - width + first + start
+                    _put_halves(some, then, own, streams * inner)
+                    up = above + s * inner_above + first + start
+                    _put_halves(some, now, up, streams * inner_above)
             turn += 1
             meet(clocks, part, turn, pause)
-            weights += inner * rows
+            weights += 4 * inner * count
             place = above
         if head_rows:
             _products(

@@ -17,14 +17,14 @@ from model.block_product import Addresses, block_product
 from model.distribution import probabilities_of
 from model.noise import BLOCK
 from model.snapshot import FloatArray, WeightSnapshot
-from model.split_kernel import split_matrix, split_rows, write_streams
+from model.split_kernel import UNITS, split_matrix, split_rows, write_streams
 from model.team import Clocks, Team, fastest_count, meeting_arguments, possible_counts
 
 Bits = npt.NDArray[np.uint16]
 
 LEAST_STREAMS = 8
 LEAST_UNITS = 32
-"""With less there is nothing to gain; of a thread, too."""
+"""With less there is nothing to gain."""
 TIMED = 64
 """Characters that a number of threads is timed with; see ``model.long_text``."""
 
@@ -65,6 +65,7 @@ class StreamTeam:
         self._snapshot, self._product = snapshot, product
         self._noises, self._written = so_far.noises, so_far.written
         self._number = -1
+        self._block = np.zeros((BLOCK, streams, symbols), np.float32)
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
         self._cell = np.ascontiguousarray(so_far.cell.transpose(0, 2, 1))
@@ -79,7 +80,7 @@ class StreamTeam:
         )
         self._operands = _operands_of(np.ascontiguousarray(so_far.hidden.transpose(0, 2, 1)))
         self._call = write_streams.prepare
-        counts = possible_counts(width, LEAST_UNITS)
+        counts = possible_counts(width, UNITS)
         self._team = Team(threads or counts[-1])
         self._take_threads(1)
         self._try()
@@ -92,11 +93,7 @@ class StreamTeam:
         while count:
             number, place = divmod(self._written, BLOCK)
             if number != self._number:
-                blocks = [noise.block(number) for noise in self._noises]
-                self._block = np.stack(blocks, axis=1)
-                if self._is_greedy:
-                    self._block.fill(0)
-                self._number = number
+                self._draw_block(number)
             some = min(count, BLOCK - place)
             parts.append(self._write(self._block[place : place + some]))
             self._written += some
@@ -108,12 +105,36 @@ class StreamTeam:
         """Ends the threads."""
         self._team.close()
 
+    def _draw_block(self, number: int) -> None:
+        """Draws the noise of the next characters, each thread that of some texts."""
+        self._number = number
+        if self._is_greedy:
+            return  # what it was made of, zeros
+
+        def work(part: int, _: Clocks) -> None:
+            for stream in self._streams_of(part):
+                self._block[:, stream] = self._noises[stream].block(number)
+
+        self._team.run(len(self._shares), work)
+
+    def _streams_of(self, part: int) -> range:
+        """Returns the texts that are a thread's where each has some."""
+        streams, parts = len(self._noises), len(self._shares)
+        return range(streams * part // parts, streams * (part + 1) // parts)
+
     def _write(self, noise: FloatArray) -> tuple[Symbols, FloatArray]:
         """Writes a character in each text for every row of the noise."""
         count, streams = noise.shape[:2]
         ids = np.empty((count, streams), np.int64)
         self._run(self._operands, self._cell, self._logits[: count + 1], noise, ids)
-        own = probabilities_of(ids, self._logits[:count])
+        own = np.empty((count, streams), np.float32)
+
+        def score(part: int, _: Clocks) -> None:
+            some = self._streams_of(part)
+            texts = slice(some.start, some.stop)
+            own[:, texts] = probabilities_of(ids[:, texts], self._logits[:count, texts])
+
+        self._team.run(len(self._shares), score)
         self._logits[0] = self._logits[count]
         self._operands[0] = self._operands[count % 2]
         return ids, own
@@ -144,16 +165,16 @@ class StreamTeam:
         for part in range(threads):
             units = slice(width * part // threads, width * (part + 1) // threads)
             rows = slice(symbols * part // threads, symbols * (part + 1) // threads)
-            own = [matrix.reshape(4, width, -1)[:, units] for matrix in matrices]
-            packed = [
-                _halves(piece.reshape(-1, piece.shape[-1]))
-                for piece in (*own, self._snapshot.head_matrix[rows])
+            pieces = [
+                matrix.reshape(4, width, -1)[gate, start : min(start + UNITS, units.stop)]
+                for matrix in matrices
+                for start in range(units.start, units.stop, UNITS)
+                for gate in range(4)
             ]
+            packed = map(_halves, [*pieces, self._snapshot.head_matrix[rows]])
             high, low = (np.concatenate(halves) for halves in zip(*packed, strict=True))
-            count = units.stop - units.start
-            most = max(4 * count, rows.stop - rows.start)
-            sums = np.empty(3 * streams * most, np.float32)
-            self._shares.append((high, low, sums, np.empty(count, np.float32)))
+            sums = np.empty(3 * streams * max(4 * UNITS, rows.stop - rows.start), np.float32)
+            self._shares.append((high, low, sums, np.empty(UNITS, np.float32)))
 
     def _seconds(self, threads: int) -> float:
         """Returns how long some characters take with so many threads."""

@@ -56,10 +56,18 @@ class Team:
         self._pool.shutdown()
 
 
-def possible_counts(units: int, least: int) -> list[int]:
-    """Returns the numbers of threads worth trying: each has at least so many of the units."""
+def possible_counts(units: int, block: int) -> list[int]:
+    """Returns the numbers of threads worth trying: each has the same number of whole blocks.
+
+    What is left over of a block is not computed in vectors, which round differently, and a text
+    must not depend on the number of threads.
+
+    Args:
+        units: that are shared.
+        block: so many at least, of which a multiple is computed in vectors alone.
+    """
     cores, counts = os.cpu_count() or 1, [1]
-    while 2 * counts[-1] <= min(cores, units // least):
+    while 2 * counts[-1] <= cores and units % (2 * counts[-1] * block) == 0:
         counts.append(2 * counts[-1])
     return counts
 

@@ -55,21 +55,38 @@ def _layer(  # noqa: PLR0917 - compiled code takes them by position
     added: Array,
     cell: Array,
     out: Array,
-    units: tuple[int, int],
+    sums: Array,
+    first: int,
     forwards: bool,
 ) -> None:
-    """Makes a step of some units of a layer, from the first on or from the last on."""
-    width, (first, last) = len(cell), units
-    for place in range(last - first):
-        u = first + place if forwards else last - 1 - place
-        i, f, o, g = _gate_sums(matrix, x, u, width)
+    """Makes a step of some units of a layer, their products from the first on or the last on.
+
+    Args:
+        matrix: [4H, K].
+        x: [K].
+        added: [4H].
+        cell: [H].
+        out: [H].
+        sums: [4, U], written over.
+        first: of the units.
+        forwards: the order of the products.
+    """
+    width, count = len(cell), sums.shape[1]
+    for place in range(count):
+        j = place if forwards else count - 1 - place
+        sums[0, j], sums[1, j], sums[2, j], sums[3, j] = _gate_sums(matrix, x, first + j, width)
+    i_sums, f_sums, o_sums, g_sums = sums[0], sums[1], sums[2], sums[3]
+    i_added, f_added = added[first:], added[width + first :]
+    o_added, g_added = added[2 * width + first :], added[3 * width + first :]
+    own, hidden = cell[first:], out[first:]
+    for j in range(count):
         # The rows of the first three are halved: see ``LayerWeights``.
-        i = _tanh(i + added[u]) * _HALF + _HALF
-        f = _tanh(f + added[width + u]) * _HALF + _HALF
-        o = _tanh(o + added[2 * width + u]) * _HALF + _HALF
-        after = cell[u] * f + i * _tanh(g + added[3 * width + u])
-        cell[u] = after
-        out[u] = o * _tanh(after)
+        i = _tanh(i_sums[j] + i_added[j]) * _HALF + _HALF
+        f = _tanh(f_sums[j] + f_added[j]) * _HALF + _HALF
+        o = _tanh(o_sums[j] + o_added[j]) * _HALF + _HALF
+        after = own[j] * f + i * _tanh(g_sums[j] + g_added[j])
+        own[j] = after
+        hidden[j] = o * _tanh(after)
 
 
 @Kernel
@@ -114,6 +131,7 @@ def write_characters(  # noqa: PLR0917 - compiled code takes them by position
     symbols = len(head_bias)
     units = width * part // parts, width * (part + 1) // parts
     rows = symbols * part // parts, symbols * (part + 1) // parts
+    first_unit, sums = units[0], np.empty((4, units[1] - units[0]), np.float32)
     turn = clocks[part, 0]
     for n in range(len(ids)):
         drawn = draw(logits[n], noise[n], scale)
@@ -123,7 +141,8 @@ def write_characters(  # noqa: PLR0917 - compiled code takes them by position
         forwards = n % 2 == 0
         before, after = joined[n % 2], joined[1 - n % 2]
         out = after[0, width:]
-        _layer(first, before[0, width:], table[drawn], cell[0], out, units, forwards)
+        x, added = before[0, width:], table[drawn]
+        _layer(first, x, added, cell[0], out, sums, first_unit, forwards)
         for layer in range(1, layers):
             # The layer below is read where the layer's own past lies beside it.
             for u in range(units[0], units[1]):
@@ -131,8 +150,8 @@ def write_characters(  # noqa: PLR0917 - compiled code takes them by position
             turn += 1
             meet(clocks, part, turn, pause)
             out = after[layer, width:]
-            added = biases[layer - 1]
-            _layer(upper[layer - 1], before[layer], added, cell[layer], out, units, forwards)
+            x, added = before[layer], biases[layer - 1]
+            _layer(upper[layer - 1], x, added, cell[layer], out, sums, first_unit, forwards)
         turn += 1
         meet(clocks, part, turn, pause)
         for v in range(rows[0], rows[1]):

@@ -19,7 +19,7 @@ from model.native_calls import yield_address
 from model.noise import BLOCK
 from model.sampler import CharacterStream
 from model.snapshot import WeightSnapshot
-from model.team import CLOCK_WIDTH
+from model.team import CLOCK_WIDTH, possible_counts
 from model.writing_kernel import write_characters
 
 LENGTH = 3 * BLOCK
@@ -77,7 +77,7 @@ def test_how_much_is_asked_for_at_once_changes_nothing(most: int, by_numpy: int)
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_every_number_of_threads_writes_the_same_bits(layers: int) -> None:
-    snapshot = make_snapshot(hidden=37, layers=layers)
+    snapshot = make_snapshot(hidden=192, layers=layers)
     found = []
     for threads in (1, 2, 3):
         team = WritingTeam(snapshot, make_stream(snapshot).so_far(), 0.8, threads=threads)
@@ -156,3 +156,13 @@ def test_the_first_thousands_of_characters_need_no_numba() -> None:
         [sys.executable, "-c", code, support], capture_output=True, text=True, check=True
     )
     assert told.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("units", "counts"), [(512, [1, 2, 4, 8, 16]), (96, [1]), (100, [1]), (192, [1, 2])]
+)
+def test_threads_have_whole_blocks_of_units(
+    units: int, counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.team.os.cpu_count", lambda: 31)
+    assert possible_counts(units, 32) == counts
