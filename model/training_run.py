@@ -55,7 +55,7 @@ from model.snapshot import WeightSnapshot
 from model.stopwatch import Clock, Speedometer, Stopwatch
 from model.tensorboard_log import TensorBoardLog
 from model.trainer import CARRIED, Trainer
-from model.validation import guessed_cost, next_pause, validate
+from model.validation import DEAR_PAUSE, guessed_cost, next_pause, validate
 
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
 WORSE_THAN_GOOD = 0.5
@@ -262,14 +262,15 @@ class TrainingRun:
                 self._hand_over(coming.snapshot())
                 coming = None
             pause = self._guessed_pause() if validation_pause is None else validation_pause
-            due = trainer.at_epoch_end or now - last_validation >= pause
+            is_cheap = validation_pause is None or pause < DEAR_PAUSE
+            due = now - last_validation >= pause or (trainer.at_epoch_end and is_cheap)
             wanted = False
             if due and not controls.stopping:
                 wanted = yield from self._validate()
-                if trainer.at_epoch_end:
-                    yield from self._sample()
                 last_validation = self._clock()
                 validation_pause = next_pause(self._watch.seconds, last_validation - now)
+            if trainer.at_epoch_end and not controls.stopping:
+                yield from self._sample()
             wanted |= self._clock() - last_save >= self._run.training.checkpoint_every
             if controls.take_save() or self._saver.should_save(wanted=wanted):
                 yield from self._save()

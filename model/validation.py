@@ -28,6 +28,9 @@ GROWTH = 0.5
 """Pause before the next validation as a part of the training time so far."""
 SHARE = 0.1
 """Of the time, at most, for validations within an epoch."""
+DEAR_PAUSE = 20.0
+"""Seconds between two validations from which the end of an epoch has to wait for them, too: of a
+small text with a long held-out part they would take a third of the time."""
 FORWARD_TIMES = 2.0
 """How much faster a text is scored, in float32, than trained on."""
 STREAMS = 16

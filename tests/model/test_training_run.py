@@ -162,6 +162,16 @@ def test_samples_are_written_after_each_epoch_at_four_temperatures(tmp_path: Pat
     assert lines == [json.loads(to_json_line(sample)) for sample in samples]
 
 
+def test_dear_validations_are_rare_and_samples_come_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.training_run.next_pause", lambda seconds, cost: 1e9)
+    events = list(TrainingRun(make_request(tmp_path, epochs=4), TrainingControls()).events())
+    # After the first epoch none has been timed yet; after the last one there is always one.
+    assert [event.epoch for event in events if isinstance(event, Validated)] == [1, 4]
+    assert {event.epoch for event in events if isinstance(event, SampleRecorded)} == {1, 2, 3, 4}
+
+
 def test_the_notebook_draws_another_prompt_after_each_epoch(tmp_path: Path) -> None:
     events = watch(make_request(tmp_path, epochs=3, fresh_sample_prompts=True))
     prompts = [sample.prompt for sample in of_kind(events, SampleRecorded)]
