@@ -31,7 +31,7 @@ _ROWS_OF_A_TILE: Final = 16
 
 
 @compiled
-def _tanh(x: Any) -> Any:
+def tanh(x: Any) -> Any:
     """Returns tanh to 4e-7: an odd rational function, coefficients by weighted least squares.
 
     They minimise the largest ``|x P(x^2) / (tanh(x) Q(x^2)) - 1|`` up to 8, which is 6e-9; all are
@@ -55,7 +55,7 @@ def _tanh(x: Any) -> Any:
 
 @compiled
 def _sigmoid(x: Any) -> Any:
-    return _tanh(x * _HALF) * _HALF + _HALF
+    return tanh(x * _HALF) * _HALF + _HALF
 
 
 def _number(stored: Any) -> Any:
@@ -80,7 +80,7 @@ def _number_of_type(stored: Any) -> Any:
 
 
 @compiled
-def _bfloat16(number: Any) -> Any:
+def bfloat16_bits(number: Any) -> Any:
     """Returns the bits of the nearest bfloat16, in an uint32."""
     bits = np.float32(number).view(np.uint32)
     odd = (bits >> np.uint32(16)) & _LOWEST_BIT
@@ -90,13 +90,15 @@ def _bfloat16(number: Any) -> Any:
 @compiled
 def _pair(first: Any, second: Any) -> Any:
     """Returns two numbers as bfloat16, the first in the lower half of an uint32."""
-    return np.uint32(_bfloat16(first)) | np.uint32(np.uint32(_bfloat16(second)) << np.uint32(16))
+    return np.uint32(bfloat16_bits(first)) | np.uint32(
+        np.uint32(bfloat16_bits(second)) << np.uint32(16)
+    )
 
 
 @overload(_stored)
 def _stored_as_type(number: Any, row: Any) -> Any:  # noqa: ARG001 - the type of the row counts
     def rounded(number: Any, row: Any) -> Any:  # noqa: ARG001
-        return np.uint16(_bfloat16(number))
+        return np.uint16(bfloat16_bits(number))
 
     def as_it_is(number: Any, row: Any) -> Any:  # noqa: ARG001
         return number
@@ -145,10 +147,10 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
         for j in range(count):
             i_gate = _sigmoid(_number(i_in[j]) + i_bias[j] + _number(i_added[j]))
             f_gate = _sigmoid(_number(f_in[j]) + f_bias[j] + _number(f_added[j]))
-            g_gate = _tanh(_number(g_in[j]) + g_bias[j] + _number(g_added[j]))
+            g_gate = tanh(_number(g_in[j]) + g_bias[j] + _number(g_added[j]))
             o_gate = _sigmoid(_number(o_in[j]) + o_bias[j] + _number(o_added[j]))
             cell = before[j] * f_gate + i_gate * g_gate
-            output = o_gate * _tanh(cell)
+            output = o_gate * tanh(cell)
             i_row[j] = i_gate
             f_row[j] = f_gate
             g_row[j] = g_gate
@@ -192,7 +194,7 @@ def step_backward(  # noqa: PLR0917
         outer_row, added_row, d_cell_row = outer[t, b, first:], added[b], d_cell[b, first:]
         for j in range(count):
             i_gate, f_gate, g_gate, o_gate = i_row[j], f_row[j], g_row[j], o_row[j]
-            tanh_cell = _tanh(after[j])
+            tanh_cell = tanh(after[j])
             d_hidden = outer_row[j] + _number(added_row[j])
             d_c = d_cell_row[j] + d_hidden * o_gate * (_ONE - tanh_cell * tanh_cell)
             d_cell_row[j] = d_c * f_gate

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from model.cell_kernels import _bfloat16, _tanh
+from model.cell_kernels import bfloat16_bits, tanh
 from model.compiled import Kernel, compiled
 from model.native_calls import meet, multiply_in_blocks, release
 from model.writing_kernel import draw
@@ -31,9 +31,9 @@ _BITS, _NUMBER = 2, 4
 @compiled
 def _split(number: Any) -> tuple[Any, Any]:
     """Returns the bits of the nearest bfloat16, and of the one nearest to what is left."""
-    high = np.uint32(_bfloat16(number))
+    high = np.uint32(bfloat16_bits(number))
     rest = number - np.uint32(high << _DIGITS).view(np.float32)
-    return np.uint16(high), np.uint16(_bfloat16(rest))
+    return np.uint16(high), np.uint16(bfloat16_bits(rest))
 
 
 @Kernel
@@ -97,12 +97,12 @@ def _cell_step(  # noqa: PLR0917
     g_added, own = added[3 * width + first :], cell[first:]
     for j in range(len(hidden)):
         # The rows of the first three are halved: see ``LayerWeights``.
-        i = _tanh(i_one[j] + i_two[j] + i_three[j] + i_added[j]) * _HALF + _HALF
-        f = _tanh(f_one[j] + f_two[j] + f_three[j] + f_added[j]) * _HALF + _HALF
-        o = _tanh(o_one[j] + o_two[j] + o_three[j] + o_added[j]) * _HALF + _HALF
-        after = own[j] * f + i * _tanh(g_one[j] + g_two[j] + g_three[j] + g_added[j])
+        i = tanh(i_one[j] + i_two[j] + i_three[j] + i_added[j]) * _HALF + _HALF
+        f = tanh(f_one[j] + f_two[j] + f_three[j] + f_added[j]) * _HALF + _HALF
+        o = tanh(o_one[j] + o_two[j] + o_three[j] + o_added[j]) * _HALF + _HALF
+        after = own[j] * f + i * tanh(g_one[j] + g_two[j] + g_three[j] + g_added[j])
         own[j] = after
-        hidden[j] = o * _tanh(after)
+        hidden[j] = o * tanh(after)
 
 
 @compiled

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from model.cell_kernels import _tanh
+from model.cell_kernels import tanh
 from model.compiled import Kernel, compiled
 from model.native_calls import meet
 
@@ -81,12 +81,12 @@ def _layer(  # noqa: PLR0917 - compiled code takes them by position
     own, hidden = cell[first:], out[first:]
     for j in range(count):
         # The rows of the first three are halved: see ``LayerWeights``.
-        i = _tanh(i_sums[j] + i_added[j]) * _HALF + _HALF
-        f = _tanh(f_sums[j] + f_added[j]) * _HALF + _HALF
-        o = _tanh(o_sums[j] + o_added[j]) * _HALF + _HALF
-        after = own[j] * f + i * _tanh(g_sums[j] + g_added[j])
+        i = tanh(i_sums[j] + i_added[j]) * _HALF + _HALF
+        f = tanh(f_sums[j] + f_added[j]) * _HALF + _HALF
+        o = tanh(o_sums[j] + o_added[j]) * _HALF + _HALF
+        after = own[j] * f + i * tanh(g_sums[j] + g_added[j])
         own[j] = after
-        hidden[j] = o * _tanh(after)
+        hidden[j] = o * tanh(after)
 
 
 @Kernel

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.cell_kernels import _number, _stored, _tanh
+from model.cell_kernels import _number, _stored, tanh
 from model.compiled import Kernel
 
 Floats = npt.NDArray[np.float32]
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 @Kernel
 def squash(numbers: Floats, out: Floats) -> None:
     for j in range(len(numbers)):
-        out[j] = _tanh(numbers[j])
+        out[j] = tanh(numbers[j])
 
 
 @Kernel
