@@ -16,9 +16,10 @@ import numpy.typing as npt
 from corpus import Vocabulary
 from model.distribution import is_plain, probabilities_of
 from model.noise import BLOCK
+from model.product_threads import fastest_count
 from model.sampler import CharacterStream, TextSoFar
 from model.snapshot import FloatArray, WeightSnapshot
-from model.team import Clocks, Team, fastest_count, meeting_arguments, possible_counts
+from model.team import Clocks, Team, meeting_arguments, possible_counts
 
 BY_NUMPY = 16 * BLOCK
 """Characters that are written before anything is loaded."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
+from model import team
 from model.quickest import quickest
 from model.snapshot import FloatArray, WeightSnapshot
 
@@ -63,11 +64,9 @@ def possible_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
         snapshot: whose matrices are to be multiplied.
         cores: the largest number.
     """
-    rows = 4 * snapshot.hidden
-    counts = [1]
-    while 2 * counts[-1] <= cores and rows % (2 * counts[-1] * ROWS_OF_A_GROUP) == 0:
-        counts.append(2 * counts[-1])
-    return counts if snapshot.vocabulary_size <= LARGEST_HEAD else [1]
+    if snapshot.vocabulary_size > LARGEST_HEAD:
+        return [1]
+    return team.possible_counts(4 * snapshot.hidden, ROWS_OF_A_GROUP, cores)
 
 
 def fastest_count(counts: Sequence[int], timer: Timer) -> int:

@@ -16,9 +16,10 @@ from model.batch_sampler import StreamsSoFar, Symbols
 from model.block_product import Addresses, block_product
 from model.distribution import probabilities_of
 from model.noise import BLOCK
+from model.product_threads import fastest_count
 from model.snapshot import FloatArray, WeightSnapshot
 from model.split_kernel import UNITS, split_matrix, split_rows, write_streams
-from model.team import Clocks, Team, fastest_count, meeting_arguments, possible_counts
+from model.team import Clocks, Team, meeting_arguments, possible_counts
 
 Bits = npt.NDArray[np.uint16]
 

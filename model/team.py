@@ -10,13 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from model.quickest import quickest
-
 CLOCK_WIDTH: Final = 8
 """Numbers of a row of the clocks: a line of the cache, so that nobody waits for a neighbour's."""
-LEAST_GAIN = 1.2
-"""How much faster several threads must be; they keep as many cores busy."""
-ROUNDS = 5
 
 Clocks = npt.NDArray[np.int64]
 """[parts + 1, CLOCK_WIDTH]: how often each part has met the others; the last one is not 0 once
@@ -56,7 +51,7 @@ class Team:
         self._pool.shutdown()
 
 
-def possible_counts(units: int, block: int) -> list[int]:
+def possible_counts(units: int, block: int, cores: int | None = None) -> list[int]:
     """Returns the numbers of threads worth trying: each has the same number of whole blocks.
 
     What is left over of a block is not computed in vectors, which round differently, and a text
@@ -65,16 +60,12 @@ def possible_counts(units: int, block: int) -> list[int]:
     Args:
         units: that are shared.
         block: so many at least, of which a multiple is computed in vectors alone.
+        cores: the largest number; None: this machine's.
     """
-    cores, counts = os.cpu_count() or 1, [1]
-    while 2 * counts[-1] <= cores and units % (2 * counts[-1] * block) == 0:
+    most, counts = cores or os.cpu_count() or 1, [1]
+    while 2 * counts[-1] <= most and units % (2 * counts[-1] * block) == 0:
         counts.append(2 * counts[-1])
     return counts
-
-
-def fastest_count(counts: list[int], seconds: Callable[[int], float]) -> int:
-    """Returns the number of threads that proves fastest, where several gain what they cost."""
-    return quickest(counts, seconds, lambda count: count, rounds=ROUNDS, least_gain=LEAST_GAIN)
 
 
 def meeting_arguments(part: int, clocks: Clocks) -> tuple[Any, ...]:
