@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 BLOCK = 256
 """Rows drawn at once."""
+SHORTEST_WAIT = np.finfo(np.float32).tiny
+"""In place of 0, whose logarithm is not finite. The least normal number: a thread that flushes
+denormals takes smaller ones for 0."""
 
 
 class GumbelNoise:
@@ -48,7 +51,7 @@ class GumbelNoise:
         waits: npt.NDArray[np.float32] = random.standard_exponential(
             (BLOCK, self._width), np.float32
         )
-        np.maximum(waits, np.float32(1e-38), out=waits)  # the logarithm of 0 is not finite
+        np.maximum(waits, SHORTEST_WAIT, out=waits)
         np.log(waits, out=waits)
         np.negative(waits, out=waits)
         return waits

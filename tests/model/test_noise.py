@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +38,22 @@ def test_it_follows_the_standard_gumbel_law() -> None:
     distance = np.abs(law - steps).max()  # Kolmogorov and Smirnov's
     assert distance < 1.63 / np.sqrt(len(numbers))
     assert numbers.mean() == pytest.approx(np.euler_gamma, abs=0.02)
+
+
+def test_it_is_finite_where_denormals_are_flushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Still:
+        def __init__(self, source: object) -> None: ...
+
+        def standard_exponential(self, shape: tuple[int, int], kind: type) -> npt.NDArray[Any]:
+            return np.zeros(shape, kind)
+
+    monkeypatch.setattr(np.random, "Generator", Still)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor does not flush denormals")
+    try:
+        with np.errstate(all="raise"):
+            rows = GumbelNoise(seed=0, width=3).block(0)
+    finally:
+        torch.set_flush_denormal(False)
+    assert np.isfinite(rows).all()
+    assert rows.min() > 80
