@@ -124,6 +124,13 @@ class TrainingConfig:
         require_range("batch", self.batch, 1, 65536)
         require_range("sequence", self.sequence, 1, 65536)
         require_range("learning_rate", self.learning_rate, 0, 1e9, low_open=True)
+        require_range("weight_decay", self.weight_decay, 0, 100)
+        if self.weight_decay > 0 and self.optimiser != "adamw":
+            raise ConfigError(
+                "--weight-decay",
+                f"{self.optimiser} has no decoupled weight decay",
+                "leave it out, or choose another preset",
+            )
         require_range("clip", self.clip, 0, 1e9)
         require_range("embedding_dropout", self.embedding_dropout, 0, 0.95)
         require_range("weight_dropout", self.weight_dropout, 0, 0.95)

@@ -47,6 +47,7 @@ CHANGEABLE_ON_RESUME = frozenset(
         "dropout",
         "embedding_dropout",
         "weight_dropout",
+        "weight_decay",
         "guard",
         "checkpoint_every",
         "device",

@@ -44,6 +44,7 @@ TRAINING_FIELDS = (
     "learning_rate",
     "embedding_dropout",
     "weight_dropout",
+    "weight_decay",
     "averaging",
     "guard",
     "epochs",
@@ -127,6 +128,13 @@ training_options = _stack(
         type=float,
         metavar="P",
         help="Chance of dropping an entry of the recurrent matrices.",
+    ),
+    click.option(
+        "--weight-decay",
+        type=float,
+        metavar="X",
+        help="Decoupled decay of the matrices (AdamW): they shrink by X times the learning rate a "
+        "step.",
     ),
     click.option(
         "--averaging",

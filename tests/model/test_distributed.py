@@ -31,7 +31,9 @@ from model.trainer import Trainer
 PLAIN = dataclasses.replace(TINY_TRAINING, reset_probability=0.0, batch=7, epochs=100)
 """Seven streams: three ranks have shares of different sizes. Nothing is drawn: the ranks of a test
 are threads, which share PyTorch's generator."""
-WINDOWS = dataclasses.replace(PLAIN, scoring="last", window_stride=7, optimiser="rmsprop")
+WINDOWS = dataclasses.replace(
+    PLAIN, scoring="last", window_stride=7, optimiser="rmsprop", weight_decay=0.0
+)
 
 
 def make(training: TrainingConfig, ranks: Ranks = ALONE) -> Trainer:

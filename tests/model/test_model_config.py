@@ -22,6 +22,7 @@ OUT_OF_RANGE = [
     (TrainingConfig, "batch", [0, 65537]),
     (TrainingConfig, "sequence", [0, 65537]),
     (TrainingConfig, "learning_rate", [0.0, -1.0]),
+    (TrainingConfig, "weight_decay", [-0.1, 100.1]),
     (TrainingConfig, "clip", [-1.0]),
     (TrainingConfig, "epochs", [0]),
     (TrainingConfig, "minutes", [0.0, -1.0]),
@@ -60,6 +61,12 @@ def test_some_end_of_training_must_be_planned() -> None:
     with pytest.raises(ConfigError, match="give epochs or minutes"):
         TrainingConfig(epochs=None)
     TrainingConfig(epochs=None, minutes=1.0)
+
+
+def test_weight_decay_is_refused_where_the_optimiser_would_not_apply_it() -> None:
+    with pytest.raises(ConfigError, match="--weight-decay: rmsprop has no decoupled"):
+        TrainingConfig(optimiser="rmsprop")
+    TrainingConfig(optimiser="rmsprop", weight_decay=0.0)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)

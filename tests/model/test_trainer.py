@@ -171,10 +171,10 @@ def test_a_step_reports_what_it_did() -> None:
 
 
 def test_matrices_decay_and_biases_do_not() -> None:
-    trainer = make_trainer(PLAIN)
+    trainer = make_trainer(dataclasses.replace(PLAIN, weight_decay=0.25))
     for group in trainer._optimiser.param_groups:
         shapes = {parameter.ndim for parameter in group["params"]}
-        assert shapes == ({2} if group["weight_decay"] else {1})
+        assert (shapes, group["weight_decay"]) in (({2}, 0.25), ({1}, 0.0))
 
 
 def test_the_notebooks_optimiser_has_keras_settings() -> None:

@@ -15,13 +15,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from model_fixtures import TEXT, TickingClock, make_request, make_text, of_kind
 from network_fixtures import sharing_products
 
 from corpus import CorpusError
-from model.checkpoint import read_metadata, write_checkpoint
+from model.checkpoint import read_checkpoint, read_metadata, write_checkpoint
 from model.config import ModelConfig
 from model.controls import TrainingControls
 from model.errors import CheckpointError, RunFolderError, TrainingDiverged
@@ -632,6 +633,17 @@ def test_what_a_trained_network_cannot_change_is_refused(
     with pytest.raises(CheckpointError, match=f"the saved run has {name} .*, asked for is {value}"):
         watch(make_request(tmp_path, resume=True, overrides={name: value}))
     assert not run_folder(tmp_path).is_being_written()
+
+
+def test_weight_decay_may_change_on_resume(tmp_path: Path) -> None:
+    def norm_after(decay: float) -> float:
+        folder = tmp_path / str(decay)
+        watch(make_request(folder, epochs=1, averaging=0.0))
+        watch(make_request(folder, resume=True, overrides={"epochs": 3, "weight_decay": decay}))
+        newest = max(run_folder(folder).checkpoints(pytest.fail), key=lambda s: s.metadata.step)
+        return float(np.linalg.norm(read_checkpoint(newest.path).weights()["head.weight"]))
+
+    assert norm_after(100.0) < 0.9 * norm_after(0.0)
 
 
 def test_a_setting_given_again_as_it_was_is_no_change(tmp_path: Path) -> None:
