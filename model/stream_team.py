@@ -1,31 +1,30 @@
-"""Threads that write many texts side by side, in compiled code on a matrix unit. NumPy, Numba.
+"""Threads that write many texts side by side, in compiled code. NumPy, Numba.
 
-Goes on with what ``model.batch_sampler`` began; see ``model.split_kernel`` for how. Letters: S
-streams, V vocabulary, H hidden, L layers.
+Goes on with what ``model.batch_sampler`` began; see ``model.stream_kernel`` for how. Letters: S
+streams, P the columns for them, V vocabulary, H hidden, L layers.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from model.batch_sampler import StreamsSoFar, Symbols
-from model.block_product import Addresses, block_product
+from model.column_product import ROWS, pack_rows, padded
 from model.distribution import probabilities_of
 from model.noise import BLOCK
 from model.product_threads import fastest_count
 from model.snapshot import FloatArray, WeightSnapshot
-from model.split_kernel import UNITS, split_matrix, split_rows, write_streams
+from model.stream_kernel import UNITS, write_streams
 from model.team import Clocks, Team, meeting_arguments, possible_counts
 
-Bits = npt.NDArray[np.uint16]
-
-LEAST_STREAMS = 8
+LEAST_STREAMS = 4
 LEAST_UNITS = 32
 """With less there is nothing to gain."""
+UNITS_OF_A_THREAD = 16
+"""A multiple of so many, at least."""
 TIMED = 64
 """Characters that a number of threads is timed with; see ``model.long_text``."""
 
@@ -37,51 +36,46 @@ class StreamTeam:
     def taking_over(
         cls, snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
     ) -> Self | None:
-        """Returns one that goes on from there; None where network, machine or S do not suit it."""
-        streams = len(so_far.noises)
-        suits = streams >= LEAST_STREAMS and snapshot.hidden >= LEAST_UNITS
-        product = block_product() if suits and snapshot.hidden % 2 == 0 else None
-        return None if product is None else cls(snapshot, so_far, temperature, product)
+        """Returns one that goes on from there; None where network or S are too small for it."""
+        suits = len(so_far.noises) >= LEAST_STREAMS and snapshot.hidden >= LEAST_UNITS
+        return cls(snapshot, so_far, temperature) if suits else None
 
     def __init__(
         self,
         snapshot: WeightSnapshot,
         so_far: StreamsSoFar,
         temperature: float,
-        product: Addresses,
         *,
         threads: int | None = None,
     ) -> None:
         """Compiles what it needs or finds it on the disk, and finds out how many threads pay.
 
         Args:
-            snapshot: the weights; H is even.
+            snapshot: the weights.
             so_far: where the texts stand.
             temperature: that characters are drawn at; 0: always the likeliest.
-            product: of ``model.block_product``.
             threads: so many; None: as many as prove fastest.
         """
         layers, width, streams = so_far.hidden.shape
         symbols = snapshot.vocabulary_size
-        self._snapshot, self._product = snapshot, product
+        self._snapshot = snapshot
         self._noises, self._written = so_far.noises, so_far.written
         self._number = -1
         self._block = np.zeros((BLOCK, streams, symbols), np.float32)
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
-        self._cell = np.ascontiguousarray(so_far.cell.transpose(0, 2, 1))
+        self._cell = _with_columns(so_far.cell)
         self._logits = np.empty((BLOCK + 1, streams, symbols), np.float32)
         self._logits[0] = so_far.logits
         biases = [layer.bias for layer in snapshot.layers if layer.bias is not None]
         self._fixed = (
-            product,
             snapshot.input_table,
             np.array(biases, np.float32).reshape(layers - 1, 4 * width),
             snapshot.head_bias,
         )
-        self._operands = _operands_of(np.ascontiguousarray(so_far.hidden.transpose(0, 2, 1)))
+        self._operands = _operands_of(_with_columns(so_far.hidden))
         self._call = write_streams.prepare
-        counts = possible_counts(width, UNITS)
+        counts = possible_counts(width, UNITS_OF_A_THREAD)
         self._team = Team(threads or counts[-1])
         self._take_threads(1)
         self._try()
@@ -142,18 +136,17 @@ class StreamTeam:
 
     def _run(
         self,
-        operands: Bits,
+        operands: FloatArray,
         cell: FloatArray,
         logits: FloatArray,
         noise: FloatArray,
         ids: Symbols,
     ) -> None:
         def work(part: int, clocks: Clocks) -> None:
-            high, low, *scratch = self._shares[part]
-            before = (*meeting_arguments(part, clocks), *self._fixed, high, low, operands)
-            drawn = np.empty(ids.shape[1], np.int64)
-            text = (cell, logits, noise, self._scale, drawn, ids)
-            self._call(*before, *scratch, *text)
+            weights, sums = self._shares[part]
+            before = (*meeting_arguments(part, clocks), *self._fixed, weights, operands, sums)
+            drawn = np.zeros(cell.shape[2], np.int64)
+            self._call(*before, cell, logits, noise, self._scale, drawn, ids)
 
         self._team.run(len(self._shares), work)
 
@@ -161,21 +154,21 @@ class StreamTeam:
         """Gives each thread its rows of all matrices, and room for its sums."""
         width, symbols = self._snapshot.hidden, self._snapshot.vocabulary_size
         matrices = [layer.matrix for layer in self._snapshot.layers]
-        streams = self._cell.shape[1]
-        self._shares: list[tuple[Any, ...]] = []
+        columns = self._cell.shape[2]
+        self._shares: list[tuple[FloatArray, FloatArray]] = []
         for part in range(threads):
             units = slice(width * part // threads, width * (part + 1) // threads)
             rows = slice(symbols * part // threads, symbols * (part + 1) // threads)
             pieces = [
-                matrix.reshape(4, width, -1)[gate, start : min(start + UNITS, units.stop)]
+                matrix.reshape(4, width, -1)[:, start : min(start + UNITS, units.stop)]
                 for matrix in matrices
                 for start in range(units.start, units.stop, UNITS)
-                for gate in range(4)
             ]
-            packed = map(_halves, [*pieces, self._snapshot.head_matrix[rows]])
-            high, low = (np.concatenate(halves) for halves in zip(*packed, strict=True))
-            sums = np.empty(3 * streams * max(4 * UNITS, rows.stop - rows.start), np.float32)
-            self._shares.append((high, low, sums, np.empty(UNITS, np.float32)))
+            gates = [piece.reshape(-1, piece.shape[2]) for piece in pieces]
+            weights = map(pack_rows, [*gates, self._snapshot.head_matrix[rows]])
+            most = max(4 * UNITS, rows.stop - rows.start) + ROWS
+            sums = np.zeros((most, columns), np.float32)
+            self._shares.append((np.concatenate(list(weights)), sums))
 
     def _seconds(self, threads: int) -> float:
         """Returns how long some characters take with so many threads."""
@@ -193,22 +186,17 @@ class StreamTeam:
         self._run(self._operands.copy(), self._cell.copy(), logits, noise, ids)
 
 
-def _halves(matrix: FloatArray) -> tuple[Bits, Bits]:
-    """Returns upper and lower half of [N, K], each as one row of what `split_matrix` makes."""
-    rows, columns = matrix.shape
-    high, low = (np.empty((columns // 2, rows, 2), np.uint16) for _ in range(2))
-    split_matrix.prepare(np.array(matrix), high, low)
-    return high.reshape(-1), low.reshape(-1)
+def _with_columns(state: FloatArray) -> FloatArray:
+    """Returns a state [L, H, S] with columns of zeros, [L, H, P]."""
+    spare = padded(state.shape[2]) - state.shape[2]
+    return np.pad(state, ((0, 0), (0, 0), (0, spare)))
 
 
-def _operands_of(hidden: FloatArray) -> Bits:
-    """Returns the operands of ``write_streams`` for a state [L, S, H] before a character."""
-    layers, streams, width = hidden.shape
-    pieces = []
-    for layer in range(layers):
-        inner = 2 * width if layer else width
-        operand = np.zeros((2 * streams, inner), np.uint16)
-        split_rows.prepare(hidden[layer], operand, inner - width)
-        pieces.append(operand.reshape(-1))
-    pieces.append(np.zeros(2 * streams * width, np.uint16))
-    return np.stack([np.concatenate(pieces)] * 2)
+def _operands_of(hidden: FloatArray) -> FloatArray:
+    """Returns the operands of ``write_streams`` for a state [L, H, P] before a character."""
+    _, width, columns = hidden.shape
+    empty = np.zeros((width, columns), np.float32)
+    pieces = [hidden[0]]
+    for own in hidden[1:]:
+        pieces += [empty, own]
+    return np.stack([np.concatenate([*pieces, empty])] * 2)
