@@ -48,6 +48,7 @@ PRESETS: dict[str, Preset] = {
             training=TrainingConfig(
                 learning_rate=0.004,
                 warmup_steps=200,
+                weight_decay=0.07,
                 embedding_dropout=0.05,
                 weight_dropout=0.15,
                 epochs=20,
