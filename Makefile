@@ -8,8 +8,9 @@ BIN := .venv/bin
 run: .venv/.installed
 	$(BIN)/charlm-tui
 
+# Two files at a time: a test spends half of its time waiting for a program.
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 # What takes minutes: full counts of what `make test` tries in small.
 test-slow: .venv/.installed-dev
