@@ -8,7 +8,7 @@ BIN := .venv/bin
 run: .venv/.installed
 	$(BIN)/charlm-tui
 
-# Two files at a time: a test spends half of its time waiting for a program.
+# Two files at a time: one alone keeps no more than one core busy.
 test: .venv/.installed-dev
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 

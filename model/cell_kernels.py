@@ -80,7 +80,7 @@ def _number_of_type(stored: Any) -> Any:
 
 
 @compiled
-def bfloat16_bits(number: Any) -> Any:
+def _bfloat16_bits(number: Any) -> Any:
     """Returns the bits of the nearest bfloat16, in an uint32."""
     bits = np.float32(number).view(np.uint32)
     odd = (bits >> np.uint32(16)) & _LOWEST_BIT
@@ -90,15 +90,15 @@ def bfloat16_bits(number: Any) -> Any:
 @compiled
 def _pair(first: Any, second: Any) -> Any:
     """Returns two numbers as bfloat16, the first in the lower half of an uint32."""
-    return np.uint32(bfloat16_bits(first)) | np.uint32(
-        np.uint32(bfloat16_bits(second)) << np.uint32(16)
+    return np.uint32(_bfloat16_bits(first)) | np.uint32(
+        np.uint32(_bfloat16_bits(second)) << np.uint32(16)
     )
 
 
 @overload(_stored)
 def _stored_as_type(number: Any, row: Any) -> Any:  # noqa: ARG001 - the type of the row counts
     def rounded(number: Any, row: Any) -> Any:  # noqa: ARG001
-        return np.uint16(bfloat16_bits(number))
+        return np.uint16(_bfloat16_bits(number))
 
     def as_it_is(number: Any, row: Any) -> Any:  # noqa: ARG001
         return number

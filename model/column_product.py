@@ -49,10 +49,9 @@ def pack_rows(matrix: FloatArray) -> FloatArray:
     Rows of zeros fill up the last block.
     """
     rows, inner = matrix.shape
-    blocks = -(-rows // ROWS)
-    padded = np.zeros((blocks * ROWS, inner), np.float32)
-    padded[:rows] = matrix
-    return np.ascontiguousarray(padded.reshape(blocks, ROWS, inner).transpose(0, 2, 1)).reshape(-1)
+    whole = np.zeros((-(-rows // ROWS), ROWS, inner), np.float32)
+    whole.reshape(-1, inner)[:rows] = matrix
+    return np.ascontiguousarray(whole.transpose(0, 2, 1)).reshape(-1)
 
 
 def padded(columns: int) -> int:
@@ -139,11 +138,11 @@ def multiply_columns(  # noqa: PLR0917 - compiled code takes them by position
 
     Args:
         weights: of [rows, inner], as `pack_rows` leaves it.
-        rows: a multiple of `ROWS`.
+        rows: the last block of `ROWS` is done as a whole.
         inner: at least 1.
         columns: of [inner, width].
         width: a multiple of `LANES`.
-        out: of [rows, width].
+        out: of [rows, width], the last block's further rows included.
     """
     stride = width * _NUMBER
     for start in range(0, width, 2 * LANES):

@@ -22,16 +22,11 @@ from model.writing_kernel import draw
 Array = npt.NDArray[Any]
 
 UNITS: Final = 24
-"""Hidden units of a block, whose sums stay in the fastest cache until they are used."""
+"""Hidden units of a block, whose sums stay in the fastest cache until they are used. Four rows of
+each fill blocks of `ROWS`, of whatever processor."""
 _HALF: Final = np.float32(0.5)
 _NUMBER: Final = 4
 """Bytes of a float32."""
-
-
-@compiled
-def _whole_blocks(rows: int) -> int:
-    """Returns the rows that so many take when packed."""
-    return (rows + ROWS - 1) // ROWS * ROWS
 
 
 @compiled
@@ -87,8 +82,7 @@ def _put_logits(  # noqa: PLR0917
     columns = sums.shape[1]
     for v in range(len(bias)):
         sums[v, :] = bias[v]
-    rows = _whole_blocks(len(bias))
-    multiply_columns(weights, rows, width, read, columns, sums.ctypes.data)
+    multiply_columns(weights, len(bias), width, read, columns, sums.ctypes.data)
     for s in range(len(logits)):
         found = logits[s]
         for v in range(len(bias)):
@@ -143,7 +137,6 @@ def write_streams(  # noqa: PLR0917
     first_row, last_row = symbols * part // parts, symbols * (part + 1) // parts
     count = last - first
     blocks = (count + UNITS - 1) // UNITS
-    whole = _whole_blocks(4 * UNITS)
     line, scratch = columns * _NUMBER, sums.ctypes.data
     turn = clocks[part, 0]
     for n in range(len(ids)):
@@ -162,14 +155,13 @@ def write_streams(  # noqa: PLR0917
                 block = number if n % 2 == 0 else blocks - 1 - number
                 start = block * UNITS
                 size = min(UNITS, count - start)
-                rows = _whole_blocks(4 * size)
                 gates = sums[: 4 * size].reshape(4, size, columns)
                 if layer:
                     _put_biases(biases[layer - 1], first + start, gates)
                 else:
                     _put_inputs(table, drawn, first + start, gates)
-                packed = start_of_layer + block * whole * inner * _NUMBER
-                multiply_columns(packed, rows, inner, read, columns, scratch)
+                packed = start_of_layer + 4 * start * inner * _NUMBER
+                multiply_columns(packed, 4 * size, inner, read, columns, scratch)
                 begin, end = first + start, first + start + size
                 _cell_step(
                     gates.reshape(4, size * columns),
@@ -179,9 +171,7 @@ def write_streams(  # noqa: PLR0917
                 )
             turn += 1
             meet(clocks, part, turn, pause)
-            rest = count - (blocks - 1) * UNITS
-            all_rows = (blocks - 1) * whole + _whole_blocks(4 * rest)
-            start_of_layer += all_rows * inner * _NUMBER
+            start_of_layer += (4 * count + ROWS - 1) // ROWS * ROWS * inner * _NUMBER
             place += inner
         read = now.ctypes.data + place * line
         own_bias = head_bias[first_row:last_row]
