@@ -157,7 +157,9 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
             o_row[j] = o_gate
             after[j] = cell
             output_row[j] = output
-            hidden_row[j] = _stored(output, hidden_row)
+        # By itself: with one more array to write to, the loop above is not done in vectors.
+        for j in range(count):
+            hidden_row[j] = _stored(output_row[j], hidden_row)
 
 
 @Kernel
@@ -236,7 +238,7 @@ def sequence_forward(  # noqa: PLR0917
         ids: [T, B].
         bias: [4H].
         recurrent: float32 [4H, H], H even.
-        matrix: uint32 [H / 2, 4U], written over.
+        matrix: uint32 [H / 2, at least 4U], written over.
         added: [B, 4U], written over.
         gates: [T, B, 4H].
         cells: [T + 1, B, H].
@@ -245,11 +247,11 @@ def sequence_forward(  # noqa: PLR0917
     """
     steps, batch, width = outputs.shape
     first = width * part // (len(clocks) - 1)
-    turn, rows = clocks[part, 0], added.shape[1]
-    _pack_transposed(recurrent, matrix, first)
+    turn, rows, wide = clocks[part, 0], added.shape[1], matrix.shape[1]
+    _pack_transposed(recurrent, matrix, first, rows // 4)
     for t in range(steps):
         operand, packed, sums = hiddens[t].ctypes.data, matrix.ctypes.data, added.ctypes.data
-        multiply_in_blocks(product[0], batch, rows, width, operand, packed, sums)
+        multiply_in_blocks(product[0], batch, rows, width, operand, packed, wide, sums)
         _step_forward(inputs, ids, bias, added, gates, cells, hiddens, outputs, t, first)
         turn += 1
         meet(clocks, part, turn, pause)
@@ -282,28 +284,28 @@ def sequence_backward(  # noqa: PLR0917
         cells: [T + 1, B, H].
         outer: [T, B, H].
         recurrent: float32 [4H, H], H even.
-        matrix: uint32 [2H, U], written over.
+        matrix: uint32 [2H, at least U], written over.
         added: [B, U]; zeros; becomes the gradient of the units' state before the first step.
         d_cell: [B, H]; becomes the gradient of the cell state before the first step.
         d_gates: [T, B, 4H].
     """
     steps, batch, width = outer.shape
     first = width * part // (len(clocks) - 1)
-    turn, rows = clocks[part, 0], added.shape[1]
-    _pack(recurrent, matrix, first)
+    turn, rows, wide = clocks[part, 0], added.shape[1], matrix.shape[1]
+    _pack(recurrent, matrix, first, rows)
     for t in range(steps - 1, -1, -1):
         _step_backward(gates, cells, outer, added, d_cell, d_gates, t, first)
         turn += 1
         meet(clocks, part, turn, pause)
         operand, packed, sums = d_gates[t].ctypes.data, matrix.ctypes.data, added.ctypes.data
-        multiply_in_blocks(product[0], batch, rows, 4 * width, operand, packed, sums)
+        multiply_in_blocks(product[0], batch, rows, 4 * width, operand, packed, wide, sums)
     release(product[1])
 
 
 @compiled
-def _pack_transposed(matrix: Array, out: Array, first: int) -> None:
+def _pack_transposed(matrix: Array, out: Array, first: int, count: int) -> None:
     """Rounds the gates' rows of some units of [4H, H]; packs their transpose into [H / 2, 4U]."""
-    width, count = matrix.shape[1], out.shape[1] // 4
+    width = matrix.shape[1]
     for gate in range(4):
         for start in range(0, count, _ROWS_OF_A_TILE):
             end = min(count, start + _ROWS_OF_A_TILE)
@@ -315,11 +317,11 @@ def _pack_transposed(matrix: Array, out: Array, first: int) -> None:
 
 
 @compiled
-def _pack(matrix: Array, out: Array, first: int) -> None:
+def _pack(matrix: Array, out: Array, first: int, count: int) -> None:
     """Rounds the columns of some units of [4H, H], and packs them into [2H, U]."""
     for r in range(len(out)):
         even, odd, row = matrix[2 * r, first:], matrix[2 * r + 1, first:], out[r]
-        for j in range(len(row)):
+        for j in range(count):
             row[j] = _pair(even[j], odd[j])
 
 

@@ -18,6 +18,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from model.compiled import compiled
+from model.pair_product import multiply_pairs
 from model.team import CLOCK_WIDTH
 
 Array = npt.NDArray[Any]
@@ -64,7 +65,9 @@ def _multiply(_: Any, address: Any, m: Any, n: Any, k: Any, left: Any, right: An
 
 def _release(_: Any, address: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        _call(builder, arguments[0], ir.VoidType(), [_TRUTH], [ir.Constant(_TRUTH, 1)])
+        there_is = builder.icmp_unsigned("!=", arguments[0], ir.Constant(_INTEGER, 0))
+        with builder.if_then(there_is):
+            _call(builder, arguments[0], ir.VoidType(), [_TRUTH], [ir.Constant(_TRUTH, 1)])
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
@@ -136,9 +139,16 @@ def meet(clocks: Array, part: int, turn: int, pause: int) -> None:
 
 @compiled
 def multiply_in_blocks(  # noqa: PLR0917 - compiled code takes them by position
-    address: int, m: int, n: int, k: int, left: int, right: int, out: int
+    address: int, m: int, n: int, k: int, left: int, right: int, wide: int, out: int
 ) -> None:
-    """Does what `multiply` does, some rows at a time: the most that the unit is quickest with."""
+    """Does what `multiply` does, some rows at a time: the most that the unit is quickest with.
+
+    Where there is no unit (address 0) it is `model.pair_product`, and rows of the right matrix are
+    ``wide`` columns long.
+    """
+    if address == 0:
+        multiply_pairs(m, n, k, left, right, wide, out)
+        return
     for first in range(0, m, _ROWS_OF_A_BLOCK):
         rows = min(_ROWS_OF_A_BLOCK, m - first)
         start, end = left + first * k * _BITS, out + first * n * _NUMBER

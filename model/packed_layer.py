@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.block_product import Addresses, block_product
+from model.block_product import Addresses, block_product, columns_for
 from model.cell_kernels import (
     sequence_backward,
     sequence_forward,
@@ -101,7 +101,7 @@ class PackedLSTMLayer(torch.autograd.Function):
 
             def work(part: int, clocks: Clocks) -> None:
                 count = _units_of(part, width, len(clocks) - 1)
-                packed = np.empty((width // 2, 4 * count), np.uint32)
+                packed = np.empty((width // 2, columns_for(4 * count, block)), np.uint32)
                 added = np.empty((batch, 4 * count), np.float32)
                 before = (*meeting_arguments(part, clocks), block, *given, matrix.numpy())
                 sequence_forward.run(*before, packed, added, *written)
@@ -140,7 +140,7 @@ class PackedLSTMLayer(torch.autograd.Function):
 
             def work(part: int, clocks: Clocks) -> None:
                 count = _units_of(part, width, len(clocks) - 1)
-                packed = np.empty((2 * width, count), np.uint32)
+                packed = np.empty((2 * width, columns_for(count, block)), np.uint32)
                 parts[part] = torch.zeros(batch, count)
                 before = (*meeting_arguments(part, clocks), block, *read, matrix.numpy())
                 sequence_backward.run(*before, packed, parts[part].numpy(), *written)

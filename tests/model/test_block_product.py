@@ -115,4 +115,6 @@ def test_threads_that_share_the_units_find_what_one_finds(hidden: int) -> None:
         torch.set_num_threads(before)
     for others in found[1:]:
         for one, other in zip(found[0], others, strict=True):
-            assert torch.allclose(one, other, atol=1e-5, rtol=1e-3)
+            # What vectors leave over is computed one by one and rounds differently; now and then
+            # that turns the last digit of a bfloat16.
+            assert float((one - other).detach().norm()) <= 1e-5 * float(other.detach().norm())

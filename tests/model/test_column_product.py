@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.column_product import LANES, ROWS, multiply_columns, pack_rows, padded
+from model.column_product import ROWS, multiply_columns, pack_rows, padded
+from model.register_block import LANES
 
 
 @given(
