@@ -82,6 +82,16 @@ class StreamsSoFar:
     written: int
     """Characters of each."""
 
+    def of_streams(self, streams: slice) -> StreamsSoFar:
+        """Returns some of the texts."""
+        return StreamsSoFar(
+            hidden=self.hidden[:, :, streams],
+            cell=self.cell[:, :, streams],
+            logits=self.logits[streams],
+            noises=self.noises[streams],
+            written=self.written,
+        )
+
     @classmethod
     def joined(cls, parts: Sequence[StreamsSoFar]) -> StreamsSoFar:
         """Returns the texts of all parts, which are equally long."""

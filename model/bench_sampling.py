@@ -16,26 +16,32 @@ from corpus import Vocabulary
 from model.batch_sampler import BY_NUMPY, ParallelStreams
 from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
-from model.config import ModelConfig, SamplingConfig
+from model.config import ModelConfig, SamplingConfig, TrainingConfig
 from model.device_kernel import kernel_on
 from model.initialisation import initial_weights
 from model.long_text import LongText
+from model.machine import possible_engines
 from model.noise import BLOCK
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot
-from model.stream_team import StreamTeam
+from model.stream_team import successor
 
 TEMPERATURE = 0.8
 CHARACTERS_AT_ONCE = 16
-OUR_CHARACTERS_AT_ONCE = 64
-"""Characters of each stream between two looks at the clock; ``generate`` writes 256."""
+OUR_CHARACTERS_AT_ONCE = 256
+"""Characters of each stream between two looks at the clock, as ``generate`` writes them."""
 
 
 def sampling_ways(task: Task) -> Mapping[str, Way]:
     """Returns our way of writing with a network of the task's shape, and the limit."""
     model = ModelConfig(hidden=task.hidden, layers=task.layers)
-    snapshot = WeightSnapshot.from_weights(initial_weights(model, VOCABULARY_SIZE, seed=0), step=0)
+    # As one that was trained here.
+    engines = possible_engines(TrainingConfig(), torch.device("cpu"))
+    precision = "bf16" if any(engine.precision == "bf16" for engine in engines) else "fp32"
+    snapshot = WeightSnapshot.from_weights(
+        initial_weights(model, VOCABULARY_SIZE, seed=0), step=0, precision=precision
+    )
     ways = {OURS: _our_way(task, snapshot)}
     if task.device == "cpu":
         ways["limit-fp32"] = _products_alone(task, snapshot)
@@ -59,7 +65,7 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
         seeds=range(task.width),
         threads=(os.cpu_count() or 1) if on_cpu else 1,
         make_kernel=kernel_on(torch.device(task.device)),
-        find_successor=StreamTeam.taking_over if on_cpu else None,
+        find_successor=successor if on_cpu else None,
     )
     if on_cpu:
         streams.write(BY_NUMPY)

@@ -22,8 +22,27 @@ Array = npt.NDArray[Any]
 
 _HALF: Final = np.float32(0.5)
 _ONE: Final = np.float32(1)
-_LARGEST: Final = np.float32(8)
+LARGEST: Final = np.float32(8)
 """From here on tanh is 1 to seven digits."""
+TANH_NUMERATOR: Final = (
+    1.523051068e-08,
+    2.189472715e-05,
+    3.571601937e-03,
+    1.344450127e-01,
+    9.999999936e-01,
+)
+TANH_DENOMINATOR: Final = (8.522484045e-07, 3.411298446e-04, 2.616445779e-02, 4.677782859e-01, 1.0)
+"""Coefficients in x^2, the highest first: see `tanh`."""
+_P4, _P3, _P2, _P1, _P0 = (np.float32(number) for number in TANH_NUMERATOR)
+_Q4, _Q3, _Q2, _Q1, _ = (np.float32(number) for number in TANH_DENOMINATOR)
+_LOWEST: Final = np.float32(-87)
+"""From here down the exponential function is next to nothing in float32."""
+_PER_OCTAVE: Final = np.float32(1.4426950408889634)
+_OCTAVE: Final = np.float32(0.6931471805599453)
+_BIAS: Final = 127
+"""Of the exponent of a float32."""
+_PLACE: Final = 23
+"""Of its lowest bit."""
 _LOWEST_BIT: Final = np.uint32(1)
 _BELOW_HALF: Final = np.uint32(0x7FFF)
 _ROWS_OF_A_TILE: Final = 16
@@ -37,20 +56,39 @@ def tanh(x: Any) -> Any:
     They minimise the largest ``|x P(x^2) / (tanh(x) Q(x^2)) - 1|`` up to 8, which is 6e-9; all are
     positive, so nothing cancels.
     """
-    x = -_LARGEST if x < -_LARGEST else x  # noqa: FURB136 - min and max would lose a NaN
-    x = _LARGEST if x > _LARGEST else x  # noqa: FURB136
+    x = -LARGEST if x < -LARGEST else x  # noqa: FURB136 - min and max would lose a NaN
+    x = LARGEST if x > LARGEST else x  # noqa: FURB136
     y = x * x
-    p = np.float32(1.523051068e-08)
-    p = p * y + np.float32(2.189472715e-05)
-    p = p * y + np.float32(3.571601937e-03)
-    p = p * y + np.float32(1.344450127e-01)
-    p = p * y + np.float32(9.999999936e-01)
-    q = np.float32(8.522484045e-07)
-    q = q * y + np.float32(3.411298446e-04)
-    q = q * y + np.float32(2.616445779e-02)
-    q = q * y + np.float32(4.677782859e-01)
+    p, q = _P4, _Q4
+    p = p * y + _P3
+    p = p * y + _P2
+    p = p * y + _P1
+    p = p * y + _P0
+    q = q * y + _Q3
+    q = q * y + _Q2
+    q = q * y + _Q1
     q = q * y + _ONE
     return x * p / q
+
+
+@compiled
+def exponential(x: Any) -> Any:
+    """Returns e to the x, at most 0, to 3e-7 of it: a power of two times a polynomial.
+
+    The series of e to the r, |r| at most half the logarithm of 2, ends with the seventh power.
+    """
+    x = _LOWEST if x < _LOWEST else x  # noqa: FURB136 - min and max would lose a NaN
+    octaves = np.int32(x * _PER_OCTAVE - _HALF)
+    r = x - np.float32(octaves) * _OCTAVE
+    p = np.float32(1 / 5040)
+    p = p * r + np.float32(1 / 720)
+    p = p * r + np.float32(1 / 120)
+    p = p * r + np.float32(1 / 24)
+    p = p * r + np.float32(1 / 6)
+    p = p * r + _HALF
+    p = p * r + _ONE
+    p = p * r + _ONE
+    return p * np.uint32((octaves + np.int32(_BIAS)) << np.int32(_PLACE)).view(np.float32)
 
 
 @compiled
@@ -80,7 +118,7 @@ def _number_of_type(stored: Any) -> Any:
 
 
 @compiled
-def _bfloat16_bits(number: Any) -> Any:
+def bfloat16_bits(number: Any) -> Any:
     """Returns the bits of the nearest bfloat16, in an uint32."""
     bits = np.float32(number).view(np.uint32)
     odd = (bits >> np.uint32(16)) & _LOWEST_BIT
@@ -90,15 +128,15 @@ def _bfloat16_bits(number: Any) -> Any:
 @compiled
 def _pair(first: Any, second: Any) -> Any:
     """Returns two numbers as bfloat16, the first in the lower half of an uint32."""
-    return np.uint32(_bfloat16_bits(first)) | np.uint32(
-        np.uint32(_bfloat16_bits(second)) << np.uint32(16)
+    return np.uint32(bfloat16_bits(first)) | np.uint32(
+        np.uint32(bfloat16_bits(second)) << np.uint32(16)
     )
 
 
 @overload(_stored)
 def _stored_as_type(number: Any, row: Any) -> Any:  # noqa: ARG001 - the type of the row counts
     def rounded(number: Any, row: Any) -> Any:  # noqa: ARG001
-        return np.uint16(_bfloat16_bits(number))
+        return np.uint16(bfloat16_bits(number))
 
     def as_it_is(number: Any, row: Any) -> Any:  # noqa: ARG001
         return number
@@ -248,7 +286,7 @@ def sequence_forward(  # noqa: PLR0917
     steps, batch, width = outputs.shape
     first = width * part // (len(clocks) - 1)
     turn, rows, wide = clocks[part, 0], added.shape[1], matrix.shape[1]
-    _pack_transposed(recurrent, matrix, first, rows // 4)
+    _pack_gates(recurrent, matrix, first, rows // 4)
     for t in range(steps):
         operand, packed, sums = hiddens[t].ctypes.data, matrix.ctypes.data, added.ctypes.data
         multiply_in_blocks(product[0], batch, rows, width, operand, packed, wide, sums)
@@ -292,7 +330,7 @@ def sequence_backward(  # noqa: PLR0917
     steps, batch, width = outer.shape
     first = width * part // (len(clocks) - 1)
     turn, rows, wide = clocks[part, 0], added.shape[1], matrix.shape[1]
-    _pack(recurrent, matrix, first, rows)
+    pack(recurrent, matrix, first, rows)
     for t in range(steps - 1, -1, -1):
         _step_backward(gates, cells, outer, added, d_cell, d_gates, t, first)
         turn += 1
@@ -303,22 +341,26 @@ def sequence_backward(  # noqa: PLR0917
 
 
 @compiled
-def _pack_transposed(matrix: Array, out: Array, first: int, count: int) -> None:
-    """Rounds the gates' rows of some units of [4H, H]; packs their transpose into [H / 2, 4U]."""
-    width = matrix.shape[1]
+def _pack_gates(matrix: Array, out: Array, first: int, count: int) -> None:
+    """Packs the transpose of the gates' rows of some units of [4H, H] into [H / 2, 4U]."""
     for gate in range(4):
-        for start in range(0, count, _ROWS_OF_A_TILE):
-            end = min(count, start + _ROWS_OF_A_TILE)
-            row, column = gate * width + first, gate * count
-            for j in range(width // 2):
-                for u in range(start, end):
-                    even, odd = matrix[row + u, 2 * j], matrix[row + u, 2 * j + 1]
-                    out[j, column + u] = _pair(even, odd)
+        row, column = gate * matrix.shape[1] + first, gate * count
+        pack_transposed(matrix[row : row + count], out[:, column:], count)
 
 
 @compiled
-def _pack(matrix: Array, out: Array, first: int, count: int) -> None:
-    """Rounds the columns of some units of [4H, H], and packs them into [2H, U]."""
+def pack_transposed(matrix: Array, out: Array, rows: int) -> None:
+    """Rounds a matrix [M, K] and packs its transpose into [K / 2, at least M]."""
+    for start in range(0, rows, _ROWS_OF_A_TILE):
+        end = min(rows, start + _ROWS_OF_A_TILE)
+        for j in range(matrix.shape[1] // 2):
+            for u in range(start, end):
+                out[j, u] = _pair(matrix[u, 2 * j], matrix[u, 2 * j + 1])
+
+
+@compiled
+def pack(matrix: Array, out: Array, first: int, count: int) -> None:
+    """Rounds some columns of a matrix [M, K], and packs them into [M / 2, at least as many]."""
     for r in range(len(out)):
         even, odd, row = matrix[2 * r, first:], matrix[2 * r + 1, first:], out[r]
         for j in range(count):

@@ -89,7 +89,12 @@ class Checkpoint:
 
     def snapshot(self) -> WeightSnapshot:
         """Returns the weights as the sampler wants them."""
-        return WeightSnapshot.from_weights(self.best_weights(), step=self.metadata.step)
+        engine = self.metadata.progress.get("engine", {})
+        return WeightSnapshot.from_weights(
+            self.best_weights(),
+            step=self.metadata.step,
+            precision=engine.get("precision", "fp32"),
+        )
 
 
 def without_prefix(tensors: Tensors, prefix: str) -> dict[str, npt.NDArray[Any]]:

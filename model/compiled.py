@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numba
@@ -42,8 +45,29 @@ class Kernel:
 def compiled(function: FunctionT, *, cache: bool = False) -> FunctionT:
     """Returns the function compiled, kept on the disk if asked for and if there is a place."""
     try:
-        return cast("FunctionT", numba.njit(cache=cache, **_OPTIONS)(function))
+        made = numba.njit(cache=cache, **_OPTIONS)(function)
     except RuntimeError:
         if not cache:
             raise
         return compiled(function)  # no folder to keep it in
+    if cache:
+        _depend_on_all_sources(made)
+    return cast("FunctionT", made)
+
+
+def _depend_on_all_sources(made: Any) -> None:
+    """Has what is kept on the disk thrown away when any file changes that it may be compiled of.
+
+    Numba looks at the function's own file alone, and compiles what it calls into it.
+    """
+    file = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    if file is not None and hasattr(file, "_source_stamp"):
+        file._source_stamp = (file._source_stamp, _stamp_of_sources())  # noqa: SLF001
+
+
+@lru_cache(maxsize=1)
+def _stamp_of_sources() -> int:
+    """Returns a number that depends on times and sizes of this package's files."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    stamps = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return zlib.crc32(repr(stamps).encode())

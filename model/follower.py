@@ -14,8 +14,14 @@ from model.checkpoint import CheckpointMetadata, checkpoint_of_bytes
 from model.controls import TrainingControls
 from model.distributed import Order, Ranks
 from model.errors import ConfigError
-from model.lstm_layer import can_pack
-from model.machine import Engine, Machine, choose_device, keep_freed_memory, prepare_thread
+from model.machine import (
+    Engine,
+    Machine,
+    can_compute,
+    choose_device,
+    keep_freed_memory,
+    prepare_thread,
+)
 from model.network import CharacterLSTM
 from model.opening import split_of
 from model.run_request import RunRequest
@@ -84,7 +90,7 @@ class Follower:
     def _machine(self, metadata: CheckpointMetadata) -> Machine:
         engine = Engine(**metadata.progress["engine"])
         device = choose_device(metadata.training.device, self._ranks.place)
-        if engine.layer == "packed" and not can_pack():
+        if not can_compute(engine):
             raise ConfigError(
                 "--precision",
                 f"process {self._ranks.place.rank} cannot compute in bf16 as the first one does",

@@ -9,6 +9,7 @@ is over. Gradients are added in a fixed order. Letters: T time, B batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ from model.machine import Engine, Machine
 from model.network import CharacterLSTM, joined, streams_of
 from model.recording import Recording
 from model.stream_threads import StreamThreads
+
+if TYPE_CHECKING:
+    from model.compiled_step import CompiledStep
 
 
 class GradientWorkers:
@@ -45,6 +49,11 @@ class GradientWorkers:
             from model.packed_layer import prepare_packed_layer  # noqa: PLC0415 - see there
 
             prepare_packed_layer(torch.float32 if machine.autocast is None else machine.autocast)
+        self._step: CompiledStep | None = None
+        if self._engine.layer == "compiled":
+            from model.compiled_step import CompiledStep  # noqa: PLC0415 - Numba
+
+            self._step = CompiledStep(network)
         engine = self._engine
         self._threads = StreamThreads(engine.shards, threads_of_each=engine.threads_of_a_shard)
         self.threads = self._threads
@@ -81,7 +90,10 @@ class GradientWorkers:
         """
         total = targets.numel() if total is None else total
 
+        begun = None if self._step is None else self._step.begin(masks)
         of_streams = self._recorded if self._machine.queues else self._of_streams
+        if begun is not None:
+            of_streams = begun.of_streams
 
         def of_shard(streams: slice) -> tuple[Tensor, tuple[Tensor, ...], State]:
             return of_streams(
@@ -96,11 +108,13 @@ class GradientWorkers:
         if results:
             loss = torch.stack([part[0] for part in results]).sum()
             gradients = list(results[0][1])
+            for part in results[1:]:
+                torch._foreach_add_(gradients, list(part[1]))
+            if begun is not None:
+                gradients = begun.gradients(gradients)
         else:
             loss = self._parameters[0].new_zeros(())
             gradients = [torch.zeros_like(parameter) for parameter in self._parameters]
-        for part in results[1:]:
-            torch._foreach_add_(gradients, list(part[1]))
         if self._ranks.place.size > 1:
             loss, gradients = self._of_all_processes(loss, gradients)
         for parameter, gradient in zip(self._parameters, gradients, strict=True):

@@ -8,12 +8,13 @@ the two round differently, and the text of a seed must not depend on how long it
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from corpus import Vocabulary
+from model.batch_sampler import StreamsSoFar
 from model.distribution import is_plain, probabilities_of
 from model.noise import BLOCK
 from model.product_threads import fastest_count
@@ -30,6 +31,9 @@ UNITS = 32
 TIMED = BLOCK
 """Characters that a number of threads is timed with: some milliseconds, for the system may wake
 threads on one and the same core and moves them apart only after a while."""
+
+if TYPE_CHECKING:
+    from model.stream_team import StreamTeam
 
 Ids = npt.NDArray[np.int64]
 
@@ -58,7 +62,7 @@ class LongText:
         self._stream = stream
         self._left = by_numpy
         self._compiles = stream.window is None and is_plain(stream.sampling)
-        self._team: WritingTeam | None = None
+        self._team: WritingTeam | StreamTeam | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -79,9 +83,11 @@ class LongText:
             ids, own = zip(*(self._stream.write() for _ in range(most)), strict=True)
             return np.array(ids, np.int64), np.array(own, np.float32)
         if self._team is None:
-            temperature = self._stream.sampling.temperature
-            self._team = WritingTeam(self._stream.snapshot, self._stream.so_far(), temperature)
-        return self._team.write(most)
+            self._team = _team_for(self._stream)
+        if isinstance(self._team, WritingTeam):
+            return self._team.write(most)
+        symbols, probabilities = self._team.write(min(most, BLOCK))
+        return symbols[:, 0], probabilities[:, 0]
 
     def close(self) -> None:
         """Ends the threads."""
@@ -89,8 +95,26 @@ class LongText:
             self._team.close()
 
 
+def _team_for(stream: CharacterStream) -> WritingTeam | StreamTeam:
+    """Returns what goes on with a text: as the network was trained, if this processor can."""
+    from model.stream_team import StreamTeam  # noqa: PLC0415 - Numba: see above
+    from model.stream_ways import can_pair  # noqa: PLC0415
+
+    so_far, temperature = stream.so_far(), stream.sampling.temperature
+    if not can_pair(stream.snapshot):
+        return WritingTeam(stream.snapshot, so_far, temperature)
+    alone = StreamsSoFar(
+        hidden=so_far.state.hidden[:, :, None],
+        cell=so_far.state.cell[:, :, None],
+        logits=so_far.logits[None],
+        noises=(so_far.noise,),
+        written=so_far.written,
+    )
+    return StreamTeam(stream.snapshot, alone, temperature)
+
+
 class WritingTeam:
-    """Threads that write one text together, in compiled code."""
+    """Threads that write one text together in float32, in compiled code."""
 
     def __init__(
         self,

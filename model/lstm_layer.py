@@ -14,9 +14,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-LayerKind = Literal["torch", "packed", "whole"]
+LayerKind = Literal["torch", "packed", "whole", "compiled"]
 """PyTorch's ``nn.LSTM`` layer by layer, or ours (`model.packed_layer`), or ``nn.LSTM`` with all its
-layers at once where nothing is dropped: cuDNN then computes several layers side by side."""
+layers at once where nothing is dropped: cuDNN then computes several layers side by side. The last
+one is no layer: embedding, layer, head and loss are one call, `model.compiled_step`."""
 
 WEIGHTS_OF_A_LAYER = 4
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.config import TrainingConfig
+from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
 from model.lstm_layer import LayerKind, can_pack
 from model.process_place import ProcessPlace
@@ -87,10 +87,12 @@ def possible_engines(
     training: TrainingConfig,
     device: torch.device,
     place: ProcessPlace = ProcessPlace(),  # noqa: B008 - frozen
+    model: ModelConfig | None = None,
 ) -> list[Engine]:
     """Returns the ways of computing that the settings leave open, the safest guess first.
 
-    Processes on one machine share its cores; ``--threads`` is each one's.
+    Processes on one machine share its cores; ``--threads`` is each one's. Without a model ways that
+    suit some networks alone are left out.
 
     Sharing each of PyTorch's products among threads is left out: they meet at every time step, gain
     less than threads with streams of their own, and lose most of the speed when the machine has
@@ -111,12 +113,15 @@ def possible_engines(
     if training.precision == "auto" and native:
         precisions.append("fp32")
     packs = native and can_pack()
+    is_one_call = packs and model is not None and _can_be_one_call(training, model)
     compiles = packs and "bf16" in precisions and _multiplies_in_compiled_code()
     engines = []
     for kind in precisions:
         for count in counts:
             if kind == "fp32" or not compiles:
                 engines.append(Engine(precision=kind, shards=count))
+            if kind == "bf16" and is_one_call:
+                engines.append(Engine(precision=kind, layer="compiled", shards=count))
             if kind == "bf16" and packs:
                 engines.append(Engine(precision=kind, layer="packed", shards=count))
             if kind == "bf16" and compiles and count > 1:
@@ -125,11 +130,38 @@ def possible_engines(
     return engines
 
 
+def _can_be_one_call(training: TrainingConfig, model: ModelConfig) -> bool:
+    """Whether a step may be a single call of compiled code, `model.compiled_step`.
+
+    It is for one layer, on a processor with products of pairs. Where embeddings are dropped each
+    stream has a table of its own.
+    """
+    if model.layers > 1 or model.hidden % 2 or training.embedding_dropout:
+        return False
+    if training.scoring != "every":
+        return False
+    return _multiplies_pairs()
+
+
+def _multiplies_pairs() -> bool:
+    """Whether the processor has products of bfloat16 pairs."""
+    from model.register_block import CAN_PAIR  # noqa: PLC0415 - Numba, half a second
+
+    return CAN_PAIR
+
+
 def _multiplies_in_compiled_code() -> bool:
     """Whether our layer is one piece of compiled code, before which PyTorch's has no chance."""
     from model.block_product import block_product  # noqa: PLC0415 - Numba, half a second
 
     return block_product() is not None
+
+
+def can_compute(engine: Engine) -> bool:
+    """Whether this machine's processor can do what the engine's kind of layer needs."""
+    if engine.layer == "packed":
+        return can_pack()
+    return engine.layer != "compiled" or _multiplies_pairs()
 
 
 def prepare_thread(threads: int) -> None:

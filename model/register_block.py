@@ -56,7 +56,12 @@ Multiply = Callable[[Any, Any, Any, Any], Any]
 
 
 def register_block(
-    numbers: Numbers, *, rows: int, vectors: int, adds: bool, lanes: int = LANES
+    numbers: Numbers,
+    *,
+    rows: int,
+    vectors: int,
+    adds: bool,
+    lanes: int = LANES,
 ) -> Callable[..., None]:
     """Returns the intrinsic that multiplies so many rows with so many vectors of columns.
 

@@ -65,7 +65,7 @@ def choose_machine(
         ConfigError: a device was asked for that this machine does not have.
     """
     device = choose_device(training.device, place)
-    engines = possible_engines(training, device, place)
+    engines = possible_engines(training, device, place, model)
     if used_before in engines:
         return Machine.on(device, used_before)
     if len(engines) == 1:

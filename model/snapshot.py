@@ -45,6 +45,9 @@ class WeightSnapshot:
     """[V, H]"""
     head_bias: FloatArray
     """[V]"""
+    precision: str = "fp32"
+    """``bf16`` or ``fp32``: type of the matrix products that it was trained with, and that a writer
+    may take."""
 
     @property
     def hidden(self) -> int:
@@ -58,7 +61,11 @@ class WeightSnapshot:
 
     @classmethod
     def from_weights(
-        cls, weights: Mapping[str, npt.NDArray[np.float32]], *, step: int
+        cls,
+        weights: Mapping[str, npt.NDArray[np.float32]],
+        *,
+        step: int,
+        precision: str = "fp32",
     ) -> WeightSnapshot:
         """Copies weights under the names of ``torch.nn``'s state dict.
 
@@ -68,6 +75,7 @@ class WeightSnapshot:
                 ``lstm.bias_hh_l*`` [4H], ``head.weight`` [V, H], ``head.bias`` [V]. They may
                 change afterwards; the snapshot does not.
             step: optimiser steps behind these weights.
+            precision: see ``WeightSnapshot``.
         """
         layers: list[LayerWeights] = []
         table: FloatArray | None = None
@@ -93,6 +101,7 @@ class WeightSnapshot:
         assert table is not None, "a network has at least one layer"
         return cls(
             step=step,
+            precision=precision,
             input_table=table,
             layers=tuple(layers),
             head_matrix=_frozen(weights["head.weight"]),

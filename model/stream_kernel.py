@@ -16,8 +16,8 @@ import numpy.typing as npt
 from model.cell_kernels import tanh
 from model.column_product import ROWS, multiply_columns
 from model.compiled import Kernel, compiled
+from model.draw_kernel import draw_all, probability
 from model.native_calls import meet
-from model.writing_kernel import draw
 
 Array = npt.NDArray[Any]
 
@@ -104,8 +104,8 @@ def write_streams(  # noqa: PLR0917
     logits: Array,
     noise: Array,
     scale: Any,
-    drawn: Array,
     ids: Array,
+    own: Array,
 ) -> None:
     """Does a thread's part of writing; all parts must be at it at the same time.
 
@@ -127,8 +127,8 @@ def write_streams(  # noqa: PLR0917
         logits: [N + 1, S, V]; the first ones are given, the others are written.
         noise: [N, S, V], Gumbel.
         scale: of the logits: 1 / temperature.
-        drawn: [P], written over; zeros beyond S.
         ids: [N, S], the characters that are drawn; written.
+        own: [N, S], their probabilities; written.
     """
     parts = len(clocks) - 1
     layers, width, columns = cell.shape
@@ -138,18 +138,20 @@ def write_streams(  # noqa: PLR0917
     count = last - first
     blocks = (count + UNITS - 1) // UNITS
     line, scratch = columns * _NUMBER, sums.ctypes.data
+    drawn, scores = np.zeros(columns, np.int64), np.empty(symbols, np.float32)
+    first_stream, last_stream = streams * part // parts, streams * (part + 1) // parts
     turn = clocks[part, 0]
     for n in range(len(ids)):
-        for s in range(streams):
-            drawn[s] = draw(logits[n, s], noise[n, s], scale)
-            if part == 0:
-                ids[n, s] = drawn[s]
+        draw_all(logits, noise, n, scale, drawn[:streams], scores)
+        for s in range(first_stream, last_stream):
+            ids[n, s] = drawn[s]
+            own[n, s] = probability(logits, n, s, drawn[s], scores)
         now, then = operands[n % 2], operands[1 - n % 2]
         start_of_layer, place = weights.ctypes.data, 0
         for layer in range(layers):
             inner = 2 * width if layer else width
             read = now.ctypes.data + place * line
-            own, above = place + inner - width + first, place + inner + first
+            past, above = place + inner - width + first, place + inner + first
             for number in range(blocks):
                 # Back and forth: what the cache holds of the weights is what was read last.
                 block = number if n % 2 == 0 else blocks - 1 - number
@@ -166,7 +168,7 @@ def write_streams(  # noqa: PLR0917
                 _cell_step(
                     gates.reshape(4, size * columns),
                     cell[layer, begin:end].reshape(size * columns),
-                    then[own + start : own + start + size].reshape(size * columns),
+                    then[past + start : past + start + size].reshape(size * columns),
                     now[above + start : above + start + size].reshape(size * columns),
                 )
             turn += 1

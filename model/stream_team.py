@@ -1,44 +1,78 @@
-"""Threads that write many texts side by side, in compiled code. NumPy, Numba.
+"""Threads that write texts side by side, in compiled code. NumPy, Numba.
 
-Goes on with what ``model.batch_sampler`` began; see ``model.stream_kernel`` for how. Letters: S
-streams, P the columns for them, V vocabulary, H hidden, L layers.
+Goes on with what ``model.batch_sampler`` or ``model.long_text`` began; how it computes is in
+``model.stream_ways``. Letters: S streams, V vocabulary, H hidden, L layers.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import time
-from typing import Self
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from model.batch_sampler import StreamsSoFar, Symbols
-from model.column_product import ROWS, pack_rows, padded
-from model.distribution import probabilities_of
 from model.noise import BLOCK
 from model.product_threads import fastest_count
 from model.snapshot import FloatArray, WeightSnapshot
-from model.stream_kernel import UNITS, write_streams
+from model.stream_ways import Array, Share, can_pair, way_for
 from model.team import Clocks, Team, meeting_arguments, possible_counts
 
 LEAST_STREAMS = 4
 LEAST_UNITS = 32
 """With less there is nothing to gain."""
+STREAMS_OF_A_TEAM = 8
+"""At least: the rows of a block of ``model.pair_product``. Fewer streams share the units."""
 UNITS_OF_A_THREAD = 16
 """A multiple of so many, at least."""
-TIMED = 64
-"""Characters that a number of threads is timed with; see ``model.long_text``."""
+TIMED = BLOCK, 64
+"""Characters that a number of threads is timed with, of few streams and of many: some milliseconds
+of work; see ``model.long_text``."""
+
+
+def successor(
+    snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
+) -> StreamTeam | StreamTeams | None:
+    """Returns what goes on from there; None where network or S are too small for it."""
+    streams = len(so_far.noises)
+    if streams < LEAST_STREAMS or snapshot.hidden < LEAST_UNITS:
+        return None
+    teams = min(os.cpu_count() or 1, streams // STREAMS_OF_A_TEAM)
+    if can_pair(snapshot) and teams > 1:
+        return StreamTeams(snapshot, so_far, temperature, teams)
+    return StreamTeam(snapshot, so_far, temperature)
+
+
+class StreamTeams:
+    """S texts, shared out among teams that never wait for each other within a character."""
+
+    def __init__(
+        self, snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float, count: int
+    ) -> None:
+        """Forms so many teams; the cores are shared out among them."""
+        streams, most = len(so_far.noises), max(1, (os.cpu_count() or 1) // count)
+        borders = [streams * team // count for team in range(count + 1)]
+        parts = [so_far.of_streams(slice(*pair)) for pair in itertools.pairwise(borders)]
+        self._teams = [StreamTeam(snapshot, part, temperature, most=most) for part in parts]
+        self._pool = ThreadPoolExecutor(count, "streams")
+
+    def write(self, count: int) -> tuple[Symbols, FloatArray]:
+        """Writes so many characters in each text; returns ids and own probabilities [count, S]."""
+        written = self._pool.map(lambda team: team.write(count), self._teams)
+        ids, own = zip(*written, strict=True)
+        return np.concatenate(ids, axis=1), np.concatenate(own, axis=1)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown()
+        for team in self._teams:
+            team.close()
 
 
 class StreamTeam:
-    """S texts; the threads that write them end with it."""
-
-    @classmethod
-    def taking_over(
-        cls, snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
-    ) -> Self | None:
-        """Returns one that goes on from there; None where network or S are too small for it."""
-        suits = len(so_far.noises) >= LEAST_STREAMS and snapshot.hidden >= LEAST_UNITS
-        return cls(snapshot, so_far, temperature) if suits else None
+    """S texts; the threads that write them share the hidden units, and end with it."""
 
     def __init__(
         self,
@@ -47,6 +81,7 @@ class StreamTeam:
         temperature: float,
         *,
         threads: int | None = None,
+        most: int | None = None,
     ) -> None:
         """Compiles what it needs or finds it on the disk, and finds out how many threads pay.
 
@@ -55,31 +90,24 @@ class StreamTeam:
             so_far: where the texts stand.
             temperature: that characters are drawn at; 0: always the likeliest.
             threads: so many; None: as many as prove fastest.
+            most: but no more than so many; None: as many as there are cores.
         """
-        layers, width, streams = so_far.hidden.shape
-        symbols = snapshot.vocabulary_size
-        self._snapshot = snapshot
+        streams, symbols = so_far.logits.shape
         self._noises, self._written = so_far.noises, so_far.written
         self._number = -1
         self._block = np.zeros((BLOCK, streams, symbols), np.float32)
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
-        self._cell = _with_columns(so_far.cell)
         self._logits = np.empty((BLOCK + 1, streams, symbols), np.float32)
         self._logits[0] = so_far.logits
-        biases = [layer.bias for layer in snapshot.layers if layer.bias is not None]
-        self._fixed = (
-            snapshot.input_table,
-            np.array(biases, np.float32).reshape(layers - 1, 4 * width),
-            snapshot.head_bias,
-        )
-        self._operands = _operands_of(_with_columns(so_far.hidden))
-        self._call = write_streams.prepare
-        counts = possible_counts(width, UNITS_OF_A_THREAD)
+        self._way = way_for(snapshot, so_far)
+        self._operands, self._cell = self._way.operands, self._way.cell
+        self._call = self._way.kernel.prepare
+        counts = possible_counts(snapshot.hidden, UNITS_OF_A_THREAD, most)
         self._team = Team(threads or counts[-1])
         self._take_threads(1)
         self._try()
-        self._call = write_streams.run
+        self._call = self._way.kernel.run
         self._take_threads(threads or fastest_count(counts, self._seconds))
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
@@ -120,55 +148,30 @@ class StreamTeam:
     def _write(self, noise: FloatArray) -> tuple[Symbols, FloatArray]:
         """Writes a character in each text for every row of the noise."""
         count, streams = noise.shape[:2]
-        ids = np.empty((count, streams), np.int64)
-        self._run(self._operands, self._cell, self._logits[: count + 1], noise, ids)
-        own = np.empty((count, streams), np.float32)
-
-        def score(part: int, _: Clocks) -> None:
-            some = self._streams_of(part)
-            texts = slice(some.start, some.stop)
-            own[:, texts] = probabilities_of(ids[:, texts], self._logits[:count, texts])
-
-        self._team.run(len(self._shares), score)
+        ids, own = np.empty((count, streams), np.int64), np.empty((count, streams), np.float32)
+        self._run(self._operands, self._cell, self._logits[: count + 1], noise, (ids, own))
         self._logits[0] = self._logits[count]
         self._operands[0] = self._operands[count % 2]
         return ids, own
 
     def _run(
         self,
-        operands: FloatArray,
+        operands: Array,
         cell: FloatArray,
         logits: FloatArray,
         noise: FloatArray,
-        ids: Symbols,
+        written: tuple[Symbols, FloatArray],
     ) -> None:
         def work(part: int, clocks: Clocks) -> None:
-            weights, sums = self._shares[part]
-            before = (*meeting_arguments(part, clocks), *self._fixed, weights, operands, sums)
-            drawn = np.zeros(cell.shape[2], np.int64)
-            self._call(*before, cell, logits, noise, self._scale, drawn, ids)
+            given, sums = self._shares[part]
+            before = (*meeting_arguments(part, clocks), *given, operands, sums)
+            self._call(*before, cell, logits, noise, self._scale, *written)
 
         self._team.run(len(self._shares), work)
 
     def _take_threads(self, threads: int) -> None:
         """Gives each thread its rows of all matrices, and room for its sums."""
-        width, symbols = self._snapshot.hidden, self._snapshot.vocabulary_size
-        matrices = [layer.matrix for layer in self._snapshot.layers]
-        columns = self._cell.shape[2]
-        self._shares: list[tuple[FloatArray, FloatArray]] = []
-        for part in range(threads):
-            units = slice(width * part // threads, width * (part + 1) // threads)
-            rows = slice(symbols * part // threads, symbols * (part + 1) // threads)
-            pieces = [
-                matrix.reshape(4, width, -1)[:, start : min(start + UNITS, units.stop)]
-                for matrix in matrices
-                for start in range(units.start, units.stop, UNITS)
-            ]
-            gates = [piece.reshape(-1, piece.shape[2]) for piece in pieces]
-            weights = map(pack_rows, [*gates, self._snapshot.head_matrix[rows]])
-            most = max(4 * UNITS, rows.stop - rows.start) + ROWS
-            sums = np.zeros((most, columns), np.float32)
-            self._shares.append((np.concatenate(list(weights)), sums))
+        self._shares: list[Share] = [self._way.share(part, threads) for part in range(threads)]
 
     def _seconds(self, threads: int) -> float:
         """Returns how long some characters take with so many threads."""
@@ -180,23 +183,8 @@ class StreamTeam:
 
     def _try(self) -> None:
         """Writes some characters that nobody reads; the texts stay where they are."""
-        logits = self._logits[: TIMED + 1].copy()
+        count = TIMED[len(self._noises) >= STREAMS_OF_A_TEAM]
+        logits = self._logits[: count + 1].copy()
         noise = np.zeros_like(logits[1:])
-        ids = np.empty(noise.shape[:2], np.int64)
-        self._run(self._operands.copy(), self._cell.copy(), logits, noise, ids)
-
-
-def _with_columns(state: FloatArray) -> FloatArray:
-    """Returns a state [L, H, S] with columns of zeros, [L, H, P]."""
-    spare = padded(state.shape[2]) - state.shape[2]
-    return np.pad(state, ((0, 0), (0, 0), (0, spare)))
-
-
-def _operands_of(hidden: FloatArray) -> FloatArray:
-    """Returns the operands of ``write_streams`` for a state [L, H, P] before a character."""
-    _, width, columns = hidden.shape
-    empty = np.zeros((width, columns), np.float32)
-    pieces = [hidden[0]]
-    for own in hidden[1:]:
-        pieces += [empty, own]
-    return np.stack([np.concatenate([*pieces, empty])] * 2)
+        ids, own = np.empty(noise.shape[:2], np.int64), np.empty(noise.shape[:2], np.float32)
+        self._run(self._operands.copy(), self._cell.copy(), logits, noise, (ids, own))

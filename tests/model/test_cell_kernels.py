@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model import compiled
 from model.cell_kernels import _number, _stored, tanh
 from model.compiled import Kernel
 
@@ -92,6 +93,17 @@ def test_what_was_compiled_is_kept_on_the_disk(cache: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in kept}
     assert doubles(make_kernel())
     assert {path: path.stat().st_mtime_ns for path in cached_files(cache)} == before
+
+
+def test_a_change_of_any_source_has_it_compiled_anew(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doubles(make_kernel())
+    before = {path: path.stat().st_mtime_ns for path in cached_files(cache)}
+    monkeypatch.setattr(compiled, "_stamp_of_sources", lambda: 0)
+    assert doubles(make_kernel())
+    after = {path: path.stat().st_mtime_ns for path in cached_files(cache)}
+    assert all(after[path] > before[path] for path in before if path.suffix == ".nbi")
 
 
 @pytest.mark.parametrize(

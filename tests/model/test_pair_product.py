@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.pair_product import multiply_pairs
+from model.pair_product import (
+    PANEL,
+    bfloat16,
+    multiply_pairs,
+    multiply_panels,
+    pack_columns,
+    pack_panels,
+)
 from model.register_block import CAN_PAIR
 
 pytestmark = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
@@ -30,8 +38,14 @@ def product(left: Array, right: Array, spare: int) -> Array:
     halves = (right.view(np.uint32) >> 16).astype(np.uint16).reshape(k // 2, 2, n)
     pairs[:, :n] = halves.transpose(0, 2, 1)
     out = np.full((m, n), np.nan, np.float32)
-    addresses = rows.ctypes.data, pairs.ctypes.data
-    multiply_pairs(m, n, k, *addresses, n + spare, out.ctypes.data)
+    place, other, result = rows.ctypes.data, pairs.ctypes.data, out.ctypes.data
+    multiply_pairs(m, n, k // 2, place, 2 * k, 4, other, n + spare, result)
+    # The same left matrix with its pairs side by side, as those of the right one lie.
+    turned = np.ascontiguousarray(rows.reshape(m, k // 2, 2).transpose(1, 0, 2))
+    again = np.full((m, n), np.nan, np.float32)
+    place, result = turned.ctypes.data, again.ctypes.data
+    multiply_pairs(m, n, k // 2, place, 4, 4 * m, other, n + spare, result)
+    assert np.array_equal(again, out)
     return out
 
 
@@ -57,3 +71,23 @@ def test_no_number_depends_on_its_neighbours(m: int, n: int, columns: int) -> No
     assert np.array_equal(some, whole[:m, :n])
     last = product(left[-m:], np.ascontiguousarray(right[:, -columns:]), 0)
     assert np.array_equal(last, whole[-m:, -columns:])
+
+
+@given(m=st.integers(8, 40), panels=st.integers(1, 4), pairs=st.integers(1, 40))
+@settings(deadline=None)
+def test_panels_are_another_order_of_the_same(m: int, panels: int, pairs: int) -> None:
+    left, right = draw(m, 2 * pairs), draw(2 * pairs, PANEL * panels)
+    rows, packed = bfloat16(left), pack_panels(np.ascontiguousarray(right.T))
+    out = np.full((m, PANEL * panels), np.nan, np.float32)
+    places = rows.ctypes.data, packed.ctypes.data
+    multiply_panels(m, out.shape[1], pairs, places[0], 4 * pairs, places[1], out.ctypes.data)
+    assert np.array_equal(out, product(left, right, 0))
+    columns = pack_columns(np.ascontiguousarray(right.T))
+    assert np.array_equal(columns[:, :, 1], bfloat16(right)[1::2])
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=40))
+def test_numbers_are_rounded_as_pytorch_rounds_them(values: list[float]) -> None:
+    numbers = np.array(values, np.float32)
+    expected = torch.from_numpy(numbers).bfloat16().view(torch.uint16).numpy()
+    assert np.array_equal(bfloat16(numbers), expected)

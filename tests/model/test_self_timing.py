@@ -57,6 +57,26 @@ def test_threads_share_units_only_where_compiled_code_has_products(
     assert shared == ([expected] if native else [])
 
 
+@pytest.mark.parametrize("pairs", [True, False])
+def test_a_step_is_one_call_where_network_and_processor_allow(
+    native: bool, pairs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_multiplies_pairs", lambda: pairs)
+
+    def is_offered(training: TrainingConfig = OPEN, **shape: int) -> bool:
+        model = dataclasses.replace(MODEL, **shape)
+        engines = possible_engines(training, CPU, model=model)
+        return Engine(precision="bf16", layer="compiled", shards=2) in engines
+
+    assert is_offered() == (native and pairs)
+    assert not is_offered(layers=2)
+    assert not is_offered(hidden=7)
+    assert not is_offered(dataclasses.replace(OPEN, embedding_dropout=0.1))
+    assert not is_offered(dataclasses.replace(OPEN, scoring="last"))
+    assert not is_offered(dataclasses.replace(OPEN, precision="fp32"))
+    assert machine.can_compute(Engine(precision="bf16", layer="compiled")) == pairs
+
+
 @pytest.mark.usefixtures("native")
 def test_there_are_no_more_threads_than_streams() -> None:
     for asked in (0, 5):
@@ -143,5 +163,5 @@ def test_measuring_leaves_the_random_numbers_alone() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
     dropping = dataclasses.replace(OPEN, weight_dropout=0.2)
-    assert choose_machine(dropping, MODEL, 9).engine in possible_engines(OPEN, CPU)
+    assert choose_machine(dropping, MODEL, 9).engine in possible_engines(OPEN, CPU, model=MODEL)
     assert torch.equal(torch.get_rng_state(), before)

@@ -12,7 +12,7 @@ from model.batch_sampler import ParallelStreams, StreamBatch, StreamsSoFar, Succ
 from model.config import ModelConfig, SamplingConfig
 from model.noise import BLOCK
 from model.snapshot import WeightSnapshot
-from model.stream_team import LEAST_STREAMS, LEAST_UNITS, StreamTeam
+from model.stream_team import LEAST_STREAMS, LEAST_UNITS, StreamTeam, successor
 
 SYMBOLS = len(VOCABULARY)
 
@@ -49,7 +49,7 @@ def test_it_goes_on_where_numpy_stopped(
 ) -> None:
     snapshot = make_snapshot(hidden, layers)
     batch = begun(snapshot, streams, 30, temperature)
-    team = StreamTeam.taking_over(snapshot, batch.so_far(), temperature)
+    team = successor(snapshot, batch.so_far(), temperature)
     assert team is not None
     parts = [team.write(count) for count in (1, 40, 3, BLOCK)]
     team.close()
@@ -82,7 +82,7 @@ def test_every_number_of_threads_writes_the_same_texts(layers: int) -> None:
 def test_what_does_not_suit_is_left_to_numpy(hidden: int, streams: int) -> None:
     snapshot = make_snapshot(hidden)
     so_far = make_batch(snapshot, streams).so_far()
-    assert StreamTeam.taking_over(snapshot, so_far, 1.0) is None
+    assert successor(snapshot, so_far, 1.0) is None
 
 
 @pytest.mark.parametrize("counts", [[300], [1] * 300, [49, 1, 1, 249], [51, 249]])
@@ -98,7 +98,7 @@ def test_streams_change_over_at_the_same_character(
         snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
     ) -> Successor | None:
         asked.append((so_far.written, len(so_far.noises)))
-        return StreamTeam.taking_over(snapshot, so_far, temperature)
+        return successor(snapshot, so_far, temperature)
 
     def streams(find_successor: batch_sampler.FindSuccessor | None) -> ParallelStreams:
         return ParallelStreams(

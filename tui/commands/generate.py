@@ -193,9 +193,9 @@ def _find_successor(
     snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
 ) -> Successor | None:
     """Returns what goes on with many texts faster than NumPy does; loads Numba."""
-    from model.stream_team import StreamTeam  # noqa: PLC0415 - half a second
+    from model.stream_team import successor  # noqa: PLC0415 - half a second
 
-    return StreamTeam.taking_over(snapshot, so_far, temperature)
+    return successor(snapshot, so_far, temperature)
 
 
 def _kernel_on(device: str) -> MakeKernel | None:

@@ -1,0 +1,159 @@
+"""Characters of one or many streams by a network that was trained in bfloat16. Numba.
+
+What such a network has learned it has learned with rounded matrices and rounded hidden states; here
+both are rounded as they were then, and the products are those of training. A matrix then takes half
+of the cache, which for one stream is most of the time, and many streams have the products of
+``model.native_calls.multiply_in_blocks``. Cell state, gates and logits are float32.
+
+Threads share the units and meet once a layer, as in ``model.writing_kernel``. Letters: S streams, V
+vocabulary, H hidden, L layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.cell_vectors import step_units
+from model.compiled import Kernel, compiled
+from model.draw_kernel import draw_all, probability
+from model.native_calls import meet, multiply_in_blocks, release
+from model.pair_product import PANEL, ROWS_OF_A_BLOCK, multiply_panels
+
+Array = npt.NDArray[Any]
+
+UNITS: Final = 32
+"""Hidden units of a block: four rows of each are eight vectors, what a single row is done with."""
+_BITS, _NUMBER = 2, 4
+"""Bytes of a bfloat16 and of a float32."""
+
+
+@compiled
+def _whole_panels(columns: int) -> int:
+    """Returns the least number of columns, so many or more, that fills panels."""
+    return (columns + PANEL - 1) // PANEL * PANEL
+
+
+@compiled
+def _columns_of(units: int) -> int:
+    """Returns how many columns the blocks of so many units have."""
+    return 4 * (units // UNITS * UNITS) + _whole_panels(4 * (units % UNITS))
+
+
+@compiled
+def _multiply(  # noqa: PLR0917
+    address: int, m: int, n: int, k: int, left: int, right: int, out: int
+) -> None:
+    """Puts rows times a packed matrix into ``out``, by our product (address 0) or another.
+
+    Ours takes panels where there are rows enough for a block, else what the other takes.
+    """
+    if address == 0 and m >= ROWS_OF_A_BLOCK:
+        multiply_panels(m, n, k // 2, left, k * _BITS, right, out)
+    else:
+        multiply_in_blocks(address, m, n, k, left, right, n, out)
+
+
+@Kernel
+def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
+    part: int,
+    clocks: Array,
+    pause: int,
+    table: Array,
+    biases: Array,
+    head_bias: Array,
+    product: Array,
+    weights: Array,
+    operands: Array,
+    sums: Array,
+    cell: Array,
+    logits: Array,
+    noise: Array,
+    scale: Any,
+    ids: Array,
+    own: Array,
+) -> None:
+    """Does a thread's part of writing; all parts must be at it at the same time.
+
+    Args:
+        part: which one this is.
+        clocks: of ``model.team``.
+        pause: see ``model.native_calls.yield_address``.
+        table: [V, 4H], what each character adds to the first layer's gates.
+        biases: [L - 1, 4H].
+        head_bias: [V].
+        product: of ``model.block_product``.
+        weights: this part's pairs, one matrix after the other: of each layer one block of `UNITS`
+            units after the other (four rows of each, one gate after the other), then of the head
+            its symbols; each filled up to whole panels, and packed for `_multiply`.
+        operands: bfloat16, [2, M], in turns what the products take before and after a character: of
+            each layer and of the head [S, K]. K is H for the first layer and the head; else the
+            output of the layer below and the layer's own hidden state. All even.
+        sums: [S, 4 * `UNITS`] numbers or more, and the head's; written over.
+        cell: [L, S, H].
+        logits: [N + 1, S, V]; the first ones are given, the others are written.
+        noise: [N, S, V], Gumbel.
+        scale: of the logits: 1 / temperature.
+        ids: [N, S], the characters that are drawn; written.
+        own: [N, S], their probabilities; written.
+    """
+    parts = len(clocks) - 1
+    layers, streams, width = cell.shape
+    symbols = len(head_bias)
+    first, last = width * part // parts, width * (part + 1) // parts
+    first_row, last_row = symbols * part // parts, symbols * (part + 1) // parts
+    count, rows = last - first, last_row - first_row
+    held = _whole_panels(rows)
+    blocks = (count + UNITS - 1) // UNITS
+    drawn, scores = np.empty(streams, np.int64), np.empty(symbols, np.float32)
+    first_stream, last_stream = streams * part // parts, streams * (part + 1) // parts
+    scratch = sums.ctypes.data
+    line = width * _NUMBER
+    turn = clocks[part, 0]
+    for n in range(len(ids)):
+        draw_all(logits, noise, n, scale, drawn, scores)
+        for s in range(first_stream, last_stream):
+            ids[n, s] = drawn[s]
+            own[n, s] = probability(logits, n, s, drawn[s], scores)
+        now, then = operands[n % 2].ctypes.data, operands[1 - n % 2].ctypes.data
+        matrices = weights.ctypes.data
+        for layer in range(layers):
+            inner = 2 * width if layer else width
+            above_inner = 2 * width if layer + 1 < layers else width
+            after = streams * inner * _BITS
+            for number in range(blocks):
+                # Back and forth: what the cache holds of the weights is what was read last.
+                block = number if n % 2 == 0 else blocks - 1 - number
+                start = block * UNITS
+                size, unit = min(UNITS, count - start), first + start
+                packed, columns = matrices + start * 4 * inner * _BITS, _whole_panels(4 * size)
+                _multiply(product[0], streams, columns, inner, now, packed, scratch)
+                added = biases.ctypes.data + (layer - 1) * 4 * line
+                reader = then if layers == 1 else now + after
+                for s in range(streams):
+                    if layer == 0:
+                        added = table.ctypes.data + drawn[s] * 4 * line
+                    step_units(
+                        size,
+                        scratch + s * columns * _NUMBER,
+                        size * _NUMBER,
+                        added + unit * _NUMBER,
+                        line,
+                        cell.ctypes.data + ((layer * streams + s) * width + unit) * _NUMBER,
+                        then + ((s + 1) * inner - width + unit) * _BITS,
+                        reader + (s * above_inner + unit) * _BITS,
+                    )
+            turn += 1
+            meet(clocks, part, turn, pause)
+            matrices += _columns_of(count) * inner * _BITS
+            now, then = now + after, then + after
+        read = now if layers > 1 else then - streams * width * _BITS
+        _multiply(product[0], streams, held, width, read, matrices, scratch)
+        for s in range(streams):
+            for v in range(rows):
+                logits[n + 1, s, first_row + v] = sums[s * held + v] + head_bias[first_row + v]
+        turn += 1
+        meet(clocks, part, turn, pause)
+    release(product[1])

@@ -1,0 +1,220 @@
+"""Loss and gradients of some streams of a one-layer network, in one piece of compiled code. Numba.
+
+For a small network the products of a step take less time than the operations between them and the
+interpreter, for which threads then queue. Here a thread needs the interpreter once a step. All
+products are of bfloat16 pairs (``model.pair_product``) and added up in float32; loss and softmax
+are float32, as they are in ``model.packed_layer`` and in what surrounds it.
+
+Letters: T time, B batch, V vocabulary, W the same rounded up to whole vectors, H hidden.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.cell_kernels import (
+    bfloat16_bits,
+    exponential,
+    pack,
+    pack_transposed,
+    sequence_backward,
+    sequence_forward,
+    sum_rows,
+)
+from model.compiled import Kernel, compiled
+from model.draw_kernel import largest
+from model.pair_product import SPARE, multiply_pairs
+
+Array = npt.NDArray[Any]
+
+_PAIR: Final = 4
+"""Bytes of two bfloat16."""
+_forward, _backward = compiled(sequence_forward.function), compiled(sequence_backward.function)
+_sum_rows = compiled(sum_rows.function)
+
+
+@compiled
+def _interleave(rows: Array, out: Array) -> None:
+    """Puts every two rows of bfloat16 [N, K] side by side as pairs, [(N + 1) / 2, at least K]."""
+    count, width = rows.shape
+    for pair in range(count // 2):
+        even, odd, together = rows[2 * pair], rows[2 * pair + 1], out[pair]
+        for j in range(width):
+            together[j] = np.uint32(even[j]) | np.uint32(np.uint32(odd[j]) << np.uint32(16))
+    if count % 2:
+        for j in range(width):
+            out[count // 2, j] = np.uint32(rows[count - 1, j])
+
+
+@compiled
+def _multiply(left: Array, right: Array, columns: int, out: Array) -> None:
+    """Puts left [M, K] times right, pairs [K / 2, at least N], into [M, N]; K is even."""
+    rows, inner = left.shape
+    starts = left.ctypes.data, right.ctypes.data, out.ctypes.data
+    line, wide = inner * _PAIR // 2, right.shape[1]
+    multiply_pairs(rows, columns, inner // 2, starts[0], line, _PAIR, starts[1], wide, starts[2])
+
+
+@compiled
+def _multiply_sides(left: Array, right: Array, rows: int, columns: int, out: Array) -> None:
+    """Puts a left matrix [2N, M], turned, times a right [2N, K] into [M, K]; both as N pairs."""
+    pairs, turned = left.shape
+    starts = left.ctypes.data, right.ctypes.data, out.ctypes.data
+    step, wide = turned * _PAIR, right.shape[1]
+    multiply_pairs(rows, columns, pairs, starts[0], _PAIR, step, starts[1], wide, starts[2])
+
+
+@compiled
+def _score(  # noqa: PLR0917
+    logits: Array, bias: Array, targets: Array, share: Any, slopes: Array, d_bias: Array
+) -> float:
+    """Returns the loss in nats, and what the loss changes by with each logit.
+
+    Args:
+        logits: [N, W] without the bias; written over.
+        bias: [W].
+        targets: [N].
+        share: of each character in the loss.
+        slopes: bfloat16 [N, W], written.
+        d_bias: [W], added to.
+    """
+    width, loss = len(bias), 0.0
+    for n in range(len(targets)):
+        row, rounded = logits[n], slopes[n]
+        for v in range(width):
+            row[v] = row[v] + bias[v]
+        most = largest(row)
+        target = targets[n]
+        # A number that is none, anywhere in the row, comes out of the sum below.
+        wanted, total = row[target], np.float32(0)
+        for v in range(width):
+            number = exponential(row[v] - most)
+            row[v] = number
+            total += number
+        loss += math.log(total) + most - wanted
+        scale = share / total
+        for v in range(width):
+            row[v] = row[v] * scale
+        row[target] -= share
+        for v in range(width):
+            d_bias[v] += row[v]
+        for v in range(width):
+            rounded[v] = np.uint16(bfloat16_bits(row[v]))
+    return float(loss * share)
+
+
+@compiled
+def _times_mask(numbers: Array, mask: Array) -> None:
+    """Multiplies numbers [T, B, H] by the factors of each stream, [B, H]."""
+    for t in range(len(numbers)):
+        for b in range(len(mask)):
+            row, factors = numbers[t, b], mask[b]
+            for j in range(len(row)):
+                row[j] = row[j] * factors[j]
+
+
+@compiled
+def _rounded(numbers: Array, out: Array) -> None:
+    """Puts float32 [N, K] into bfloat16 [N, K]."""
+    for n in range(len(numbers)):
+        row, rounded = numbers[n], out[n]
+        for j in range(len(row)):
+            rounded[j] = np.uint16(bfloat16_bits(row[j]))
+
+
+@Kernel
+def whole_step(  # noqa: PLR0917 - compiled code takes them by position
+    clocks: Array,
+    product: Array,
+    ids: Array,
+    targets: Array,
+    table: Array,
+    bias: Array,
+    recurrent: Array,
+    head: Array,
+    head_bias: Array,
+    mask: Array,
+    cells: Array,
+    hiddens: Array,
+    outputs: Array,
+    share: Any,
+    loss: Array,
+    d_table: Array,
+    d_recurrent: Array,
+    d_head: Array,
+    d_head_bias: Array,
+) -> None:
+    """Runs some streams forwards and back; all that it returns is written into its arguments.
+
+    Args:
+        clocks: of ``model.team``, for one part.
+        product: of ``model.block_product``, zeros.
+        ids: [T, B].
+        targets: [T, B].
+        table: [V, 4H], what each character adds to the gates.
+        bias: [4H].
+        recurrent: [4H, H], H even; entries that are dropped are 0.
+        head: [W, H]; rows beyond V are 0.
+        head_bias: [W].
+        mask: [B, H], factors of what the head reads; or [0, H].
+        cells: [T + 1, B, H], the first given, the others written: the last one is carried on.
+        hiddens: bfloat16 [T + 1, B, H], likewise.
+        outputs: [T, B, H], written; the last one is carried on, in full.
+        share: of each character in the loss.
+        loss: [1], in nats.
+        d_table: [V, 4H], zeros; the gradient.
+        d_recurrent: [4H, H], the gradient.
+        d_head: [W, H], the gradient.
+        d_head_bias: [W], zeros; the gradient.
+    """
+    (steps, batch), (gates_width, width) = ids.shape, recurrent.shape
+    count, symbols = steps * batch, len(head_bias)
+    pairs = (count + 1) // 2
+    gates = np.empty((steps, batch, gates_width), np.float32)
+    packed = np.empty((width // 2, gates_width + SPARE), np.uint32)
+    added = np.empty((batch, gates_width), np.float32)
+    _forward(
+        0, clocks, 0, product, table, ids, bias, recurrent, packed, added, gates, cells, hiddens,
+        outputs,
+    )  # fmt: skip
+    # The head reads what the products take, after dropout.
+    read = hiddens[1:].reshape(count, width)
+    if len(mask):
+        dropped = outputs.copy()
+        _times_mask(dropped, mask)
+        read = np.empty((count, width), np.uint16)
+        _rounded(dropped.reshape(count, width), read)
+    turned = np.empty((width // 2, symbols + SPARE), np.uint32)
+    pack_transposed(head, turned, symbols)
+    logits, slopes = np.empty((count, symbols), np.float32), np.empty((count, symbols), np.uint16)
+    _multiply(read, turned, symbols, logits)
+    loss[0] = _score(logits, head_bias, targets.reshape(count), share, slopes, d_head_bias)
+    # The way back: what the head read, then the head.
+    rows = np.empty((symbols // 2, width + SPARE), np.uint32)
+    pack(head, rows, 0, width)
+    outer = np.empty((steps, batch, width), np.float32)
+    _multiply(slopes, rows, width, outer.reshape(count, width))
+    if len(mask):
+        _times_mask(outer, mask)
+    sides, others = (
+        np.empty((pairs, symbols), np.uint32),
+        np.empty((pairs, width + SPARE), np.uint32),
+    )
+    _interleave(slopes, sides)
+    _interleave(read, others)
+    _multiply_sides(sides, others, symbols, width, d_head)
+    # Then the layer.
+    packed = np.empty((2 * width, width + SPARE), np.uint32)
+    back, d_cell = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
+    d_gates = np.empty((steps, batch, gates_width), np.uint16)
+    _backward(0, clocks, 0, product, gates, cells, outer, recurrent, packed, back, d_cell, d_gates)
+    flat = d_gates.reshape(count, gates_width)
+    wide = np.empty((pairs, gates_width + SPARE), np.uint32)
+    _interleave(flat, wide)
+    _interleave(hiddens[:-1].reshape(count, width), others)
+    _multiply_sides(wide, others, gates_width, width, d_recurrent)
+    _sum_rows(flat, ids.reshape(count), d_table)

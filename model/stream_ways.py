@@ -1,0 +1,149 @@
+"""How texts side by side are computed: weights, state and kernel of each way. NumPy, Numba.
+
+Letters: S streams, P the columns for them, V vocabulary, H hidden, L layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from model.batch_sampler import StreamsSoFar
+from model.block_product import Addresses, block_product
+from model.column_product import ROWS, pack_rows, padded
+from model.compiled import Kernel
+from model.pair_kernel import UNITS as PAIR_UNITS
+from model.pair_kernel import write_in_pairs
+from model.pair_product import PANEL, ROWS_OF_A_BLOCK, bfloat16, pack_columns, pack_panels
+from model.register_block import CAN_PAIR
+from model.snapshot import FloatArray, WeightSnapshot
+from model.stream_kernel import UNITS, write_streams
+
+Array = npt.NDArray[Any]
+Share = tuple[tuple[Any, ...], FloatArray]
+"""What a thread's kernel takes between the clocks and the operands; room for its sums."""
+
+_FEW = 8
+"""Streams up to which our product is quicker than that of a matrix unit: it is made for more."""
+
+
+class Way(Protocol):
+    """What a kernel is called with; its last arguments are those that all ways have."""
+
+    kernel: Kernel
+    operands: Array
+    """What the products take before and after a character."""
+    cell: FloatArray
+
+    def share(self, part: int, parts: int) -> Share:
+        """Returns one thread's share of the weights, and room for its sums."""
+
+
+def way_for(snapshot: WeightSnapshot, so_far: StreamsSoFar) -> Way:
+    """Returns the quickest way that writes as the network was trained."""
+    if can_pair(snapshot):
+        return InPairs(snapshot, so_far)
+    return InColumns(snapshot, so_far)
+
+
+def can_pair(snapshot: WeightSnapshot) -> bool:
+    """Whether a network was trained in bfloat16, and this processor multiplies pairs of them."""
+    return CAN_PAIR and snapshot.precision == "bf16" and snapshot.hidden % 2 == 0
+
+
+class InColumns:
+    """float32, a column for each stream: `model.stream_kernel`."""
+
+    def __init__(self, snapshot: WeightSnapshot, so_far: StreamsSoFar) -> None:
+        """Takes over the state."""
+        self.kernel = write_streams
+        self._snapshot = snapshot
+        self._fixed = (snapshot.input_table, _biases(snapshot), snapshot.head_bias)
+        self.cell = _with_columns(so_far.cell)
+        hidden = _with_columns(so_far.hidden)
+        _, width, columns = hidden.shape
+        empty = np.zeros((width, columns), np.float32)
+        pieces = [hidden[0]]
+        for own in hidden[1:]:
+            pieces += [empty, own]
+        self.operands = np.stack([np.concatenate([*pieces, empty])] * 2)
+
+    def share(self, part: int, parts: int) -> Share:
+        """Returns one thread's share of the weights, and room for its sums."""
+        pieces = list(_blocks(self._snapshot, part, parts, UNITS))
+        rows = _rows(self._snapshot, part, parts)
+        weights = np.concatenate([pack_rows(piece) for piece in [*pieces, rows]])
+        sums = np.zeros((max(4 * UNITS, len(rows)) + ROWS, self.cell.shape[2]), np.float32)
+        return (*self._fixed, weights), sums
+
+
+class InPairs:
+    """bfloat16, a row for each stream: `model.pair_kernel`."""
+
+    def __init__(self, snapshot: WeightSnapshot, so_far: StreamsSoFar) -> None:
+        """Takes over the state, rounded as in training."""
+        self.kernel = write_in_pairs
+        self._snapshot = snapshot
+        self._product = _product_for(len(so_far.noises))
+        self._fixed = (snapshot.input_table, _biases(snapshot), snapshot.head_bias)
+        self.cell = so_far.cell.transpose(0, 2, 1).copy()
+        hidden = so_far.hidden.transpose(0, 2, 1)
+        empty = np.zeros_like(hidden[0])
+        pieces = [hidden[0]] + [np.concatenate([empty, own], axis=1) for own in hidden[1:]]
+        rounded = [bfloat16(piece).reshape(-1) for piece in (*pieces, empty)]
+        self.operands = np.stack([np.concatenate(rounded)] * 2)
+
+    def share(self, part: int, parts: int) -> Share:
+        """Returns one thread's share of the weights, and room for its sums."""
+        pieces = list(_blocks(self._snapshot, part, parts, PAIR_UNITS))
+        rows = _rows(self._snapshot, part, parts)
+        matrices = [_filled_up(piece) for piece in [*pieces, rows]]
+        in_panels = self._product[0] == 0 and self.cell.shape[1] >= ROWS_OF_A_BLOCK
+        pack = pack_panels if in_panels else pack_columns
+        packed = np.concatenate([pack(matrix).reshape(-1) for matrix in matrices])
+        sums = np.zeros(self.cell.shape[1] * max(map(len, matrices)), np.float32)
+        return (*self._fixed, self._product, packed), sums
+
+
+def _filled_up(matrix: FloatArray) -> FloatArray:
+    """Returns a matrix with rows of zeros, up to whole panels."""
+    return np.pad(matrix, ((0, -len(matrix) % PANEL), (0, 0)))
+
+
+def _product_for(streams: int) -> Addresses:
+    """Returns the product for so many rows at once."""
+    found = block_product()
+    assert found is not None, "what multiplies pairs has a block product"
+    return np.zeros_like(found) if streams <= _FEW else found
+
+
+def _blocks(snapshot: WeightSnapshot, part: int, parts: int, units: int) -> Iterator[FloatArray]:
+    """Yields a thread's rows of all layers, so many units at a time, one gate after the other."""
+    width = snapshot.hidden
+    first, last = width * part // parts, width * (part + 1) // parts
+    for layer in snapshot.layers:
+        gates = layer.matrix.reshape(4, width, -1)
+        for start in range(first, last, units):
+            some = gates[:, start : min(start + units, last)]
+            yield some.reshape(-1, some.shape[2])
+
+
+def _rows(snapshot: WeightSnapshot, part: int, parts: int) -> FloatArray:
+    """Returns a thread's rows of the head."""
+    symbols = snapshot.vocabulary_size
+    return snapshot.head_matrix[symbols * part // parts : symbols * (part + 1) // parts]
+
+
+def _biases(snapshot: WeightSnapshot) -> FloatArray:
+    """Returns the biases of all layers but the first, [L - 1, 4H]."""
+    biases = [layer.bias for layer in snapshot.layers if layer.bias is not None]
+    return np.array(biases, np.float32).reshape(len(biases), 4 * snapshot.hidden)
+
+
+def _with_columns(state: FloatArray) -> FloatArray:
+    """Returns a state [L, H, S] with columns of zeros, [L, H, P]."""
+    spare = padded(state.shape[2]) - state.shape[2]
+    return np.pad(state, ((0, 0), (0, 0), (0, spare)))

@@ -1,0 +1,121 @@
+"""A step in one call of compiled code finds what PyTorch's autograd finds."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from model.cell_kernels import exponential
+from model.config import ModelConfig, TrainingConfig
+from model.dropout import draw_masks
+from model.gradients import GradientWorkers
+from model.lstm_layer import State
+from model.machine import Engine, Machine
+from model.network import CharacterLSTM
+from model.register_block import CAN_PAIR
+
+CPU = torch.device("cpu")
+AUTOGRAD = Engine(precision="fp32")
+needs_pairs = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
+
+
+def compiled(shards: int = 1) -> Engine:
+    return Engine(precision="bf16", layer="compiled", shards=shards)
+
+
+def compute(
+    model: ModelConfig,
+    engine: Engine,
+    *,
+    symbols: int = 11,
+    batch: int = 8,
+    steps: int = 9,
+    weight_dropout: float = 0.0,
+    spoil: bool = False,
+) -> tuple[Tensor, State, dict[str, Tensor]]:
+    """Returns loss, state and gradients of a step from a warm state."""
+    torch.manual_seed(0)
+    network = CharacterLSTM(model, symbols)
+    if spoil:
+        with torch.no_grad():
+            network.head.weight[1, 1] = torch.nan
+    ids = torch.randint(symbols, (steps + 1, batch))
+    state = (torch.randn(1, batch, model.hidden), torch.randn(1, batch, model.hidden))
+    training = TrainingConfig(weight_dropout=weight_dropout)
+    masks = draw_masks(model, training, batch=batch, width=network.input_width, device=CPU)
+    with closing(GradientWorkers(network, Machine(device=CPU, engine=engine), "every")) as workers:
+        loss, after = workers.compute(ids[:-1], ids[1:], state, masks)
+    named = network.named_parameters()
+    return loss, after, {name: value.grad for name, value in named if value.grad is not None}
+
+
+def assert_same(
+    ours: tuple[Tensor, State, dict[str, Tensor]],
+    theirs: tuple[Tensor, State, dict[str, Tensor]],
+    *,
+    share: float,
+) -> None:
+    """Compares as norms: a bfloat16 has eight bits, and what nearly cancels out has fewer."""
+    assert float(ours[0]) == pytest.approx(float(theirs[0]), rel=share)
+    pairs = [*zip(ours[1], theirs[1], strict=True)]
+    assert ours[2].keys() == theirs[2].keys()
+    pairs += [(ours[2][name], theirs[2][name]) for name in ours[2]]
+    for mine, other in pairs:
+        assert mine.shape == other.shape
+        assert float((mine - other).norm()) <= share * (float(other.norm()) + 0.02)
+
+
+@needs_pairs
+@pytest.mark.parametrize("hidden", [2, 10, 34, 128])
+@pytest.mark.parametrize("symbols", [2, 16, 57])
+@pytest.mark.parametrize("embedding", [0, 6])
+def test_it_is_the_gradient(hidden: int, symbols: int, embedding: int) -> None:
+    model = ModelConfig(hidden=hidden, embedding=embedding)
+    expected = compute(model, AUTOGRAD, symbols=symbols)
+    assert_same(compute(model, compiled(), symbols=symbols), expected, share=0.01)
+
+
+@needs_pairs
+@pytest.mark.parametrize(("batch", "steps"), [(1, 1), (1, 9), (3, 5), (5, 4), (16, 3)])
+def test_any_number_of_streams_and_time_steps_will_do(batch: int, steps: int) -> None:
+    model = ModelConfig(hidden=24, embedding=6)
+    expected = compute(model, AUTOGRAD, batch=batch, steps=steps)
+    assert_same(compute(model, compiled(), batch=batch, steps=steps), expected, share=0.01)
+
+
+@needs_pairs
+def test_what_is_dropped_is_dropped_on_the_way_back_too() -> None:
+    model = ModelConfig(hidden=48, embedding=6, dropout=0.4)
+    expected = compute(model, AUTOGRAD, weight_dropout=0.3)
+    assert_same(compute(model, compiled(), weight_dropout=0.3), expected, share=0.01)
+
+
+@needs_pairs
+@pytest.mark.parametrize("shards", [2, 3])
+def test_threads_with_streams_of_their_own_find_what_one_finds(shards: int) -> None:
+    model = ModelConfig(hidden=48, embedding=6, dropout=0.4)
+    assert_same(compute(model, compiled(shards)), compute(model, compiled()), share=1e-4)
+    first, again = (compute(model, compiled(shards)) for _ in range(2))
+    assert_same(first, again, share=0.0)
+
+
+@needs_pairs
+def test_what_is_not_a_number_shows_in_the_loss() -> None:
+    loss, _, _ = compute(ModelConfig(hidden=24, embedding=6), compiled(), spoil=True)
+    assert bool(loss.isnan())
+
+
+@given(st.floats(-86, 0, width=32))
+def test_the_exponential_function_is_right(x: float) -> None:
+    assert exponential(np.float32(x)) == pytest.approx(np.exp(x), rel=3e-6)
+
+
+def test_the_exponential_function_of_what_is_not_a_number_is_none() -> None:
+    assert np.isnan(exponential(np.float32(np.nan)))
+    assert exponential(np.float32(-1e30)) < 1e-37

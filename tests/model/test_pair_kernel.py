@@ -1,0 +1,169 @@
+"""Writing in bfloat16 as in training: the texts that plain NumPy with the same rounding writes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from model_fixtures import VOCABULARY
+from network_fixtures import make_network, snapshot_of
+
+from model.batch_sampler import StreamBatch, StreamsSoFar
+from model.config import ModelConfig, SamplingConfig
+from model.long_text import LongText
+from model.noise import BLOCK
+from model.pair_product import bfloat16
+from model.register_block import CAN_PAIR
+from model.sampler import CharacterStream
+from model.snapshot import FloatArray, WeightSnapshot
+from model.stream_team import StreamTeam, StreamTeams, successor
+from model.stream_ways import can_pair
+
+pytestmark = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
+
+SYMBOLS = len(VOCABULARY)
+
+
+def make_snapshot(hidden: int, layers: int = 1, symbols: int = SYMBOLS) -> WeightSnapshot:
+    config = ModelConfig(hidden=hidden, layers=layers, embedding=4)
+    network = make_network(config, symbols, scale=1.5 / hidden**0.5)
+    return dataclasses.replace(snapshot_of(network), precision="bf16")
+
+
+def begun(snapshot: WeightSnapshot, streams: int, temperature: float) -> StreamsSoFar:
+    """Returns where texts stand after some characters."""
+    batch = StreamBatch(
+        snapshot,
+        VOCABULARY,
+        sampling=SamplingConfig(temperature=temperature),
+        seeds=range(streams),
+        prompt="the ",
+    )
+    for _ in range(5):
+        batch.step()
+    return batch.so_far()
+
+
+def rounded(numbers: FloatArray) -> FloatArray:
+    return (bfloat16(numbers).astype(np.uint32) << 16).view(np.float32)
+
+
+def logits_before(
+    snapshot: WeightSnapshot, so_far: StreamsSoFar, ids: npt.NDArray[np.int64]
+) -> FloatArray:
+    """Returns the logits [N, S, V] that the characters [N, S] are drawn from, by NumPy."""
+    matrices = [rounded(layer.matrix) for layer in snapshot.layers]
+    head = rounded(snapshot.head_matrix)
+    hidden = [rounded(layer.T.copy()) for layer in so_far.hidden]
+    cell = [layer.T.copy() for layer in so_far.cell]
+    found = [so_far.logits]
+    for symbols in ids[:-1]:
+        below = None
+        for place, layer in enumerate(snapshot.layers):
+            x = hidden[place] if below is None else np.concatenate([below, hidden[place]], axis=1)
+            added = snapshot.input_table[symbols] if layer.bias is None else layer.bias
+            i, f, o, g = np.split(np.tanh(x @ matrices[place].T + added), 4, axis=1)
+            cell[place] = (f / 2 + 0.5) * cell[place] + (i / 2 + 0.5) * g
+            below = hidden[place] = rounded((o / 2 + 0.5) * np.tanh(cell[place]))
+        assert below is not None
+        found.append(below @ head.T + snapshot.head_bias)
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("hidden", [2, 34, 96, 130])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("streams", [1, 5, 17])
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_it_draws_from_numpys_logits(
+    hidden: int, layers: int, streams: int, temperature: float
+) -> None:
+    snapshot = make_snapshot(hidden, layers)
+    so_far = begun(snapshot, streams, temperature)
+    team = StreamTeam(snapshot, so_far, temperature, threads=1)
+    parts = [team.write(count) for count in (1, 20, 39)]
+    team.close()
+    ids, own = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    logits = logits_before(snapshot, so_far, ids)
+    # Now and then a sum that is rounded differently turns the last digit of a bfloat16.
+    weights = np.exp(logits - logits.max(axis=2, keepdims=True))
+    chosen = np.take_along_axis(weights, ids[:, :, None], axis=2)[:, :, 0]
+    np.testing.assert_allclose(own, chosen / weights.sum(axis=2), atol=2e-3)
+    scores = logits
+    if temperature:
+        noise = [[noise.row(so_far.written + n) for noise in so_far.noises] for n in range(60)]
+        scores = logits / np.float32(temperature) + np.array(noise)
+    reached = np.take_along_axis(scores, ids[:, :, None], axis=2)[:, :, 0]
+    assert (reached >= scores.max(axis=2) - 0.02).all()
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("streams", [1, 9])
+def test_every_number_of_threads_writes_the_same_texts(layers: int, streams: int) -> None:
+    snapshot = make_snapshot(192, layers)
+    found = []
+    for threads in (1, 2, 3):
+        team = StreamTeam(snapshot, begun(snapshot, streams, 0.8), 0.8, threads=threads)
+        found.append(team.write(300))
+        team.close()
+    for ids, own in found[1:]:
+        assert np.array_equal(ids, found[0][0])
+        assert np.array_equal(own, found[0][1])
+
+
+def test_a_text_does_not_depend_on_its_neighbours() -> None:
+    snapshot = make_snapshot(64)
+    texts = []
+    for streams in (4, 20):
+        team = StreamTeam(snapshot, begun(snapshot, streams, 0.8), 0.8)
+        texts.append(team.write(200)[0][:, :4])
+        team.close()
+    assert np.array_equal(texts[0], texts[1])
+
+
+def test_streams_are_shared_out_among_teams() -> None:
+    snapshot = make_snapshot(64)
+    together = StreamTeam(snapshot, begun(snapshot, 19, 0.8), 0.8)
+    apart = StreamTeams(snapshot, begun(snapshot, 19, 0.8), 0.8, 2)
+    for count in (1, BLOCK, 30):
+        expected, found = together.write(count), apart.write(count)
+        assert np.array_equal(found[0], expected[0])
+        assert np.array_equal(found[1], expected[1])
+    together.close()
+    apart.close()
+
+
+def test_many_streams_have_teams_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.stream_team.os.cpu_count", lambda: 2)
+    snapshot = make_snapshot(64)
+    for streams, kind in ((16, StreamTeams), (15, StreamTeam)):
+        found = successor(snapshot, begun(snapshot, streams, 0.8), 0.8)
+        assert type(found) is kind
+        found.close()
+
+
+def test_a_long_text_goes_on_in_pairs() -> None:
+    snapshot = make_snapshot(64)
+    sampling = SamplingConfig(temperature=0.8)
+
+    def written(snapshot: WeightSnapshot, most: int) -> list[float]:
+        own: list[float] = []
+        stream = CharacterStream(snapshot, VOCABULARY, sampling=sampling, seed=3)
+        with LongText(stream, by_numpy=BLOCK) as text:
+            while len(own) < 2 * BLOCK:
+                own += text.write(min(most, 2 * BLOCK - len(own)))[1].tolist()
+        return own
+
+    own = written(snapshot, 100)
+    assert own == written(snapshot, 7)
+    plain = written(dataclasses.replace(snapshot, precision="fp32"), 100)
+    assert own[:BLOCK] == plain[:BLOCK]
+    assert own[BLOCK:] != plain[BLOCK:]
+
+
+def test_what_was_trained_in_float32_is_written_in_float32() -> None:
+    snapshot = make_snapshot(64)
+    assert can_pair(snapshot)
+    assert not can_pair(dataclasses.replace(snapshot, precision="fp32"))
+    assert not can_pair(make_snapshot(65))
