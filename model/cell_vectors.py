@@ -57,20 +57,20 @@ class _Vectors:
         """Returns the vector at an address."""
         return self.builder.load(self.at(address), align=NUMBER)
 
-    def tanh(self, x: Any) -> Any:
-        """Returns what ``model.cell_kernels.tanh`` returns; NaN stays what it is."""
+    def tanh(self, x: Any) -> tuple[Any, Any]:
+        """Returns what ``model.cell_kernels.tanh`` divides, and by what; NaN stays what it is."""
         builder, limit = self.builder, self.all(float(LARGEST))
         low = self.all(-float(LARGEST))
         x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
         x = builder.select(builder.fcmp_ordered(">", x, limit), limit, x)
         y = builder.fmul(x, x)
         p, q = (self._polynomial(y, series) for series in (TANH_NUMERATOR, TANH_DENOMINATOR))
-        return builder.fdiv(builder.fmul(x, p), q)
+        return builder.fmul(x, p), q
 
-    def sigmoid_of_half(self, x: Any) -> Any:
-        """Returns the logistic function of 2x."""
-        half = self.all(0.5)
-        return self.multiply_add(self.tanh(x), half, half)
+    def sigmoid_of_half(self, x: Any) -> tuple[Any, Any]:
+        """Returns what to divide, and by what, for twice the logistic function of 2x."""
+        p, q = self.tanh(x)
+        return self.builder.fadd(p, q), q
 
     def bfloat16(self, numbers: Any) -> Any:
         """Returns the bits of the nearest bfloat16, ties to even."""
@@ -95,11 +95,11 @@ class _Vectors:
 def _cell_vectors(lanes: int) -> Callable[..., None]:
     """Returns the intrinsic that makes a step of some units, a multiple of ``lanes``.
 
-    It takes ten integers; see `step_units`, without the first of the units.
+    It takes eight integers: see `step_units`.
     """
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        count, sums, sums_gate, added, added_gate, cell, own, above = arguments
+        count, products, products_gate, added, added_gate, cell, own, above = arguments
         vectors = _Vectors(builder, lanes)
         before, loop = builder.block, builder.append_basic_block("units")
         after = builder.append_basic_block("done")
@@ -113,18 +113,23 @@ def _cell_vectors(lanes: int) -> Callable[..., None]:
 
         def gate(number: int) -> Any:
             place = ir.Constant(_INTEGER, number)
-            parts = ((sums, sums_gate), (added, added_gate))
+            parts = ((products, products_gate), (added, added_gate))
             starts = (builder.add(start, builder.mul(line, place)) for start, line in parts)
             loaded = (vectors.load(builder.add(start, in_full)) for start in starts)
             return builder.fadd(*loaded)
 
-        i, f, o = (vectors.sigmoid_of_half(gate(number)) for number in range(3))
-        g = vectors.tanh(gate(3))
+        times, half = builder.fmul, vectors.all(0.5)
+        (i, i_by), (f, f_by), (o, o_by) = (vectors.sigmoid_of_half(gate(n)) for n in range(3))
+        g, g_by = vectors.tanh(gate(3))
         carried = builder.add(cell, in_full)
-        kept = builder.fmul(vectors.load(carried), f)
-        now = vectors.multiply_add(i, g, kept)
+        # c f + i g over one denominator: divisions are what a step waits for.
+        by = times(i_by, g_by)
+        kept = times(times(vectors.load(carried), f), by)
+        sums = vectors.multiply_add(times(i, g), f_by, kept)
+        now = builder.fdiv(times(sums, half), times(by, f_by))
         builder.store(now, vectors.at(carried), align=NUMBER)
-        rounded = vectors.bfloat16(builder.fmul(o, vectors.tanh(now)))
+        c, c_by = vectors.tanh(now)
+        rounded = vectors.bfloat16(builder.fdiv(times(times(o, half), c), times(o_by, c_by)))
         for out in (own, above):
             place = vectors.at(builder.add(out, in_short), rounded.type)
             builder.store(rounded, place, align=_ROUNDED)

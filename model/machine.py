@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,35 +113,55 @@ def possible_engines(
     precisions = [precision]
     if training.precision == "auto" and native:
         precisions.append("fp32")
-    packs = native and can_pack()
-    is_one_call = packs and model is not None and _can_be_one_call(training, model)
-    compiles = packs and "bf16" in precisions and _multiplies_in_compiled_code()
     engines = []
-    for kind in precisions:
-        for count in counts:
-            if kind == "fp32" or not compiles:
-                engines.append(Engine(precision=kind, shards=count))
-            if kind == "bf16" and is_one_call:
-                engines.append(Engine(precision=kind, layer="compiled", shards=count))
-            if kind == "bf16" and packs:
-                engines.append(Engine(precision=kind, layer="packed", shards=count))
-            if kind == "bf16" and compiles and count > 1:
-                shared = Engine(precision=kind, layer="packed", threads_of_a_shard=count)
-                engines.append(shared)
+    if "bf16" in precisions:
+        engines += _bf16_engines(counts, packs=native and can_pack(), shape=(training, model))
+    if "fp32" in precisions:
+        engines += [Engine(precision="fp32", shards=count) for count in counts]
     return engines
 
 
-def _can_be_one_call(training: TrainingConfig, model: ModelConfig) -> bool:
+def _bf16_engines(
+    counts: Sequence[int], *, packs: bool, shape: tuple[TrainingConfig, ModelConfig | None]
+) -> list[Engine]:
+    """Returns the ways of computing in bfloat16 with so many threads."""
+    engines = []
+    is_one_call = packs and _can_be_one_call(*shape)
+    compiles = packs and _multiplies_in_compiled_code()
+    for count in counts:
+        if not compiles:
+            engines.append(Engine(precision="bf16", shards=count))
+        if is_one_call:
+            engines.append(Engine(precision="bf16", layer="compiled", shards=count))
+        if is_one_call and not _has_matrix_unit():
+            continue  # layer by layer the same products would take longer
+        if packs:
+            engines.append(Engine(precision="bf16", layer="packed", shards=count))
+        if compiles and count > 1:
+            shared = Engine(precision="bf16", layer="packed", threads_of_a_shard=count)
+            engines.append(shared)
+    return engines
+
+
+def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> bool:
     """Whether a step may be a single call of compiled code, `model.compiled_step`.
 
     It is for one layer, on a processor with products of pairs. Where embeddings are dropped each
     stream has a table of its own.
     """
-    if model.layers > 1 or model.hidden % 2 or training.embedding_dropout:
+    if model is None or model.layers > 1 or model.hidden % 2 or training.embedding_dropout:
         return False
     if training.scoring != "every":
         return False
     return _multiplies_pairs()
+
+
+def _has_matrix_unit() -> bool:
+    """Whether our layer's products are those of a matrix unit."""
+    from model.block_product import block_product  # noqa: PLC0415 - Numba, half a second
+
+    product = block_product()
+    return product is not None and bool(product[0])
 
 
 def _multiplies_pairs() -> bool:

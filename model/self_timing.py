@@ -66,7 +66,8 @@ def choose_machine(
     """
     device = choose_device(training.device, place)
     engines = possible_engines(training, device, place, model)
-    if used_before in engines:
+    # Also one that is no longer measured for such a network.
+    if used_before in [*engines, *possible_engines(training, device, place)]:
         return Machine.on(device, used_before)
     if len(engines) == 1:
         return Machine.on(device, engines[0])

@@ -42,7 +42,8 @@ def test_it_follows_the_standard_gumbel_law() -> None:
 
 def test_it_is_finite_where_denormals_are_flushed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Still:
-        def __init__(self, source: object) -> None: ...
+        def __init__(self, source: object) -> None:
+            self.bit_generator = source
 
         def standard_exponential(self, shape: tuple[int, int], kind: type) -> npt.NDArray[Any]:
             return np.zeros(shape, kind)

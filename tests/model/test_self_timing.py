@@ -62,6 +62,7 @@ def test_a_step_is_one_call_where_network_and_processor_allow(
     native: bool, pairs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "_multiplies_pairs", lambda: pairs)
+    monkeypatch.setattr(machine, "_has_matrix_unit", lambda: False)
 
     def is_offered(training: TrainingConfig = OPEN, **shape: int) -> bool:
         model = dataclasses.replace(MODEL, **shape)
@@ -75,6 +76,18 @@ def test_a_step_is_one_call_where_network_and_processor_allow(
     assert not is_offered(dataclasses.replace(OPEN, scoring="last"))
     assert not is_offered(dataclasses.replace(OPEN, precision="fp32"))
     assert machine.can_compute(Engine(precision="bf16", layer="compiled")) == pairs
+
+
+@pytest.mark.parametrize("unit", [True, False])
+def test_layer_by_layer_is_measured_beside_one_call_for_a_matrix_unit_alone(
+    native: bool, unit: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_multiplies_pairs", lambda: True)
+    monkeypatch.setattr(machine, "_has_matrix_unit", lambda: unit)
+    layers = {engine.layer for engine in possible_engines(OPEN, CPU, model=MODEL)}
+    assert ("packed" in layers) == (native and unit)
+    two = dataclasses.replace(MODEL, layers=2)
+    assert ("packed" in {e.layer for e in possible_engines(OPEN, CPU, model=two)}) == native
 
 
 @pytest.mark.usefixtures("native")

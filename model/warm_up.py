@@ -1,0 +1,59 @@
+"""Compiles everything that is compiled for this processor, and keeps it on the disk. PyTorch.
+
+    python -m model.warm_up
+
+The first training, or the first long text, would else wait for it, some ten seconds; ``make`` calls
+it when it sets up.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from model.batch_sampler import StreamsSoFar
+from model.config import ModelConfig, TrainingConfig
+from model.initialisation import initial_weights
+from model.lstm_layer import can_pack
+from model.machine import possible_engines
+from model.noise import GumbelNoise
+from model.register_block import CAN_PAIR
+from model.snapshot import WeightSnapshot
+from model.stream_team import StreamTeam
+
+HIDDEN, SYMBOLS = 16, 3
+
+
+def main() -> None:
+    """Compiles; what this processor has no use for is left out."""
+    engines = possible_engines(TrainingConfig(), torch.device("cpu"))
+    if any(engine.precision == "bf16" for engine in engines) and can_pack():
+        from model.packed_layer import prepare_packed_layer  # noqa: PLC0415
+
+        prepare_packed_layer(torch.bfloat16)
+        if CAN_PAIR:
+            from model.compiled_step import CompiledStep  # noqa: PLC0415
+            from model.network import CharacterLSTM  # noqa: PLC0415
+
+            CompiledStep(CharacterLSTM(ModelConfig(hidden=HIDDEN), SYMBOLS))
+    for precision in ("fp32", "bf16"):
+        _write_something(precision)
+
+
+def _write_something(precision: str) -> None:
+    """Writes a little with a network that has learned nothing."""
+    model = ModelConfig(hidden=HIDDEN)
+    weights = initial_weights(model, SYMBOLS, seed=0)
+    snapshot = WeightSnapshot.from_weights(weights, step=0, precision=precision)
+    state = torch.zeros(1, HIDDEN, 1).numpy()
+    so_far = StreamsSoFar(
+        hidden=state,
+        cell=state.copy(),
+        logits=torch.zeros(1, SYMBOLS).numpy(),
+        noises=(GumbelNoise(0, SYMBOLS),),
+        written=0,
+    )
+    StreamTeam(snapshot, so_far, 1.0, threads=1).close()
+
+
+if __name__ == "__main__":
+    main()
