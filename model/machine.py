@@ -146,12 +146,11 @@ def _bf16_engines(
 def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> bool:
     """Whether a step may be a single call of compiled code, `model.compiled_step`.
 
-    It is for one layer, on a processor with products of pairs. Where embeddings are dropped each
-    stream has a table of its own.
+    It is for one layer, on a processor with products of pairs.
     """
-    if model is None or model.layers > 1 or model.hidden % 2 or training.embedding_dropout:
+    if model is None or model.layers > 1 or model.hidden % 2 or training.scoring != "every":
         return False
-    if training.scoring != "every":
+    if training.embedding_dropout and (model.embedding == 0 or model.embedding % 2):
         return False
     return _multiplies_pairs()
 

@@ -61,7 +61,15 @@ def _multiply(left: Array, right: Array, columns: int, out: Array) -> None:
 
 @compiled
 def _multiply_sides(left: Array, right: Array, rows: int, columns: int, out: Array) -> None:
-    """Puts a left matrix [2N, M], turned, times a right [2N, K] into [M, K]; both as N pairs."""
+    """Puts a left matrix [2N, M], turned, times a right [2N, K] into [M, K].
+
+    Args:
+        left: pairs of rows, [N, at least M].
+        right: likewise, [N, at least K].
+        rows: M.
+        columns: K.
+        out: [M, K], written.
+    """
     pairs, turned = left.shape
     starts = left.ctypes.data, right.ctypes.data, out.ctypes.data
     step, wide = turned * _PAIR, right.shape[1]
@@ -143,7 +151,8 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
     outputs: Array,
     share: Any,
     loss: Array,
-    d_table: Array,
+    d_gates: Array,
+    sides: Array,
     d_recurrent: Array,
     d_head: Array,
     d_head_bias: Array,
@@ -153,9 +162,9 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
     Args:
         clocks: of ``model.team``, for one part.
         product: of ``model.block_product``, zeros.
-        ids: [T, B].
+        ids: [T, B], the rows of ``table`` that count.
         targets: [T, B].
-        table: [V, 4H], what each character adds to the gates.
+        table: [N, 4H], what can be added to the gates.
         bias: [4H].
         recurrent: [4H, H], H even; entries that are dropped are 0.
         head: [W, H]; rows beyond V are 0.
@@ -166,7 +175,8 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
         outputs: [T, B, H], written; the last one is carried on, in full.
         share: of each character in the loss.
         loss: [1], in nats.
-        d_table: [V, 4H], zeros; the gradient.
+        d_gates: bfloat16 [T, B, 4H], gradients of what goes into the gates.
+        sides: [(TB + 1) / 2, 4H + `SPARE`], the same as pairs of rows.
         d_recurrent: [4H, H], the gradient.
         d_head: [W, H], the gradient.
         d_head_bias: [W], zeros; the gradient.
@@ -200,21 +210,85 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
     _multiply(slopes, rows, width, outer.reshape(count, width))
     if len(mask):
         _times_mask(outer, mask)
-    sides, others = (
-        np.empty((pairs, symbols), np.uint32),
-        np.empty((pairs, width + SPARE), np.uint32),
-    )
-    _interleave(slopes, sides)
+    slopes_of_two = np.empty((pairs, symbols), np.uint32)
+    others = np.empty((pairs, width + SPARE), np.uint32)
+    _interleave(slopes, slopes_of_two)
     _interleave(read, others)
-    _multiply_sides(sides, others, symbols, width, d_head)
+    _multiply_sides(slopes_of_two, others, symbols, width, d_head)
     # Then the layer.
     packed = np.empty((2 * width, width + SPARE), np.uint32)
     back, d_cell = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
-    d_gates = np.empty((steps, batch, gates_width), np.uint16)
     _backward(0, clocks, 0, product, gates, cells, outer, recurrent, packed, back, d_cell, d_gates)
-    flat = d_gates.reshape(count, gates_width)
-    wide = np.empty((pairs, gates_width + SPARE), np.uint32)
-    _interleave(flat, wide)
+    _interleave(d_gates.reshape(count, gates_width), sides)
     _interleave(hiddens[:-1].reshape(count, width), others)
-    _multiply_sides(wide, others, gates_width, width, d_recurrent)
-    _sum_rows(flat, ids.reshape(count), d_table)
+    _multiply_sides(sides, others, gates_width, width, d_recurrent)
+
+
+@Kernel
+def embed(  # noqa: PLR0917
+    embedding: Array, ids: Array, mask: Array, inner: Array, x: Array, out: Array
+) -> None:
+    """Embeds characters, of each stream with entries dropped, for the gates of the layer.
+
+    Args:
+        embedding: [V, E], E even.
+        ids: [T, B].
+        mask: [B, E], factors.
+        inner: [4H, E].
+        x: bfloat16 [T, B, E], the embedded characters; written.
+        out: [T, B, 4H], what they add to the gates; written.
+    """
+    (steps, batch), (gates_width, width) = ids.shape, inner.shape
+    for t in range(steps):
+        for b in range(batch):
+            row, factors, rounded = embedding[ids[t, b]], mask[b], x[t, b]
+            for j in range(width):
+                rounded[j] = np.uint16(bfloat16_bits(row[j] * factors[j]))
+    packed = np.empty((width // 2, gates_width + SPARE), np.uint32)
+    pack_transposed(inner, packed, gates_width)
+    count = steps * batch
+    flat, sums = x.reshape(count, width), out.reshape(count, gates_width)
+    _multiply(flat, packed, gates_width, sums)
+
+
+@Kernel
+def embed_back(  # noqa: PLR0917
+    d_gates: Array,
+    sides: Array,
+    ids: Array,
+    mask: Array,
+    inner: Array,
+    x: Array,
+    d_embedding: Array,
+    d_inner: Array,
+    d_bias: Array,
+) -> None:
+    """Goes back through what `embed` did.
+
+    Args:
+        d_gates: as `whole_step` leaves it.
+        sides: likewise.
+        ids: [T, B].
+        mask: [B, E].
+        inner: [4H, E].
+        x: bfloat16 [T, B, E].
+        d_embedding: [V, E], zeros; the gradient.
+        d_inner: [4H, E], the gradient.
+        d_bias: [1, 4H], zeros; the gradient.
+    """
+    (steps, batch), (gates_width, width) = ids.shape, inner.shape
+    count = steps * batch
+    packed = np.empty((gates_width // 2, width + SPARE), np.uint32)
+    pack(inner, packed, 0, width)
+    d_x = np.empty((steps, batch, width), np.float32)
+    flat = d_gates.reshape(count, gates_width)
+    _multiply(flat, packed, width, d_x.reshape(count, width))
+    for t in range(steps):
+        for b in range(batch):
+            row, factors, total = d_x[t, b], mask[b], d_embedding[ids[t, b]]
+            for j in range(width):
+                total[j] += row[j] * factors[j]
+    others = np.empty((len(sides), width + SPARE), np.uint32)
+    _interleave(x.reshape(count, width), others)
+    _multiply_sides(sides, others, gates_width, width, d_inner)
+    _sum_rows(flat, np.zeros(count, np.int64), d_bias)

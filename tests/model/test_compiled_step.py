@@ -37,6 +37,7 @@ def compute(
     batch: int = 8,
     steps: int = 9,
     weight_dropout: float = 0.0,
+    embedding_dropout: float = 0.0,
     spoil: bool = False,
 ) -> tuple[Tensor, State, dict[str, Tensor]]:
     """Returns loss, state and gradients of a step from a warm state."""
@@ -47,7 +48,7 @@ def compute(
             network.head.weight[1, 1] = torch.nan
     ids = torch.randint(symbols, (steps + 1, batch))
     state = (torch.randn(1, batch, model.hidden), torch.randn(1, batch, model.hidden))
-    training = TrainingConfig(weight_dropout=weight_dropout)
+    training = TrainingConfig(weight_dropout=weight_dropout, embedding_dropout=embedding_dropout)
     masks = draw_masks(model, training, batch=batch, width=network.input_width, device=CPU)
     with closing(GradientWorkers(network, Machine(device=CPU, engine=engine), "every")) as workers:
         loss, after = workers.compute(ids[:-1], ids[1:], state, masks)
@@ -90,10 +91,20 @@ def test_any_number_of_streams_and_time_steps_will_do(batch: int, steps: int) ->
 
 
 @needs_pairs
-def test_what_is_dropped_is_dropped_on_the_way_back_too() -> None:
-    model = ModelConfig(hidden=48, embedding=6, dropout=0.4)
-    expected = compute(model, AUTOGRAD, weight_dropout=0.3)
-    assert_same(compute(model, compiled(), weight_dropout=0.3), expected, share=0.01)
+@pytest.mark.parametrize(
+    ("outputs", "weights", "embeddings"),
+    [(0.4, 0.0, 0.0), (0.0, 0.3, 0.0), (0.0, 0.0, 0.3), (0.4, 0.3, 0.3)],
+)
+@pytest.mark.parametrize("shards", [1, 2])
+def test_what_is_dropped_is_dropped_on_the_way_back_too(
+    outputs: float, weights: float, embeddings: float, shards: int
+) -> None:
+    model = ModelConfig(hidden=48, embedding=6, dropout=outputs)
+    found, expected = (
+        compute(model, engine, batch=7, weight_dropout=weights, embedding_dropout=embeddings)
+        for engine in (compiled(shards), AUTOGRAD)
+    )
+    assert_same(found, expected, share=0.01)
 
 
 @needs_pairs

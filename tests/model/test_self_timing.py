@@ -72,7 +72,10 @@ def test_a_step_is_one_call_where_network_and_processor_allow(
     assert is_offered() == (native and pairs)
     assert not is_offered(layers=2)
     assert not is_offered(hidden=7)
-    assert not is_offered(dataclasses.replace(OPEN, embedding_dropout=0.1))
+    dropping = dataclasses.replace(OPEN, embedding_dropout=0.1)
+    assert is_offered(dropping) == (native and pairs)
+    assert not is_offered(dropping, embedding=0)
+    assert not is_offered(dropping, embedding=3)
     assert not is_offered(dataclasses.replace(OPEN, scoring="last"))
     assert not is_offered(dataclasses.replace(OPEN, precision="fp32"))
     assert machine.can_compute(Engine(precision="bf16", layer="compiled")) == pairs
