@@ -1,6 +1,6 @@
 """Drawing the next characters of many streams, for compiled code. Numba.
 
-Nothing here takes views of arrays that threads share: see ``model.cell_vectors``. Letters: S
+Nothing here takes views of arrays for a single stream: see ``model.cell_vectors``. Letters: S
 streams, V vocabulary.
 """
 
