@@ -55,7 +55,7 @@ pictures: .venv/.installed-dev
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
-	$(BIN)/python -m model.warm_up
+	-$(BIN)/python -m model.warm_up # what it did not compile, the first start does
 	touch $@
 
 .venv/.installed-dev: .venv/.installed
