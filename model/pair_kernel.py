@@ -1,9 +1,9 @@
 """Characters of one or many streams by a network that was trained in bfloat16. Numba.
 
 What such a network has learned it has learned with rounded matrices and rounded hidden states; here
-both are rounded as they were then, and the products are those of training. A matrix then takes half
-of the cache, which for one stream is most of the time, and many streams have the products of
-``model.native_calls.multiply_in_blocks``. Cell state, gates and logits are float32.
+both are rounded as they were then. A matrix then takes half of the cache, which for one stream is
+most of the time, and many streams have the products of ``model.pair_product``. Cell state, gates
+and logits are float32.
 
 Threads share the units and meet once a layer, as in ``model.writing_kernel``. Letters: S streams, V
 vocabulary, H hidden, L layers.
@@ -19,15 +19,15 @@ import numpy.typing as npt
 from model.cell_vectors import step_units
 from model.compiled import Kernel, compiled
 from model.draw_kernel import draw_all, probability
-from model.native_calls import meet, multiply_in_blocks, release
-from model.pair_product import PANEL, ROWS_OF_A_BLOCK, multiply_panels
+from model.native_calls import meet
+from model.pair_product import PANEL, ROWS_OF_A_BLOCK, multiply_pairs, multiply_panels
 
 Array = npt.NDArray[Any]
 
 UNITS: Final = 32
 """Hidden units of a block: four rows of each are eight vectors, what a single row is done with."""
-_BITS, _NUMBER = 2, 4
-"""Bytes of a bfloat16 and of a float32."""
+_BITS, _PAIR, _NUMBER = 2, 4, 4
+"""Bytes of a bfloat16, of two of them and of a float32."""
 
 
 @compiled
@@ -43,17 +43,16 @@ def _columns_of(units: int) -> int:
 
 
 @compiled
-def _multiply(  # noqa: PLR0917
-    address: int, m: int, n: int, k: int, left: int, right: int, out: int
-) -> None:
-    """Puts rows times a packed matrix into ``out``, by our product (address 0) or another.
+def _multiply(m: int, n: int, k: int, left: int, right: int, out: int) -> None:  # noqa: PLR0917
+    """Puts rows times a packed matrix into ``out``; in panels where rows are enough for a block.
 
-    Ours takes panels where there are rows enough for a block, else what the other takes.
+    A sum is the same in either way, so that a text does not depend on how many are beside it. The
+    product of a matrix unit would add up in another order.
     """
-    if address == 0 and m >= ROWS_OF_A_BLOCK:
+    if m >= ROWS_OF_A_BLOCK:
         multiply_panels(m, n, k // 2, left, k * _BITS, right, out)
     else:
-        multiply_in_blocks(address, m, n, k, left, right, n, out)
+        multiply_pairs(m, n, k // 2, left, k * _BITS, _PAIR, right, n, out)
 
 
 @Kernel
@@ -64,7 +63,6 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
     table: Array,
     biases: Array,
     head_bias: Array,
-    product: Array,
     weights: Array,
     operands: Array,
     sums: Array,
@@ -84,7 +82,6 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
         table: [V, 4H], what each character adds to the first layer's gates.
         biases: [L - 1, 4H].
         head_bias: [V].
-        product: of ``model.block_product``.
         weights: this part's pairs, one matrix after the other: of each layer one block of `UNITS`
             units after the other (four rows of each, one gate after the other), then of the head
             its symbols; each filled up to whole panels, and packed for `_multiply`.
@@ -129,7 +126,7 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
                 start = block * UNITS
                 size, unit = min(UNITS, count - start), first + start
                 packed, columns = matrices + start * 4 * inner * _BITS, _whole_panels(4 * size)
-                _multiply(product[0], streams, columns, inner, now, packed, scratch)
+                _multiply(streams, columns, inner, now, packed, scratch)
                 added = biases.ctypes.data + (layer - 1) * 4 * line
                 reader = then if layers == 1 else now + after
                 for s in range(streams):
@@ -150,10 +147,9 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
             matrices += _columns_of(count) * inner * _BITS
             now, then = now + after, then + after
         read = now if layers > 1 else then - streams * width * _BITS
-        _multiply(product[0], streams, held, width, read, matrices, scratch)
+        _multiply(streams, held, width, read, matrices, scratch)
         for s in range(streams):
             for v in range(rows):
                 logits[n + 1, s, first_row + v] = sums[s * held + v] + head_bias[first_row + v]
         turn += 1
         meet(clocks, part, turn, pause)
-    release(product[1])

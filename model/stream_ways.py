@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from model.batch_sampler import StreamsSoFar
-from model.block_product import Addresses, block_product
 from model.column_product import ROWS, pack_rows, padded
 from model.compiled import Kernel
 from model.pair_kernel import UNITS as PAIR_UNITS
@@ -25,9 +24,6 @@ from model.stream_kernel import UNITS, write_streams
 Array = npt.NDArray[Any]
 Share = tuple[tuple[Any, ...], FloatArray]
 """What a thread's kernel takes between the clocks and the operands; room for its sums."""
-
-_FEW = 8
-"""Streams up to which our product is quicker than that of a matrix unit: it is made for more."""
 
 
 class Way(Protocol):
@@ -87,7 +83,6 @@ class InPairs:
         """Takes over the state, rounded as in training."""
         self.kernel = write_in_pairs
         self._snapshot = snapshot
-        self._product = _product_for(len(so_far.noises))
         self._fixed = (snapshot.input_table, _biases(snapshot), snapshot.head_bias)
         self.cell = so_far.cell.transpose(0, 2, 1).copy()
         hidden = so_far.hidden.transpose(0, 2, 1)
@@ -101,23 +96,15 @@ class InPairs:
         pieces = list(_blocks(self._snapshot, part, parts, PAIR_UNITS))
         rows = _rows(self._snapshot, part, parts)
         matrices = [_filled_up(piece) for piece in [*pieces, rows]]
-        in_panels = self._product[0] == 0 and self.cell.shape[1] >= ROWS_OF_A_BLOCK
-        pack = pack_panels if in_panels else pack_columns
+        pack = pack_panels if self.cell.shape[1] >= ROWS_OF_A_BLOCK else pack_columns
         packed = np.concatenate([pack(matrix).reshape(-1) for matrix in matrices])
         sums = np.zeros(self.cell.shape[1] * max(map(len, matrices)), np.float32)
-        return (*self._fixed, self._product, packed), sums
+        return (*self._fixed, packed), sums
 
 
 def _filled_up(matrix: FloatArray) -> FloatArray:
     """Returns a matrix with rows of zeros, up to whole panels."""
     return np.pad(matrix, ((0, -len(matrix) % PANEL), (0, 0)))
-
-
-def _product_for(streams: int) -> Addresses:
-    """Returns the product for so many rows at once."""
-    found = block_product()
-    assert found is not None, "what multiplies pairs has a block product"
-    return np.zeros_like(found) if streams <= _FEW else found
 
 
 def _blocks(snapshot: WeightSnapshot, part: int, parts: int, units: int) -> Iterator[FloatArray]:
