@@ -16,11 +16,11 @@ from corpus import Vocabulary
 from model.batch_sampler import BY_NUMPY, ParallelStreams
 from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
-from model.config import ModelConfig, SamplingConfig, TrainingConfig
+from model.config import ModelConfig, SamplingConfig
 from model.device_kernel import kernel_on
 from model.initialisation import initial_weights
 from model.long_text import LongText
-from model.machine import possible_engines
+from model.machine import trains_in_bf16
 from model.noise import BLOCK
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
@@ -36,11 +36,10 @@ OUR_CHARACTERS_AT_ONCE = 256
 def sampling_ways(task: Task) -> Mapping[str, Way]:
     """Returns our way of writing with a network of the task's shape, and the limit."""
     model = ModelConfig(hidden=task.hidden, layers=task.layers)
-    # As one that was trained here.
-    engines = possible_engines(TrainingConfig(), torch.device("cpu"))
-    precision = "bf16" if any(engine.precision == "bf16" for engine in engines) else "fp32"
     snapshot = WeightSnapshot.from_weights(
-        initial_weights(model, VOCABULARY_SIZE, seed=0), step=0, precision=precision
+        initial_weights(model, VOCABULARY_SIZE, seed=0),
+        step=0,
+        precision="bf16" if trains_in_bf16() else "fp32",  # as one that was trained here
     )
     ways = {OURS: _our_way(task, snapshot)}
     if task.device == "cpu":

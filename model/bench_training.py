@@ -18,7 +18,7 @@ from model.batches import make_batches
 from model.bench_rows import OURS, Task, Way
 from model.config import ModelConfig, TrainingConfig
 from model.initialisation import initial_weights
-from model.machine import keep_freed_memory, possible_engines, prepare_thread
+from model.machine import keep_freed_memory, prepare_thread, trains_in_bf16
 from model.network import CharacterLSTM
 from model.self_timing import choose_machine
 from model.trainer import Trainer
@@ -40,8 +40,7 @@ def training_ways(task: Task, resources: ExitStack) -> Mapping[str, Way]:
     if task.device != "cpu":
         return ways
     ways["limit-fp32"] = _products_alone(task, torch.float32)
-    settings = TrainingConfig(batch=task.width)
-    if any(e.precision == "bf16" for e in possible_engines(settings, torch.device("cpu"))):
+    if trains_in_bf16():
         ways["limit-bf16"] = _products_alone(task, torch.bfloat16)
     return ways
 

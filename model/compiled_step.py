@@ -23,10 +23,12 @@ from model.lstm_layer import State
 from model.network import CharacterLSTM
 from model.pair_product import LANES, SPARE
 from model.step_kernel import embed, embed_back, whole_step
+from model.team import CLOCK_WIDTH
 
 IMPOSSIBLE = -1e30
 """Logit of a symbol that is not there."""
-_ONE_PART = np.zeros((2, 8), np.int64)
+_ONE_PART = np.zeros((2, CLOCK_WIDTH), np.int64)
+"""The clocks of a team of one."""
 _OUR_PRODUCT = np.zeros(2, np.int64)
 
 

@@ -97,12 +97,13 @@ class LongText:
 
 def _team_for(stream: CharacterStream) -> WritingTeam | StreamTeam:
     """Returns what goes on with a text: as the network was trained, if this processor can."""
-    from model.stream_team import StreamTeam  # noqa: PLC0415 - Numba: see above
-    from model.stream_ways import can_pair  # noqa: PLC0415
+    from model.pair_product import can_pair  # noqa: PLC0415 - Numba: see above
 
     so_far, temperature = stream.so_far(), stream.sampling.temperature
     if not can_pair(stream.snapshot):
         return WritingTeam(stream.snapshot, so_far, temperature)
+    from model.stream_team import StreamTeam  # noqa: PLC0415 - more of it
+
     alone = StreamsSoFar(
         hidden=so_far.state.hidden[:, :, None],
         cell=so_far.state.cell[:, :, None],

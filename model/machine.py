@@ -177,6 +177,11 @@ def _multiplies_in_compiled_code() -> bool:
     return block_product() is not None
 
 
+def trains_in_bf16() -> bool:
+    """Whether a training on this machine's processor takes bfloat16 unless it is told otherwise."""
+    return _native_bf16(torch.device("cpu"))
+
+
 def can_compute(engine: Engine) -> bool:
     """Whether this machine's processor can do what the engine's kind of layer needs."""
     if engine.layer == "packed":

@@ -1,6 +1,7 @@
 """bfloat16 matrices multiplied by a processor that takes them in pairs (AVX512-BF16). Numba.
 
-For what has no matrix unit: PyTorch's block product (`model.block_product`) is for those that do.
+For training where there is no matrix unit (else there is PyTorch's: `model.block_product`), and for
+writing everywhere.
 A sum is added up in one order whatever block it falls into, so no number depends on how many rows
 or columns are asked for at once.
 """
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from model.compiled import compiled
 from model.register_block import CAN_PAIR, NUMBER, register_block
-from model.snapshot import FloatArray
+from model.snapshot import FloatArray, WeightSnapshot
 
 LANES: Final = 16
 """Sums of a vector."""
@@ -30,6 +31,11 @@ the last, which is when memory is fastest."""
 SPARE: Final = LANES
 """Columns more than count, so that the rows of a matrix whose width is a power of two do not all
 fall onto the same lines of the cache."""
+
+
+def can_pair(snapshot: WeightSnapshot) -> bool:
+    """Whether a network was trained in bfloat16, and this processor multiplies pairs of them."""
+    return CAN_PAIR and snapshot.precision == "bf16" and snapshot.hidden % 2 == 0
 
 
 def bfloat16(numbers: FloatArray) -> npt.NDArray[np.uint16]:
@@ -166,12 +172,6 @@ def multiply_pairs(  # noqa: PLR0917 - compiled code takes them by position
         start = column + (_VECTORS * LANES if whole else LANES)
 
 
-# Where there are no pairs it is not called.
-_panel = register_block(
-    "pairs", rows=ROWS_OF_A_BLOCK, vectors=2, adds=False, lanes=LANES if CAN_PAIR else 1
-)
-
-
 @compiled
 def multiply_panels(  # noqa: PLR0917
     m: int, n: int, pairs: int, left: int, left_row: int, right: int, out: int
@@ -187,10 +187,8 @@ def multiply_panels(  # noqa: PLR0917
         right: bfloat16, in panels.
         out: row by row.
     """
-    step, line = PANEL * NUMBER, n * NUMBER
     for column in range(0, n, PANEL):
-        from_right = right + column * pairs * NUMBER
+        panel, sums = right + column * pairs * NUMBER, out + column * NUMBER
         for first in range(0, m, ROWS_OF_A_BLOCK):
             row = min(first, m - ROWS_OF_A_BLOCK)
-            from_left, sums = left + row * left_row, out + row * line + column * NUMBER
-            _panel(from_left, left_row, NUMBER, pairs, from_right, step, sums, line)
+            _wide_block(row, 0, n, pairs, left, left_row, NUMBER, panel, PANEL, sums)

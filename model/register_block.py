@@ -78,8 +78,8 @@ def register_block(
         lanes: numbers of a vector; pairs take 16, or 1 for what no vector fills.
     """
     kind = ir.VectorType(_FLOAT, lanes)
-    read, bits = (_FLOAT, _FLOAT) if numbers == "float32" else (_BITS, _BITS)
-    columns_kind = ir.VectorType(bits, lanes)
+    read = _FLOAT if numbers == "float32" else _BITS
+    columns_kind = ir.VectorType(read, lanes)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         left, left_row, left_step, inner, right, right_step, out, out_row = arguments

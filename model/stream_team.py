@@ -15,9 +15,10 @@ import numpy as np
 
 from model.batch_sampler import StreamsSoFar, Symbols
 from model.noise import BLOCK
+from model.pair_product import can_pair
 from model.product_threads import fastest_count
 from model.snapshot import FloatArray, WeightSnapshot
-from model.stream_ways import Array, Share, can_pair, way_for
+from model.stream_ways import Array, Share, way_for
 from model.team import Clocks, Team, meeting_arguments, possible_counts
 
 LEAST_STREAMS = 4
@@ -27,8 +28,8 @@ STREAMS_OF_A_TEAM = 8
 """At least: the rows of a block of ``model.pair_product``. Fewer streams share the units."""
 UNITS_OF_A_THREAD = 16
 """A multiple of so many, at least."""
-TIMED = BLOCK, 64
-"""Characters that a number of threads is timed with, of few streams and of many: some milliseconds
+TIMED_OF_FEW, TIMED_OF_MANY = BLOCK, 64
+"""Characters of few streams, and of many, that a number of threads is timed with: some milliseconds
 of work; see ``model.long_text``."""
 
 
@@ -183,7 +184,8 @@ class StreamTeam:
 
     def _try(self) -> None:
         """Writes some characters that nobody reads; the texts stay where they are."""
-        count = TIMED[len(self._noises) >= STREAMS_OF_A_TEAM]
+        is_few = len(self._noises) < STREAMS_OF_A_TEAM
+        count = TIMED_OF_FEW if is_few else TIMED_OF_MANY
         logits = self._logits[: count + 1].copy()
         noise = np.zeros_like(logits[1:])
         ids, own = np.empty(noise.shape[:2], np.int64), np.empty(noise.shape[:2], np.float32)

@@ -16,8 +16,14 @@ from model.column_product import ROWS, pack_rows, padded
 from model.compiled import Kernel
 from model.pair_kernel import UNITS as PAIR_UNITS
 from model.pair_kernel import write_in_pairs
-from model.pair_product import PANEL, ROWS_OF_A_BLOCK, bfloat16, pack_columns, pack_panels
-from model.register_block import CAN_PAIR
+from model.pair_product import (
+    PANEL,
+    ROWS_OF_A_BLOCK,
+    bfloat16,
+    can_pair,
+    pack_columns,
+    pack_panels,
+)
 from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_kernel import UNITS, write_streams
 
@@ -43,11 +49,6 @@ def way_for(snapshot: WeightSnapshot, so_far: StreamsSoFar) -> Way:
     if can_pair(snapshot):
         return InPairs(snapshot, so_far)
     return InColumns(snapshot, so_far)
-
-
-def can_pair(snapshot: WeightSnapshot) -> bool:
-    """Whether a network was trained in bfloat16, and this processor multiplies pairs of them."""
-    return CAN_PAIR and snapshot.precision == "bf16" and snapshot.hidden % 2 == 0
 
 
 class InColumns:

@@ -8,13 +8,14 @@ it when it sets up.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from model.batch_sampler import StreamsSoFar
-from model.config import ModelConfig, TrainingConfig
+from model.config import ModelConfig
 from model.initialisation import initial_weights
 from model.lstm_layer import can_pack
-from model.machine import possible_engines
+from model.machine import trains_in_bf16
 from model.noise import GumbelNoise
 from model.register_block import CAN_PAIR
 from model.snapshot import WeightSnapshot
@@ -25,8 +26,7 @@ HIDDEN, SYMBOLS = 16, 3
 
 def main() -> None:
     """Compiles; what this processor has no use for is left out."""
-    engines = possible_engines(TrainingConfig(), torch.device("cpu"))
-    if any(engine.precision == "bf16" for engine in engines) and can_pack():
+    if trains_in_bf16() and can_pack():
         from model.packed_layer import prepare_packed_layer  # noqa: PLC0415
 
         prepare_packed_layer(torch.bfloat16)
@@ -44,11 +44,11 @@ def _write_something(precision: str) -> None:
     model = ModelConfig(hidden=HIDDEN)
     weights = initial_weights(model, SYMBOLS, seed=0)
     snapshot = WeightSnapshot.from_weights(weights, step=0, precision=precision)
-    state = torch.zeros(1, HIDDEN, 1).numpy()
+    state = np.zeros((1, HIDDEN, 1), np.float32)
     so_far = StreamsSoFar(
         hidden=state,
-        cell=state.copy(),
-        logits=torch.zeros(1, SYMBOLS).numpy(),
+        cell=state,
+        logits=np.zeros((1, SYMBOLS), np.float32),
         noises=(GumbelNoise(0, SYMBOLS),),
         written=0,
     )

@@ -14,12 +14,11 @@ from model.batch_sampler import StreamBatch, StreamsSoFar
 from model.config import ModelConfig, SamplingConfig
 from model.long_text import LongText
 from model.noise import BLOCK
-from model.pair_product import bfloat16
+from model.pair_product import bfloat16, can_pair
 from model.register_block import CAN_PAIR
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_team import StreamTeam, StreamTeams, successor
-from model.stream_ways import can_pair
 
 pytestmark = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
 
