@@ -24,7 +24,7 @@ import numpy.typing as npt
 from model.compiled import Kernel
 from model.native_calls import multiply_in_blocks, release
 from model.pair_product import SPARE
-from model.register_block import CAN_PAIR
+from model.processor import CAN_PAIR
 
 Addresses = npt.NDArray[np.int64]
 """[2]: where the product and its end lie in memory, for ``model.native_calls``; zeros: it is

@@ -17,7 +17,8 @@ from numba.extending import intrinsic
 
 from model.cell_kernels import LARGEST, TANH_DENOMINATOR, TANH_NUMERATOR
 from model.compiled import compiled
-from model.register_block import LANES, NUMBER
+from model.processor import LANES
+from model.register_block import NUMBER
 
 _FLOAT, _INTEGER, _BITS, _SHORT = (
     ir.FloatType(),

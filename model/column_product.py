@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from model.compiled import compiled
-from model.register_block import LANES, NUMBER, register_block
+from model.processor import LANES
+from model.register_block import NUMBER, register_block
 from model.snapshot import FloatArray
 
 _CHUNK: Final = 256

@@ -10,6 +10,8 @@ from typing import Any, Final, TypeVar, cast
 
 import numba
 
+from model.processor import HAS_MATRIX_UNIT
+
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 # Branches for a division by zero would keep a loop from being done in vectors; and NaN must stay.
@@ -58,11 +60,12 @@ def compiled(function: FunctionT, *, cache: bool = False) -> FunctionT:
 def _depend_on_all_sources(made: Any) -> None:
     """Has what is kept on the disk thrown away when any file changes that it may be compiled of.
 
-    Numba looks at the function's own file alone, and compiles what it calls into it.
+    Numba looks at the function's own file alone, and compiles what it calls into it. It looks at
+    what the processor can do, too, but not at what the system lets this process do with it.
     """
     file = getattr(getattr(made, "_cache", None), "_cache_file", None)
     if file is not None and hasattr(file, "_source_stamp"):
-        file._source_stamp = (file._source_stamp, _stamp_of_sources())  # noqa: SLF001
+        file._source_stamp = (file._source_stamp, _stamp_of_sources(), HAS_MATRIX_UNIT)  # noqa: SLF001
 
 
 @lru_cache(maxsize=1)

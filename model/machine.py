@@ -165,7 +165,7 @@ def _has_matrix_unit() -> bool:
 
 def _multiplies_pairs() -> bool:
     """Whether the processor has products of bfloat16 pairs."""
-    from model.register_block import CAN_PAIR  # noqa: PLC0415 - Numba, half a second
+    from model.processor import CAN_PAIR  # noqa: PLC0415 - Numba, half a second
 
     return CAN_PAIR
 

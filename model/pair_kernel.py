@@ -20,14 +20,19 @@ from model.cell_vectors import step_units
 from model.compiled import Kernel, compiled
 from model.draw_kernel import draw_all, probability
 from model.native_calls import meet
-from model.pair_product import PANEL, ROWS_OF_A_BLOCK, multiply_pairs, multiply_panels
+from model.pair_product import PANEL
+from model.writing_product import begin_products, end_products, multiply
+from model.writing_product import filled_up as _filled_up
 
 Array = npt.NDArray[Any]
 
 UNITS: Final = 32
 """Hidden units of a block: four rows of each are eight vectors, what a single row is done with."""
-_BITS, _PAIR, _NUMBER = 2, 4, 4
-"""Bytes of a bfloat16, of two of them and of a float32."""
+_BITS, _NUMBER = 2, 4
+"""Bytes of a bfloat16 and of a float32."""
+
+
+filled_up = compiled(_filled_up)
 
 
 @compiled
@@ -40,19 +45,6 @@ def _whole_panels(columns: int) -> int:
 def _columns_of(units: int) -> int:
     """Returns how many columns the blocks of so many units have."""
     return 4 * (units // UNITS * UNITS) + _whole_panels(4 * (units % UNITS))
-
-
-@compiled
-def _multiply(m: int, n: int, k: int, left: int, right: int, out: int) -> None:  # noqa: PLR0917
-    """Puts rows times a packed matrix into ``out``; in panels where rows are enough for a block.
-
-    A sum is the same in either way, so that a text does not depend on how many are beside it. The
-    product of a matrix unit would add up in another order.
-    """
-    if m >= ROWS_OF_A_BLOCK:
-        multiply_panels(m, n, k // 2, left, k * _BITS, right, out)
-    else:
-        multiply_pairs(m, n, k // 2, left, k * _BITS, _PAIR, right, n, out)
 
 
 @Kernel
@@ -84,10 +76,11 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
         head_bias: [V].
         weights: this part's pairs, one matrix after the other: of each layer one block of `UNITS`
             units after the other (four rows of each, one gate after the other), then of the head
-            its symbols; each filled up to whole panels, and packed for `_multiply`.
+            its symbols; each filled up to whole panels, and packed for
+            ``model.writing_product``.
         operands: bfloat16, [2, M], in turns what the products take before and after a character: of
             each layer and of the head [S, K]. K is H for the first layer and the head; else the
-            output of the layer below and the layer's own hidden state. All even.
+            output of the layer below and the layer's own hidden state; and zeros, to fill it up.
         sums: [S, 4 * `UNITS`] numbers or more, and the head's; written over.
         cell: [L, S, H].
         logits: [N + 1, S, V]; the first ones are given, the others are written.
@@ -109,6 +102,7 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
     scratch = sums.ctypes.data
     line = width * _NUMBER
     turn = clocks[part, 0]
+    begin_products(streams)
     for n in range(len(ids)):
         draw_all(logits, noise, n, scale, drawn, scores)
         for s in range(first_stream, last_stream):
@@ -117,8 +111,9 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
         now, then = operands[n % 2].ctypes.data, operands[1 - n % 2].ctypes.data
         matrices = weights.ctypes.data
         for layer in range(layers):
-            inner = 2 * width if layer else width
-            above_inner = 2 * width if layer + 1 < layers else width
+            inner = filled_up(2 * width if layer else width)
+            place = width if layer else 0
+            above_inner = filled_up(2 * width if layer + 1 < layers else width)
             after = streams * inner * _BITS
             for number in range(blocks):
                 # Back and forth: what the cache holds of the weights is what was read last.
@@ -126,7 +121,7 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
                 start = block * UNITS
                 size, unit = min(UNITS, count - start), first + start
                 packed, columns = matrices + start * 4 * inner * _BITS, _whole_panels(4 * size)
-                _multiply(streams, columns, inner, now, packed, scratch)
+                multiply(streams, columns, inner, now, packed, scratch)
                 added = biases.ctypes.data + (layer - 1) * 4 * line
                 reader = then if layers == 1 else now + after
                 for s in range(streams):
@@ -139,17 +134,18 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
                         added + unit * _NUMBER,
                         line,
                         cell.ctypes.data + ((layer * streams + s) * width + unit) * _NUMBER,
-                        then + ((s + 1) * inner - width + unit) * _BITS,
+                        then + (s * inner + place + unit) * _BITS,
                         reader + (s * above_inner + unit) * _BITS,
                     )
             turn += 1
             meet(clocks, part, turn, pause)
             matrices += _columns_of(count) * inner * _BITS
             now, then = now + after, then + after
-        read = now if layers > 1 else then - streams * width * _BITS
-        _multiply(streams, held, width, read, matrices, scratch)
+        read = now if layers > 1 else then - streams * filled_up(width) * _BITS
+        multiply(streams, held, filled_up(width), read, matrices, scratch)
         for s in range(streams):
             for v in range(rows):
                 logits[n + 1, s, first_row + v] = sums[s * held + v] + head_bias[first_row + v]
         turn += 1
         meet(clocks, part, turn, pause)
+    end_products()

@@ -1,9 +1,7 @@
 """bfloat16 matrices multiplied by a processor that takes them in pairs (AVX512-BF16). Numba.
 
-For training where there is no matrix unit (else there is PyTorch's: `model.block_product`), and for
-writing everywhere.
-A sum is added up in one order whatever block it falls into, so no number depends on how many rows
-or columns are asked for at once.
+For processors without a matrix unit. A sum is added up in one order whatever block it falls into,
+so no number depends on how many rows or columns are asked for at once.
 """
 
 from __future__ import annotations
@@ -15,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model.compiled import compiled
-from model.register_block import CAN_PAIR, NUMBER, register_block
+from model.processor import CAN_PAIR
+from model.register_block import NUMBER, register_block
 from model.snapshot import FloatArray, WeightSnapshot
 
 LANES: Final = 16

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-import llvmlite.binding as llvm  # type: ignore[import-untyped]
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+from model.processor import LANES
 
 NUMBER: Final = 4
 """Bytes of a float32, and of a pair of bfloat16."""
@@ -37,19 +38,6 @@ class _BFloat(ir.types.Type):  # type: ignore[misc]
     def __hash__(self) -> int:
         return hash(_BFloat)
 
-
-def processor_has(feature: str) -> bool:
-    """Whether this processor has instructions that LLVM knows by that name."""
-    try:
-        return bool(llvm.get_host_cpu_features().get(feature))
-    except RuntimeError:
-        return False
-
-
-CAN_PAIR = processor_has("avx512bf16")
-"""Whether the processor multiplies pairs of bfloat16; code that does must not be compiled else."""
-LANES = 16 if processor_has("avx512f") else 8
-"""Numbers of a vector."""
 
 Multiply = Callable[[Any, Any, Any, Any], Any]
 """Takes a builder, sums, numbers and columns; returns the sums with the products added."""

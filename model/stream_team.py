@@ -14,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from model.batch_sampler import StreamsSoFar, Symbols
+from model.matrix_unit import aligned
 from model.noise import BLOCK
 from model.pair_product import can_pair
+from model.processor import HAS_MATRIX_UNIT
 from model.product_threads import fastest_count
 from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_ways import Array, Share, way_for
@@ -26,8 +28,15 @@ LEAST_UNITS = 32
 """With less there is nothing to gain."""
 STREAMS_OF_A_TEAM = 8
 """At least: the rows of a block of ``model.pair_product``. Fewer streams share the units."""
+STREAMS_OF_THE_UNIT, MANY_OF_THE_UNIT = 16, 64
+"""The same where the matrix unit multiplies: the rows of a tile, and where a core's cache does not
+hold the weights, for the unit is quicker than what is behind that cache."""
+SMALL = 2**20
+"""Bytes of weights that a core's second-level cache holds beside all else."""
 UNITS_OF_A_THREAD = 16
 """A multiple of so many, at least."""
+_BITS = 2
+"""Bytes of a bfloat16."""
 TIMED_OF_FEW, TIMED_OF_MANY = BLOCK, 64
 """Characters of few streams, and of many, that a number of threads is timed with: some milliseconds
 of work; see ``model.long_text``."""
@@ -40,10 +49,19 @@ def successor(
     streams = len(so_far.noises)
     if streams < LEAST_STREAMS or snapshot.hidden < LEAST_UNITS:
         return None
-    teams = min(os.cpu_count() or 1, streams // STREAMS_OF_A_TEAM)
+    teams = min(os.cpu_count() or 1, streams // _least_of_a_team(snapshot))
     if can_pair(snapshot) and teams > 1:
         return StreamTeams(snapshot, so_far, temperature, teams)
     return StreamTeam(snapshot, so_far, temperature)
+
+
+def _least_of_a_team(snapshot: WeightSnapshot) -> int:
+    """Returns how many streams of their own make up for weights of their own."""
+    if not HAS_MATRIX_UNIT:
+        return STREAMS_OF_A_TEAM
+    matrices = [*(layer.matrix for layer in snapshot.layers), snapshot.head_matrix]
+    is_small = sum(matrix.size for matrix in matrices) * _BITS <= SMALL
+    return STREAMS_OF_THE_UNIT if is_small else MANY_OF_THE_UNIT
 
 
 class StreamTeams:
@@ -189,4 +207,4 @@ class StreamTeam:
         logits = self._logits[: count + 1].copy()
         noise = np.zeros_like(logits[1:])
         ids, own = np.empty(noise.shape[:2], np.int64), np.empty(noise.shape[:2], np.float32)
-        self._run(self._operands.copy(), self._cell.copy(), logits, noise, (ids, own))
+        self._run(aligned(self._operands), self._cell.copy(), logits, noise, (ids, own))

@@ -14,18 +14,13 @@ import numpy.typing as npt
 from model.batch_sampler import StreamsSoFar
 from model.column_product import ROWS, pack_rows, padded
 from model.compiled import Kernel
+from model.matrix_unit import aligned
 from model.pair_kernel import UNITS as PAIR_UNITS
 from model.pair_kernel import write_in_pairs
-from model.pair_product import (
-    PANEL,
-    ROWS_OF_A_BLOCK,
-    bfloat16,
-    can_pair,
-    pack_columns,
-    pack_panels,
-)
+from model.pair_product import PANEL, bfloat16, can_pair
 from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_kernel import UNITS, write_streams
+from model.writing_product import filled_up, pack
 
 Array = npt.NDArray[Any]
 Share = tuple[tuple[Any, ...], FloatArray]
@@ -89,23 +84,28 @@ class InPairs:
         hidden = so_far.hidden.transpose(0, 2, 1)
         empty = np.zeros_like(hidden[0])
         pieces = [hidden[0]] + [np.concatenate([empty, own], axis=1) for own in hidden[1:]]
-        rounded = [bfloat16(piece).reshape(-1) for piece in (*pieces, empty)]
-        self.operands = np.stack([np.concatenate(rounded)] * 2)
+        rounded = [bfloat16(_with_inner(piece)).reshape(-1) for piece in (*pieces, empty)]
+        self.operands = aligned(np.stack([np.concatenate(rounded)] * 2))
 
     def share(self, part: int, parts: int) -> Share:
         """Returns one thread's share of the weights, and room for its sums."""
         pieces = list(_blocks(self._snapshot, part, parts, PAIR_UNITS))
         rows = _rows(self._snapshot, part, parts)
-        matrices = [_filled_up(piece) for piece in [*pieces, rows]]
-        pack = pack_panels if self.cell.shape[1] >= ROWS_OF_A_BLOCK else pack_columns
-        packed = np.concatenate([pack(matrix).reshape(-1) for matrix in matrices])
-        sums = np.zeros(self.cell.shape[1] * max(map(len, matrices)), np.float32)
-        return (*self._fixed, packed), sums
+        matrices = [_with_rows(_with_inner(piece)) for piece in [*pieces, rows]]
+        streams = self.cell.shape[1]
+        sums = aligned(np.zeros(streams * max(map(len, matrices)), np.float32))
+        return (*self._fixed, pack(matrices, streams)), sums
 
 
-def _filled_up(matrix: FloatArray) -> FloatArray:
+def _with_rows(matrix: FloatArray) -> FloatArray:
     """Returns a matrix with rows of zeros, up to whole panels."""
     return np.pad(matrix, ((0, -len(matrix) % PANEL), (0, 0)))
+
+
+def _with_inner(matrix: FloatArray) -> FloatArray:
+    """Returns a matrix with columns of zeros, as many as its products take."""
+    width = matrix.shape[1]
+    return np.pad(matrix, ((0, 0), (0, filled_up(width) - width)))
 
 
 def _blocks(snapshot: WeightSnapshot, part: int, parts: int, units: int) -> Iterator[FloatArray]:

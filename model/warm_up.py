@@ -17,7 +17,7 @@ from model.initialisation import initial_weights
 from model.lstm_layer import can_pack
 from model.machine import trains_in_bf16
 from model.noise import GumbelNoise
-from model.register_block import CAN_PAIR
+from model.processor import CAN_PAIR
 from model.snapshot import WeightSnapshot
 from model.stream_team import StreamTeam
 

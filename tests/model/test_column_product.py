@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.column_product import ROWS, multiply_columns, pack_rows, padded
-from model.register_block import LANES
+from model.processor import LANES
 
 
 @given(

@@ -18,7 +18,7 @@ from model.gradients import GradientWorkers
 from model.lstm_layer import State
 from model.machine import Engine, Machine
 from model.network import CharacterLSTM
-from model.register_block import CAN_PAIR
+from model.processor import CAN_PAIR
 
 CPU = torch.device("cpu")
 AUTOGRAD = Engine(precision="fp32")

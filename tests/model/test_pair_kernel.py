@@ -15,7 +15,7 @@ from model.config import ModelConfig, SamplingConfig
 from model.long_text import LongText
 from model.noise import BLOCK
 from model.pair_product import bfloat16, can_pair
-from model.register_block import CAN_PAIR
+from model.processor import CAN_PAIR
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_team import StreamTeam, StreamTeams, successor
@@ -136,10 +136,17 @@ def test_streams_are_shared_out_among_teams() -> None:
     apart.close()
 
 
-def test_many_streams_have_teams_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("has_unit", "small", "least"), [(False, 2**20, 8), (True, 2**20, 16), (True, 1000, 64)]
+)
+def test_many_streams_have_teams_of_their_own(
+    has_unit: bool, small: int, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("model.stream_team.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("model.stream_team.HAS_MATRIX_UNIT", has_unit)
+    monkeypatch.setattr("model.stream_team.SMALL", small)
     snapshot = make_snapshot(64)
-    for streams, kind in ((16, StreamTeams), (15, StreamTeam)):
+    for streams, kind in ((2 * least, StreamTeams), (2 * least - 1, StreamTeam)):
         found = successor(snapshot, begun(snapshot, streams, 0.8), 0.8)
         assert type(found) is kind
         found.close()

@@ -17,7 +17,7 @@ from model.pair_product import (
     pack_columns,
     pack_panels,
 )
-from model.register_block import CAN_PAIR
+from model.processor import CAN_PAIR
 
 pytestmark = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
 

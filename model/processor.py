@@ -1,0 +1,39 @@
+"""What this processor can do that not all can. LLVM."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Final
+
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
+
+_PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
+"""``arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA)`` on x86-64, of Linux's ``prctl.h``."""
+
+
+def processor_has(feature: str) -> bool:
+    """Whether this processor has instructions that LLVM knows by that name."""
+    try:
+        return bool(llvm.get_host_cpu_features().get(feature))
+    except RuntimeError:
+        return False
+
+
+def _may_use_tiles() -> bool:
+    """Whether Linux lets this process use the tiles of the matrix unit; it wants to be asked."""
+    if sys.platform != "linux" or not processor_has("amx-bf16"):
+        return False
+    try:
+        call = ctypes.CDLL(None).syscall
+    except (OSError, AttributeError):
+        return False
+    return bool(call(_PRCTL, _REQUEST_PERMISSION, _TILE_DATA) == 0)
+
+
+CAN_PAIR: Final = processor_has("avx512bf16")
+"""Whether the processor multiplies pairs of bfloat16; code that does must not be compiled else."""
+HAS_MATRIX_UNIT: Final = CAN_PAIR and _may_use_tiles()
+"""Whether it multiplies whole tiles of bfloat16 (AMX); likewise."""
+LANES: Final = 16 if processor_has("avx512f") else 8
+"""Numbers of a vector."""

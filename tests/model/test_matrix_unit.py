@@ -1,0 +1,83 @@
+"""Products of the matrix unit: right for every shape, and the same in any company."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.compiled import compiled
+from model.matrix_unit import DEPTH, LINE, aligned, let_go, multiply_tiles, set_up
+from model.pair_product import PANEL, bfloat16, pack_panels
+from model.processor import HAS_MATRIX_UNIT
+
+needs_unit = pytest.mark.skipif(not HAS_MATRIX_UNIT, reason="no matrix unit in this processor")
+
+Array = npt.NDArray[np.float32]
+
+
+@compiled
+def multiply(
+    m: int, n: int, steps: int, left: int, row: int, right: int, out: int, out_row: int
+) -> None:
+    set_up(m)
+    for _ in range(2):  # the second time it must be set up as it was the first time
+        multiply_tiles(m, n, steps, left, row, right, out, out_row)
+    let_go()
+
+
+def draw(rows: int, columns: int) -> Array:
+    """Returns numbers that bfloat16 holds exactly."""
+    numbers = np.random.default_rng(rows * 1000 + columns).standard_normal((rows, columns))
+    bits = numbers.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
+    return bits.view(np.float32)
+
+
+def product(left: Array, right: Array, spare: int = 0) -> Array:
+    """Returns the product; rows lie apart, and between them is what nobody should touch."""
+    (m, k), n = left.shape, right.shape[1]
+    rows = np.full((m, k + 2 * spare), 0x7FC0, np.uint16)
+    rows[:, :k] = bfloat16(left)
+    packed = aligned(pack_panels(np.ascontiguousarray(right.T)))
+    out = np.full((m, n + spare), 7, np.float32)
+    places = rows.ctypes.data, packed.ctypes.data, out.ctypes.data
+    line, out_line = rows.strides[0], out.strides[0]
+    multiply(m, n, k // DEPTH, places[0], line, places[1], places[2], out_line)
+    assert (out[:, n:] == 7).all()
+    return out[:, :n]
+
+
+@needs_unit
+@given(
+    m=st.integers(1, 80),
+    panels=st.integers(1, 5),
+    steps=st.integers(1, 5),
+    spare=st.integers(0, 40),
+)
+@settings(deadline=None)
+def test_it_is_the_product(m: int, panels: int, steps: int, spare: int) -> None:
+    left, right = draw(m, DEPTH * steps), draw(DEPTH * steps, PANEL * panels)
+    expected = left.astype(np.float64) @ right.astype(np.float64)
+    np.testing.assert_allclose(product(left, right, spare), expected, atol=1e-5 * DEPTH * steps)
+
+
+@needs_unit
+@given(m=st.integers(1, 70), panels=st.integers(1, 3))
+@settings(deadline=None)
+def test_no_number_depends_on_its_neighbours(m: int, panels: int) -> None:
+    left, right = draw(70, 96), draw(96, 3 * PANEL)
+    whole, columns = product(left, right), PANEL * panels
+    assert np.array_equal(product(left[:m], right[:, :columns]), whole[:m, :columns])
+    assert np.array_equal(product(left[-m:], right[:, -columns:]), whole[-m:, -columns:])
+
+
+@given(size=st.integers(1, 300), skipped=st.integers(0, 20))
+def test_a_copy_begins_with_a_line(size: int, skipped: int) -> None:
+    numbers = np.arange(size + skipped, dtype=np.float32)[skipped:].reshape(1, size)
+    copy = aligned(numbers)
+    assert copy.ctypes.data % LINE == 0
+    assert np.array_equal(copy, numbers)
+    copy[:] = -1
+    assert numbers[0, 0] == skipped
