@@ -118,6 +118,19 @@ async def test_arrows_go_through_the_curves() -> None:
 
 
 @on_a_loop
+async def test_a_chart_whose_parts_are_gone_already_is_not_drawn() -> None:
+    async with opened(*training()) as it:
+        chart = it.app.main_screen.chart
+        while not chart.query("#legend"):
+            it.app.draw_chart()
+            await it.pilot.pause(0.01)
+        await it.app.query_one("#plot-widget").remove_children()
+        await it.press("right")  # draws again, as a timer does while the app ends
+        assert it.app.main_screen.chart_view.metric == METRICS[1]
+        assert not chart.query("#legend")
+
+
+@on_a_loop
 async def test_bars_stand_before_and_after_the_temperature() -> None:
     async with opened(*training(), WEIGHED) as it:
         await it.press("3")

@@ -70,7 +70,7 @@ class LossChart(Widget):
                 _show_words(widget, "The curve appears with the first steps.")
         elif self._plot is None:
             self._mount_plot_once()
-        else:
+        elif self._plot.children:  # they go first when the app ends
             self._drawn = key
             self._draw(self._plot, state, view)
 
