@@ -16,7 +16,6 @@ from numba import types
 from numba.extending import overload
 
 from model.compiled import Kernel, compiled
-from model.native_calls import meet, multiply_in_blocks, release
 
 Array = npt.NDArray[Any]
 
@@ -45,8 +44,6 @@ _PLACE: Final = 23
 """Of its lowest bit."""
 _LOWEST_BIT: Final = np.uint32(1)
 _BELOW_HALF: Final = np.uint32(0x7FFF)
-_ROWS_OF_A_TILE: Final = 16
-"""Rows of a matrix whose pairs fill a line of the cache after packing."""
 
 
 @compiled
@@ -123,14 +120,6 @@ def bfloat16_bits(number: Any) -> Any:
     bits = np.float32(number).view(np.uint32)
     odd = (bits >> np.uint32(16)) & _LOWEST_BIT
     return (bits + _BELOW_HALF + odd) >> np.uint32(16)
-
-
-@compiled
-def _pair(first: Any, second: Any) -> Any:
-    """Returns two numbers as bfloat16, the first in the lower half of an uint32."""
-    return np.uint32(bfloat16_bits(first)) | np.uint32(
-        np.uint32(bfloat16_bits(second)) << np.uint32(16)
-    )
 
 
 @overload(_stored)
@@ -243,128 +232,6 @@ def step_backward(  # noqa: PLR0917
             d_f[j] = _stored(d_c * before[j] * (f_gate - f_gate * f_gate), d_f)
             d_g[j] = _stored(d_c * i_gate * (_ONE - g_gate * g_gate), d_g)
             d_o[j] = _stored(d_hidden * tanh_cell * (o_gate - o_gate * o_gate), d_o)
-
-
-_step_forward, _step_backward = compiled(step_forward.function), compiled(step_backward.function)
-
-
-@Kernel
-def sequence_forward(  # noqa: PLR0917
-    part: int,
-    clocks: Array,
-    pause: int,
-    product: Array,
-    inputs: Array,
-    ids: Array,
-    bias: Array,
-    recurrent: Array,
-    matrix: Array,
-    added: Array,
-    gates: Array,
-    cells: Array,
-    hiddens: Array,
-    outputs: Array,
-) -> None:
-    """Does a thread's part of all time steps: its units, products included; see `step_forward`.
-
-    Args:
-        part: which one this is; all must be at it at the same time.
-        clocks: of ``model.team``.
-        pause: see ``model.native_calls.yield_address``.
-        product: of ``model.block_product``.
-        inputs: [N, 4H].
-        ids: [T, B].
-        bias: [4H].
-        recurrent: float32 [4H, H], H even.
-        matrix: uint32 [H / 2, at least 4U], written over.
-        added: [B, 4U], written over.
-        gates: [T, B, 4H].
-        cells: [T + 1, B, H].
-        hiddens: [T + 1, B, H].
-        outputs: [T, B, H].
-    """
-    steps, batch, width = outputs.shape
-    first = width * part // (len(clocks) - 1)
-    turn, rows, wide = clocks[part, 0], added.shape[1], matrix.shape[1]
-    _pack_gates(recurrent, matrix, first, rows // 4)
-    for t in range(steps):
-        operand, packed, sums = hiddens[t].ctypes.data, matrix.ctypes.data, added.ctypes.data
-        multiply_in_blocks(product[0], batch, rows, width, operand, packed, wide, sums)
-        _step_forward(inputs, ids, bias, added, gates, cells, hiddens, outputs, t, first)
-        turn += 1
-        meet(clocks, part, turn, pause)
-    release(product[1])
-
-
-@Kernel
-def sequence_backward(  # noqa: PLR0917
-    part: int,
-    clocks: Array,
-    pause: int,
-    product: Array,
-    gates: Array,
-    cells: Array,
-    outer: Array,
-    recurrent: Array,
-    matrix: Array,
-    added: Array,
-    d_cell: Array,
-    d_gates: Array,
-) -> None:
-    """Does a thread's part of the way back through all time steps; see `step_backward`.
-
-    Args:
-        part: which one this is; all must be at it at the same time.
-        clocks: of ``model.team``.
-        pause: see ``model.native_calls.yield_address``.
-        product: of ``model.block_product``.
-        gates: [T, B, 4H].
-        cells: [T + 1, B, H].
-        outer: [T, B, H].
-        recurrent: float32 [4H, H], H even.
-        matrix: uint32 [2H, at least U], written over.
-        added: [B, U]; zeros; becomes the gradient of the units' state before the first step.
-        d_cell: [B, H]; becomes the gradient of the cell state before the first step.
-        d_gates: [T, B, 4H].
-    """
-    steps, batch, width = outer.shape
-    first = width * part // (len(clocks) - 1)
-    turn, rows, wide = clocks[part, 0], added.shape[1], matrix.shape[1]
-    pack(recurrent, matrix, first, rows)
-    for t in range(steps - 1, -1, -1):
-        _step_backward(gates, cells, outer, added, d_cell, d_gates, t, first)
-        turn += 1
-        meet(clocks, part, turn, pause)
-        operand, packed, sums = d_gates[t].ctypes.data, matrix.ctypes.data, added.ctypes.data
-        multiply_in_blocks(product[0], batch, rows, 4 * width, operand, packed, wide, sums)
-    release(product[1])
-
-
-@compiled
-def _pack_gates(matrix: Array, out: Array, first: int, count: int) -> None:
-    """Packs the transpose of the gates' rows of some units of [4H, H] into [H / 2, 4U]."""
-    for gate in range(4):
-        row, column = gate * matrix.shape[1] + first, gate * count
-        pack_transposed(matrix[row : row + count], out[:, column:], count)
-
-
-@compiled
-def pack_transposed(matrix: Array, out: Array, rows: int) -> None:
-    """Rounds a matrix [M, K] and packs its transpose into [K / 2, at least M]."""
-    for start in range(0, rows, _ROWS_OF_A_TILE):
-        end = min(rows, start + _ROWS_OF_A_TILE)
-        for j in range(matrix.shape[1] // 2):
-            for u in range(start, end):
-                out[j, u] = _pair(matrix[u, 2 * j], matrix[u, 2 * j + 1])
-
-
-@compiled
-def pack(matrix: Array, out: Array, first: int, count: int) -> None:
-    """Rounds some columns of a matrix [M, K], and packs them into [M / 2, at least as many]."""
-    for r in range(len(out)):
-        even, odd, row = matrix[2 * r, first:], matrix[2 * r + 1, first:], out[r]
-        for j in range(count):
-            row[j] = _pair(even[j], odd[j])
 
 
 @Kernel

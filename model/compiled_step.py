@@ -3,7 +3,7 @@
 What depends on the weights alone is made once a step: the table of what each character adds to the
 gates, and the matrices without what is dropped. The streams can then be shared out among threads,
 each of which needs the interpreter for a call. Letters: T time, B batch, V vocabulary, W the same
-rounded up to whole vectors, H hidden, E embedding.
+rounded up to whole panels, H hidden, E embedding.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from model.compiled import Kernel
 from model.dropout import DropoutMasks
 from model.lstm_layer import State
 from model.network import CharacterLSTM
-from model.pair_product import LANES, SPARE
+from model.pair_product import PANEL
 from model.step_kernel import embed, embed_back, whole_step
 from model.team import CLOCK_WIDTH
+from model.training_product import packed_size
 
 IMPOSSIBLE = -1e30
 """Logit of a symbol that is not there."""
 _ONE_PART = np.zeros((2, CLOCK_WIDTH), np.int64)
 """The clocks of a team of one."""
-_OUR_PRODUCT = np.zeros(2, np.int64)
 
 
 class CompiledStep:
@@ -73,7 +73,7 @@ class BegunStep:
         self._drops_inputs = masks is not None and masks.inputs is not None
         inner, recurrent = weights["lstm.weight_ih_l0"], weights["lstm.weight_hh_l0"]
         self._symbols, width = weights["head.weight"].shape
-        padded = -(-self._symbols // LANES) * LANES
+        padded = -(-self._symbols // PANEL) * PANEL
         head, head_bias = torch.zeros(padded, width), torch.full((padded,), IMPOSSIBLE)
         head[: self._symbols] = weights["head.weight"]
         head_bias[: self._symbols] = weights["head.bias"]
@@ -117,14 +117,14 @@ class BegunStep:
         hiddens = torch.empty(steps + 1, batch, width, dtype=torch.bfloat16)
         hiddens[0], cells[0] = state[0][0], state[1][0]
         d_gates = torch.empty(steps, batch, gates, dtype=torch.bfloat16)
-        sides = np.empty(((steps * batch + 1) // 2, gates + SPARE), np.uint32)
+        size = packed_size(gates, steps * batch)
+        sides = torch.empty(size, dtype=torch.int32).numpy().view(np.uint32)
         loss = np.zeros(1)
         _, recurrent, head, head_bias = self._given
         found = (torch.empty_like(recurrent), torch.empty_like(head), torch.zeros_like(head_bias))
         self._call(
             whole_step,
             _ONE_PART.copy(),
-            _OUR_PRODUCT,
             *_arrays(rows, targets.contiguous(), table, *self._given, mask),
             *_arrays(cells, hiddens, outputs),
             np.float32(1 / total),

@@ -17,6 +17,7 @@ from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
 from model.lstm_layer import LayerKind, can_pack
 from model.process_place import ProcessPlace
+from model.processor import CAN_PAIR, HAS_MATRIX_UNIT
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of these settings in glibc's ``malloc.h``."""
@@ -127,17 +128,15 @@ def _bf16_engines(
     """Returns the ways of computing in bfloat16 with so many threads."""
     engines = []
     is_one_call = packs and _can_be_one_call(*shape)
-    compiles = packs and _multiplies_in_compiled_code()
+    compiles = packs and CAN_PAIR
     for count in counts:
         if not compiles:
             engines.append(Engine(precision="bf16", shards=count))
-        if is_one_call:
+        if is_one_call:  # layer by layer the same products would take longer
             engines.append(Engine(precision="bf16", layer="compiled", shards=count))
-        if is_one_call and not _has_matrix_unit():
-            continue  # layer by layer the same products would take longer
-        if packs:
+        elif packs:
             engines.append(Engine(precision="bf16", layer="packed", shards=count))
-        if compiles and count > 1:
+        if compiles and count > 1 and (HAS_MATRIX_UNIT or not is_one_call):
             shared = Engine(precision="bf16", layer="packed", threads_of_a_shard=count)
             engines.append(shared)
     return engines
@@ -152,29 +151,7 @@ def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> boo
         return False
     if training.embedding_dropout and (model.embedding == 0 or model.embedding % 2):
         return False
-    return _multiplies_pairs()
-
-
-def _has_matrix_unit() -> bool:
-    """Whether our layer's products are those of a matrix unit."""
-    from model.block_product import block_product  # noqa: PLC0415 - Numba, half a second
-
-    product = block_product()
-    return product is not None and bool(product[0])
-
-
-def _multiplies_pairs() -> bool:
-    """Whether the processor has products of bfloat16 pairs."""
-    from model.processor import CAN_PAIR  # noqa: PLC0415 - Numba, half a second
-
     return CAN_PAIR
-
-
-def _multiplies_in_compiled_code() -> bool:
-    """Whether our layer is one piece of compiled code, before which PyTorch's has no chance."""
-    from model.block_product import block_product  # noqa: PLC0415 - Numba, half a second
-
-    return block_product() is not None
 
 
 def trains_in_bf16() -> bool:
@@ -186,7 +163,7 @@ def can_compute(engine: Engine) -> bool:
     """Whether this machine's processor can do what the engine's kind of layer needs."""
     if engine.layer == "packed":
         return can_pack()
-    return engine.layer != "compiled" or _multiplies_pairs()
+    return engine.layer != "compiled" or CAN_PAIR
 
 
 def prepare_thread(threads: int) -> None:

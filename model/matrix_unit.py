@@ -22,6 +22,7 @@ from numba.extending import intrinsic
 
 from model.compiled import compiled
 from model.pair_product import PANEL
+from model.processor import HAS_MATRIX_UNIT
 
 DEPTH: Final = 32
 """Inner indices of a tile."""
@@ -30,7 +31,7 @@ ROWS: Final = 16
 LINE: Final = 64
 """Bytes of a line of the cache, and of a tile's row."""
 _PANEL_LINE: Final = 2 * LINE
-_PANEL_STEP: Final = ROWS * _PANEL_LINE
+PANEL_STEP: Final = ROWS * _PANEL_LINE
 """Bytes of a panel's pairs, of one row and of a tile's: two tiles lie side by side."""
 _NUMBER: Final = 4
 """Bytes of a float32, and of a pair of bfloat16."""
@@ -53,7 +54,12 @@ def aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _call(builder: Any, name: str, *values: Any) -> None:
-    """Has compiled code give the unit an instruction."""
+    """Has compiled code give the unit an instruction; nothing where there is no unit.
+
+    Code that multiplies in one way or the other is so compiled for every processor.
+    """
+    if not HAS_MATRIX_UNIT:
+        return
     kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
     function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
         builder.module, kind, f"llvm.x86.{name}"
@@ -101,9 +107,9 @@ let_go: Callable[..., None] = intrinsic(_let_go)
 """``let_go()``: ends the use of the unit, which others set up in their own way."""
 
 
-def _generate(builder: Any, arguments: Any, row_tiles: int, panels: int) -> None:
+def _generate(builder: Any, arguments: Any, row_tiles: int, panels: int, *, adds: bool) -> None:
     """Generates what `_block` returns."""
-    left, left_row, steps, right, out, out_row = arguments
+    left, left_row, steps, right, panel, out, out_row = arguments
     across = _COLUMN_TILES[row_tiles]
     rows, columns = range(4, 4 + row_tiles), range(4 + row_tiles, _TILES)
 
@@ -111,10 +117,18 @@ def _generate(builder: Any, arguments: Any, row_tiles: int, panels: int) -> None
         return builder.add(address, builder.mul(distance, ir.Constant(_INTEGER, times)))
 
     sums = [row * across + column for row in range(row_tiles) for column in range(2 * panels)]
+    one, line, step = (ir.Constant(_INTEGER, number) for number in (1, LINE, PANEL_STEP))
+    panel_line = ir.Constant(_INTEGER, _PANEL_LINE)
+
+    def place_of(tile: int) -> Any:
+        start = later(later(out, out_row, ROWS * (tile // across)), line, tile % across)
+        return builder.inttoptr(start, _POINTER)
+
     for tile in sums:
-        _call(builder, "tilezero", _tile(tile))
-    one, line, step = (ir.Constant(_INTEGER, number) for number in (1, LINE, _PANEL_STEP))
-    panel, panel_line = builder.mul(steps, step), ir.Constant(_INTEGER, _PANEL_LINE)
+        if adds:
+            _call(builder, "tileloadd64", _tile(tile), place_of(tile), out_row)
+        else:
+            _call(builder, "tilezero", _tile(tile))
     before, loop = builder.block, builder.append_basic_block("inner")
     after = builder.append_basic_block("done")
     builder.branch(loop)
@@ -140,20 +154,20 @@ def _generate(builder: Any, arguments: Any, row_tiles: int, panels: int) -> None
     builder.cbranch(goes_on, loop, after)
     builder.position_at_end(after)
     for tile in sums:
-        start = later(later(out, out_row, ROWS * (tile // across)), line, tile % across)
-        _call(builder, "tilestored64", _tile(tile), builder.inttoptr(start, _POINTER), out_row)
+        _call(builder, "tilestored64", _tile(tile), place_of(tile), out_row)
 
 
-def _block(row_tiles: int, panels: int) -> Callable[..., None]:
+def _block(row_tiles: int, panels: int, *, adds: bool) -> Callable[..., None]:
     """Returns the intrinsic that multiplies so many tiles of rows with so many panels.
 
-    It takes six integers: where the rows begin and bytes from one to the next; steps, of `DEPTH`
-    inner indices; where the panels begin; where the sums go and bytes from one row of them to the
-    next. Tiles 0 to 3 are the sums, the next ones rows, the others columns.
+    It takes seven integers: where the rows begin and bytes from one to the next; steps, of `DEPTH`
+    inner indices; where the panels begin and bytes from one to the next; where the sums go and
+    bytes from one row of them to the next. Tiles 0 to 3 are the sums, the next ones rows, the
+    others columns.
     """
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        _generate(builder, arguments, row_tiles, panels)
+        _generate(builder, arguments, row_tiles, panels, adds=adds)
         return context.get_dummy_value()
 
     def typed(  # noqa: PLR0917
@@ -162,15 +176,13 @@ def _block(row_tiles: int, panels: int) -> Callable[..., None]:
         left_row: Any,  # noqa: ARG001
         steps: Any,  # noqa: ARG001
         right: Any,  # noqa: ARG001
+        panel: Any,  # noqa: ARG001
         out: Any,  # noqa: ARG001
         out_row: Any,  # noqa: ARG001
     ) -> Any:
-        return types.void(*[types.int64] * 6), generate
+        return types.void(*[types.int64] * 7), generate
 
     return intrinsic(typed)
-
-
-_tall, _wide, _small = _block(2, 1), _block(1, 2), _block(1, 1)
 
 
 @compiled
@@ -180,41 +192,62 @@ def set_up(m: int) -> None:
     _configure(min(first, ROWS), max(0, first - ROWS))
 
 
-@compiled
-def multiply_tiles(  # noqa: PLR0917 - compiled code takes them by position
-    m: int, n: int, steps: int, left: int, left_row: int, right: int, out: int, out_row: int
-) -> None:
-    """Puts a left [m, `DEPTH` steps] times a right matrix into float32 ``out`` [m, n]; by address.
+def _multiply(*, adds: bool) -> Callable[..., None]:
+    """Returns `multiply_tiles` or `add_tiles`."""
+    tall, wide, small = (_block(*shape, adds=adds) for shape in ((2, 1), (1, 2), (1, 1)))
 
-    Only where the processor has a matrix unit, between `set_up` and `let_go`.
+    @compiled
+    def multiply(  # noqa: PLR0917
+        m: int,
+        n: int,
+        steps: int,
+        left: int,
+        left_row: int,
+        right: int,
+        panel: int,
+        out: int,
+        out_row: int,
+        backwards: bool,
+    ) -> None:
+        usual = min(m, 2 * ROWS)
+        for row in range(0, m, 2 * ROWS):
+            rows, start = min(m - row, 2 * ROWS), left + row * left_row
+            sums, done = out + row * out_row, 0
+            if rows != usual:
+                set_up(rows)
+            while done < n:
+                count = PANEL if rows > ROWS or n - done == PANEL else 2 * PANEL
+                column = n - done - count if backwards else done
+                place, packed = sums + column * _NUMBER, right + column // PANEL * panel
+                if rows > ROWS:
+                    tall(start, left_row, steps, packed, panel, place, out_row)
+                elif count > PANEL:
+                    wide(start, left_row, steps, packed, panel, place, out_row)
+                else:
+                    small(start, left_row, steps, packed, panel, place, out_row)
+                done += count
+            if rows != usual:
+                set_up(m)
 
-    Args:
-        m: rows.
-        n: columns, a multiple of `PANEL`.
-        steps: of `DEPTH` inner indices.
-        left: bfloat16.
-        left_row: bytes from one row to the next.
-        right: bfloat16, in panels: see ``pack_panels`` of ``model.pair_product``.
-        out: row by row.
-        out_row: bytes from one row to the next.
-    """
-    panel = steps * _PANEL_STEP
-    usual = min(m, 2 * ROWS)
-    for row in range(0, m, 2 * ROWS):
-        rows, start = min(m - row, 2 * ROWS), left + row * left_row
-        sums, packed, column = out + row * out_row, right, 0
-        if rows != usual:
-            set_up(rows)
-        while column < n:
-            if rows > ROWS:
-                panels = 1
-                _tall(start, left_row, steps, packed, sums + column * _NUMBER, out_row)
-            elif n - column > PANEL:
-                panels = 2
-                _wide(start, left_row, steps, packed, sums + column * _NUMBER, out_row)
-            else:
-                panels = 1
-                _small(start, left_row, steps, packed, sums + column * _NUMBER, out_row)
-            column, packed = column + panels * PANEL, packed + panels * panel
-        if rows != usual:
-            set_up(m)
+    return multiply
+
+
+multiply_tiles = _multiply(adds=False)
+"""``multiply_tiles(m, n, steps, left, left_row, right, panel, out, out_row,
+backwards)``: puts a left
+[m, `DEPTH` steps] times a right matrix into float32 ``out`` [m, n]. Only where the processor has a
+matrix unit, between `set_up` and `let_go`, which do nothing elsewhere. Matrices by address:
+
+m: rows.
+n: columns, a multiple of `PANEL`.
+steps: of `DEPTH` inner indices.
+left: bfloat16.
+left_row: bytes from one row to the next.
+right: bfloat16, in panels: see ``pack_panels`` of ``model.pair_product``.
+panel: bytes from one panel to the next.
+out: row by row.
+out_row: bytes from one row to the next.
+backwards: whether to begin with the last columns: a cache holds what was read last.
+"""
+add_tiles = _multiply(adds=True)
+"""Does the same, and adds to what is in ``out``."""

@@ -1,9 +1,10 @@
 """Our LSTM layer over a whole sequence, trained on a CPU. PyTorch for products, Numba for the rest.
 
-Where the processor has a matrix unit, all time steps are one piece of compiled code, products
-included (`model.block_product`). The cell state stays in float32 while the products run in
-bfloat16, the recurrent matrix is packed once per sequence, and the weight gradient is gathered in
-one product over all time steps, where ``nn.LSTM`` under autocast rounds the cell at every step.
+Where the processor has a matrix unit or products of pairs, all time steps are one piece of compiled
+code, products included (`model.sequence_kernels`). The cell state stays in float32 while the
+products run in bfloat16, the recurrent matrix is packed once per sequence, and the weight gradient
+is gathered in one product over all time steps, where ``nn.LSTM`` under autocast rounds the cell at
+every step.
 Numba costs a quarter of a second and up to 100 MB: only who uses the layer imports this module.
 Letters: T time, B batch, H hidden.
 Equations: Hochreiter & Schmidhuber (1997), forget gate of Gers et al. (2000).
@@ -19,17 +20,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.block_product import Addresses, block_product, columns_for
-from model.cell_kernels import (
-    sequence_backward,
-    sequence_forward,
-    step_backward,
-    step_forward,
-    sum_rows,
-)
+from model.cell_kernels import step_backward, step_forward, sum_rows
 from model.lstm_layer import LayerState, PackedProduct
 from model.machine import prepare_thread
+from model.processor import CAN_PAIR, HAS_MATRIX_UNIT
+from model.sequence_kernels import recurrent_gradient, sequence_backward, sequence_forward
 from model.team import Clocks, Part, Team, meeting_arguments
+from model.training_product import turned_size
 
 LEAST_UNITS = 32
 """Hidden units of a thread; with fewer it waits longer for the others than it computes."""
@@ -95,16 +92,12 @@ class PackedLSTMLayer(torch.autograd.Function):
         bias = (inner_bias + recurrent_bias).detach()
         given = (_array(table), _array(rows), _array(bias))
         written = (_array(gates), _array(cells), _array(hiddens), _array(outputs))
-        block = _block_product(width, products)
-        if block is not None:
+        if _is_one_piece(width, products):
             matrix = recurrent.detach().contiguous()
 
             def work(part: int, clocks: Clocks) -> None:
-                count = _units_of(part, width, len(clocks) - 1)
-                packed = np.empty((width // 2, columns_for(4 * count, block)), np.uint32)
-                added = np.empty((batch, 4 * count), np.float32)
-                before = (*meeting_arguments(part, clocks), block, *given, matrix.numpy())
-                sequence_forward.run(*before, packed, added, *written)
+                before = (*meeting_arguments(part, clocks), *given, matrix.numpy())
+                sequence_forward.run(*before, *written)
 
             _in_team(width, work)
         else:
@@ -134,19 +127,19 @@ class PackedLSTMLayer(torch.autograd.Function):
         d_gates = torch.empty_like(gates, dtype=ctx.products)
         read = (_array(gates), _array(cells), _array(outer))
         written = (_array(d_cell), _array(d_gates))
-        block = _block_product(width, ctx.products)
-        if block is not None:
+        d_matrix: Tensor | None = None
+        if _is_one_piece(width, ctx.products):
             parts: dict[int, Tensor] = {}
 
             def work(part: int, clocks: Clocks) -> None:
-                count = _units_of(part, width, len(clocks) - 1)
-                packed = np.empty((2 * width, columns_for(count, block)), np.uint32)
-                parts[part] = torch.zeros(batch, count)
-                before = (*meeting_arguments(part, clocks), block, *read, matrix.numpy())
-                sequence_backward.run(*before, packed, parts[part].numpy(), *written)
+                parts[part] = torch.zeros(batch, _units_of(part, width, len(clocks) - 1))
+                before = (*meeting_arguments(part, clocks), *read, matrix.numpy())
+                sequence_backward.run(*before, parts[part].numpy(), *written)
 
             _in_team(width, work)
             d_hidden = torch.cat([parts[part] for part in sorted(parts)], dim=1)
+            if HAS_MATRIX_UNIT:
+                d_matrix = _recurrent_gradient(d_gates, hiddens)
         else:
             d_hidden = torch.zeros_like(hiddens[0])
             product = PackedProduct(matrix.t().contiguous(), rows=batch, products=ctx.products)
@@ -157,7 +150,8 @@ class PackedLSTMLayer(torch.autograd.Function):
                     d_hidden = product(rows_of_steps[t])
         flat = d_gates.view(steps * batch, 4 * width)
         previous = hiddens[:-1].view(steps * batch, width)
-        d_matrix = torch.mm(flat.t(), previous)
+        if d_matrix is None:
+            d_matrix = torch.mm(flat.t(), previous)
         # A table's gradient adds up to the bias's; without one the whole batch is one row of it.
         rows = torch.zeros(len(flat), dtype=torch.int64) if ids is None else ids.reshape(-1)
         sums = gates.new_zeros((1 if ids is None else ctx.symbols, 4 * width))
@@ -189,12 +183,12 @@ def prepare_packed_layer(products: torch.dtype) -> None:
         step_forward.prepare(*map(_array, forward), 0, 0)
     backward = (gates, cells, outputs, hiddens[0], cells[0], rounded)
     step_backward.prepare(*map(_array, backward), 0, 0)
-    if products is torch.bfloat16 and (block := block_product()) is not None:
-        _prepare_sequences(block)
+    if _is_one_piece(2, products):
+        _prepare_sequences()
     sum_rows.prepare(*map(_array, (rounded[0], ids[0], gates[0])))
 
 
-def _prepare_sequences(block: Addresses) -> None:
+def _prepare_sequences() -> None:
     """Compiles what takes a whole sequence, or finds it on the disk."""
     gates, cells, outputs = (torch.zeros(shape) for shape in ((1, 1, 8), (2, 1, 2), (1, 1, 2)))
     rounded, hiddens = gates.bfloat16(), cells.bfloat16()
@@ -202,26 +196,37 @@ def _prepare_sequences(block: Addresses) -> None:
     written = tuple(map(_array, (gates, cells, hiddens, outputs)))
 
     def work(part: int, clocks: Clocks) -> None:
-        first = (*meeting_arguments(part, clocks), block)
-        packed, added = np.zeros((1, 8), np.uint32), np.zeros((1, 8), np.float32)
+        first = meeting_arguments(part, clocks)
         for inputs in (gates[0], rounded[0]):
             given = map(_array, (inputs, ids, gates[0, 0]))
-            sequence_forward.prepare(*first, *given, matrix, packed, added, *written)
-        read = map(_array, (gates, cells, outputs))
-        packed, added = np.zeros((4, 2), np.uint32), np.zeros((1, 2), np.float32)
+            sequence_forward.prepare(*first, *given, matrix, *written)
+        read, added = map(_array, (gates, cells, outputs)), np.zeros((1, 2), np.float32)
         given = map(_array, (cells[1], rounded))
-        sequence_backward.prepare(*first, *read, matrix, packed, added, *given)
+        sequence_backward.prepare(*first, *read, matrix, added, *given)
+        if HAS_MATRIX_UNIT:
+            turned = _room_for_turned(2, 1)
+            recurrent_gradient.prepare(*first, _array(rounded), _array(hiddens), turned, matrix)
 
     Team(1).run(1, work)
 
 
 def _in_team(width: int, work: Part) -> None:
     """Does the work in as many parts as this thread may use threads for PyTorch's operations."""
-    threads = min(torch.get_num_threads(), max(1, width // LEAST_UNITS))
+    threads = _threads_for(width)
     if threads > getattr(_LOCAL, "most", 0):
         # One of its own for each thread that computes: parts of two must not wait for each other.
         _LOCAL.team, _LOCAL.most = Team(threads, lambda: prepare_thread(1)), threads
     _LOCAL.team.run(threads, work)
+
+
+def _room_for_turned(width: int, count: int) -> npt.NDArray[np.uint32]:
+    """Returns room for the states of all steps, turned; PyTorch has it begin with a line."""
+    return torch.empty(turned_size(width, count), dtype=torch.int32).numpy().view(np.uint32)
+
+
+def _threads_for(width: int) -> int:
+    """Returns how many parts the units are shared out in."""
+    return min(torch.get_num_threads(), max(1, width // LEAST_UNITS))
 
 
 def _units_of(part: int, width: int, parts: int) -> int:
@@ -229,9 +234,25 @@ def _units_of(part: int, width: int, parts: int) -> int:
     return width * (part + 1) // parts - width * part // parts
 
 
-def _block_product(width: int, products: torch.dtype) -> Addresses | None:
-    """Returns what compiled code multiplies with; None where it cannot."""
-    return block_product() if products is torch.bfloat16 and width % 2 == 0 else None
+def _is_one_piece(width: int, products: torch.dtype) -> bool:
+    """Whether compiled code multiplies as well."""
+    return CAN_PAIR and products is torch.bfloat16 and width % 2 == 0
+
+
+def _recurrent_gradient(d_gates: Tensor, hiddens: Tensor) -> Tensor:
+    """Returns the recurrent matrix's gradient [4H, H], made by the matrix unit."""
+    steps, batch, gates = d_gates.shape
+    width = gates // 4
+    turned = _room_for_turned(width, steps * batch)
+    d_recurrent = torch.empty(gates, width)
+
+    def work(part: int, clocks: Clocks) -> None:
+        before = meeting_arguments(part, clocks)
+        out = d_recurrent.numpy()
+        recurrent_gradient.run(*before, _array(d_gates), _array(hiddens), turned, out)
+
+    _in_team(width, work)
+    return d_recurrent
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:

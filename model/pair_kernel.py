@@ -19,10 +19,11 @@ import numpy.typing as npt
 from model.cell_vectors import step_units
 from model.compiled import Kernel, compiled
 from model.draw_kernel import draw_all, probability
+from model.matrix_unit import let_go, set_up
 from model.native_calls import meet
 from model.pair_product import PANEL
-from model.writing_product import begin_products, end_products, multiply
 from model.writing_product import filled_up as _filled_up
+from model.writing_product import multiply
 
 Array = npt.NDArray[Any]
 
@@ -102,7 +103,7 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
     scratch = sums.ctypes.data
     line = width * _NUMBER
     turn = clocks[part, 0]
-    begin_products(streams)
+    set_up(streams)
     for n in range(len(ids)):
         draw_all(logits, noise, n, scale, drawn, scores)
         for s in range(first_stream, last_stream):
@@ -148,4 +149,4 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
                 logits[n + 1, s, first_row + v] = sums[s * held + v] + head_bias[first_row + v]
         turn += 1
         meet(clocks, part, turn, pause)
-    end_products()
+    let_go()

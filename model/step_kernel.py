@@ -2,78 +2,38 @@
 
 For a small network the products of a step take less time than the operations between them and the
 interpreter, for which threads then queue. Here a thread needs the interpreter once a step. All
-products are of bfloat16 pairs (``model.pair_product``) and added up in float32; loss and softmax
+products are of bfloat16 (``model.training_product``) and added up in float32; loss and softmax
 are float32, as they are in ``model.packed_layer`` and in what surrounds it.
 
-Letters: T time, B batch, V vocabulary, W the same rounded up to whole vectors, H hidden.
+Letters: T time, B batch, V vocabulary, W the same rounded up to whole panels, H hidden.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model.cell_kernels import (
-    bfloat16_bits,
-    exponential,
-    pack,
-    pack_transposed,
-    sequence_backward,
-    sequence_forward,
-    sum_rows,
-)
+from model.cell_kernels import bfloat16_bits, exponential, sum_rows
 from model.compiled import Kernel, compiled
 from model.draw_kernel import largest
-from model.pair_product import SPARE, multiply_pairs
+from model.sequence_kernels import sequence_backward, sequence_forward
+from model.training_product import (
+    multiply,
+    multiply_sides,
+    pack_columns,
+    pack_rows,
+    room_for,
+    room_for_turned,
+    turn,
+)
 
 Array = npt.NDArray[Any]
 
-_PAIR: Final = 4
-"""Bytes of two bfloat16."""
 _forward, _backward = compiled(sequence_forward.function), compiled(sequence_backward.function)
 _sum_rows = compiled(sum_rows.function)
-
-
-@compiled
-def _interleave(rows: Array, out: Array) -> None:
-    """Puts every two rows of bfloat16 [N, K] side by side as pairs, [(N + 1) / 2, at least K]."""
-    count, width = rows.shape
-    for pair in range(count // 2):
-        even, odd, together = rows[2 * pair], rows[2 * pair + 1], out[pair]
-        for j in range(width):
-            together[j] = np.uint32(even[j]) | np.uint32(np.uint32(odd[j]) << np.uint32(16))
-    if count % 2:
-        for j in range(width):
-            out[count // 2, j] = np.uint32(rows[count - 1, j])
-
-
-@compiled
-def _multiply(left: Array, right: Array, columns: int, out: Array) -> None:
-    """Puts left [M, K] times right, pairs [K / 2, at least N], into [M, N]; K is even."""
-    rows, inner = left.shape
-    starts = left.ctypes.data, right.ctypes.data, out.ctypes.data
-    line, wide = inner * _PAIR // 2, right.shape[1]
-    multiply_pairs(rows, columns, inner // 2, starts[0], line, _PAIR, starts[1], wide, starts[2])
-
-
-@compiled
-def _multiply_sides(left: Array, right: Array, rows: int, columns: int, out: Array) -> None:
-    """Puts a left matrix [2N, M], turned, times a right [2N, K] into [M, K].
-
-    Args:
-        left: pairs of rows, [N, at least M].
-        right: likewise, [N, at least K].
-        rows: M.
-        columns: K.
-        out: [M, K], written.
-    """
-    pairs, turned = left.shape
-    starts = left.ctypes.data, right.ctypes.data, out.ctypes.data
-    step, wide = turned * _PAIR, right.shape[1]
-    multiply_pairs(rows, columns, pairs, starts[0], _PAIR, step, starts[1], wide, starts[2])
 
 
 @compiled
@@ -137,7 +97,6 @@ def _rounded(numbers: Array, out: Array) -> None:
 @Kernel
 def whole_step(  # noqa: PLR0917 - compiled code takes them by position
     clocks: Array,
-    product: Array,
     ids: Array,
     targets: Array,
     table: Array,
@@ -161,7 +120,6 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
 
     Args:
         clocks: of ``model.team``, for one part.
-        product: of ``model.block_product``, zeros.
         ids: [T, B], the rows of ``table`` that count.
         targets: [T, B].
         table: [N, 4H], what can be added to the gates.
@@ -176,20 +134,17 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
         share: of each character in the loss.
         loss: [1], in nats.
         d_gates: bfloat16 [T, B, 4H], gradients of what goes into the gates.
-        sides: [(TB + 1) / 2, 4H + `SPARE`], the same as pairs of rows.
+        sides: of `packed_size` of 4H columns and TB inner indices, the same packed for
+            `multiply_sides`; begins with a line of the cache.
         d_recurrent: [4H, H], the gradient.
         d_head: [W, H], the gradient.
         d_head_bias: [W], zeros; the gradient.
     """
     (steps, batch), (gates_width, width) = ids.shape, recurrent.shape
     count, symbols = steps * batch, len(head_bias)
-    pairs = (count + 1) // 2
     gates = np.empty((steps, batch, gates_width), np.float32)
-    packed = np.empty((width // 2, gates_width + SPARE), np.uint32)
-    added = np.empty((batch, gates_width), np.float32)
     _forward(
-        0, clocks, 0, product, table, ids, bias, recurrent, packed, added, gates, cells, hiddens,
-        outputs,
+        0, clocks, 0, table, ids, bias, recurrent, gates, cells, hiddens, outputs
     )  # fmt: skip
     # The head reads what the products take, after dropout.
     read = hiddens[1:].reshape(count, width)
@@ -198,30 +153,28 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
         _times_mask(dropped, mask)
         read = np.empty((count, width), np.uint16)
         _rounded(dropped.reshape(count, width), read)
-    turned = np.empty((width // 2, symbols + SPARE), np.uint32)
-    pack_transposed(head, turned, symbols)
+    packed = room_for(symbols, width)
+    pack_columns(head, 0, symbols, packed)
     logits, slopes = np.empty((count, symbols), np.float32), np.empty((count, symbols), np.uint16)
-    _multiply(read, turned, symbols, logits)
+    multiply(read, packed, symbols, logits)
     loss[0] = _score(logits, head_bias, targets.reshape(count), share, slopes, d_head_bias)
     # The way back: what the head read, then the head.
-    rows = np.empty((symbols // 2, width + SPARE), np.uint32)
-    pack(head, rows, 0, width)
+    packed = room_for(width, symbols)
+    pack_rows(head, 0, width, packed)
     outer = np.empty((steps, batch, width), np.float32)
-    _multiply(slopes, rows, width, outer.reshape(count, width))
+    multiply(slopes, packed, width, outer.reshape(count, width))
     if len(mask):
         _times_mask(outer, mask)
-    slopes_of_two = np.empty((pairs, symbols), np.uint32)
-    others = np.empty((pairs, width + SPARE), np.uint32)
-    _interleave(slopes, slopes_of_two)
-    _interleave(read, others)
-    _multiply_sides(slopes_of_two, others, symbols, width, d_head)
+    packed, turned = room_for(symbols, count), room_for_turned(width, count)
+    pack_rows(slopes, 0, symbols, packed)
+    turn(read, 0, width, turned)
+    multiply_sides(count, packed, symbols, turned, width, d_head)
     # Then the layer.
-    packed = np.empty((2 * width, width + SPARE), np.uint32)
     back, d_cell = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
-    _backward(0, clocks, 0, product, gates, cells, outer, recurrent, packed, back, d_cell, d_gates)
-    _interleave(d_gates.reshape(count, gates_width), sides)
-    _interleave(hiddens[:-1].reshape(count, width), others)
-    _multiply_sides(sides, others, gates_width, width, d_recurrent)
+    _backward(0, clocks, 0, gates, cells, outer, recurrent, back, d_cell, d_gates)
+    pack_rows(d_gates.reshape(count, gates_width), 0, gates_width, sides)
+    turn(hiddens[:-1].reshape(count, width), 0, width, turned)
+    multiply_sides(count, sides, gates_width, turned, width, d_recurrent)
 
 
 @Kernel
@@ -244,11 +197,10 @@ def embed(  # noqa: PLR0917
             row, factors, rounded = embedding[ids[t, b]], mask[b], x[t, b]
             for j in range(width):
                 rounded[j] = np.uint16(bfloat16_bits(row[j] * factors[j]))
-    packed = np.empty((width // 2, gates_width + SPARE), np.uint32)
-    pack_transposed(inner, packed, gates_width)
+    packed = room_for(gates_width, width)
+    pack_columns(inner, 0, gates_width, packed)
     count = steps * batch
-    flat, sums = x.reshape(count, width), out.reshape(count, gates_width)
-    _multiply(flat, packed, gates_width, sums)
+    multiply(x.reshape(count, width), packed, gates_width, out.reshape(count, gates_width))
 
 
 @Kernel
@@ -278,17 +230,17 @@ def embed_back(  # noqa: PLR0917
     """
     (steps, batch), (gates_width, width) = ids.shape, inner.shape
     count = steps * batch
-    packed = np.empty((gates_width // 2, width + SPARE), np.uint32)
-    pack(inner, packed, 0, width)
+    packed = room_for(width, gates_width)
+    pack_rows(inner, 0, width, packed)
     d_x = np.empty((steps, batch, width), np.float32)
     flat = d_gates.reshape(count, gates_width)
-    _multiply(flat, packed, width, d_x.reshape(count, width))
+    multiply(flat, packed, width, d_x.reshape(count, width))
     for t in range(steps):
         for b in range(batch):
             row, factors, total = d_x[t, b], mask[b], d_embedding[ids[t, b]]
             for j in range(width):
                 total[j] += row[j] * factors[j]
-    others = np.empty((len(sides), width + SPARE), np.uint32)
-    _interleave(x.reshape(count, width), others)
-    _multiply_sides(sides, others, gates_width, width, d_inner)
+    turned = room_for_turned(width, count)
+    turn(x.reshape(count, width), 0, width, turned)
+    multiply_sides(count, sides, gates_width, turned, width, d_inner)
     _sum_rows(flat, np.zeros(count, np.int64), d_bias)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.compiled import compiled
-from model.matrix_unit import DEPTH, aligned, let_go, multiply_tiles, set_up
+from model.matrix_unit import DEPTH, PANEL_STEP, aligned, multiply_tiles
 from model.pair_product import (
     ROWS_OF_A_BLOCK,
     multiply_pairs,
@@ -49,7 +49,8 @@ def pack(matrices: Sequence[FloatArray], streams: int) -> npt.NDArray[np.uint16]
 
 @compiled
 def _by_the_unit(m: int, n: int, k: int, left: int, right: int, out: int) -> None:  # noqa: PLR0917
-    multiply_tiles(m, n, k // DEPTH, left, k * _BITS, right, out, n * _NUMBER)
+    steps = k // DEPTH
+    multiply_tiles(m, n, steps, left, k * _BITS, right, steps * PANEL_STEP, out, n * _NUMBER, False)
 
 
 @compiled
@@ -60,19 +61,7 @@ def _in_pairs(m: int, n: int, k: int, left: int, right: int, out: int) -> None: 
         multiply_pairs(m, n, k // 2, left, k * _BITS, _PAIR, right, n, out)
 
 
-@compiled
-def _nothing_to_set_up(m: int) -> None:
-    """Takes the place of `set_up`."""
-
-
-@compiled
-def _nothing_to_let_go() -> None:
-    """Takes the place of `let_go`."""
-
-
 multiply = _by_the_unit if HAS_MATRIX_UNIT else _in_pairs
 """``multiply(m, n, k, left, right, out)``: puts a left [m, k] times a packed matrix into float32
-``out`` [m, n], all row by row; matrices by address. Between ``begin_products(m)`` and
-``end_products()``."""
-begin_products = set_up if HAS_MATRIX_UNIT else _nothing_to_set_up
-end_products = let_go if HAS_MATRIX_UNIT else _nothing_to_let_go
+``out`` [m, n], all row by row; matrices by address. Between ``set_up(m)`` and ``let_go()``
+of ``model.matrix_unit``."""

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.compiled import compiled
-from model.matrix_unit import DEPTH, LINE, aligned, let_go, multiply_tiles, set_up
+from model.matrix_unit import (
+    DEPTH,
+    LINE,
+    PANEL_STEP,
+    add_tiles,
+    aligned,
+    let_go,
+    multiply_tiles,
+    set_up,
+)
 from model.pair_product import PANEL, bfloat16, pack_panels
 from model.processor import HAS_MATRIX_UNIT
 
@@ -20,11 +29,25 @@ Array = npt.NDArray[np.float32]
 
 @compiled
 def multiply(
-    m: int, n: int, steps: int, left: int, row: int, right: int, out: int, out_row: int
+    m: int,
+    n: int,
+    steps: int,
+    left: int,
+    row: int,
+    right: int,
+    out: int,
+    out_row: int,
+    backwards: bool,
 ) -> None:
     set_up(m)
+    panel, half = steps * PANEL_STEP, steps // 2
     for _ in range(2):  # the second time it must be set up as it was the first time
-        multiply_tiles(m, n, steps, left, row, right, out, out_row)
+        if half == 0:
+            multiply_tiles(m, n, steps, left, row, right, panel, out, out_row, backwards)
+            continue
+        multiply_tiles(m, n, half, left, row, right, panel, out, out_row, backwards)
+        left_on, right_on = left + half * LINE, right + half * PANEL_STEP
+        add_tiles(m, n, steps - half, left_on, row, right_on, panel, out, out_row, backwards)
     let_go()
 
 
@@ -35,7 +58,7 @@ def draw(rows: int, columns: int) -> Array:
     return bits.view(np.float32)
 
 
-def product(left: Array, right: Array, spare: int = 0) -> Array:
+def product(left: Array, right: Array, spare: int = 0, *, backwards: bool = False) -> Array:
     """Returns the product; rows lie apart, and between them is what nobody should touch."""
     (m, k), n = left.shape, right.shape[1]
     rows = np.full((m, k + 2 * spare), 0x7FC0, np.uint16)
@@ -44,7 +67,7 @@ def product(left: Array, right: Array, spare: int = 0) -> Array:
     out = np.full((m, n + spare), 7, np.float32)
     places = rows.ctypes.data, packed.ctypes.data, out.ctypes.data
     line, out_line = rows.strides[0], out.strides[0]
-    multiply(m, n, k // DEPTH, places[0], line, places[1], places[2], out_line)
+    multiply(m, n, k // DEPTH, places[0], line, places[1], places[2], out_line, backwards)
     assert (out[:, n:] == 7).all()
     return out[:, :n]
 
@@ -55,12 +78,14 @@ def product(left: Array, right: Array, spare: int = 0) -> Array:
     panels=st.integers(1, 5),
     steps=st.integers(1, 5),
     spare=st.integers(0, 40),
+    backwards=st.booleans(),
 )
 @settings(deadline=None)
-def test_it_is_the_product(m: int, panels: int, steps: int, spare: int) -> None:
+def test_it_is_the_product(m: int, panels: int, steps: int, spare: int, backwards: bool) -> None:
     left, right = draw(m, DEPTH * steps), draw(DEPTH * steps, PANEL * panels)
     expected = left.astype(np.float64) @ right.astype(np.float64)
-    np.testing.assert_allclose(product(left, right, spare), expected, atol=1e-5 * DEPTH * steps)
+    found = product(left, right, spare, backwards=backwards)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * DEPTH * steps)
 
 
 @needs_unit
@@ -69,7 +94,8 @@ def test_it_is_the_product(m: int, panels: int, steps: int, spare: int) -> None:
 def test_no_number_depends_on_its_neighbours(m: int, panels: int) -> None:
     left, right = draw(70, 96), draw(96, 3 * PANEL)
     whole, columns = product(left, right), PANEL * panels
-    assert np.array_equal(product(left[:m], right[:, :columns]), whole[:m, :columns])
+    some = product(left[:m], right[:, :columns], backwards=True)
+    assert np.array_equal(some, whole[:m, :columns])
     assert np.array_equal(product(left[-m:], right[:, -columns:]), whole[-m:, -columns:])
 
 
