@@ -22,6 +22,8 @@ NUMBER: Final = 4
 """Bytes of a float32, and of a pair of bfloat16."""
 
 Numbers = Literal["float32", "pairs"]
+_PAIRS: Final = 16
+"""Of a whole vector."""
 
 _FLOAT, _INTEGER, _BITS = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 
@@ -104,7 +106,7 @@ def register_block(
         added = []
         for row in range(rows):
             number = builder.load(at(builder.add(number_at, rows_on[row]), read), align=NUMBER)
-            every = _in_all_lanes(builder, number, columns_kind)
+            every = in_all_lanes(builder, number, columns_kind)
             added += [
                 multiply(builder, sums[row * vectors + index], every, vector)
                 for index, vector in enumerate(given)
@@ -142,7 +144,7 @@ def register_block(
     return intrinsic(typed)
 
 
-def _in_all_lanes(builder: Any, number: Any, kind: Any) -> Any:
+def in_all_lanes(builder: Any, number: Any, kind: Any) -> Any:
     """Returns a vector of that kind that has the number in every place."""
     undefined = ir.Constant(kind, ir.Undefined)
     first = ir.Constant(ir.VectorType(_BITS, kind.count), [0] * kind.count)
@@ -150,26 +152,31 @@ def _in_all_lanes(builder: Any, number: Any, kind: Any) -> Any:
     return builder.shuffle_vector(one, undefined, first)
 
 
+def pair_product(builder: Any) -> Multiply:
+    """Returns what adds the two products of each pair of bfloat16 to the sums of a whole vector."""
+    kind, halves = ir.VectorType(_FLOAT, _PAIRS), ir.VectorType(_BFloat(), 2 * _PAIRS)
+    product = _function(builder, "llvm.x86.avx512bf16.dpbf16ps.512", kind, kind, halves, halves)
+
+    def add_pairs(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
+        pairs = (builder.bitcast(one, halves) for one in (every, columns))
+        return builder.call(product, [sums, *pairs])
+
+    return add_pairs
+
+
+def _function(builder: Any, name: str, returns: Any, *takes: Any) -> Any:
+    """Returns a function of LLVM's."""
+    return cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+        builder.module, ir.FunctionType(returns, takes), name
+    )
+
+
 def _multiply_add(builder: Any, numbers: Numbers, lanes: int) -> Multiply:
     """Returns what adds products to sums, and declares the function it needs."""
-    kind = ir.VectorType(_FLOAT, lanes)
-
-    def function(name: str, *takes: Any) -> Any:
-        return cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module, ir.FunctionType(kind, takes), name
-        )
-
     if numbers == "pairs" and lanes > 1:
-        halves = ir.VectorType(_BFloat(), 2 * lanes)
-        product = function(f"llvm.x86.avx512bf16.dpbf16ps.{lanes * 32}", kind, halves, halves)
-
-        def add_pairs(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
-            pairs = (builder.bitcast(one, halves) for one in (every, columns))
-            return builder.call(product, [sums, *pairs])
-
-        return add_pairs
-
-    product = function(f"llvm.fmuladd.v{lanes}f32", kind, kind, kind)
+        return pair_product(builder)
+    kind = ir.VectorType(_FLOAT, lanes)
+    product = _function(builder, f"llvm.fmuladd.v{lanes}f32", kind, kind, kind, kind)
 
     def add(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
         return builder.call(product, [every, columns, sums])

@@ -1,7 +1,7 @@
 """The product of writing in bfloat16: rows, one for each text, times a matrix that stays the same.
 
-By the matrix unit where the processor has one, else in pairs; whichever it is, for one text as for
-many: a text must be the same whatever is beside it. NumPy, Numba.
+By the matrix unit where the processor has one, else in pairs; a single row in vectors. The sums are
+the same for one text as for many: a text must not depend on what is beside it. NumPy, Numba.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from model.pair_product import (
 )
 from model.processor import HAS_MATRIX_UNIT
 from model.snapshot import FloatArray
+from model.unit_order import multiply_row
 
 STEP: Final = DEPTH if HAS_MATRIX_UNIT else 2
 """Inner indices are filled up to a multiple of so many."""
@@ -50,6 +51,9 @@ def pack(matrices: Sequence[FloatArray], streams: int) -> npt.NDArray[np.uint16]
 @compiled
 def _by_the_unit(m: int, n: int, k: int, left: int, right: int, out: int) -> None:  # noqa: PLR0917
     steps = k // DEPTH
+    if m == 1:
+        multiply_row(n, steps, left, right, out)
+        return
     multiply_tiles(m, n, steps, left, k * _BITS, right, steps * PANEL_STEP, out, n * _NUMBER, False)
 
 

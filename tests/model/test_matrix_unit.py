@@ -21,6 +21,7 @@ from model.matrix_unit import (
 )
 from model.pair_product import PANEL, bfloat16, pack_panels
 from model.processor import HAS_MATRIX_UNIT
+from model.unit_order import multiply_row
 
 needs_unit = pytest.mark.skipif(not HAS_MATRIX_UNIT, reason="no matrix unit in this processor")
 
@@ -48,6 +49,15 @@ def multiply(
         multiply_tiles(m, n, half, left, row, right, panel, out, out_row, backwards)
         left_on, right_on = left + half * LINE, right + half * PANEL_STEP
         add_tiles(m, n, steps - half, left_on, row, right_on, panel, out, out_row, backwards)
+    let_go()
+
+
+@compiled
+def multiply_whole(
+    m: int, n: int, steps: int, left: int, row: int, right: int, out: int, out_row: int
+) -> None:
+    set_up(m)
+    multiply_tiles(m, n, steps, left, row, right, steps * PANEL_STEP, out, out_row, False)
     let_go()
 
 
@@ -107,3 +117,23 @@ def test_a_copy_begins_with_a_line(size: int, skipped: int) -> None:
     assert np.array_equal(copy, numbers)
     copy[:] = -1
     assert numbers[0, 0] == skipped
+
+
+@needs_unit
+@given(panels=st.integers(1, 9), steps=st.integers(1, 6), seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_vectors_find_the_same_number_for_a_row(panels: int, steps: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    scale = np.exp(random.uniform(-20, 20, (DEPTH * steps, 1)))  # much is cancelled and rounded
+    row = (random.standard_normal((1, DEPTH * steps)) / scale.T).astype(np.float32)
+    right = (random.standard_normal((DEPTH * steps, PANEL * panels)) * scale).astype(np.float32)
+    packed, rounded = aligned(pack_panels(np.ascontiguousarray(right.T))), bfloat16(row)
+    out = np.full((1, PANEL * panels), np.nan, np.float32)
+    places = rounded.ctypes.data, packed.ctypes.data, out.ctypes.data
+    multiply_row(out.shape[1], steps, *places)
+    expected = np.full_like(out, np.nan)
+    line, out_line = rounded.strides[0], out.strides[0]
+    multiply_whole(
+        1, out.shape[1], steps, places[0], line, places[1], expected.ctypes.data, out_line
+    )
+    assert np.array_equal(out.view(np.uint32), expected.view(np.uint32))
