@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 
 import torch
 
-from model.config import ModelConfig, TrainingConfig
+from model.config import ModelConfig, Precision, TrainingConfig
 from model.dropout import draw_masks
 from model.gradients import GradientWorkers
 from model.machine import (
@@ -38,6 +38,12 @@ LEAST_GAIN = 1.15
 Two threads that are a tenth faster than one alone are slower beside the app (LSTM(128))."""
 BUDGET = 2.0
 """Seconds; where the first round has used it up, there is no second."""
+
+LOOKS_AGAIN = (60.0, 600.0)
+"""Seconds of training after which it is measured again: another program may have been at work when
+the training began, and half of the speed of a night is much to lose to it."""
+WORTH_A_LOOK = 5
+"""Times as long a training must be for it."""
 
 Timer = Callable[[Engine], float]
 """Makes steps with an engine and returns the seconds of one; in the first call of short ones."""
@@ -76,6 +82,49 @@ def choose_machine(
         open_pools.callback(torch.set_num_threads, torch.get_num_threads())  # as it was, at the end
         timer = StepTimer(share, model, vocabulary_size, device, open_pools)
         return Machine.on(device, fastest(engines, timer))
+
+
+def later_looks(training: TrainingConfig) -> list[float]:
+    """Returns the seconds of training after which to measure again."""
+    if training.minutes is None:
+        return list(LOOKS_AGAIN)
+    return [look for look in LOOKS_AGAIN if WORTH_A_LOOK * look <= 60 * training.minutes]
+
+
+def look_again(
+    machine: Machine, training: TrainingConfig, model: ModelConfig, vocabulary_size: int
+) -> Machine:
+    """Returns the machine with the engine that is fastest now; the same one unless it gains.
+
+    The precision stays. A way that is as quick with fewer threads is not taken: that the machine is
+    busy now is no reason to do without a core for the rest of a training.
+
+    Args:
+        machine: what a training computes with.
+        training: its settings.
+        model: its shape.
+        vocabulary_size: V.
+    """
+    precision: Precision = "fp32" if machine.autocast is None else "bf16"
+    open_ways = dataclasses.replace(training, precision=precision)
+    engines = possible_engines(open_ways, machine.device, model=model)
+    if machine.engine not in engines or len(engines) == 1:
+        return machine
+    best: dict[Engine, float] = {}
+    with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
+        open_pools.callback(torch.set_num_threads, torch.get_num_threads())
+        timer = StepTimer(open_ways, model, vocabulary_size, machine.device, open_pools)
+
+        def noted(engine: Engine) -> float:
+            seconds = timer(engine)
+            # The first call is for warming up.
+            best[engine] = min(best[engine], seconds) if engine in best else float("inf")
+            return seconds
+
+        chosen = fastest(engines, noted)
+    if best[machine.engine] < LEAST_GAIN * best[chosen]:
+        return machine
+    return Machine.on(machine.device, chosen)
 
 
 def fastest(

@@ -229,6 +229,12 @@ class Trainer:
         if not self._last_good or self._guard.is_calm:
             self._last_good = self._weights_and_optimiser()
 
+    def compute_on(self, machine: Machine) -> None:
+        """Goes on with another way of computing, on the same device."""
+        self._workers.close()
+        self._machine = machine
+        self._workers = GradientWorkers(self.network, machine, self._training.scoring, self._ranks)
+
     def close(self) -> None:
         """Ends the threads that compute."""
         self._workers.close()

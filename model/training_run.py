@@ -50,7 +50,7 @@ from model.publication import Publication
 from model.run_checkpoint import checkpoint_of, engine_of, processes_of
 from model.run_request import RunRequest
 from model.samples import seed_text, write_samples
-from model.self_timing import choose_machine
+from model.self_timing import choose_machine, later_looks, look_again
 from model.snapshot import WeightSnapshot
 from model.stopwatch import Clock, Speedometer, Stopwatch
 from model.tensorboard_log import TensorBoardLog
@@ -185,6 +185,9 @@ class TrainingRun:
             self._best_nats = metadata.best_nats_per_character
             if metadata.nats_per_character is not None:
                 self._validated = (metadata.step, metadata.nats_per_character)
+        # A resumed run goes on exactly as its checkpoint was computed.
+        is_open = run.resumed is None and self._leader.processes == 1
+        self._later_looks = later_looks(run.training) if is_open else []
         saved_step = -1 if run.resumed is None else run.resumed.metadata.step
         self._saver = CheckpointSaver(run.folder, self._clock, saved_step)
         self._accelerator = AcceleratorMeter(self._machine.device, self._clock)
@@ -251,6 +254,8 @@ class TrainingRun:
                 yield from self._pause()
                 continue
             yield from self._step()
+            if self._later_looks and self._watch.seconds >= self._later_looks[0]:
+                yield from self._look_again()
             now = self._clock()
             if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
                 coming = trainer.begin_snapshot()
@@ -275,6 +280,20 @@ class TrainingRun:
             if controls.take_save() or self._saver.should_save(wanted=wanted):
                 yield from self._save()
                 last_save = self._clock()
+
+    def _look_again(self) -> Iterator[Event]:
+        """Goes over to another way of computing if it has become the faster one."""
+        run, before = self._run, self._machine
+        self._later_looks.pop(0)
+        self._machine = look_again(before, run.training, run.model, len(run.corpus.vocabulary))
+        give_back_memory()
+        prepare_thread(self._machine.engine.threads_of_a_shard)
+        if self._machine != before:
+            self._trainer.compute_on(self._machine)
+            threads = f"{before.threads} to {self._machine.threads}"
+            yield self._warning(
+                f"timed again, another way of computing is faster now (threads: {threads})"
+            )
 
     def _guessed_pause(self) -> float:
         """Returns the pause before the first validation, by the speed of now: steps get faster."""

@@ -14,7 +14,13 @@ from model import machine
 from model.config import ModelConfig, TrainingConfig
 from model.gradients import GradientWorkers
 from model.machine import Engine, Machine, possible_engines
-from model.self_timing import WARM_UP_SEQUENCE, choose_machine, fastest
+from model.self_timing import (
+    WARM_UP_SEQUENCE,
+    choose_machine,
+    fastest,
+    later_looks,
+    look_again,
+)
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(hidden=8, embedding=4)
@@ -162,6 +168,63 @@ def test_where_time_is_short_one_round_decides() -> None:
     moments = iter([0.0, 99.0])
     assert fastest(engines, timer, lambda: next(moments)) == engines[0]
     assert calls == engines * 2
+
+
+def look(monkeypatch: pytest.MonkeyPatch, seconds: dict[Engine, float]) -> Engine:
+    """Returns what a second look finds after a training with one thread in float32."""
+
+    class Timer:
+        def __init__(self, *_: object) -> None:
+            self._warm: set[Engine] = set()
+
+        def __call__(self, engine: Engine) -> float:
+            is_warm = engine in self._warm
+            self._warm.add(engine)
+            return seconds[engine] if is_warm else 1e-9
+
+    monkeypatch.setattr("model.self_timing.StepTimer", Timer)
+    monkeypatch.setattr(machine, "_available_cores", lambda: 2)
+    before = Machine.on(CPU, Engine(precision="fp32"))
+    return look_again(before, OPEN, MODEL, 9).engine
+
+
+def test_a_second_look_changes_the_engine_only_for_a_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = Engine(precision="fp32"), Engine(precision="fp32", shards=2)
+    assert look(monkeypatch, {one: 1.0, two: 0.6}) == two
+    assert look(monkeypatch, {one: 1.0, two: 0.95}) == one
+    assert look(monkeypatch, {one: 0.5, two: 1.0}) == one
+
+
+def test_what_was_asked_for_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.self_timing.StepTimer", None)  # to time would fail
+    for threads, shards in ((1, 1), (2, 2)):
+        asked = dataclasses.replace(OPEN, precision="fp32", threads=threads)
+        before = Machine.on(CPU, Engine(precision="fp32", shards=shards))
+        assert look_again(before, asked, MODEL, 9) is before
+
+
+def test_a_second_look_keeps_threads_that_are_about_as_quick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two = Engine(precision="fp32"), Engine(precision="fp32", shards=2)
+
+    class Timer:
+        def __init__(self, *_: object) -> None: ...
+
+        def __call__(self, engine: Engine) -> float:
+            return {one: 1.0, two: 0.95}[engine]
+
+    monkeypatch.setattr("model.self_timing.StepTimer", Timer)
+    monkeypatch.setattr(machine, "_available_cores", lambda: 2)
+    before = Machine.on(CPU, two)
+    assert look_again(before, OPEN, MODEL, 9) is before
+
+
+@pytest.mark.parametrize(
+    ("minutes", "looks"), [(None, [60, 600]), (60, [60, 600]), (5, [60]), (4.9, [])]
+)
+def test_short_trainings_are_not_looked_at_again(minutes: float | None, looks: list[float]) -> None:
+    assert later_looks(dataclasses.replace(OPEN, minutes=minutes)) == looks
 
 
 def test_a_resumed_run_keeps_its_engine() -> None:

@@ -42,6 +42,7 @@ from model.events import (
     WarningRaised,
     to_json_line,
 )
+from model.machine import Engine, Machine
 from model.network import CharacterLSTM
 from model.publication import Publication
 from model.run_folder import RunFolder
@@ -111,6 +112,48 @@ def test_events_come_in_the_order_of_the_work(tmp_path: Path) -> None:
     ]
     assert [event.step for event in of_kind(events, StepFinished)] == list(range(1, 31))
     assert [event.epoch for event in of_kind(events, StepFinished)] == [1] * 15 + [2] * 15
+
+
+def looking_again(monkeypatch: pytest.MonkeyPatch, found: Engine) -> list[Engine]:
+    """Has every second look find that engine; returns what was in use at each, as they come."""
+    used: list[Engine] = []
+
+    def look(machine: Machine, *_: object) -> Machine:
+        used.append(machine.engine)
+        return Machine.on(machine.device, found)
+
+    monkeypatch.setattr("model.training_run.look_again", look)
+    return used
+
+
+def test_the_way_of_computing_is_looked_at_again_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, two = TickingClock(), Engine(precision="fp32", shards=2)
+    used = looking_again(monkeypatch, two)
+
+    def react(event: Event, _: TrainingControls) -> None:
+        if isinstance(event, StepFinished) and event.step in {5, 12, 20}:
+            clock.now += 300
+
+    events = watch(make_request(tmp_path, threads=1, precision="fp32"), react, clock=clock)
+    assert used == [Engine(precision="fp32"), two]
+    assert [event.step for event in of_kind(events, StepFinished)] == list(range(1, 31))
+    (told,) = warnings_of(events)
+    assert "timed again" in told
+    assert "1 to 2" in told
+    saved = run_folder(tmp_path).checkpoints(pytest.fail)[-1].metadata
+    assert Engine(**saved.progress["engine"]) == two
+
+
+def test_a_resumed_run_is_not_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch(make_request(tmp_path, epochs=1, threads=1, precision="fp32"))
+    used, clock = looking_again(monkeypatch, Engine(precision="fp32", shards=2)), TickingClock(30)
+    events = watch(make_request(tmp_path, resume=True, overrides={"epochs": 2}), clock=clock)
+    assert len(of_kind(events, StepFinished)) == STEPS_PER_EPOCH
+    assert used == []
 
 
 def test_the_run_is_described_by_its_first_events(tmp_path: Path) -> None:
