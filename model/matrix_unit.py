@@ -30,8 +30,8 @@ ROWS: Final = 16
 """Rows of a tile, and columns of its sums."""
 LINE: Final = 64
 """Bytes of a line of the cache, and of a tile's row."""
-_PANEL_LINE: Final = 2 * LINE
-PANEL_STEP: Final = ROWS * _PANEL_LINE
+PANEL_LINE: Final = 2 * LINE
+PANEL_STEP: Final = ROWS * PANEL_LINE
 """Bytes of a panel's pairs, of one row and of a tile's: two tiles lie side by side."""
 _NUMBER: Final = 4
 """Bytes of a float32, and of a pair of bfloat16."""
@@ -118,7 +118,7 @@ def _generate(builder: Any, arguments: Any, row_tiles: int, panels: int, *, adds
 
     sums = [row * across + column for row in range(row_tiles) for column in range(2 * panels)]
     one, line, step = (ir.Constant(_INTEGER, number) for number in (1, LINE, PANEL_STEP))
-    panel_line = ir.Constant(_INTEGER, _PANEL_LINE)
+    panel_line = ir.Constant(_INTEGER, PANEL_LINE)
 
     def place_of(tile: int) -> Any:
         start = later(later(out, out_row, ROWS * (tile // across)), line, tile % across)
@@ -233,10 +233,10 @@ def _multiply(*, adds: bool) -> Callable[..., None]:
 
 
 multiply_tiles = _multiply(adds=False)
-"""``multiply_tiles(m, n, steps, left, left_row, right, panel, out, out_row,
-backwards)``: puts a left
-[m, `DEPTH` steps] times a right matrix into float32 ``out`` [m, n]. Only where the processor has a
-matrix unit, between `set_up` and `let_go`, which do nothing elsewhere. Matrices by address:
+"""``multiply_tiles(m, n, steps, left, left_row, right, panel, out, out_row, backwards)``: puts a
+left matrix [m, `DEPTH` steps] times a right one into float32 ``out`` [m, n]. Only where the
+processor has a matrix unit, between `set_up` and `let_go`, which do nothing elsewhere. Matrices by
+address:
 
 m: rows.
 n: columns, a multiple of `PANEL`.

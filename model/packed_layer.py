@@ -127,8 +127,8 @@ class PackedLSTMLayer(torch.autograd.Function):
         d_gates = torch.empty_like(gates, dtype=ctx.products)
         read = (_array(gates), _array(cells), _array(outer))
         written = (_array(d_cell), _array(d_gates))
-        d_matrix: Tensor | None = None
-        if _is_one_piece(width, ctx.products):
+        is_one_piece = _is_one_piece(width, ctx.products)
+        if is_one_piece:
             parts: dict[int, Tensor] = {}
 
             def work(part: int, clocks: Clocks) -> None:
@@ -138,8 +138,6 @@ class PackedLSTMLayer(torch.autograd.Function):
 
             _in_team(width, work)
             d_hidden = torch.cat([parts[part] for part in sorted(parts)], dim=1)
-            if HAS_MATRIX_UNIT:
-                d_matrix = _recurrent_gradient(d_gates, hiddens)
         else:
             d_hidden = torch.zeros_like(hiddens[0])
             product = PackedProduct(matrix.t().contiguous(), rows=batch, products=ctx.products)
@@ -149,9 +147,10 @@ class PackedLSTMLayer(torch.autograd.Function):
                 if t or ctx.needs_input_grad[5]:
                     d_hidden = product(rows_of_steps[t])
         flat = d_gates.view(steps * batch, 4 * width)
-        previous = hiddens[:-1].view(steps * batch, width)
-        if d_matrix is None:
-            d_matrix = torch.mm(flat.t(), previous)
+        if is_one_piece and HAS_MATRIX_UNIT:
+            d_matrix = _recurrent_gradient(d_gates, hiddens)
+        else:
+            d_matrix = torch.mm(flat.t(), hiddens[:-1].view(steps * batch, width))
         # A table's gradient adds up to the bias's; without one the whole batch is one row of it.
         rows = torch.zeros(len(flat), dtype=torch.int64) if ids is None else ids.reshape(-1)
         sums = gates.new_zeros((1 if ids is None else ctx.symbols, 4 * width))

@@ -21,9 +21,8 @@ from model.compiled import Kernel, compiled
 from model.draw_kernel import draw_all, probability
 from model.matrix_unit import let_go, set_up
 from model.native_calls import meet
-from model.pair_product import PANEL
-from model.writing_product import filled_up as _filled_up
-from model.writing_product import multiply
+from model.pair_product import PANEL, up_to
+from model.writing_product import STEP, multiply
 
 Array = npt.NDArray[Any]
 
@@ -33,19 +32,10 @@ _BITS, _NUMBER = 2, 4
 """Bytes of a bfloat16 and of a float32."""
 
 
-filled_up = compiled(_filled_up)
-
-
-@compiled
-def _whole_panels(columns: int) -> int:
-    """Returns the least number of columns, so many or more, that fills panels."""
-    return (columns + PANEL - 1) // PANEL * PANEL
-
-
 @compiled
 def _columns_of(units: int) -> int:
     """Returns how many columns the blocks of so many units have."""
-    return 4 * (units // UNITS * UNITS) + _whole_panels(4 * (units % UNITS))
+    return 4 * (units // UNITS * UNITS) + up_to(4 * (units % UNITS), PANEL)
 
 
 @Kernel
@@ -96,7 +86,7 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
     first, last = width * part // parts, width * (part + 1) // parts
     first_row, last_row = symbols * part // parts, symbols * (part + 1) // parts
     count, rows = last - first, last_row - first_row
-    held = _whole_panels(rows)
+    held = up_to(rows, PANEL)
     blocks = (count + UNITS - 1) // UNITS
     drawn, scores = np.empty(streams, np.int64), np.empty(symbols, np.float32)
     first_stream, last_stream = streams * part // parts, streams * (part + 1) // parts
@@ -112,16 +102,16 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
         now, then = operands[n % 2].ctypes.data, operands[1 - n % 2].ctypes.data
         matrices = weights.ctypes.data
         for layer in range(layers):
-            inner = filled_up(2 * width if layer else width)
+            inner = up_to(2 * width if layer else width, STEP)
             place = width if layer else 0
-            above_inner = filled_up(2 * width if layer + 1 < layers else width)
+            above_inner = up_to(2 * width if layer + 1 < layers else width, STEP)
             after = streams * inner * _BITS
             for number in range(blocks):
                 # Back and forth: what the cache holds of the weights is what was read last.
                 block = number if n % 2 == 0 else blocks - 1 - number
                 start = block * UNITS
                 size, unit = min(UNITS, count - start), first + start
-                packed, columns = matrices + start * 4 * inner * _BITS, _whole_panels(4 * size)
+                packed, columns = matrices + start * 4 * inner * _BITS, up_to(4 * size, PANEL)
                 multiply(streams, columns, inner, now, packed, scratch)
                 added = biases.ctypes.data + (layer - 1) * 4 * line
                 reader = then if layers == 1 else now + after
@@ -142,8 +132,8 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
             meet(clocks, part, turn, pause)
             matrices += _columns_of(count) * inner * _BITS
             now, then = now + after, then + after
-        read = now if layers > 1 else then - streams * filled_up(width) * _BITS
-        multiply(streams, held, filled_up(width), read, matrices, scratch)
+        read = now if layers > 1 else then - streams * up_to(width, STEP) * _BITS
+        multiply(streams, held, up_to(width, STEP), read, matrices, scratch)
         for s in range(streams):
             for v in range(rows):
                 logits[n + 1, s, first_row + v] = sums[s * held + v] + head_bias[first_row + v]

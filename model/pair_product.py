@@ -32,6 +32,12 @@ SPARE: Final = LANES
 fall onto the same lines of the cache."""
 
 
+@compiled
+def up_to(count: int, multiple: int) -> int:
+    """Returns the least multiple that is so many or more."""
+    return (count + multiple - 1) // multiple * multiple
+
+
 def can_pair(snapshot: WeightSnapshot) -> bool:
     """Whether a network was trained in bfloat16, and this processor multiplies pairs of them."""
     return CAN_PAIR and snapshot.precision == "bf16" and snapshot.hidden % 2 == 0

@@ -22,8 +22,6 @@ NUMBER: Final = 4
 """Bytes of a float32, and of a pair of bfloat16."""
 
 Numbers = Literal["float32", "pairs"]
-_PAIRS: Final = 16
-"""Of a whole vector."""
 
 _FLOAT, _INTEGER, _BITS = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 
@@ -152,31 +150,34 @@ def in_all_lanes(builder: Any, number: Any, kind: Any) -> Any:
     return builder.shuffle_vector(one, undefined, first)
 
 
-def pair_product(builder: Any) -> Multiply:
-    """Returns what adds the two products of each pair of bfloat16 to the sums of a whole vector."""
-    kind, halves = ir.VectorType(_FLOAT, _PAIRS), ir.VectorType(_BFloat(), 2 * _PAIRS)
-    product = _function(builder, "llvm.x86.avx512bf16.dpbf16ps.512", kind, kind, halves, halves)
-
-    def add_pairs(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
-        pairs = (builder.bitcast(one, halves) for one in (every, columns))
-        return builder.call(product, [sums, *pairs])
-
-    return add_pairs
-
-
-def _function(builder: Any, name: str, returns: Any, *takes: Any) -> Any:
-    """Returns a function of LLVM's."""
-    return cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-        builder.module, ir.FunctionType(returns, takes), name
-    )
+def halves(builder: Any, pairs: Any) -> list[Any]:
+    """Returns the lower bfloat16 of each pair of a vector as float32, and the upper ones."""
+    kind = ir.VectorType(_FLOAT, pairs.type.count)
+    places, upper = (ir.Constant(pairs.type, [bits] * kind.count) for bits in (16, 0xFFFF0000))
+    taken = builder.shl(pairs, places), builder.and_(pairs, upper)
+    return [builder.bitcast(half, kind) for half in taken]
 
 
 def _multiply_add(builder: Any, numbers: Numbers, lanes: int) -> Multiply:
     """Returns what adds products to sums, and declares the function it needs."""
-    if numbers == "pairs" and lanes > 1:
-        return pair_product(builder)
     kind = ir.VectorType(_FLOAT, lanes)
-    product = _function(builder, f"llvm.fmuladd.v{lanes}f32", kind, kind, kind, kind)
+
+    def function(name: str, *takes: Any) -> Any:
+        return cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            builder.module, ir.FunctionType(kind, takes), name
+        )
+
+    if numbers == "pairs" and lanes > 1:
+        both = ir.VectorType(_BFloat(), 2 * lanes)
+        product = function(f"llvm.x86.avx512bf16.dpbf16ps.{lanes * 32}", kind, both, both)
+
+        def add_pairs(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
+            pairs = (builder.bitcast(one, both) for one in (every, columns))
+            return builder.call(product, [sums, *pairs])
+
+        return add_pairs
+
+    product = function(f"llvm.fmuladd.v{lanes}f32", kind, kind, kind)
 
     def add(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
         return builder.call(product, [every, columns, sums])
@@ -184,14 +185,9 @@ def _multiply_add(builder: Any, numbers: Numbers, lanes: int) -> Multiply:
     if numbers == "float32":
         return add
 
-    bits = ir.VectorType(_BITS, lanes)
-    half = ir.Constant(bits, [16] * lanes)
-    upper = ir.Constant(bits, [0xFFFF0000] * lanes)
-
     def add_halves(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
-        for take, by in ((builder.shl, half), (builder.and_, upper)):
-            numbers = (builder.bitcast(take(one, by), kind) for one in (every, columns))
-            sums = add(builder, sums, *numbers)
+        for number, column in zip(halves(builder, every), halves(builder, columns), strict=True):
+            sums = add(builder, sums, number, column)
         return sums
 
     return add_halves

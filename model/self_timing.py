@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 
 import torch
 
@@ -77,10 +77,8 @@ def choose_machine(
         return Machine.on(device, used_before)
     if len(engines) == 1:
         return Machine.on(device, engines[0])
-    with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
-        share = dataclasses.replace(training, batch=-(-training.batch // place.size))
-        open_pools.callback(torch.set_num_threads, torch.get_num_threads())  # as it was, at the end
-        timer = StepTimer(share, model, vocabulary_size, device, open_pools)
+    share = dataclasses.replace(training, batch=-(-training.batch // place.size))
+    with _timer(share, model, vocabulary_size, device) as timer:
         return Machine.on(device, fastest(engines, timer))
 
 
@@ -111,9 +109,7 @@ def look_again(
     if machine.engine not in engines or len(engines) == 1:
         return machine
     best: dict[Engine, float] = {}
-    with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
-        open_pools.callback(torch.set_num_threads, torch.get_num_threads())
-        timer = StepTimer(open_ways, model, vocabulary_size, machine.device, open_pools)
+    with _timer(open_ways, model, vocabulary_size, machine.device) as timer:
 
         def noted(engine: Engine) -> float:
             seconds = timer(engine)
@@ -125,6 +121,16 @@ def look_again(
     if best[machine.engine] < LEAST_GAIN * best[chosen]:
         return machine
     return Machine.on(machine.device, chosen)
+
+
+@contextmanager
+def _timer(
+    training: TrainingConfig, model: ModelConfig, vocabulary_size: int, device: torch.device
+) -> Iterator[Timer]:
+    """Lends a timer; random numbers and PyTorch's threads are as before at the end."""
+    with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
+        open_pools.callback(torch.set_num_threads, torch.get_num_threads())
+        yield StepTimer(training, model, vocabulary_size, device, open_pools)
 
 
 def fastest(

@@ -67,7 +67,7 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
     """
     steps, batch, width = outputs.shape
     first, units = _share(part, len(clocks) - 1, width)
-    turn_ = clocks[part, 0]
+    meetings = clocks[part, 0]
     matrix, added = room_for(4 * units, width), np.empty((batch, 4 * units), np.float32)
     for gate in range(4):
         row = gate * width + first
@@ -76,8 +76,8 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
     for t in range(steps):
         multiply_packed(hiddens[t], matrix, 4 * units, added, t % 2 == 1)
         _step_forward(inputs, ids, bias, added, gates, cells, hiddens, outputs, t, first)
-        turn_ += 1
-        meet(clocks, part, turn_, pause)
+        meetings += 1
+        meet(clocks, part, meetings, pause)
     let_go()
 
 
@@ -110,14 +110,14 @@ def sequence_backward(  # noqa: PLR0917
     """
     steps, batch, width = outer.shape
     first, units = _share(part, len(clocks) - 1, width)
-    turn_ = clocks[part, 0]
+    meetings = clocks[part, 0]
     matrix = room_for(units, 4 * width)
     pack_rows(recurrent, first, units, matrix)
     set_up(batch)
     for t in range(steps - 1, -1, -1):
         _step_backward(gates, cells, outer, added, d_cell, d_gates, t, first)
-        turn_ += 1
-        meet(clocks, part, turn_, pause)
+        meetings += 1
+        meet(clocks, part, meetings, pause)
         multiply_packed(d_gates[t], matrix, units, added, t % 2 == 1)
     let_go()
 

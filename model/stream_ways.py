@@ -20,7 +20,7 @@ from model.pair_kernel import write_in_pairs
 from model.pair_product import PANEL, bfloat16, can_pair
 from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_kernel import UNITS, write_streams
-from model.writing_product import filled_up, pack
+from model.writing_product import STEP, pack
 
 Array = npt.NDArray[Any]
 Share = tuple[tuple[Any, ...], FloatArray]
@@ -104,8 +104,7 @@ def _with_rows(matrix: FloatArray) -> FloatArray:
 
 def _with_inner(matrix: FloatArray) -> FloatArray:
     """Returns a matrix with columns of zeros, as many as its products take."""
-    width = matrix.shape[1]
-    return np.pad(matrix, ((0, 0), (0, filled_up(width) - width)))
+    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % STEP)))
 
 
 def _blocks(snapshot: WeightSnapshot, part: int, parts: int, units: int) -> Iterator[FloatArray]:

@@ -27,7 +27,7 @@ from model.matrix_unit import (
     multiply_tiles,
     set_up,
 )
-from model.pair_product import PANEL, SPARE, multiply_pairs
+from model.pair_product import PANEL, SPARE, multiply_pairs, up_to
 from model.processor import HAS_MATRIX_UNIT
 
 Array = npt.NDArray[Any]
@@ -48,12 +48,6 @@ def empty_pairs(count: int) -> Array:
     room = np.empty(count + _PAIRS_OF_A_LINE, np.uint32)
     start = (LINE - room.ctypes.data % LINE) // _PAIR
     return room[start : start + count]
-
-
-@compiled
-def _up_to(count: int, multiple: int) -> int:
-    """Returns the least multiple that is so many or more."""
-    return (count + multiple - 1) // multiple * multiple
 
 
 def packed_size(columns: int, inner: int) -> int:
@@ -107,7 +101,7 @@ def _pair_of_type(first: Any, second: Any) -> Any:  # noqa: ARG001 - both are of
 @compiled
 def _clear_edges(columns: int, inner: int, out: Array) -> None:
     """Puts zeros where a matrix does not fill its panels."""
-    pairs, panel = _up_to(inner, DEPTH) // 2, PANEL * (_up_to(inner, DEPTH) // 2)
+    pairs, panel = up_to(inner, DEPTH) // 2, PANEL * (up_to(inner, DEPTH) // 2)
     for first in range(0, columns, PANEL):
         start = first // PANEL * panel
         begun = start if first + PANEL > columns else start + inner // 2 * PANEL
@@ -127,7 +121,7 @@ def pack_rows(matrix: Array, first: int, count: int, out: Array) -> None:
     """
     inner = len(matrix)
     whole, step, distance = inner // 2, count, count + SPARE
-    panel = PANEL * (_up_to(inner, DEPTH) // 2)
+    panel = PANEL * (up_to(inner, DEPTH) // 2)
     if HAS_MATRIX_UNIT:
         _clear_edges(count, inner, out)
         step, distance = PANEL, PANEL
@@ -164,7 +158,7 @@ def pack_columns(matrix: Array, first: int, columns: int, out: Array) -> None:
         end = min(count, start + ROWS - column % ROWS)
         place, distance = column, columns + SPARE
         if HAS_MATRIX_UNIT:
-            panel = PANEL * (_up_to(inner, DEPTH) // 2)
+            panel = PANEL * (up_to(inner, DEPTH) // 2)
             place, distance = column // PANEL * panel + column % PANEL, PANEL
         for r in range(inner // 2):
             row = out[place + r * distance :]
@@ -195,7 +189,7 @@ def multiply_packed(left: Array, right: Array, columns: int, out: Array, backwar
             rows, columns, pairs, places[0], line, _PAIR, places[1], wide, places[2]
         )  # fmt: skip
         return
-    deep, wide = _up_to(inner, DEPTH), _up_to(columns, PANEL)
+    deep, wide = up_to(inner, DEPTH), up_to(columns, PANEL)
     whole, sums = left, out
     if deep > inner:
         whole = empty_pairs(rows * deep // 2).view(np.uint16).reshape(rows, deep)
@@ -224,7 +218,7 @@ def multiply(left: Array, right: Array, columns: int, out: Array) -> None:
 @compiled
 def _turned_line(inner: int) -> int:
     """Returns the pairs of a row of a turned matrix: rows are no power of two apart."""
-    return _up_to(inner, DEPTH) // 2 + _PAIRS_OF_A_LINE
+    return up_to(inner, DEPTH) // 2 + _PAIRS_OF_A_LINE
 
 
 @compiled
@@ -280,12 +274,12 @@ def multiply_sides(  # noqa: PLR0917 - compiled code takes them by position
     # The other way round, for the left one is the larger: [N, K] [K, M], some columns at a time.
     wide = _COLUMNS_AT_ONCE + SPARE
     sums = empty_pairs(columns * wide).view(np.float32)
-    deep, line = _up_to(inner, DEPTH), _turned_line(inner) * _PAIR
+    deep, line = up_to(inner, DEPTH), _turned_line(inner) * _PAIR
     panel, place, width = deep // DEPTH * PANEL_STEP, sums.ctypes.data, wide * _NUMBER
     set_up(columns)
     for first in range(0, rows, _COLUMNS_AT_ONCE):
         count = min(_COLUMNS_AT_ONCE, rows - first)
-        filled = _up_to(count, PANEL)
+        filled = up_to(count, PANEL)
         for start in range(0, deep, _CHUNK):
             steps = min(_CHUNK, deep - start) // DEPTH
             turned = right.ctypes.data + start * _BITS

@@ -17,10 +17,10 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from model.compiled import compiled
-from model.matrix_unit import DEPTH, PANEL_STEP
+from model.matrix_unit import DEPTH, LINE, PANEL_LINE, PANEL_STEP
 from model.pair_product import LANES, PANEL
 from model.processor import CAN_PAIR
-from model.register_block import NUMBER, in_all_lanes
+from model.register_block import NUMBER, halves, in_all_lanes
 
 _AT_ONCE: Final = 4
 """Panels: eight vectors, of which each sum can wait for the last product while others are begun."""
@@ -69,13 +69,6 @@ def _rounded(builder: Any, name: str, *numbers: Any) -> Any:
     return builder.call(function, [*numbers, ir.Constant(_BITS, _TO_NEAREST)])
 
 
-def _halves(builder: Any, pairs: Any) -> list[Any]:
-    """Returns the lower bfloat16 of each pair as float32, and the upper ones."""
-    places, upper = (ir.Constant(_COLUMNS, [bits] * LANES) for bits in (16, 0xFFFF0000))
-    halves = builder.shl(pairs, places), builder.and_(pairs, upper)
-    return [builder.bitcast(half, _SUMS) for half in halves]
-
-
 def _generate(builder: Any, arguments: Any, panels: int) -> None:
     """Generates what `_row` returns: a loop over tiles, and in it one over their pairs."""
     row, steps, right, panel, out = arguments
@@ -86,7 +79,7 @@ def _generate(builder: Any, arguments: Any, panels: int) -> None:
         return ir.Constant(_INTEGER, value)
 
     def place_of(start: Any, distance: Any, vector: tuple[int, int], kind: Any) -> Any:
-        far = builder.add(builder.mul(distance, number(vector[0])), number(vector[1] * 64))
+        far = builder.add(builder.mul(distance, number(vector[0])), number(vector[1] * LINE))
         return builder.inttoptr(builder.add(start, far), kind.as_pointer())
 
     before, tiles = builder.block, builder.append_basic_block("tiles")
@@ -101,15 +94,15 @@ def _generate(builder: Any, arguments: Any, panels: int) -> None:
     remaining, row_at, panel_at = (builder.phi(_INTEGER) for _ in range(3))
     sums = [[builder.phi(_SUMS) for _ in vectors] for _ in range(2)]  # of even, of odd indices
     pair = builder.load(builder.inttoptr(row_at, _BITS.as_pointer()), align=NUMBER)
-    numbers = _halves(builder, in_all_lanes(builder, pair, _COLUMNS))
+    numbers = halves(builder, in_all_lanes(builder, pair, _COLUMNS))
     added: list[list[Any]] = [[], []]
     for index, vector in enumerate(vectors):
         columns = builder.load(place_of(panel_at, panel, vector, _COLUMNS), align=NUMBER)
-        for half, own in enumerate(_halves(builder, columns)):
+        for half, own in enumerate(halves(builder, columns)):
             sum_ = sums[half][index]
             added[half].append(_rounded(builder, "vfmadd", numbers[half], own, sum_))
     fewer = builder.sub(remaining, number(1))
-    nexts = [fewer, builder.add(row_at, number(NUMBER)), builder.add(panel_at, number(2 * 64))]
+    nexts = [fewer, builder.add(row_at, number(NUMBER)), builder.add(panel_at, number(PANEL_LINE))]
     phis = [remaining, row_at, panel_at, *sums[0], *sums[1]]
     starts = [number(_PAIRS), from_row, from_panel, *[zero] * (2 * len(vectors))]
     for phi, start, follows in zip(phis, starts, [*nexts, *added[0], *added[1]], strict=True):
@@ -129,7 +122,7 @@ def _generate(builder: Any, arguments: Any, panels: int) -> None:
     builder.cbranch(builder.icmp_signed(">", less, number(0)), tiles, after)
     builder.position_at_end(after)
     for vector, total in zip(vectors, grown, strict=True):
-        builder.store(total, place_of(out, number(2 * 64), vector, _SUMS), align=NUMBER)
+        builder.store(total, place_of(out, number(PANEL_LINE), vector, _SUMS), align=NUMBER)
 
 
 _some_panels, _one_panel = _row(_AT_ONCE), _row(1)

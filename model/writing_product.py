@@ -31,16 +31,11 @@ _BITS, _PAIR, _NUMBER = 2, 4, 4
 """Bytes of a bfloat16, of two of them and of a float32."""
 
 
-def filled_up(inner: int) -> int:
-    """Returns the least number of inner indices, so many or more, that can be multiplied."""
-    return inner + -inner % STEP
-
-
 def pack(matrices: Sequence[FloatArray], streams: int) -> npt.NDArray[np.uint16]:
     """Returns matrices [N, K] as `multiply` takes them for so many texts, one after the other.
 
     Args:
-        matrices: N are multiples of `PANEL`, K what `filled_up` returns.
+        matrices: N are multiples of `PANEL`, K of `STEP`.
         streams: S.
     """
     in_panels = HAS_MATRIX_UNIT or streams >= ROWS_OF_A_BLOCK

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_fixtures import draw_bfloat16
 
 from model.compiled import compiled
 from model.matrix_unit import (
@@ -61,13 +62,6 @@ def multiply_whole(
     let_go()
 
 
-def draw(rows: int, columns: int) -> Array:
-    """Returns numbers that bfloat16 holds exactly."""
-    numbers = np.random.default_rng(rows * 1000 + columns).standard_normal((rows, columns))
-    bits = numbers.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
-    return bits.view(np.float32)
-
-
 def product(left: Array, right: Array, spare: int = 0, *, backwards: bool = False) -> Array:
     """Returns the product; rows lie apart, and between them is what nobody should touch."""
     (m, k), n = left.shape, right.shape[1]
@@ -92,7 +86,7 @@ def product(left: Array, right: Array, spare: int = 0, *, backwards: bool = Fals
 )
 @settings(deadline=None)
 def test_it_is_the_product(m: int, panels: int, steps: int, spare: int, backwards: bool) -> None:
-    left, right = draw(m, DEPTH * steps), draw(DEPTH * steps, PANEL * panels)
+    left, right = draw_bfloat16(m, DEPTH * steps), draw_bfloat16(DEPTH * steps, PANEL * panels)
     expected = left.astype(np.float64) @ right.astype(np.float64)
     found = product(left, right, spare, backwards=backwards)
     np.testing.assert_allclose(found, expected, atol=1e-5 * DEPTH * steps)
@@ -102,7 +96,7 @@ def test_it_is_the_product(m: int, panels: int, steps: int, spare: int, backward
 @given(m=st.integers(1, 70), panels=st.integers(1, 3))
 @settings(deadline=None)
 def test_no_number_depends_on_its_neighbours(m: int, panels: int) -> None:
-    left, right = draw(70, 96), draw(96, 3 * PANEL)
+    left, right = draw_bfloat16(70, 96), draw_bfloat16(96, 3 * PANEL)
     whole, columns = product(left, right), PANEL * panels
     some = product(left[:m], right[:, :columns], backwards=True)
     assert np.array_equal(some, whole[:m, :columns])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_fixtures import draw_bfloat16
 
 from model.pair_product import (
     PANEL,
@@ -22,13 +23,6 @@ from model.processor import CAN_PAIR
 pytestmark = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
 
 Array = npt.NDArray[np.float32]
-
-
-def draw(rows: int, columns: int) -> Array:
-    """Returns numbers that bfloat16 holds exactly."""
-    numbers = np.random.default_rng(rows * 1000 + columns).standard_normal((rows, columns))
-    bits = numbers.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
-    return bits.view(np.float32)
 
 
 def product(left: Array, right: Array, spare: int) -> Array:
@@ -57,7 +51,7 @@ def product(left: Array, right: Array, spare: int) -> Array:
 )
 @settings(deadline=None)
 def test_it_is_the_product(m: int, n: int, k: int, spare: int) -> None:
-    left, right = draw(m, k), draw(k, n)
+    left, right = draw_bfloat16(m, k), draw_bfloat16(k, n)
     expected = left.astype(np.float64) @ right.astype(np.float64)
     np.testing.assert_allclose(product(left, right, spare), expected, atol=1e-5 * k)
 
@@ -65,7 +59,7 @@ def test_it_is_the_product(m: int, n: int, k: int, spare: int) -> None:
 @given(m=st.integers(1, 30), n=st.integers(16, 70), columns=st.integers(16, 70))
 @settings(deadline=None)
 def test_no_number_depends_on_its_neighbours(m: int, n: int, columns: int) -> None:
-    left, right = draw(30, 48), draw(48, 70)
+    left, right = draw_bfloat16(30, 48), draw_bfloat16(48, 70)
     whole = product(left, right, 0)
     some = product(left[:m], np.ascontiguousarray(right[:, :n]), 0)
     assert np.array_equal(some, whole[:m, :n])
@@ -76,7 +70,7 @@ def test_no_number_depends_on_its_neighbours(m: int, n: int, columns: int) -> No
 @given(m=st.integers(8, 40), panels=st.integers(1, 4), pairs=st.integers(1, 40))
 @settings(deadline=None)
 def test_panels_are_another_order_of_the_same(m: int, panels: int, pairs: int) -> None:
-    left, right = draw(m, 2 * pairs), draw(2 * pairs, PANEL * panels)
+    left, right = draw_bfloat16(m, 2 * pairs), draw_bfloat16(2 * pairs, PANEL * panels)
     rows, packed = bfloat16(left), pack_panels(np.ascontiguousarray(right.T))
     out = np.full((m, PANEL * panels), np.nan, np.float32)
     places = rows.ctypes.data, packed.ctypes.data

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_fixtures import draw_bfloat16
 from torch import Tensor
 
 from model.config import ModelConfig
@@ -36,13 +37,6 @@ UNTOUCHED = 0x7FC07FC0
 """Two NaN in bfloat16: what is not written must not be read."""
 
 
-def draw(rows: int, columns: int) -> Array:
-    """Returns numbers that bfloat16 holds exactly."""
-    numbers = np.random.default_rng(rows * 1000 + columns).standard_normal((rows, columns))
-    bits = numbers.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
-    return bits.view(np.float32)
-
-
 def room(size: int) -> Array:
     """Returns room for pairs that begins with a line of the cache, as PyTorch's tensors do."""
     pairs = torch.empty(size, dtype=torch.int32).numpy().view(np.uint32)
@@ -59,7 +53,7 @@ def check(found: Array, left: Array, right: Array) -> None:
 @given(m=SIZES, n=SIZES, k=EVEN)
 @settings(deadline=None)
 def test_a_packed_matrix_is_multiplied(m: int, n: int, k: int) -> None:
-    left, right = draw(m, k), draw(k, n)
+    left, right = draw_bfloat16(m, k), draw_bfloat16(k, n)
     packed = [room(packed_size(n, k)) for _ in range(3)]
     pack_rows(right, 0, n, packed[0])
     pack_rows(bfloat16(right), 0, n, packed[1])
@@ -78,8 +72,8 @@ def test_a_packed_matrix_is_multiplied(m: int, n: int, k: int) -> None:
 @settings(deadline=None)
 def test_some_columns_are_packed(first: int, count: int, more: int, pairs: int) -> None:
     k = 2 * pairs
-    whole = draw(k, first + count + more)
-    left, packed = draw(3, k), room(packed_size(count, k))
+    whole = draw_bfloat16(k, first + count + more)
+    left, packed = draw_bfloat16(3, k), room(packed_size(count, k))
     pack_rows(whole, first, count, packed)
     out = np.full((3, count), np.nan, np.float32)
     multiply(bfloat16(left), packed, count, out)
@@ -90,7 +84,7 @@ def test_some_columns_are_packed(first: int, count: int, more: int, pairs: int) 
 @given(m=SIZES, n=SIZES, k=SIZES | st.sampled_from([480, 512, 544, 1056]))
 @settings(deadline=None)
 def test_a_gradient_is_the_product_over_all_rows(m: int, n: int, k: int) -> None:
-    left, right = draw(k, m), draw(k, n)
+    left, right = draw_bfloat16(k, m), draw_bfloat16(k, n)
     packed, turned = room(packed_size(m, k)), room(turned_size(n, k))
     pack_rows(bfloat16(left), 0, m, packed)
     for first, last in ((n // 2, n), (0, n // 2)):  # by two threads
@@ -102,7 +96,7 @@ def test_a_gradient_is_the_product_over_all_rows(m: int, n: int, k: int) -> None
 
 @needs_pairs
 def test_what_is_not_a_number_comes_through() -> None:
-    left, right = draw(3, 64), draw(64, 32)
+    left, right = draw_bfloat16(3, 64), draw_bfloat16(64, 32)
     left[1, 2] = np.nan
     packed, out = room(packed_size(32, 64)), np.zeros((3, 32), np.float32)
     pack_rows(right, 0, 32, packed)
@@ -113,7 +107,7 @@ def test_what_is_not_a_number_comes_through() -> None:
 
 @pytest.mark.skipif(not HAS_MATRIX_UNIT, reason="no matrix unit in this processor")
 def test_products_of_pytorch_in_between_are_not_disturbed() -> None:
-    left, right = draw(33, 128), draw(128, 96)
+    left, right = draw_bfloat16(33, 128), draw_bfloat16(128, 96)
     packed = room(packed_size(96, 128))
     pack_rows(right, 0, 96, packed)
     theirs = [torch.from_numpy(matrix).bfloat16() for matrix in (left, right)]

@@ -157,6 +157,13 @@ class TickingClock:
         return self.now
 
 
+def draw_bfloat16(rows: int, columns: int) -> npt.NDArray[np.float32]:
+    """Returns numbers that bfloat16 holds exactly, the same ones for the same shape."""
+    numbers = np.random.default_rng(rows * 1000 + columns).standard_normal((rows, columns))
+    bits = numbers.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
+    return bits.view(np.float32)
+
+
 def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Returns as soon as the condition holds; fails where it does not in time."""
     deadline = time.monotonic() + seconds
