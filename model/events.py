@@ -241,6 +241,14 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ComputingChanged:
+    """The trainer computes in another way from the next step on."""
+
+    threads: int
+    """As in ``RunStarted``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingStateChanged:
     """The trainer went from one state to another."""
 
@@ -513,6 +521,7 @@ AnalysisEvent = NoveltyIndexed | ReferencesMeasured | UnitsRanked | TextMissing
 LiveEvent = (
     Preparing
     | Planned
+    | ComputingChanged
     | TrainingStateChanged
     | SaveFailed
     | SessionRefused

@@ -26,6 +26,7 @@ from model.errors import CheckpointError, RankLost, TrainingDiverged
 from model.event_log import EventLog
 from model.events import (
     CheckpointSaved,
+    ComputingChanged,
     Event,
     Finished,
     FinishReason,
@@ -291,9 +292,15 @@ class TrainingRun:
         if self._machine != before:
             self._trainer.compute_on(self._machine)
             threads = f"{before.threads} to {self._machine.threads}"
+            yield ComputingChanged(threads=self._threads)
             yield self._warning(
                 f"timed again, another way of computing is faster now (threads: {threads})"
             )
+
+    @property
+    def _threads(self) -> int:
+        """Of all processes that train together."""
+        return self._machine.threads * self._leader.processes
 
     def _guessed_pause(self) -> float:
         """Returns the pause before the first validation, by the speed of now: steps get faster."""
@@ -495,7 +502,7 @@ class TrainingRun:
             preset=run.preset,
             device=str(self._machine.device),
             precision=self._machine.precision,
-            threads=self._machine.threads * self._leader.processes,
+            threads=self._threads,
             seed=run.training.seed,
         )
 

@@ -16,6 +16,7 @@ from model.events import (
     AcceleratorMeasured,
     CharacterWritten,
     CheckpointSaved,
+    ComputingChanged,
     CutsApplied,
     Event,
     Finished,
@@ -216,6 +217,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
         case RunStarted():
             seconds = _finite(event.time) or 0.0
             return replace(state, run=event, progress=replace(state.progress, seconds=seconds))
+        case ComputingChanged(threads=threads):
+            return replace(state, run=state.run and replace(state.run, threads=threads))
         case WarningRaised():
             warnings = (*state.warnings, event.text)[-WARNINGS:]
             return replace(state, warnings=warnings, warnings_raised=state.warnings_raised + 1)

@@ -28,6 +28,7 @@ from model.controls import TrainingControls
 from model.errors import CheckpointError, RunFolderError, TrainingDiverged
 from model.events import (
     CheckpointSaved,
+    ComputingChanged,
     Event,
     Finished,
     Planned,
@@ -142,6 +143,7 @@ def test_the_way_of_computing_is_looked_at_again_after_a_while(
     (told,) = warnings_of(events)
     assert "timed again" in told
     assert "1 to 2" in told
+    assert [event.threads for event in of_kind(events, ComputingChanged)] == [2]
     saved = run_folder(tmp_path).checkpoints(pytest.fail)[-1].metadata
     assert Engine(**saved.progress["engine"]) == two
 

@@ -261,3 +261,16 @@ def test_a_failure_to_save_lasts_until_a_checkpoint_is_saved() -> None:
     assert state.save_failure == failed
     saved = ev.CheckpointSaved(time=1.0, step=46, path="x", best=False)
     assert fold(state, [saved], 0.0).save_failure is None
+
+
+def test_the_run_tells_the_threads_that_it_has_now() -> None:
+    def threads_of(state: ViewState) -> str:
+        rows = [
+            text_of(row) for _, row in figure_rows(state, 9.0, 60, ascii_only=True, spark=False)
+        ]
+        (row,) = [row for row in rows if row.startswith("precision")]
+        return row
+
+    state = fold(ViewState(), [ev.ComputingChanged(threads=4), *training()], 0.0)
+    assert threads_of(state).endswith("2 threads")
+    assert threads_of(fold(state, [ev.ComputingChanged(threads=1)], 1.0)).endswith("1 thread")
