@@ -1,19 +1,31 @@
 """Gumbel noise for drawing characters, drawn in blocks ahead. NumPy.
 
-One row per character of a text. The generator is counter-based (Philox, Salmon et al. 2011), so
-the row of any character can be had without those before it: a text can be taken up at any place.
+One row per character of a text. A word of the generator is computed from its number alone
+(SplitMix64, Steele, Lea & Flood 2014), so the row of any character can be had without those before
+it: a text can be taken up at any place. ``model.noise_kernel`` draws the same in compiled code.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 BLOCK = 256
-"""Rows drawn at once."""
-SHORTEST_WAIT = np.finfo(np.float32).tiny
-"""In place of 0, whose logarithm is not finite. The least normal number: a thread that flushes
-denormals takes smaller ones for 0."""
+"""Rows drawn at once; even, for a word is two numbers."""
+STRIDE: Final = 0x9E3779B97F4A7C15
+"""From one word's place on SplitMix64's cycle to the next one's."""
+SHIFTS: Final = (30, 27, 31)
+FACTORS: Final = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+"""Of its output function."""
+STEP: Final = 2.0**-32
+"""From one probability that 32 bits can tell to the next."""
+LARGEST: Final = np.float32(1 - 2**-24)
+"""The largest float32 below 1: the logarithm of what is missing to 1 is finite."""
+_CYCLE: Final = 2**64
+
+Words = npt.NDArray[np.uint64]
 
 
 class GumbelNoise:
@@ -26,8 +38,7 @@ class GumbelNoise:
             seed: below 2**64.
             width: V, numbers in a row.
         """
-        self._random = np.random.Generator(np.random.Philox(key=np.array([seed, 0], np.uint64)))
-        self._start = self._random.bit_generator.state
+        self._origin = int(mixed(np.array([seed], np.uint64))[0])
         self._width = width
         self._number = -1
         self._block: npt.NDArray[np.float32] = np.empty((0, width), np.float32)
@@ -41,18 +52,39 @@ class GumbelNoise:
         row: npt.NDArray[np.float32] = self._block[place]
         return row
 
-    def block(self, number: int) -> npt.NDArray[np.float32]:
-        """Returns rows ``number * BLOCK`` and those after it, [BLOCK, V].
+    def start(self, number: int) -> int:
+        """Returns the place on the cycle of the first word of a block, below 2**64."""
+        words = number * BLOCK * self._width // 2
+        return (self._origin + words * STRIDE) % _CYCLE
 
-        ``-log(x)`` of a standard exponential x is a standard Gumbel number.
-        """
-        # A generator that is set anew costs a tenth of a new one.
-        self._start["state"]["counter"] = np.array([0, number, 0, 0], np.uint64)
-        self._random.bit_generator.state = self._start
-        waits: npt.NDArray[np.float32] = self._random.standard_exponential(
-            (BLOCK, self._width), np.float32
-        )
-        np.maximum(waits, SHORTEST_WAIT, out=waits)
-        np.log(waits, out=waits)
-        np.negative(waits, out=waits)
-        return waits
+    def block(self, number: int) -> npt.NDArray[np.float32]:
+        """Returns rows ``number * BLOCK`` and those after it, [BLOCK, V]."""
+        words = np.arange(BLOCK * self._width // 2, dtype=np.uint64)
+        words *= np.uint64(STRIDE)
+        words += np.uint64(self.start(number))
+        return gumbel(mixed(words).view(np.uint32).reshape(BLOCK, self._width))
+
+
+def gumbel(bits: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
+    """Returns ``-log(-log(1 - p))`` of the probabilities that random bits stand for.
+
+    Small waits decide which character is drawn: they are told apart to the last of the 32 bits.
+    """
+    numbers = bits.astype(np.float32)
+    numbers *= np.float32(STEP)
+    numbers += np.float32(STEP / 2)
+    np.minimum(numbers, LARGEST, out=numbers)
+    np.negative(numbers, out=numbers)
+    np.log1p(numbers, out=numbers)
+    np.negative(numbers, out=numbers)
+    np.log(numbers, out=numbers)
+    np.negative(numbers, out=numbers)
+    return numbers
+
+
+def mixed(words: Words) -> Words:
+    """Returns SplitMix64's output for places on its cycle, in their place."""
+    for shift, factor in zip(SHIFTS, (*FACTORS, 1), strict=True):
+        words ^= words >> np.uint64(shift)
+        words *= np.uint64(factor)
+    return words

@@ -16,6 +16,7 @@ import numpy as np
 from model.batch_sampler import StreamsSoFar, Symbols
 from model.matrix_unit import aligned
 from model.noise import BLOCK
+from model.noise_kernel import draw_block
 from model.pair_product import can_pair
 from model.processor import HAS_MATRIX_UNIT
 from model.product_threads import fastest_count
@@ -122,11 +123,14 @@ class StreamTeam:
         self._way = way_for(snapshot, so_far)
         self._operands, self._cell = self._way.operands, self._way.cell
         self._call = self._way.kernel.prepare
+        self._draw = draw_block.prepare
         counts = possible_counts(snapshot.hidden, UNITS_OF_A_THREAD, most)
         self._team = Team(threads or counts[-1])
         self._take_threads(1)
         self._try()
+        self._draw_block(so_far.written // BLOCK)
         self._call = self._way.kernel.run
+        self._draw = draw_block.run
         self._take_threads(threads or fastest_count(counts, self._seconds))
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
@@ -154,8 +158,10 @@ class StreamTeam:
             return  # what it was made of, zeros
 
         def work(part: int, _: Clocks) -> None:
+            words = np.empty(self._block.shape[2], np.uint64)
             for stream in self._streams_of(part):
-                self._block[:, stream] = self._noises[stream].block(number)
+                start = np.uint64(self._noises[stream].start(number))
+                self._draw(start, stream, words, self._block)
 
         self._team.run(len(self._shares), work)
 
