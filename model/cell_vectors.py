@@ -17,8 +17,8 @@ from numba.extending import intrinsic
 
 from model.cell_kernels import LARGEST, TANH_DENOMINATOR, TANH_NUMERATOR
 from model.compiled import compiled
-from model.processor import LANES
-from model.register_block import NUMBER
+from model.processor import CAN_PAIR, LANES
+from model.register_block import NUMBER, BFloat
 
 _FLOAT, _INTEGER, _BITS, _SHORT = (
     ir.FloatType(),
@@ -76,6 +76,9 @@ class _Vectors:
     def bfloat16(self, numbers: Any) -> Any:
         """Returns the bits of the nearest bfloat16, ties to even."""
         builder, bits = self.builder, ir.VectorType(_BITS, self.lanes)
+        if CAN_PAIR:
+            rounded = builder.fptrunc(numbers, ir.VectorType(BFloat(), self.lanes))
+            return builder.bitcast(rounded, ir.VectorType(_SHORT, self.lanes))
 
         def every(number: int) -> Any:
             return ir.Constant(bits, [number] * self.lanes)

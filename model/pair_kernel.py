@@ -11,7 +11,7 @@ vocabulary, H hidden, L layers.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,21 +21,32 @@ from model.compiled import Kernel, compiled
 from model.draw_kernel import draw_all, probability
 from model.matrix_unit import let_go, set_up
 from model.native_calls import meet
-from model.pair_product import PANEL, up_to
+from model.pair_product import PANEL, ROWS_OF_A_BLOCK, up_to
+from model.processor import HAS_MATRIX_UNIT
 from model.writing_product import STEP, multiply
 
 Array = npt.NDArray[Any]
 
-UNITS: Final = 32
-"""Hidden units of a block: four rows of each are eight vectors, what a single row is done with."""
+_UNITS, _UNITS_OF_MANY = 32, 32 if HAS_MATRIX_UNIT else 64
 _BITS, _NUMBER = 2, 4
 """Bytes of a bfloat16 and of a float32."""
 
 
 @compiled
-def _columns_of(units: int) -> int:
+def units_of_a_block(streams: int) -> int:
+    """Returns how many hidden units a block has.
+
+    Four rows of 32 are eight vectors, what a single row is done with. With many rows it pays that
+    products stop less often for a step of the cell.
+    """
+    return _UNITS_OF_MANY if streams >= ROWS_OF_A_BLOCK else _UNITS
+
+
+@compiled
+def _columns_of(units: int, of_a_block: int) -> int:
     """Returns how many columns the blocks of so many units have."""
-    return 4 * (units // UNITS * UNITS) + up_to(4 * (units % UNITS), PANEL)
+    rest = units % of_a_block
+    return 4 * (units - rest) + up_to(4 * rest, PANEL)
 
 
 @Kernel
@@ -65,14 +76,14 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
         table: [V, 4H], what each character adds to the first layer's gates.
         biases: [L - 1, 4H].
         head_bias: [V].
-        weights: this part's pairs, one matrix after the other: of each layer one block of `UNITS`
-            units after the other (four rows of each, one gate after the other), then of the head
+        weights: this part's pairs, one matrix after the other: of each layer one block of units
+            after the other (four rows of each, one gate after the other), then of the head
             its symbols; each filled up to whole panels, and packed for
             ``model.writing_product``.
         operands: bfloat16, [2, M], in turns what the products take before and after a character: of
             each layer and of the head [S, K]. K is H for the first layer and the head; else the
             output of the layer below and the layer's own hidden state; and zeros, to fill it up.
-        sums: [S, 4 * `UNITS`] numbers or more, and the head's; written over.
+        sums: [S, 4 * units of a block] numbers or more, and the head's; written over.
         cell: [L, S, H].
         logits: [N + 1, S, V]; the first ones are given, the others are written.
         noise: [N, S, V], Gumbel.
@@ -87,7 +98,8 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
     first_row, last_row = symbols * part // parts, symbols * (part + 1) // parts
     count, rows = last - first, last_row - first_row
     held = up_to(rows, PANEL)
-    blocks = (count + UNITS - 1) // UNITS
+    units = units_of_a_block(streams)
+    blocks = (count + units - 1) // units
     drawn, scores = np.empty(streams, np.int64), np.empty(symbols, np.float32)
     first_stream, last_stream = streams * part // parts, streams * (part + 1) // parts
     scratch = sums.ctypes.data
@@ -109,8 +121,8 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
             for number in range(blocks):
                 # Back and forth: what the cache holds of the weights is what was read last.
                 block = number if n % 2 == 0 else blocks - 1 - number
-                start = block * UNITS
-                size, unit = min(UNITS, count - start), first + start
+                start = block * units
+                size, unit = min(units, count - start), first + start
                 packed, columns = matrices + start * 4 * inner * _BITS, up_to(4 * size, PANEL)
                 multiply(streams, columns, inner, now, packed, scratch)
                 added = biases.ctypes.data + (layer - 1) * 4 * line
@@ -130,7 +142,7 @@ def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
                     )
             turn += 1
             meet(clocks, part, turn, pause)
-            matrices += _columns_of(count) * inner * _BITS
+            matrices += _columns_of(count, units) * inner * _BITS
             now, then = now + after, then + after
         read = now if layers > 1 else then - streams * up_to(width, STEP) * _BITS
         multiply(streams, held, up_to(width, STEP), read, matrices, scratch)

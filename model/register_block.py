@@ -26,17 +26,17 @@ Numbers = Literal["float32", "pairs"]
 _FLOAT, _INTEGER, _BITS = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 
 
-class _BFloat(ir.types.Type):  # type: ignore[misc]
+class BFloat(ir.types.Type):  # type: ignore[misc]
     """LLVM's type of that name, which llvmlite lacks."""
 
     def _to_string(self) -> str:
         return "bfloat"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _BFloat)
+        return isinstance(other, BFloat)
 
     def __hash__(self) -> int:
-        return hash(_BFloat)
+        return hash(BFloat)
 
 
 Multiply = Callable[[Any, Any, Any, Any], Any]
@@ -168,7 +168,7 @@ def _multiply_add(builder: Any, numbers: Numbers, lanes: int) -> Multiply:
         )
 
     if numbers == "pairs" and lanes > 1:
-        both = ir.VectorType(_BFloat(), 2 * lanes)
+        both = ir.VectorType(BFloat(), 2 * lanes)
         product = function(f"llvm.x86.avx512bf16.dpbf16ps.{lanes * 32}", kind, both, both)
 
         def add_pairs(builder: Any, sums: Any, every: Any, columns: Any) -> Any:

@@ -15,8 +15,7 @@ from model.batch_sampler import StreamsSoFar
 from model.column_product import ROWS, pack_rows, padded
 from model.compiled import Kernel
 from model.matrix_unit import aligned
-from model.pair_kernel import UNITS as PAIR_UNITS
-from model.pair_kernel import write_in_pairs
+from model.pair_kernel import units_of_a_block, write_in_pairs
 from model.pair_product import PANEL, bfloat16, can_pair
 from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_kernel import UNITS, write_streams
@@ -89,10 +88,10 @@ class InPairs:
 
     def share(self, part: int, parts: int) -> Share:
         """Returns one thread's share of the weights, and room for its sums."""
-        pieces = list(_blocks(self._snapshot, part, parts, PAIR_UNITS))
+        streams = self.cell.shape[1]
+        pieces = list(_blocks(self._snapshot, part, parts, units_of_a_block(streams)))
         rows = _rows(self._snapshot, part, parts)
         matrices = [_with_rows(_with_inner(piece)) for piece in [*pieces, rows]]
-        streams = self.cell.shape[1]
         sums = aligned(np.zeros(streams * max(map(len, matrices)), np.float32))
         return (*self._fixed, pack(matrices, streams)), sums
 
