@@ -17,15 +17,10 @@ from numba.extending import intrinsic
 
 from model.cell_kernels import LARGEST, TANH_DENOMINATOR, TANH_NUMERATOR
 from model.compiled import compiled
-from model.processor import CAN_PAIR, LANES
+from model.processor import LANES
 from model.register_block import NUMBER, BFloat
 
-_FLOAT, _INTEGER, _BITS, _SHORT = (
-    ir.FloatType(),
-    ir.IntType(64),
-    ir.IntType(32),
-    ir.IntType(16),
-)
+_FLOAT, _INTEGER, _SHORT = ir.FloatType(), ir.IntType(64), ir.IntType(16)
 _ROUNDED: Final = 2
 """Bytes of a bfloat16."""
 
@@ -74,19 +69,9 @@ class _Vectors:
         return self.builder.fadd(p, q), q
 
     def bfloat16(self, numbers: Any) -> Any:
-        """Returns the bits of the nearest bfloat16, ties to even."""
-        builder, bits = self.builder, ir.VectorType(_BITS, self.lanes)
-        if CAN_PAIR:
-            rounded = builder.fptrunc(numbers, ir.VectorType(BFloat(), self.lanes))
-            return builder.bitcast(rounded, ir.VectorType(_SHORT, self.lanes))
-
-        def every(number: int) -> Any:
-            return ir.Constant(bits, [number] * self.lanes)
-
-        given = builder.bitcast(numbers, bits)
-        odd = builder.and_(builder.lshr(given, every(16)), every(1))
-        up = builder.add(builder.add(given, every(0x7FFF)), odd)
-        return builder.trunc(builder.lshr(up, every(16)), ir.VectorType(_SHORT, self.lanes))
+        """Returns the bits of the nearest bfloat16, ties to even; only where ``CAN_PAIR``."""
+        rounded = self.builder.fptrunc(numbers, ir.VectorType(BFloat(), self.lanes))
+        return self.builder.bitcast(rounded, ir.VectorType(_SHORT, self.lanes))
 
     def _polynomial(self, y: Any, series: tuple[float, ...]) -> Any:
         highest, *others = series

@@ -1,4 +1,4 @@
-"""The noise of ``model.noise`` for compiled code: four times as fast as by NumPy. Numba."""
+"""The noise of ``model.noise`` for compiled code: twice as fast as by NumPy. Numba."""
 
 from __future__ import annotations
 

@@ -123,14 +123,12 @@ class StreamTeam:
         self._way = way_for(snapshot, so_far)
         self._operands, self._cell = self._way.operands, self._way.cell
         self._call = self._way.kernel.prepare
-        self._draw = draw_block.prepare
         counts = possible_counts(snapshot.hidden, UNITS_OF_A_THREAD, most)
         self._team = Team(threads or counts[-1])
         self._take_threads(1)
         self._try()
-        self._draw_block(so_far.written // BLOCK)
+        draw_block.prepare(np.uint64(0), 0, np.empty(symbols, np.uint64), self._block[:2].copy())
         self._call = self._way.kernel.run
-        self._draw = draw_block.run
         self._take_threads(threads or fastest_count(counts, self._seconds))
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
@@ -161,7 +159,7 @@ class StreamTeam:
             words = np.empty(self._block.shape[2], np.uint64)
             for stream in self._streams_of(part):
                 start = np.uint64(self._noises[stream].start(number))
-                self._draw(start, stream, words, self._block)
+                draw_block.run(start, stream, words, self._block)
 
         self._team.run(len(self._shares), work)
 
