@@ -5,7 +5,6 @@ Letters: S streams, V vocabulary, H hidden, L layers.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +16,7 @@ from model.batch_sampler import BY_NUMPY, ParallelStreams
 from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
+from model.cores import usable_cores
 from model.device_kernel import kernel_on
 from model.initialisation import initial_weights
 from model.long_text import LongText
@@ -62,7 +62,7 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
         vocabulary,
         sampling=sampling,
         seeds=range(task.width),
-        threads=(os.cpu_count() or 1) if on_cpu else 1,
+        threads=usable_cores() if on_cpu else 1,
         make_kernel=kernel_on(torch.device(task.device)),
         find_successor=successor if on_cpu else None,
     )
@@ -74,7 +74,7 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
 
 def _products_alone(task: Task, snapshot: WeightSnapshot) -> Way:
     """The kernel's matrix products in NumPy and nothing else, shared out as ours are."""
-    threads = 1 if task.width == 1 else min(os.cpu_count() or 1, task.width)
+    threads = 1 if task.width == 1 else min(usable_cores(), task.width)
     matrices = [layer.matrix for layer in snapshot.layers] + [snapshot.head_matrix]
     random = np.random.default_rng(0)
 

@@ -22,7 +22,7 @@ from typing import IO
 from model.bench_keras import fits, keras_is_installed
 from model.bench_rows import Task, Way
 
-OURS_ALONE = ("OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS")
+OURS_ALONE = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Settings of this program for itself (`tui.command_line`)."""
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from model.batches import make_batches
 from model.bench_rows import OURS, Task, Way
 from model.config import ModelConfig, TrainingConfig
+from model.cores import usable_cores
 from model.initialisation import initial_weights
 from model.machine import keep_freed_memory, prepare_thread, trains_in_bf16
 from model.network import CharacterLSTM
@@ -27,8 +28,8 @@ VOCABULARY_SIZE = 96
 SEQUENCE = 64
 TEXT_LENGTH = 300_000
 PRODUCTS_AT_ONCE = 20
-THREADS = torch.get_num_threads()
-"""PyTorch's own choice, before anybody here makes another."""
+THREADS = usable_cores()
+"""Those that the products alone may take."""
 
 
 def training_ways(task: Task, resources: ExitStack) -> Mapping[str, Way]:

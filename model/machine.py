@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig, TrainingConfig
+from model.cores import usable_cores
 from model.errors import ConfigError
 from model.lstm_layer import LayerKind, can_pack
 from model.process_place import ProcessPlace
@@ -107,7 +107,7 @@ def possible_engines(
     if device.type != "cpu":
         threads = training.threads or 1
         return [Engine(precision=precision, layer="whole", threads_of_a_shard=threads)]
-    threads = training.threads or max(1, _available_cores() // place.local_size)
+    threads = training.threads or max(1, usable_cores() // place.local_size)
     streams = -(-training.batch // place.size)
     counts = [training.threads] if training.threads else sorted({1, threads}, reverse=True)
     counts = sorted({min(count, streams) for count in counts}, reverse=True)
@@ -235,9 +235,3 @@ def _native_bf16(device: torch.device) -> bool:
         supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
         return bool(supported()) if supported is not None else False
     return False
-
-
-def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

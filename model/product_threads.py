@@ -6,7 +6,6 @@ the others would fight the trainer's. NumPy.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from model import team
+from model.cores import usable_cores
 from model.quickest import quickest
 from model.snapshot import FloatArray, WeightSnapshot
 
@@ -49,7 +49,7 @@ def fastest_products(snapshot: WeightSnapshot) -> Iterator[int]:
         with blas.limit(limits=threads):
             return products.seconds()
 
-    threads = fastest_count(possible_counts(snapshot, os.cpu_count() or 1), timed)
+    threads = fastest_count(possible_counts(snapshot, usable_cores()), timed)
     with blas.limit(limits=threads):
         yield threads
 

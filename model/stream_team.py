@@ -7,13 +7,13 @@ Goes on with what ``model.batch_sampler`` or ``model.long_text`` began; how it c
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from model.batch_sampler import StreamsSoFar, Symbols
+from model.cores import usable_cores
 from model.matrix_unit import aligned
 from model.noise import BLOCK
 from model.noise_kernel import draw_block
@@ -50,7 +50,7 @@ def successor(
     streams = len(so_far.noises)
     if streams < LEAST_STREAMS or snapshot.hidden < LEAST_UNITS:
         return None
-    teams = min(os.cpu_count() or 1, streams // _least_of_a_team(snapshot))
+    teams = min(usable_cores(), streams // _least_of_a_team(snapshot))
     if can_pair(snapshot) and teams > 1:
         return StreamTeams(snapshot, so_far, temperature, teams)
     return StreamTeam(snapshot, so_far, temperature)
@@ -72,7 +72,7 @@ class StreamTeams:
         self, snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float, count: int
     ) -> None:
         """Forms so many teams; the cores are shared out among them."""
-        streams, most = len(so_far.noises), max(1, (os.cpu_count() or 1) // count)
+        streams, most = len(so_far.noises), max(1, usable_cores() // count)
         borders = [streams * team // count for team in range(count + 1)]
         parts = [so_far.of_streams(slice(*pair)) for pair in itertools.pairwise(borders)]
         self._teams = [StreamTeam(snapshot, part, temperature, most=most) for part in parts]

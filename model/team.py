@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from model.cores import usable_cores
 
 CLOCK_WIDTH: Final = 8
 """Numbers of a row of the clocks: a line of the cache, so that nobody waits for a neighbour's."""
@@ -60,9 +61,9 @@ def possible_counts(units: int, block: int, cores: int | None = None) -> list[in
     Args:
         units: that are shared.
         block: so many at least, of which a multiple is computed in vectors alone.
-        cores: the largest number; None: this machine's.
+        cores: the largest number; None: the cores that this process may use.
     """
-    most, counts = cores or os.cpu_count() or 1, [1]
+    most, counts = cores or usable_cores(), [1]
     while 2 * counts[-1] <= most and units % (2 * counts[-1] * block) == 0:
         counts.append(2 * counts[-1])
     return counts

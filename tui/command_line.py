@@ -14,13 +14,17 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-# Both are read when NumPy and torch are imported, which the lines below cause. NumPy's own threads
+from model.cores import usable_cores
+
+# They are read when NumPy and torch are imported, which the lines below cause. NumPy's own threads
 # would fight the trainer's, and gain nothing on products this small. The trainer's threads meet at
 # every time step; one that spins while it waits takes the core from the one that it waits for, and
 # from the screen (LSTM(512), two threads, one core busy with other work: 13k characters a second
-# against 4k; on an idle machine it costs a quarter).
+# against 4k; on an idle machine it costs a quarter). Of itself, as in
+# `evaluate`, PyTorch would take every core of the machine, also where a control group allows fewer.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class

@@ -164,5 +164,5 @@ def test_the_first_thousands_of_characters_need_no_numba() -> None:
 def test_threads_have_whole_blocks_of_units(
     units: int, counts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.team.os.cpu_count", lambda: 31)
+    monkeypatch.setattr("model.team.usable_cores", lambda: 31)
     assert possible_counts(units, 32) == counts

@@ -142,7 +142,7 @@ def test_streams_are_shared_out_among_teams() -> None:
 def test_many_streams_have_teams_of_their_own(
     has_unit: bool, small: int, least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.stream_team.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("model.stream_team.usable_cores", lambda: 2)
     monkeypatch.setattr("model.stream_team.HAS_MATRIX_UNIT", has_unit)
     monkeypatch.setattr("model.stream_team.SMALL", small)
     snapshot = make_snapshot(64)

@@ -45,7 +45,7 @@ def test_the_number_holds_within_and_is_put_back(
     gain: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(product_threads, "LEAST_GAIN", gain)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("model.product_threads.usable_cores", lambda: 2)
     before = blas_threads()
     with fastest_products(make_snapshot()) as threads:
         assert blas_threads() == {threads}

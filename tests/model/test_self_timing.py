@@ -33,7 +33,7 @@ def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
     monkeypatch.setattr(machine, "_native_bf16", lambda device: has_it)
     monkeypatch.setattr(machine, "can_pack", lambda: has_it)
     monkeypatch.setattr(machine, "CAN_PAIR", False)
-    monkeypatch.setattr(machine, "_available_cores", lambda: 2)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     return has_it
 
 
@@ -183,7 +183,7 @@ def look(monkeypatch: pytest.MonkeyPatch, before: Machine, seconds: dict[Engine,
             return seconds[engine] if is_warm else 1e-9
 
     monkeypatch.setattr("model.self_timing.StepTimer", Timer)
-    monkeypatch.setattr(machine, "_available_cores", lambda: 2)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     return look_again(before, OPEN, MODEL, 9)
 
 

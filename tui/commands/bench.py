@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ import click
 from model.bench_rows import Row, Task, compare
 from model.bench_stock import stock_process
 from model.config import require_range
+from model.cores import usable_cores
 from tui.options import json_option
 from tui.table import print_table
 
@@ -114,4 +114,4 @@ def _machine() -> str:
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
                 break
-    return f"{name}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    return f"{name}, {usable_cores()} cores, {platform.system()} {platform.machine()}"

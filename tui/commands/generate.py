@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from model.batch_sampler import (
 )
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
+from model.cores import usable_cores
 from model.errors import ConfigError
 from model.long_text import AT_ONCE, BlockWriter, LongText
 from model.product_threads import fastest_products
@@ -47,7 +47,6 @@ from tui.sanitise import PrintableStream, harmless_json, one_line
 
 LONGEST_SIDE_BY_SIDE = 1_000_000
 """Characters of a text that waits in memory until it is whole; longer ones are written in turn."""
-CPUS = os.cpu_count() or 1
 STREAMS_AT_ONCE = 32
 """Streams of a thread."""
 STREAMS_OF_A_DEVICE = 8
@@ -148,7 +147,9 @@ class Order:
 
     def _side_by_side(self) -> Iterator[WrittenText]:
         """Writes a group of texts at once, and shows each when it is whole."""
-        size = STREAMS_AT_ONCE * (CPUS if self.make_kernel is None else STREAMS_OF_A_DEVICE)
+        size = STREAMS_AT_ONCE * (
+            usable_cores() if self.make_kernel is None else STREAMS_OF_A_DEVICE
+        )
         for first in range(0, len(self.seeds), size):
             with closing(self._streams(self.seeds[first : first + size])) as streams:
                 vocabulary = self.checkpoint.metadata.vocabulary
@@ -161,7 +162,7 @@ class Order:
         return ParallelStreams(
             self.checkpoint.snapshot(),
             seeds=seeds,
-            threads=CPUS if self.make_kernel is None else 1,
+            threads=usable_cores() if self.make_kernel is None else 1,
             make_kernel=self.make_kernel or BatchKernel,
             find_successor=_find_successor if self.make_kernel is None else None,
             **self._settings(),
