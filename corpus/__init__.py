@@ -27,11 +27,18 @@ from corpus.errors import (
 )
 from corpus.load import Loading, LoadProgress, load_corpus, loading
 from corpus.pages import release_pages
-from corpus.prompt import LONGEST_PROMPT, FittedPrompt, fit_prompt, require_prompt
+from corpus.prompt import (
+    LONGEST_PROMPT,
+    FittedPrompt,
+    fit_prompt,
+    in_known_form,
+    require_prompt,
+    unknown_symbols,
+)
 from corpus.sources import Source, resolve_source
 from corpus.split import Split, split_ids
 from corpus.text_cache import CachedText, cache_limit, cached_texts, clear_texts, texts_folder
-from corpus.vocabulary import Vocabulary
+from corpus.vocabulary import Vocabulary, shown_symbols
 
 __all__ = [
     "DEFAULT_TEXT",
@@ -61,12 +68,15 @@ __all__ = [
     "cached_texts",
     "clear_texts",
     "fit_prompt",
+    "in_known_form",
     "load_corpus",
     "loading",
     "release_pages",
     "require_encoding",
     "require_prompt",
     "resolve_source",
+    "shown_symbols",
     "split_ids",
     "texts_folder",
+    "unknown_symbols",
 ]

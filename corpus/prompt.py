@@ -1,7 +1,9 @@
 """Making a prompt fit a model that knows only the characters of its text.
 
-A model cannot read a symbol that it has never seen, so each such character is swapped for the
-nearest one that it knows, or left out, and the person is told. It knows no model.
+A model cannot read a symbol that it has never seen. A text may be composed (`é` is one character)
+or decomposed (`e` and an accent), so a prompt is tried in both forms first, which changes nothing
+that is read. What the model lacks then is swapped for the nearest character that it knows, or left
+out, and the person is told. It knows no model.
 """
 
 from __future__ import annotations
@@ -60,6 +62,11 @@ class FittedPrompt:
     """Characters that were left out, in the order of first appearance."""
 
     @property
+    def changed(self) -> frozenset[str]:
+        """Characters that were replaced or left out."""
+        return frozenset((*(old for old, _ in self.replaced), *self.dropped))
+
+    @property
     def note(self) -> str | None:
         """One sentence for the person, or None where the prompt fitted as it was.
 
@@ -98,24 +105,50 @@ def require_prompt(text: str) -> None:
 def fit_prompt(text: str, vocabulary: Vocabulary) -> FittedPrompt:
     """Rewrites `text` in the characters of `vocabulary`.
 
-    For each character the first of these that the vocabulary has: itself, its other letter case,
-    a typographic equivalent (straight for curly quotes, `-` for a dash, a space for a tab), the
+    The prompt as it is, in NFC and in NFD (Unicode's composed and decomposed forms): the first that
+    the vocabulary has all characters of is the result. Where there is none, the first of these
+    stands for each character that is lacking: its decomposed form, its other letter case, a
+    typographic equivalent (straight for curly quotes, `-` for a dash, a space for a tab), the
     characters it is made of without their accents. Else it is left out. CRLF becomes LF.
 
     Raises:
         CorpusError: the prompt is longer than 100,000 characters.
     """
     require_prompt(text)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = in_known_form(text.replace("\r\n", "\n").replace("\r", "\n"), vocabulary)
     known: dict[str, str] = {}
     for symbol in text:
         if symbol not in known:
             known[symbol] = _nearest(symbol, vocabulary)
     return FittedPrompt(
         text="".join(known[symbol] for symbol in text),
-        replaced=tuple((old, new) for old, new in known.items() if new and new != old),
+        replaced=tuple(
+            (old, new) for old, new in known.items() if new and not _same_text(old, new)
+        ),
         dropped=tuple(old for old, new in known.items() if not new),
     )
+
+
+def unknown_symbols(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Returns the characters that `vocabulary` lacks, in the order of first appearance."""
+    return tuple(symbol for symbol in dict.fromkeys(text) if symbol not in vocabulary)
+
+
+def in_known_form(text: str, vocabulary: Vocabulary) -> str:
+    """Returns `text` as it is, in NFC or in NFD: the first that `vocabulary` has all of.
+
+    Where there is none, NFC if more of it is known, else `text` as it is.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    for form in (text, composed, unicodedata.normalize("NFD", text)):
+        if not unknown_symbols(form, vocabulary):
+            return form
+    return min(text, composed, key=lambda form: len(unknown_symbols(form, vocabulary)))
+
+
+def _same_text(one: str, other: str) -> bool:
+    """Tells whether two texts differ in their Unicode form at most."""
+    return one == other or unicodedata.normalize("NFD", one) == unicodedata.normalize("NFD", other)
 
 
 def _nearest(symbol: str, vocabulary: Vocabulary) -> str:
@@ -128,6 +161,7 @@ def _nearest(symbol: str, vocabulary: Vocabulary) -> str:
 
 def _candidates(symbol: str, vocabulary: Vocabulary) -> Iterator[str]:
     yield symbol
+    yield unicodedata.normalize("NFD", symbol)
     yield symbol.swapcase()
     yield from _EQUIVALENTS.get(symbol, ())
     decomposed = unicodedata.normalize("NFKD", symbol)

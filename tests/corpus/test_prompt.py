@@ -80,3 +80,37 @@ def test_marks_are_shown_by_number() -> None:
     note = fit_prompt("\N{COMBINING GRAVE ACCENT}", LOWER).note
     assert note is not None
     assert not any(map(unicodedata.combining, note))
+
+
+COMPOSED = Vocabulary.from_symbols("été au pays 한국어")
+DECOMPOSED = Vocabulary.from_symbols(unicodedata.normalize("NFD", "été au pays 한국어"))
+
+
+@pytest.mark.parametrize("text", ["été au pays", "한국어"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+@pytest.mark.parametrize(("form", "vocabulary"), [("NFC", COMPOSED), ("NFD", DECOMPOSED)])
+def test_a_prompt_takes_the_unicode_form_of_the_model(
+    text: str, typed: str, form: str, vocabulary: Vocabulary
+) -> None:
+    """C17: composed and decomposed are one text to a reader."""
+    fitted = fit_prompt(unicodedata.normalize(typed, text), vocabulary)  # type: ignore[arg-type]
+    assert fitted.text == unicodedata.normalize(form, text)  # type: ignore[arg-type]
+    assert fitted.note is None
+
+
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+@pytest.mark.parametrize(("form", "vocabulary"), [("NFC", COMPOSED), ("NFD", DECOMPOSED)])
+def test_the_form_is_kept_where_another_character_is_unknown(
+    typed: str, form: str, vocabulary: Vocabulary
+) -> None:
+    """C17: one emoji does not cost the accents."""
+    fitted = fit_prompt(unicodedata.normalize(typed, "été🎉"), vocabulary)  # type: ignore[arg-type]
+    assert fitted.text == unicodedata.normalize(form, "été")  # type: ignore[arg-type]
+    assert (fitted.replaced, fitted.dropped) == ((), ("🎉",))
+    assert fitted.changed == {"🎉"}
+
+
+def test_a_prompt_that_is_known_as_it_is_keeps_its_form() -> None:
+    both = Vocabulary.from_symbols("eé\N{COMBINING ACUTE ACCENT}")
+    for text in ("é", "e\N{COMBINING ACUTE ACCENT}"):
+        assert fit_prompt(text, both).text == text

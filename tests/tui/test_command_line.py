@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -462,6 +463,26 @@ def test_generate_ends_before_the_text_to_stop_at(trained: Trained) -> None:
     stop = whole[150:154]
     assert charlm(trained.home, *options, "--stop", stop).output == whole.partition(stop)[0]
     assert charlm(trained.home, *options, "--stop", "nowhere").output == whole
+
+
+def test_generate_says_that_a_stop_can_never_come(trained: Trained) -> None:
+    """C19: a text to stop at that holds what the model never writes was passed over in silence."""
+    done = charlm(trained.home, "generate", "--seed", "5", "--length", "30", "--stop", "É日")
+    assert (done.status, len(done.output)) == (0, 30)
+    assert "--stop: the model never writes U+00C9, U+65E5, so nothing stops it" in done.complaint
+
+
+def test_generate_takes_prompt_and_stop_in_either_unicode_form(tmp_path: Path) -> None:
+    """C17, C19: a model of decomposed text knows a composed prompt, and the other way round."""
+    text = unicodedata.normalize("NFD", "un été à la forêt, où l'été dérive en rêvant. ")
+    (tmp_path / "text.txt").write_text(text * 60, encoding="utf-8")
+    plan = [*TINY, "--run", "decomposed", "--epochs", "1"]
+    assert charlm(tmp_path, "train", "text.txt", "--json", *plan).status == 0
+    options = ["generate", "--json", "--seed", "5", "--length", "60", "--prompt", "un été"]
+    done = charlm(tmp_path, *options, "--stop", "\N{LATIN SMALL LETTER E WITH ACUTE}")
+    assert objects(done.output)[0]["prompt"] == unicodedata.normalize("NFD", "un été")
+    assert "lacks" not in done.complaint
+    assert "--stop" not in done.complaint
 
 
 def test_generate_of_no_length_writes_nothing(trained: Trained) -> None:

@@ -15,7 +15,14 @@ from typing import Any
 import click
 import numpy.typing as npt
 
-from corpus import UserError, Vocabulary, fit_prompt
+from corpus import (
+    UserError,
+    Vocabulary,
+    fit_prompt,
+    in_known_form,
+    shown_symbols,
+    unknown_symbols,
+)
 from model.batch_sampler import (
     BatchKernel,
     MakeKernel,
@@ -98,7 +105,7 @@ def generate(**options: Any) -> None:
         seeds=seeds,
         prompt=prompt,
         length=options["length"],
-        stop=options["stop"],
+        stop=_stop(options["stop"], checkpoint.metadata.vocabulary),
         show=(lambda _: None) if options["as_json"] else _show_on_stdout(raw=options["raw"]),
         make_kernel=_kernel_on(options["device"]),
     )
@@ -311,6 +318,16 @@ def _prompt(text: str, checkpoint: Checkpoint) -> str:
     if fitted.note:
         complain(fitted.note)
     return fitted.text
+
+
+def _stop(text: str, vocabulary: Vocabulary) -> str:
+    """Returns what ends a text, in the Unicode form that the model writes; says if it never can."""
+    stop = in_known_form(text, vocabulary)
+    if lacking := unknown_symbols(stop, vocabulary):
+        complain(
+            f"--stop: the model never writes {shown_symbols(lacking)}, so nothing stops a text"
+        )
+    return stop
 
 
 def _show_on_stdout(*, raw: bool) -> Callable[[str], None]:

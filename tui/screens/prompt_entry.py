@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt
+from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt, in_known_form
 from tui.screens.entry import SafeInput
 from tui.widgets.figures import grouped
 
@@ -81,8 +81,9 @@ class UnknownMarks(Highlighter):
 
     def highlight(self, text: Text) -> None:
         """Marks them in a line that was typed."""
+        changed = fit_prompt(unescaped(text.plain)[-LONGEST_PROMPT:], self._vocabulary).changed
         for match in _SYMBOL.finditer(text.plain):
-            if unescaped(match.group()) not in self._vocabulary:
+            if unescaped(match.group()) in changed:
                 text.stylize("bold reverse", *match.span())
 
 
@@ -95,7 +96,7 @@ def fit_words(prompt: str, vocabulary: Vocabulary) -> str:
     fitted = fit_prompt(prompt, vocabulary)
     if fitted.preview is None:
         return ""
-    count = sum(character not in vocabulary for character in prompt)
+    count = sum(map(in_known_form(prompt, vocabulary).count, fitted.changed))
     noun = "character is" if count == 1 else "characters are"
     return f"{grouped(count)} {noun} not in the model's text: {fitted.preview}."
 
