@@ -19,6 +19,7 @@ import io
 from typing import TYPE_CHECKING
 
 from corpus.errors import CorpusError, NotTextError
+from corpus.likely_encodings import likely_encodings
 from corpus.signatures import compressed_with, kind_of
 
 if TYPE_CHECKING:
@@ -154,23 +155,24 @@ class _Decoder:
         return next((shown for _, plain, shown in _BYTE_ORDER_MARKS if plain == name), given)
 
     def _nul(self, chunk: bytes, place: int) -> NotTextError:
-        around = chunk[max(0, place - 64) : place + 64]
-        # About every other byte is NUL: Latin letters in UTF-16 without a mark.
-        if len(around) > 2 and 0.4 <= around.count(0) / len(around) <= 0.6:
-            order = "le" if (self._offset + place) % 2 else "be"
-            remedy = f"if it is UTF-16, say so: --encoding utf-16-{order}"
-        else:
-            remedy = "give a plain text file"
+        wide = likely_encodings(chunk) if self._offset % 2 == 0 else []
+        remedy = "give a plain text file"
+        if wide:
+            remedy = f"if it is UTF-16, say so: --encoding {wide[0]}"
         return NotTextError(
             self._label, f"looks binary (NUL at byte {self._offset + place})", remedy
         )
 
     def _invalid(self, error: UnicodeError) -> CorpusError:
         shown = self._shown_encoding()
-        other = "latin-1" if shown == "UTF-8" else "utf-8"
-        remedy = f"name its encoding, for example --encoding {other}"
         if not isinstance(error, UnicodeDecodeError):
+            remedy = "name its encoding, for example --encoding utf-8"
             return CorpusError(self._label, f"not {shown} (near byte {self._offset})", remedy)
+        line_start = error.object.rfind(b"\n", 0, error.start) + 1
+        likely = likely_encodings(error.object[line_start:], but=self._encoding or "utf-8")
+        remedy = "name its encoding, for example --encoding gb18030"
+        if likely:
+            remedy = f"name its encoding, perhaps --encoding {' or '.join(likely)}"
         # The error's object is what was pending plus the last chunk: it ends where we are.
         offset = self._offset - len(error.object) + error.start
         before = codecs.decode(error.object[: error.start], codecs.lookup(shown).name, "ignore")

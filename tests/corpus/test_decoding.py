@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import random
 import io
 
 import pytest
@@ -193,3 +194,40 @@ def test_separators_that_are_no_line_ends_here_are_data() -> None:
 def test_empty_chunks_pass_through() -> None:
     assert "".join(decode_chunks([b"", b"a", b"", b"b"], label="pipe")) == "ab"
     assert "".join(decode_chunks([], label="nothing")) == ""
+
+
+LEGACY = {
+    "gb18030": "第一章 灵根育孕源流出 心性修持大道生。诗曰：混沌未分天地乱，茫茫渺渺无人见。",
+    "big5": "第一章 靈根育孕源流出 心性修持大道生。詩曰：混沌未分天地亂，茫茫渺渺無人見。",
+    "shift_jis": "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。",
+    "euc_jp": "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。",
+    "euc_kr": "옛날 옛적에 호랑이가 담배 피우던 시절에 한 나무꾼이 살고 있었습니다.",
+    "koi8-r": "Все счастливые семьи похожи друг на друга, каждая несчастливая семья",
+    "cp1251": "Все счастливые семьи похожи друг на друга, каждая несчастливая семья",
+    "cp1250": "Příliš žluťoučký kůň úpěl ďábelské ódy. Zażółć gęślą jaźń",
+    "cp1252": "“Où sont les neiges d’antan?” — Déjà l’été…",
+    "cp1253": "Μήνιν άειδε θεά Πηληιάδεω Αχιλήος",
+    "cp1254": "İstanbul'da güzel bir gün, ağaçların gölgesinde oturdu. Şimdi ışık",
+    "cp1255": "בראשית ברא אלהים את השמים",
+    "cp1256": "كان يا ما كان في قديم الزمان",
+    "cp874": "กาลครั้งหนึ่งนานมาแล้ว",
+    "latin-1": "Où sont les neiges d'antan? Déjà l'été, la forêt; façade.",
+    "utf-16-le": "第一章 灵根育孕源流出 心性修持大道生。",
+    "utf-16-be": "Все счастливые семьи похожи друг на друга",
+}
+
+
+@pytest.mark.parametrize("name", LEGACY)
+def test_the_remedy_names_the_encoding_that_reads_right(name: str) -> None:
+    """C19: latin-1 decodes anything, and makes mojibake of most of it."""
+    text = f"{LEGACY[name]}\n" * 20
+    with pytest.raises(CorpusError) as caught:
+        decoded(b"a title\n" * (not name.startswith("utf")) + text.encode(name))
+    named = caught.value.remedy.partition("--encoding ")[2].split(" or ")
+    assert text.encode(name).decode(named[0]) == text
+
+
+def test_no_encoding_is_guessed_where_none_reads_right() -> None:
+    noise = random.Random(5).randbytes(4000).replace(b"\0", b"x")
+    with pytest.raises(CorpusError, match="for example --encoding gb18030"):
+        decoded(b"text " + noise)
