@@ -12,14 +12,25 @@ import platformdirs
 
 from corpus.access import refusal
 from corpus.errors import CorpusAccessError
+from corpus.places import NAME, expand_home, private_folder
 
 
 def cache_folder() -> Path:
-    """Returns the cache folder, which may not exist yet: `$CHARLM_CACHE`, else the user's own."""
+    """Returns the cache folder, which may not exist yet: `$CHARLM_CACHE`, else the user's own.
+
+    Where the home folder is not known, it is a temporary folder of this user's.
+
+    Raises:
+        CorpusError: `$CHARLM_CACHE` begins with `~`, and the home folder is not known.
+        CorpusAccessError: the temporary folder cannot be trusted, or not be made.
+    """
     chosen = os.environ.get("CHARLM_CACHE", "")
     if chosen:
-        return Path(chosen).absolute()
-    return Path(platformdirs.user_cache_dir("charlm-tui", appauthor=False))
+        return Path(expand_home(chosen)).absolute()
+    try:
+        return Path(platformdirs.user_cache_dir(NAME, appauthor=False))
+    except RuntimeError:
+        return private_folder()
 
 
 def cache_refusal(folder: Path, error: OSError) -> CorpusAccessError:

@@ -23,6 +23,7 @@ from corpus.document import Document, DocumentFile
 from corpus.encoded import CorpusOptions
 from corpus.errors import CorpusError
 from corpus.folder import folder_documents
+from corpus.places import expand_home
 from corpus.standard_input import LABEL, StandardInput
 
 STANDARD_INPUT_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0"})
@@ -119,7 +120,7 @@ def _resolved(
 
 
 def _found(given: str, options: CorpusOptions) -> Source:
-    path = Path(given)
+    path = Path(expand_home(given))
     try:
         status = path.stat()
     except OSError as error:

@@ -161,8 +161,8 @@ def _own_settings(arguments: list[str]) -> dict[str, Any]:
     Raises:
         UserError: the file is there and is not right; ``config`` alone does not look at it.
     """
-    path = config_path()
-    if "config" in arguments[:1] or not path.exists():
+    path = None if "config" in arguments[:1] else config_path()
+    if path is None or not os.path.lexists(path):
         return {}
     from tui.commands.app import app  # noqa: PLC0415 - only where there is a file
     from tui.keys import KEYS  # noqa: PLC0415

@@ -7,6 +7,7 @@ where the settings are made (``model.config``).
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ from corpus import (
     require_prompt,
     resolve_source,
 )
+from corpus.places import expand_home
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
 from model.presets import (
@@ -58,6 +60,24 @@ TRAINING_FIELDS = (
 )
 
 
+class UserPath(click.Path):
+    """A path whose `~` is the home folder, where no shell expands it: after `=`, in a file."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Returns the path; what stands in a file may be no text."""
+        if not isinstance(value, str | os.PathLike):
+            self.fail("a path stands in quotes.", param, ctx)
+        return super().convert(expand_home(os.fspath(value)), param, ctx)
+
+
 def _stack(*options: Decorator[Any]) -> Decorator[Any]:
     def decorate(function: Any) -> Any:
         for option in reversed(options):
@@ -71,7 +91,7 @@ checkpoints_option: Decorator[Any] = click.option(
     "--checkpoints",
     "root",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     envvar="CHARLM_CHECKPOINTS",
     default=Path("checkpoints"),
     help="Folder of runs (default: checkpoints, or $CHARLM_CHECKPOINTS).",
@@ -80,7 +100,7 @@ run_option: Decorator[Any] = click.option("--run", metavar="NAME", help="Name of
 checkpoint_option: Decorator[Any] = click.option(
     "--checkpoint",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="A checkpoint file, instead of a run.",
 )
 json_option: Decorator[Any] = click.option(

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import platformdirs
 
+from corpus import CorpusError
+from corpus.access import read_chunks, require_regular
+from corpus.places import config_folder, expand_home
 from model.errors import ConfigError
 
 SECTIONS: Final = ("defaults", "keys", "themes")
@@ -36,6 +38,10 @@ COLOURS: Final = (
 """What a theme can give a colour to; it has to have the first."""
 Colours = Mapping[str, str | bool]
 """Colours as ``#rrggbb``, and perhaps ``dark``."""
+MOST_BYTES: Final = 64 << 10
+"""Of the file; it needs a few thousand."""
+LONGEST_LINE: Final = 2000
+"""Characters; reading a name of many parts takes a time that grows with their square."""
 SETTABLE: Final = (
     "preset",
     "checkpoints",
@@ -67,12 +73,19 @@ class UserConfig:
     """File and line of each default, by the option's name."""
 
 
-def config_path() -> Path:
-    """Returns where the file is, or would be: `$CHARLM_CONFIG`, else the user's own folder."""
+def config_path() -> Path | None:
+    """Returns where the file is, or would be: `$CHARLM_CONFIG`, else the user's own folder.
+
+    None where the home folder is not known.
+
+    Raises:
+        CorpusError: `$CHARLM_CONFIG` begins with `~`, and the home folder is not known.
+    """
     chosen = os.environ.get("CHARLM_CONFIG", "")
     if chosen:
-        return Path(chosen).absolute()
-    return Path(platformdirs.user_config_dir("charlm-tui", appauthor=False)) / "config.toml"
+        return Path(expand_home(chosen)).absolute()
+    folder = config_folder()
+    return None if folder is None else folder / "config.toml"
 
 
 def read_config(
@@ -88,20 +101,42 @@ def read_config(
     Raises:
         ConfigError: the file cannot be read, or something in it is not right.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    text = _text_of(path)
+    if text is None:
         return UserConfig()
-    except (OSError, UnicodeDecodeError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        raise ConfigError(
-            str(path), f"cannot be read ({cause})", "mend it, or let $CHARLM_CONFIG name another"
-        ) from error
+    if any(len(line) > LONGEST_LINE for line in text.splitlines()):
+        raise ConfigError(str(path), f"has a line of more than {LONGEST_LINE:,} characters", _HELP)
     try:
-        record = tomllib.loads(text)
+        return _Checker(path, text).checked(tomllib.loads(text), actions, options)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"is not TOML: {error}", _HELP) from error
-    return _Checker(path, text).checked(record, actions, options)
+    except RecursionError as error:
+        raise ConfigError(str(path), "is nested too deeply", _HELP) from error
+
+
+def _text_of(path: Path) -> str | None:
+    """Returns what the file holds, without a byte order mark; None where there is none.
+
+    Raises:
+        ConfigError: it cannot be read, is no regular file, too large, or not UTF-8.
+    """
+    cause = ""
+    try:
+        status = path.stat()
+        require_regular(str(path), status)
+        if status.st_size > MOST_BYTES:
+            cause = f"has {status.st_size:,} bytes, more than {MOST_BYTES:,}"
+        else:
+            return b"".join(read_chunks(path, str(path))).decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        cause = f"cannot be read ({error.strerror})"
+    except UnicodeDecodeError:
+        cause = "cannot be read (is not UTF-8)"
+    except CorpusError as error:
+        cause = error.cause
+    raise ConfigError(str(path), cause, "mend it, or let $CHARLM_CONFIG name another")
 
 
 _HELP: Final = "`charlm-tui config` prints an annotated default"

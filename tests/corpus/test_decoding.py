@@ -1,11 +1,12 @@
 """Bytes become the same characters however they are cut."""
 
+# ruff: noqa: RUF001 - texts of many scripts
 from __future__ import annotations
 
 import codecs
 import gzip
-import random
 import io
+import random
 
 import pytest
 from hypothesis import given

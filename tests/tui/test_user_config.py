@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from app_opened import opened
 from app_script import on_a_loop, training
+from command_here import assert_one_line, charlm_here
 
 from model.commands import HoldWriting
 from model.errors import ConfigError
@@ -56,6 +59,7 @@ def test_defaults_and_keys_are_read(tmp_path: Path) -> None:
         ('[keys]\n"writing.hold" = 3\n', 2, "wants keys in quotes"),
         ('[keys]\n"writing.hold" = "z"\n"text.copy" = "z"\n', 3, "which writing.hold has, too"),
         ("rate = 3\n", 1, "is no section"),
+        ("[defaults]\ncheckpoints = 3\n", 2, "a path stands in quotes"),
         ('[themes.mine]\n\nprimry = "#fff"\n', 3, "did you mean 'primary'?"),
         ('[themes.mine]\nprimary = "blue"\n', 2, "a colour such as"),
         ('[themes.mine]\nprimary = "#fff"\ndark = 1\n', 3, "true or false"),
@@ -129,3 +133,49 @@ async def test_keys_are_remapped_everywhere() -> None:
         assert it.session.commands == [HoldWriting()]
         assert "f5 Go on" in it.app.main_screen.key_bar.plain
         assert "Q Quit" in it.app.main_screen.key_bar.plain
+
+
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
+    """C19: an editor of Windows puts one in front."""
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xef\xbb\xbf[defaults]\nrate = 30\n")
+    assert read_config(path, ACTIONS, app.params).defaults == {"rate": 30}
+
+
+def _fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "nested": (lambda path: path.write_text("a = " + "[\n" * 9000, "utf-8"), "nested too deeply"),
+    "tables": (lambda path: path.write_text("defaults." + "a." * 900 + "a = 1"), ""),
+    "value": (
+        lambda path: path.write_text("[defaults]\nrate = " + "{a = " * 300 + "1" + "}" * 300),
+        "",
+    ),
+    "names": (lambda path: path.write_text("a." * 30_000 + "a = 1", "utf-8"), "than 2,000 char"),
+    "pipe": (_fifo, "is a named pipe"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "is a device"),
+    "terminal": (lambda path: path.symlink_to("/dev/tty"), "is a device"),
+    "folder": (lambda path: path.mkdir(), "is a folder"),
+    "huge": (lambda path: path.write_bytes(b"#\n" * (1 << 16)), "131,072 bytes, more than"),
+    "sparse": (_sparse, "bytes, more than"),
+    "loop": (lambda path: path.symlink_to(path), "symbolic links"),
+    "no text": (lambda path: path.write_bytes(b"\xff\xfe\0"), "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_is_no_such_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
+    """B11: a pipe was waited for, and brackets within brackets were a defect."""
+    make, words = HOSTILE[kind]
+    make(tmp_path / "config.toml")
+    outcome = charlm_here(
+        tmp_path, "runs", environment={"CHARLM_CONFIG": str(tmp_path / "config.toml")}
+    )
+    assert_one_line(outcome, 2, "config.toml", words)

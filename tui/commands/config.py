@@ -50,8 +50,11 @@ def config() -> None:
     The path goes to standard error: `charlm-tui config > FILE` writes the rest alone.
     """
     path = config_path()
-    there = "" if path.exists() else " (not there yet)"
-    click.echo(f"{printable(str(path))}{there}", err=True)
+    if path is None:
+        place = "the home folder is not known: let $CHARLM_CONFIG name a file"
+    else:
+        place = f"{path}{'' if path.exists() else ' (not there yet)'}"
+    click.echo(printable(place), err=True)
     click.echo(_DEFAULTS + "\n".join(_key_lines()))
 
 

@@ -10,7 +10,7 @@ from model.export import SUFFIX
 from model.export import export as write_export
 from model.run_folder import RunFolder
 from tui.exit_status import complain
-from tui.options import checkpoints_option
+from tui.options import UserPath, checkpoints_option
 from tui.sanitise import printable
 
 
@@ -20,7 +20,7 @@ from tui.sanitise import printable
 @click.option(
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="The file (default: RUN.safetensors here); its card gets the same name and .json.",
 )
 @click.option("--force", is_flag=True, help="Replace files that are there.")
