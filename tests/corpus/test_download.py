@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from local_server import Handler, LocalServer, answer, serving
+from patience import PATIENCE
 
 from corpus import CorpusAccessError, CorpusError, DownloadError
 from corpus.builtin import NIETZSCHE
@@ -43,8 +44,8 @@ def pinned(url: str, **changes: Any) -> PinnedDownload:
         url=url,
         size=len(CONTENT),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
-        read_seconds=0.5,
-        whole_seconds=1.0,
+        read_seconds=PATIENCE,
+        whole_seconds=PATIENCE,
         plain_loopback=True,
     )
     return replace(text, **changes)
@@ -141,7 +142,7 @@ def test_a_dripping_server_is_left_at_the_deadline(
 
 def test_a_silent_server_is_left_sooner(server: LocalServer, tmp_path: Path) -> None:
     def silent(_handler: Handler) -> None:
-        server.stopped.wait(10)
+        server.stopped.wait(PATIENCE)
 
     server.reply = silent
     assert "no answer in time" in refused(pinned(server.url, read_seconds=0.1), tmp_path)

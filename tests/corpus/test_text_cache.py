@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE
 
 import corpus.id_encoder
 import corpus.load
@@ -349,7 +350,7 @@ def test_two_processes_may_encode_the_same_text_at_once(texts: Path) -> None:
     for process in workers:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    found = {process.communicate("\n", timeout=60)[0] for process in workers}
+    found = {process.communicate("\n", timeout=PATIENCE)[0] for process in workers}
     text, cached = read()
     assert cached
     assert found == {f"{text.sha256} {len(text)} memmap\n"}
@@ -372,7 +373,7 @@ def test_a_process_that_is_killed_leaves_nothing(texts: Path) -> None:
     process.stdin.write(b"\n" + TEXT.encode() * 200)
     process.stdin.flush()
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert not [path for path in texts.parent.rglob("*") if path.is_file()]
 
 

@@ -14,7 +14,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import hostile_download
 import pytest
 from command_server import CommandServer, Done, Request
 from local_server import Handler, Reply, answer, serving
+from patience import PATIENCE, moments
 from terminal_harness import TINY, make_environment, make_words
 
 CONTENT = make_words(60_000).encode()
@@ -183,7 +183,7 @@ def test_a_full_disk_is_status_5(program: Program) -> None:
 def test_a_server_that_is_silent_or_not_there_is_status_6(program: Program) -> None:
     def silent(handler: Handler) -> None:
         server: Any = handler.server
-        server.stopped.wait(60)
+        server.stopped.wait(PATIENCE)
 
     with serving(silent) as server:
         program.assert_refused(f"http://127.0.0.1:{server.port}/text", "in time")
@@ -217,18 +217,17 @@ def half_and_wait(handler: Handler) -> None:
     handler.end_headers()
     handler.wfile.write(CONTENT[:30_000])
     server: Any = handler.server
-    server.stopped.wait(60)
+    server.stopped.wait(PATIENCE)
 
 
 def test_an_interrupt_in_the_middle_is_status_130(tmp_path: Path) -> None:
     with serving(half_and_wait) as server, started(tmp_path, server.port) as process:
-        deadline = time.monotonic() + 100
-        while not any(name.endswith(".part") for name in left_in(tmp_path)):
+        for _ in moments("a part of the text"):
             assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+            if any(name.endswith(".part") for name in left_in(tmp_path)):
+                break
         process.send_signal(signal.SIGINT)
-        output, complaint = process.communicate(timeout=100)
+        output, complaint = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGINT
     assert output == ""
     assert complaint.count("\n") <= 1
@@ -237,7 +236,7 @@ def test_an_interrupt_in_the_middle_is_status_130(tmp_path: Path) -> None:
 
 
 def test_two_at_once_both_have_the_text(tmp_path: Path) -> None:
-    both = threading.Barrier(2, timeout=100)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     def together(handler: Handler) -> None:
         both.wait()
@@ -245,7 +244,7 @@ def test_two_at_once_both_have_the_text(tmp_path: Path) -> None:
 
     with serving(together) as server:
         processes = [started(tmp_path, server.port) for _ in range(2)]
-        done = [process.communicate(timeout=200) for process in processes]
+        done = [process.communicate(timeout=PATIENCE) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], done
     assert left_in(tmp_path) == ["nietzsche.txt"]
     assert (tmp_path / "cache" / "nietzsche.txt").read_bytes() == CONTENT

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import forked
+from patience import PATIENCE
 from terminal_harness import LONG, make_environment, make_words
 
 
@@ -50,7 +51,7 @@ def test_a_second_process_on_one_run_ends_with_status_5(tmp_path: Path) -> None:
         assert temporary.exists(), "what the first may be writing is left alone"
         assert first.poll() is None
         first.terminate()
-        rest, complaint = first.communicate(timeout=100)
+        rest, complaint = first.communicate(timeout=PATIENCE)
         assert first.returncode == 128 + 15, complaint
         assert json.loads(rest.splitlines()[-1])["event"] == "finished"
     finally:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from model_fixtures import wait_for
+from patience import wait_until
 
 from model.controls import TrainingControls
 
@@ -71,4 +71,4 @@ def test_each_wish_wakes_a_paused_training(wish: Callable[[TrainingControls], No
     waiting.join(0.05)
     assert waiting.is_alive(), "it waits while nothing is wished"
     wish(controls)
-    wait_for(lambda: not waiting.is_alive())
+    wait_until(lambda: not waiting.is_alive())

@@ -14,6 +14,7 @@ import pytest
 import torch
 from model_fixtures import TINY_MODEL, TINY_TRAINING, make_request
 from network_fixtures import MACHINE, TEXT_IDS, fresh_network, weights_of
+from patience import PATIENCE
 from ports import free_port
 from rank_threads import in_ranks
 
@@ -164,7 +165,7 @@ def test_processes_that_met_end_without_a_word(attempt: int) -> None:
         )
         for rank in (0, 1)
     ]
-    ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+    ends = [(process.communicate(timeout=PATIENCE)[1], process.returncode) for process in processes]
     assert ends == [("", 0)] * 2, attempt
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from model_fixtures import make_request, of_kind
+from patience import PATIENCE
 
 from model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from model.config import ModelConfig
@@ -107,7 +108,7 @@ def test_a_fresh_process_goes_on_exactly(straight: Checkpoint, tmp_path: Path) -
             pass
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "runs")]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=PATIENCE)
     assert differing(last_checkpoint(tmp_path), straight) == []
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import PATIENCE
 
 from model.machine import give_back_memory, keep_freed_memory
 
@@ -47,7 +48,11 @@ print(kept, resident())
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_freed_memory_is_used_again_without_being_put_in_place_anew() -> None:
     found = subprocess.run(
-        [sys.executable, "-c", COUNT_FAULTS], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", COUNT_FAULTS],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     before, after = map(int, found.stdout.split())
     assert before > 20_000, "four times 24 MB are 24,000 pages a round"
@@ -57,7 +62,11 @@ def test_freed_memory_is_used_again_without_being_put_in_place_anew() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_what_was_tried_out_is_given_back() -> None:
     found = subprocess.run(
-        [sys.executable, "-c", GIVE_BACK], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", GIVE_BACK],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     kept, left = map(int, found.stdout.split())
     assert kept - left > 150 * 2**20

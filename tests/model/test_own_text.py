@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from model_fixtures import make_request, of_kind, wait_for
+from model_fixtures import make_request, of_kind
+from patience import wait_until
 
 from corpus import Corpus
 from corpus.novelty import LARGEST_INDEXED
@@ -88,7 +89,7 @@ def all_said(session: LiveSession | WatchSession, *kinds: type[Event]) -> list[E
         return all(of_kind(seen, kind) for kind in kinds)
 
     session.start()
-    wait_for(said)
+    wait_until(said)
     assert session.close()
     return seen
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from model_fixtures import make_checkpoint
+from patience import PATIENCE
 
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.errors import CheckpointError, ConfigError, ModelError, RunFolderError
@@ -399,7 +400,7 @@ def test_a_line_that_finds_no_room_leaves_nothing_of_itself(folder: RunFolder) -
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), str(folder.path)],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     assert done.stdout == "File too large\n"
     assert folder.read_lines("metrics.jsonl") == [{"step": 1}, {"step": 3}]

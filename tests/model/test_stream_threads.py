@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PATIENCE
 
 from model.stream_threads import ONE_THREAD, StreamThreads
 
@@ -25,7 +26,7 @@ def test_every_stream_is_in_one_part_and_parts_are_alike(count: int, streams: in
 
 def test_parts_are_worked_on_at_the_same_time_by_prepared_threads() -> None:
     threads = StreamThreads(2, threads_of_each=3)
-    meeting = threading.Barrier(2, timeout=60)
+    meeting = threading.Barrier(2, timeout=PATIENCE)
 
     def work(_: slice) -> tuple[int, int]:
         meeting.wait()  # breaks, and fails the test, where one thread does both

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import numpy as np
 import pytest
 from model_fixtures import TINY_MODEL, VOCABULARY, make_snapshot, make_text, random_weights
+from patience import wait_until
 
 from corpus import Corpus, Vocabulary
 from model.analysis import Analysis
@@ -105,7 +105,4 @@ def test_the_analysis_ends_when_asked() -> None:
     )
     analysis.start(corpus, corpus.ids)
     analysis.stop()
-    deadline = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+    wait_until(lambda: threading.active_count() == before, "the end of its threads")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model_fixtures import make_request, of_kind, wait_for
+from model_fixtures import make_request, of_kind
+from patience import wait_until
 
 from model.commands import PauseTraining, SetTemperature
 from model.config import SamplingConfig
@@ -40,24 +41,24 @@ def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> Non
         return len(of_kind(seen, kind)) >= count
 
     session.start()
-    wait_for(lambda: said(TrainingStateChanged))
+    wait_until(lambda: said(TrainingStateChanged))
     assert of_kind(seen, TrainingStateChanged)[0].state == "training"
     for event in training:
         its_plan += of_kind([event], Planned)
         if isinstance(event, Validated):
             break
-    wait_for(lambda: said(StepFinished))
+    wait_until(lambda: said(StepFinished))
     for _ in training:
         pass
-    wait_for(lambda: said(Finished) and said(WeightsSwapped) and said(CharacterWritten, 50))
-    wait_for(lambda: said(TrainingStateChanged, 2))
+    wait_until(lambda: said(Finished) and said(WeightsSwapped) and said(CharacterWritten, 50))
+    wait_until(lambda: said(TrainingStateChanged, 2))
     assert of_kind(seen, TrainingStateChanged)[-1].state == "finished"
     assert len(of_kind(seen, Validated)) >= 4
     assert of_kind(seen, Planned) == its_plan
     assert of_kind(seen, Planned)[0].planned_steps == of_kind(seen, Finished)[0].step
     session.post(SetTemperature(temperature=0.3))
     session.post(PauseTraining())
-    wait_for(lambda: said(TemperatureApplied) and said(WarningRaised))
+    wait_until(lambda: said(TemperatureApplied) and said(WarningRaised))
     assert session.close()
 
 

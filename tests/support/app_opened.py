@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from patience import until
 from textual.pilot import Pilot
 
 from model import events as ev
 from model.scripted_session import ScriptedSession
 from tui.app import CharlmApp
 from tui.screen_settings import ScreenSettings
-
-
-async def until(met: Callable[[], bool]) -> None:
-    """Waits for something to be true; half a minute is enough for the busiest machine."""
-    for _ in range(1500):
-        if met():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not happen within half a minute")
 
 
 class Opened:

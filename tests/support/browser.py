@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import itertools
@@ -10,7 +9,6 @@ import os
 import shutil
 import struct
 import subprocess
-import time
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +18,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 import numpy.typing as npt
+from patience import PATIENCE, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _FLAGS = (
@@ -41,7 +40,7 @@ class Page:
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while True:
-            answer = await self._socket.receive_json(timeout=120)
+            answer = await self._socket.receive_json(timeout=PATIENCE)
             if answer.get("id") == number:
                 assert "error" not in answer, answer
                 result: dict[str, Any] = answer["result"]
@@ -93,18 +92,19 @@ async def opened_page(folder: Path) -> AsyncIterator[Page]:
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(20)
+            process.wait(PATIENCE)
         process.kill()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 async def _port(path: Path) -> int:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    def told() -> int:
         with contextlib.suppress(OSError, ValueError, IndexError):
-            return int(path.read_text().splitlines()[0])  # noqa: ASYNC240 - a few bytes
-        await asyncio.sleep(0.05)
-    raise AssertionError("the browser did not start")
+            return int(path.read_text().splitlines()[0])
+        return 0
+
+    await until(told, "the browser")
+    return told()
 
 
 def pixels(png: bytes) -> npt.NDArray[np.uint8]:

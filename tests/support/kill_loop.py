@@ -19,6 +19,7 @@ from pathlib import Path
 
 import forked
 from model_fixtures import make_request, make_text
+from patience import PATIENCE
 
 from model.checkpoint import Checkpoint
 from model.controls import TrainingControls
@@ -86,7 +87,7 @@ class KillLoop:
         else:
             saves = self.random.randrange(3)
             while b"began\n" not in told or told.count(b"saved") < saves:
-                ready, _, _ = select.select([reading], [], [], 60)
+                ready, _, _ = select.select([reading], [], [], PATIENCE)
                 piece = os.read(reading, 65536) if ready else b""
                 if not piece:
                     raise RuntimeError("a child did not go on")

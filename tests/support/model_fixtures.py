@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -162,11 +161,3 @@ def draw_bfloat16(rows: int, columns: int) -> npt.NDArray[np.float32]:
     numbers = np.random.default_rng(rows * 1000 + columns).standard_normal((rows, columns))
     bits = numbers.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
     return bits.view(np.float32)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Returns as soon as the condition holds; fails where it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)

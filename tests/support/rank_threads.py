@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from patience import PATIENCE
 from torch import distributed
 
 from model.distributed import Ranks
@@ -15,7 +16,9 @@ from model.process_place import ProcessPlace
 Result = TypeVar("Result")
 
 
-def in_ranks(size: int, work: Callable[[Ranks], Result], *, seconds: float = 60.0) -> list[Result]:
+def in_ranks(
+    size: int, work: Callable[[Ranks], Result], *, seconds: float = PATIENCE
+) -> list[Result]:
     """Returns what `work` returned in each of `size` ranks; an exchange that waits longer fails."""
     dist: Any = distributed  # its type stubs lack both names
     store = dist.HashStore()

@@ -1,7 +1,7 @@
 """Runs a program on a pseudo-terminal of its own and reads its screen as a person would.
 
 Nothing runs in the background: output is taken in while a test waits for something, so a test
-that waits for nothing is a terminal that has stalled. Every wait has a deadline.
+that waits for nothing is a terminal that has stalled. Every wait ends with the tests' patience.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pyte
+from patience import PATIENCE, in_vain, moments
 
 from model.run_folder import RunFolder
 
@@ -119,7 +120,7 @@ class Terminal:
     ) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         self.hang_up()
         os.close(self.slave)
 
@@ -157,25 +158,27 @@ class Terminal:
         found = re.search(pattern, self.text)
         return int(re.sub(r"\D", "", found[1])) if found else -1
 
-    def wait_for(
-        self, condition: Callable[[], object], seconds: float = 60.0, *, why: str = ""
-    ) -> None:
-        """Takes in output until the condition holds; fails with the screen where it does not."""
+    def comes_to(self, condition: Callable[[], object], seconds: float) -> bool:
+        """Takes in output until the condition holds, and tells whether it did within that time."""
         deadline = time.monotonic() + seconds
         while not condition():
             left = deadline - time.monotonic()
-            assert left > 0, f"waited {seconds:g} s in vain{why and ' for '}{why}:\n{self.text}"
+            if left <= 0:
+                return False
             self._take_in(min(left, 0.05))
+        return True
 
-    def wait_for_text(self, *words: str, seconds: float = 60.0) -> None:
+    def wait_for(self, condition: Callable[[], object], *, why: str = "") -> None:
+        """Takes in output until the condition holds; fails with the screen where it does not."""
+        assert self.comes_to(condition, PATIENCE), f"{in_vain(why)}:\n{self.text}"
+
+    def wait_for_text(self, *words: str) -> None:
         """Waits until all of these stand on the screen."""
-        self.wait_for(
-            lambda: all(word in self.text for word in words), seconds, why=" and ".join(words)
-        )
+        self.wait_for(lambda: all(word in self.text for word in words), why=" and ".join(words))
 
-    def wait_for_exit(self, seconds: float = 60.0) -> int:
+    def wait_for_exit(self) -> int:
         """Waits for the program to end and returns its status, negative for a signal."""
-        self.wait_for(lambda: self.process.poll() is not None, seconds, why="the end")
+        self.wait_for(lambda: self.process.poll() is not None, why="the end")
         self.take_rest()
         assert self.process.returncode is not None
         return self.process.returncode
@@ -184,11 +187,6 @@ class Terminal:
         """Takes in what has been written already."""
         while self._take_in(0.0):
             pass
-
-    def waiting_bytes(self) -> int:
-        """Returns how much the program wrote that nobody has taken in."""
-        answer = fcntl.ioctl(self.master, termios.FIONREAD, b"\0" * 4)
-        return int(struct.unpack("i", answer)[0])
 
     @property
     def mode(self) -> list[Any]:
@@ -326,17 +324,16 @@ def assert_saved_at_the_end(runs: Path, *, at_least: int) -> None:
 
 def wait_for_steps(app: Terminal) -> int:
     """Waits until the app's screen shows a step, and returns it."""
-    app.wait_for_text("TRAINING", seconds=110)
-    app.wait_for(lambda: app.number(STEP) > 0, why="steps", seconds=110)
+    app.wait_for_text("TRAINING")
+    app.wait_for(lambda: app.number(STEP) > 0, why="steps")
     return app.number(STEP)
 
 
-def stalled_moments(app: Terminal) -> Iterator[bool]:
-    """Yields whether the terminal's buffer is full; nobody takes anything in meanwhile."""
-    seen: list[int] = []
-    for _ in poll_moments():
-        seen = [*seen[-20:], app.waiting_bytes()]
-        yield len(seen) > 20 and min(seen) == max(seen) > 2000
+def wait_until_stalled(app: Terminal) -> None:
+    """Takes nothing in until the terminal holds all that it can, so that a writer must wait."""
+    for _ in moments("a terminal that is full"):
+        if not select.select([], [app.slave], [], 0)[1]:
+            return
 
 
 def last_event(folder: RunFolder) -> dict[str, Any]:
@@ -363,12 +360,3 @@ def processor_seconds(process_id: int) -> dict[int, float]:
             fields = (path / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
             used[int(path.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return used
-
-
-def poll_moments(seconds: float = 60.0) -> Iterator[None]:
-    """Yields again and again until the deadline, then fails: for waits without a terminal."""
-    deadline = time.monotonic() + seconds
-    while True:
-        yield
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
-        time.sleep(0.01)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from terminal_harness import PROGRAM, TINY, Terminal, make_environment, make_words
 
 OpenApp = Callable[..., Terminal]
@@ -51,6 +52,6 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=home,
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return home

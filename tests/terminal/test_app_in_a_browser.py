@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE, until
 from ports import free_port
 from terminal_harness import (
     LONG,
@@ -30,9 +31,7 @@ pytest.importorskip("textual_serve")
 
 from tui.page_server import is_loopback  # noqa: E402 - an extra
 
-pytestmark = [pytest.mark.terminal, pytest.mark.timeout(300)]
-PATIENCE = 120.0
-"""Seconds; a busy machine takes long to import torch."""
+pytestmark = pytest.mark.terminal
 
 
 @contextmanager
@@ -54,19 +53,12 @@ def served(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str],
         yield process, port
     finally:
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
 
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:
     found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
     return [int(number) for number in found.split()]
-
-
-async def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        await asyncio.sleep(0.05)
 
 
 async def read_until(page: Any, words: bytes) -> bytes:
@@ -90,7 +82,7 @@ def test_the_app_saves_and_ends_when_its_page_is_closed(tmp_path: Path) -> None:
             async with client.ws_connect(f"http://127.0.0.1:{port}/ws?width=90&height=30") as page:
                 await read_until(page, b"TRAINING")
                 (app,) = children_of(server)
-            await wait_until(lambda: not is_alive(app), "the end of the app")
+            await until(lambda: not is_alive(app), "the end of the app")
             assert server.poll() is None
 
     with served(tmp_path) as (server, port):
@@ -111,7 +103,7 @@ def test_a_signal_ends_the_server_after_every_app_has_saved(
             server.send_signal(number)
             while (await page.receive()).type is aiohttp.WSMsgType.BINARY:
                 pass
-            await wait_until(lambda: server.poll() is not None, "the end of the server")
+            await until(lambda: server.poll() is not None, "the end of the server")
             assert not is_alive(app)
 
     with served(tmp_path) as (server, port):
@@ -238,11 +230,11 @@ def test_a_browser_shows_the_app_and_its_keys_work(tmp_path: Path) -> None:
             while not await page.evaluate("document.body?.classList.contains('-first-byte')"):
                 assert time.monotonic() < deadline, "the page never showed the app"
                 await asyncio.sleep(0.1)
-            await wait_until(lambda: "validation" in metrics(), "the training")
+            await until(lambda: "validation" in metrics(), "the training")
             picture = await page.picture()
             assert "finished" not in metrics()
             await page.type("e")
-            await wait_until(lambda: "finished" in metrics(), "the key's effect")
+            await until(lambda: "finished" in metrics(), "the key's effect")
             return picture
 
     def metrics() -> str:

@@ -42,7 +42,7 @@ def wait_until_gone(terminal: Terminal, words: str) -> None:
 
 
 def wait_until_training(terminal: Terminal) -> None:
-    terminal.wait_for_text("TRAINING", seconds=40)
+    terminal.wait_for_text("TRAINING")
     terminal.wait_for(lambda: terminal.number(CHARACTERS) > 0, why="text")
 
 
@@ -114,7 +114,7 @@ class SharedApp:
 
         terminal.take_rest()
         with suppress(AssertionError):
-            terminal.wait_for(lambda: has_ended() or is_as_it_began(), seconds=10)
+            terminal.wait_for(lambda: has_ended() or is_as_it_began())
         return is_as_it_began() and not has_ended()
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE, moments, wait_until
 from ports import free_port
 from terminal_harness import (
     LONG,
@@ -26,7 +27,6 @@ from terminal_harness import (
     is_alive,
     make_environment,
     make_words,
-    poll_moments,
     wait_for_steps,
 )
 
@@ -61,21 +61,19 @@ def app_in_a_shell(home: Path, *arguments: str, left_out: tuple[str, ...] = ()) 
 
 
 def wait_for_process(home: Path) -> int:
-    for _ in poll_moments():
+    for _ in moments():
         with contextlib.suppress(FileNotFoundError, ValueError):
             return int((home / "process").read_text(encoding="utf-8"))
     raise AssertionError
 
 
-def wait_until_ended(process_id: int, seconds: float = 60.0) -> None:
-    for _ in poll_moments(seconds):
-        if not is_alive(process_id):
-            return
+def wait_until_ended(process_id: int) -> None:
+    wait_until(lambda: not is_alive(process_id), "the end of the app")
 
 
 def noted_status(home: Path) -> int:
     """Returns what the shell notes a moment after the app has ended."""
-    for _ in poll_moments():
+    for _ in moments():
         with contextlib.suppress(FileNotFoundError, ValueError):
             return int((home / "status").read_text(encoding="utf-8"))
     raise AssertionError
@@ -150,15 +148,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             yield Server(folder=folder, port=port)
         finally:
             daemon.terminate()
-            daemon.wait(10)
+            daemon.wait(PATIENCE)
 
 
 def _wait_until_it_listens(daemon: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    for _ in poll_moments():
+    for _ in moments():
         if daemon.poll() is not None:
             said = log.read_text(encoding="utf-8", errors="replace").strip()
             pytest.skip(f"sshd does not start here: {said}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE):
             return
 
 
@@ -177,7 +175,7 @@ def connect(server: Server, home: Path) -> Iterator[Callable[..., Terminal]]:
                     rows=30,
                 )
             )
-            terminal.wait_for_text("TRAINING", seconds=110)
+            terminal.wait_for_text("TRAINING")
             terminal.wait_for(lambda: terminal.number(CHARACTERS) > 0, why="text")
             return terminal
 
@@ -247,19 +245,18 @@ def test_five_connections_that_are_cut_lose_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_connection_that_is_cut_can_leave_the_training_at_work(
     connect: Callable[..., Terminal], home: Path
 ) -> None:
     terminal = connect("--on-hangup", "continue", "--checkpoint-every", "1")
     process_id = wait_for_process(home)
     terminal.process.kill()
-    for _ in poll_moments():
+    for _ in moments():
         assert is_alive(process_id)
         if list((home / "runs").glob("*/train.log")):
             break
     step = max(checkpoint_steps(home / "runs"), default=0)
-    for _ in poll_moments():
+    for _ in moments():
         if max(checkpoint_steps(home / "runs"), default=0) > step:
             break
     os.kill(process_id, signal.SIGTERM)
@@ -284,7 +281,7 @@ def tmux(home: Path) -> Iterator[Callable[..., str]]:
             env=make_environment(home),
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -297,7 +294,7 @@ def tmux(home: Path) -> Iterator[Callable[..., str]]:
 
 def wait_for_pane(tmux: Callable[..., str], *words: str) -> str:
     pane = ""
-    for _ in poll_moments(40):
+    for _ in moments():
         pane = tmux("capture-pane", "-p")
         if all(word in pane for word in words):
             return pane

@@ -11,23 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from terminal_harness import (
     LONG,
     Terminal,
     assert_saved_at_the_end,
     assert_terminal_restored,
     checkpoint_steps,
-    stalled_moments,
     wait_for_steps,
+    wait_until_stalled,
 )
 
 pytestmark = pytest.mark.terminal
 
 OpenApp = Callable[..., Terminal]
 TIMES = 20
-PATIENCE = 100.0
-"""Seconds: five are promised on an idle machine, and the figure is printed; a busy one may take
-longer, which proves nothing."""
 
 HANG_UP = "hang-up"
 ENDINGS = ("SIGHUP", "SIGTERM", "SIGINT", HANG_UP, "stall then SIGTERM", f"stall then {HANG_UP}")
@@ -42,9 +40,7 @@ def end(open_app: OpenApp, home: Path, ending: str) -> float:
         app = open_app("words.txt", *LONG)
     step = wait_for_steps(app)
     if stalls:
-        stalled = stalled_moments(app)
-        while not next(stalled):
-            pass
+        wait_until_stalled(app)
     began = time.monotonic()
     number = signal.SIGHUP if how == HANG_UP else signal.Signals[how]
     if how == HANG_UP:
@@ -52,7 +48,7 @@ def end(open_app: OpenApp, home: Path, ending: str) -> float:
     else:
         app.process.send_signal(number)
     # A stalled terminal stays stalled: nothing is taken in while waiting.
-    status = app.process.wait(PATIENCE) if stalls else app.wait_for_exit(PATIENCE)
+    status = app.process.wait(PATIENCE) if stalls else app.wait_for_exit()
     seconds = time.monotonic() - began
     assert status == 128 + number
     assert_saved_at_the_end(home / "runs", at_least=step)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE, moments
 from terminal_harness import (
     LONG,
     STEP,
@@ -19,7 +20,6 @@ from terminal_harness import (
     assert_terminal_restored,
     checkpoint_steps,
     last_event,
-    poll_moments,
     processor_seconds,
     wait_for_steps,
 )
@@ -38,7 +38,7 @@ def read_log(runs: Path) -> str:
 
 
 def wait_for_log(app: Terminal, runs: Path, *words: str) -> None:
-    for _ in poll_moments(40):
+    for _ in moments():
         assert app.process.poll() is None, read_log(runs)
         if all(word in read_log(runs) for word in words):
             return
@@ -57,11 +57,11 @@ def test_training_goes_on_without_a_terminal_and_saves_on_term(
     wait_for_log(app, runs, f"process {app.process.pid} goes on", "saved ", "validation")
     app.process.send_signal(signal.SIGHUP)  # old news
     saved = max(checkpoint_steps(runs))
-    for _ in poll_moments(40):
+    for _ in moments():
         if max(checkpoint_steps(runs)) > max(saved, step):
             break
     app.process.send_signal(signal.SIGTERM)
-    assert app.process.wait(60) == 128 + signal.SIGTERM
+    assert app.process.wait(PATIENCE) == 128 + signal.SIGTERM
     assert_saved_at_the_end(runs, at_least=step)
     assert "stopped after step" in read_log(runs)
     assert "Traceback" not in read_log(runs)
@@ -71,9 +71,9 @@ def test_training_without_a_terminal_comes_to_its_own_end(
     open_app: OpenApp, tmp_path: Path
 ) -> None:
     app = open_app("words.txt", *TINY, "--minutes", "0.1", "--on-hangup", "continue")
-    app.wait_for_text("TRAINING", seconds=40)
+    app.wait_for_text("TRAINING")
     app.hang_up()
-    assert app.process.wait(60) == 0
+    assert app.process.wait(PATIENCE) == 0
     folder = RunFolder.find(tmp_path / "runs", None)
     assert last_event(folder)["reason"] == "completed"
     assert "completed after step" in read_log(tmp_path / "runs")
@@ -87,11 +87,11 @@ def test_a_pause_ends_with_the_screen(open_app: OpenApp, tmp_path: Path) -> None
     app.wait_for(lambda: app.number(STEP) > 0, why="the step")
     paused = app.number(STEP)
     app.hang_up()
-    for _ in poll_moments(40):
+    for _ in moments():
         if max(checkpoint_steps(tmp_path / "runs"), default=0) > paused:
             break
     app.process.send_signal(signal.SIGINT)
-    assert app.process.wait(60) == 128 + signal.SIGINT
+    assert app.process.wait(PATIENCE) == 128 + signal.SIGINT
 
 
 def test_a_hang_up_gives_a_living_terminal_back_and_training_goes_on(
@@ -103,7 +103,7 @@ def test_a_hang_up_gives_a_living_terminal_back_and_training_goes_on(
     app.wait_for_text("goes on without a screen", f"process {app.process.pid}", "train.log")
     assert_terminal_restored(app)
     app.process.send_signal(signal.SIGTERM)
-    assert app.process.wait(60) == 128 + signal.SIGTERM
+    assert app.process.wait(PATIENCE) == 128 + signal.SIGTERM
     assert_saved_at_the_end(tmp_path / "runs", at_least=step)
 
 
@@ -113,7 +113,7 @@ def test_saving_wins_over_an_ignored_signal_when_it_is_asked_for(
     app = open_app("words.txt", *LONG, "--on-hangup", "save", ignored=(signal.SIGHUP,))
     step = wait_for_steps(app)
     app.hang_up()
-    assert app.process.wait(60) == 128 + signal.SIGHUP
+    assert app.process.wait(PATIENCE) == 128 + signal.SIGHUP
     assert_saved_at_the_end(tmp_path / "runs", at_least=step)
     assert read_log(tmp_path / "runs") == ""
 
@@ -121,9 +121,9 @@ def test_saving_wins_over_an_ignored_signal_when_it_is_asked_for(
 def test_nothing_to_train_ends_with_its_terminal(open_app: OpenApp, trained_home: Path) -> None:
     path = next((trained_home / "runs").glob("*/step-*.safetensors"))
     app = open_app("--checkpoint", str(path), "--on-hangup", "continue")
-    app.wait_for(lambda: app.number(CHARACTERS) > 0, why="text", seconds=40)
+    app.wait_for(lambda: app.number(CHARACTERS) > 0, why="text")
     app.hang_up()
-    assert app.process.wait(60) == 128 + signal.SIGHUP
+    assert app.process.wait(PATIENCE) == 128 + signal.SIGHUP
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads' time in /proc")
@@ -136,7 +136,7 @@ def test_a_terminal_that_is_gone_costs_no_processor_time(
     app.hang_up()
     wait_for_log(app, tmp_path / "runs", "goes on")
     before = processor_seconds(app.process.pid)
-    for _ in poll_moments(60):
+    for _ in moments():
         now = processor_seconds(app.process.pid)
         used = sorted(now[thread] - before.get(thread, 0.0) for thread in now)
         if used[-1] >= 2.0:  # the trainer's
@@ -163,7 +163,7 @@ def test_a_stop_that_nobody_hears_coming_does_not_spoil_the_terminal(
     app.send("q")
     app.wait_for_text("Save and stop")
     app.send("s")
-    assert app.wait_for_exit(60) == 0
+    assert app.wait_for_exit() == 0
     assert_terminal_restored(app)
     assert_saved_at_the_end(tmp_path / "runs", at_least=step)
 
@@ -192,5 +192,5 @@ def test_a_suspended_app_gives_the_terminal_back_and_comes_again(
     app.wait_for_text("TRAINING", "Writing")
     app.wait_for(lambda: app.number(STEP) > step, why="more steps")
     app.process.send_signal(signal.SIGTERM)
-    assert app.wait_for_exit(60) == 128 + signal.SIGTERM
+    assert app.wait_for_exit() == 128 + signal.SIGTERM
     assert_terminal_restored(app)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from terminal_harness import (
     ENDING_SIGNALS,
     LONG,
@@ -29,7 +30,6 @@ from model.run_folder import RunFolder
 pytestmark = pytest.mark.terminal
 
 OpenApp = Callable[..., Terminal]
-SECONDS_TO_END = 60.0
 """Half a second is usual; what is promised is counted in ``test_endings``."""
 
 
@@ -42,7 +42,7 @@ def test_a_second_signal_does_not_stop_the_saving(open_app: OpenApp, tmp_path: P
     app.process.send_signal(signal.SIGTERM)
     app.process.send_signal(signal.SIGHUP)
     app.process.send_signal(signal.SIGINT)
-    assert app.wait_for_exit(SECONDS_TO_END) > 128
+    assert app.wait_for_exit() > 128
     assert_saved_at_the_end(tmp_path / "runs", at_least=step)
 
 
@@ -51,7 +51,7 @@ def test_a_signal_before_the_first_step_ends_the_app_too(open_app: OpenApp, tmp_
     app.wait_for_text("PREPARING")
     app.process.send_signal(signal.SIGTERM)
     # An import of torch that has begun comes to its end first.
-    assert app.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGTERM
+    assert app.wait_for_exit() == 128 + signal.SIGTERM
     assert_terminal_restored(app)
     assert "Traceback" not in app.plain
 
@@ -62,7 +62,7 @@ def test_a_signal_while_training_is_paused_saves(open_app: OpenApp, tmp_path: Pa
     app.send("p")
     app.wait_for_text("PAUSED")
     app.process.send_signal(signal.SIGTERM)
-    assert app.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGTERM
+    assert app.wait_for_exit() == 128 + signal.SIGTERM
     assert_saved_at_the_end(tmp_path / "runs", at_least=step)
 
 
@@ -96,7 +96,7 @@ def test_train_saves_on_a_signal(tmp_path: Path, number: signal.Signals) -> None
         events = (json.loads(line) for line in process.stdout)
         step = next(event["step"] for event in events if event["event"] == "step")
         process.send_signal(number)
-        rest, complaints = process.communicate(timeout=SECONDS_TO_END)
+        rest, complaints = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert complaints == ""
     assert_saved_at_the_end(tmp_path / "runs", at_least=step)
@@ -110,10 +110,10 @@ def test_train_on_a_terminal_shows_a_bar_and_ends_with_ctrl_c(tmp_path: Path) ->
         environment=make_environment(tmp_path),
         folder=tmp_path,
     ) as terminal:
-        terminal.wait_for_text("epoch", "characters/s", "%", seconds=40)
+        terminal.wait_for_text("epoch", "characters/s", "%")
         terminal.wait_for(lambda: checkpoint_steps(tmp_path / "runs"), why="a checkpoint")
         terminal.send("\x03")
-        assert terminal.wait_for_exit(SECONDS_TO_END) == 128 + signal.SIGINT
+        assert terminal.wait_for_exit() == 128 + signal.SIGINT
         assert_saved_at_the_end(tmp_path / "runs", at_least=1)
         assert "stopped after step" in terminal.plain
         assert "Traceback" not in terminal.plain
@@ -130,10 +130,10 @@ def test_train_saves_when_its_terminal_goes_away(tmp_path: Path, ignored: tuple[
         folder=tmp_path,
         ignored_signals=ignored,
     ) as terminal:
-        terminal.wait_for_text("epoch", "characters/s", seconds=40)
+        terminal.wait_for_text("epoch", "characters/s")
         terminal.hang_up()
         # Without the signal it is a disk of which nothing can be said but that it refuses.
-        assert terminal.wait_for_exit(SECONDS_TO_END) == (5 if ignored else 128 + signal.SIGHUP)
+        assert terminal.wait_for_exit() == (5 if ignored else 128 + signal.SIGHUP)
         assert_saved_at_the_end(tmp_path / "runs", at_least=1)
 
 
@@ -149,7 +149,7 @@ def test_the_app_without_a_keyboard_names_train(tmp_path: Path) -> None:
         text=True,
         env=make_environment(tmp_path),
         cwd=tmp_path,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")

@@ -83,7 +83,7 @@ def save_and_stop(app: Terminal) -> None:
     app.send("q")
     app.wait_for_text("Save and stop")
     app.send("s")
-    assert app.wait_for_exit(30) == 0
+    assert app.wait_for_exit() == 0
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def test_an_hour_costs_no_memory_no_threads_and_no_handles(
 ) -> None:
     options = (*TINY, "--minutes", str(2 * MINUTES + 10), "--rate", "200")
     app = open_app("words.txt", *options, columns=120, rows=40)
-    app.wait_for_text("TRAINING", seconds=60)
+    app.wait_for_text("TRAINING")
     readings = soak(app, MINUTES, 2.0)
     warm = [reading for reading in readings if reading.seconds > min(300, MINUTES * 20)]
     slope = mebibytes_per_hour(warm)
@@ -112,7 +112,7 @@ def test_an_hour_costs_no_memory_no_threads_and_no_handles(
 def test_two_keys_rounds_leave_threads_and_handles_as_they_were(open_app: OpenApp) -> None:
     """The short form: too short for a slope, long enough for a leak at every key."""
     app = open_app("words.txt", *TINY, "--minutes", "30")
-    app.wait_for_text("TRAINING", seconds=60)
+    app.wait_for_text("TRAINING")
     app.wait_for(lambda: app.number(STEP) > 0, why="steps")
     first = usual(soak(app, 0.08, 0.25))
     last = usual(soak(app, 0.08, 0.25))

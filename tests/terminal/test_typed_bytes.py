@@ -42,7 +42,7 @@ def type_bytes(app: Terminal, data: bytes) -> None:
 def leave(app: Terminal, home: Path, step: int) -> None:
     """Ends the app from outside: what is open on the screen is anybody's guess."""
     app.process.terminate()
-    assert app.wait_for_exit(100) == 143
+    assert app.wait_for_exit() == 143
     assert_terminal_restored(app)
     assert "Traceback" not in app.plain
     assert "defect" not in app.plain
@@ -56,7 +56,7 @@ def survive_bytes(open_app: OpenApp, home: Path, count: int, seed: int) -> None:
     type_bytes(app, data)
     type_bytes(app, b"\xff\xfe\x1b[48;99999;99999;0;0t\x1b[<999999;999999;999999M\x00\x04")
     type_bytes(app, b"\x1b[200~" + b"paste " * 5000 + b"\x1b[201~")
-    app.wait_for_text("charlm-tui", seconds=100)
+    app.wait_for_text("charlm-tui")
     leave(app, home, step)
 
 
@@ -81,7 +81,7 @@ def see_all_again(app: Terminal) -> None:
         app.resize(columns, 24)
         app.screen.reset()
         with contextlib.suppress(AssertionError):
-            app.wait_for_text("TRAINING", "Writing", "q Quit", seconds=5)
+            app.wait_for_text("TRAINING", "Writing", "q Quit")
             assert app.number(STEP) > 0
             return
     raise AssertionError(app.text)

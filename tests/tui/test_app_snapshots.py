@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from app_opened import until
 from app_script import characters, training
+from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Input
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from terminal_harness import PROGRAM, TINY, make_environment, make_words, poll_moments
+from patience import PATIENCE, moments
+from terminal_harness import PROGRAM, TINY, make_environment, make_words
 
 pytestmark = [
     pytest.mark.terminal,
@@ -44,7 +45,7 @@ def write_text(path: Path, size: int, end: str = "") -> None:
             left -= len(words)
         file.write(end.encode())
     # Its times have to be older than the program trusts them to be.
-    for _ in poll_moments():
+    for _ in moments():
         if time.time() - path.stat().st_ctime > 2.1:
             return
 
@@ -65,7 +66,7 @@ def start(home: Path, text: Path, *, until: str = "step") -> Start:
             break
     status = Path(f"/proc/{process.pid}/status").read_text()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM
     peak = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert peak is not None
@@ -119,7 +120,7 @@ def test_an_interrupt_while_a_text_is_encoded_leaves_nothing(tmp_path: Path) -> 
         process.stdin.write(words)
     process.stdin.flush()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGINT
     left = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert not left

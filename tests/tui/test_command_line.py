@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from terminal_harness import LONG, PROGRAM, TINY, checkpoint_steps, make_environment, make_words
 
 pytestmark = pytest.mark.terminal
@@ -59,7 +60,7 @@ def charlm(
         capture_output=True,
         env=make_environment(home, **changes),
         cwd=home,
-        timeout=90,
+        timeout=PATIENCE,
         check=False,
     )
     return Done(status=done.returncode, output=done.stdout.decode(), complaint=done.stderr.decode())
@@ -294,7 +295,7 @@ def test_a_full_disk_below_the_output_is_status_5(trained: Trained, arguments: l
             stderr=subprocess.PIPE,
             text=True,
             env=make_environment(trained.home),
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
     assert_refused(Done(status=done.returncode, output="", complaint=done.stderr), 5, "No space")
@@ -311,7 +312,7 @@ def test_train_saves_although_nobody_can_be_told(home: Path) -> None:
             text=True,
             env=make_environment(home),
             cwd=home,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
     assert_refused(Done(status=done.returncode, output="", complaint=done.stderr), 5, "No space")
@@ -392,7 +393,7 @@ def test_an_interrupted_run_that_is_resumed_ends_as_one_that_was_not(
             if json.loads(line)["event"] == "validation":
                 process.send_signal(signal.SIGTERM)
                 break
-        rest, _ = process.communicate(timeout=20)
+        rest, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM
     stopped = objects(rest)[-1]
     assert stopped["reason"] == "stopped"
@@ -551,7 +552,7 @@ def test_generate_survives_a_reader_that_has_enough(trained: Trained) -> None:
         capture_output=True,
         text=True,
         env=make_environment(trained.home),
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.stdout.rpartition(":")[2] == f"{128 + signal.SIGPIPE}\n"
@@ -699,7 +700,7 @@ def test_output_that_was_closed_from_the_start_is_no_error(trained: Trained) -> 
         capture_output=True,
         text=True,
         env=make_environment(trained.home),
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
@@ -739,7 +740,7 @@ def test_the_completion_script_is_one_that_bash_accepts(home: Path) -> None:
     script = charlm(home, "--completion", "bash")
     assert script.status == 0
     assert "_CHARLM_TUI_COMPLETE" in script.output
-    subprocess.run(["bash", "-n"], input=script.output, text=True, check=True, timeout=20)
+    subprocess.run(["bash", "-n"], input=script.output, text=True, check=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import struct
 import xml.etree.ElementTree as ET
@@ -58,11 +57,7 @@ def names(folder: Path) -> list[str]:
 
 async def until_said(it: Opened, words: str) -> None:
     """A picture of pixels takes a moment, on a busy machine several."""
-    for _ in range(1500):
-        if any(words in toast for toast in it.toasts()):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{words} was not said within thirty seconds")
+    await it.until(lambda: any(words in toast for toast in it.toasts()))
 
 
 def drawn(*shapes: Shape, width: int = 60, height: int = 40) -> np.ndarray:

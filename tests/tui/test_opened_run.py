@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from app_opened import opened
 from app_script import on_a_loop, training
-from model_fixtures import make_checkpoint, wait_for
+from model_fixtures import make_checkpoint
+from patience import wait_until
 
 from model import events as ev
 from model.checkpoint import write_checkpoint
@@ -62,7 +63,7 @@ def test_the_step_is_that_of_the_weights_and_not_the_last_one_in_the_file(tmp_pa
         state = fold(state, session.poll(), 0.0)
         return state.opened is not None
 
-    wait_for(is_open)
+    wait_until(is_open)
     assert session.close()
     assert state.progress.step == 145
     assert state.losses.loss == 2.5

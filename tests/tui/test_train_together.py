@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from model_fixtures import make_text, of_kind, wait_for
+from model_fixtures import make_text, of_kind
+from patience import PATIENCE, moments, wait_until
 from ports import free_port
 
 from model.commands import SetTemperature
@@ -23,9 +23,6 @@ from model.run_folder import RunFolder
 from model.watch_session import WatchSession
 from tui.command_line import run
 
-LIMIT = 400.0
-"""Seconds that a process may take for anything; an idle machine needs three, a busy one many."""
-pytestmark = pytest.mark.timeout(4 * LIMIT)
 TINY = (
     *("--hidden", "16", "--embedding", "8", "--batch", "8", "--sequence", "16"),
     *("--threads", "1", "--device", "cpu", "--precision", "fp32", "--seed", "1"),
@@ -63,16 +60,15 @@ def two_ranks(*arguments: str) -> Iterator[list[subprocess.Popen[str]]]:
 
 def ended(ranks: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
     """Returns status, output and errors of each, once it has ended."""
-    return [(rank.wait(LIMIT), *rank.communicate()) for rank in ranks]
+    return [(rank.wait(PATIENCE), *rank.communicate()) for rank in ranks]
 
 
 def wait_for_steps(ranks: list[subprocess.Popen[str]], folder: RunFolder) -> None:
     """Returns once the run's file has a step; fails at once where a rank ends before."""
-    deadline = time.monotonic() + LIMIT
-    while not any(line["event"] == "step" for line in folder.read_lines("metrics.jsonl")):
-        assert time.monotonic() < deadline, "waited in vain"
+    for _ in moments("a step"):
         assert all(rank.poll() is None for rank in ranks), [rank.communicate() for rank in ranks]
-        time.sleep(0.1)
+        if any(line["event"] == "step" for line in folder.read_lines("metrics.jsonl")):
+            return
 
 
 def test_a_signal_to_one_ends_both_with_one_checkpoint_and_a_watcher_sees_it_all(
@@ -90,12 +86,12 @@ def test_a_signal_to_one_ends_both_with_one_checkpoint_and_a_watcher_sees_it_all
             return len(of_kind(seen, kind)) >= count
 
         watcher.start()
-        wait_for(lambda: said(StepFinished, 5) and said(CharacterWritten, 50), LIMIT)
+        wait_until(lambda: said(StepFinished, 5) and said(CharacterWritten, 50))
         assert of_kind(seen, TrainingStateChanged)[0].state == "training"
         watcher.post(SetTemperature(temperature=0.5))
         ranks[1].send_signal(signal.SIGTERM)
         first, other = ended(ranks)
-        wait_for(lambda: said(TrainingStateChanged, 2), LIMIT)
+        wait_until(lambda: said(TrainingStateChanged, 2))
         assert of_kind(seen, TrainingStateChanged)[-1].state == "finished"
         assert watcher.close()
     assert first[0] == other[0] == 128 + signal.SIGTERM, (first[2], other[2])
@@ -148,7 +144,7 @@ def test_under_torchrun_two_ranks_follow_the_curve_of_one_process_also_with_drop
         [*starter, "--nproc-per-node", "2", "-m", "--", "tui", "train", *settings, "--run", "two"],
         capture_output=True,
         text=True,
-        timeout=LIMIT,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -185,7 +181,7 @@ def test_one_that_dies_ends_the_other_with_a_sentence_and_a_checkpoint(
     with two_ranks(str(text), *TINY, "--minutes", "30", *place) as ranks:
         wait_for_steps(ranks, folder)
         ranks[1].kill()
-        status, _, errors = (ranks[0].wait(LIMIT), *ranks[0].communicate())
+        status, _, errors = (ranks[0].wait(PATIENCE), *ranks[0].communicate())
     assert status == 6
     (line,) = (line for line in errors.splitlines() if line.startswith("charlm-tui: "))
     assert "process 0 of 2: lost another process of this training" in line

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command_here import assert_one_line, charlm_here
 from model_fixtures import make_checkpoint
+from patience import PATIENCE
 from terminal_harness import PROGRAM, make_environment, make_words
 
 from model.checkpoint import write_checkpoint
@@ -121,7 +122,7 @@ def test_what_can_be_refused_at_once_does_not_wait_for_torch(
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode in {2, 3, 4}, done.stderr
@@ -164,7 +165,7 @@ def test_o8_a_length_without_end_streams_until_a_signal(home: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.read(20_000)
         process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=100)
+        _, complaint = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert b"Traceback" not in complaint
 
@@ -176,7 +177,7 @@ def test_o10_a_reader_that_has_enough_is_no_error_to_speak_of(home: Path) -> Non
         env=make_environment(home),
         cwd=home,
         capture_output=True,
-        timeout=100,
+        timeout=PATIENCE,
         check=False,
     )
     assert len(done.stdout) == 10
@@ -202,7 +203,7 @@ def test_o11_a_full_disk_below_the_output_is_status_5(
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=100,
+            timeout=PATIENCE,
             check=False,
         )
     assert done.returncode == 5, done.stderr

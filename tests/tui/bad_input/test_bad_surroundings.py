@@ -15,6 +15,7 @@ import pytest
 from app_opened import opened
 from app_script import on_a_loop, training
 from command_here import assert_one_line, charlm_here
+from patience import PATIENCE
 from terminal_harness import PROGRAM, Terminal, make_environment, make_words
 from textual.events import Paste
 from textual.widgets import Input
@@ -43,7 +44,7 @@ def test_e2_with_stderr_in_a_file_the_app_names_train_and_writes_no_escape(home:
         environment=make_environment(home),
         folder=home,
     ) as terminal:
-        assert terminal.wait_for_exit(100) == 2
+        assert terminal.wait_for_exit() == 2
         said = (home / "errors").read_text(encoding="utf-8")
         assert said.count("\n") == 1
         assert "charlm-tui train" in said
@@ -57,7 +58,7 @@ def test_e3_a_terminal_without_a_cursor_is_refused(home: Path, name: str) -> Non
     with Terminal(
         [PROGRAM, "words.txt"], environment=make_environment(home, TERM=name), folder=home
     ) as terminal:
-        assert terminal.wait_for_exit(100) == 2
+        assert terminal.wait_for_exit() == 2
         assert "charlm-tui train" in " ".join(terminal.plain.split())
         assert b"\x1b" not in terminal.raw
 
@@ -66,11 +67,11 @@ def test_e3_a_terminal_without_a_cursor_is_refused(home: Path, name: str) -> Non
 def test_e4_a_latin_1_terminal_gets_ascii_and_no_question_marks(home: Path) -> None:
     surroundings = make_environment(home, LC_ALL="C", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
     with Terminal([PROGRAM, "words.txt"], environment=surroundings, folder=home) as terminal:
-        terminal.wait_for_text("charlm-tui", "Writing", "Quit", seconds=100)
+        terminal.wait_for_text("charlm-tui", "Writing", "Quit")
         assert "╭" not in terminal.text
         assert "+-" in terminal.text
         terminal.process.terminate()
-        terminal.wait_for_exit(100)
+        terminal.wait_for_exit()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 5), (39, 10), (40, 9)], ids=str)
@@ -138,7 +139,7 @@ def test_e16_no_color_is_respected(home: Path) -> None:
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         check=True,
     )
     no_color, *filters = done.stdout.split()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from terminal_harness import poll_moments
+from patience import PATIENCE, moments
 from textual.events import Key, Paste
 from textual.geometry import Size
 
@@ -50,12 +50,12 @@ def listening() -> Iterator[tuple[Listening, int]]:
         yield driver, fingers
     finally:
         driver.exit_event.set()
-        thread.join(5)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
 def wait_for_key(driver: Listening, key: str) -> None:
-    for _ in poll_moments():
+    for _ in moments():
         if any(isinstance(message, Key) and message.key == key for message in driver.heard):
             return
 
@@ -83,7 +83,7 @@ def test_a_parser_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
         broken = driver._parser
         monkeypatch.setattr(broken, "feed", fail)
         os.write(fingers, b"x")
-        for _ in poll_moments():
+        for _ in moments():
             if driver._parser is not broken:
                 break
         os.write(fingers, b"q")
@@ -93,13 +93,13 @@ def test_a_parser_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_end_of_input_is_a_hang_up_and_ends_the_reading() -> None:
     with listening() as (driver, fingers):
         os.close(fingers)
-        assert driver.lost.wait(5)
+        assert driver.lost.wait(PATIENCE)
 
 
 def test_a_reported_size_is_kept_within_reason() -> None:
     with listening() as (driver, fingers):
         os.write(fingers, b"\x1b[48;99999;99999;0;0t")
-        for _ in poll_moments():
+        for _ in moments():
             if driver.heard:
                 break
         assert driver.heard[0].size == Size(1000, 1000)
@@ -108,7 +108,7 @@ def test_a_reported_size_is_kept_within_reason() -> None:
 def test_a_paste_arrives_whole() -> None:
     with listening() as (driver, fingers):
         os.write(fingers, b"\x1b[200~" + b"a" * 3000 + b"\x1b[201~")
-        for _ in poll_moments():
+        for _ in moments():
             if driver.heard:
                 break
         assert isinstance(driver.heard[0], Paste)

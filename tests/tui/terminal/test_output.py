@@ -6,7 +6,7 @@ import os
 import threading
 
 import pytest
-from terminal_harness import poll_moments
+from patience import moments
 
 from tui.terminal.output import BEHIND, MOST, RESET, TerminalOutput
 
@@ -43,7 +43,7 @@ def test_a_reader_that_stalls_makes_nobody_wait_and_keeps_memory_small(
     while not output.drain(patience=0.01):
         taken += len(os.read(reader, 65536))
     assert taken <= MOST
-    for _ in poll_moments():
+    for _ in moments():
         if news == [True, False]:
             break
 
@@ -64,7 +64,7 @@ def test_news_come_in_order_however_quickly_the_reader_takes_them(pipe: tuple[in
     for _ in range(400):
         output.write("x" * (BEHIND + 1))
         output.drain()
-    for _ in poll_moments():
+    for _ in moments():
         if len(news) % 2 == 0:
             break
     assert news == [True, False] * (len(news) // 2)
