@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from app_opened import Opened, opened
 from app_script import characters, on_a_loop, training
@@ -13,6 +18,7 @@ from model.commands import SetCuts, SetLaneTemperature, StartRace, StopRace
 from tui.chart_view import METRICS, ChartView, best_point, curves_of, references_of
 from tui.layout import PANES
 from tui.view_state import ViewState, fold
+from tui.widgets import loss_chart
 from tui.widgets.sampling_pane import bar_rows, fact_rows
 
 SIZES = [(40, 10), (80, 24), (100, 30), (120, 40), (200, 60)]
@@ -115,6 +121,23 @@ async def test_arrows_go_through_the_curves() -> None:
         view = it.app.main_screen.chart_view
         assert view == ChartView(metric="speed", recent=True, logarithmic=True)
         assert "characters per second" in str(it.app.main_screen._frames["chart"].border_subtitle)
+
+
+@pytest.mark.parametrize("rounds", range(12))
+@on_a_loop
+async def test_an_app_that_ends_while_its_chart_is_put_in_place_is_no_defect(rounds: int) -> None:
+    """The plot looked for parts that had gone before it."""
+
+    async def at_once(work: Callable[[str], Any], name: str) -> Any:
+        return work(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loss_chart, "asyncio", SimpleNamespace(to_thread=at_once))
+        async with opened(*training()) as it:
+            it.app.draw_chart()
+            for _ in range(rounds):  # of the event loop
+                await asyncio.sleep(0)
+    assert it.app.defect is None
 
 
 @on_a_loop

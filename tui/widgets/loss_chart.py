@@ -22,7 +22,8 @@ from tui.widgets.painted import Painted
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.geometry import Size
-    from textual_plot import PlotWidget
+
+    from tui.widgets.curve_plot import CurvePlot
 
 _MARGIN_LEFT = 6
 _LEAST_PLOT = (16, 5)
@@ -43,7 +44,7 @@ class LossChart(Widget):
     def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._ascii_only = ascii_only
-        self._plot: PlotWidget | None = None
+        self._plot: CurvePlot | None = None
         self._mounting = False
         self._drawn: tuple[Any, ...] | None = None
 
@@ -70,7 +71,7 @@ class LossChart(Widget):
                 _show_words(widget, "The curve appears with the first steps.")
         elif self._plot is None:
             self._mount_plot_once()
-        elif self._plot.children:  # they go first when the app ends
+        elif self._plot.is_whole:
             self._drawn = key
             self._draw(self._plot, state, view)
 
@@ -87,19 +88,19 @@ class LossChart(Widget):
 
     async def _mount_plot(self) -> None:
         """Imports the plotting library without stopping the screen, and puts the plot in place."""
-        module = await asyncio.to_thread(importlib.import_module, "textual_plot")
+        module = await asyncio.to_thread(importlib.import_module, "tui.widgets.curve_plot")
         if not self.is_attached:
             return
-        plot: PlotWidget = module.PlotWidget(id="plot-widget", allow_pan_and_zoom=False)
+        plot: CurvePlot = module.CurvePlot(id="plot-widget", allow_pan_and_zoom=False)
         plot.can_focus = False
-        plot.set_reactive(module.PlotWidget.margin_top, 0)
-        plot.set_reactive(module.PlotWidget.margin_bottom, 1)
-        plot.set_reactive(module.PlotWidget.margin_left, _MARGIN_LEFT)
+        plot.set_reactive(module.CurvePlot.margin_top, 0)
+        plot.set_reactive(module.CurvePlot.margin_bottom, 1)
+        plot.set_reactive(module.CurvePlot.margin_left, _MARGIN_LEFT)
         await self.remove_children()
         await self.mount(plot)
         self._plot = plot
 
-    def _draw(self, plot: PlotWidget, state: ViewState, view: ChartView) -> None:
+    def _draw(self, plot: CurvePlot, state: ViewState, view: ChartView) -> None:
         """Hands the curves to the plot, at most two points for each of its columns."""
         width, height = self.size
         plot.display = width >= _LEAST_PLOT[0] and height >= _LEAST_PLOT[1]
