@@ -18,6 +18,7 @@ import numpy.typing as npt
 from corpus import CorpusError
 from model.config import TrainingConfig
 from model.large_order import LargeOrder
+from model.plain_values import whole
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 MOST_SHUFFLED = 1 << 24
@@ -89,7 +90,11 @@ class Batches(Protocol):
         ...
 
     def restore(self, position: Mapping[str, Any]) -> None:
-        """Goes back to a position, so that ``next`` repeats what followed it."""
+        """Goes back to a position, so that ``next`` repeats what followed it.
+
+        Raises:
+            ValueError: the text has no such place; nothing has changed.
+        """
         ...
 
 
@@ -164,11 +169,17 @@ class StreamBatches:
         }
 
     def restore(self, position: Mapping[str, Any]) -> None:
-        """Goes back to ``position``."""
-        self.epoch = int(position["epoch"])
-        self._offset = int(position["offset"])
-        self._index = int(position["index"])
+        """Goes back to ``position``.
+
+        Raises:
+            ValueError: the text has no such place; nothing has changed.
+        """
+        if "offset" not in position:
+            raise ValueError("batches is not whole")
+        index = whole("batches.index", position["index"], 0, self.steps_per_epoch)
+        offset = whole("batches.offset", position["offset"], 0, self._largest_offset)
         self._random.bit_generator.state = position["random"]
+        self.epoch, self._offset, self._index = position["epoch"], offset, index
 
     def _draw_offset(self) -> int:
         return int(self._random.integers(self._largest_offset + 1))
@@ -215,9 +226,15 @@ class WindowBatches:
         return {"epoch": self.epoch, "index": self._index}
 
     def restore(self, position: Mapping[str, Any]) -> None:
-        """Goes back to ``position``."""
-        self.epoch = int(position["epoch"])
-        self._index = int(position["index"])
+        """Goes back to ``position``.
+
+        Raises:
+            ValueError: the text has no such place; nothing has changed.
+        """
+        if "offset" in position:
+            raise ValueError("batches is of another way of training")
+        self._index = whole("batches.index", position["index"], 0, self.steps_per_epoch)
+        self.epoch = position["epoch"]
         self._order = self._shuffled()
 
     def _shuffled(self) -> Order:

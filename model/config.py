@@ -7,9 +7,8 @@ speak in these. A value that got into one of these classes is valid.
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from model.errors import ConfigError
 
@@ -22,13 +21,14 @@ ConfigT = TypeVar("ConfigT", "ModelConfig", "TrainingConfig", "SamplingConfig")
 
 MAXIMUM_TEMPERATURE = 5.0
 MAXIMUM_SEED = 2**63 - 1
+MOST_TEMPERATURES = 32
 
 
 def require_range(
     name: str, value: float, low: float, high: float, *, low_open: bool = False
 ) -> None:
     """Raises ``ConfigError`` unless ``low <= value <= high`` (``low < value`` if ``low_open``)."""
-    fits = math.isfinite(value) and (low < value if low_open else low <= value) and value <= high
+    fits = (low < value if low_open else low <= value) and value <= high  # a NaN fits nowhere
     if not fits:
         border = "above" if low_open else "from"
         raise ConfigError(
@@ -123,7 +123,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         require_range("batch", self.batch, 1, 65536)
         require_range("sequence", self.sequence, 1, 65536)
+        require_range("window_stride", self.window_stride, 1, 65536)
         require_range("learning_rate", self.learning_rate, 0, 1e9, low_open=True)
+        require_range("warmup_steps", self.warmup_steps, 0, 1e9)
         require_range("weight_decay", self.weight_decay, 0, 100)
         if self.weight_decay > 0 and self.optimiser != "adamw":
             raise ConfigError(
@@ -135,6 +137,7 @@ class TrainingConfig:
         require_range("embedding_dropout", self.embedding_dropout, 0, 0.95)
         require_range("weight_dropout", self.weight_dropout, 0, 0.95)
         require_range("averaging", self.averaging, 0, 0.999999)
+        require_range("reset_probability", self.reset_probability, 0, 1)
         if self.epochs is not None:
             require_range("epochs", self.epochs, 1, 1_000_000)
         if self.minutes is not None:
@@ -145,6 +148,11 @@ class TrainingConfig:
         require_range("checkpoint_every", self.checkpoint_every, 0, 1e9, low_open=True)
         require_range("seed", self.seed, 0, MAXIMUM_SEED)
         require_range("threads", self.threads, 0, 1024)
+        require_range("sample_temperatures", len(self.sample_temperatures), 0, MOST_TEMPERATURES)
+        for temperature in self.sample_temperatures:
+            require_range("sample_temperatures", temperature, 0, MAXIMUM_TEMPERATURE)
+        require_range("sample_prompt", self.sample_prompt, 0, 1_000_000)
+        require_range("sample_length", self.sample_length, 0, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,12 +190,37 @@ def from_record(kind: type[ConfigT], record: dict[str, Any]) -> ConfigT:
 
     Raises:
         ConfigError: a value is out of range.
-        TypeError: a value is of another type.
+        TypeError: a value is of another type, or a field is missing that every version wrote.
     """
-    names = {field.name for field in dataclasses.fields(kind)}
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in record.items()
-        if name in names
-    }
+    values: dict[str, Any] = {}
+    later = ADDED_LATER if ADDED_LATER & set(record) else frozenset()
+    for name, hint in get_type_hints(kind).items():
+        if name in record:
+            values[name] = _typed(name, record[name], hint)
+        elif name in later or name not in ADDED_LATER:
+            raise TypeError(f"{name} is missing")
     return kind(**values)
+
+
+ADDED_LATER = frozenset({"embedding_dropout", "weight_dropout", "averaging", "guard"})
+"""Fields of ``TrainingConfig`` that the records of the first version lack."""
+
+
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    """Returns a value from JSON as what the field's annotation asks for.
+
+    Raises:
+        TypeError: it is something else; a truth value is no number.
+    """
+    if get_origin(hint) is tuple and isinstance(value, list | tuple):
+        return tuple(_typed(name, item, get_args(hint)[0]) for item in value)
+    kinds = set(get_args(hint) or (hint,))
+    if float in kinds:
+        kinds.add(int)
+    if get_origin(hint) is Literal:
+        fits = isinstance(value, str) and value in kinds
+    else:
+        fits = type(value) in kinds
+    if not fits:
+        raise TypeError(f"{name} is {value!r:.40}")
+    return value

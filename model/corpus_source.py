@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from corpus import Corpus, CorpusOptions
+from corpus import Corpus, CorpusError, CorpusOptions, require_encoding
+from model.plain_values import odd, text, truth, whole
 
 _LATER = frozenset({"include", "exclude", "document_mark"})
 """Fields that older records lack."""
@@ -62,14 +64,43 @@ class CorpusSource:
 
         Raises:
             KeyError: a field is missing.
+            ValueError: a value is of another type, or means nothing.
         """
-        values: dict[str, Any] = {}
-        for field in dataclasses.fields(cls):
-            value = record[field.name] if field.name not in _LATER else record.get(field.name)
-            if value is not None or field.name not in _LATER:
-                values[field.name] = tuple(value) if isinstance(value, list) else value
-        return cls(**values)
+        later = {name: record[name] for name in _LATER if name in record}
+        if later and len(later) < len(_LATER):
+            raise ValueError("corpus is not whole")
+        encoding, mark = record["encoding"], text("document_mark", later.get("document_mark", ""))
+        if len(mark) > 1:
+            raise ValueError(odd("document_mark", mark))
+        if not re.fullmatch(r"[0-9a-f]{64}", text("sha256", record["sha256"])):
+            raise ValueError(odd("sha256", record["sha256"]))
+        if encoding is not None:
+            _require_encoding(text("encoding", encoding))
+        return cls(
+            name=text("name", record["name"]),
+            specification=text("specification", record["specification"]),
+            sha256=record["sha256"],
+            characters=whole("characters", record["characters"]),
+            encoding=encoding,
+            lowercase=truth("lowercase", record["lowercase"]),
+            include=_patterns("include", later.get("include", [])),
+            exclude=_patterns("exclude", later.get("exclude", [])),
+            document_mark=mark,
+        )
 
     def to_record(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
         return dataclasses.asdict(self)
+
+
+def _patterns(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(odd(name, value))  # noqa: TRY004 - one kind of error for all of this
+    return tuple(text(name, item) for item in value)
+
+
+def _require_encoding(name: str) -> None:
+    try:
+        require_encoding(name)
+    except CorpusError as error:
+        raise ValueError(odd("encoding", name)) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
@@ -50,6 +50,9 @@ class RunStarted(RecordedEvent):
     precision: str
     threads: int
     seed: int
+    new_text: bool = False
+    """Whether the validation losses before cannot be compared with those that come; a line of a
+    file says it where it is so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,8 @@ def to_json_line(event: RecordedEvent) -> str:
     record: dict[str, Any] = {"event": event.name}
     for field in fields(event):
         value = getattr(event, field.name)
+        if field.name == "new_text" and not value:
+            continue
         if isinstance(value, float):
             value = float(f"{value:.7g}") if math.isfinite(value) else None
         record[field.name] = value
@@ -179,6 +184,21 @@ def recorded_event(record: Mapping[str, Any]) -> RecordedUnion | None:
         return None
     right = all(_fits(getattr(event, field.name), str(field.type)) for field in fields(event))
     return event if right else None
+
+
+def of_the_last_text(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Returns the lines of a run's file without validations of a text that it was in before."""
+    borders = [
+        number
+        for number, record in enumerate(records)
+        if record.get("event") == RunStarted.name and record.get("new_text") is True
+    ]
+    border = borders[-1] if borders else 0
+    return [
+        record
+        for number, record in enumerate(records)
+        if number >= border or record.get("event") != Validated.name
+    ]
 
 
 def _fits(value: object, annotation: str) -> bool:

@@ -15,9 +15,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from model.checkpoint import FORMAT_VERSION, WEIGHT_PREFIX, Checkpoint, checkpoint_bytes
+from model.checkpoint import FORMAT_VERSION, Checkpoint, checkpoint_bytes
+from model.checkpoint_form import WEIGHT_PREFIX
 from model.config import to_record
 from model.errors import CheckpointError, ConfigError
 from model.storage import write_atomically
@@ -55,10 +54,11 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
         if os.path.lexists(taken) and not force:
             raise ConfigError(str(taken), "is there already", "give --force, or another --output")
     exported = exported_checkpoint(checkpoint)
-    for name, weight in exported.tensors.items():
-        if not np.isfinite(weight).all():
-            raise CheckpointError(str(path), f"{name} is not finite", "it was not written")
-    write_atomically(path, checkpoint_bytes(exported, exported=True))
+    try:
+        data = checkpoint_bytes(exported, exported=True)
+    except ValueError as error:
+        raise CheckpointError(str(path), str(error), "it was not written") from error
+    write_atomically(path, data)
     text = json.dumps(card_of(exported, path.name), ensure_ascii=False, indent=2) + "\n"
     write_atomically(card, text.encode())
     return card

@@ -13,15 +13,9 @@ from model.batches import Batches, make_batches
 from model.checkpoint import CheckpointMetadata, checkpoint_of_bytes
 from model.controls import TrainingControls
 from model.distributed import Order, Ranks
+from model.engine import Engine
 from model.errors import ConfigError
-from model.machine import (
-    Engine,
-    Machine,
-    can_compute,
-    choose_device,
-    keep_freed_memory,
-    prepare_thread,
-)
+from model.machine import Machine, can_compute, choose_device, keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import split_of
 from model.run_request import RunRequest

@@ -18,8 +18,9 @@ from torch.nn import functional
 from model.config import Scoring
 from model.distributed import ALONE, Ranks
 from model.dropout import DropoutMasks
+from model.engine import Engine
 from model.lstm_layer import State
-from model.machine import Engine, Machine
+from model.machine import Machine
 from model.network import CharacterLSTM, joined, streams_of
 from model.recording import Recording
 from model.stream_threads import StreamThreads

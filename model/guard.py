@@ -9,9 +9,14 @@ is no explosion, nor is another language that begins: its loss is high at first,
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
+
+from model.plain_values import odd, real, whole
+
+_FIRST_FIELDS = ("learning_rate_scale", "roll_backs")
 
 
 class Verdict(Enum):
@@ -113,17 +118,31 @@ class Guard:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what ``state`` returned."""
-        self.learning_rate_scale = float(state["learning_rate_scale"])
-        self.roll_backs = int(state["roll_backs"])
+        """Goes on from what ``state`` returned, once all of it is right.
+
+        Raises:
+            ValueError: a value is missing, of another type, or out of its range.
+        """
+        untouched = Guard().state()
+        known = set(state) & set(untouched)
+        if known not in (set(untouched), set(_FIRST_FIELDS)):
+            raise ValueError("guard is not whole")
         # Checkpoints from before explosions were looked for have no more than these two.
-        first = state.get("first")
-        self._in_a_row = int(state.get("in_a_row", 0))
-        self._first = None if first is None else float(first)
-        self._steps = int(state.get("steps", 0))
-        self._mean = float(state.get("mean", 0.0))
-        self._deviation = float(state.get("deviation", 0.0))
-        self._suspects = [float(loss) for loss in state.get("suspects", ())]
+        state = {**untouched, **state}
+        roll_backs = whole("guard.roll_backs", state["roll_backs"], 0, self.MOST_ROLL_BACKS)
+        scale = real("guard.learning_rate_scale", state["learning_rate_scale"], 0, 1)
+        if scale != 0.5**roll_backs:
+            raise ValueError(odd("guard.learning_rate_scale", scale))
+        first, suspects = state["first"], state["suspects"]
+        if not isinstance(suspects, list) or len(suspects) > self.MOST_SUSPECTS:
+            raise ValueError(odd("guard.suspects", suspects))
+        self._in_a_row = whole("guard.in_a_row", state["in_a_row"])
+        self._first = None if first is None else _loss("guard.first", first)
+        self._steps = whole("guard.steps", state["steps"])
+        self._mean = _loss("guard.mean", state["mean"])
+        self._deviation = _loss("guard.deviation", state["deviation"])
+        self._suspects = [_loss("guard.suspects", loss) for loss in suspects]
+        self.roll_backs, self.learning_rate_scale = roll_backs, scale
 
     # --- the inside -------------------------------------------------------------------------------
 
@@ -181,6 +200,11 @@ class Guard:
             self._deviation += max(1 / (self._steps - 1), 1 / self.MEMORY) * (
                 abs(distance) - self._deviation
             )
+
+
+def _loss(name: str, value: object) -> float:
+    """Returns nats per character; below nothing only by the rounding of a mean."""
+    return real(name, value, -1.0, sys.float_info.max)
 
 
 def _fell(losses: Sequence[float]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from model.checkpoint import weight_shapes
+from model.checkpoint_form import weight_shapes
 from model.config import ModelConfig
 from model.snapshot import FloatArray
 

@@ -39,6 +39,7 @@ from model.events import (
     WeightsOpened,
     WorkerCrashed,
     event_from_record,
+    of_the_last_text,
     recorded_event,
 )
 from model.opening import open_run
@@ -229,7 +230,7 @@ def _opened(folder: RunFolder, metadata: CheckpointMetadata) -> WeightsOpened:
 
 def _curve_so_far(folder: RunFolder, last_step: int) -> Iterator[Event]:
     """Yields the steps, validations and samples that a run's file holds up to ``last_step``."""
-    for record in folder.read_lines("metrics.jsonl"):
+    for record in of_the_last_text(folder.read_lines("metrics.jsonl")):
         event = event_from_record(record, last_step=last_step)
         if event is not None:
             yield event

@@ -9,15 +9,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
-
-LayerKind = Literal["torch", "packed", "whole", "compiled"]
-"""PyTorch's ``nn.LSTM`` layer by layer, or ours (`model.packed_layer`), or ``nn.LSTM`` with all its
-layers at once where nothing is dropped: cuDNN then computes several layers side by side. The last
-one is no layer: embedding, layer, head and loss are one call, `model.compiled_step`."""
 
 WEIGHTS_OF_A_LAYER = 4
 

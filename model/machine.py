@@ -14,34 +14,14 @@ from torch import Tensor
 
 from model.config import ModelConfig, TrainingConfig
 from model.cores import usable_cores
+from model.engine import Engine
 from model.errors import ConfigError
-from model.lstm_layer import LayerKind, can_pack
+from model.lstm_layer import can_pack
 from model.process_place import ProcessPlace
 from model.processor import CAN_PAIR, HAS_MATRIX_UNIT
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of these settings in glibc's ``malloc.h``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """One way of computing a step on a CPU; on other devices there is but one."""
-
-    precision: str
-    """``bf16`` or ``fp32``: type of the matrix products."""
-    layer: LayerKind = "torch"
-    shards: int = 1
-    """Threads that each take some of the streams, from forward pass to gradient."""
-    threads_of_a_shard: int = 1
-    """Threads that share each matrix product of a shard."""
-
-    @property
-    def threads(self) -> int:
-        """Threads that compute at the same time."""
-        return self.shards * self.threads_of_a_shard
-
-    def __str__(self) -> str:
-        return f"{self.layer} {self.precision} {self.shards}x{self.threads_of_a_shard}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from model.config import ModelConfig
 from model.dropout import DropoutMasks
-from model.lstm_layer import LayerKind, LayerState, State, torch_layer, torch_layers
+from model.engine import LayerKind
+from model.lstm_layer import LayerState, State, torch_layer, torch_layers
 
 
 def streams_of(state: State, streams: slice) -> State:

@@ -28,7 +28,8 @@ from corpus import (
 )
 from corpus.with_result import WithResult
 from model.batches import Batches, make_batches
-from model.checkpoint import Checkpoint, CheckpointMetadata, checkpoint_size
+from model.checkpoint import Checkpoint, CheckpointMetadata, measured_on
+from model.checkpoint_form import CARRIED, CPU_RANDOM, checkpoint_size
 from model.config import ModelConfig, TrainingConfig
 from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
@@ -82,6 +83,8 @@ class OpenedRun:
     """Whether a resumed run knows its place in the text, and the state it had there."""
     weights_only: bool = False
     """Whether nothing but the weights of `resumed` counts."""
+    keeps_its_best: bool = True
+    """Whether a resumed run's losses can be compared with those that come."""
     notes: tuple[str, ...]
     """What the user should know of how the text was read and the run was found."""
 
@@ -170,14 +173,18 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     corpus = yield from _load(request, specification, options, cancelled, checkpoint)
     notes += corpus.notes
     same_text = corpus.sha256 == metadata.source.sha256
+    source = CorpusSource.of(corpus, options)
+    keeps_its_best = measured_on(source, training) == metadata.measured_on
     if request.weights_only:
         notes.append("only the weights were taken over; the optimiser and the epoch begin anew")
     elif not same_text:
         notes.append("the text is not the one that the run was trained on; its epoch begins anew")
+    if not keeps_its_best:
+        notes.append("losses before are those of another held-out part; the best one begins anew")
     split = split_of(corpus, training, notes)
     batches = make_batches(split.train, training, subject=corpus.name)
     _check_division(batches, request.processes)
-    if "random.torch" not in checkpoint.tensors and not request.weights_only:
+    if CPU_RANDOM not in checkpoint.tensors and not request.weights_only:
         raise CheckpointError(
             str(folder.path),
             "its checkpoint holds no state of a training",
@@ -186,9 +193,10 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     folder.require_room(checkpoint_size(model, training, len(corpus.vocabulary)))
     folder.forget_after(metadata.step)
     goes_on_in_its_epoch = same_text and not request.weights_only
-    if not goes_on_in_its_epoch:
+    if goes_on_in_its_epoch:
+        _go_to_its_place(folder, checkpoint, batches)
+    else:
         batches.epoch = metadata.epoch
-    source = CorpusSource.of(corpus, options)
     return OpenedRun(
         folder=folder,
         preset=metadata.preset,
@@ -202,8 +210,28 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
         resumed=checkpoint,
         goes_on_in_its_epoch=goes_on_in_its_epoch,
         weights_only=request.weights_only,
+        keeps_its_best=keeps_its_best,
         notes=tuple(notes),
     )
+
+
+def _go_to_its_place(folder: RunFolder, checkpoint: Checkpoint, batches: Batches) -> None:
+    """Puts the batches where the checkpoint was made; its state must be that of their streams.
+
+    Raises:
+        CheckpointError: its text has no such place, or other streams.
+    """
+    state = checkpoint.tensors.get(CARRIED[0])
+    try:
+        batches.restore(checkpoint.metadata.progress["batches"])
+        if state is not None and state.shape[1] != batches.batch:
+            raise ValueError(f"{state.shape[1]} streams instead of {batches.batch}")
+    except ValueError as error:
+        raise CheckpointError(
+            str(folder.path),
+            f"its checkpoint does not fit its text ({error})",
+            "go on from its weights by --weights-only",
+        ) from error
 
 
 def resumed_settings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model.checkpoint import Checkpoint, CheckpointMetadata
-from model.machine import Engine
+from model.engine import Engine
 from model.opening import OpenedRun
 from model.trainer import Trainer
 
@@ -59,4 +59,4 @@ def engine_of(run: OpenedRun, processes: int) -> Engine | None:
 
 def processes_of(run: OpenedRun) -> int | None:
     """Returns how many processes trained a resumed run when it was saved; None for a new run."""
-    return None if run.resumed is None else int(run.resumed.metadata.progress.get("processes", 1))
+    return None if run.resumed is None else run.resumed.metadata.progress.get("processes", 1)

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,23 @@ class SavedCheckpoint:
 
     path: Path
     metadata: CheckpointMetadata
+
+
+def from_the_best(saved: Sequence[SavedCheckpoint]) -> list[SavedCheckpoint]:
+    """Returns the validated checkpoints that can be compared with the newest, the best one first.
+
+    A run may have gone on in another text, or in one that was edited: losses there are others.
+
+    Args:
+        saved: checkpoints by step.
+    """
+    scored = [
+        (item.metadata.nats_per_character, item)
+        for item in saved
+        if item.metadata.nats_per_character is not None
+        and item.metadata.measured_on == saved[-1].metadata.measured_on
+    ]
+    return [item for _, item in sorted(scored, key=lambda pair: pair[0])]
 
 
 def check_run_name(name: str) -> str:
@@ -301,7 +318,7 @@ class RunFolder:
         return saved
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Writes a checkpoint and prunes: the best and the last two stay.
+        """Writes a checkpoint and prunes: the last two stay, and of each text the best.
 
         Raises:
             CheckpointError: a weight is not finite.
@@ -322,39 +339,49 @@ class RunFolder:
         return self._first_whole(list(reversed(self.checkpoint_paths())), warn)
 
     def load_best(self, warn: Warn) -> Checkpoint:
-        """Reads the checkpoint with the lowest validation loss, else the newest that is whole."""
-        validated = [
-            saved for saved in self.checkpoints(lambda _: None) if _nats(saved) is not None
-        ]
-        by_loss = [saved.path for saved in sorted(validated, key=lambda saved: _nats(saved) or 0.0)]
+        """Reads the best checkpoint of the newest one's text, else the newest that is whole.
+
+        Raises:
+            CheckpointError: none is whole.
+        """
+        by_loss = [saved.path for saved in from_the_best(self.checkpoints(lambda _: None))]
         rest = [path for path in reversed(self.checkpoint_paths()) if path not in by_loss]
         return self._first_whole(by_loss + rest, warn)
 
     def _first_whole(self, paths: list[Path], warn: Warn) -> Checkpoint:
+        """Reads the first of them that is whole; warns of those before it.
+
+        Raises:
+            CheckpointError: none is; it says why the first one is not.
+        """
+        why: Exception | None = None
         for path in paths:
             try:
                 identity = _identity(path)
                 checkpoint = read_checkpoint(path)
             except (CheckpointError, OSError) as error:
-                warn(str(error))
+                why = why or error
+                if len(paths) > 1:  # of a single one the error below says it
+                    warn(str(error))
                 continue
             self._verified[path] = identity
             return checkpoint
-        raise CheckpointError(
-            str(self.path), "has no checkpoint that can be read", "train the run anew"
-        )
+        remedy = "train the run anew"
+        if isinstance(why, CheckpointError):
+            remedy = f"{remedy} ({Path(why.subject).name} {why.cause})"
+        raise CheckpointError(str(self.path), "has no checkpoint that can be read", remedy)
 
     def _prune(self) -> None:
-        """Deletes whole checkpoints that are neither the best nor among the last two of the whole.
+        """Deletes whole checkpoints that are neither the best of a text nor among the last two.
 
         A damaged one counts for nothing, so that it never costs a good one its place, and is left
         where it is: it may be of a later version, and is not ours to judge.
         """
         saved = [item for item in self.checkpoints(lambda _: None) if self._is_whole(item.path)]
-        validated = [item for item in saved if _nats(item) is not None]
         keep = {item.path for item in saved[-KEPT_LATEST:]}
-        if validated:
-            keep.add(min(validated, key=lambda item: _nats(item) or 0.0).path)
+        for text in {item.metadata.measured_on for item in saved}:
+            of_it = [item for item in saved if item.metadata.measured_on == text]
+            keep |= {best.path for best in from_the_best(of_it)[:1]}
         for item in saved:
             if item.path not in keep:
                 # One that cannot be deleted is no reason to call the new one unsaved.
@@ -405,10 +432,6 @@ def _not_writable(path: Path, error: OSError) -> RunFolderError:
         f"cannot be written ({error.strerror})",
         "check its permissions, or name another folder with --checkpoints",
     )
-
-
-def _nats(saved: SavedCheckpoint) -> float | None:
-    return saved.metadata.nats_per_character
 
 
 def _step_of(name: str) -> int:

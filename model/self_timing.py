@@ -11,14 +11,9 @@ import torch
 
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.dropout import draw_masks
+from model.engine import Engine
 from model.gradients import GradientWorkers
-from model.machine import (
-    Engine,
-    Machine,
-    choose_device,
-    possible_engines,
-    prepare_thread,
-)
+from model.machine import Machine, choose_device, possible_engines, prepare_thread
 from model.network import CharacterLSTM
 from model.process_place import ProcessPlace
 from model.quickest import quickest

@@ -20,7 +20,16 @@ from torch import Tensor, nn
 from model.averaging import WeightAverage
 from model.batch_reader import BatchReader
 from model.batches import Batch, Batches
-from model.checkpoint import AVERAGE_PREFIX, WEIGHT_PREFIX, Tensors, without_prefix
+from model.checkpoint import without_prefix
+from model.checkpoint_form import (
+    AVERAGE_PREFIX,
+    CARD_RANDOM,
+    CARRIED,
+    CPU_RANDOM,
+    OPTIMISER_PREFIX,
+    WEIGHT_PREFIX,
+    Tensors,
+)
 from model.config import TrainingConfig
 from model.distributed import ALONE, Ranks
 from model.dropout import draw_masks
@@ -37,8 +46,6 @@ from model.snapshot import WeightSnapshot
 from model.step_result import StepFigures, StepResult
 from model.stream_threads import StreamThreads
 
-OPTIMISER_PREFIX = "optimiser."
-CARRIED = ("state.hidden", "state.cell")
 RMSPROP_DECAY = 0.9
 KERAS_EPSILON = 1e-7
 
@@ -254,9 +261,9 @@ class Trainer:
         if carried and self._state is not None:
             for name, part in zip(CARRIED, self._state, strict=True):
                 tensors[name] = _numpy(self._ranks.whole(part, self._batches.batch))
-        tensors["random.torch"] = torch.get_rng_state().numpy().copy()
+        tensors[CPU_RANDOM] = torch.get_rng_state().numpy().copy()
         if self._machine.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self._machine.device).numpy().copy()
+            tensors[CARD_RANDOM] = torch.cuda.get_rng_state(self._machine.device).numpy().copy()
         return tensors
 
     def _weights_and_optimiser(self) -> dict[str, npt.NDArray[Any]]:
@@ -294,10 +301,16 @@ class Trainer:
     ) -> None:
         """Goes back to what ``tensors`` and ``progress`` returned, on this device.
 
+        They are right: PyTorch's optimisers and kernels do not ask. What a file says was compared
+        with the settings when it was read (``model.checkpoint_form``).
+
         The tensors are whole; of several processes each takes its share of the state. In another
         text than the one that was left, the place in it means nothing: without ``same_text`` a new
         epoch begins, with cold state.
         """
+        self._guard.restore(progress.get("guard", progress))
+        if same_text:
+            self._batches.restore(progress["batches"])
         self._load_weights_and_optimiser(tensors)
         self._state = None
         self._pending = None
@@ -308,15 +321,12 @@ class Trainer:
                 torch.from_numpy(hidden).to(self._machine.device),
                 torch.from_numpy(cell).to(self._machine.device),
             )
-        torch.set_rng_state(torch.from_numpy(tensors["random.torch"].copy()))
-        if "random.cuda" in tensors and self._machine.device.type == "cuda":
+        torch.set_rng_state(torch.from_numpy(tensors[CPU_RANDOM].copy()))
+        if CARD_RANDOM in tensors and self._machine.device.type == "cuda":
             torch.cuda.set_rng_state(
-                torch.from_numpy(tensors["random.cuda"].copy()), self._machine.device
+                torch.from_numpy(tensors[CARD_RANDOM].copy()), self._machine.device
             )
-        self.step_count = int(progress["step"])
-        if same_text:
-            self._batches.restore(progress["batches"])
-        self._guard.restore(progress.get("guard", progress))
+        self.step_count = progress["step"]
         self.average_leads = bool(progress.get("average_leads"))
 
     # --- the inside of a step ---------------------------------------------------------------------

@@ -18,6 +18,7 @@ import torch
 
 from corpus import LoadCancelled, release_pages
 from model.accelerator import AcceleratorMeter
+from model.checkpoint_form import CARRIED
 from model.checkpoint_saver import CheckpointSaver
 from model.controls import TrainingControls
 from model.device_kernel import kernel_of
@@ -55,7 +56,7 @@ from model.self_timing import choose_machine, later_looks, look_again
 from model.snapshot import WeightSnapshot
 from model.stopwatch import Clock, Speedometer, Stopwatch
 from model.tensorboard_log import TensorBoardLog
-from model.trainer import CARRIED, Trainer
+from model.trainer import Trainer
 from model.validation import DEAR_PAUSE, guessed_cost, next_pause, validate
 
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
@@ -183,8 +184,9 @@ class TrainingRun:
                     run.resumed.tensors, metadata.progress, same_text=run.goes_on_in_its_epoch
                 )
             self._seconds_before = metadata.seconds
-            self._best_nats = metadata.best_nats_per_character
-            if metadata.nats_per_character is not None:
+            if run.keeps_its_best:
+                self._best_nats = metadata.best_nats_per_character
+            if run.keeps_its_best and metadata.nats_per_character is not None:
                 self._validated = (metadata.step, metadata.nats_per_character)
         # A resumed run goes on exactly as its checkpoint was computed.
         is_open = run.resumed is None and self._leader.processes == 1
@@ -504,6 +506,7 @@ class TrainingRun:
             precision=self._machine.precision,
             threads=self._threads,
             seed=run.training.seed,
+            new_text=not run.keeps_its_best,
         )
 
     def _finished(self, reason: FinishReason) -> Finished:

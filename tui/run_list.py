@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.errors import CheckpointError, RunFolderError
-from model.events import Validated, recorded_event
-from model.run_folder import RunFolder, SavedCheckpoint, Warn
+from model.events import Validated, of_the_last_text, recorded_event
+from model.run_folder import RunFolder, SavedCheckpoint, Warn, from_the_best
 from tui.widgets.decimate import Point
 
 RunState = Literal["training", "finished", "interrupted"]
@@ -26,7 +26,7 @@ class RunSummary:
     steps: int
     best_nats: float | None
     best_path: Path | None
-    """The checkpoint with the lowest validation loss, else the newest."""
+    """The checkpoint with the lowest validation loss of the newest one's text, else the newest."""
     checkpoints: tuple[SavedCheckpoint, ...]
     """By step."""
 
@@ -49,8 +49,7 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
         warn: is told of each file that is damaged.
     """
     saved = folder.checkpoints(warn)
-    scored = [item for item in saved if item.metadata.nats_per_character is not None]
-    best = min(scored, key=lambda item: item.metadata.nats_per_character or 0.0, default=None)
+    best = next(iter(from_the_best(saved)), None)
     newest = saved[-1] if saved else None
     chosen = best or newest
     return RunSummary(
@@ -75,7 +74,7 @@ def state_of(folder: RunFolder) -> RunState:
 
 def validation_curve(folder: RunFolder) -> list[Point]:
     """Returns (training seconds, nats per character) of a run's validations."""
-    events = map(recorded_event, folder.read_lines("metrics.jsonl"))
+    events = map(recorded_event, of_the_last_text(folder.read_lines("metrics.jsonl")))
     return [
         (event.time, event.nats_per_character)
         for event in events

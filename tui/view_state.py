@@ -216,6 +216,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return _planned(state, event)
         case RunStarted():
             seconds = _finite(event.time) or 0.0
+            if event.new_text:
+                state = replace(state, losses=_without_validations(state.losses))
             return replace(state, run=event, progress=replace(state.progress, seconds=seconds))
         case ComputingChanged(threads=threads):
             return replace(state, run=state.run and replace(state.run, threads=threads))
@@ -361,6 +363,18 @@ def _without_lost_steps(losses: Losses, step: int) -> Losses:
         raw_curve=losses.raw_curve.before(step),
         smoothed_curve=losses.smoothed_curve.before(step),
         validation_curve=losses.validation_curve.before(step),
+    )
+
+
+def _without_validations(losses: Losses) -> Losses:
+    """Returns the figures without those of a text that the run was in before."""
+    return replace(
+        losses,
+        validation=None,
+        validation_before=None,
+        best=None,
+        best_step=None,
+        validation_curve=NO_POINTS,
     )
 
 

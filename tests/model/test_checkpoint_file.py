@@ -16,17 +16,23 @@ import pytest
 import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_fixtures import TINY_MODEL, VOCABULARY, make_checkpoint
+from model_fixtures import (
+    TINY_MODEL,
+    TINY_TRAINING,
+    VOCABULARY,
+    make_checkpoint,
+    make_training_checkpoint,
+    write_forged,
+)
 
 from model import checkpoint as checkpoint_module
 from model.checkpoint import (
-    Checkpoint,
-    checkpoint_size,
     read_checkpoint,
     read_metadata,
     write_checkpoint,
 )
-from model.config import ModelConfig
+from model.checkpoint_form import checkpoint_size
+from model.config import ADDED_LATER, ModelConfig
 from model.errors import CheckpointError
 
 LONGEST_CAUSE = 200
@@ -53,15 +59,6 @@ def assert_refused(path: Path) -> str:
     return message
 
 
-def write_with_own_checksum(path: Path, checkpoint: Checkpoint, **changes: Any) -> None:
-    """Writes what `write_checkpoint` would refuse, with a checksum that is right."""
-    record = {**checkpoint_module._describe(checkpoint.metadata), **changes}
-    description = json.dumps(record)
-    tensors = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
-    header = {"charlm": description, "sha256": checkpoint_module._digest(description, tensors)}
-    path.write_bytes(safetensors.numpy.save(tensors, metadata=header))
-
-
 # --- what is whole ------------------------------------------------------------------------------
 
 
@@ -72,12 +69,8 @@ def write_with_own_checksum(path: Path, checkpoint: Checkpoint, **changes: Any) 
 )
 def test_it_comes_back_as_it_was_written(model: ModelConfig, tmp_path: Path) -> None:
     written = make_checkpoint(step=7, nats=1.5, best_nats=1.25, model=model)
-    tensors = {
-        **written.tensors,
-        "random.torch": np.arange(9, dtype=np.uint8),
-        "optimiser.head.bias.step": np.array(7.0, np.float32),
-    }
-    write_checkpoint(tmp_path / "c", dataclasses.replace(written, tensors=tensors))
+    tensors = written.tensors
+    write_checkpoint(tmp_path / "c", written)
     read = read_checkpoint(tmp_path / "c")
     assert read.metadata == written.metadata == read_metadata(tmp_path / "c")
     assert set(read.tensors) == set(tensors)
@@ -86,6 +79,19 @@ def test_it_comes_back_as_it_was_written(model: ModelConfig, tmp_path: Path) -> 
         assert np.array_equal(read.tensors[name].ravel(), tensor.ravel())
     assert set(read.weights()) == {n[8:] for n in tensors if n.startswith("weights.")}
     assert read.snapshot().step == 7
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "rmsprop"])
+def test_all_that_a_training_goes_on_from_comes_back(optimiser: Any, path: Path) -> None:
+    training = dataclasses.replace(TINY_TRAINING, optimiser=optimiser, weight_decay=0.0)
+    written = make_training_checkpoint(training=training)
+    write_checkpoint(path, written)
+    read = read_checkpoint(path)
+    assert read.metadata == written.metadata == read_metadata(path)
+    assert set(read.tensors) == set(written.tensors)
+    for name, tensor in written.tensors.items():
+        assert np.array_equal(read.tensors[name], tensor), name
+        assert read.tensors[name].flags.writeable
 
 
 def test_a_vocabulary_of_odd_characters_comes_back(tmp_path: Path) -> None:
@@ -220,7 +226,7 @@ def test_a_folder_or_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
 def test_tensors_of_another_shape_are_refused(path: Path) -> None:
     good = make_checkpoint()
     other = make_checkpoint(model=dataclasses.replace(TINY_MODEL, hidden=9))
-    write_checkpoint(path, dataclasses.replace(good, tensors=other.tensors))
+    write_forged(path, dataclasses.replace(good, tensors=other.tensors))
     assert "not float32" in assert_refused(path)
 
 
@@ -228,33 +234,63 @@ def test_missing_extra_or_retyped_tensors_are_refused(path: Path) -> None:
     good = make_checkpoint()
     missing = {k: v for k, v in good.tensors.items() if k != "weights.head.bias"}
     extra = {**good.tensors, "weights.lstm.bias_hh_l1": np.zeros(32, np.float32)}
-    retyped = {**good.tensors, "weights.head.bias": np.zeros(len(VOCABULARY), np.float64)}
+    retyped = {**good.tensors, "weights.head.bias": np.zeros(len(VOCABULARY), np.float16)}
     for tensors, cause in (
-        (missing, "missing or extra tensors: head.bias"),
-        (extra, "missing or extra tensors: lstm.bias_hh_l1"),
-        (retyped, "head.bias is float64"),
+        (missing, "has missing tensors: weights.head.bias"),
+        (extra, "has extra tensors: weights.lstm.bias_hh_l1"),
+        (retyped, "is not a charlm checkpoint"),
     ):
-        write_checkpoint(path, dataclasses.replace(good, tensors=tensors))
+        write_forged(path, dataclasses.replace(good, tensors=tensors))
         assert cause in assert_refused(path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_not_finite_are_never_saved(bad: float, path: Path) -> None:
     before = path.read_bytes()
-    good = make_checkpoint(step=2)
+    good = make_training_checkpoint()
     for name in ("weights.head.bias", "optimiser.head.bias.exp_avg"):
-        tensors = {**good.tensors, name: np.array([0, bad], np.float32)}
+        spoilt = np.full_like(good.tensors[name], bad)
+        tensors = {**good.tensors, name: spoilt}
         with pytest.raises(CheckpointError, match="is not finite; it was not saved"):
             write_checkpoint(path, dataclasses.replace(good, tensors=tensors))
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    "name", ["average.head.bias", "optimiser.head.bias.exp_avg_sq", "state.cell", "random.torch"]
+)
+def test_what_is_no_weight_is_compared_with_the_settings_as_well(name: str, path: Path) -> None:
+    """B1: shapes, presence and numbers of everything that a training goes on from."""
+    good = make_training_checkpoint()
+    array = good.tensors[name]
+    assert array.size
+    spoilt = array.copy()
+    spoilt.reshape(-1)[-50:] = np.nan if array.dtype == np.float32 else 255
+    others = {other: value for other, value in good.tensors.items() if other != name}
+    for tensors, cause in (
+        ({**others, name: array.reshape(-1)[:-1]}, f"{name} is "),
+        (others, "has missing tensors"),
+        ({**others, name: spoilt}, f"{name} is "),
+    ):
+        write_forged(path, dataclasses.replace(good, tensors=tensors))
+        assert cause in assert_refused(path)
+
+
+def test_squares_are_never_negative(path: Path) -> None:
+    good = make_training_checkpoint()
+    name = "optimiser.head.bias.exp_avg_sq"
+    write_forged(
+        path, dataclasses.replace(good, tensors={**good.tensors, name: -good.tensors[name]})
+    )
+    assert f"{name} holds a number below 0" in assert_refused(path)
+
+
 def test_weights_that_are_not_finite_are_refused(path: Path) -> None:
     good = make_checkpoint()
     spoilt = {name: value.copy() for name, value in good.tensors.items()}
     spoilt["weights.head.bias"][0] = np.nan
-    write_with_own_checksum(path, dataclasses.replace(good, tensors=spoilt))
+    write_forged(path, dataclasses.replace(good, tensors=spoilt))
     assert "head.bias is not finite" in assert_refused(path)
 
 
@@ -273,22 +309,31 @@ def test_metadata_are_verified_without_the_tensors(path: Path) -> None:
 
 
 def test_a_checkpoint_of_the_first_release_is_read(path: Path) -> None:
-    write_with_own_checksum(path, make_checkpoint(7))
+    """Its header has one checksum, and its records the fields of that time."""
+    as_it_was = make_training_checkpoint()
+    tensors = {name: v for name, v in as_it_was.tensors.items() if not name.startswith("average.")}
+    record = checkpoint_module._describe(as_it_was.metadata)
+    for name in ADDED_LATER:
+        del record["training"][name]
+    for name in ("include", "exclude", "document_mark"):
+        del record["corpus"][name]
+    progress = {name: record["progress"][name] for name in ("step", "batches")}
+    record["progress"] = {**progress, "learning_rate_scale": 0.5, "roll_backs": 1}
+    description = json.dumps(record)
+    header = {"charlm": description, "sha256": checkpoint_module._digest(description, tensors)}
+    path.write_bytes(safetensors.numpy.save(tensors, metadata=header))
     assert read_metadata(path).step == read_checkpoint(path).metadata.step == 7
 
 
 def test_its_size_is_known_before_it_is_written(tmp_path: Path) -> None:
-    checkpoint = make_checkpoint()
-    tensors = dict(checkpoint.tensors)
-    for copy in ("average.", "optimiser.a.", "optimiser.b."):
-        tensors |= {copy + name: value for name, value in checkpoint.weights().items()}
-    write_checkpoint(tmp_path / "c", dataclasses.replace(checkpoint, tensors=tensors))
+    checkpoint = make_training_checkpoint()
+    write_checkpoint(tmp_path / "c", checkpoint)
     expected = checkpoint_size(TINY_MODEL, checkpoint.metadata.training, len(VOCABULARY))
-    assert 0 < (tmp_path / "c").stat().st_size - expected < 10_000
+    assert 0 < (tmp_path / "c").stat().st_size - expected < 20_000
 
 
 def test_a_later_format_asks_for_an_upgrade(path: Path) -> None:
-    write_with_own_checksum(path, make_checkpoint(), format=checkpoint_module.FORMAT_VERSION + 1)
+    write_forged(path, make_checkpoint(), format=checkpoint_module.FORMAT_VERSION + 1)
     assert "made by a later charlm-tui; upgrade charlm-tui" in assert_refused(path)
 
 
@@ -312,6 +357,6 @@ def test_a_later_format_asks_for_an_upgrade(path: Path) -> None:
         ("progress", None),
     ],
 )
-def test_metadata_that_make_no_sense_are_refused(field: str, value: object, path: Path) -> None:
-    write_with_own_checksum(path, make_checkpoint(), **{field: value})
+def test_metadata_that_make_no_sense_are_refused(field: str, value: Any, path: Path) -> None:
+    write_forged(path, make_checkpoint(), **{field: value})
     assert "holds metadata that make no sense" in assert_refused(path)

@@ -14,9 +14,10 @@ from torch import Tensor
 from model.cell_kernels import exponential
 from model.config import ModelConfig, TrainingConfig
 from model.dropout import draw_masks
+from model.engine import Engine
 from model.gradients import GradientWorkers
 from model.lstm_layer import State
-from model.machine import Engine, Machine
+from model.machine import Machine
 from model.network import CharacterLSTM
 from model.processor import CAN_PAIR
 

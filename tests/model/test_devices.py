@@ -16,10 +16,11 @@ from model.batch_reader import BatchReader
 from model.batches import make_batches
 from model.config import ModelConfig, TrainingConfig
 from model.dropout import draw_masks
+from model.engine import Engine
 from model.gradients import GradientWorkers
 from model.guard import Verdict
 from model.host_copy import HostCopy
-from model.machine import Engine, Machine
+from model.machine import Machine
 from model.network import CharacterLSTM
 from model.pending_snapshot import PendingSnapshot
 

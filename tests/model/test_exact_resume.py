@@ -179,7 +179,8 @@ def test_without_any_part_of_the_state_it_ends_elsewhere(
     checkpoint = read_checkpoint(path)
     tensors, progress = dict(checkpoint.tensors), dict(checkpoint.metadata.progress)
     forget(tensors, progress)
-    metadata = dataclasses.replace(checkpoint.metadata, progress=progress)
+    step = progress["step"]
+    metadata = dataclasses.replace(checkpoint.metadata, step=step, progress=progress)
     write_checkpoint(path, Checkpoint(metadata=metadata, tensors=tensors))
     controls = TrainingControls()
     run = TrainingRun(make_request(tmp_path, resume=True), controls)

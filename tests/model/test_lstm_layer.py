@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
-from model.lstm_layer import LayerKind, State, can_pack
+from model.engine import LayerKind
+from model.lstm_layer import State, can_pack
 from model.network import CharacterLSTM
 from model.packed_layer import PackedLSTMLayer
 

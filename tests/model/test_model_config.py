@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.config import ModelConfig, SamplingConfig, TrainingConfig, from_record, to_record
+from model.config import (
+    ADDED_LATER,
+    ModelConfig,
+    SamplingConfig,
+    TrainingConfig,
+    from_record,
+    to_record,
+)
 from model.errors import ConfigError
 from model.presets import PRESETS
 
@@ -84,6 +91,21 @@ def test_settings_of_a_later_version_are_left_out(unknown: str, value: int) -> N
 
 def test_a_record_with_a_value_out_of_range_is_refused() -> None:
     with pytest.raises(ConfigError):
-        from_record(ModelConfig, {"hidden": 0})
+        from_record(ModelConfig, to_record(ModelConfig()) | {"hidden": 0})
+
+
+@pytest.mark.parametrize("kind", [ModelConfig, TrainingConfig, SamplingConfig])
+def test_a_record_with_a_value_of_another_type_or_without_it_is_refused(kind: Any) -> None:
+    record = to_record(kind())
+    for name in record:
+        for value in ("eight", [True], {}, [-1, "a"], float("nan"), 10**400, -1, object()):
+            with pytest.raises((ConfigError, TypeError)):
+                from_record(kind, record | {name: value})
+        if len(record) - len(ADDED_LATER & set(record)) > 1:
+            with pytest.raises(TypeError, match="is missing"):
+                from_record(kind, {other: record[other] for other in record if other != name})
+
+
+def test_a_truth_value_is_no_number() -> None:
     with pytest.raises(TypeError):
-        from_record(ModelConfig, {"hidden": "8"})
+        from_record(ModelConfig, to_record(ModelConfig()) | {"layers": True})

@@ -7,7 +7,7 @@ import pytest
 import torch
 from network_fixtures import weights_of
 
-from model.checkpoint import weight_shapes
+from model.checkpoint_form import weight_shapes
 from model.config import ModelConfig
 from model.initialisation import initial_weights
 from model.network import CharacterLSTM

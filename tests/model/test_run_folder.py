@@ -91,7 +91,8 @@ def test_weights_that_are_not_finite_leave_all_as_it_was(folder: RunFolder) -> N
     folder.save(make_checkpoint(1))
     names = names_in(folder)
     spoilt = make_checkpoint(2)
-    tensors = {**spoilt.tensors, "weights.head.bias": np.array([np.nan], np.float32)}
+    bias = np.full_like(spoilt.tensors["weights.head.bias"], np.nan)
+    tensors = {**spoilt.tensors, "weights.head.bias": bias}
     with pytest.raises(CheckpointError, match="not finite"):
         folder.save(dataclasses.replace(spoilt, tensors=tensors))
     assert names_in(folder) == names

@@ -12,8 +12,9 @@ from network_fixtures import sharing_products
 
 from model import machine
 from model.config import ModelConfig, TrainingConfig
+from model.engine import Engine
 from model.gradients import GradientWorkers
-from model.machine import Engine, Machine, possible_engines
+from model.machine import Machine, possible_engines
 from model.self_timing import (
     WARM_UP_SEQUENCE,
     choose_machine,

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from model_fixtures import TEXT, TickingClock, make_request, make_text, of_kind
+from model_fixtures import TEXT, VOCABULARY, TickingClock, make_request, make_text, of_kind
 from network_fixtures import sharing_products
 
 from corpus import CorpusError
 from model.checkpoint import read_checkpoint, read_metadata, write_checkpoint
 from model.config import ModelConfig
 from model.controls import TrainingControls
+from model.engine import Engine
 from model.errors import CheckpointError, RunFolderError, TrainingDiverged
 from model.events import (
     CheckpointSaved,
@@ -41,12 +42,13 @@ from model.events import (
     TrainingStateChanged,
     Validated,
     WarningRaised,
+    of_the_last_text,
     to_json_line,
 )
-from model.machine import Engine, Machine
+from model.machine import Machine
 from model.network import CharacterLSTM
 from model.publication import Publication
-from model.run_folder import RunFolder
+from model.run_folder import RunFolder, from_the_best
 from model.run_request import RunRequest
 from model.step_result import StepResult
 from model.trainer import Trainer
@@ -714,6 +716,49 @@ def test_a_changed_text_is_noted_and_its_epoch_begins_anew(tmp_path: Path) -> No
     steps = of_kind(events, StepFinished)
     assert [step.step for step in steps] == list(range(21, 31))
     assert steps[0].epoch == 2
+
+
+@pytest.mark.parametrize("weights_only", [False, True])
+def test_the_best_begins_anew_in_another_text(weights_only: bool, tmp_path: Path) -> None:
+    """C4: a harder text never reaches the losses of the one before, and its weights count."""
+    watch(make_request(tmp_path, run="tiny"))
+    folder = run_folder(tmp_path)
+    easy = folder.load_best(pytest.fail).metadata
+    letters = np.random.default_rng(3).choice(list(VOCABULARY.symbols), 1200)
+    (tmp_path / "text.txt").write_text("".join(letters), encoding="utf-8")
+    again = make_request(tmp_path, resume=True, weights_only=weights_only, overrides={"epochs": 4})
+    events = watch(again)
+    assert of_kind(events, RunStarted)[0].new_text
+    assert any("the best one begins anew" in text for text in warnings_of(events))
+    validated = of_kind(events, Validated)
+    assert validated[0].best
+    assert min(event.nats_per_character for event in validated) > (easy.nats_per_character or 0.0)
+    best = folder.load_best(pytest.fail).metadata
+    assert best.source.sha256 != easy.source.sha256
+    assert best.nats_per_character == of_kind(events, Finished)[0].best_nats_per_character
+    assert from_the_best(folder.checkpoints(pytest.fail))[0].metadata == best
+    kept = {saved.metadata.source.sha256 for saved in folder.checkpoints(pytest.fail)}
+    assert kept == {easy.source.sha256, best.source.sha256}, "the best of each text stays"
+    lines = of_the_last_text(folder.read_lines("metrics.jsonl"))
+    losses = [line["nats_per_character"] for line in lines if line["event"] == "validation"]
+    assert len(losses) == len(validated)
+
+
+def test_the_best_goes_on_in_the_same_text(tmp_path: Path) -> None:
+    watch(make_request(tmp_path))
+    before = run_folder(tmp_path).load_best(pytest.fail).metadata
+    events = watch(make_request(tmp_path, resume=True, overrides={"epochs": 3}))
+    assert not of_kind(events, RunStarted)[0].new_text
+    best = of_kind(events, Finished)[0].best_nats_per_character
+    assert best is not None
+    assert best <= (before.nats_per_character or 0.0)
+
+
+def test_another_held_out_part_of_the_same_text_is_another_measure(tmp_path: Path) -> None:
+    watch(make_request(tmp_path))
+    overrides = {"validation_fraction": 0.3, "epochs": 3}
+    again = make_request(tmp_path, resume=True, weights_only=True, overrides=overrides)
+    assert of_kind(watch(again), RunStarted)[0].new_text
 
 
 def test_weights_alone_go_on_with_a_new_optimiser_in_an_epoch_that_begins_anew(

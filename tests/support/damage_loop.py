@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from damages import DAMAGES, Forger
-from model_fixtures import make_checkpoint
+from model_fixtures import make_training_checkpoint
 
 from model.checkpoint import read_checkpoint, read_metadata, write_checkpoint
 from model.errors import CheckpointError
@@ -40,7 +40,7 @@ def peak_megabytes() -> float:
 def main() -> None:
     root, count, chance = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
     path, canary = root / "step-00000001.safetensors", root / "canary"
-    write_checkpoint(path, make_checkpoint(nats=1.25))
+    write_checkpoint(path, make_training_checkpoint())
     good = path.read_bytes()
     read_checkpoint(path)
     found: Counter[str] = Counter()

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
-from model_fixtures import make_checkpoint
+from model_fixtures import make_training_checkpoint, write_forged
 
-from model import checkpoint as checkpoint_module
-from model.checkpoint import Checkpoint
+from model.checkpoint import FORMAT_VERSION, Checkpoint
 
 PAGE = 4096
 
@@ -58,21 +56,12 @@ class Forger:
         data = self.good[self.data_start :] if data is None else data
         self.path.write_bytes(len(raw).to_bytes(8, "little") + raw + data)
 
-    def write_with_right_checksum(self, checkpoint: Checkpoint, **changes: Any) -> None:
-        """Writes what would not be saved, with checksums that are right."""
-        record = {**checkpoint_module._describe(checkpoint.metadata), **changes}
-        description = json.dumps(record)
-        tensors = {name: np.ascontiguousarray(v) for name, v in checkpoint.tensors.items()}
-        digest = checkpoint_module._digest(description, tensors)
-        header = {"charlm": description, "sha256": digest}
-        self.path.write_bytes(safetensors.numpy.save(tensors, metadata=header))
-
     def some_tensor(self, checkpoint: Checkpoint) -> str:
         return self.random.choice(sorted(checkpoint.tensors))
 
     def changed(self, change: Callable[[dict[str, Any], str], None]) -> Checkpoint:
         """Returns a checkpoint with one tensor changed."""
-        checkpoint = make_checkpoint(seed=self.random.randrange(1000))
+        checkpoint = make_training_checkpoint(self.random.randrange(1, 1000))
         tensors = dict(checkpoint.tensors)
         change(tensors, self.some_tensor(checkpoint))
         return dataclasses.replace(checkpoint, tensors=tensors)
@@ -131,40 +120,41 @@ def shape_wrong(it: Forger) -> None:
     def change(tensors: dict[str, Any], name: str) -> None:
         tensors[name] = np.zeros((*tensors[name].shape, 2), np.float32)
 
-    it.write_with_right_checksum(it.changed(change))
+    write_forged(it.path, it.changed(change))
 
 
 def dtype_wrong(it: Forger) -> None:
     def change(tensors: dict[str, Any], name: str) -> None:
-        dtype = it.random.choice([np.float64, np.float16, np.int32, np.uint8])
+        dtype = it.random.choice([np.float64, np.float16, np.int32, np.int8])
         tensors[name] = tensors[name].astype(dtype)
 
-    it.write_with_right_checksum(it.changed(change))
+    write_forged(it.path, it.changed(change))
 
 
 def tensor_missing(it: Forger) -> None:
-    it.write_with_right_checksum(it.changed(lambda tensors, name: tensors.pop(name)))
+    write_forged(it.path, it.changed(lambda tensors, name: tensors.pop(name)))
 
 
 def tensor_extra(it: Forger) -> None:
     def change(tensors: dict[str, Any], name: str) -> None:
         tensors[f"{name}.again"] = tensors[name]
 
-    it.write_with_right_checksum(it.changed(change))
+    write_forged(it.path, it.changed(change))
 
 
 def not_finite(it: Forger) -> None:
     def change(tensors: dict[str, Any], name: str) -> None:
+        name = next(n for n in (name, *sorted(tensors)) if tensors[n].dtype == np.float32)
         spoilt = tensors[name].copy()
         spoilt.flat[it.random.randrange(spoilt.size)] = it.random.choice([np.nan, np.inf, -np.inf])
         tensors[name] = spoilt
 
-    it.write_with_right_checksum(it.changed(change))
+    write_forged(it.path, it.changed(change))
 
 
 def format_of_the_future(it: Forger) -> None:
-    later = checkpoint_module.FORMAT_VERSION + it.random.randrange(1, 9)
-    it.write_with_right_checksum(make_checkpoint(), format=later)
+    later = FORMAT_VERSION + it.random.randrange(1, 9)
+    write_forged(it.path, make_training_checkpoint(), format=later)
 
 
 def header_of_eight_exabytes(it: Forger) -> None:
@@ -243,6 +233,26 @@ def header_of_a_million_names(it: Forger) -> None:
     it.write_with_header({**it.header(), **many})
 
 
+def header_of_nineteen_megabytes(it: Forger) -> None:
+    """All of it is right JSON of tensors that hold nothing."""
+    entry = '"t%06d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},'
+    many = "".join(entry % number for number in range(19 * 2**20 // 60))
+    it.write_with_header(("{" + many + json.dumps(it.header())[1:]).encode())
+
+
+def two_gigabytes_of_holes(it: Forger) -> None:
+    """A tensor of that size is listed truthfully, in a sparse file."""
+    header = it.header()
+    end = len(it.good) - it.data_start
+    size = 2**31
+    header["weights.more"] = {
+        "dtype": "F32", "shape": [size // 4], "data_offsets": [end, end + size]
+    }  # fmt: skip
+    it.write_with_header(header)
+    with it.path.open("r+b") as file:
+        file.truncate(it.path.stat().st_size + size)
+
+
 def pickled(it: Forger) -> None:
     it.path.write_bytes(pickle.dumps(RunsCode(it.canary), protocol=it.random.randrange(6)))
 
@@ -316,6 +326,8 @@ DAMAGES: tuple[Damage, ...] = (
     offsets_that_are_nonsense,
     header_nested,
     header_of_a_million_names,
+    header_of_nineteen_megabytes,
+    two_gigabytes_of_holes,
     pickled,
     zipped_by_torch,
     pickled_in_the_metadata,

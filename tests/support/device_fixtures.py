@@ -12,7 +12,8 @@ from network_fixtures import TEXT_IDS, fresh_network
 
 from model.batches import make_batches
 from model.config import ModelConfig, TrainingConfig
-from model.machine import Engine, Machine
+from model.engine import Engine
+from model.machine import Machine
 from model.trainer import Trainer
 
 DEVICES = ["cpu"]

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
 
 from corpus import Vocabulary
-from model.checkpoint import WEIGHT_PREFIX, Checkpoint, CheckpointMetadata, weight_shapes
+from model import checkpoint as checkpoint_module
+from model.checkpoint import Checkpoint, CheckpointMetadata
+from model.checkpoint_form import (
+    AVERAGE_PREFIX,
+    CARRIED,
+    CPU_RANDOM,
+    CPU_RANDOM_BYTES,
+    SLOTS,
+    WEIGHT_PREFIX,
+    weight_shapes,
+)
 from model.config import ModelConfig, TrainingConfig
 from model.corpus_source import CorpusSource
 from model.events import Event
+from model.guard import Guard
 from model.run_request import RunRequest
 from model.snapshot import WeightSnapshot
 
@@ -109,6 +123,59 @@ def make_checkpoint(
         progress={"step": step},
     )
     return Checkpoint(metadata=metadata, tensors=tensors)
+
+
+def make_training_checkpoint(
+    step: int = 7, *, training: TrainingConfig = TINY_TRAINING
+) -> Checkpoint:
+    """Returns a checkpoint that a training can go on from, made of plain values without torch."""
+    random = np.random.default_rng(step)
+    checkpoint = make_checkpoint(step, nats=1.25, training=training)
+    weights = checkpoint.weights()
+    tensors: dict[str, npt.NDArray[Any]] = dict(checkpoint.tensors)
+    tensors |= {AVERAGE_PREFIX + name: value * 0.5 for name, value in weights.items()}
+    for name, value in weights.items():
+        for slot in SLOTS[training.optimiser]:
+            shape = (1,) if slot == "step" else value.shape
+            moment = random.random(shape, np.float32)
+            tensors[f"optimiser.{name}.{slot}"] = moment if slot != "step" else moment * 0 + step
+    shape = (TINY_MODEL.layers, training.batch, TINY_MODEL.hidden)
+    tensors |= {name: random.random(shape, np.float32) for name in CARRIED}
+    generator = np.zeros(CPU_RANDOM_BYTES, np.uint8)
+    generator[24:5016] = random.integers(1, 2**32, 624, np.uint64).view(np.uint8)
+    generator[[8, 12]] = 1  # fresh from a seed: it makes new words at the first draw
+    tensors[CPU_RANDOM] = generator
+    progress = {
+        "step": step,
+        "batches": {
+            "epoch": 1,
+            "offset": 3,
+            "index": min(step, 9),
+            "random": np.random.default_rng(1).bit_generator.state,
+        },
+        "guard": Guard().state(),
+        "average_leads": True,
+        "engine": {"precision": "fp32", "layer": "torch", "shards": 1, "threads_of_a_shard": 1},
+        "processes": 1,
+        "steps_per_epoch": 15,
+    }
+    metadata = dataclasses.replace(checkpoint.metadata, progress=progress)
+    return Checkpoint(metadata=metadata, tensors=tensors)
+
+
+def write_forged(
+    path: Path, checkpoint: Checkpoint, record: dict[str, Any] | None = None, **changes: Any
+) -> None:
+    """Writes what would not be saved, with checksums that are right, as whoever forges one does."""
+    record = checkpoint_module._describe(checkpoint.metadata) if record is None else record
+    description = json.dumps({**record, **changes})
+    tensors = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
+    header = {
+        "charlm": description,
+        "metadata_sha256": hashlib.sha256(description.encode()).hexdigest(),
+        "sha256": checkpoint_module._digest(description, tensors),
+    }
+    path.write_bytes(safetensors.numpy.save(tensors, metadata=header))
 
 
 def make_request(

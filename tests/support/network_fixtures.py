@@ -14,8 +14,9 @@ from model_fixtures import TEXT, TINY_MODEL, TINY_TRAINING, VOCABULARY, Weights,
 
 from model.batches import make_batches
 from model.config import ModelConfig, TrainingConfig
+from model.engine import Engine
 from model.initialisation import initial_weights
-from model.machine import Engine, Machine
+from model.machine import Machine
 from model.network import CharacterLSTM
 from model.snapshot import WeightSnapshot
 from model.trainer import Trainer

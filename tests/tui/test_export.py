@@ -14,7 +14,8 @@ import torch
 from model_fixtures import TEXT, TINY_MODEL, VOCABULARY, make_checkpoint, random_weights
 from torch import nn
 
-from model.checkpoint import AVERAGE_PREFIX, Checkpoint, read_checkpoint
+from model.checkpoint import Checkpoint, read_checkpoint
+from model.checkpoint_form import AVERAGE_PREFIX
 from model.config import ModelConfig
 from model.export import export
 from model.kernel import LstmKernel

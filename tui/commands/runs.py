@@ -49,8 +49,7 @@ def describe(folder: RunFolder) -> dict[str, Any]:
                 "step": item.metadata.step,
                 "path": str(item.path),
                 "nats_per_character": item.metadata.nats_per_character,
-                "best": item.metadata.nats_per_character is not None
-                and item.metadata.nats_per_character == run.best_nats,
+                "best": run.best_nats is not None and item.path == run.best_path,
             }
             for item in run.checkpoints
         ],

@@ -1,0 +1,328 @@
+"""What a checkpoint holds, as the settings of its run imply it: names, types, shapes, ranges.
+
+The one description that is used where a checkpoint is written, where it is read, and where a
+damaged or forged one is refused: PyTorch's optimisers and kernels work on raw memory, so nothing
+reaches them that was not compared with this. No file, no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from model.config import ModelConfig, TrainingConfig
+from model.engine import LayerKind
+from model.guard import Guard
+from model.plain_values import odd, record, truth, whole
+
+WEIGHT_PREFIX = "weights."
+AVERAGE_PREFIX = "average."
+OPTIMISER_PREFIX = "optimiser."
+CARRIED = ("state.hidden", "state.cell")
+CPU_RANDOM, CARD_RANDOM = "random.torch", "random.cuda"
+
+SLOTS = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square_avg")}
+"""What PyTorch's optimisers keep of each weight; all but ``exp_avg`` are never negative."""
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+MOST_THREADS = 1024
+MOST_PROCESSES = 65_536
+
+# --- the state of PyTorch's Mersenne Twister (ATen/CPUGeneratorImpl.cpp) --------------------------
+
+CPU_RANDOM_BYTES, CARD_RANDOM_BYTES = 5056, 16
+_WORDS = 624
+_LEFT, _SEEDED, _NEXT = slice(8, 12), slice(12, 16), slice(16, 24)
+_FLAGS = (slice(5040, 5044), slice(5052, 5053))
+"""Whether a normal number waits to be handed out: an int, and a C++ bool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A tensor as a file's header lists it."""
+
+    type: str
+    """As NumPy calls it."""
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return math.prod(self.shape) * np.dtype(self.type).itemsize
+
+    def __str__(self) -> str:
+        return f"{self.type}{list(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Tensors that are there all together or not at all."""
+
+    tensors: Mapping[str, Listed]
+    required: bool = False
+    least: Mapping[str, float] = field(default_factory=dict)
+    """The smallest number that a tensor may hold, where there is one."""
+
+
+class CheckpointForm:
+    """What the tensors of a checkpoint are, by its settings."""
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        training: TrainingConfig,
+        vocabulary_size: int,
+        *,
+        average_leads: bool = False,
+        goes_on: bool = True,
+    ) -> None:
+        """Describes nothing yet.
+
+        Args:
+            model: the shape of the network.
+            training: how it is trained.
+            vocabulary_size: V.
+            average_leads: whether the averaged weights are those to write with.
+            goes_on: whether a training can go on from it; otherwise it holds weights alone.
+        """
+        self._model = model
+        self._training = training
+        self._weights = weight_shapes(model, vocabulary_size)
+        self._average_leads = average_leads
+        self._goes_on = goes_on
+
+    def require(self, listing: Mapping[str, Listed]) -> None:
+        """Compares names, types and shapes.
+
+        Raises:
+            ValueError: a tensor is missing, does not belong there, or is another one.
+        """
+        groups = self._groups(listing)
+        expected = {name for group in groups for name in group.tensors}
+        if extra := sorted(set(listing) - expected):
+            raise ValueError(f"has extra tensors: {_some(extra)}")
+        for group in groups:
+            missing = sorted(set(group.tensors) - set(listing))
+            if missing and (group.required or len(missing) < len(group.tensors)):
+                raise ValueError(f"has missing tensors: {_some(missing)}")
+            for name in group.tensors if not missing else ():
+                if listing[name] != group.tensors[name]:
+                    raise ValueError(f"{name} is {listing[name]}, not {group.tensors[name]}")
+
+    def require_values(self, tensors: Tensors) -> None:
+        """Looks at every number, once names, types and shapes are right.
+
+        Raises:
+            ValueError: one is not finite, or out of its range.
+        """
+        groups = self._groups(listing_of(tensors))
+        least = {name: low for group in groups for name, low in group.least.items()}
+        for name, tensor in tensors.items():
+            if tensor.dtype != np.float32:
+                continue
+            if not np.isfinite(tensor).all():
+                raise ValueError(f"{name} is not finite")
+            if name in least and (tensor < least[name]).any():
+                raise ValueError(f"{name} holds a number below {least[name]:g}")
+        if CPU_RANDOM in tensors:
+            _require_random(tensors[CPU_RANDOM])
+        if CARD_RANDOM in tensors and int(tensors[CARD_RANDOM][8:].view(np.int64)[0]) % 4:
+            raise ValueError(f"{CARD_RANDOM} is no state of a generator")
+
+    def size(self) -> int:
+        """Returns about how many bytes all tensors have: weights, their average, the moments."""
+        groups = (self._weight_group(WEIGHT_PREFIX), self._optimiser())
+        averaged = self._weight_group(AVERAGE_PREFIX) if self._training.averaging else None
+        listed = [one for group in (*groups, averaged) if group for one in group.tensors.values()]
+        return sum(one.size for one in listed)
+
+    def _groups(self, listing: Mapping[str, Listed]) -> list[Group]:
+        groups = [self._weight_group(WEIGHT_PREFIX, required=True)]
+        if self._training.averaging > 0:
+            groups.append(self._weight_group(AVERAGE_PREFIX, required=self._average_leads))
+        if self._goes_on:
+            groups += [
+                self._optimiser(),
+                Group(tensors={CPU_RANDOM: Listed("uint8", (CPU_RANDOM_BYTES,))}, required=True),
+                Group(tensors={CARD_RANDOM: Listed("uint8", (CARD_RANDOM_BYTES,))}),
+            ]
+            if self._training.scoring == "every":
+                groups.append(self._carried(listing))
+        return groups
+
+    def _weight_group(self, prefix: str, *, required: bool = False) -> Group:
+        tensors = {prefix + name: Listed("float32", shape) for name, shape in self._weights.items()}
+        return Group(tensors=tensors, required=required)
+
+    def _optimiser(self) -> Group:
+        """Returns the optimiser's state, which begins with its first step.
+
+        A count of steps has shape [1] in a file, for NumPy makes a list of a single number there.
+        """
+        tensors, least = {}, {}
+        for name, shape in self._weights.items():
+            for slot in SLOTS[self._training.optimiser]:
+                full = f"{OPTIMISER_PREFIX}{name}.{slot}"
+                tensors[full] = Listed("float32", (1,) if slot == "step" else shape)
+                if slot != "exp_avg":
+                    least[full] = 0.0
+        return Group(tensors=tensors, least=least)
+
+    def _carried(self, listing: Mapping[str, Listed]) -> Group:
+        """Returns the state of as many streams as there are: a short text has fewer."""
+        layers, hidden = self._model.layers, self._model.hidden
+        found = listing.get(CARRIED[0])
+        streams = self._training.batch
+        if found is not None and len(found.shape) == 3 and 1 <= found.shape[1] <= streams:
+            streams = found.shape[1]
+        return Group(tensors=dict.fromkeys(CARRIED, Listed("float32", (layers, streams, hidden))))
+
+
+def listing_of(tensors: Tensors) -> dict[str, Listed]:
+    """Returns names, types and shapes of tensors in memory, as a file lists them."""
+    return {
+        name: Listed(str(tensor.dtype), tensor.shape or (1,)) for name, tensor in tensors.items()
+    }
+
+
+def checkpoint_size(model: ModelConfig, training: TrainingConfig, vocabulary_size: int) -> int:
+    """Returns about how large a checkpoint is."""
+    return CheckpointForm(model, training, vocabulary_size).size()
+
+
+def weight_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each tensor in the network's state dict."""
+    hidden, width = model.hidden, model.embedding or vocabulary_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "head.weight": (vocabulary_size, hidden),
+        "head.bias": (vocabulary_size,),
+    }
+    if model.embedding:
+        shapes["embedding.weight"] = (vocabulary_size, model.embedding)
+    for layer in range(model.layers):
+        shapes[f"lstm.weight_ih_l{layer}"] = (4 * hidden, width if layer == 0 else hidden)
+        shapes[f"lstm.weight_hh_l{layer}"] = (4 * hidden, hidden)
+        shapes[f"lstm.bias_ih_l{layer}"] = (4 * hidden,)
+        shapes[f"lstm.bias_hh_l{layer}"] = (4 * hidden,)
+    return shapes
+
+
+def _require_random(state: npt.NDArray[np.uint8]) -> None:
+    """Refuses a state of the generator that would read behind its words.
+
+    Of the words so many are ``left``, and ``next`` is the place of the one that comes: fresh from a
+    seed 1 and 0, and then together always one more than there are words.
+    """
+    left = int(state[_LEFT].view(np.int32)[0])
+    seeded = int(state[_SEEDED].view(np.int32)[0])
+    place = int(state[_NEXT].view(np.uint64)[0])
+    fits = (left, place) == (1, 0) or (1 <= left <= _WORDS and left + place == _WORDS + 1)
+    flags = [int.from_bytes(state[part].tobytes(), "little") for part in _FLAGS]
+    if seeded != 1 or not fits or any(flag > 1 for flag in flags):
+        raise ValueError(f"{CPU_RANDOM} is no state of a generator")
+
+
+def _some(names: list[str]) -> str:
+    """Lists the first few names, each cut."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"{name[:60]}" for name in names[:3]) + more
+
+
+# --- the trainer's counters -----------------------------------------------------------------------
+
+_VERSIONS = (
+    ("step", "batches", "learning_rate_scale", "roll_backs"),
+    ("step", "batches", "guard", "average_leads", "engine"),
+    ("step", "batches", "guard", "average_leads", "engine", "processes"),
+    ("step", "batches", "guard", "average_leads", "engine", "processes", "steps_per_epoch"),
+)
+"""The fields of the trainer's counters that the versions of this program wrote."""
+
+
+def require_progress(progress: Mapping[str, Any], *, step: int, epoch: int, goes_on: bool) -> None:
+    """Checks the counters that a training goes on from.
+
+    Args:
+        progress: the counters.
+        step: of the checkpoint.
+        epoch: of the checkpoint.
+        goes_on: whether a training can go on from it; otherwise any of them may be missing.
+
+    Raises:
+        ValueError: one is missing, of another type, or out of its range.
+    """
+    known = {name for names in _VERSIONS for name in names}
+    if extra := sorted(set(progress) - known):
+        raise ValueError(f"progress holds {_some(extra)}")
+    if goes_on and set(progress) not in [set(names) for names in _VERSIONS]:
+        raise ValueError("progress is not whole")
+    for name, check in _CHECKS.items():
+        if name in progress:
+            check(name, progress[name])
+    if "roll_backs" in progress:
+        Guard().restore(progress)
+    if progress.get("step", step) != step:
+        raise ValueError(odd("progress.step", progress["step"]))
+    if "batches" in progress and progress["batches"]["epoch"] != epoch:
+        raise ValueError(odd("batches.epoch", progress["batches"]["epoch"]))
+
+
+def _require_position(name: str, value: object) -> None:
+    """Checks a place in a text as far as that is possible without the text."""
+    position = record(name, value)
+    if set(position) not in ({"epoch", "index"}, {"epoch", "index", "offset", "random"}):
+        raise ValueError(f"{name} is not whole")
+    whole("batches.epoch", position["epoch"], 1)
+    whole("batches.index", position["index"])
+    if "random" in position:
+        whole("batches.offset", position["offset"])
+        _require_numpy_random(record("batches.random", position["random"]))
+
+
+def _require_numpy_random(state: Mapping[str, Any]) -> None:
+    """Checks the state of a PCG64, NumPy's generator."""
+    if set(state) != {"bit_generator", "state", "has_uint32", "uinteger"}:
+        raise ValueError("batches.random is not whole")
+    inner = record("batches.random.state", state["state"])
+    if state["bit_generator"] != "PCG64" or set(inner) != {"state", "inc"}:
+        raise ValueError("batches.random is no state of a PCG64")
+    for name in ("state", "inc"):
+        whole(f"batches.random.{name}", inner[name], 0, 2**128 - 1)
+    whole("batches.random.has_uint32", state["has_uint32"], 0, 1)
+    whole("batches.random.uinteger", state["uinteger"], 0, 2**32 - 1)
+
+
+def _require_guard(name: str, value: object) -> None:
+    state, guard = record(name, value), Guard()
+    if set(state) != set(guard.state()):
+        raise ValueError(f"{name} is not whole")
+    guard.restore(state)
+
+
+def _require_engine(name: str, value: object) -> None:
+    engine = record(name, value)
+    if set(engine) != {"precision", "layer", "shards", "threads_of_a_shard"}:
+        raise ValueError(f"{name} is not whole")
+    if engine["precision"] not in ("fp32", "bf16"):
+        raise ValueError(odd("engine.precision", engine["precision"]))
+    if engine["layer"] not in get_args(LayerKind):
+        raise ValueError(odd("engine.layer", engine["layer"]))
+    for count in ("shards", "threads_of_a_shard"):
+        whole(f"engine.{count}", engine[count], 1, MOST_THREADS)
+
+
+_CHECKS: Mapping[str, Callable[[str, object], object]] = {
+    "step": whole,
+    "batches": _require_position,
+    "guard": _require_guard,
+    "average_leads": truth,
+    "engine": _require_engine,
+    "processes": lambda name, value: whole(name, value, 1, MOST_PROCESSES),
+    "steps_per_epoch": whole,
+}
