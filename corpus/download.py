@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import http.client
 import os
+import re
 import socket
 import tempfile
 import threading
@@ -22,8 +23,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from corpus.access import CHUNK_BYTES, refusal
+from corpus.atomic_file import put_in_place, sync_file, sync_folder
 from corpus.cache import cache_refusal
 from corpus.errors import DownloadError
+from corpus.regular_file import require_regular_or_none
+from corpus.removal import own_files, remove_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +83,8 @@ class PinnedDownload:
         """
         path = folder / self.name
         try:
+            if not path.is_file():  # a named pipe would be waited for
+                return False
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size != self.size:
                     return False
@@ -104,6 +110,7 @@ def fetch(pinned: PinnedDownload, folder: Path) -> Iterator[int]:
     try:
         with _disk(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            require_regular_or_none(path)
             _remove_stale(folder, pinned.name)
             descriptor, name = tempfile.mkstemp(
                 dir=folder, prefix=f".{pinned.name}.", suffix=".part"
@@ -112,16 +119,15 @@ def fetch(pinned: PinnedDownload, folder: Path) -> Iterator[int]:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
             yield from _receive(pinned, file, folder)
             with _disk(folder):
-                file.flush()
-                os.fsync(file.fileno())
+                sync_file(file, path)
         with _disk(folder):
-            temporary.replace(path)
+            put_in_place(temporary, path)
             temporary = None
-            _sync_folder(folder)
+            sync_folder(folder)
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                remove_file(temporary, _unfinished(pinned.name))
 
 
 def refuse(pinned: PinnedDownload, cause: str) -> DownloadError:
@@ -195,20 +201,16 @@ def _disk(folder: Path) -> Iterator[None]:
         raise cache_refusal(folder, error) from None
 
 
+def _unfinished(name: str) -> re.Pattern[str]:
+    """Returns what the unfinished files of a download are called: `tempfile` adds 8 characters."""
+    return re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.part")
+
+
 def _remove_stale(folder: Path, name: str) -> None:
-    for path in folder.glob(f".{name}.*.part"):
+    for path in own_files(folder, _unfinished(name)):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+                remove_file(path, _unfinished(name))
 
 
 class _Deadline:

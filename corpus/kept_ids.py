@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from corpus.pages import release_pages
+from corpus.regular_file import open_regular
 from corpus.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def complete_file(
 def describe_file(path: Path) -> dict[str, Any] | None:
     """Returns a kept file's description; None where the file is damaged or cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = _read_end(file)
     except OSError:
         return None
@@ -163,6 +164,6 @@ def _read_end(file: IO[bytes]) -> tuple[dict[str, Any], NDArray[np.uint64], int]
     sums = np.frombuffer(body[: before - padded], "<u8")
     try:
         description = json.loads(body[before - padded :])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return (description, sums, padded) if isinstance(description, dict) else None

@@ -9,19 +9,30 @@ end; a cache that cannot be written to is no obstacle, the text is then encoded 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
-import secrets
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from corpus.atomic_file import (
+    TEMPORARY,
+    create_temporary,
+    discard_temporary,
+    new_temporary_path,
+    put_in_place,
+)
 from corpus.cache import cache_folder
 from corpus.errors import CorpusError
+from corpus.json_reader import read_object
 from corpus.kept_ids import BLOCK_BYTES, KeptText, check_file, complete_file, describe_file
+from corpus.missing_guarantees import UNSUPPORTED, note_missing
+from corpus.regular_file import NotRegularError, open_regular
+from corpus.removal import own_files, remove_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +46,16 @@ LIMIT_VARIABLE = "CHARLM_CACHE_LIMIT"
 SECONDS_UNTIL_STALE = 3600.0
 """Age from which on an unfinished file is one that somebody was killed over."""
 _IDS, _RECORD = ".ids", ".json"
+IDS_FILES = re.compile(r"[0-9a-f]{64}\.ids")
+RECORD_FILES = re.compile(r"[0-9a-f]{64}\.json")
+UNFINISHED_FILES = re.compile(
+    rf"{TEMPORARY.pattern}|[0-9a-f]{{64}}\.(?:ids|json)\.tmp-\d+-[0-9a-f]{{8}}"
+)
+"""Temporary files, with those of versions up to 0.1."""
+OWN_FILES = re.compile(
+    "|".join(names.pattern for names in (IDS_FILES, RECORD_FILES, UNFINISHED_FILES))
+)
+"""All that this cache makes. What has another name in its folder is the user's."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -86,16 +107,16 @@ def find_text(stamp: Stamp) -> Generator[float, None, FoundText | None]:
     """
     folder = texts_folder()
     try:
-        record = json.loads((folder / f"{stamp.key}{_RECORD}").read_bytes())
+        record = read_object(folder / f"{stamp.key}{_RECORD}")
         name, notes = str(record["sha256"]), tuple(map(str, record["notes"]))
         path = folder / f"{name}{_IDS}"
         found: KeptText | None = None
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = max(1, os.fstat(file.fileno()).st_size)
             for block, found in enumerate(check_file(file)):  # noqa: B007 - the last is the text
                 yield min(1.0, block * BLOCK_BYTES / size)
         if found is None or found.sha256 != name:
-            path.unlink()
+            remove_file(path, IDS_FILES)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # "used last" is the time of modification: others are often not kept
@@ -131,14 +152,15 @@ def keep_text(file: IO[bytes], corpus: Corpus, stamp: Stamp) -> Iterator[None]:
         yield from _give_name(file, path)
         record = json.dumps({"sha256": corpus.sha256, "notes": list(corpus.notes)})
         _write_whole(folder / f"{stamp.key}{_RECORD}", record.encode())
-    except OSError:
-        return
+    except OSError as error:
+        if error.errno in {*UNSUPPORTED, errno.EEXIST} or isinstance(error, NotRegularError):
+            note_missing("cache", folder, error)
 
 
 def cached_texts() -> list[CachedText]:
     """Returns what the cache holds, largest first."""
     found = []
-    for path in _entries(texts_folder(), _IDS):
+    for path in own_files(texts_folder(), IDS_FILES):
         description = describe_file(path) or {}
         with contextlib.suppress(OSError):
             found.append(
@@ -157,19 +179,7 @@ def clear_texts() -> int:
     Raises:
         OSError: a file cannot be removed.
     """
-    freed = 0
-    for path in _entries(texts_folder(), ""):
-        size = path.stat().st_size
-        path.unlink(missing_ok=True)
-        freed += size
-    return freed
-
-
-def _entries(folder: Path, ending: str) -> list[Path]:
-    try:
-        return [path for path in folder.iterdir() if path.name.endswith(ending) and path.is_file()]
-    except OSError:
-        return []
+    return sum(remove_file(path, OWN_FILES) for path in own_files(texts_folder(), OWN_FILES))
 
 
 def _make_room(folder: Path, room: int, but: Path) -> None:
@@ -181,65 +191,76 @@ def _make_room(folder: Path, room: int, but: Path) -> None:
         but: the file that is to be replaced, which does not count.
     """
     kept = []
-    for path in _entries(folder, ""):
+    for path in own_files(folder, IDS_FILES):
         with contextlib.suppress(OSError):
             status = path.stat()
-            stale = time.time() - status.st_mtime > SECONDS_UNTIL_STALE
-            if ".tmp-" in path.name and stale:
-                path.unlink()
-            elif path.suffix == _IDS and path != but:
+            if path != but:
                 kept.append((status.st_mtime_ns, status.st_size, path))
     used = sum(size for _, size, _ in kept)
     for _, size, path in sorted(kept):
         if used <= room:
             break
         with contextlib.suppress(OSError):
-            path.unlink()
+            remove_file(path, IDS_FILES)
             used -= size
-    for record in _entries(folder, _RECORD):
+    _remove_leftovers(folder, but)
+
+
+def _remove_leftovers(folder: Path, but: Path) -> None:
+    """Removes unfinished files of processes that were killed, and records that lead nowhere."""
+    for path in own_files(folder, UNFINISHED_FILES):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > SECONDS_UNTIL_STALE:
+                remove_file(path, UNFINISHED_FILES)
+    for record in own_files(folder, RECORD_FILES):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            leads_to = folder / f"{json.loads(record.read_bytes())['sha256']}{_IDS}"
+            leads_to = folder / f"{read_object(record)['sha256']}{_IDS}"
             if leads_to != but and not leads_to.exists():
-                record.unlink()
+                remove_file(record, RECORD_FILES)
 
 
 def _give_name(file: IO[bytes], path: Path) -> Iterator[None]:
     """Gives a file without a name its name, all at once, in the place of whatever had it."""
-    temporary = _temporary(path)
+    temporary = _linked(file, path.parent)
     try:
-        try:
-            # The descriptor of a folder, though the path is absolute: Python then follows the link.
-            root = os.open("/", os.O_RDONLY)
-            try:
-                source = f"/proc/self/fd/{file.fileno()}"
-                os.link(source, temporary, src_dir_fd=root, follow_symlinks=True)
-            finally:
-                os.close(root)
-        except (OSError, NotImplementedError):
-            yield from _copy(file, temporary)
-        temporary.replace(path)
+        if temporary is None:
+            temporary, copy = create_temporary(path.parent)
+            with copy:
+                yield from _copy(file, copy)
+        put_in_place(temporary, path)
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            discard_temporary(temporary)
 
 
-def _copy(file: IO[bytes], path: Path) -> Iterator[None]:
+def _linked(file: IO[bytes], folder: Path) -> Path | None:
+    """Links a file without a name to a temporary one; None where the system cannot do that."""
+    temporary = new_temporary_path(folder)
+    try:
+        # The descriptor of a folder, though the path is absolute: Python then follows the link.
+        root = os.open("/", os.O_RDONLY)
+        try:
+            source = f"/proc/self/fd/{file.fileno()}"
+            os.link(source, temporary, src_dir_fd=root, follow_symlinks=True)
+        finally:
+            os.close(root)
+    except (OSError, NotImplementedError):
+        return None
+    return temporary
+
+
+def _copy(file: IO[bytes], copy: IO[bytes]) -> Iterator[None]:
     file.seek(0)
-    with path.open("xb") as copy:
-        while block := file.read(BLOCK_BYTES):
-            copy.write(block)
-            yield
+    while block := file.read(BLOCK_BYTES):
+        copy.write(block)
+        yield
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    temporary = _temporary(path)
+    temporary, file = create_temporary(path.parent)
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        with file:
+            file.write(data)
+        put_in_place(temporary, path)
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f"{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+        discard_temporary(temporary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from model.events import RecordedEvent, SampleRecorded, StepFinished, to_json_line
-from model.run_folder import RunFolder
+from model.run_folder import METRICS_NAME, SAMPLES_NAME, RunFolder
 
 SECONDS_BETWEEN_STEPS = 0.1
 
@@ -31,9 +31,9 @@ class EventLog:
         self._on_record(event)
         line = to_json_line(event)
         try:
-            self._folder.append_line("metrics.jsonl", line)
+            self._folder.append_line(METRICS_NAME, line)
             if isinstance(event, SampleRecorded):
-                self._folder.append_line("samples.jsonl", line)
+                self._folder.append_line(SAMPLES_NAME, line)
         except OSError as error:
             if self._failed:
                 return None

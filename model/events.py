@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
@@ -213,6 +214,8 @@ def _fits(value: object, annotation: str) -> bool:
         "float | None": (int, float, type(None)),
         "str": (str,),
     }
+    if isinstance(value, int) and abs(value) > sys.maxsize:
+        return False  # no count of ours, and perhaps too large for a float
     return isinstance(value, allowed[annotation])
 
 

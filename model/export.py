@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from corpus.regular_file import NotRegularError, require_regular_or_none
 from model.checkpoint import FORMAT_VERSION, Checkpoint, checkpoint_bytes
 from model.checkpoint_form import WEIGHT_PREFIX
 from model.config import to_record
@@ -22,6 +23,8 @@ from model.errors import CheckpointError, ConfigError
 from model.storage import write_atomically
 
 SUFFIX, CARD_SUFFIX = ".safetensors", ".json"
+MAX_NAME_BYTES = 255
+"""Of a file; the card of a file with a longer name gets the beginning of it."""
 
 
 def card_path(path: Path) -> Path:
@@ -30,10 +33,12 @@ def card_path(path: Path) -> Path:
     Raises:
         ConfigError: the file would be its own card.
     """
-    card = path.with_suffix(CARD_SUFFIX) if path.suffix == SUFFIX else Path(f"{path}{CARD_SUFFIX}")
     if path.suffix == CARD_SUFFIX:
         raise ConfigError("--output", f"{path} is the name of a card", f"name a {SUFFIX} file")
-    return card
+    stem = path.stem if path.suffix == SUFFIX else path.name
+    while len(os.fsencode(stem + CARD_SUFFIX)) > MAX_NAME_BYTES:
+        stem = stem[:-1]
+    return path.with_name(stem + CARD_SUFFIX)
 
 
 def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
@@ -45,13 +50,22 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
         force: whether files that are there are replaced.
 
     Raises:
-        ConfigError: a file is there, and ``force`` is not given; nothing was written.
+        ConfigError: a file is there, and ``force`` is not given, or what is there is no regular
+            file, or the name is that of standard output; nothing was written.
         CheckpointError: a weight is not finite; nothing was written.
         OSError: the file system refuses; each file is as it was, or whole.
     """
+    if str(path) == "-":
+        raise ConfigError(
+            "--output", "- is no file, and two are written", f"name a {SUFFIX} file (./- for one)"
+        )
     card = card_path(path)
     for taken in (path, card):
-        if os.path.lexists(taken) and not force:
+        try:
+            is_there = require_regular_or_none(taken)
+        except NotRegularError as error:
+            raise ConfigError(str(taken), str(error.strerror), "name another --output") from error
+        if is_there and not force:
             raise ConfigError(str(taken), "is there already", "give --force, or another --output")
     exported = exported_checkpoint(checkpoint)
     try:
@@ -60,7 +74,7 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
         raise CheckpointError(str(path), str(error), "it was not written") from error
     write_atomically(path, data)
     text = json.dumps(card_of(exported, path.name), ensure_ascii=False, indent=2) + "\n"
-    write_atomically(card, text.encode())
+    write_atomically(card, text.encode(errors="backslashreplace"))
     return card
 
 

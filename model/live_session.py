@@ -25,7 +25,7 @@ from model.commands import (
 )
 from model.config import SamplingConfig
 from model.controls import TrainingControls
-from model.errors import TrainingDiverged
+from model.errors import CheckpointError, TrainingDiverged
 from model.event_queue import EventQueue
 from model.events import (
     Event,
@@ -36,6 +36,7 @@ from model.events import (
     SessionRefused,
     StepFinished,
     TrainingStateChanged,
+    WarningRaised,
     WeightsOpened,
     WorkerCrashed,
     event_from_record,
@@ -44,7 +45,7 @@ from model.events import (
 )
 from model.opening import open_run
 from model.publication import Publication
-from model.run_folder import RunFolder
+from model.run_folder import METRICS_NAME, RunFolder
 from model.run_request import RunRequest
 from model.sampler_thread import SamplerThread
 
@@ -196,7 +197,12 @@ class LiveSession:
             )
         )
         folder = RunFolder(path.parent)
-        for event in _curve_so_far(folder, metadata.step):
+        try:
+            told = [*_curve_so_far(folder, metadata.step), _opened(folder, metadata)]
+        except CheckpointError as error:
+            told = [WarningRaised(time=metadata.seconds, text=str(error))]
+        *curve, last = told
+        for event in curve:
             self._events.put(event)
         # After the curve, whose last step may be before these weights: it tells ten a second.
         self._events.put(
@@ -209,14 +215,14 @@ class LiveSession:
                 hidden=metadata.model.hidden,
             )
         )
-        self._events.put(_opened(folder, metadata))
+        self._events.put(last)
         self._events.put(TrainingStateChanged(state="finished"))
         self._analysis.start_again(metadata)
 
 
 def _opened(folder: RunFolder, metadata: CheckpointMetadata) -> WeightsOpened:
     """Returns what there is to say of weights and of the run around them."""
-    events = map(recorded_event, folder.read_lines("metrics.jsonl"))
+    events = map(recorded_event, folder.records(METRICS_NAME))
     marks = [event for event in events if isinstance(event, StepFinished | Finished)]
     ended = marks[-1] if marks else None
     return WeightsOpened(
@@ -230,7 +236,7 @@ def _opened(folder: RunFolder, metadata: CheckpointMetadata) -> WeightsOpened:
 
 def _curve_so_far(folder: RunFolder, last_step: int) -> Iterator[Event]:
     """Yields the steps, validations and samples that a run's file holds up to ``last_step``."""
-    for record in of_the_last_text(folder.read_lines("metrics.jsonl")):
+    for record in of_the_last_text(folder.read_lines(METRICS_NAME)):
         event = event_from_record(record, last_step=last_step)
         if event is not None:
             yield event

@@ -10,11 +10,17 @@ import contextlib
 import json
 import os
 import re
+import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from corpus.atomic_file import make_folder
+from corpus.json_reader import JsonLines, object_of, read_object
+from corpus.regular_file import NotRegularError, require_regular_or_none
+from corpus.removal import own_files, remove_file, remove_folder
 from model.checkpoint import (
     Checkpoint,
     CheckpointMetadata,
@@ -23,9 +29,10 @@ from model.checkpoint import (
     write_checkpoint,
 )
 from model.errors import CheckpointError, ConfigError, RunFolderError
-from model.run_lock import RunLock
+from model.run_lock import NAME as LOCK_NAME
+from model.run_lock import TURN_NAME, RunLock
 from model.storage import (
-    TEMPORARY_MARK,
+    TEMPORARY_FILES,
     append_whole,
     cut_off,
     remove_stale_temporaries,
@@ -35,8 +42,37 @@ from model.storage import (
 
 CHECKPOINT_PATTERN = re.compile(r"step-(\d{8,})\.safetensors")
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+"""Of new runs; a folder that was renamed is found by any name."""
 KEPT_LATEST = 2
-_BEFORE_THE_FIRST_CHECKPOINT = ("run.json", "metrics.jsonl", "samples.jsonl")
+SECONDS_OF_SILENCE = 60.0
+"""After which a run's record no longer grows; a validation may take as long as that."""
+DESCRIPTION_NAME, METRICS_NAME, SAMPLES_NAME = "run.json", "metrics.jsonl", "samples.jsonl"
+LOG_NAME = "train.log"
+_BEFORE_THE_FIRST_CHECKPOINT = (DESCRIPTION_NAME, METRICS_NAME, SAMPLES_NAME)
+_PLAIN_NAMES = (LOCK_NAME, TURN_NAME, *_BEFORE_THE_FIRST_CHECKPOINT, LOG_NAME)
+TENSORBOARD_FILES = re.compile(r"events\.out\.tfevents\.\d+\..*\.\d+\.\d+")
+UNSAVED_FILES = re.compile(
+    "|".join(
+        [
+            *map(re.escape, (LOCK_NAME, TURN_NAME, *_BEFORE_THE_FIRST_CHECKPOINT)),
+            TEMPORARY_FILES.pattern,
+        ]
+    )
+)
+"""What a run makes before its first checkpoint."""
+RUN_FILES = re.compile(
+    "|".join(
+        [
+            UNSAVED_FILES.pattern,
+            re.escape(LOG_NAME),
+            CHECKPOINT_PATTERN.pattern,
+            TENSORBOARD_FILES.pattern,
+        ]
+    )
+)
+"""All that a run makes. What has another name in its folder is the user's."""
+_LAST_TO_GO = (DESCRIPTION_NAME, TURN_NAME, LOCK_NAME)
+_MAX_TRIES = 100
 
 Warn = Callable[[str], None]
 
@@ -73,11 +109,7 @@ def check_run_name(name: str) -> str:
         ConfigError: it has characters that a folder or a shell would trip over.
     """
     if not NAME_PATTERN.fullmatch(name):
-        raise ConfigError(
-            "--run",
-            f"{name!r} cannot name a run",
-            "use up to 100 letters, digits, dots, dashes and underscores",
-        )
+        raise _no_name(name)
     return name
 
 
@@ -111,29 +143,62 @@ class RunFolder:
         for candidate in candidates:
             path = root / candidate
             try:
-                path.mkdir(parents=True)
+                return cls._begin(path, may_be_there=name is not None)
             except FileExistsError as error:
                 if name is None and root.is_dir():
                     continue
-                if not _never_saved(path):
-                    raise _taken(root, path) from error
+                raise _taken(root, path) from error
+            except NotRegularError as error:
+                raise _not_writable(path, error) from error
             except OSError as error:
                 raise RunFolderError(
                     str(path),
                     f"cannot be made ({error.strerror})",
                     "name a folder that can be written with --checkpoints",
                 ) from error
-            folder = cls(path)
-            folder.lock()
-            folder._forget_all()
-            return folder
         raise RunFolderError(str(root), "has too many runs of this name", "give one with --run")
 
     @classmethod
+    def _begin(cls, path: Path, *, may_be_there: bool) -> RunFolder:
+        """Makes the folder of a new run, or takes one in which nothing was saved, and locks it.
+
+        Raises:
+            FileExistsError: something is there.
+            RunFolderError: another process writes it.
+            OSError: the file system refuses.
+        """
+        for _ in range(_MAX_TRIES):
+            try:
+                make_folder(path)
+            except FileExistsError:
+                if not (may_be_there and _never_saved(path)):
+                    raise
+            folder = cls(path)
+            try:
+                folder._lock.acquire()
+            except FileNotFoundError:  # another process gave it up, and removed it
+                continue
+            try:
+                if not _never_saved(path):  # another process was faster, and has ended
+                    raise FileExistsError
+                folder._clear_for_writing()
+                for file in own_files(path, UNSAVED_FILES):
+                    if file.name in _BEFORE_THE_FIRST_CHECKPOINT:
+                        remove_file(file, UNSAVED_FILES)
+            except BaseException:
+                folder.unlock()
+                raise
+            return folder
+        raise FileExistsError
+
+    @classmethod
     def all(cls, root: Path) -> list[RunFolder]:
-        """Returns the runs under ``root``, by name; none where there is no such folder."""
+        """Returns the runs under ``root``, by name; none where there is no such folder.
+
+        A folder of which it cannot be told whether it is a run counts as one.
+        """
         try:
-            return [cls(path) for path in sorted(root.iterdir()) if (path / "run.json").is_file()]
+            return [cls(path) for path in sorted(root.iterdir()) if _may_be_run(path)]
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -145,16 +210,22 @@ class RunFolder:
     def find(cls, root: Path, name: str | None) -> RunFolder:
         """Returns the run called ``name``, or the one that was written to last.
 
+        A name is looked for among those that are there, so it may be any that a folder can have,
+        and never leads elsewhere.
+
         Raises:
+            ConfigError: the name cannot be that of a folder.
             CheckpointError: there is none.
         """
         if name is not None:
-            folder = cls(root / check_run_name(name))
-            if not (folder.path / "run.json").is_file():
-                raise CheckpointError(
-                    str(folder.path), "no such run", "see `charlm-tui runs` for those that exist"
-                )
-            return folder
+            if name in {"", ".", ".."} or {"/", os.sep, os.altsep, "\0"} & set(name):
+                raise _no_name(name)
+            for run in cls.all(root):
+                if unicodedata.normalize("NFC", run.name) == unicodedata.normalize("NFC", name):
+                    return run
+            raise CheckpointError(
+                str(root / name), "no such run", "see `charlm-tui runs` for those that exist"
+            )
         with_checkpoints = [run for run in cls.all(root) if run.checkpoint_paths()]
         if not with_checkpoints:
             raise CheckpointError(
@@ -169,7 +240,11 @@ class RunFolder:
 
     def last_written(self) -> float:
         """Returns when a checkpoint was last written, seconds since 1970."""
-        return max((path.stat().st_mtime for path in self.checkpoint_paths()), default=0.0)
+        latest = 0.0
+        for path in self.checkpoint_paths():
+            with contextlib.suppress(OSError):  # it was pruned meanwhile
+                latest = max(latest, os.lstat(path).st_mtime)
+        return latest
 
     # --- the lock -------------------------------------------------------------------------------
 
@@ -184,18 +259,49 @@ class RunFolder:
         except OSError as error:
             raise _not_writable(self.path, error) from error
         try:
-            remove_stale_temporaries(self.path)
+            self._clear_for_writing()
         except OSError as error:
             self.unlock()
             raise _not_writable(self.path, error) from error
+
+    def _clear_for_writing(self) -> None:
+        """Removes what an interrupted writer left, once nothing is in the way of our files."""
+        self.require_regular()
+        remove_stale_temporaries(self.path)
+
+    def require_regular(self) -> None:
+        """Refuses a folder in which a link, a pipe or a folder has the name of one of our files.
+
+        Raises:
+            NotRegularError: that is so; it names the file.
+            OSError: the file system refuses to tell.
+        """
+        for name in _PLAIN_NAMES:
+            require_regular_or_none(self.path / name)
 
     def unlock(self) -> None:
         """Lets others write."""
         self._lock.release()
 
     def is_being_written(self) -> bool:
-        """Whether some process holds the lock at this moment."""
-        return self._lock.is_held()
+        """Whether some process holds the lock at this moment, as far as that can be known.
+
+        Where the lock cannot be looked at (another account's, or a file system without locks), a
+        run whose record does not end counts as being written while its record grows.
+        """
+        held = self._lock.is_held()
+        return self._record_grows() if held is None else held
+
+    def _record_grows(self) -> bool:
+        try:
+            age = time.time() - os.lstat(self.path / METRICS_NAME).st_mtime
+        except OSError:
+            return False
+        try:
+            last = self.last_event()
+        except CheckpointError:
+            return False
+        return age < SECONDS_OF_SILENCE and (last is None or last.get("event") != "finished")
 
     # --- description, metrics, samples ----------------------------------------------------------
 
@@ -207,7 +313,7 @@ class RunFolder:
         """
         text = json.dumps(description, ensure_ascii=False, indent=2) + "\n"
         try:
-            write_atomically(self.path / "run.json", text.encode())
+            write_atomically(self.path / DESCRIPTION_NAME, text.encode(errors="backslashreplace"))
         except OSError as error:
             raise _not_writable(self.path, error) from error
 
@@ -217,16 +323,15 @@ class RunFolder:
         Raises:
             CheckpointError: it is missing or damaged.
         """
-        path = self.path / "run.json"
+        path = self.path / DESCRIPTION_NAME
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(record, dict):
-                raise TypeError("not an object")
-        except (OSError, ValueError, TypeError) as error:
+            return read_object(path)
+        except OSError as error:
             raise CheckpointError(
-                str(path), "cannot be read", "name a checkpoint file with --checkpoint instead"
+                str(path),
+                f"cannot be read ({error.strerror})",
+                "name a checkpoint file with --checkpoint instead",
             ) from error
-        return record
 
     def require_room(self, size: int) -> None:
         """Tries whether a checkpoint of about ``size`` bytes could be saved.
@@ -244,24 +349,51 @@ class RunFolder:
             ) from error
 
     def remove_new(self) -> None:
-        """Removes the folder of a run that never began, as far as it is empty."""
+        """Removes the folder of a run that never began, as far as nothing else is in it."""
+        with contextlib.suppress(OSError):
+            self._remove(UNSAVED_FILES)
         self.unlock()
-        with contextlib.suppress(OSError, RunFolderError):
-            self._forget_all()
-            (self.path / ".lock").unlink(missing_ok=True)
-            self.path.rmdir()
 
-    def _forget_all(self) -> None:
-        """Removes what a run leaves before its first checkpoint."""
+    def delete(self) -> list[str]:
+        """Deletes the run, and its folder if nothing else is in it; returns the names that stay.
+
+        Raises:
+            RunFolderError: another process writes it, it is a link, or the file system refuses.
+        """
+        if self.path.is_symlink():
+            raise RunFolderError(
+                str(self.path),
+                "is a symbolic link to a run, which is not deleted through it",
+                "delete the link yourself, and the run where it is",
+            )
         try:
-            for name in _BEFORE_THE_FIRST_CHECKPOINT:
-                (self.path / name).unlink(missing_ok=True)
+            self._lock.acquire()
         except OSError as error:
-            raise _not_writable(self.path, error) from error
+            raise _not_deletable(self.path, error) from error
+        try:
+            return self._remove(RUN_FILES)
+        except OSError as error:
+            raise _not_deletable(self.path, error) from error
+        finally:
+            self.unlock()
+
+    def _remove(self, names: re.Pattern[str]) -> list[str]:
+        """Removes files of these names and the folder, locked to the end; returns what stays."""
+        files = own_files(self.path, names)
+        for path in files:
+            if path.name not in _LAST_TO_GO:
+                remove_file(path, names)
+        for name in _LAST_TO_GO:
+            if name == LOCK_NAME and os.name == "nt":
+                self.unlock()  # an open file cannot be removed there
+            remove_file(self.path / name, names)
+        if remove_folder(self.path):
+            return []
+        return sorted(os.listdir(self.path))  # noqa: PTH208 - names are what is wanted
 
     def append_line(self, file_name: str, line: str) -> None:
         """Appends one line to ``metrics.jsonl`` or ``samples.jsonl``, whole or not at all."""
-        append_whole(self.path / file_name, f"{line}\n".encode())
+        append_whole(self.path / file_name, f"{line}\n".encode(errors="backslashreplace"))
 
     def forget_after(self, step: int) -> None:
         """Cuts off what the run's files tell of steps after ``step``, which are lost.
@@ -272,30 +404,52 @@ class RunFolder:
         Raises:
             RunFolderError: the file system refuses.
         """
-        for name in ("metrics.jsonl", "samples.jsonl"):
+        for name in (METRICS_NAME, SAMPLES_NAME):
             path = self.path / name
             try:
                 end = _end_of_step(path, step)
-                if end < path.stat().st_size:
+                if end < os.lstat(path).st_size:
                     cut_off(path, end)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise _not_writable(path, error) from error
 
+    def records(self, file_name: str) -> Iterator[dict[str, Any]]:
+        """Yields the JSON objects of a file; a line that is cut short or foreign is left out.
+
+        Raises:
+            CheckpointError: the file is there and cannot be read.
+        """
+        try:
+            yield from JsonLines(self.path / file_name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _not_readable(self.path / file_name, error) from error
+
     def read_lines(self, file_name: str) -> list[dict[str, Any]]:
-        """Returns the JSON objects of a file; a line that is cut short or foreign is left out."""
-        records = []
-        with (
-            contextlib.suppress(FileNotFoundError),
-            (self.path / file_name).open(encoding="utf-8", errors="replace") as file,
-        ):
-            for line in file:
-                with contextlib.suppress(ValueError):
-                    record = json.loads(line)
-                    if isinstance(record, dict):
-                        records.append(record)
-        return records
+        """Returns what `records` yields."""
+        return list(self.records(file_name))
+
+    def last_event(self) -> dict[str, Any] | None:
+        """Returns the last line of the run's record that tells of no checkpoint, if there is one.
+
+        Raises:
+            CheckpointError: the file is there and cannot be read.
+        """
+        lines = JsonLines(self.path / METRICS_NAME)
+        last = None
+        try:
+            lines.skip_to_tail()
+            for record in lines:
+                if record.get("event") != "checkpoint":
+                    last = record
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _not_readable(lines.path, error) from error
+        return last
 
     # --- checkpoints ----------------------------------------------------------------------------
 
@@ -312,6 +466,7 @@ class RunFolder:
         saved = []
         for path in self.checkpoint_paths():
             try:
+                _require_regular_checkpoint(path)
                 saved.append(SavedCheckpoint(path=path, metadata=read_metadata(path)))
             except CheckpointError as error:
                 warn(str(error))
@@ -357,6 +512,7 @@ class RunFolder:
         why: Exception | None = None
         for path in paths:
             try:
+                _require_regular_checkpoint(path)
                 identity = _identity(path)
                 checkpoint = read_checkpoint(path)
             except (CheckpointError, OSError) as error:
@@ -386,12 +542,13 @@ class RunFolder:
             if item.path not in keep:
                 # One that cannot be deleted is no reason to call the new one unsaved.
                 with contextlib.suppress(OSError):
-                    item.path.unlink()
+                    remove_file(item.path, CHECKPOINT_PATTERN)
                     del self._verified[item.path]
 
     def _is_whole(self, path: Path) -> bool:
         """Tells whether a checkpoint can be gone back to; reads each file through once at most."""
         try:
+            _require_regular_checkpoint(path)
             identity = _identity(path)
             if self._verified.get(path) != identity:
                 read_checkpoint(path)
@@ -406,31 +563,78 @@ _Identity = tuple[int, int, int]
 
 
 def _identity(path: Path) -> _Identity:
-    status = path.stat()
+    status = os.lstat(path)
     return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _end_of_step(path: Path, last_step: int) -> int:
     """Returns where the lines of a run's file end that tell of no step after ``last_step``."""
+    lines = JsonLines(path)
     end = 0
-    with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            with contextlib.suppress(ValueError):
-                record = json.loads(line)
-                step = record.get("step") if isinstance(record, dict) else None
-                if isinstance(step, int) and step > last_step:
-                    break
-            end += len(line)
+    for line in lines.lines():
+        record = object_of(line)
+        step = None if record is None else record.get("step")
+        if isinstance(step, int) and step > last_step:
+            break
+        end = lines.offset
     return end
 
 
 def _not_writable(path: Path, error: OSError) -> RunFolderError:
+    if isinstance(error, NotRegularError):
+        remedy = "remove it, or name another folder with --checkpoints"
+        return RunFolderError(str(error.filename), error.strerror or "", remedy)
     return RunFolderError(
         str(path),
         f"cannot be written ({error.strerror})",
         "check its permissions, or name another folder with --checkpoints",
+    )
+
+
+def _not_deletable(path: Path, error: OSError) -> RunFolderError:
+    if isinstance(error, NotRegularError):
+        return _not_writable(path, error)
+    return RunFolderError(
+        str(path), f"cannot be deleted ({error.strerror})", "check its permissions"
+    )
+
+
+def _not_readable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        str(path), f"cannot be read ({error.strerror})", "move it out of the run's folder"
+    )
+
+
+def _require_regular_checkpoint(path: Path) -> None:
+    """Refuses a link or a pipe in the place of a checkpoint.
+
+    Raises:
+        CheckpointError: it is one.
+    """
+    try:
+        require_regular_or_none(path)
+    except OSError as error:
+        raise CheckpointError(
+            str(path), error.strerror or "cannot be read", "put the file itself in its place"
+        ) from error
+
+
+def _may_be_run(path: Path) -> bool:
+    """Tells whether a folder holds a description, or cannot be looked into."""
+    try:
+        os.lstat(path / DESCRIPTION_NAME)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _no_name(name: str) -> ConfigError:
+    return ConfigError(
+        "--run",
+        f"{name!r} cannot name a run",
+        "use up to 100 letters, digits, dots, dashes and underscores",
     )
 
 
@@ -446,8 +650,7 @@ def _never_saved(path: Path) -> bool:
         names = {entry.name for entry in path.iterdir()}
     except OSError:
         return False
-    ours = {".lock", *_BEFORE_THE_FIRST_CHECKPOINT}
-    return ".lock" in names and all(name in ours or TEMPORARY_MARK in name for name in names)
+    return (LOCK_NAME in names or not names) and all(map(UNSAVED_FILES.fullmatch, names))
 
 
 def _taken(root: Path, path: Path) -> RunFolderError | ConfigError:

@@ -1,12 +1,22 @@
-"""The lock of a run's folder: one process writes, as many as like read."""
+"""The lock of a run's folder: one process writes, as many as like read.
+
+A writer holds the lock of ``.lock`` exclusively; a look takes it shared, for an instant. A writer
+that finds only looks tries again, so looking never refuses it. The file belongs to its account
+alone (mode 600): another account that could open it could lock it for ever.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import random
+import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
+from corpus.atomic_file import create_temporary, discard_temporary
+from corpus.missing_guarantees import LOCKS_UNSUPPORTED, note_missing
+from corpus.regular_file import open_regular
 from model.errors import RunFolderError
 
 try:
@@ -16,6 +26,18 @@ try:
 except ImportError:  # no POSIX locks (Windows): two writers are then not told apart
     CAN_LOCK = False
 
+NAME: Final = ".lock"
+TURN_NAME: Final = ".lock-turn"
+"""Held while a lock that somebody looks at without an end is replaced."""
+_PRIVATE: Final = 0o600
+_OTHERS: Final = 0o077
+_SECONDS_FOR_LOOKS: Final = 2.0
+"""How long a writer that meets only looks tries again; a look lasts microseconds."""
+_MAX_PAUSE: Final = 0.01
+"""Seconds between two tries, at most; random, so that two writers do not meet again and again."""
+_MAX_TRIES: Final = 100
+"""Files of that name, one after the other, until a folder that is always another is refused."""
+
 
 class RunLock:
     """A lock that ends with its process, however that ends; the file names the holder."""
@@ -23,7 +45,7 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         """Takes nothing yet."""
         self._folder = folder
-        self._path = folder / ".lock"
+        self._path = folder / NAME
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> None:
@@ -31,16 +53,22 @@ class RunLock:
 
         Raises:
             RunFolderError: another process is it.
-            OSError: the folder cannot be written, or its file system cannot lock.
+            FileNotFoundError: the folder is not there (any more).
+            OSError: the folder cannot be written, or its ``.lock`` is no regular file.
         """
-        file = self._path.open("a+b")
-        try:
-            if CAN_LOCK:
-                self._take(file)
-        except BaseException:
-            file.close()
-            raise
-        self._file = file
+        if self._file is not None:
+            raise self._refusal(self._file)
+        for _ in range(_MAX_TRIES):
+            file = open_regular(self._path, os.O_RDWR | os.O_CREAT, _PRIVATE)
+            try:
+                if not CAN_LOCK or self._take(file):
+                    self._file = self._made_private(file)
+                    self._sign(self._file)
+                    return
+            finally:
+                if self._file is not file:
+                    file.close()
+        raise RunFolderError(str(self._folder), "is made and removed all the time", "try again")
 
     def release(self) -> None:
         """Lets others write."""
@@ -48,34 +76,114 @@ class RunLock:
             self._file.close()
             self._file = None
 
-    def is_held(self) -> bool:
-        """Whether some process writes at this moment."""
+    def is_held(self) -> bool | None:
+        """Whether some process writes at this moment; None where that cannot be known."""
         if self._file is not None:
             return True
         if not CAN_LOCK:
-            return False
+            return None
         try:
-            with self._path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with open_regular(self._path) as file:
+                return not _try(file, fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
-        except OSError:
+        except OSError as error:
+            self._note(error)
+            return None
+
+    def _take(self, file: IO[bytes]) -> bool:
+        """Locks the file, past looks; returns False where the name has another file by now.
+
+        Raises:
+            RunFolderError: another process writes.
+        """
+        deadline = time.monotonic() + _SECONDS_FOR_LOOKS
+        try:
+            while not _try(file, fcntl.LOCK_EX):
+                if not _try(file, fcntl.LOCK_SH):
+                    if self._is_named(file):
+                        raise self._refusal(file)
+                    return False
+                if time.monotonic() > deadline:
+                    self._replace(file)
+                    return False
+                fcntl.flock(file, fcntl.LOCK_UN)
+                time.sleep(random.uniform(0, _MAX_PAUSE))  # noqa: S311 - no secret
+        except OSError as error:
+            if not self._note(error):
+                raise
             return True
+        return self._is_named(file)
+
+    def _is_named(self, file: IO[bytes]) -> bool:
+        """Whether the file is still the one of that name: a run may be deleted meanwhile."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(file.fileno()), os.lstat(self._path))
         return False
 
-    def _take(self, file: IO[bytes]) -> None:
+    def _replace(self, looked_at: IO[bytes]) -> None:
+        """Puts a new file in the place of one that somebody looks at without an end.
+
+        The caller holds the old one shared, so nobody can become its writer meanwhile; of several
+        callers, only the first replaces it.
+        """
+        turn = self._path.with_name(TURN_NAME)
+        with open_regular(turn, os.O_RDWR | os.O_CREAT, _PRIVATE) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if self._is_named(looked_at):
+                temporary, new = create_temporary(self._folder, _PRIVATE)
+                new.close()
+                temporary.replace(self._path)
+
+    def _made_private(self, file: IO[bytes]) -> IO[bytes]:
+        """Returns the locked file, or a new one in its place where other accounts may open it."""
+        if not os.fstat(file.fileno()).st_mode & _OTHERS:
+            return file
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read(20).decode("ascii", "replace").strip()
-            process = f"process {holder}" if holder.isdigit() else "another process"
-            raise RunFolderError(
-                str(self._folder),
-                f"is in use by {process}",
-                "wait for it to end, or start a run of another name",
-            ) from error
+            temporary, new = create_temporary(self._folder, _PRIVATE)
+        except OSError:  # a full disk, as for the name below: the lock holds all the same
+            return file
+        try:
+            if CAN_LOCK:
+                _try(new, fcntl.LOCK_EX)
+            temporary.replace(self._path)
+        except OSError:
+            new.close()
+            discard_temporary(temporary)
+            with contextlib.suppress(OSError, AttributeError):
+                os.fchmod(file.fileno(), _PRIVATE)
+            return file
+        return new
+
+    def _refusal(self, file: IO[bytes]) -> RunFolderError:
+        file.seek(0)
+        holder = file.read(20).decode("ascii", "replace").strip()
+        process = f"process {holder}" if holder.isdigit() else "another process"
+        return RunFolderError(
+            str(self._folder),
+            f"is in use by {process}",
+            "wait for it to end, or start a run of another name",
+        )
+
+    def _sign(self, file: IO[bytes]) -> None:
         with contextlib.suppress(OSError):  # a full disk: the lock holds without a name
+            file.seek(0)
             file.truncate(0)
             file.write(f"{os.getpid()}\n".encode())
             file.flush()
+
+    def _note(self, error: OSError) -> bool:
+        """Notes that the file system has no locks, and returns whether that is what it said."""
+        if error.errno not in LOCKS_UNSUPPORTED:
+            return False
+        note_missing("lock", self._folder, error)
+        return True
+
+
+def _try(file: IO[bytes], how: int) -> bool:
+    """Locks a file if that takes no waiting; returns whether it did."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

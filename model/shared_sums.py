@@ -9,16 +9,21 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import re
 import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from corpus.removal import remove_file
+
 MEMORY = Path("/dev/shm")  # noqa: S108 - the system's folder of shared memory
 TURNS = 2
 """Places that each process has: while it writes into one, others may still read the other."""
 _BYTES = 4
+_PREFIX = "charlm-sums-"
+MEMORY_FILES = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 
 
 class SharedSums:
@@ -57,7 +62,7 @@ def make_memory(numbers: int, size: int) -> Path | None:
     """Returns a new file in the shared memory with room for all; None where there is none."""
     file = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix="charlm-sums-", dir=MEMORY)
+        descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=MEMORY)
         file = Path(name)
         try:
             # What is promised but not there would end the process when it is first written to.
@@ -84,4 +89,4 @@ def open_memory(file: Path, numbers: int, rank: int, size: int) -> SharedSums | 
 def forget(file: Path) -> None:
     """Removes the file's name; the memory lives as long as a process has it open."""
     with contextlib.suppress(OSError):
-        file.unlink()
+        remove_file(file, MEMORY_FILES)

@@ -1,6 +1,7 @@
-"""Writing a file so that whoever reads it sees the old content or the new, never a part.
+"""Writing the files of a run so that neither a full disk nor a power cut leaves a part of one.
 
-Knows nothing of what the bytes mean.
+Knows nothing of what the bytes mean. Links and everything else that is no regular file are
+refused, because a run's folder may come from an archive.
 """
 
 from __future__ import annotations
@@ -8,34 +9,54 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 from pathlib import Path
 
-TEMPORARY_MARK = ".tmp-"
+from corpus.atomic_file import (
+    TEMPORARY,
+    create_temporary,
+    discard_temporary,
+    put_in_place,
+    sync_file,
+    sync_folder,
+)
+from corpus.missing_guarantees import UNSUPPORTED, note_missing
+from corpus.regular_file import open_regular, open_to_append, require_regular_or_none
+from corpus.removal import own_files, remove_file
+
+TEMPORARY_FILES = re.compile(
+    rf"{TEMPORARY.pattern}|\.(?:step-\d{{8,}}\.safetensors|run\.json|probe)\.tmp-\d+"
+)
+"""What an interrupted write leaves in a run's folder, that of versions up to 0.1 included."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces ``path`` by ``data``, durably.
 
     The bytes go to a temporary name in the same folder (renaming across folders could copy), are
-    fsynced, renamed, and the folder is fsynced, for a rename that is only in memory is lost with
-    the power. The file gets the mode that any new file gets, not ``tempfile``'s 0600.
+    fsynced, renamed, and the folder is fsynced, because a rename that is only in memory is lost
+    with the power.
 
     Raises:
-        OSError: the file system refuses; ``path`` is as it was and no temporary file is left.
+        OSError: the file system refuses, or ``path`` is no regular file; it is as it was, and no
+            temporary file is left. The error names ``path``.
     """
-    temporary = path.with_name(f".{path.name}{TEMPORARY_MARK}{os.getpid()}")
+    require_regular_or_none(path)
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):  # what went wrong first is what is to be said
-            temporary.unlink()
+        temporary, file = create_temporary(path.parent)
+        try:
+            with file:
+                file.write(data)
+                sync_file(file, path)
+            put_in_place(temporary, path)
+        except BaseException:
+            discard_temporary(temporary)
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
         raise
-    sync_folder(path.parent)
 
 
 def append_whole(path: Path, data: bytes) -> None:
@@ -44,9 +65,9 @@ def append_whole(path: Path, data: bytes) -> None:
     Without that the next line would be glued to the half one, and both be lost.
 
     Raises:
-        OSError: the file system refuses; the file is as it was.
+        OSError: the file system refuses, or it is no regular file; the file is as it was.
     """
-    with path.open("ab", buffering=0) as file:
+    with open_to_append(path) as file:
         end = file.seek(0, os.SEEK_END)
         left = memoryview(data)
         try:
@@ -66,46 +87,46 @@ def require_room(folder: Path, size: int) -> None:
     """
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    probe = folder / f".probe{TEMPORARY_MARK}{os.getpid()}"
+    probe, file = create_temporary(folder)
     try:
-        with probe.open("wb") as file:
+        with file:
             if hasattr(os, "posix_fallocate"):  # quotas and limits are not told by free space
-                os.posix_fallocate(file.fileno(), 0, max(1, size))
+                _reserve(file.fileno(), max(1, size), folder)
             else:
                 file.write(b"\0")
     finally:
-        with contextlib.suppress(OSError):
-            probe.unlink()
+        discard_temporary(probe)
+
+
+def _reserve(descriptor: int, size: int, folder: Path) -> None:
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        note_missing("reservation", folder, error)
 
 
 def cut_off(path: Path, end: int) -> None:
     """Shortens a file to its first ``end`` bytes, durably.
 
     Raises:
-        OSError: the file system refuses.
+        OSError: the file system refuses, or it is no regular file.
     """
-    with path.open("r+b") as file:
+    with open_regular(path, os.O_RDWR) as file:
         file.truncate(end)
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames within ``folder`` durable, where the system can (POSIX)."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_file(file, path)
 
 
 def remove_stale_temporaries(folder: Path) -> int:
     """Deletes what interrupted writes left in ``folder``; returns how many files that were.
 
     Call it only while no other process can be writing there.
+
+    Raises:
+        OSError: a file cannot be removed.
     """
-    stale = [path for path in folder.glob(f".*{TEMPORARY_MARK}*") if not path.is_dir()]
+    stale = own_files(folder, TEMPORARY_FILES)
     for path in stale:
-        path.unlink(missing_ok=True)
+        remove_file(path, TEMPORARY_FILES)
     return len(stale)

@@ -10,7 +10,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from corpus.regular_file import require_regular_or_none
 from model.events import RecordedEvent, SampleRecorded, StepFinished, Validated
+from model.run_folder import TENSORBOARD_FILES
 
 INDENT = " " * 4
 """Before each line of a sample: TensorBoard reads Markdown, and must take none from a model."""
@@ -32,6 +34,9 @@ class TensorBoardLog:
         self._trouble = ""
         self._writer: Any = None
         try:
+            for path in folder.iterdir():  # a file of the same name would be followed, if a link
+                if TENSORBOARD_FILES.fullmatch(path.name):
+                    require_regular_or_none(path)
             self._writer = SummaryWriter(
                 str(folder), purge_step=first_step + 1 if first_step else None
             )

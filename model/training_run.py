@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 import torch
 
 from corpus import LoadCancelled, release_pages
+from corpus.missing_guarantees import take_missing
 from model.accelerator import AcceleratorMeter
 from model.checkpoint_form import CARRIED
 from model.checkpoint_saver import CheckpointSaver
@@ -220,6 +221,7 @@ class TrainingRun:
         yield trainer.schedule.planned(run.model, trainer.step_count)
         for note in (*run.notes, *self._leader.note(processes_of(run))):
             yield self._warning(note)
+        yield from self._missing_guarantees()
         trainer.keep_as_good()
         self._hand_over(trainer.snapshot())
         reason: FinishReason = "completed"
@@ -446,6 +448,7 @@ class TrainingRun:
         )
         path = self._saver.save(checkpoint)
         self.last_save_failed = path is None
+        yield from self._missing_guarantees()
         if path is None:
             trouble = self._saver.trouble or ""
             yield self._warning(trouble)
@@ -520,6 +523,11 @@ class TrainingRun:
             seconds=self._watch.seconds,
             characters_per_second=self._speed.mean,
         )
+
+    def _missing_guarantees(self) -> Iterator[Event]:
+        """Says what the file system turned out not to guarantee."""
+        for sentence in take_missing():
+            yield self._warning(sentence)
 
     def _warning(self, text: str) -> WarningRaised:
         return WarningRaised(time=self._watch.seconds, text=text)

@@ -5,14 +5,14 @@ Its curves come from the run's file, its text from the newest checkpoint. No tor
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from corpus.json_reader import JsonLines
 from model.analysis import Analysis
 from model.checkpoint import read_checkpoint
 from model.commands import (
@@ -156,29 +156,15 @@ class WatchSession:
 
 
 class GrowingFile:
-    """A file of JSON lines that somebody else appends to."""
+    """A file of JSON lines that another process appends to."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
+        self._lines = JsonLines(path)
 
     def events(self) -> Iterator[RecordedUnion]:
         """Yields the events of the whole lines that are new; foreign ones are left out."""
-        try:
-            with self._path.open("rb") as file:
-                # A run that is gone on with cuts off what was lost; what was read stays read.
-                self._offset = min(self._offset, file.seek(0, os.SEEK_END))
-                file.seek(self._offset)
-                data = file.read()
-        except OSError:
-            return
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            event = recorded_event(record) if isinstance(record, dict) else None
-            if event is not None:
-                yield event
+        with contextlib.suppress(OSError):  # it is not there yet, or no file: the next look decides
+            for record in self._lines:
+                event = recorded_event(record)
+                if event is not None:
+                    yield event

@@ -11,6 +11,8 @@ import torch
 from hypothesis import settings
 from terminal_harness import ENDING_SIGNALS
 
+from corpus import missing_guarantees
+
 FIGURES = pytest.StashKey[list[str]]()
 """What tests counted: printed at the end, also where all is well."""
 
@@ -27,6 +29,13 @@ def floating_point_as_it_was() -> Iterator[None]:
     """Undoes the training's mode of rounding numbers near zero to zero: it is the thread's own."""
     yield
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_missing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a file system lacks is said once a process, and a test is one."""
+    monkeypatch.setattr(missing_guarantees, "_said", set())
+    monkeypatch.setattr(missing_guarantees, "_waiting", [])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,6 +30,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from corpus import UserError
+from corpus.missing_guarantees import take_missing
 from tui.exit_status import (
     PROGRAM,
     SIGNAL,
@@ -196,6 +197,9 @@ def run(arguments: list[str]) -> int:
             traceback.print_exc()
         complain(_sentence(error))
         return USAGE if isinstance(error, click.ClickException) else status_of(error)
+    finally:
+        for sentence in take_missing():
+            complain(f"warning: {sentence}")
 
 
 def _sentence(error: Exception) -> str:

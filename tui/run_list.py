@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from corpus import UserError
 from model.errors import CheckpointError, RunFolderError
 from model.events import Validated, of_the_last_text, recorded_event
-from model.run_folder import RunFolder, SavedCheckpoint, Warn, from_the_best
+from model.run_folder import METRICS_NAME, RunFolder, SavedCheckpoint, Warn, from_the_best
 from tui.widgets.decimate import Point
 
-RunState = Literal["training", "finished", "interrupted"]
+RunState = Literal["training", "finished", "interrupted", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +29,12 @@ class RunSummary:
     """The checkpoint with the lowest validation loss of the newest one's text, else the newest."""
     checkpoints: tuple[SavedCheckpoint, ...]
     """By step."""
+    problem: str | None = None
+    """Why the run is unreadable, as a sentence; None where it is not."""
 
 
 def list_runs(root: Path) -> list[RunSummary]:
-    """Returns the runs under a folder, the newest first; a damaged one is left out.
+    """Returns the runs under a folder, the newest first; a damaged one says what is wrong.
 
     Raises:
         RunFolderError: the folder cannot be read.
@@ -52,29 +54,64 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
     best = next(iter(from_the_best(saved)), None)
     newest = saved[-1] if saved else None
     chosen = best or newest
+    problem = _problem_of(folder)
     return RunSummary(
         name=folder.name,
-        corpus=_corpus_of(folder, warn),
-        state=state_of(folder),
+        corpus="" if problem else _corpus_of(folder),
+        state="unreadable" if problem else state_of(folder),
         steps=newest.metadata.step if newest else 0,
         best_nats=best.metadata.nats_per_character if best else None,
         best_path=chosen.path if chosen else None,
         checkpoints=tuple(saved),
+        problem=problem,
     )
 
 
+def require_readable(folder: RunFolder) -> None:
+    """Refuses a run whose description or record cannot be read.
+
+    Raises:
+        CheckpointError: that is so.
+    """
+    problem = _problem_of(folder)
+    if problem is not None:
+        raise CheckpointError(
+            str(folder.path), f"unreadable: {problem}", "mend or remove that file"
+        )
+
+
+def _problem_of(folder: RunFolder) -> str | None:
+    try:
+        folder.require_regular()
+        folder.description()
+        folder.last_event()
+    except UserError as error:
+        return f"{Path(error.subject).name} {error.cause}"
+    except OSError as error:
+        return f"{Path(error.filename or folder.path).name}: {error.strerror}"
+    return None
+
+
 def state_of(folder: RunFolder) -> RunState:
-    """Returns whether a run is being trained, came to its planned end, or can be gone on with."""
+    """Returns whether a run is being trained, came to its planned end, or can be gone on with.
+
+    Raises:
+        CheckpointError: its record cannot be read.
+    """
     if folder.is_being_written():
         return "training"
-    events = [r for r in folder.read_lines("metrics.jsonl") if r.get("event") != "checkpoint"]
-    ended = bool(events) and events[-1].get("event") == "finished"
-    return "finished" if ended and events[-1].get("reason") != "stopped" else "interrupted"
+    last = folder.last_event() or {}
+    ended = last.get("event") == "finished" and last.get("reason") != "stopped"
+    return "finished" if ended else "interrupted"
 
 
 def validation_curve(folder: RunFolder) -> list[Point]:
-    """Returns (training seconds, nats per character) of a run's validations."""
-    events = map(recorded_event, of_the_last_text(folder.read_lines("metrics.jsonl")))
+    """Returns (training seconds, nats per character) of a run's validations.
+
+    Raises:
+        CheckpointError: its record cannot be read.
+    """
+    events = map(recorded_event, of_the_last_text(folder.read_lines(METRICS_NAME)))
     return [
         (event.time, event.nats_per_character)
         for event in events
@@ -84,8 +121,8 @@ def validation_curve(folder: RunFolder) -> list[Point]:
     ]
 
 
-def delete_run(root: Path, name: str) -> None:
-    """Deletes a run's folder.
+def delete_run(root: Path, name: str) -> list[str]:
+    """Deletes a run's files, and its folder if nothing else is in it; returns the names that stay.
 
     Raises:
         RunFolderError: it is being trained, or the file system refuses.
@@ -93,18 +130,9 @@ def delete_run(root: Path, name: str) -> None:
     folder = RunFolder.find(root, name)
     if folder.is_being_written():
         raise RunFolderError(str(folder.path), "is being trained", "stop that first")
-    try:
-        shutil.rmtree(folder.path)
-    except OSError as error:
-        raise RunFolderError(
-            str(folder.path), f"cannot be deleted ({error.strerror})", "check its permissions"
-        ) from error
+    return folder.delete()
 
 
-def _corpus_of(folder: RunFolder, warn: Warn) -> str:
-    try:
-        corpus: Any = folder.description().get("corpus", {})
-        return str(corpus.get("name", "")) if isinstance(corpus, dict) else ""
-    except CheckpointError as error:
-        warn(str(error))
-        return ""
+def _corpus_of(folder: RunFolder) -> str:
+    corpus: Any = folder.description().get("corpus", {})
+    return str(corpus.get("name", "")) if isinstance(corpus, dict) else ""

@@ -225,9 +225,34 @@ def test_two_downloads_at_once_both_succeed(server: LocalServer, tmp_path: Path)
 
 def test_the_part_of_a_killed_process_is_swept_up(server: LocalServer, tmp_path: Path) -> None:
     server.reply = answer(CONTENT)
-    old, new = tmp_path / ".text.txt.old.part", tmp_path / ".text.txt.new.part"
-    for path in (old, new):
+    """C1: what has another name than ours stays, however old."""
+    old, new = tmp_path / ".text.txt.abcd_123.part", tmp_path / ".text.txt.efgh_456.part"
+    mine = tmp_path / ".text.txt.chapter.one.part"
+    for path in (old, new, mine):
         path.touch()
-    os.utime(old, (0, 0))
+    for path in (old, mine):
+        os.utime(path, (0, 0))
     download(pinned(server.url), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [new.name, "text.txt"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [mine.name, new.name, "text.txt"]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_file_in_the_place_of_a_download_is_left_alone(
+    kind: str, server: LocalServer, tmp_path: Path
+) -> None:
+    """B2: refused in one line, and what a link leads to keeps its bytes."""
+    server.reply = answer(CONTENT)
+    victim, path = tmp_path / "mine", tmp_path / "cache" / "text.txt"
+    victim.write_bytes(b"mine")
+    path.parent.mkdir()
+    if kind == "link":
+        path.symlink_to(victim)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(CorpusError, match="is a "):
+        download(pinned(server.url), path.parent)
+    assert victim.read_bytes() == b"mine"
+    assert list(path.parent.iterdir()) == [path]

@@ -55,7 +55,7 @@ def operations_in(lines: list[str], folder: Path, contents: dict[str, bytes]) ->
     """
     place = re.escape(str(folder))
     patterns: dict[str, re.Pattern[str]] = {
-        "create": re.compile(rf'openat\(.*"{place}/([^"]+)", O_WRONLY\|O_CREAT.* = \d+'),
+        "create": re.compile(rf'openat\(.*"{place}/([^"]+)", O_RDWR\|O_CREAT\|O_EXCL.* = \d+'),
         "write": re.compile(rf"p?writev?(?:64)?\(\d+<{place}/([^>]+)>.* = (\d+)$"),
         "sync": re.compile(rf"f(?:data)?sync\(\d+<{place}/([^>]+)>\) += 0"),
         "sync folder": re.compile(rf"fsync\(\d+<{place}>\) += 0"),
@@ -64,6 +64,8 @@ def operations_in(lines: list[str], folder: Path, contents: dict[str, bytes]) ->
         "begin": re.compile(r'write\(1<.*>, "save (\d+)\\n"'),
         "end": re.compile(r'write\(1<.*>, "saved (\d+)\\n"'),
     }
+    renamed = filter(None, map(patterns["rename"].search, lines))
+    final_names = {match[1]: match[2] for match in renamed}
     offsets: dict[str, int] = {}
     found: list[Operation] = []
     for line in lines:
@@ -77,17 +79,13 @@ def operations_in(lines: list[str], folder: Path, contents: dict[str, bytes]) ->
             if kind == "write":
                 start, size = offsets[name], int(match[2])
                 offsets[name] += size
-                data = contents[final_name(name)][start : start + size]
+                data = contents[final_names[name]][start : start + size]
                 found.append(Operation("write", name, data))
             else:
                 to = match[2] if kind == "rename" else ""
                 found.append(Operation(kind, name, to=to))  # type: ignore[arg-type]
             break
     return found
-
-
-def final_name(temporary: str) -> str:
-    return temporary.removeprefix(".").partition(".tmp-")[0]
 
 
 @dataclass(frozen=True, slots=True)

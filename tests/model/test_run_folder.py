@@ -17,6 +17,7 @@ import pytest
 from model_fixtures import make_checkpoint
 from patience import PATIENCE
 
+from corpus.missing_guarantees import take_missing
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.errors import CheckpointError, ConfigError, ModelError, RunFolderError
 from model.run_folder import RunFolder
@@ -257,9 +258,24 @@ def test_a_run_that_is_not_there_is_called_so(tmp_path: Path) -> None:
 def test_a_name_that_would_trip_a_shell_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot name a run"):
         RunFolder.create(tmp_path, name, fallback_name="x")
-    with pytest.raises(ConfigError, match="cannot name a run"):
-        RunFolder.find(tmp_path, name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../runs/tiny", "tiny/", "/etc", "a\x00b"])
+def test_a_name_that_leads_elsewhere_is_refused(name: str, folder: RunFolder) -> None:
+    """C8: finding takes any name of a folder, and no path."""
+    with pytest.raises(ConfigError, match="cannot name a run"):
+        RunFolder.find(folder.path.parent, name)
+
+
+@pytest.mark.parametrize("name", ["my run", "実験", "-flag", ".hidden", "é", "a\n", "x" * 200])
+def test_a_folder_that_was_renamed_is_found_by_its_name(name: str, folder: RunFolder) -> None:
+    """C8: names are checked when they are made, and looked for among those that are there."""
+    root = folder.path.parent
+    with pytest.raises(CheckpointError, match="no such run"):
+        RunFolder.find(root, name)
+    folder.path.rename(root / name)
+    assert RunFolder.find(root, name).path == root / name
 
 
 def test_a_taken_name_is_refused_and_a_taken_fallback_gets_a_number(tmp_path: Path) -> None:
@@ -334,15 +350,19 @@ def test_looking_for_a_writer_does_not_make_files(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_system_that_cannot_lock_is_called_so(
+def test_a_file_system_that_cannot_lock_is_called_so_once(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("model.run_lock.fcntl.flock", no_locks)
-    with pytest.raises(RunFolderError, match="No locks available"):
-        RunFolder(folder.path).lock()
+    other = RunFolder(folder.path)
+    assert not other.is_being_written(), "it cannot be known, and nothing says so"
+    other.lock()
+    (sentence,) = take_missing()
+    assert "cannot be locked there (No locks available)" in sentence
+    assert take_missing() == []
 
 
 # --- room -----------------------------------------------------------------------------------------
@@ -371,7 +391,7 @@ def test_a_damaged_description_is_refused(content: bytes | None, folder: RunFold
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="cannot be read; name a checkpoint file"):
+    with pytest.raises(CheckpointError, match=r"cannot be read \(.*\); name a checkpoint file"):
         folder.description()
 
 

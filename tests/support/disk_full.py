@@ -18,11 +18,11 @@ from pathlib import Path
 
 from model_fixtures import make_request
 
+from corpus.atomic_file import TEMPORARY_MARK
 from model.config import ModelConfig
 from model.controls import TrainingControls
 from model.events import CheckpointSaved, Event, SaveFailed, StepFinished
 from model.run_folder import RunFolder
-from model.storage import TEMPORARY_MARK
 from model.training_run import TrainingRun
 
 NoRoom = Callable[[int], AbstractContextManager[None]]

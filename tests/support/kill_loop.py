@@ -21,12 +21,12 @@ import forked
 from model_fixtures import make_request, make_text
 from patience import PATIENCE
 
+from corpus.atomic_file import TEMPORARY_MARK
 from model.checkpoint import Checkpoint
 from model.controls import TrainingControls
 from model.errors import CheckpointError
 from model.events import CheckpointSaved, RunStarted, StepFinished
 from model.run_folder import RunFolder
-from model.storage import TEMPORARY_MARK
 from model.training_run import TrainingRun
 
 SECONDS_BETWEEN_SAVES = 0.05

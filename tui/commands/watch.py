@@ -18,6 +18,7 @@ from tui.options import (
     screen_options,
     seed_option,
 )
+from tui.run_list import require_readable
 from tui.terminal.entrance import why_no_terminal
 
 
@@ -35,6 +36,7 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
     sampling = sampling_config(options)
     prepare_screen(options)
     folder = RunFolder.find(root, run)
+    require_readable(folder)
     reason = why_no_terminal()
     if reason is not None:
         complain(f"{reason}; `charlm-tui runs` tells of a run without a screen")

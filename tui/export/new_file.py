@@ -6,6 +6,9 @@ import contextlib
 import re
 from pathlib import Path
 
+from corpus.removal import remove_file
+
+WRITTEN_FILES = re.compile(r".+-[A-Za-z0-9-]+-\d+\.(?:txt|svg|png)")
 _LAST_NUMBER = 9_999
 _LONGEST_STEM = 50
 """Characters, of four bytes at most: file systems take names of 255 bytes."""
@@ -39,7 +42,7 @@ def write_new_file(folder: Path, run: str, kind: str, content: bytes) -> Path:
                 file.write(content)
         except OSError as error:
             with contextlib.suppress(OSError):
-                path.unlink()
+                remove_file(path, WRITTEN_FILES)
             error.filename = error.filename or str(path)
             raise
         return path

@@ -82,7 +82,12 @@ class RunsScreen(ModalScreen[Successor | None]):
         table.add_columns("", "run", "text", "state", "steps", "best nats")
         self.run_worker(self._read(), group="runs", exclusive=True)
 
-    async def _read(self) -> None:
+    async def _read(self, words: str = "") -> None:
+        """Reads the runs and fills the table.
+
+        Args:
+            words: what to say below it; by default how many runs there are.
+        """
         try:
             self.runs = await asyncio.to_thread(list_runs, self._root)
         except UserError as error:
@@ -91,7 +96,8 @@ class RunsScreen(ModalScreen[Successor | None]):
             return
         self._fill()
         count = len(self.runs)
-        self._say(f"{count} {'run' if count == 1 else 'runs'}" if count else "No runs yet.")
+        counted = f"{count} {'run' if count == 1 else 'runs'}" if count else "No runs yet."
+        self._say(words or counted)
 
     def _fill(self) -> None:
         table = self.query_one(DataTable)
@@ -125,7 +131,9 @@ class RunsScreen(ModalScreen[Successor | None]):
         run = self.chosen
         if run is None or self._is_open(run):
             return
-        if run.best_path is None:
+        if run.problem is not None:
+            self._say(f"This run cannot be read: {run.problem}")
+        elif run.best_path is None:
             self._say("This run has no checkpoint yet.")
         else:
             self.dismiss(Successor(kind="open", run=run.name, path=run.best_path))
@@ -135,7 +143,9 @@ class RunsScreen(ModalScreen[Successor | None]):
         run = self.chosen
         if run is None or self._is_open(run):
             return
-        if run.state == "training":
+        if run.problem is not None:
+            self._say(f"This run cannot be read: {run.problem}")
+        elif run.state == "training":
             self._say(f"Another process trains it; charlm-tui watch {one_line(run.name, 60)}")
         elif run.best_path is None:
             self._say("This run has no checkpoint to go on from.")
@@ -155,7 +165,11 @@ class RunsScreen(ModalScreen[Successor | None]):
         if not names and self.chosen is not None:
             names = [self.chosen.name]
         if names:
-            curves = {name: validation_curve(RunFolder(self._root / name)) for name in names}
+            try:
+                curves = {name: validation_curve(RunFolder(self._root / name)) for name in names}
+            except UserError as error:
+                self._say(str(error))
+                return
             self.app.push_screen(CompareScreen(curves, ascii_only=self._ascii_only))
 
     def action_delete(self) -> None:
@@ -176,12 +190,13 @@ class RunsScreen(ModalScreen[Successor | None]):
 
     def _delete(self, name: str) -> None:
         try:
-            delete_run(self._root, name)
+            left = delete_run(self._root, name)
         except UserError as error:
             self._say(str(error))
             return
         self._marked.discard(name)
-        self.run_worker(self._read(), group="runs", exclusive=True)
+        words = "" if not left else f"{name} was deleted, but for your own: {', '.join(left)}"
+        self.run_worker(self._read(words), group="runs", exclusive=True)
 
     def _is_open(self, run: RunSummary) -> bool:
         if run.name == self._current:

@@ -19,9 +19,10 @@ import time
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
+from model.run_folder import LOG_NAME
 from tui.exit_status import PROGRAM, SIGNAL
 from tui.terminal.output import RESET
-from tui.terminal.without_screen import LOG_NAME, WithoutScreen
+from tui.terminal.without_screen import WithoutScreen
 
 if TYPE_CHECKING:
     from model.live_session import LiveSession

@@ -5,14 +5,17 @@ What ``train`` would print goes into a file of the run's folder instead.
 
 from __future__ import annotations
 
+import io
 import os
 import queue
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
+from corpus.regular_file import open_to_append
 from model.commands import ContinueTraining, HoldWriting
 from model.events import CharacterWritten, Event, Finished, SessionRefused, WorkerCrashed
+from model.run_folder import LOG_NAME
 from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, status_of
 from tui.reporters import LastingReporter, LineReporter
 from tui.sanitise import one_line
@@ -20,7 +23,6 @@ from tui.sanitise import one_line
 if TYPE_CHECKING:
     from model.live_session import LiveSession
 
-LOG_NAME: Final = "train.log"
 SECONDS_BETWEEN_LOOKS: Final = 0.5
 
 
@@ -97,7 +99,7 @@ class WithoutScreen:
     def _open(self, path: Path) -> None:
         """Opens the log; a disk that refuses it does not end the training."""
         try:
-            self._log = path.open("a", encoding="utf-8", errors="replace")
+            self._log = io.TextIOWrapper(open_to_append(path), encoding="utf-8", errors="replace")
             now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
             self._log.write(
                 f"{now}  the terminal hung up; process {os.getpid()} goes on without a screen\n"

@@ -1,0 +1,71 @@
+"""The only place where this program deletes: regular files, by the names that it makes itself.
+
+Each owner of files has a pattern of their names. What lies in a folder but has another name is the
+user's, and so is a link, whatever its name. A test looks through the source for other deletes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
+    from pathlib import Path
+
+
+def own_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
+    """Returns the regular files of a folder whose whole name matches, sorted; links are left out.
+
+    A folder that cannot be read has none.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                folder / entry.name
+                for entry in entries
+                if names.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+            )
+    except OSError:
+        return []
+
+
+def remove_file(path: Path, names: re.Pattern[str]) -> int:
+    """Removes a file that this program made; returns how many bytes it had.
+
+    A name that is not there, or that belongs to no regular file, is left alone and counts 0.
+
+    Args:
+        path: of the file.
+        names: what its owner's files are called.
+
+    Raises:
+        ValueError: the name is none of these, which is a defect of the caller.
+        OSError: the file system refuses.
+    """
+    if not names.fullmatch(path.name):
+        raise ValueError(f"{path.name!r} is not a name that this program makes")
+    with contextlib.suppress(FileNotFoundError):
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode):
+            path.unlink()
+            return status.st_size
+    return 0
+
+
+def remove_folder(folder: Path) -> bool:
+    """Removes a folder if it is empty; returns whether it is gone.
+
+    Raises:
+        OSError: the file system refuses, for another reason than what is in it.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            if next(entries, None) is not None:
+                return False
+        folder.rmdir()
+    except FileNotFoundError:
+        pass
+    return True
