@@ -54,7 +54,7 @@ def describe(folder: RunFolder) -> dict[str, Any]:
             for item in run.checkpoints
         ],
         "state": run.state,
-        "problem": run.problem,
+        **({} if run.problem is None else {"problem": run.problem}),
     }
 
 
@@ -66,7 +66,7 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
     return (
         record["run"],
         record["corpus"],
-        record["state"] if record["problem"] is None else f"unreadable: {record['problem']}",
+        f"unreadable: {record['problem']}" if "problem" in record else record["state"],
         f"{record['steps']:,}",
         "" if best is None else f"{best:.4f}",
         "  ".join(steps),
