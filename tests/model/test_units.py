@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 from model_fixtures import TINY_MODEL, VOCABULARY, make_snapshot, make_text, random_weights
-from patience import wait_until
+from patience import PATIENCE, wait_until
 
 from corpus import Corpus, Vocabulary
 from model.analysis import Analysis
@@ -82,7 +82,7 @@ def test_the_analysis_says_all_three_things(monkeypatch: pytest.MonkeyPatch) -> 
     analysis = Analysis(put)
     analysis.publish(Publication(snapshot=make_snapshot(), vocabulary=vocabulary))
     analysis.start(corpus, corpus.ids[-1000:])
-    assert ranked.wait(20)
+    assert ranked.wait(PATIENCE)
     analysis.stop()
     indexed, measured, units = said[:3]
     assert isinstance(indexed, NoveltyIndexed)

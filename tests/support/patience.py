@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 PATIENCE = 300.0
 """Seconds that a test waits for anything; `timeout` in pyproject.toml, for a test, is more."""
@@ -33,12 +33,20 @@ def wait_until(met: Callable[[], object], why: str = "") -> None:
             return
 
 
-async def until(met: Callable[[], object], why: str = "") -> None:
-    """Returns as soon as the condition holds, and lets the loop work meanwhile."""
+async def moments_of_a_loop(why: str = "") -> AsyncIterator[None]:
+    """Yields again and again, letting the event loop work meanwhile, and fails likewise."""
     deadline = time.monotonic() + PATIENCE
-    while not met():
+    while True:
+        yield
         assert time.monotonic() < deadline, in_vain(why)
         await asyncio.sleep(_PAUSE)
+
+
+async def until(met: Callable[[], object], why: str = "") -> None:
+    """Returns as soon as the condition holds, and lets the event loop work meanwhile."""
+    async for _ in moments_of_a_loop(why):
+        if met():
+            return
 
 
 def in_vain(why: str) -> str:

@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import PATIENCE, until
+from patience import PATIENCE, moments_of_a_loop, until
 from ports import free_port
 from terminal_harness import (
     LONG,
@@ -226,10 +225,9 @@ def test_a_browser_shows_the_app_and_its_keys_work(tmp_path: Path) -> None:
     async def visit(port: int) -> bytes:
         async with opened_page(tmp_path / "chromium") as page:
             await page.ask("Page.navigate", url=f"http://127.0.0.1:{port}/")
-            deadline = time.monotonic() + PATIENCE
-            while not await page.evaluate("document.body?.classList.contains('-first-byte')"):
-                assert time.monotonic() < deadline, "the page never showed the app"
-                await asyncio.sleep(0.1)
+            async for _ in moments_of_a_loop("a page that shows the app"):
+                if await page.evaluate("document.body?.classList.contains('-first-byte')"):
+                    break
             await until(lambda: "validation" in metrics(), "the training")
             picture = await page.picture()
             assert "finished" not in metrics()

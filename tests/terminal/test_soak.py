@@ -114,8 +114,9 @@ def test_two_keys_rounds_leave_threads_and_handles_as_they_were(open_app: OpenAp
     app = open_app("words.txt", *TINY, "--minutes", "30")
     app.wait_for_text("TRAINING")
     app.wait_for(lambda: app.number(STEP) > 0, why="steps")
-    first = usual(soak(app, 0.08, 0.25))
-    last = usual(soak(app, 0.08, 0.25))
-    assert first == last
+    rounds = [usual(soak(app, 0.08, 0.25)) for _ in range(2)]
+    while rounds[-1] != rounds[-2] and len(rounds) < 6:  # the first may see threads begin
+        rounds.append(usual(soak(app, 0.08, 0.25)))
+    assert rounds[-1] == rounds[-2], rounds
     save_and_stop(app)
     assert_terminal_restored(app)

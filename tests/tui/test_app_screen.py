@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 import unicodedata
@@ -121,7 +120,7 @@ async def test_foreign_text_is_harmless_everywhere() -> None:
         async with opened(ev.Preparing(stage=HOSTILE), size=size) as it:
             assert dangers(cells(it)) == set()
             await it.say(*places)
-            await asyncio.sleep(0.05)
+            await it.pilot.pause()
             assert dangers(cells(it)) == set()
             assert any("␛[2J" in row for row in cells(it))
             await it.press("i")

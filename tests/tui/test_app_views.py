@@ -144,9 +144,13 @@ async def test_an_app_that_ends_while_its_chart_is_put_in_place_is_no_defect(rou
 async def test_a_chart_whose_parts_are_gone_already_is_not_drawn() -> None:
     async with opened(*training()) as it:
         chart = it.app.main_screen.chart
-        while chart._plot is None:
+
+        def is_placed() -> bool:
             it.app.draw_chart()
-            await it.pilot.pause(0.01)
+            return chart._plot is not None
+
+        await it.until(is_placed)
+        assert chart._plot is not None
         await chart._plot.remove_children()
         await it.press("right")  # draws again, as a timer does while the app ends
         assert it.app.main_screen.chart_view.metric == METRICS[1]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command_here import charlm_here
 from forked import ROOT
+from patience import PATIENCE
 from terminal_harness import TINY, make_words
 
 from tui.commands.app import app
@@ -56,7 +57,7 @@ def test_every_command_runs_without_a_home(home: str | None, tmp_path: Path) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=PATIENCE,
     )
     assert "defect" not in done.stderr
     for command in COMMANDS:
