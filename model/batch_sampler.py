@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, repeat
 from typing import Protocol
 
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus import Vocabulary
+from model.compiler import made_or_none
 from model.config import SamplingConfig
 from model.distribution import choose, is_plain
 from model.kernel import HALF
@@ -116,6 +118,15 @@ class Successor(Protocol):
 
 FindSuccessor = Callable[[WeightSnapshot, StreamsSoFar, float], Successor | None]
 """Takes weights, texts and temperature; returns None where NumPy may go on by itself."""
+
+
+def compiled_successor(
+    snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
+) -> Successor | None:
+    """Returns what goes on with texts in compiled code; loads Numba."""
+    from model.stream_team import successor  # noqa: PLC0415 - half a second
+
+    return successor(snapshot, so_far, temperature)
 
 
 class BatchKernel:
@@ -281,7 +292,7 @@ class ParallelStreams:
             threads: at most so many.
             make_kernel: as in `StreamBatch`.
             find_successor: is asked once, after `BY_NUMPY` characters of each stream, for what
-                goes on faster.
+                goes on faster; where nothing can be compiled, nothing does.
         """
         parts = max(1, min(threads, len(seeds) // self.LEAST_OF_A_THREAD))
         borders = [len(seeds) * part // parts for part in range(parts + 1)]
@@ -323,7 +334,8 @@ class ParallelStreams:
         parts = [self._write(first)] if first else []
         if not self._until_asked:
             so_far = StreamsSoFar.joined([batch.so_far() for batch in self._batches])
-            self._successor = self._find_successor(self._snapshot, so_far, self._temperature)
+            find = partial(self._find_successor, self._snapshot, so_far, self._temperature)
+            self._successor = made_or_none(find)
             self._find_successor = None
         if first < count:
             parts.append(self._write(count - first))

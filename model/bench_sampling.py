@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from corpus import Vocabulary
-from model.batch_sampler import BY_NUMPY, ParallelStreams
+from model.batch_sampler import BY_NUMPY, ParallelStreams, compiled_successor
 from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
@@ -25,7 +25,6 @@ from model.noise import BLOCK
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot
-from model.stream_team import successor
 
 TEMPERATURE = 0.8
 CHARACTERS_AT_ONCE = 16
@@ -64,7 +63,7 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
         seeds=range(task.width),
         threads=usable_cores() if on_cpu else 1,
         make_kernel=kernel_on(torch.device(task.device)),
-        find_successor=successor if on_cpu else None,
+        find_successor=compiled_successor if on_cpu else None,
     )
     if on_cpu:
         streams.write(BY_NUMPY)

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numba
+import numpy as np
+import numpy.typing as npt
 
+from model.kernel_cache import KernelCache
 from model.processor import HAS_MATRIX_UNIT
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -21,56 +24,47 @@ _OPTIONS: Final[dict[str, Any]] = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"},
 }
 
+if cast("Any", numba).config.DISABLE_JIT:
+    raise ImportError("NUMBA_DISABLE_JIT is set")  # interpreted, it would take hours
+
 
 class Kernel:
     """A function, compiled for this processor when it is first needed, and kept on the disk."""
 
     def __init__(self, function: Callable[..., None]) -> None:
         self.function = function
-        """As it was written; compiled anew, other kernels may call it."""
-        self.run = compiled(function, cache=True)
+        """As it was written; compiled once more, other kernels may call it."""
+        self.run = compiled(function)
         """Takes arrays; shapes and types are not looked at."""
-
-    def prepare(self, *arguments: object) -> None:
-        """Compiles or loads it for arguments of these types, by a call with them.
-
-        What is kept on the disk cannot do harm there: where it is damaged, or where there is no
-        room for it, the function is compiled for this process alone.
-        """
-        try:
-            self.run(*arguments)
-        except Exception:  # noqa: BLE001 - whatever comes of a damaged file; see the second try
-            self.run = compiled(self.function)
-            self.run(*arguments)
+        # Numba's own cache takes what lies there for what it wrote.
+        cast("Any", self.run)._cache = KernelCache(function, _stamp)  # noqa: SLF001
 
 
-def compiled(function: FunctionT, *, cache: bool = False) -> FunctionT:
-    """Returns the function compiled, kept on the disk if asked for and if there is a place."""
-    try:
-        made = numba.njit(cache=cache, **_OPTIONS)(function)
-    except RuntimeError:
-        if not cache:
-            raise
-        return compiled(function)  # no folder to keep it in
-    if cache:
-        _depend_on_all_sources(made)
-    return cast("FunctionT", made)
-
-
-def _depend_on_all_sources(made: Any) -> None:
-    """Has what is kept on the disk thrown away when any file changes that it may be compiled of.
-
-    Numba looks at the function's own file alone, and compiles what it calls into it. It looks at
-    what the processor can do, too, but not at what the system lets this process do with it.
-    """
-    file = getattr(getattr(made, "_cache", None), "_cache_file", None)
-    if file is not None and hasattr(file, "_source_stamp"):
-        file._source_stamp = (file._source_stamp, _stamp_of_sources(), HAS_MATRIX_UNIT)  # noqa: SLF001
+def compiled(function: FunctionT) -> FunctionT:
+    """Returns the function compiled; what is called by kernels alone is kept with them."""
+    return cast("FunctionT", numba.njit(**_OPTIONS)(function))
 
 
 @lru_cache(maxsize=1)
-def _stamp_of_sources() -> int:
-    """Returns a number that depends on times and sizes of this package's files."""
+def _stamp() -> tuple[int, bool]:
+    """Returns what kernels depend on: times and sizes of this package's files, and the system.
+
+    A kernel is compiled of functions and constants of several files. What the processor can do is
+    in Numba's own key, what the system lets this process do with it is not.
+    """
     files = sorted(Path(__file__).parent.glob("*.py"))
     stamps = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
-    return zlib.crc32(repr(stamps).encode())
+    return zlib.crc32(repr(stamps).encode()), HAS_MATRIX_UNIT
+
+
+@Kernel
+def _add_up(numbers: npt.NDArray[np.int64]) -> None:
+    for place in range(1, len(numbers)):
+        numbers[0] += numbers[place]
+
+
+def adds_up() -> bool:
+    """Compiles a small kernel, or loads it, and runs it; returns whether its result is right."""
+    numbers = np.arange(5)
+    _add_up.run(numbers)
+    return int(numbers[0]) == 10

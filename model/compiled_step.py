@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from model.cell_kernels import sum_rows
-from model.compiled import Kernel
 from model.dropout import DropoutMasks
 from model.lstm_layer import State
 from model.network import CharacterLSTM
@@ -52,21 +51,13 @@ class CompiledStep:
 class BegunStep:
     """One step: what all of its streams share."""
 
-    def __init__(
-        self,
-        weights: Mapping[str, Tensor],
-        masks: DropoutMasks | None,
-        *,
-        compiles: bool = False,
-    ) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], masks: DropoutMasks | None) -> None:
         """Prepares what depends on the weights alone.
 
         Args:
             weights: under the names of the state dict; in the order that gradients are wanted in.
             masks: what is dropped, of all streams.
-            compiles: whether the step is to compile what it calls, where that is not done yet.
         """
-        self._compiles = compiles
         self._weights = weights
         self._embedding = weights.get("embedding.weight")
         self._mask = None if masks is None else masks.recurrent[0]
@@ -122,8 +113,7 @@ class BegunStep:
         loss = np.zeros(1)
         _, recurrent, head, head_bias = self._given
         found = (torch.empty_like(recurrent), torch.empty_like(head), torch.zeros_like(head_bias))
-        self._call(
-            whole_step,
+        whole_step.run(
             _ONE_PART.copy(),
             *_arrays(rows, targets.contiguous(), table, *self._given, mask),
             *_arrays(cells, hiddens, outputs),
@@ -135,7 +125,7 @@ class BegunStep:
         )
         if x is None:
             sums = torch.zeros_like(table)
-            self._call(sum_rows, *_arrays(d_gates.view(-1, gates), rows.view(-1), sums))
+            sum_rows.run(*_arrays(d_gates.view(-1, gates), rows.view(-1), sums))
             below: tuple[Tensor, ...] = (sums,)
         else:
             assert masks is not None, "what was dropped is known"
@@ -174,7 +164,7 @@ class BegunStep:
         x = torch.empty(*inputs.shape, inner.shape[1], dtype=torch.bfloat16)
         gates = torch.empty(*inputs.shape, len(inner))
         mask = masks.inputs.contiguous()
-        self._call(embed, *_arrays(self._embedding, inputs, mask, inner, x, gates))
+        embed.run(*_arrays(self._embedding, inputs, mask, inner, x, gates))
         return x, gates.view(-1, len(inner))
 
     def _below(
@@ -196,14 +186,8 @@ class BegunStep:
         )
         mask = masks.inputs.contiguous()
         given = _arrays(inputs, mask, inner, x)
-        self._call(embed_back, *_arrays(d_gates), sides, *given, *_arrays(*found))
+        embed_back.run(*_arrays(d_gates), sides, *given, *_arrays(*found))
         return found
-
-    def _call(self, kernel: Kernel, *arguments: object) -> None:
-        if self._compiles:
-            kernel.prepare(*arguments)
-        else:
-            kernel.run(*arguments)
 
 
 def _arrays(*tensors: Tensor) -> tuple[npt.NDArray[Any], ...]:
@@ -223,4 +207,4 @@ def _prepare() -> None:
     state = torch.zeros(1, 1, 2), torch.zeros(1, 1, 2)
     dropped = DropoutMasks(inputs=torch.ones(1, 2), outputs=(None,), recurrent=(None,))
     for masks in (None, dropped):
-        BegunStep(weights, masks, compiles=True).of_streams(ids, ids, state, masks, 1)
+        BegunStep(weights, masks).of_streams(ids, ids, state, masks, 1)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.batch_sampler import StreamsSoFar
+from model.compiler import made_or_none
 from model.distribution import is_plain, probabilities_of
 from model.noise import BLOCK
 from model.product_threads import fastest_count
@@ -56,7 +57,8 @@ class LongText:
         """Goes on with a stream that has written nothing yet.
 
         Args:
-            stream: where it has a window, or cuts of the distribution, it writes all of the text.
+            stream: it writes all of the text where it has a window, or cuts of the distribution,
+                or where nothing can be compiled.
             by_numpy: characters that it writes in any case; a multiple of ``BLOCK``.
         """
         self._stream = stream
@@ -83,7 +85,10 @@ class LongText:
             ids, own = zip(*(self._stream.write() for _ in range(most)), strict=True)
             return np.array(ids, np.int64), np.array(own, np.float32)
         if self._team is None:
-            self._team = _team_for(self._stream)
+            self._team = made_or_none(lambda: _team_for(self._stream))
+        if self._team is None:
+            self._compiles = False
+            return self.write(most)
         if isinstance(self._team, WritingTeam):
             return self._team.write(most)
         symbols, probabilities = self._team.write(min(most, BLOCK))
@@ -135,7 +140,7 @@ class WritingTeam:
         """
         from model.writing_kernel import write_characters  # noqa: PLC0415 - Numba: see above
 
-        self._call = write_characters.prepare
+        self._call = write_characters.run
         self._noise, self._block = so_far.noise, so_far.written // BLOCK
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
@@ -163,7 +168,6 @@ class WritingTeam:
         self._threads = 1
         self._ready: tuple[Ids, FloatArray] | None = None
         self._try(TIMED)
-        self._call = write_characters.run
         self._threads = threads or fastest_count(counts, self._seconds)
 
     def write(self, most: int) -> tuple[Ids, FloatArray]:

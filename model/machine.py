@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.compiler import can_compile
 from model.config import ModelConfig, TrainingConfig
 from model.cores import usable_cores
 from model.engine import Engine
@@ -96,7 +97,9 @@ def possible_engines(
         precisions.append("fp32")
     engines = []
     if "bf16" in precisions:
-        engines += _bf16_engines(counts, packs=native and can_pack(), shape=(training, model))
+        engines += _bf16_engines(
+            counts, packs=native and can_pack() and can_compile(), shape=(training, model)
+        )
     if "fp32" in precisions:
         engines += [Engine(precision="fp32", shards=count) for count in counts]
     return engines
@@ -142,8 +145,8 @@ def trains_in_bf16() -> bool:
 def can_compute(engine: Engine) -> bool:
     """Whether this machine's processor can do what the engine's kind of layer needs."""
     if engine.layer == "packed":
-        return can_pack()
-    return engine.layer != "compiled" or CAN_PAIR
+        return can_pack() and can_compile()
+    return engine.layer != "compiled" or (CAN_PAIR and can_compile())
 
 
 def prepare_thread(threads: int) -> None:

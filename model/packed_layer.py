@@ -179,12 +179,12 @@ def prepare_packed_layer(products: torch.dtype) -> None:
     ids = torch.zeros(1, 1, dtype=torch.int64)
     for inputs in (gates[0], rounded[0]):
         forward = (inputs, ids, gates[0, 0], rounded[0], gates, cells, hiddens, outputs)
-        step_forward.prepare(*map(_array, forward), 0, 0)
+        step_forward.run(*map(_array, forward), 0, 0)
     backward = (gates, cells, outputs, hiddens[0], cells[0], rounded)
-    step_backward.prepare(*map(_array, backward), 0, 0)
+    step_backward.run(*map(_array, backward), 0, 0)
     if _is_one_piece(2, products):
         _prepare_sequences()
-    sum_rows.prepare(*map(_array, (rounded[0], ids[0], gates[0])))
+    sum_rows.run(*map(_array, (rounded[0], ids[0], gates[0])))
 
 
 def _prepare_sequences() -> None:
@@ -198,13 +198,13 @@ def _prepare_sequences() -> None:
         first = meeting_arguments(part, clocks)
         for inputs in (gates[0], rounded[0]):
             given = map(_array, (inputs, ids, gates[0, 0]))
-            sequence_forward.prepare(*first, *given, matrix, *written)
+            sequence_forward.run(*first, *given, matrix, *written)
         read, added = map(_array, (gates, cells, outputs)), np.zeros((1, 2), np.float32)
         given = map(_array, (cells[1], rounded))
-        sequence_backward.prepare(*first, *read, matrix, added, *given)
+        sequence_backward.run(*first, *read, matrix, added, *given)
         if HAS_MATRIX_UNIT:
             turned = _room_for_turned(2, 1)
-            recurrent_gradient.prepare(*first, _array(rounded), _array(hiddens), turned, matrix)
+            recurrent_gradient.run(*first, _array(rounded), _array(hiddens), turned, matrix)
 
     Team(1).run(1, work)
 

@@ -6,7 +6,10 @@ import ctypes
 import sys
 from typing import Final
 
-import llvmlite.binding as llvm  # type: ignore[import-untyped]
+try:
+    import llvmlite.binding as llvm  # type: ignore[import-untyped]
+except Exception:  # noqa: BLE001 - a broken library: what needs it is done by NumPy and PyTorch
+    llvm = None
 
 _PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
 """``arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA)`` on x86-64, of Linux's ``prctl.h``."""
@@ -14,6 +17,8 @@ _PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
 
 def processor_has(feature: str) -> bool:
     """Whether this processor has instructions that LLVM knows by that name."""
+    if llvm is None:
+        return False
     try:
         return bool(llvm.get_host_cpu_features().get(feature))
     except RuntimeError:

@@ -122,13 +122,11 @@ class StreamTeam:
         self._logits[0] = so_far.logits
         self._way = way_for(snapshot, so_far)
         self._operands, self._cell = self._way.operands, self._way.cell
-        self._call = self._way.kernel.prepare
         counts = possible_counts(snapshot.hidden, UNITS_OF_A_THREAD, most)
         self._team = Team(threads or counts[-1])
         self._take_threads(1)
         self._try()
-        draw_block.prepare(np.uint64(0), 0, np.empty(symbols, np.uint64), self._block[:2].copy())
-        self._call = self._way.kernel.run
+        draw_block.run(np.uint64(0), 0, np.empty(symbols, np.uint64), self._block[:2].copy())
         self._take_threads(threads or fastest_count(counts, self._seconds))
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
@@ -188,7 +186,7 @@ class StreamTeam:
         def work(part: int, clocks: Clocks) -> None:
             given, sums = self._shares[part]
             before = (*meeting_arguments(part, clocks), *given, operands, sums)
-            self._call(*before, cell, logits, noise, self._scale, *written)
+            self._way.kernel.run(*before, cell, logits, noise, self._scale, *written)
 
         self._team.run(len(self._shares), work)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from model.batch_sampler import StreamsSoFar
+from model.compiler import can_compile, setback
 from model.config import ModelConfig
 from model.initialisation import initial_weights
 from model.lstm_layer import can_pack
@@ -19,13 +20,14 @@ from model.machine import trains_in_bf16
 from model.noise import GumbelNoise
 from model.processor import CAN_PAIR
 from model.snapshot import WeightSnapshot
-from model.stream_team import StreamTeam
 
 HIDDEN, SYMBOLS = 16, 3
 
 
 def main() -> None:
     """Compiles; what this processor has no use for is left out."""
+    if not can_compile():
+        raise SystemExit(setback())
     if trains_in_bf16() and can_pack():
         from model.packed_layer import prepare_packed_layer  # noqa: PLC0415
 
@@ -52,6 +54,8 @@ def _write_something(precision: str) -> None:
         noises=(GumbelNoise(0, SYMBOLS),),
         written=0,
     )
+    from model.stream_team import StreamTeam  # noqa: PLC0415 - Numba
+
     StreamTeam(snapshot, so_far, 1.0, threads=1).close()
 
 

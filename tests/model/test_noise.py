@@ -89,7 +89,7 @@ def test_compiled_code_draws_the_same(seed: int, number: int, width: int, stream
     noise = GumbelNoise(seed, width)
     drawn = np.full((BLOCK, 3, width), np.nan, np.float32)
     start, words = np.uint64(noise.start(number)), np.empty(width, np.uint64)
-    noise_kernel.draw_block.prepare(start, stream, words, drawn)
+    noise_kernel.draw_block.run(start, stream, words, drawn)
     np.testing.assert_allclose(drawn[:, stream], noise.block(number), rtol=1e-6, atol=2e-6)
     assert np.isnan(np.delete(drawn, stream, axis=1)).all()
 

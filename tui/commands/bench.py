@@ -13,8 +13,10 @@ import click
 
 from model.bench_rows import Row, Task, compare
 from model.bench_stock import stock_process
+from model.compiler import setback
 from model.config import require_range
 from model.cores import usable_cores
+from tui.exit_status import complain
 from tui.options import json_option
 from tui.table import print_table
 
@@ -81,6 +83,8 @@ def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> 
                         click.echo(json.dumps(row.record()))
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
+    if note := setback():
+        complain(note)
     if not as_json:
         click.echo(_machine())
         print_table(

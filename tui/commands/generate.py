@@ -23,14 +23,9 @@ from corpus import (
     shown_symbols,
     unknown_symbols,
 )
-from model.batch_sampler import (
-    BatchKernel,
-    MakeKernel,
-    ParallelStreams,
-    StreamsSoFar,
-    Successor,
-)
+from model.batch_sampler import BatchKernel, MakeKernel, ParallelStreams, compiled_successor
 from model.checkpoint import Checkpoint, read_checkpoint
+from model.compiler import setback
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.cores import usable_cores
 from model.errors import ConfigError
@@ -39,7 +34,7 @@ from model.product_threads import fastest_products
 from model.run_folder import RunFolder
 from model.sampler import CharacterStream
 from model.sampler_thread import new_seed
-from model.snapshot import FloatArray, WeightSnapshot
+from model.snapshot import FloatArray
 from tui.exit_status import complain
 from tui.options import (
     checkpoint_option,
@@ -117,6 +112,8 @@ def generate(**options: Any) -> None:
             _report(checkpoint, number, written)
             if number != seeds[-1]:
                 order.show("\n\n")
+    if note := setback():
+        complain(note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +168,7 @@ class Order:
             seeds=seeds,
             threads=usable_cores() if self.make_kernel is None else 1,
             make_kernel=self.make_kernel or BatchKernel,
-            find_successor=_find_successor if self.make_kernel is None else None,
+            find_successor=compiled_successor if self.make_kernel is None else None,
             **self._settings(),
         )
 
@@ -195,15 +192,6 @@ class _FirstOf:
     def write(self, most: int) -> tuple[npt.NDArray[Any], FloatArray]:
         ids, own = self.streams.write(min(most, AT_ONCE))
         return ids[:, 0], own[:, 0]
-
-
-def _find_successor(
-    snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
-) -> Successor | None:
-    """Returns what goes on with many texts faster than NumPy does; loads Numba."""
-    from model.stream_team import successor  # noqa: PLC0415 - half a second
-
-    return successor(snapshot, so_far, temperature)
 
 
 def _kernel_on(device: str) -> MakeKernel | None:

@@ -1,0 +1,170 @@
+"""Where compiled functions are kept: in folders that belong to this user alone. Numba.
+
+What is loaded is unpickled and run, so a file must be the user's own, in a folder that no other
+account may enter, and what was written; anything else is as good as not there, and the function is
+compiled and kept once more. An entry is one file: a digest, and what it is the digest of.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import re
+import secrets
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import llvmlite  # type: ignore[import-untyped]
+import numba
+from numba.core.caching import NullCache
+
+from corpus import CorpusError
+from corpus.cache import cache_folder
+from corpus.places import private_folder
+
+PACKAGE: Final = Path(__file__).parent
+SUFFIX: Final = ".nbc"
+_DIGEST: Final = hashlib.sha256().digest_size
+_NUMBA: Final[Any] = numba
+"""Its settings have no types."""
+_OTHERS: Final = 0o077
+"""Rights of other accounts."""
+
+
+class KernelCache(NullCache):
+    """What is kept of one function, for each kind of arguments and of processor."""
+
+    def __init__(self, function: Callable[..., Any], stamp: Callable[[], object]) -> None:
+        """Reads nothing yet.
+
+        Args:
+            function: as it was written.
+            stamp: changes with all that the compiled function depends on beside its own code.
+        """
+        self._function = function
+        self._stamp = stamp
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Returns what was compiled for a signature; None where it is not kept, or damaged."""
+        target_context.refresh()
+        codegen = target_context.codegen()
+        key = self._key(sig, codegen)
+        for folder in _folders():
+            payload = _verified(_content(folder, self._name(sig, codegen)), key)
+            if payload is not None:
+                parts = pickle.loads(payload)  # noqa: S301 - this user wrote it, see `_verified`
+                return _NUMBA.core.compiler.CompileResult._rebuild(target_context, *parts)  # noqa: SLF001
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keeps what was compiled for a signature in the first folder that takes it."""
+        if data.lifted or data.library.has_dynamic_globals:
+            return
+        payload = _NUMBA.core.serialize.dumps(data._reduce())  # noqa: SLF001
+        rest = self._key(sig, data.codegen) + payload
+        for folder in _folders(make=True):
+            with contextlib.suppress(OSError):
+                _write(folder, self._name(sig, data.codegen), hashlib.sha256(rest).digest() + rest)
+                return
+
+    def _name(self, sig: Any, codegen: Any) -> str:
+        """Returns a name that stays when sources change: what is stale is written over."""
+        function = f"{self._function.__module__}.{self._function.__qualname__}"
+        told_apart = str(PACKAGE), sig, codegen.magic_tuple(), sys.implementation.cache_tag
+        digest = hashlib.sha256(repr(told_apart).encode()).hexdigest()
+        return f"{re.sub(r'[^A-Za-z0-9_.]', '', function)[:100]}-{digest[:16]}{SUFFIX}"
+
+    def _key(self, sig: Any, codegen: Any) -> bytes:
+        """Returns a digest of all that the compiled code depends on."""
+        cells = tuple(cell.cell_contents for cell in self._function.__closure__ or ())
+        versions = numba.__version__, llvmlite.__version__, sys.version
+        code = self._function.__code__.co_code, _NUMBA.core.serialize.dumps(cells)
+        depends_on = sig, codegen.magic_tuple(), versions, code, self._stamp()
+        return hashlib.sha256(repr(depends_on).encode()).digest()
+
+
+def _places() -> Iterator[Path]:
+    """Yields folders to keep compiled code in, the best first."""
+    if _NUMBA.config.CACHE_DIR:  # $NUMBA_CACHE_DIR
+        yield Path(_NUMBA.config.CACHE_DIR) / "charlm-tui"
+    else:
+        yield PACKAGE / "__pycache__" / "kernels"
+        with contextlib.suppress(CorpusError):
+            yield cache_folder() / "kernels"
+    with contextlib.suppress(CorpusError):
+        yield private_folder() / "kernels"
+
+
+def _folders(*, make: bool = False) -> Iterator[int]:
+    """Yields handles of those folders that are this user's alone; made, if asked for."""
+    for path in _places():
+        with contextlib.suppress(OSError), _opened(path, make=make) as folder:
+            yield folder
+
+
+@contextmanager
+def _opened(path: Path, *, make: bool) -> Iterator[int]:
+    """Lends the handle of a folder.
+
+    Raises:
+        OSError: it cannot be had, or is not this user's alone.
+    """
+    if make:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _require_own(os.fstat(folder))
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _require_own(status: os.stat_result) -> None:
+    """Refuses what another account owns or has rights to, with an ``OSError``."""
+    if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
+        raise PermissionError("not this user's alone")
+
+
+def _content(folder: int, name: str) -> bytes | None:
+    """Returns what a file of a folder holds; None where there is none that can be trusted."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with open(name, "rb", opener=lambda path, _: os.open(path, flags, dir_fd=folder)) as file:
+            status = os.fstat(file.fileno())
+            _require_own(status)
+            return file.read() if stat.S_ISREG(status.st_mode) else None
+    except OSError:
+        return None
+
+
+def _verified(content: bytes | None, key: bytes) -> bytes | None:
+    """Returns an entry's compiled code if it is whole, and of that key."""
+    if content is None or hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+        return None
+    rest = content[_DIGEST:]
+    return rest[len(key) :] if rest.startswith(key) else None
+
+
+def _write(folder: int, name: str, content: bytes) -> None:
+    """Writes a file under another name first; what reads it has the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written; nothing of it is left.
+    """
+    temporary = f"{name}.{secrets.token_hex(8)}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    opened = os.open(temporary, flags, 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(opened, "wb") as file:
+            file.write(content)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        os.unlink(temporary, dir_fd=folder)
+        raise

@@ -1,0 +1,161 @@
+"""Where nothing can be compiled, NumPy and PyTorch do the work. C24."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import forked
+import numpy as np
+import pytest
+import torch
+from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoint
+from network_fixtures import make_network, snapshot_of
+
+from model import batch_sampler, compiler, long_text, machine
+from model.batch_sampler import ParallelStreams, Symbols
+from model.checkpoint import write_checkpoint
+from model.compiler import can_compile, made_or_none, setback
+from model.config import ModelConfig, SamplingConfig
+from model.engine import Engine
+from model.long_text import LongText
+from model.machine import can_compute, possible_engines
+from model.noise import BLOCK
+from model.sampler import CharacterStream
+
+LENGTH = 5000
+NO_NUMBA = "raise OSError('libllvmlite.so: cannot open shared object file')"
+BROKEN = {
+    "turned off": ({"NUMBA_DISABLE_JIT": "1"}, ""),
+    "no numba": ({}, "numba"),
+    "no llvmlite": ({}, "llvmlite"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "_FAILURES", [])
+
+
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Has all compiling fail; holds a number for each try."""
+    tries: list[int] = []
+
+    def fail(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise RuntimeError("failed to map segment\nfrom shared object")
+
+    monkeypatch.setattr(long_text, "_team_for", fail)
+    monkeypatch.setattr(batch_sampler, "compiled_successor", fail)
+    monkeypatch.setattr(compiler, "_tried", fail)
+    return tries
+
+
+def make_stream(seed: int = 7) -> CharacterStream:
+    snapshot = snapshot_of(make_network(ModelConfig(hidden=12), len(VOCABULARY)))
+    return CharacterStream(snapshot, VOCABULARY, sampling=SamplingConfig(), seed=seed)
+
+
+def test_here_code_can_be_compiled() -> None:
+    assert can_compile()
+    assert setback() is None
+
+
+def test_a_long_text_goes_on_from_the_same_state_c24(no_compiler: list[int]) -> None:
+    stream = make_stream()
+    expected = [stream.write()[0] for _ in range(3 * BLOCK)]
+    for _ in range(2):
+        ids: list[int] = []
+        with LongText(make_stream(), by_numpy=BLOCK) as text:
+            while len(ids) < 3 * BLOCK:
+                ids += text.write(3 * BLOCK - len(ids))[0].tolist()
+        assert ids == expected
+    assert len(no_compiler) == 1, "what failed is not tried again for the next text"
+    assert setback() == (
+        "nothing can be compiled here (RuntimeError: failed to map segment from shared object); "
+        "NumPy computes, more slowly"
+    )
+
+
+def test_streams_go_on_from_the_same_state_c24(
+    no_compiler: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_sampler, "BY_NUMPY", 20)
+    snapshot = make_stream().snapshot
+
+    def write(find: batch_sampler.FindSuccessor | None) -> Symbols:
+        streams = ParallelStreams(
+            snapshot, VOCABULARY, sampling=SamplingConfig(), seeds=range(6), find_successor=find
+        )
+        parts = [streams.write(count)[0] for count in (10, 30, 5)]
+        streams.close()
+        return np.concatenate(parts)
+
+    assert np.array_equal(write(batch_sampler.compiled_successor), write(None))
+    assert setback() is not None
+
+
+def test_a_training_takes_pytorchs_layers_c24(
+    no_compiler: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "CAN_PAIR", True)
+    monkeypatch.setattr(machine, "_native_bf16", lambda _: True)
+    engines = possible_engines(TINY_TRAINING, torch.device("cpu"), model=TINY_MODEL)
+    assert "torch" in {engine.layer for engine in engines}
+    assert not {engine.layer for engine in engines} & {"packed", "compiled"}
+    for layer in ("packed", "compiled"):
+        assert not can_compute(Engine(precision="bf16", layer=layer))
+
+
+def test_what_failed_once_is_not_tried_again() -> None:
+    assert made_or_none(lambda: 5) == 5
+    assert made_or_none(lambda: 1 // 0) is None
+    assert made_or_none(lambda: 5) is None, "it is not tried again"
+
+
+def run(folder: Path, kind: str, *arguments: str) -> tuple[str, str]:
+    """Runs a command where nothing can be compiled; returns its output and its complaints."""
+    changes, missing = BROKEN[kind]
+    surroundings = {**forked.environment(), **changes}
+    if missing:
+        (folder / missing).mkdir()
+        (folder / missing / "__init__.py").write_text(NO_NUMBA, encoding="utf-8")
+        surroundings["PYTHONPATH"] = f"{folder}:{surroundings['PYTHONPATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", *arguments],
+        capture_output=True,
+        text=True,
+        env={**surroundings, "HOME": str(folder), "CHARLM_CHECKPOINTS": str(folder / "runs")},
+        cwd=folder,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("streams", [1, 5])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_generate_writes_all_of_a_text_and_warns_once_c24(
+    kind: str, streams: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "tiny.safetensors"
+    write_checkpoint(path, make_checkpoint(model=ModelConfig(hidden=32)))
+    words = ["generate", "--checkpoint", str(path), "--length", str(LENGTH), "--json"]
+    output, complaint = run(tmp_path, kind, *words, "--streams", str(streams), "--seed", "1")
+    records = [json.loads(line) for line in output.splitlines()]
+    assert [len(record["text"]) for record in records] == [LENGTH] * streams
+    assert complaint.count("nothing can be compiled here") == 1
+    assert len(complaint.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_train_works_where_nothing_can_be_compiled_c24(kind: str, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat and ate a rat.\n" * 60, encoding="utf-8")
+    words = ["--batch", "2", "--sequence", "16", "--hidden", "32", "--epochs", "1", "--json"]
+    output, _ = run(tmp_path, kind, "train", str(text), *words)
+    assert json.loads(output.splitlines()[-1])["reason"] == "completed"
