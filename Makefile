@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow check format figures view-figures recipes scaling picture pictures clean
+.PHONY: run test test-busy test-slow check format figures view-figures recipes scaling picture pictures clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -11,6 +11,13 @@ run: .venv/.installed
 # Two files at a time: one alone keeps no more than one core busy.
 test: .venv/.installed-dev
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+
+# The tests of sessions, of the app and of terminals beside four busy loops, which end with them:
+# none may count on a quick machine.
+test-busy: .venv/.installed-dev
+	$(BIN)/python tests/support/busy_loops.py 4 $(BIN)/python -m pytest -m "not slow" \
+	  --numprocesses 2 --dist loadfile tests/terminal tests/model/test_live_session.py \
+	  tests/model/test_watch_session.py $(wildcard tests/tui/test_app_*.py)
 
 # What takes minutes: full counts of what `make test` tries in small.
 test-slow: .venv/.installed-dev
