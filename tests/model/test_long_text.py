@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_fixtures import VOCABULARY
+from model_fixtures import VOCABULARY, constant_snapshot
 from network_fixtures import make_network, snapshot_of
+from noise_by_definition import assert_drawn
 
 from model.config import ModelConfig, SamplingConfig
 from model.long_text import LongText, WritingTeam
@@ -73,6 +74,15 @@ def test_how_much_is_asked_for_at_once_changes_nothing(most: int, by_numpy: int)
     snapshot = make_snapshot()
     expected = written(LongText(make_stream(snapshot), by_numpy=by_numpy), LENGTH)
     assert written(LongText(make_stream(snapshot), by_numpy=by_numpy), LENGTH, most) == expected
+
+
+@pytest.mark.parametrize("by_numpy", [0, BLOCK])
+def test_each_character_is_drawn_with_the_noise_of_its_own_place(by_numpy: int) -> None:
+    logits = np.linspace(-1, 1, len(VOCABULARY))
+    text = LongText(make_stream(constant_snapshot(logits)), by_numpy=by_numpy)
+    ids, _ = written(text, LENGTH)
+    assert text._team is not None
+    assert_drawn(ids, logits, seed=7)
 
 
 @pytest.mark.parametrize("layers", [1, 2])

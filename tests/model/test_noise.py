@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from noise_by_definition import noise_row
 
 from model import noise_kernel
 from model.config import SamplingConfig
@@ -24,6 +25,15 @@ def test_a_row_does_not_depend_on_those_before_it(seed: int, index: int) -> None
     assert np.array_equal(other.row(index), row)
     assert row.shape == (7,)
     assert np.isfinite(row).all()
+
+
+@given(seed=st.integers(0, 2**64 - 1), index=st.integers(0, 2**40), width=st.integers(1, 70))
+@example(seed=0, index=0, width=3)
+@example(seed=0, index=BLOCK - 1, width=3)
+@example(seed=0, index=BLOCK, width=3)
+def test_a_row_is_the_words_of_its_own_place(seed: int, index: int, width: int) -> None:
+    found = GumbelNoise(seed, width).row(index)
+    np.testing.assert_allclose(found, noise_row(seed, width, index), atol=0.02)
 
 
 def test_rows_and_seeds_differ() -> None:

@@ -7,14 +7,17 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from model_fixtures import VOCABULARY, make_snapshot
+from model_fixtures import VOCABULARY, constant_snapshot, make_snapshot
 from network_fixtures import make_network, snapshot_of
+from noise_by_definition import assert_drawn
 
 from corpus import CorpusError, Vocabulary
 from model.config import ModelConfig, SamplingConfig
+from model.noise import BLOCK
 from model.sampler import CharacterStream
 
 NETWORK = make_network(ModelConfig(hidden=12, layers=2, embedding=4), len(VOCABULARY))
+LOGITS = np.linspace(-1, 1, len(VOCABULARY))
 
 
 def make_stream(
@@ -52,6 +55,29 @@ def test_the_same_seed_writes_the_same_text(window: int | None) -> None:
     text = write(make_stream(window=window), 200)
     assert write(make_stream(window=window), 200) == text
     assert write(make_stream(window=window, seed=6), 200) != text
+
+
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
+def test_each_character_is_drawn_with_the_noise_of_its_own_place(
+    window: int | None, temperature: float
+) -> None:
+    stream = CharacterStream(
+        constant_snapshot(LOGITS),
+        VOCABULARY,
+        sampling=SamplingConfig(temperature=temperature),
+        seed=5,
+        prompt="the ",
+        window=window,
+    )
+    ids = [stream.write()[0] for _ in range(2 * BLOCK + 3)]
+    assert_drawn(ids, LOGITS, seed=5, temperature=temperature)
+    stream.restart(seed=6, prompt="a")
+    ids = [VOCABULARY.id_of(written.character) for written in islice(stream, 9)]
+    assert_drawn(ids, LOGITS, seed=6, temperature=temperature)
+    assert stream.fork(4, "e")
+    ids = [stream.write()[0] for _ in range(9)]
+    assert_drawn(ids, LOGITS, seed=6, temperature=temperature, first=6)
 
 
 def test_a_restart_with_the_seed_writes_the_same_text() -> None:

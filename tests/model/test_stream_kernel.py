@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from model_fixtures import VOCABULARY
+from model_fixtures import VOCABULARY, constant_snapshot
 from network_fixtures import make_network, snapshot_of
+from noise_by_definition import assert_drawn
 
 from model import batch_sampler
 from model.batch_sampler import ParallelStreams, StreamBatch, StreamsSoFar, Successor
@@ -57,6 +58,18 @@ def test_it_goes_on_where_numpy_stopped(
     expected = [batch.step() for _ in range(44 + BLOCK)]
     assert np.array_equal(ids, np.stack([symbols for symbols, _ in expected]))
     np.testing.assert_allclose(own, np.stack([theirs for _, theirs in expected]), atol=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_each_character_is_drawn_with_the_noise_of_its_own_place(threads: int) -> None:
+    logits = np.linspace(-1, 1, SYMBOLS)
+    batch = begun(constant_snapshot(logits), 5, 0, 0.7)
+    before = [batch.step()[0] for _ in range(BLOCK + 30)]
+    team = StreamTeam(constant_snapshot(logits), batch.so_far(), 0.7, threads=threads)
+    after, _ = team.write(BLOCK + 30)
+    team.close()
+    for seed, ids in enumerate(np.concatenate([before, after]).T):
+        assert_drawn(ids.tolist(), logits, seed=seed, temperature=0.7)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
