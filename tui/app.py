@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import SystemCommand
 from textual.binding import BindingType
+from textual.theme import ThemeProvider
 
 from model.commands import (
     ContinueTraining,
@@ -27,6 +28,7 @@ from model.commands import (
 from model.config import MAXIMUM_TEMPERATURE
 from tui.keys import bindings, keys_of
 from tui.screen_settings import RATES
+from tui.screens.dialog import Palette
 from tui.screens.entry import TemperatureEntry
 from tui.screens.help_screen import HelpScreen
 from tui.screens.prompt_entry import PromptEntry
@@ -190,6 +192,15 @@ class CharlmApp(TextActions):
         """Ends the app with a status, saving: what whoever guards signals asks for."""
         self.quit_choice = "save"
         super().request_exit(return_code)
+
+    def action_command_palette(self) -> None:
+        """Shows the command palette."""
+        if not Palette.is_open(self):  # type: ignore[arg-type]
+            self.push_screen(Palette(id="--command-palette"))
+
+    def search_themes(self) -> None:
+        """Lists the themes in a palette."""
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes..."))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offers every key's action in the palette, and Textual's themes."""

@@ -12,6 +12,7 @@ from tui.export.png import png_of
 from tui.export.sample_text import sample_text
 from tui.export.svg import svg_of, without_foreign_fonts
 from tui.sanitise import encodable, one_line
+from tui.terminal.deferred import after_refresh
 from tui.view_actions import ViewActions
 from tui.widgets.figures import grouped
 
@@ -53,7 +54,7 @@ class FileActions(ViewActions):
     def action_write_screen(self) -> None:
         """Writes the screen as it is, dialogs included."""
         self.clear_notifications()
-        self.call_after_refresh(self._write_screen)
+        after_refresh(self, self._write_screen)
 
     def _write_screen(self) -> None:
         svg = self.export_screenshot(title="charlm-tui")

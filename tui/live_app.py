@@ -41,6 +41,7 @@ from tui.past import Past
 from tui.sanitise import one_line
 from tui.screen_settings import ScreenSettings
 from tui.screens.main_screen import MainScreen
+from tui.terminal.deferred import after_refresh
 from tui.terminal.terminal_app import TerminalApp
 from tui.themes import OWN_THEMES, user_themes
 from tui.view_state import ViewState, fold
@@ -139,7 +140,7 @@ class LiveApp(TerminalApp):
         """Draws the first frame, then lets the session start."""
         self._main_screen.arrange_panes(self.size)
         self.draw_all()
-        self.call_after_refresh(self._start_session)
+        after_refresh(self, self._start_session)
 
     def _start_session(self) -> None:
         """Starts the session and the timers."""
@@ -363,7 +364,7 @@ class LiveApp(TerminalApp):
     def on_resize(self, event: Resize) -> None:
         """Draws everything for the new size, once the panes have theirs."""
         self._main_screen.arrange_panes(event.size)
-        self.call_after_refresh(self.draw_all)
+        after_refresh(self, self.draw_all)
 
     def on_frame_edge_resized(self) -> None:
         """Draws the edges of the writing pane for their new width, which the layout gave them."""
@@ -376,7 +377,7 @@ class LiveApp(TerminalApp):
 
     def _theme_changed(self, _: Theme) -> None:
         """Draws the curve in its new colours."""
-        self.call_after_refresh(partial(self._main_screen.draw_chart, self.state, again=True))
+        after_refresh(self, partial(self._main_screen.draw_chart, self.state, again=True))
 
     def _resumed(self, _: object) -> None:
         """Draws every cell again: the shell has written on the terminal meanwhile."""

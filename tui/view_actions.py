@@ -13,6 +13,7 @@ from model.commands import (
 from model.config import MAXIMUM_TEMPERATURE
 from tui.live_app import LiveApp
 from tui.screens.view_menu import ViewMenu
+from tui.terminal.deferred import after_refresh
 
 RACE_TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 """Those of the classic notebook."""
@@ -87,7 +88,7 @@ class ViewActions(LiveApp):
         elif self.racing and not racing:
             self.post(StopRace())
         self.racing = racing
-        self.call_after_refresh(self.draw_all)
+        after_refresh(self, self.draw_all)
 
     def _change_in_pane(self, direction: int) -> bool:
         """Changes the chosen pane's temperature; tells whether it has one."""

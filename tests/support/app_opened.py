@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from patience import until
+from textual._xterm_parser import XTermParser
+from textual.events import Key
+from textual.keys import key_to_character
+from textual.message import Message
 from textual.pilot import Pilot
 
 from model import events as ev
 from model.scripted_session import ScriptedSession
 from tui.app import CharlmApp
 from tui.screen_settings import ScreenSettings
+
+
+def key_named(name: str) -> Key:
+    """Returns a key as a driver would hand it on."""
+    return Key(name, key_to_character(name))
 
 
 class Opened:
@@ -26,6 +35,24 @@ class Opened:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.pilot.pause()
+
+    async def type(self, packet: str) -> None:
+        """Types all of this at once, as a terminal sends it, and waits until it was acted on."""
+        await self.post(*(message for message in XTermParser().feed(packet)))
+
+    async def post(self, *events: Message) -> None:
+        """Hands the app all of these at once, as a driver does, and waits likewise."""
+        for event in events:
+            self.app.post_message(event)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Waits until everything that was typed was acted on, or the app has ended."""
+        app = self.app
+        await until(
+            lambda: app.is_leaving or (app.door.is_open and not app.message_queue_size),
+            "keys to be acted on",
+        )
 
     async def say(self, *events: ev.Event) -> None:
         self.app.take(events)

@@ -1,4 +1,4 @@
-"""Keys, mouse, pastes and sizes in any order: the app lives, and so do the threads below it.
+"""Keys, mouse, pastes and sizes in bursts: the app lives, answers, and so do the threads below it.
 
 A short form in ``make test``; 20,000 steps under ``make test-slow``.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
-from app_opened import Opened, opened
+from app_opened import Opened, key_named, opened
 from app_script import characters, finished, step_of, training, validated
 from hostile_text import PAYLOADS
 from hypothesis import HealthCheck, settings
@@ -24,23 +26,81 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from textual.events import MouseMove, MouseScrollDown, MouseScrollUp, Paste, Resize
+from textual.events import (
+    Event,
+    MouseDown,
+    MouseEvent,
+    MouseMove,
+    MouseScrollDown,
+    MouseScrollUp,
+    MouseUp,
+    Paste,
+    Resize,
+)
 from textual.geometry import Size
 
 from model import events as ev
-from model.commands import SaveCheckpoint
+from model.commands import RestartWriting, SaveCheckpoint, SetTemperature
 from tui.keys import keys_of
+from tui.screens.entry import SafeInput, parse_temperature
 from tui.terminal.driver import within_reason
 
 Result = TypeVar("Result")
 
-ENDING = {"ctrl+z", "y", "d", "ctrl+q"}
-"""Keys that leave the process or the app (y and d answer a question): tried elsewhere."""
+ENDING = {"ctrl+z", "ctrl+q"}
+"""Keys that leave the process, or the app as q does: tried elsewhere."""
 KEYS = sorted(
-    {key for own in keys_of({}) for key in own.keys if key not in ENDING and key != "q"}
+    {key for own in keys_of({}) for key in own.keys if key not in ENDING}
     | {"escape", "enter", "up", "down", "left", "right", "tab", "home", "end", "backspace"}
     | {"delete", "pageup", "pagedown", "ctrl+p", "n", "space", "0", "5", "full_stop", "f1"}
 )
+
+Input = Callable[[Size], list[Event]]
+"""Makes the events of one key, click or paste for a terminal of some size."""
+
+
+def keys_named(*names: str) -> list[Event]:
+    return [key_named(name) for name in names]
+
+
+def mouse(kind: type[MouseEvent], x: int, y: int) -> Event:
+    return kind(None, x, y, 0, 0, 1, False, False, False, screen_x=x, screen_y=y)
+
+
+def click(x: int, y: int, times: int, size: Size) -> list[Event]:
+    place = (x % max(1, size.width), y % max(1, size.height))
+    return [mouse(kind, *place) for kind in (MouseDown, MouseUp) * times]
+
+
+def move(kind: type[MouseEvent], x: int, y: int, _: Size) -> list[Event]:
+    return [mouse(kind, x, y)]
+
+
+def paste(text: str, _: Size) -> list[Event]:
+    return [Paste(text)]
+
+
+def resize(columns: int, rows: int, _: Size) -> list[Event]:
+    size = Size(*within_reason(columns, rows))
+    return [Resize(size, size)]
+
+
+LINES = st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=40))
+USUAL_SIZES = [(80, 24), (40, 10), (120, 40), (20, 5), (60, 17)]
+INPUTS: st.SearchStrategy[Input] = st.one_of(
+    *[st.sampled_from(KEYS).map(lambda key: lambda _: keys_named(key))] * 6,
+    st.builds(partial, st.just(click), st.integers(0, 400), st.integers(0, 200), st.integers(1, 3)),
+    st.builds(
+        partial,
+        st.just(move),
+        st.sampled_from([MouseMove, MouseScrollUp, MouseScrollDown]),
+        st.integers(-5, 400),
+        st.integers(-5, 200),
+    ),
+    st.builds(lambda text, times: partial(paste, text * times), LINES, st.integers(1, 50)),
+    st.sampled_from(USUAL_SIZES).map(lambda size: partial(resize, *size)),
+)
+BURSTS = st.lists(INPUTS, min_size=1, max_size=8)
 
 while_it_runs = precondition(lambda self: self.it.app.is_running)
 
@@ -73,6 +133,8 @@ class AppMachine(RuleBasedStateMachine):
         self.run(self.context.__aexit__(None, None, None))
 
     def teardown(self) -> None:
+        if self.it.app.is_running:
+            self.save()
         self.close_app()
         self.run(self.loop.shutdown_default_executor())
         self.loop.close()
@@ -87,55 +149,40 @@ class AppMachine(RuleBasedStateMachine):
         self.open_app()
 
     @while_it_runs
-    @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4))
-    def press(self, keys: list[str]) -> None:
-        async def pressed() -> None:
-            await self.it.pilot.press(*keys)
-
-        self.run(pressed())
-
-    @while_it_runs
-    @rule(x=st.integers(-5, 400), y=st.integers(-5, 200), kind=st.sampled_from("clickmoveup"))
-    def use_mouse(self, x: int, y: int, kind: str) -> None:
-        columns, rows = self.it.app.size
-
-        async def used() -> None:
-            if kind == "c" and columns > 0 and rows > 0:
-                await self.it.pilot.click(offset=(abs(x) % columns, abs(y) % rows))
-                return
-            make = {"m": MouseMove, "u": MouseScrollUp}.get(kind, MouseScrollDown)
-            self.it.app.post_message(
-                make(None, x, y, 0, 0, 0, False, False, False, screen_x=x, screen_y=y)
-            )
-            await self.it.pilot.pause()
-
-        self.run(used())
+    @rule(burst=BURSTS)
+    def send(self, burst: list[Input]) -> None:
+        """Everything of a burst is there before the app has looked at its first key."""
+        size = self.it.app.size
+        self.run(self.it.post(*(event for one in burst for event in one(size))))
 
     @while_it_runs
-    @rule(text=st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=40)), times=st.integers(1, 50))
-    def paste(self, text: str, times: int) -> None:
-        async def pasted() -> None:
-            self.it.app.post_message(Paste(text * times))
-            await self.it.pilot.pause()
-
-        self.run(pasted())
+    @rule(
+        key=st.sampled_from(["t", "i", "slash"]),
+        typed=st.text("0123456789.", min_size=1, max_size=8),
+        enters=st.integers(1, 3),
+    )
+    def answer(self, key: str, typed: str, enters: int) -> None:
+        """A field shows what was typed after the key that opened it, and answers once."""
+        self.run(self.close_dialogs())
+        app, commands = self.it.app, self.it.session.commands
+        self.run(self.it.post(*keys_named(key, "ctrl+u", "ctrl+k", *typed)))
+        field = app.screen.query_one(SafeInput)
+        assert field.value == typed
+        before, screens = list(commands), len(app.screen_stack)
+        assert screens == 2
+        self.run(self.it.post(*keys_named(*["enter"] * enters)))
+        made = commands[len(before) :]
+        if key == "t" and parse_temperature(typed)[0] is None:
+            assert (made, len(app.screen_stack)) == ([], 2)
+        else:
+            assert len(app.screen_stack) == 1
+            asked = {"t": SetTemperature, "i": RestartWriting}.get(key)
+            assert [type(command) for command in made] == ([asked] if asked else [])
 
     @while_it_runs
     @rule(columns=st.integers(0, 999), rows=st.integers(0, 500))
-    def resize(self, columns: int, rows: int) -> None:
-        """As the driver hands sizes on."""
-        size = Size(*within_reason(columns, rows))
-
-        async def resized() -> None:
-            self.it.app.post_message(Resize(size, size))
-            await self.it.pilot.pause()
-
-        self.run(resized())
-
-    @while_it_runs
-    @rule(size=st.sampled_from([(80, 24), (40, 10), (120, 40), (20, 5), (60, 17)]))
-    def resize_as_people_do(self, size: tuple[int, int]) -> None:
-        self.resize(*size)
+    def resize_to_anything(self, columns: int, rows: int) -> None:
+        self.run(self.it.post(*resize(columns, rows, self.it.app.size)))
 
     @while_it_runs
     @rule(text=st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=60)))
@@ -161,16 +208,17 @@ class AppMachine(RuleBasedStateMachine):
     @while_it_runs
     @rule()
     def save(self) -> None:
-        async def saved() -> None:
-            while len(self.it.app.screen_stack) > 1:
-                self.it.app.screen.dismiss(None)
-                await self.it.pilot.pause()
-            await self.it.pilot.press("s")
-
+        """The app still answers."""
+        self.run(self.close_dialogs())
         before = self.it.session.commands.count(SaveCheckpoint())
-        self.run(saved())
+        self.run(self.it.post(*keys_named("s")))
         if self.it.app.trains_now:
             assert self.it.session.commands.count(SaveCheckpoint()) == before + 1
+
+    async def close_dialogs(self) -> None:
+        while len(self.it.app.screen_stack) > 1:
+            self.it.app.screen.dismiss(None)
+            await self.it.settle()
 
     @precondition(lambda self: self.it.app.is_running and self.it.app.state.finished is None)
     @rule()
@@ -197,7 +245,7 @@ def fuzz(steps: int, *, of_an_app: int) -> str:
 
     Hypothesis counts apps, and not those that ran out of random choices before their last step.
     """
-    apps, looks = AppMachine.apps, AppMachine.looks
+    apps, looks, began = AppMachine.apps, AppMachine.looks, time.monotonic()
     apps_at_once = max(3, steps // of_an_app // 10)
     made = 0
     while made < steps:
@@ -212,14 +260,17 @@ def fuzz(steps: int, *, of_an_app: int) -> str:
             ),
         )
         made = (AppMachine.looks - looks) - (AppMachine.apps - apps)
-    return f"{made:,} steps in {AppMachine.apps - apps} apps, up to {of_an_app} in each: no crash"
+    return (
+        f"{made:,} steps in {AppMachine.apps - apps} apps, up to {of_an_app} in each, bursts of up "
+        f"to 8 inputs, {time.monotonic() - began:.0f} s: no crash, no answer lost or doubled"
+    )
 
 
 @pytest.mark.timeout(600)
-def test_the_app_survives_a_hundred_steps(
+def test_the_app_survives_hundreds_of_steps(
     figure: Callable[[str], None],
 ) -> None:
-    figure("fuzz: " + fuzz(100, of_an_app=40))
+    figure("fuzz: " + fuzz(200, of_an_app=50))
 
 
 @pytest.mark.slow

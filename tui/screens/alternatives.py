@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from model.events import Candidate, CharacterWritten
 from tui.sanitise import printable
+from tui.screens.dialog import Dialog
+from tui.terminal.deferred import after_refresh
 from tui.widgets.figures import bar, percent
 from tui.widgets.painted import Painted, Part, Row
 from tui.widgets.symbols import padded_label, symbol_label
@@ -26,7 +27,7 @@ _BAR_CELLS = 24
 _LABEL_CELLS = 4
 
 
-class AlternativesScreen(ModalScreen[Fork | None]):
+class AlternativesScreen(Dialog[Fork | None]):
     """Left and right move, up and down choose, Enter forks; Escape leaves the text as it is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -67,7 +68,7 @@ class AlternativesScreen(ModalScreen[Fork | None]):
 
     def on_resize(self) -> None:
         """Draws for the new size."""
-        self.call_after_refresh(self._draw)
+        after_refresh(self, self._draw)
 
     def rows(self, width: int) -> list[Row]:
         """Returns the page."""

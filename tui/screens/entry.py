@@ -9,11 +9,11 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from model.config import MAXIMUM_TEMPERATURE
 from tui.sanitise import one_line, printable
+from tui.screens.dialog import Dialog
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -31,7 +31,7 @@ class SafeInput(Input):
         return printable(value[:LONGEST_ENTRY])
 
 
-class TemperatureEntry(ModalScreen[float | None]):
+class TemperatureEntry(Dialog[float | None]):
     """Asks for a temperature."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
@@ -39,13 +39,14 @@ class TemperatureEntry(ModalScreen[float | None]):
     def __init__(self, temperature: float) -> None:
         super().__init__()
         self._temperature = temperature
+        self._note = Static(Content(_RANGE), classes="dialog-note")
 
     def compose(self) -> ComposeResult:
         """Shows the question, a line to type on and what is wrong with it."""
         with Vertical(classes="dialog"):
             yield Static(Content("Temperature"), classes="dialog-title")
             yield SafeInput(f"{self._temperature:.2f}", select_on_focus=True, max_length=12)
-            yield Static(Content(_RANGE), classes="dialog-note")
+            yield self._note
 
     @on(Input.Changed)
     def changed(self, event: Input.Changed) -> None:
@@ -64,9 +65,8 @@ class TemperatureEntry(ModalScreen[float | None]):
 
     def _say(self, words: str, *, wrong: bool) -> None:
         """Shows a sentence below the line."""
-        note = self.query_one(".dialog-note", Static)
-        note.update(Content(words))
-        note.set_class(wrong, "-wrong")
+        self._note.update(Content(words))
+        self._note.set_class(wrong, "-wrong")
 
 
 _RANGE = f"0 (greedy) to {MAXIMUM_TEMPERATURE:g} · Enter sets · Esc leaves"
@@ -85,7 +85,7 @@ def parse_temperature(text: str) -> tuple[float | None, str | None]:
     return value + 0.0, None
 
 
-class FindEntry(ModalScreen[str | None]):
+class FindEntry(Dialog[str | None]):
     """Asks for what to find in the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 
 from tui.keys import KEYS, KeyAction
+from tui.screens.dialog import Dialog
 from tui.widgets.painted import Painted, Row
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _NOTES = (
 )
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """A page to scroll; Escape, Enter or the key that opened it closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

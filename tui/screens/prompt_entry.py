@@ -11,10 +11,10 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt, in_known_form
+from tui.screens.dialog import Dialog
 from tui.screens.entry import SafeInput
 from tui.widgets.figures import grouped
 
@@ -26,7 +26,7 @@ _SYMBOL: Final = re.compile(r"\\[nt\\]|.", re.DOTALL)
 _NOTE: Final = r"The text restarts from it. \n is a new line; Enter sets it, Esc leaves it"
 
 
-class PromptEntry(ModalScreen[str | None]):
+class PromptEntry(Dialog[str | None]):
     """Asks for the text that the model is to go on from."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
@@ -41,6 +41,7 @@ class PromptEntry(ModalScreen[str | None]):
         super().__init__()
         self._prompt = prompt
         self._vocabulary = vocabulary
+        self._fit = Static(Content(""), classes="dialog-note", id="prompt-fit")
 
     def compose(self) -> ComposeResult:
         """Shows the question, a line to type on and what will become of what is typed."""
@@ -49,7 +50,7 @@ class PromptEntry(ModalScreen[str | None]):
             marks = None if self._vocabulary is None else UnknownMarks(self._vocabulary)
             placeholder = "empty: begin with nothing"
             yield SafeInput(escaped(self._prompt), placeholder=placeholder, highlighter=marks)
-            yield Static(Content(""), classes="dialog-note", id="prompt-fit")
+            yield self._fit
             yield Static(Content(_NOTE), classes="dialog-note")
 
     def on_mount(self) -> None:
@@ -68,9 +69,8 @@ class PromptEntry(ModalScreen[str | None]):
 
     def _say_what_becomes_of(self, prompt: str) -> None:
         words = "" if self._vocabulary is None else fit_words(prompt, self._vocabulary)
-        note = self.query_one("#prompt-fit", Static)
-        note.update(Content(words))
-        note.display = bool(words)
+        self._fit.update(Content(words))
+        self._fit.display = bool(words)
 
 
 class UnknownMarks(Highlighter):

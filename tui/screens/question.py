@@ -8,8 +8,9 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from tui.screens.dialog import Dialog
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 QuitChoice = Literal["save", "discard"]
 
 
-class QuitQuestion(ModalScreen[QuitChoice | None]):
-    """Save and stop, stop without saving, or stay."""
+class QuitQuestion(Dialog[QuitChoice | None]):
+    """Save and stop, stop without saving, or stay; the safe answer is under Enter."""
 
+    AUTO_FOCUS = "#save"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s,q", "answer('save')", "Save and stop"),
         Binding("d", "answer('discard')", "Stop without saving"),
@@ -35,10 +37,6 @@ class QuitQuestion(ModalScreen[QuitChoice | None]):
             yield Button(Content("s    Save and stop"), id="save")
             yield Button(Content("d    Stop without saving"), id="discard")
             yield Button(Content("Esc  Stay"), id="stay")
-
-    def on_mount(self) -> None:
-        """Puts the safe answer under Enter."""
-        self.query_one("#save", Button).focus()
 
     @on(Button.Pressed)
     def pressed(self, event: Button.Pressed) -> None:

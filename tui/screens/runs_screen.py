@@ -12,13 +12,14 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, DataTable, Static
 
 from corpus import UserError
 from model.run_folder import RunFolder
 from tui.run_list import RunSummary, delete_run, list_runs, validation_curve
 from tui.sanitise import one_line
+from tui.screens.dialog import Dialog
+from tui.terminal.deferred import after_refresh
 from tui.widgets.ascii_chart import ascii_rows
 from tui.widgets.figures import fixed, grouped
 from tui.widgets.painted import Painted, Row
@@ -41,7 +42,7 @@ class Successor:
     """The checkpoint to open."""
 
 
-class RunsScreen(ModalScreen[Successor | None]):
+class RunsScreen(Dialog[Successor | None]):
     """A table of runs; closes with what is to be opened or resumed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,20 +67,20 @@ class RunsScreen(ModalScreen[Successor | None]):
         self._ascii_only = ascii_only
         self.runs: list[RunSummary] = []
         self._marked: set[str] = set()
+        self._table: DataTable[Text] = DataTable(cursor_type="row", id="runs-table")
+        self._note = Static(Content("Reading the runs ..."), id="runs-note")
 
     def compose(self) -> ComposeResult:
         """Shows the table and a line for what there is to say."""
         with Vertical(classes="dialog -runs") as dialog:
             dialog.border_title = "Runs"
             dialog.border_subtitle = "Enter opens, r resumes, space marks, c compares, d deletes"
-            table: DataTable[Text] = DataTable(cursor_type="row", id="runs-table")
-            yield table
-            yield Static(Content("Reading the runs ..."), id="runs-note")
+            yield self._table
+            yield self._note
 
     async def on_mount(self) -> None:
         """Reads the runs without stopping the screen."""
-        table = self.query_one(DataTable)
-        table.add_columns("", "run", "text", "state", "steps", "best nats")
+        self._table.add_columns("", "run", "text", "state", "steps", "best nats")
         self.run_worker(self._read(), group="runs", exclusive=True)
 
     async def _read(self, words: str = "") -> None:
@@ -94,13 +95,15 @@ class RunsScreen(ModalScreen[Successor | None]):
             self.runs = []
             self._say(str(error))
             return
+        if not self.is_attached:
+            return
         self._fill()
         count = len(self.runs)
         counted = f"{count} {'run' if count == 1 else 'runs'}" if count else "No runs yet."
         self._say(words or counted)
 
     def _fill(self) -> None:
-        table = self.query_one(DataTable)
+        table = self._table
         row = table.cursor_row
         table.clear()
         for run in self.runs:
@@ -122,7 +125,7 @@ class RunsScreen(ModalScreen[Successor | None]):
     @property
     def chosen(self) -> RunSummary | None:
         """The run under the cursor."""
-        row = self.query_one(DataTable).cursor_row
+        row = self._table.cursor_row
         return self.runs[row] if 0 <= row < len(self.runs) else None
 
     @on(DataTable.RowSelected)
@@ -205,10 +208,10 @@ class RunsScreen(ModalScreen[Successor | None]):
         return False
 
     def _say(self, words: str) -> None:
-        self.query_one("#runs-note", Static).update(Content(one_line(words, 300)))
+        self._note.update(Content(one_line(words, 300)))
 
 
-class DeleteQuestion(ModalScreen[bool]):
+class DeleteQuestion(Dialog[bool]):
     """Whether to delete a run for good."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -241,7 +244,7 @@ class DeleteQuestion(ModalScreen[bool]):
         self.dismiss(sure)
 
 
-class CompareScreen(ModalScreen[None]):
+class CompareScreen(Dialog[None]):
     """Validation curves of several runs over training time."""
 
     SIGNS: ClassVar[str] = "ox+*#@%&"
@@ -262,7 +265,7 @@ class CompareScreen(ModalScreen[None]):
 
     def on_resize(self) -> None:
         """Draws for the new size."""
-        self.call_after_refresh(self._draw)
+        after_refresh(self, self._draw)
 
     def _draw(self) -> None:
         self.page.present(self.rows(*self.page.size))

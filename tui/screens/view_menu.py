@@ -8,16 +8,16 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button
 
 from tui.layout import PANES
+from tui.screens.dialog import Dialog
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
-class ViewMenu(ModalScreen[str | None]):
+class ViewMenu(Dialog[str | None]):
     """Closes with the id of the pane to switch on or off."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

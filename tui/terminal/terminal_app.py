@@ -8,14 +8,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual.app import App
+from textual.errors import NoWidget
+from textual.events import MouseEvent
 from textual.filter import Monochrome, NoColor
 
+from tui.terminal.door import Door
 from tui.terminal.entrance import is_served
 from tui.terminal.textual_leaks import cache_colours_by_colour, let_go_of_empty_toast_holders
 from tui.terminal.wall import ForeignTextWall
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from textual.driver import Driver
+    from textual.events import Event
 
 
 class TerminalApp(App[None]):
@@ -28,6 +33,10 @@ class TerminalApp(App[None]):
         # No part of Textual's public interface; a test shows that it still does what it did.
         self._filters.append(ForeignTextWall())
         self._painting_is_held = False
+        self.door = Door(self)
+        self.is_leaving = False
+        """Whether the app was told to end: what was put off until later is not done any more."""
+        self._wished_status: int | None = None
         self.terminal_has_stalled = False
         """Whether the app has ended before the terminal took all that it wrote."""
         self.abandon_output: Callable[[], object] = lambda: None
@@ -61,6 +70,7 @@ class TerminalApp(App[None]):
 
     def leave_from_any_thread(self, status: int) -> None:
         """Asks the app to end with a status; never waits."""
+        self._wished_status = status
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -69,6 +79,56 @@ class TerminalApp(App[None]):
     def request_exit(self, return_code: int) -> None:
         """Ends the app with a status."""
         self.exit(return_code=return_code)
+
+    def on_load(self) -> None:
+        """Ends an app that was asked to leave before it had begun."""
+        if self._wished_status is not None:
+            self.request_exit(self._wished_status)
+
+    def exit(
+        self,
+        result: None = None,
+        return_code: int = 0,
+        message: RenderableType | None = None,
+    ) -> None:
+        """Ends the app."""
+        self.is_leaving = True
+        super().exit(result, return_code, message)
+
+    def on_exit_app(self) -> None:
+        """Notes that the app ends, also where a driver asked for it without ``exit``."""
+        self.is_leaving = True
+
+    async def _shutdown(self) -> None:
+        """Ends the app, also where it was told in none of those ways, as by an error or a test."""
+        self.is_leaving = True
+        await super()._shutdown()
+
+    async def on_event(self, event: Event) -> None:
+        """Acts on an event, on one of the keyboard or the mouse only when its turn has come."""
+        if self.door.admits(event) and not self._is_on_what_has_gone(event):
+            await super().on_event(event)
+
+    def _is_on_what_has_gone(self, event: Event) -> bool:
+        """Tells whether the mouse is on something that the next frame will not show any more.
+
+        Textual 8.2.8 looks for the parent of what was clicked at, and a toast may have none by now.
+        """
+        if not isinstance(event, MouseEvent) or event.is_forwarded or not self.screen_stack:
+            return False
+        try:
+            widget, _ = self.get_widget_at(int(event.x), int(event.y))
+        except NoWidget:
+            return False
+        return widget.parent is None
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Ends the app for a defect; while it ends, what fails to find its parts is none.
+
+        A screen loses its parts one after the other, and messages to them are still on their way.
+        """
+        if not self.is_leaving:
+            super()._handle_exception(error)
 
     def hold_painting(self, held: bool, lost: bool) -> None:
         """Stops painting while the terminal cannot follow; paints what has changed afterwards.

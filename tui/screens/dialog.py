@@ -1,0 +1,37 @@
+"""The base of all screens that lie over the panes: each of them answers once."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette
+from textual.screen import ModalScreen, Screen
+
+Answer = TypeVar("Answer")
+
+
+class AnswersOnce(Screen[Answer], Generic[Answer]):
+    """A screen that closes with its first answer; what comes to it afterwards is too late.
+
+    Messages to a screen that closes are still on their way: the second click of two, the Enter of
+    a key that repeats. In Textual each of them would take one more screen away.
+    """
+
+    _has_answered = False
+
+    def dismiss(self, result: Answer | None = None) -> AwaitComplete:
+        """Closes with an answer, unless it has closed already or another screen lies over it."""
+        if self._has_answered or self.app.screen is not self:
+            return AwaitComplete()
+        self._has_answered = True
+        return super().dismiss(result)
+
+
+# Textual takes styles from the first base alone.
+class Dialog(ModalScreen[Answer], AnswersOnce[Answer], Generic[Answer]):
+    """A question, a field, a list or a page over the panes."""
+
+
+class Palette(CommandPalette, AnswersOnce[None]):
+    """Textual's command palette."""

@@ -1,0 +1,105 @@
+"""Lets keys, clicks and pastes in one at a time: each finds what the one before it has left.
+
+Textual 8.2.8 acts on keys that come together out of order. A letter is written by the field's own
+task; Backspace, Enter and every other binding makes a round through the app first, and a screen
+that a key opens or closes does so later still. Over SSH the keys of a quick hand come in one
+packet: half of them would act on a screen that is not there yet, or not any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from textual.events import Event, InputEvent, Paste
+
+if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
+
+    from tui.terminal.terminal_app import TerminalApp
+
+EAGER_LOOKS: Final = 200
+"""So often the door looks without a pause; a key is mostly handled after ten."""
+SECONDS_BETWEEN_LOOKS: Final = 0.002
+MOST_LOOKS: Final = 700
+"""A second, for an app that is never at rest: then the next key comes in all the same. A count, for
+a machine that is busy must not shorten it."""
+
+
+class Door:
+    """What is typed waits here until what was typed before has been acted on."""
+
+    def __init__(self, app: TerminalApp) -> None:
+        """Stands open.
+
+        Args:
+            app: whose input goes through it.
+        """
+        self._app = app
+        self._waiting: deque[Event] = deque()
+        self._let_in: Event | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing waits, and nothing is being acted on."""
+        return self._task is None
+
+    def admits(self, event: Event) -> bool:
+        """Tells whether the app may act on an event now; keeps what has to wait.
+
+        What comes after the app was told to leave is forgotten: it was meant for nobody else.
+        """
+        if not isinstance(event, InputEvent | Paste) or event.is_forwarded:
+            return True
+        if self._app.is_leaving:
+            return False
+        if event is self._let_in:
+            self._let_in = None
+            return True
+        if self._task is not None:
+            self._waiting.append(event)
+            return False
+        self._task = asyncio.create_task(self._let_in_the_rest(), name="door")
+        return True
+
+    async def _let_in_the_rest(self) -> None:
+        """Hands the app what waits, one after the other, until nothing does."""
+        try:
+            await self._rest()
+            while self._waiting and not self._app.is_leaving:
+                self._let_in = self._waiting.popleft()
+                self._app.post_message(self._let_in)
+                await self._rest()
+        finally:
+            self._waiting.clear()
+            self._let_in = self._task = None
+
+    async def _rest(self) -> None:
+        """Waits until the app has acted on all that it knows of; never for a worker."""
+        for look in range(MOST_LOOKS):
+            await asyncio.sleep(0 if look < EAGER_LOOKS else SECONDS_BETWEEN_LOOKS)
+            if self._is_at_rest():
+                return
+
+    def _is_at_rest(self) -> bool:
+        """Tells whether the app, its top screen and all on it have nothing left to do."""
+        app = self._app
+        if app.is_leaving or not app.screen_stack:
+            return True
+        screen = app.screen
+        return (
+            _is_waiting(app)
+            and _is_waiting(screen)
+            and all(_is_waiting(node) for node in screen.walk_children())
+        )
+
+
+def _is_waiting(pump: MessagePump) -> bool:
+    """Tells whether a part of the app waits for a message, with none on its way to it.
+
+    No part of Textual's public interface, nor of asyncio's; a test shows that it still holds.
+    """
+    ready: Any = pump._message_queue.ready_event  # noqa: SLF001
+    return not ready.is_set() and bool(ready._waiters)  # noqa: SLF001
