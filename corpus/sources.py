@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from corpus.access import read_chunks, refusal, require_regular
+from corpus.argument_text import readable
 from corpus.builtin import builtin_documents, builtin_texts
 from corpus.document import Document, DocumentFile
 from corpus.encoded import CorpusOptions
@@ -127,7 +128,7 @@ def _found(given: str, options: CorpusOptions) -> Source:
         raise _missing(path, given, error) from None
     absolute = path.absolute()
     name = absolute.name if absolute.name not in {"", ".."} else str(absolute.resolve())
-    plain_name = name.encode("utf-8", "replace").decode()
+    plain_name = readable(name).encode("utf-8", "replace").decode()
     is_text = _is_text(str(absolute))
     is_folder = stat.S_ISDIR(status.st_mode)
     if not is_folder:
@@ -149,11 +150,11 @@ def _found(given: str, options: CorpusOptions) -> Source:
 
 
 def _is_text(path: str) -> bool:
+    """Tells whether a path is the same text in every locale: its bytes are its UTF-8."""
     try:
-        path.encode()
+        return path.encode() == os.fsencode(path)
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def _one_file(path: Path, given: str, status: os.stat_result) -> Iterator[Document]:

@@ -70,7 +70,7 @@ def stock_process() -> Iterator[StockProcess]:
         [sys.executable, "-m", "model.bench_stock"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env=environment_of_others(os.environ),
     ) as process:
         assert process.stdin is not None, "asked for above"

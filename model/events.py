@@ -7,7 +7,6 @@ are never written to a file. This module knows no thread, no screen and no torch
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from corpus import Vocabulary
 from corpus.novelty import NoveltyIndex
+from model.json_text import json_text
 
 TrainingState = Literal["preparing", "training", "paused", "validating", "finished"]
 FinishReason = Literal["completed", "stopped", "diverged"]
@@ -152,7 +152,7 @@ def to_json_line(event: RecordedEvent) -> str:
         if isinstance(value, float):
             value = float(f"{value:.7g}") if math.isfinite(value) else None
         record[field.name] = value
-    return json.dumps(record, ensure_ascii=False)
+    return json_text(record)
 
 
 def recorded_event(record: Mapping[str, Any]) -> RecordedUnion | None:

@@ -9,7 +9,6 @@ anything was. No torch.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 from pathlib import Path
@@ -20,6 +19,7 @@ from model.checkpoint import FORMAT_VERSION, Checkpoint, checkpoint_bytes
 from model.checkpoint_form import WEIGHT_PREFIX
 from model.config import to_record
 from model.errors import CheckpointError, ConfigError
+from model.json_text import json_text
 from model.storage import write_atomically
 
 SUFFIX, CARD_SUFFIX = ".safetensors", ".json"
@@ -73,8 +73,8 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
     except ValueError as error:
         raise CheckpointError(str(path), str(error), "it was not written") from error
     write_atomically(path, data)
-    text = json.dumps(card_of(exported, path.name), ensure_ascii=False, indent=2) + "\n"
-    write_atomically(card, text.encode(errors="backslashreplace"))
+    text = json_text(card_of(exported, path.name), indent=2) + "\n"
+    write_atomically(card, text.encode())
     return card
 
 

@@ -7,7 +7,6 @@ metadata; there is no link that could point to the wrong place.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import time
@@ -29,6 +28,7 @@ from model.checkpoint import (
     write_checkpoint,
 )
 from model.errors import CheckpointError, ConfigError, RunFolderError
+from model.json_text import json_text
 from model.run_lock import NAME as LOCK_NAME
 from model.run_lock import TURN_NAME, RunLock
 from model.storage import (
@@ -311,9 +311,9 @@ class RunFolder:
         Raises:
             RunFolderError: the file system refuses.
         """
-        text = json.dumps(description, ensure_ascii=False, indent=2) + "\n"
+        text = json_text(description, indent=2) + "\n"
         try:
-            write_atomically(self.path / DESCRIPTION_NAME, text.encode(errors="backslashreplace"))
+            write_atomically(self.path / DESCRIPTION_NAME, text.encode())
         except OSError as error:
             raise _not_writable(self.path, error) from error
 
@@ -393,7 +393,7 @@ class RunFolder:
 
     def append_line(self, file_name: str, line: str) -> None:
         """Appends one line to ``metrics.jsonl`` or ``samples.jsonl``, whole or not at all."""
-        append_whole(self.path / file_name, f"{line}\n".encode(errors="backslashreplace"))
+        append_whole(self.path / file_name, f"{line}\n".encode())
 
     def forget_after(self, step: int) -> None:
         """Cuts off what the run's files tell of steps after ``step``, which are lost.

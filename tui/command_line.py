@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import traceback
-from pathlib import Path
 from typing import Any
 
 from model.cores import usable_cores
@@ -31,6 +30,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from corpus import UserError
 from corpus.missing_guarantees import take_missing
+from tui.console import open_streams
 from tui.exit_status import (
     PROGRAM,
     SIGNAL,
@@ -130,7 +130,7 @@ def _print_completion(ctx: click.Context, _param: click.Parameter, shell: str | 
         return
     completion = get_completion_class(shell)
     assert completion is not None
-    click.echo(completion(cli, {}, PROGRAM, "_CHARLM_TUI_COMPLETE").source())
+    print(completion(cli, {}, PROGRAM, "_CHARLM_TUI_COMPLETE").source())
     ctx.exit()
 
 
@@ -213,16 +213,9 @@ def _sentence(error: Exception) -> str:
     return f"a defect of {PROGRAM} itself: {error!r}; --debug shows where"
 
 
-def _open_closed_streams() -> None:
-    """Gives a stream that was closed before the program began (``>&-``) to the null device."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
-
-
 def main() -> None:
     """Ends the process with the command's exit status."""
-    _open_closed_streams()
+    open_streams()
     try:
         sys.exit(run(sys.argv[1:]))
     finally:

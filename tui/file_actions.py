@@ -37,7 +37,9 @@ class FileActions(ViewActions):
             self.say("There is no curve to write yet.", severity="warning")
             return
         name = self.main_screen.chart_view.metric.replace(" ", "-")
-        made = {"svg": lambda: svg_of(figure).encode(), "png": lambda: png_of(figure)}[suffix]
+        made = {"svg": lambda: encodable(svg_of(figure)).encode(), "png": lambda: png_of(figure)}[
+            suffix
+        ]
         self._write(f"{name}.{suffix}", "the curve", made)
 
     def action_write_samples(self) -> None:
@@ -49,7 +51,7 @@ class FileActions(ViewActions):
             )
             return
         words = f"{grouped(len(state.samples))} samples"
-        self._write("samples.txt", words, lambda: sample_text(state).encode())
+        self._write("samples.txt", words, lambda: encodable(sample_text(state)).encode())
 
     def action_write_screen(self) -> None:
         """Writes the screen as it is, dialogs included."""

@@ -23,6 +23,7 @@ from corpus import (
     require_prompt,
     resolve_source,
 )
+from corpus.argument_text import readable
 from corpus.places import expand_home
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
@@ -76,6 +77,21 @@ class UserPath(click.Path):
         if not isinstance(value, str | os.PathLike):
             self.fail("a path stands in quotes.", param, ctx)
         return super().convert(expand_home(os.fspath(value)), param, ctx)
+
+
+class Words(click.ParamType[str]):
+    """A text to write on from or to stop at: UTF-8 where its bytes are that, in any locale."""
+
+    name = "text"
+
+    def convert(
+        self,
+        value: str,
+        param: click.Parameter | None,  # noqa: ARG002
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> str:
+        """Returns the text."""
+        return readable(value)
 
 
 def _stack(*options: Decorator[Any]) -> Decorator[Any]:
@@ -225,7 +241,7 @@ sampling_options = _stack(
         metavar="P",
         help="Keep those at least P times as likely as the likeliest.",
     ),
-    click.option("--prompt", default="", metavar="TEXT", help="Text to go on from."),
+    click.option("--prompt", type=Words(), default="", metavar="TEXT", help="Text to go on from."),
 )
 
 screen_options = _stack(

@@ -20,7 +20,8 @@ from model.events import (
     WarningRaised,
     to_json_line,
 )
-from tui.sanitise import harmless_json, one_line, printable
+from tui.console import json_for
+from tui.sanitise import one_line, printable
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -115,7 +116,7 @@ class JsonReporter(_PipeReporter):
 
     def record(self, event: RecordedEvent) -> None:
         """Prints the event."""
-        self._print(harmless_json(to_json_line(event)))
+        self._print(json_for(self._output, to_json_line(event)))
 
 
 class LineReporter(_PipeReporter):

@@ -116,16 +116,18 @@ def one_line(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else f"{line[: max(0, limit - 1)]}…"
 
 
-def harmless_json(line: str) -> str:
+def harmless_json(line: str, *, ascii_only: bool = False) -> str:
     """Returns a JSON text with whatever a terminal might obey written as an escape.
 
     JSON itself escapes only the controls below U+0020. The value stays the same, and a lone
-    surrogate can be encoded.
+    surrogate can be encoded; where only ASCII is wanted, everything else is an escape, too.
     """
     if line.isascii() and line.isprintable():
         return line
     return "".join(
-        character if shown == character else _json_escape(character)
+        character
+        if shown == character and (character.isascii() or not ascii_only)
+        else _json_escape(character)
         for character, shown in zip(line, replace_unprintable(line), strict=True)
     )
 

@@ -478,7 +478,7 @@ def test_generate_says_that_a_stop_can_never_come(trained: Trained) -> None:
     """C19: a text to stop at that holds what the model never writes was passed over in silence."""
     done = charlm(trained.home, "generate", "--seed", "5", "--length", "30", "--stop", "É日")
     assert (done.status, len(done.output)) == (0, 30)
-    assert "--stop: the model never writes U+00C9, U+65E5, so nothing stops it" in done.complaint
+    assert "--stop: the model never writes U+00C9, U+65E5, so nothing stops" in done.complaint
 
 
 def test_generate_takes_prompt_and_stop_in_either_unicode_form(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from model.live_session import LiveSession, SavedWeights
 from model.process_place import place_in
 from model.run_request import RunRequest
 from model.watch_session import WatchSession
+from tui.console import speaks_utf8
 from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
 from tui.options import (
     checkpoint_option,
@@ -253,8 +254,7 @@ def _title(work: RunRequest | SavedWeights) -> str:
 def _terminal_speaks_unicode() -> bool:
     if is_served():
         return True
-    stream = sys.__stderr__
-    return stream is not None and stream.encoding.lower().replace("-", "") == "utf8"
+    return sys.__stderr__ is not None and speaks_utf8(sys.__stderr__)
 
 
 def _terminal_has_few_colors() -> bool:

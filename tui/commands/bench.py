@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from model.bench_stock import stock_process
 from model.compiler import setback
 from model.config import require_range
 from model.cores import usable_cores
+from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import json_option
 from tui.table import print_table
@@ -80,13 +80,13 @@ def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> 
                 for row in compare(task, ways, rounds=rounds, span=span):
                     rows.append(row)
                     if as_json:
-                        click.echo(json.dumps(row.record()))
+                        say_json(row.record())
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     if note := setback():
         complain(note)
     if not as_json:
-        click.echo(_machine())
+        print(_machine())
         print_table(
             ("what", "way", "characters/s", "least", "most", "ours is x times"),
             [_cells(row) for row in rows],

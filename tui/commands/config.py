@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from tui.keys import KEYS
@@ -54,8 +56,8 @@ def config() -> None:
         place = "the home folder is not known: let $CHARLM_CONFIG name a file"
     else:
         place = f"{path}{'' if path.exists() else ' (not there yet)'}"
-    click.echo(printable(place), err=True)
-    click.echo(_DEFAULTS + "\n".join(_key_lines()))
+    print(printable(place), file=sys.stderr)
+    print(_DEFAULTS + "\n".join(_key_lines()))
 
 
 def _key_lines() -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from corpus import builtin_texts, cache_limit, cached_texts, clear_texts, texts_folder
+from tui.console import say_json
 from tui.options import json_option
-from tui.sanitise import harmless_json, one_line, printable
+from tui.sanitise import one_line, printable
 from tui.table import print_table
 
 
@@ -28,9 +27,9 @@ def corpora(*, clear_cache: bool, as_json: bool) -> None:
     if clear_cache:
         freed = clear_texts()
         if as_json:
-            click.echo(json.dumps({"freed_bytes": freed}))
+            say_json({"freed_bytes": freed})
         else:
-            click.echo(f"freed {size_in_words(freed)} in {printable(str(texts_folder()))}")
+            print(f"freed {size_in_words(freed)} in {printable(str(texts_folder()))}")
         return
     texts = builtin_texts()
     if as_json:
@@ -42,7 +41,7 @@ def corpora(*, clear_cache: bool, as_json: bool) -> None:
                 "source": text.source,
                 "present": text.present,
             }
-            click.echo(harmless_json(json.dumps(record, ensure_ascii=False)))
+            say_json(record)
         return
     print_table(
         ("name", "characters", "here", "source", "description"),
@@ -57,16 +56,16 @@ def corpora(*, clear_cache: bool, as_json: bool) -> None:
             for text in texts
         ],
     )
-    click.echo()
+    print()
     cached = cached_texts()
     used = size_in_words(sum(text.size for text in cached))
-    click.echo(
+    print(
         f"cache of encoded texts: {used} of at most {size_in_words(cache_limit())} in "
         f"{printable(str(texts_folder()))}"
     )
     for entry in cached:
         name = one_line(entry.name, 60)
-        click.echo(f"  {name}: {entry.characters:,} characters, {size_in_words(entry.size)}")
+        print(f"  {name}: {entry.characters:,} characters, {size_in_words(entry.size)}")
 
 
 def size_in_words(size: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import replace
@@ -13,6 +12,7 @@ import click
 from corpus import Corpus, CorpusError, load_corpus, resolve_source, split_ids
 from model.checkpoint import Checkpoint
 from tui.commands.generate import find_checkpoint
+from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import (
     checkpoint_option,
@@ -82,10 +82,10 @@ def evaluate(corpus: str | None, **options: Any) -> None:
     )
     seconds = round(time.perf_counter() - began, 3)
     if options["as_json"]:
-        click.echo(json.dumps(_record(scores, seconds)))
+        say_json(_record(scores, seconds))
         return
     metadata = checkpoint.metadata
-    click.echo(f"{one_line(metadata.run)} step {metadata.step}: {_sentence(scores, seconds)}")
+    print(f"{one_line(metadata.run)} step {metadata.step}: {_sentence(scores, seconds)}")
 
 
 def _record(scores: Scores, seconds: float) -> dict[str, float]:

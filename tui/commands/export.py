@@ -37,4 +37,4 @@ def export(*, run: str | None, root: Path, output: Path | None, force: bool) -> 
     nats = checkpoint.metadata.nats_per_character
     loss = "not validated" if nats is None else f"{nats:.4f} nats per character"
     line = f"wrote {path} and {card}: step {checkpoint.metadata.step:,}, {loss}"
-    click.echo(printable(line))
+    print(printable(line))

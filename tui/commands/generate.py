@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
@@ -35,8 +34,10 @@ from model.run_folder import RunFolder
 from model.sampler import CharacterStream
 from model.sampler_thread import new_seed
 from model.snapshot import FloatArray
+from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import (
+    Words,
     checkpoint_option,
     checkpoints_option,
     json_option,
@@ -45,7 +46,7 @@ from tui.options import (
     sampling_options,
     seed_option,
 )
-from tui.sanitise import PrintableStream, harmless_json, one_line
+from tui.sanitise import PrintableStream, one_line
 
 LONGEST_SIDE_BY_SIDE = 1_000_000
 """Characters of a text that waits in memory until it is whole; longer ones are written in turn."""
@@ -73,7 +74,7 @@ class WrittenText:
 @checkpoints_option
 @click.option("--length", type=int, default=400, metavar="N", help="Characters (default: 400).")
 @click.option("--streams", type=int, default=1, metavar="N", help="Texts, with seeds one apart.")
-@click.option("--stop", default="", metavar="TEXT", help="End a text before this.")
+@click.option("--stop", type=Words(), default="", metavar="TEXT", help="End a text before this.")
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda", "mps"]),
@@ -107,7 +108,7 @@ def generate(**options: Any) -> None:
     for number, written in zip(seeds, order.texts(), strict=True):
         if options["as_json"]:
             record = _record(checkpoint, sampling, number, prompt, written)
-            click.echo(harmless_json(json.dumps(record, ensure_ascii=False)))
+            say_json(record)
         else:
             _report(checkpoint, number, written)
             if number != seeds[-1]:
@@ -321,13 +322,13 @@ def _stop(text: str, vocabulary: Vocabulary) -> str:
 def _show_on_stdout(*, raw: bool) -> Callable[[str], None]:
     """Returns what writes to stdout: as it is to a file or a pipe, harmless to a terminal."""
     on_terminal = sys.stdout.isatty()
-    output = sys.stdout.buffer
+    output, encoding = sys.stdout.buffer, sys.stdout.encoding
     stream = PrintableStream(keep_newlines=True)
 
     def show(text: str) -> None:
         if on_terminal and not raw:
             text = stream.feed(text)
-        output.write(text.encode("utf-8", "replace"))
+        output.write(text.encode(encoding, "backslashreplace"))
         if on_terminal:
             output.flush()
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from model.run_folder import RunFolder
+from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import checkpoints_option, json_option
 from tui.run_list import summary_of
-from tui.sanitise import harmless_json, printable
+from tui.sanitise import printable
 from tui.table import print_table
 
 
@@ -25,9 +26,9 @@ def runs(*, root: Path, as_json: bool) -> None:
     records = [describe(folder) for folder in folders]
     if as_json:
         for record in records:
-            click.echo(harmless_json(json.dumps(record, ensure_ascii=False)))
+            say_json(record)
     elif not records:
-        click.echo(f"no runs in {printable(str(root))}; `charlm-tui train` makes one", err=True)
+        print(f"no runs in {printable(str(root))}; `charlm-tui train` makes one", file=sys.stderr)
     else:
         print_table(
             ("run", "corpus", "state", "steps", "best nats", "checkpoints"),
