@@ -8,6 +8,7 @@ The tree (``UserError`` is ``corpus.errors.UserError``)::
         ├── CheckpointError    a checkpoint cannot be read, or does not fit
         ├── RunFolderError     the folder of a run cannot be made, locked or written
         ├── RankLost           another process of a divided training is gone
+        ├── SystemRefusal      the system gives no more memory, threads or open files
         └── TrainingDiverged   the numbers went wrong and could not be mended
 """
 
@@ -34,6 +35,10 @@ class RunFolderError(ModelError):
 
 class RankLost(ModelError):  # noqa: N818 - it states a fact, as the events do
     """Another process of a training that several share has ended, or never came."""
+
+
+class SystemRefusal(ModelError):  # noqa: N818 - it states a fact, as the events do
+    """The system gives no more of something that every program needs."""
 
 
 class TrainingDiverged(ModelError):  # noqa: N818 - it states a fact, as the events do

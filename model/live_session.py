@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +37,6 @@ from model.events import (
     TrainingStateChanged,
     WarningRaised,
     WeightsOpened,
-    WorkerCrashed,
     event_from_record,
     of_the_last_text,
     recorded_event,
@@ -48,6 +46,7 @@ from model.publication import Publication
 from model.run_folder import METRICS_NAME, RunFolder
 from model.run_request import RunRequest
 from model.sampler_thread import SamplerThread
+from model.system_refusal import crash_of, refusal_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,23 +145,25 @@ class LiveSession:
         except UserError as error:
             self._events.put(SessionRefused(error=error))
         except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
-            self._events.put(
-                WorkerCrashed(
-                    worker="trainer",
-                    sentence=f"training stopped because of a defect: {error!r}",
-                    traceback=traceback.format_exc(),
-                )
-            )
+            refusal = refusal_of(error)
+            if refusal is not None and self.run_path is None:
+                self._events.put(SessionRefused(error=refusal))
+            else:
+                self._events.put(crash_of("trainer", "training", error))
 
     def _training(self, request: RunRequest) -> Iterator[Event]:
         """Opens the run, lets the sampler begin, and only then imports torch and trains."""
         opened = yield from open_run(request, lambda: self._controls.stopping)
-        self._hand_on(opened.publication())
-        self._analysis.start(opened.corpus, opened.split.held_out)
-        if opened.resumed is not None:
-            yield from _curve_so_far(opened.folder, opened.resumed.metadata.step)
-        yield Preparing(stage="importing torch")
-        from model.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
+        try:
+            self._hand_on(opened.publication())
+            self._analysis.start(opened.corpus, opened.split.held_out)
+            if opened.resumed is not None:
+                yield from _curve_so_far(opened.folder, opened.resumed.metadata.step)
+            yield Preparing(stage="importing torch")
+            from model.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
+        except Exception:
+            opened.give_up()
+            raise
 
         run = TrainingRun(request, self._controls, publish=self._hand_on, opened=opened)
         for event in run.events():

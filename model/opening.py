@@ -11,6 +11,7 @@ import importlib.metadata
 import platform
 import re
 import time
+import uuid
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
 from model.events import Preparing
 from model.initialisation import Weights, initial_weights
+from model.memory import require_memory
 from model.publication import Publication
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
@@ -57,9 +59,6 @@ CHANGEABLE_ON_RESUME = frozenset(
         "seed",
     }
 )
-BYTES_PER_PARAMETER = 24
-"""Weights, gradients, two moments of AdamW, and copies of them while saving, all float32."""
-
 SECONDS_BETWEEN_NEWS = 0.2
 """Of how far a text is read."""
 
@@ -87,6 +86,13 @@ class OpenedRun:
     """Whether a resumed run's losses can be compared with those that come."""
     notes: tuple[str, ...]
     """What the user should know of how the text was read and the run was found."""
+
+    def give_up(self) -> None:
+        """Lets others write the run; of a new one, of which nothing was made, nothing stays."""
+        if self.resumed is None:
+            self.folder.remove_new()
+        else:
+            self.folder.unlock()
 
     def publication(self) -> Publication:
         """Returns the weights as the sampler takes them."""
@@ -123,7 +129,12 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
     split = split_of(corpus, request.training, notes)
     batches = make_batches(split.train, request.training, subject=corpus.name)
     _check_division(batches, request.processes)
-    _check_memory(request.model, len(corpus.vocabulary))
+    require_memory(
+        request.model,
+        request.training,
+        len(corpus.vocabulary),
+        batch=-(-batches.batch // request.processes),
+    )
     folder = RunFolder.create(
         request.root,
         request.run,
@@ -190,6 +201,13 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
             "its checkpoint holds no state of a training",
             "go on from its weights by --weights-only, or generate from it",
         )
+    require_memory(
+        model,
+        training,
+        len(corpus.vocabulary),
+        batch=-(-batches.batch // request.processes),
+        resumed=True,
+    )
     folder.require_room(checkpoint_size(model, training, len(corpus.vocabulary)))
     folder.forget_after(metadata.step)
     goes_on_in_its_epoch = same_text and not request.weights_only
@@ -327,25 +345,6 @@ def _check_division(batches: Batches, processes: int) -> None:
         )
 
 
-def _check_memory(model: ModelConfig, vocabulary: int) -> None:
-    """Refuses a network that cannot fit, before the system ends the program for it."""
-    width = model.embedding or vocabulary
-    parameters = 4 * model.hidden * (width + model.hidden * (2 * model.layers - 1))
-    needed = parameters * BYTES_PER_PARAMETER
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
-            available = next(int(x.split()[1]) * 1024 for x in file if x.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return
-    if needed > available:
-        raise ConfigError(
-            "--hidden",
-            f"training this network needs about {needed / 2**30:.0f} GB of memory, and "
-            f"{available / 2**30:.0f} GB are free",
-            "give a smaller --hidden or fewer --layers",
-        )
-
-
 def _note_smaller_batch(batch: int, asked: int, notes: list[str]) -> None:
     if batch < asked:
         notes.append(f"the text is short: {batch} streams instead of {asked}")
@@ -362,6 +361,7 @@ def _description(
 ) -> dict[str, Any]:
     return {
         "format": 1,
+        "id": uuid.uuid4().hex,
         "run": folder.name,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "preset": request.preset,

@@ -7,6 +7,7 @@ metadata; there is no link that could point to the wrong place.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -119,6 +120,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = RunLock(path)
+        self._locked: str | None = None
+        """Which run this process writes: another may get its name meanwhile."""
         self._verified: dict[Path, _Identity] = {}
         """Checkpoints that this process has written or read whole, and which files they were."""
 
@@ -263,6 +266,7 @@ class RunFolder:
         except OSError as error:
             self.unlock()
             raise _not_writable(self.path, error) from error
+        self._locked = self.identity()
 
     def _clear_for_writing(self) -> None:
         """Removes what an interrupted writer left, once nothing is in the way of our files."""
@@ -281,6 +285,7 @@ class RunFolder:
 
     def unlock(self) -> None:
         """Lets others write."""
+        self._locked = None
         self._lock.release()
 
     def is_being_written(self) -> bool:
@@ -316,6 +321,7 @@ class RunFolder:
             write_atomically(self.path / DESCRIPTION_NAME, text.encode())
         except OSError as error:
             raise _not_writable(self.path, error) from error
+        self._locked = self.identity()
 
     def description(self) -> dict[str, Any]:
         """Returns what ``run.json`` says.
@@ -332,6 +338,28 @@ class RunFolder:
                 f"cannot be read ({error.strerror})",
                 "name a checkpoint file with --checkpoint instead",
             ) from error
+
+    def identity(self) -> str | None:
+        """Returns what tells this run from others that had or get its name; None: there is none.
+
+        Runs of older versions have no number of their own: the second of their creation serves.
+        """
+        try:
+            said = self.description()
+        except CheckpointError:
+            return None
+        return str(said.get("id") or said.get("created") or "")
+
+    def _require_own(self) -> None:
+        """Refuses to write where another run has the name by now: it was deleted and begun anew.
+
+        Raises:
+            OSError: that is so.
+        """
+        if self._locked is None or self._lock.is_in_place():
+            return
+        if self.identity() not in {None, self._locked}:
+            raise OSError(errno.ESTALE, "another run has this folder by now", str(self.path))
 
     def require_room(self, size: int) -> None:
         """Tries whether a checkpoint of about ``size`` bytes could be saved.
@@ -354,11 +382,15 @@ class RunFolder:
             self._remove(UNSAVED_FILES)
         self.unlock()
 
-    def delete(self) -> list[str]:
+    def delete(self, identity: str | None = None) -> list[str]:
         """Deletes the run, and its folder if nothing else is in it; returns the names that stay.
 
+        Args:
+            identity: of the run that is meant; None: whichever has the name.
+
         Raises:
-            RunFolderError: another process writes it, it is a link, or the file system refuses.
+            RunFolderError: another process writes it, another run has its name by now, it is a
+                link, or the file system refuses.
         """
         if self.path.is_symlink():
             raise RunFolderError(
@@ -371,6 +403,10 @@ class RunFolder:
         except OSError as error:
             raise _not_deletable(self.path, error) from error
         try:
+            if identity is not None and self.identity() != identity:
+                raise RunFolderError(
+                    str(self.path), "is another run by now", "look at the runs again"
+                )
             return self._remove(RUN_FILES)
         except OSError as error:
             raise _not_deletable(self.path, error) from error
@@ -392,7 +428,12 @@ class RunFolder:
         return sorted(os.listdir(self.path))  # noqa: PTH208 - names are what is wanted
 
     def append_line(self, file_name: str, line: str) -> None:
-        """Appends one line to ``metrics.jsonl`` or ``samples.jsonl``, whole or not at all."""
+        """Appends one line to ``metrics.jsonl`` or ``samples.jsonl``, whole or not at all.
+
+        Raises:
+            OSError: the file system refuses, or another run has this folder by now.
+        """
+        self._require_own()
         append_whole(self.path / file_name, f"{line}\n".encode())
 
     def forget_after(self, step: int) -> None:
@@ -477,8 +518,10 @@ class RunFolder:
 
         Raises:
             CheckpointError: a weight is not finite.
-            OSError: the file system refuses; the older checkpoints are untouched.
+            OSError: the file system refuses, or another run has this folder by now; the older
+                checkpoints are untouched.
         """
+        self._require_own()
         path = self.path / f"step-{checkpoint.metadata.step:08d}.safetensors"
         write_checkpoint(path, checkpoint)
         self._verified[path] = _identity(path)

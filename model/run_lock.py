@@ -76,6 +76,10 @@ class RunLock:
             self._file.close()
             self._file = None
 
+    def is_in_place(self) -> bool:
+        """Whether the file that this process holds is still the one of that name."""
+        return self._file is not None and self._is_named(self._file)
+
     def is_held(self) -> bool | None:
         """Whether some process writes at this moment; None where that cannot be known."""
         if self._file is not None:

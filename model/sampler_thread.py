@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -49,6 +48,7 @@ from model.events import (
 from model.publication import Publication
 from model.race import Race
 from model.sampler import CharacterStream
+from model.system_refusal import crash_of
 
 BUFFER = 4096
 """Events that may wait to be taken; a screen takes them twenty times a second."""
@@ -133,12 +133,7 @@ class SamplerThread:
         try:
             self._write()
         except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
-            crash = WorkerCrashed(
-                worker="sampler",
-                sentence=f"writing stopped because of a defect: {error!r}",
-                traceback=traceback.format_exc(),
-            )
-            self._say(crash)
+            self._say(crash_of("sampler", "writing", error))
 
     def _write(self) -> None:
         due = time.monotonic()

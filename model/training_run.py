@@ -56,6 +56,7 @@ from model.samples import seed_text, write_samples
 from model.self_timing import choose_machine, later_looks, look_again
 from model.snapshot import WeightSnapshot
 from model.stopwatch import Clock, Speedometer, Stopwatch
+from model.system_refusal import refusal_of
 from model.tensorboard_log import TensorBoardLog
 from model.trainer import Trainer
 from model.validation import DEAR_PAUSE, guessed_cost, next_pause, validate
@@ -109,6 +110,8 @@ class TrainingRun:
         self._validated: tuple[int, float] | None = None  # step and nats of the last validation
         self._lost_in_a_row = 0  # validations with lost streams
         self._reported_step = -1
+        self._began = False
+        """Whether there is anything of the run to go on with."""
         self.last_save_failed = False
 
     def events(self) -> Iterator[Event]:
@@ -140,6 +143,10 @@ class TrainingRun:
             finally:
                 gc.unfreeze()
                 self._trainer.close()
+        except Exception:
+            if not self._began:
+                run.give_up()
+            raise
         finally:
             if self._board is not None:
                 self._board.close()
@@ -237,6 +244,12 @@ class TrainingRun:
             yield self._warning(str(error))
             yield from self._save(carried=False)
             raise
+        except Exception as error:
+            # The steps since the last checkpoint are whole: where memory is short, they are kept.
+            unsaved = self._began and trainer.step_count > self._saver.saved_step
+            if unsaved and refusal_of(error) is not None:
+                yield from self._save()
+            raise
         if self._controls.abandoned:
             return
         if diverged is None:
@@ -329,6 +342,7 @@ class TrainingRun:
         seconds = self._watch.seconds
         self._leader.say(Order.STEP, seconds)
         result = trainer.step(seconds)
+        self._began = True
         self._speed.add(result.characters, self._clock() - began)
         if result.step == self._reported_step:
             return  # a device with a queue: nothing is known of this step yet
@@ -447,6 +461,7 @@ class TrainingRun:
             carried=carried,
         )
         path = self._saver.save(checkpoint)
+        self._began = self._began or path is not None
         self.last_save_failed = path is None
         yield from self._missing_guarantees()
         if path is None:

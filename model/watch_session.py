@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -32,13 +31,13 @@ from model.events import (
     TrainingState,
     TrainingStateChanged,
     WarningRaised,
-    WorkerCrashed,
     recorded_event,
 )
 from model.publication import Publication
 from model.run_folder import RunFolder
 from model.sampler_thread import SamplerThread
 from model.schedule import Schedule
+from model.system_refusal import crash_of
 
 LOOK_PAUSE: Final = 0.5
 """Seconds between two looks at the run's folder."""
@@ -70,6 +69,8 @@ class WatchSession:
         self._sampler = SamplerThread(sampling=sampling, rate=rate, prompt=prompt, seed=seed)
         self._analysis = Analysis(self._events.put)
         self._stopping = threading.Event()
+        self._identity: str | None = None
+        """Which run is watched."""
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self.unsaved = False
         """As in ``LiveSession``; nothing is saved here."""
@@ -110,19 +111,17 @@ class WatchSession:
         try:
             self._follow()
         except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
-            crash = WorkerCrashed(
-                worker="trainer",
-                sentence=f"watching stopped because of a defect: {error!r}",
-                traceback=traceback.format_exc(),
-            )
-            self._events.put(crash)
+            self._events.put(crash_of("trainer", "watching", error))
 
     def _follow(self) -> None:
         metrics = GrowingFile(self._folder.path / "metrics.jsonl")
+        self._identity = self._folder.identity()
         shown: TrainingState | None = None
         published: Path | None = None
         self._events.put(Preparing(stage="waiting for the run's first checkpoint"))
         while True:
+            if self._is_replaced():
+                return
             for event in metrics.events():
                 self._events.put(event)
             published = self._publish_newest(published)
@@ -133,6 +132,23 @@ class WatchSession:
             if self._stopping.wait(LOOK_PAUSE):
                 return
 
+    def _is_replaced(self) -> bool:
+        """Tells, and says, whether another run has the name by now: it has other curves and text.
+
+        The folder of a run that is deleted has no identity; another may follow, or none.
+        """
+        now = self._folder.identity()
+        if now is None or now == self._identity:
+            return False
+        if self._identity is None:  # it was not there yet
+            self._identity = now
+            return False
+        name = self._folder.name
+        words = f"{name} was deleted, and another run has its name by now; watch it anew"
+        self._events.put(WarningRaised(time=0.0, text=words))
+        self._events.put(TrainingStateChanged(state="finished"))
+        return True
+
     def _publish_newest(self, published: Path | None) -> Path | None:
         """Hands the newest checkpoint to the sampler, unless it has it; returns which it has."""
         paths = self._folder.checkpoint_paths()
@@ -141,6 +157,8 @@ class WatchSession:
         try:
             checkpoint = read_checkpoint(paths[-1])
         except CheckpointError:  # it was pruned meanwhile, or is damaged: the next look decides
+            return published
+        if self._folder.identity() not in {None, self._identity}:
             return published
         metadata = checkpoint.metadata
         if published is None:

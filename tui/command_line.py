@@ -30,6 +30,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from corpus import UserError
 from corpus.missing_guarantees import take_missing
+from model.system_refusal import refusal_of
 from tui.console import open_streams
 from tui.exit_status import (
     PROGRAM,
@@ -195,6 +196,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the top of the program: a defect becomes one line
         if debug:
             traceback.print_exc()
+        error = refusal_of(error) or error
         complain(_sentence(error))
         return USAGE if isinstance(error, click.ClickException) else status_of(error)
     finally:

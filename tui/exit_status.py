@@ -10,7 +10,7 @@ import os
 import sys
 
 from corpus import CorpusAccessError, CorpusError, DownloadError, UserError
-from model.errors import CheckpointError, ConfigError, RankLost, RunFolderError
+from model.errors import CheckpointError, ConfigError, RankLost, RunFolderError, SystemRefusal
 from tui.sanitise import one_line
 
 PROGRAM = "charlm-tui"
@@ -30,6 +30,7 @@ _BY_KIND: tuple[tuple[type[UserError], int], ...] = (
     (CorpusError, CORPUS),
     (CheckpointError, CHECKPOINT),
     (RunFolderError, FILE_SYSTEM),
+    (SystemRefusal, FILE_SYSTEM),
     (RankLost, NETWORK),
     (ConfigError, USAGE),
 )

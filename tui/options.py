@@ -27,6 +27,7 @@ from corpus.argument_text import readable
 from corpus.places import expand_home
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
+from model.memory import require_space
 from model.presets import (
     BY_MINUTES,
     DEFAULT_PRESET,
@@ -289,6 +290,7 @@ def require_there(request: RunRequest) -> None:
     Raises:
         UserError: there is no such text, run or encoding.
     """
+    require_space()
     require_encoding(request.corpus_options.encoding)
     if request.corpus is not None:
         resolve_source(request.corpus, offline=request.offline, options=request.corpus_options)

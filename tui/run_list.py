@@ -29,6 +29,8 @@ class RunSummary:
     """The checkpoint with the lowest validation loss of the newest one's text, else the newest."""
     checkpoints: tuple[SavedCheckpoint, ...]
     """By step."""
+    identity: str | None = None
+    """What tells it from other runs of its name."""
     problem: str | None = None
     """Why the run is unreadable, as a sentence; None where it is not."""
 
@@ -63,6 +65,7 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
         best_nats=best.metadata.nats_per_character if best else None,
         best_path=chosen.path if chosen else None,
         checkpoints=tuple(saved),
+        identity=folder.identity(),
         problem=problem,
     )
 
@@ -121,16 +124,21 @@ def validation_curve(folder: RunFolder) -> list[Point]:
     ]
 
 
-def delete_run(root: Path, name: str) -> list[str]:
+def delete_run(root: Path, name: str, identity: str | None = None) -> list[str]:
     """Deletes a run's files, and its folder if nothing else is in it; returns the names that stay.
 
+    Args:
+        root: where the runs are.
+        name: of the run.
+        identity: of the run that is meant: another may have got its name since it was shown.
+
     Raises:
-        RunFolderError: it is being trained, or the file system refuses.
+        RunFolderError: it is being trained, is another by now, or the file system refuses.
     """
     folder = RunFolder.find(root, name)
     if folder.is_being_written():
         raise RunFolderError(str(folder.path), "is being trained", "stop that first")
-    return folder.delete()
+    return folder.delete(identity)
 
 
 def _corpus_of(folder: RunFolder) -> str:

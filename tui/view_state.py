@@ -301,6 +301,8 @@ def _stepped(state: ViewState, event: StepFinished, now: float) -> ViewState:
     losses, progress = state.losses, state.progress
     if event.step <= progress.step:  # an interrupted run is gone on with: its lost steps again
         losses, progress = _without_lost_steps(losses, event.step), replace(progress, marks=())
+        kept = tuple(sample for sample in state.samples if sample.step < event.step)
+        state = replace(state, samples=kept)
     loss = _finite(event.loss)
     # The first losses fall fast: a short memory until there is enough of a past. Steps are left
     # out on the way (a run's file holds ten a second): the one that arrives stands for them.

@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -442,3 +443,32 @@ def test_lost_steps_are_forgotten(folder: RunFolder) -> None:
     folder.append_line("metrics.jsonl", json.dumps({"step": 6}))
     assert folder.read_lines("metrics.jsonl") == [*kept, {"step": 6}]
     assert folder.read_lines("samples.jsonl") == [{"step": 4}]
+
+
+def test_a_run_is_known_by_its_creation_and_not_by_its_name(tmp_path: Path) -> None:
+    """C5: whoever still trains a run that was deleted writes nothing into the next of its name."""
+    first = RunFolder.create(tmp_path, "a", fallback_name="b")
+    first.write_description({"id": "1" * 32, "created": "2026-11-28T02:00:00+0000"})
+    first.save(make_checkpoint(1))
+    first.append_line("metrics.jsonl", "{}")
+    shutil.rmtree(first.path)
+    second = RunFolder.create(tmp_path, "a", fallback_name="b")
+    second.write_description({"id": "2" * 32, "created": "2026-11-28T02:00:00+0000"})
+    second.unlock()
+    for write in (
+        lambda: first.save(make_checkpoint(2)),
+        lambda: first.append_line("metrics.jsonl", "{}"),
+    ):
+        with pytest.raises(OSError, match="another run has this folder by now"):
+            write()
+    assert not second.checkpoint_paths()
+    with pytest.raises(RunFolderError, match="is another run by now"):
+        RunFolder(first.path).delete("1" * 32)
+    assert RunFolder(first.path).delete("2" * 32) == []
+
+
+def test_a_run_of_an_older_version_is_known_by_when_it_was_made(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "a", fallback_name="b")
+    assert folder.identity() is None
+    folder.write_description({"created": "2026-11-27T02:00:00+0000"})
+    assert folder.identity() == "2026-11-27T02:00:00+0000"

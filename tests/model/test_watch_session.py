@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from model_fixtures import make_request, of_kind
@@ -22,6 +23,7 @@ from model.events import (
     Validated,
     WarningRaised,
     WeightsSwapped,
+    WorkerCrashed,
 )
 from model.run_folder import RunFolder
 from model.training_run import TrainingRun
@@ -73,3 +75,30 @@ def test_a_line_that_is_being_written_waits_for_its_end(tmp_path: Path) -> None:
     with path.open("a", encoding="utf-8") as more:
         more.write(line[20:])
     assert len(list(file.events())) == 1
+
+
+def test_a_run_that_another_one_replaces_is_left_in_words(tmp_path: Path) -> None:
+    """C5: its folder is deleted, and a run in another text gets its name."""
+    for _ in TrainingRun(make_request(tmp_path / "one", epochs=1), TrainingControls()).events():
+        pass
+    folder = RunFolder(tmp_path / "one" / "runs" / "tiny")
+    session = WatchSession(folder, sampling=SamplingConfig(), rate=10_000.0, seed=1)
+    seen: list[Event] = []
+
+    def said(kind: type[Event], count: int = 1) -> bool:
+        seen.extend(session.poll())
+        return len(of_kind(seen, kind)) >= count
+
+    session.start()
+    wait_until(lambda: said(WeightsSwapped) and said(CharacterWritten, 20))
+    shutil.rmtree(folder.path)
+    other = make_request(tmp_path / "one", text="0123456789 " * 200, epochs=1)
+    for _ in TrainingRun(other, TrainingControls()).events():
+        pass
+    wait_until(lambda: said(WarningRaised))
+    assert "another run has its name by now" in of_kind(seen, WarningRaised)[0].text
+    written = len(of_kind(seen, CharacterWritten))
+    wait_until(lambda: said(CharacterWritten, written + 20))
+    assert of_kind(seen, TrainingStateChanged)[-1].state == "finished"
+    assert not of_kind(seen, WorkerCrashed)
+    assert session.close()

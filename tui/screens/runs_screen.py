@@ -183,7 +183,7 @@ class RunsScreen(Dialog[Successor | None]):
 
         def answered(sure: bool | None) -> None:
             if sure:
-                self._delete(run.name)
+                self._delete(run)
 
         self.app.push_screen(DeleteQuestion(run), answered)
 
@@ -191,9 +191,10 @@ class RunsScreen(Dialog[Successor | None]):
         """Closes."""
         self.dismiss(None)
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, run: RunSummary) -> None:
+        name = run.name
         try:
-            left = delete_run(self._root, name)
+            left = delete_run(self._root, name, run.identity)
         except UserError as error:
             self._say(str(error))
             return

@@ -1,0 +1,75 @@
+"""What the system refuses, told from a defect of ours: memory, threads, open files. Pure.
+
+It comes as many kinds of error: Python's own, those of the system, and words of PyTorch, of the
+loader of libraries and of C++.
+"""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from typing import Literal
+
+from corpus import UserError
+from model.errors import SystemRefusal
+from model.events import WorkerCrashed
+
+_MEMORY = (
+    "allocate memory",
+    "not enough memory",
+    "out of memory",
+    "failed to map segment",
+    "bad_alloc",
+)
+_THREADS = ("can't start new thread", "thread creation failed", "pthread_create")
+_NO_MEMORY = SystemRefusal(
+    "memory",
+    "the system gives no more of it",
+    "end other programs, raise the limit (ulimit -v), or give a smaller --batch or --hidden",
+)
+_NO_THREADS = SystemRefusal(
+    "threads",
+    "the system starts no more of them",
+    "end other programs, raise the limits (ulimit -u and -v), or give fewer --threads",
+)
+_NO_FILES = SystemRefusal(
+    "open files", "the system allows no more of them", "raise the limit (ulimit -n)"
+)
+
+
+def refusal_of(error: BaseException) -> SystemRefusal | None:
+    """Returns what the system refused where an error, or what it came from, says so."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if seen is None or isinstance(seen, UserError):
+            return None
+        words = str(seen).lower()
+        number = seen.errno if isinstance(seen, OSError) else None
+        if isinstance(seen, MemoryError) or number == errno.ENOMEM:
+            return _NO_MEMORY
+        if number in {errno.EMFILE, errno.ENFILE}:
+            return _NO_FILES
+        if isinstance(seen, RuntimeError | ImportError | OSError):
+            if any(phrase in words for phrase in _MEMORY):
+                return _NO_MEMORY
+            if any(phrase in words for phrase in _THREADS):
+                return _NO_THREADS
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def crash_of(
+    worker: Literal["trainer", "sampler"], work: str, error: BaseException
+) -> WorkerCrashed:
+    """Returns the event that a worker ended by an error that nobody expected; call it in `except`.
+
+    Args:
+        worker: which one.
+        work: what it did, such as ``training``.
+        error: what ended it.
+    """
+    refusal = refusal_of(error)
+    reason = f"because of a defect: {error!r}" if refusal is None else f"({refusal})"
+    return WorkerCrashed(
+        worker=worker, sentence=f"{work} stopped {reason}", traceback=traceback.format_exc()
+    )
