@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -18,6 +19,7 @@ from patience import PATIENCE
 from corpus import CorpusAccessError, CorpusError, DownloadError
 from corpus.builtin import NIETZSCHE
 from corpus.download import PinnedDownload, fetch
+from corpus.receiver import ReceiveError, receive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +140,69 @@ def test_a_dripping_server_is_left_at_the_deadline(
 
     server.reply = drip
     assert "longer than 0.4 s" in refused(pinned(server.url, whole_seconds=0.4), tmp_path)
+
+
+@pytest.mark.parametrize("has_tunnel", [False, True])
+def test_a_dripping_proxy_is_left_at_the_deadline(
+    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_tunnel: bool
+) -> None:
+    """B7: before the tunnel, or within it in place of TLS, nothing knew of the socket."""
+
+    def drip(handler: Handler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\n" + (b"\r\n" if has_tunnel else b"X-Slow: "))
+        if has_tunnel:
+            handler.rfile.read(1)  # of the greeting
+            handler.wfile.write(b"\x16\x03\x03\x3f\xff")  # a long record begins
+        with contextlib.suppress(OSError):
+            while not server.stopped.wait(0.05):
+                handler.wfile.write(b"x")
+
+    server.reply = drip
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.port}")
+    text = pinned("https://example.invalid/text", whole_seconds=0.4)
+    assert "longer than 0.4 s" in refused(text, tmp_path)
+    assert "download" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_look_up_that_never_ends_is_left_at_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B7: a name server that is silent holds the system's own look-up, which nothing interrupts."""
+    over = threading.Event()
+
+    def look_up(*_: object, **__: object) -> None:
+        over.wait(PATIENCE)
+        raise OSError("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    text = pinned("https://example.invalid/text", whole_seconds=0.2)
+    assert "longer than 0.2 s" in refused(text, tmp_path)
+    over.set()
+
+
+def test_the_deadline_counts_what_the_reader_does_meanwhile(server: LocalServer) -> None:
+    now = iter(range(0, 100, 10))
+    pieces = receive(
+        server.url,
+        allows=lambda _: True,
+        read_seconds=PATIENCE,
+        whole_seconds=25,
+        clock=lambda: next(now),
+    )
+    server.reply = pieces_for_ever(server)
+    with pytest.raises(ReceiveError, match="longer than 25 s"):
+        list(pieces)
+
+
+def pieces_for_ever(server: LocalServer) -> Any:
+    def reply(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not server.stopped.is_set():
+                handler.wfile.write(b"x" * 1000)
+
+    return reply
 
 
 def test_a_silent_server_is_left_sooner(server: LocalServer, tmp_path: Path) -> None:

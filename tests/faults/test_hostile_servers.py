@@ -154,6 +154,21 @@ def test_a_proxy_that_talks_nonsense_is_status_6(program: Program) -> None:
         program.assert_refused(url, "cannot be downloaded", https_proxy=proxy)
 
 
+def test_a_proxy_that_drips_is_left_at_the_deadline(program: Program) -> None:
+    """B7: it held the program for as long as it liked."""
+
+    def drip(handler: Handler) -> None:
+        server: Any = handler.server
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+        while not server.stopped.wait(0.1):
+            handler.wfile.write(b"x")
+
+    with serving(drip) as server:
+        proxy = f"http://127.0.0.1:{server.port}"
+        url = "https://example.invalid/text"
+        program.assert_refused(url, "longer than 3 s", https_proxy=proxy)
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_a_certificate_of_another_name_is_status_6(program: Program) -> None:
     """An authority that is trusted signed it, for somebody else; for us it works."""
