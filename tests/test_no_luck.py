@@ -26,6 +26,10 @@ _NEVER = "waits for what must not happen: a slow machine cannot make it"
 _WORK = "counts its own work, and allows many times what it takes"
 ALLOWED = {
     "corpus/test_download.py test_a_dripping_server_is_left_at_the_deadline": "a server's pace",
+    "corpus/test_download.py test_a_dripping_proxy_is_left_at_the_deadline": "a server's pace",
+    "faults/test_hostile_servers.py test_a_proxy_that_drips_is_left_at_the_deadline": (
+        "a server's pace"
+    ),
     "model/test_checkpoint_file.py assert_refused": _WORK,
     "model/test_controls.py test_each_wish_wakes_a_paused_training": _NEVER,
     "support/damage_loop.py main": _WORK,
@@ -45,6 +49,7 @@ ALLOWED = {
     "tui/bad_input/test_bad_texts.py test_a_text_that_cannot_be_used_is_refused_in_one_line": _WORK,
     "tui/bad_input/test_bad_texts.py test_c32_a_line_without_end_wraps_without_stalling": _WORK,
     "tui/test_app_screen.py test_a_flood_of_characters_is_taken_in_time": "compares two amounts",
+    "tui/test_app_fuzz.py fuzz": _TOLD,
     "tui/test_big_texts.py write_text": "a file has to grow old",
     "tui/test_big_texts.py start": _TOLD,
 }

@@ -130,7 +130,7 @@ def run(folder: Path, kind: str, *arguments: str) -> tuple[str, str]:
         text=True,
         env={**surroundings, "HOME": str(folder), "CHARLM_CHECKPOINTS": str(folder / "runs")},
         cwd=folder,
-        timeout=100,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

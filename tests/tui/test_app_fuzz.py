@@ -266,7 +266,6 @@ def fuzz(steps: int, *, of_an_app: int) -> str:
     )
 
 
-@pytest.mark.timeout(600)
 def test_the_app_survives_hundreds_of_steps(
     figure: Callable[[str], None],
 ) -> None:
