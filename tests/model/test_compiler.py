@@ -13,6 +13,7 @@ import pytest
 import torch
 from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoint
 from network_fixtures import make_network, snapshot_of
+from patience import PATIENCE
 
 from model import batch_sampler, compiler, long_text, machine
 from model.batch_sampler import ParallelStreams, Symbols
