@@ -30,6 +30,7 @@ from model.checkpoint import (
 )
 from model.errors import CheckpointError, ConfigError, RunFolderError
 from model.json_text import json_text
+from model.printed_command import printed_command
 from model.run_lock import NAME as LOCK_NAME
 from model.run_lock import TURN_NAME, RunLock
 from model.storage import (
@@ -227,12 +228,16 @@ class RunFolder:
                 if unicodedata.normalize("NFC", run.name) == unicodedata.normalize("NFC", name):
                     return run
             raise CheckpointError(
-                str(root / name), "no such run", "see `charlm-tui runs` for those that exist"
+                str(root / name),
+                "no such run",
+                f"see `{printed_command('runs', checkpoints=root)}` for those that exist",
             )
         with_checkpoints = [run for run in cls.all(root) if run.checkpoint_paths()]
         if not with_checkpoints:
             raise CheckpointError(
-                str(root), "no saved run here", "train one first with `charlm-tui train`"
+                str(root),
+                "no saved run here",
+                f"train one first with `{printed_command('train', checkpoints=root)}`",
             )
         return max(with_checkpoints, key=lambda run: run.last_written())
 

@@ -47,10 +47,10 @@ def status_of(error: BaseException) -> int:
     return FILE_SYSTEM if isinstance(error, OSError) else INTERNAL
 
 
-def complain(text: str) -> None:
+def complain(text: str, limit: int = LONGEST_LINE) -> None:
     """Prints one line on stderr, harmless to a terminal whatever the text holds."""
     try:
-        print(f"{PROGRAM}: {one_line(text, LONGEST_LINE)}", file=sys.stderr, flush=True)
+        print(f"{PROGRAM}: {one_line(text, limit)}", file=sys.stderr, flush=True)
     except OSError:  # the terminal is gone: there is nobody to tell, and nothing to fail for
         drop_unwritten_output()
 

@@ -35,6 +35,7 @@ from model.presets import (
     find_preset,
     preset_for,
 )
+from model.printed_command import ROOT_VARIABLE, USUAL_ROOT
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
 
@@ -104,13 +105,24 @@ def _stack(*options: Decorator[Any]) -> Decorator[Any]:
     return decorate
 
 
+def _told_apart(context: click.Context, _: click.Parameter, root: Path) -> Path:
+    """Returns the folder of runs; in full where the plain name would mean what a file sets.
+
+    Messages print commands that leave the usual name out.
+    """
+    from_file = context.lookup_default("root")
+    is_other = from_file is not None and Path(expand_home(str(from_file))) != USUAL_ROOT
+    return root.absolute() if is_other and root == USUAL_ROOT else root
+
+
 checkpoints_option: Decorator[Any] = click.option(
     "--checkpoints",
     "root",
     metavar="DIR",
     type=UserPath(),
-    envvar="CHARLM_CHECKPOINTS",
-    default=Path("checkpoints"),
+    envvar=ROOT_VARIABLE,
+    default=USUAL_ROOT,
+    callback=_told_apart,
     help="Folder of runs (default: checkpoints, or $CHARLM_CHECKPOINTS).",
 )
 run_option: Decorator[Any] = click.option("--run", metavar="NAME", help="Name of the run.")

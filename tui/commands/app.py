@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from corpus import UserError
+from corpus import DEFAULT_TEXT, UserError
 from model.config import SamplingConfig
 from model.errors import ConfigError
 from model.live_session import LiveSession, SavedWeights
+from model.printed_command import printed_command
 from model.process_place import place_in
 from model.run_request import RunRequest
 from model.watch_session import WatchSession
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 
 LOW_BANDWIDTH_FPS = 8
+LONGEST_FAREWELL = 40_000
+"""Characters: the longest path that there can be, twice, byte by byte."""
 SWITCH_SECONDS = 0.0002
 """In which a thread gives way to another one. While the screen is drawn, the trainer needs the
 interpreter for moments, many times a step; Python's 5 ms each would cost it a twentieth."""
@@ -65,9 +68,18 @@ def app(corpus: str | None, **options: Any) -> int:
         work = _with_piped_text(work)
     reason = why_no_terminal()
     if reason is not None:
-        complain(f"{reason}; `charlm-tui train` does the same work without a screen")
+        complain(f"{reason}; `{_without_a_screen(work)}` does the same work without a screen")
         return USAGE
     return _show(work, sampling, options)
+
+
+def _without_a_screen(work: RunRequest | SavedWeights) -> str:
+    """Returns the command that trains, or writes, where there is no terminal."""
+    if isinstance(work, SavedWeights):
+        return printed_command("generate", flags=("--checkpoint", str(work.path)))
+    flags = ("--resume",) if work.resume else ()
+    operands = () if work.corpus is None or work.corpus == DEFAULT_TEXT else (work.corpus,)
+    return printed_command("train", *operands, flags=flags, run=work.run, checkpoints=work.root)
 
 
 def require_app(
@@ -271,7 +283,7 @@ def _say_goodbye(screen: Any, session: LiveSession | WatchSession) -> None:
     """Says in the plain terminal what became of the run."""
     screen.take(session.poll())
     for line in farewell(screen.state, session, saved=screen.quit_choice == "save"):
-        complain(line)
+        complain(line, LONGEST_FAREWELL)
 
 
 def farewell(state: Any, session: LiveSession | WatchSession, *, saved: bool) -> list[str]:
@@ -287,7 +299,8 @@ def farewell(state: Any, session: LiveSession | WatchSession, *, saved: bool) ->
     elif session.unsaved:
         lines.append(f"{session.run_path}: the last checkpoint could not be saved")
     else:
-        lines.append(
-            f"saved in {session.run_path}; go on with: charlm-tui --resume --run {state.run.run}"
+        command = printed_command(
+            flags=("--resume",), run=session.run_path.name, checkpoints=session.run_path.parent
         )
+        lines.append(f"saved in {session.run_path}; go on with: {command}")
     return lines

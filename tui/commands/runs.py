@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from model.printed_command import printed_command
 from model.run_folder import RunFolder
 from tui.console import say_json
 from tui.exit_status import complain
@@ -28,7 +29,8 @@ def runs(*, root: Path, as_json: bool) -> None:
         for record in records:
             say_json(record)
     elif not records:
-        print(f"no runs in {printable(str(root))}; `charlm-tui train` makes one", file=sys.stderr)
+        train = printed_command("train", checkpoints=root)
+        print(f"no runs in {printable(str(root))}; `{train}` makes one", file=sys.stderr)
     else:
         print_table(
             ("run", "corpus", "state", "steps", "best nats", "checkpoints"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from model.printed_command import printed_command
 from model.run_folder import RunFolder
 from model.watch_session import WatchSession
 from tui.commands.app import prepare_screen, show
@@ -39,7 +40,8 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
     require_readable(folder)
     reason = why_no_terminal()
     if reason is not None:
-        complain(f"{reason}; `charlm-tui runs` tells of a run without a screen")
+        command = printed_command("runs", checkpoints=root)
+        complain(f"{reason}; `{command}` tells of a run without a screen")
         return USAGE
     session = WatchSession(
         folder,

@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.widgets import Button, DataTable, Static
 
 from corpus import UserError
+from model.printed_command import printed_command
 from model.run_folder import RunFolder
 from tui.run_list import RunSummary, delete_run, list_runs, validation_curve
 from tui.sanitise import one_line
@@ -149,7 +150,8 @@ class RunsScreen(Dialog[Successor | None]):
         if run.problem is not None:
             self._say(f"This run cannot be read: {run.problem}")
         elif run.state == "training":
-            self._say(f"Another process trains it; charlm-tui watch {one_line(run.name, 60)}")
+            command = printed_command("watch", run.name, checkpoints=self._root)
+            self._say(f"Another process trains it; {command}")
         elif run.best_path is None:
             self._say("This run has no checkpoint to go on from.")
         else:
