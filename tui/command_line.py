@@ -40,6 +40,7 @@ from tui.exit_status import (
     drop_unwritten_output,
     status_of,
 )
+from tui.interrupts import leave_at_once, raise_from_now_on
 from tui.user_config import config_path, default_map, read_config
 
 APP = "(app)"
@@ -99,6 +100,14 @@ class CommandLine(click.Group):
             item.value: item for item in [*super().shell_complete(ctx, incomplete), *options]
         }
         return list(offered.values())
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Imports the command that is asked for; from then on Ctrl-C is an exception."""
+        resolved = super().resolve_command(ctx, args)
+        raise_from_now_on()
+        return resolved
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
@@ -217,8 +226,10 @@ def _sentence(error: Exception) -> str:
 
 def main() -> None:
     """Ends the process with the command's exit status."""
+    leave_at_once()
     open_streams()
     try:
         sys.exit(run(sys.argv[1:]))
     finally:
+        leave_at_once()
         drop_unwritten_output()
