@@ -39,7 +39,6 @@ main()
         ("click", "runs"),
         ("corpus", "runs"),
         ("numpy", "runs"),
-        ("numpy.random", "generate"),
         ("tui.user_config", "--version"),
         ("tui.commands.runs", "runs"),
         ("model.run_folder", "runs"),
