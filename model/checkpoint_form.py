@@ -241,6 +241,16 @@ _VERSIONS = (
     ("step", "batches", "guard", "average_leads", "engine"),
     ("step", "batches", "guard", "average_leads", "engine", "processes"),
     ("step", "batches", "guard", "average_leads", "engine", "processes", "steps_per_epoch"),
+    (
+        "step",
+        "batches",
+        "guard",
+        "average_leads",
+        "engine",
+        "processes",
+        "steps_per_epoch",
+        "validation_characters",
+    ),
 )
 """The fields of the trainer's counters that the versions of this program wrote."""
 
@@ -325,4 +335,5 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "engine": _require_engine,
     "processes": lambda name, value: whole(name, value, 1, MOST_PROCESSES),
     "steps_per_epoch": whole,
+    "validation_characters": lambda name, value: value is None or whole(name, value, 1),
 }

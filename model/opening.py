@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import os
 import platform
 import re
 import time
@@ -37,6 +38,7 @@ from model.errors import CheckpointError, ConfigError
 from model.events import Preparing
 from model.initialisation import Weights, initial_weights
 from model.memory import require_memory
+from model.own_text import find_own_text, path_of_a_moved_run
 from model.publication import Publication
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
@@ -171,6 +173,8 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     checkpoint = folder.load_latest(notes.append)
     metadata = checkpoint.metadata
     model, training = resumed_settings(folder, metadata, request)
+    if request.overrides.get("seed", training.seed) != training.seed:
+        notes.append("--seed changes nothing in the training: the seed of a begun run is spent")
     asked = request.corpus_options
     options = dataclasses.replace(
         metadata.source.options(encoding=asked.encoding),
@@ -181,6 +185,8 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     specification = request.corpus or metadata.source.specification
     if specification == "-" and request.corpus is None:
         raise CorpusError("-", "the run read its text from standard input", "name the text again")
+    if request.corpus is None and (path := path_of_a_moved_run(folder, metadata.source)):
+        notes.append(f"the run was not begun in this folder; the text that it names is {path}")
     corpus = yield from _load(request, specification, options, cancelled, checkpoint)
     notes += corpus.notes
     same_text = corpus.sha256 == metadata.source.sha256
@@ -193,8 +199,7 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     if not keeps_its_best:
         notes.append("losses before are those of another held-out part; the best one begins anew")
     split = split_of(corpus, training, notes)
-    batches = make_batches(split.train, training, subject=corpus.name)
-    _check_division(batches, request.processes)
+    batches = _resumed_batches(split, training, corpus, request)
     if CPU_RANDOM not in checkpoint.tensors and not request.weights_only:
         raise CheckpointError(
             str(folder.path),
@@ -233,6 +238,27 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     )
 
 
+def _resumed_batches(
+    split: Split, training: TrainingConfig, corpus: Corpus, request: RunRequest
+) -> Batches:
+    """Returns the batches of a run that is gone on with, whose settings stay as they are.
+
+    Raises:
+        UserError: the text is too short for them.
+    """
+    try:
+        batches = make_batches(split.train, training, subject=corpus.name)
+        _check_division(batches, request.processes)
+    except (CorpusError, ConfigError) as error:
+        remedy = "name a longer text"
+        if isinstance(error, ConfigError):
+            remedy = f"start fewer processes, or {remedy}"
+        elif not request.weights_only:
+            remedy = f"{remedy}, or give --weights-only with a smaller --sequence"
+        raise type(error)(error.subject, error.cause, remedy) from error
+    return batches
+
+
 def _go_to_its_place(folder: RunFolder, checkpoint: Checkpoint, batches: Batches) -> None:
     """Puts the batches where the checkpoint was made; its state must be that of their streams.
 
@@ -266,16 +292,21 @@ def resumed_settings(
     model_fields = {field.name for field in dataclasses.fields(ModelConfig)}
     model, training = metadata.model, metadata.training
     changes = dict(request.overrides)
+    besides = {"preset": metadata.preset, "lowercase": metadata.source.lowercase}
     for name, asked in changes.items():
-        of_model = name in model_fields
-        saved = getattr(model if of_model else training, name)
-        fixed = name not in CHANGEABLE_ON_RESUME and (of_model or not request.weights_only)
+        of_training = name not in model_fields and name not in besides
+        holder = training if of_training else model
+        saved = besides[name] if name in besides else getattr(holder, name)
+        fixed = name not in CHANGEABLE_ON_RESUME and not (of_training and request.weights_only)
         if asked != saved and fixed:
+            was, wished = (_worded(value) for value in (saved, asked))
             raise CheckpointError(
                 str(folder.path),
-                f"the saved run has {name.replace('_', '-')} {saved}, asked for is {asked}",
+                f"the saved run has {name.replace('_', '-')} {was}, asked for is {wished}",
                 "leave the option out, or start another run with --run",
             )
+    for name in besides:
+        changes.pop(name, None)
     if "epochs" in changes or "minutes" in changes:
         changes.setdefault("epochs", None)
         changes.setdefault("minutes", None)
@@ -289,6 +320,10 @@ def resumed_settings(
     )
 
 
+def _worded(value: object) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
 def _load(
     request: RunRequest,
     specification: str | None,
@@ -298,12 +333,15 @@ def _load(
 ) -> Generator[Preparing, None, Corpus]:
     assert specification is not None, "only a resumed run may leave its corpus out"
     yield Preparing(stage="reading the text")
-    source = resolve_source(
-        specification,
-        offline=request.offline,
-        stdin_descriptor=request.stdin_descriptor,
-        options=options,
-    )
+    if checkpoint is not None and request.corpus is None:
+        source = find_own_text(specification, options, offline=request.offline)
+    else:
+        source = resolve_source(
+            specification,
+            offline=request.offline,
+            stdin_descriptor=request.stdin_descriptor,
+            options=options,
+        )
     vocabulary = None if checkpoint is None else checkpoint.metadata.vocabulary
     try:
         return (
@@ -363,6 +401,7 @@ def _description(
         "format": 1,
         "id": uuid.uuid4().hex,
         "run": folder.name,
+        "folder": os.path.realpath(folder.path),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "preset": request.preset,
         "corpus": source.to_record(),

@@ -2,11 +2,68 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
-from corpus import Corpus, CorpusOptions, UserError, Vocabulary, load_corpus, resolve_source
+from corpus import (
+    Corpus,
+    CorpusAccessError,
+    CorpusError,
+    CorpusOptions,
+    DownloadError,
+    Source,
+    UserError,
+    Vocabulary,
+    builtin_texts,
+    load_corpus,
+    resolve_source,
+)
 from corpus.novelty import LARGEST_INDEXED
 from model.corpus_source import CorpusSource
+from model.errors import CheckpointError
+from model.run_folder import RunFolder
+
+
+_MOST_BYTES = 8
+"""Of a character in any encoding, with a carriage return and a mark before the first one."""
+
+
+def find_own_text(specification: str, options: CorpusOptions, *, offline: bool) -> Source:
+    """Returns the text that a saved run names, where nobody named one.
+
+    Args:
+        specification: what the run says of it.
+        options: how it is read.
+        offline: whether a text that would have to be downloaded is an error.
+
+    Raises:
+        CorpusError: it is gone; what the user can do is to name it.
+    """
+    try:
+        return resolve_source(specification, offline=offline, options=options)
+    except (CorpusAccessError, DownloadError):
+        raise
+    except CorpusError as error:
+        if error.subject.startswith("--"):
+            raise
+        remedy = "name the text that the run goes on with, as CORPUS"
+        raise CorpusError(error.subject, error.cause, remedy) from error
+
+
+def path_of_a_moved_run(folder: RunFolder, source: CorpusSource) -> str | None:
+    """Returns the path that a run names as its text, where the run was not begun in its folder.
+
+    A run from elsewhere can name any file of this machine. None: the run was begun here, or its
+    text is no file.
+    """
+    specification = source.specification
+    if specification == "-" or specification in {text.name for text in builtin_texts()}:
+        return None
+    try:
+        begun_in = folder.description().get("folder")
+    except CheckpointError:
+        begun_in = None
+    return None if begun_in == os.path.realpath(folder.path) else specification
 
 
 def read_own_text(
@@ -31,6 +88,9 @@ def read_own_text(
     options = CorpusOptions(encoding=source.encoding, lowercase=source.lowercase)
     try:
         found = resolve_source(source.specification, offline=True)
+        sizes = [] if found.is_folder else [document.size for document in found.documents()]
+        if sum(size or 0 for size in sizes) > source.characters * _MOST_BYTES + _MOST_BYTES:
+            return f"{source.specification}: is not the text that the run was trained on any more"
         corpus = load_corpus(found, options, vocabulary=vocabulary, cancelled=cancelled)
     except UserError as error:
         return str(error)

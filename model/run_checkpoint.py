@@ -15,6 +15,7 @@ def checkpoint_of(
     nats: float | None,
     best_nats: float | None,
     seconds: float,
+    scored: int | None = None,
     carried: bool = True,
 ) -> Checkpoint:
     """Returns all that the run needs to go on exactly.
@@ -25,6 +26,7 @@ def checkpoint_of(
         nats: validation loss of these very weights, where it is known.
         best_nats: the lowest validation loss of the run so far.
         seconds: training time so far.
+        scored: characters that each validation of the run scores at most, once that is decided.
         carried: whether to save the carried state, of which every process has a part.
     """
     metadata = CheckpointMetadata(
@@ -39,7 +41,7 @@ def checkpoint_of(
         training=run.training,
         vocabulary=run.corpus.vocabulary,
         source=run.source,
-        progress=trainer.progress(),
+        progress={**trainer.progress(), "validation_characters": scored},
     )
     return Checkpoint(metadata=metadata, tensors=trainer.tensors(carried=carried))
 

@@ -59,7 +59,14 @@ from model.stopwatch import Clock, Speedometer, Stopwatch
 from model.system_refusal import refusal_of
 from model.tensorboard_log import TensorBoardLog
 from model.trainer import Trainer
-from model.validation import DEAR_PAUSE, guessed_cost, next_pause, validate
+from model.validation import (
+    DEAR_PAUSE,
+    MOST_CHARACTERS,
+    affordable,
+    guessed_cost,
+    next_pause,
+    validate,
+)
 
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
 WORSE_THAN_GOOD = 0.5
@@ -107,6 +114,8 @@ class TrainingRun:
         self._speed = Speedometer()
         self._best_nats: float | None = None
         self._best_snapshot: WeightSnapshot | None = None
+        self._scored: int | None = None
+        """Characters that each validation scores at most, once that is decided."""
         self._validated: tuple[int, float] | None = None  # step and nats of the last validation
         self._lost_in_a_row = 0  # validations with lost streams
         self._reported_step = -1
@@ -194,6 +203,9 @@ class TrainingRun:
             self._seconds_before = metadata.seconds
             if run.keeps_its_best:
                 self._best_nats = metadata.best_nats_per_character
+                # Runs of older versions scored as many as there may be.
+                most = MOST_CHARACTERS if metadata.best_nats_per_character is not None else None
+                self._scored = metadata.progress.get("validation_characters", most)
             if run.keeps_its_best and metadata.nats_per_character is not None:
                 self._validated = (metadata.step, metadata.nats_per_character)
         # A resumed run goes on exactly as its checkpoint was computed.
@@ -321,7 +333,9 @@ class TrainingRun:
 
     def _guessed_pause(self) -> float:
         """Returns the pause before the first validation, by the speed of now: steps get faster."""
-        cost = guessed_cost(self._trainer, len(self._run.split.held_out), self._speed.recent)
+        held_out, speed = len(self._run.split.held_out), self._speed.recent
+        limit = self._scored or affordable(self._trainer, self._run.training, speed)
+        cost = guessed_cost(self._trainer, held_out, speed, limit)
         return next_pause(self._watch.seconds, cost)
 
     def _pause(self) -> Iterator[Event]:
@@ -387,7 +401,11 @@ class TrainingRun:
             trainer.keep_as_good()
             return False
         yield self._state("validating")
-        found = validate(trainer, run.split.held_out, run.training, self._leader.is_hurried)
+        if self._scored is None:
+            self._scored = affordable(trainer, run.training, self._speed.recent)
+        found = validate(
+            trainer, run.split.held_out, run.training, self._leader.is_hurried, self._scored
+        )
         if found is None:
             return False
         nats = found.nats
@@ -458,6 +476,7 @@ class TrainingRun:
             nats=nats,
             best_nats=self._best_nats,
             seconds=self._watch.seconds,
+            scored=self._scored,
             carried=carried,
         )
         path = self._saver.save(checkpoint)

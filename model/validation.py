@@ -41,6 +41,8 @@ MOST_CHARACTERS = 262_144
 digits; `evaluate` scores all of it."""
 MOST_WINDOWS = 32_768
 """Likewise of a recipe of windows, each of which costs as much as a window of characters."""
+LEAST_CHARACTERS = 8_192
+"""Scored at least, however little time is planned."""
 WINDOWS_AT_ONCE = 512
 LOST_NATS, LOST_TIMES = 1.0, 1.5
 """A part is lost that is worse than the median part by both."""
@@ -60,15 +62,36 @@ def next_pause(trained_seconds: float, cost: float) -> float:
     return max(pause, cost / SHARE)
 
 
-def guessed_cost(trainer: Trainer, characters: int, speed: float) -> float:
+def affordable(trainer: Trainer, training: TrainingConfig, speed: float) -> int:
+    """Returns how many characters each validation of a run may score, at most.
+
+    Where time is planned, no single one takes more than its part of that, the last one included.
+    All of a run's score the same, so that their losses can be compared.
+
+    Args:
+        trainer: whose networks are to be scored.
+        training: the settings.
+        speed: of training, characters per second.
+    """
+    if training.minutes is None or speed <= 0:
+        return MOST_CHARACTERS
+    seconds = SHARE * 60 * training.minutes
+    characters = seconds * FORWARD_TIMES * speed / len(trainer.networks)
+    return int(min(MOST_CHARACTERS, max(LEAST_CHARACTERS, characters)))
+
+
+def guessed_cost(
+    trainer: Trainer, characters: int, speed: float, limit: int = MOST_CHARACTERS
+) -> float:
     """Returns about how many seconds a validation takes that none has been timed of.
 
     Args:
         trainer: whose networks are to be scored.
         characters: of the held-out part; no more are counted than are scored.
         speed: of training, characters per second.
+        limit: characters that are scored at most.
     """
-    scored = min(characters, MOST_CHARACTERS)
+    scored = min(characters, limit)
     return len(trainer.networks) * scored / (FORWARD_TIMES * max(1.0, speed))
 
 
@@ -97,11 +120,22 @@ class Validation:
 
 
 def validate(
-    trainer: Trainer, held_out: Ids, training: TrainingConfig, hurried: Callable[[], bool]
+    trainer: Trainer,
+    held_out: Ids,
+    training: TrainingConfig,
+    hurried: Callable[[], bool],
+    limit: int = MOST_CHARACTERS,
 ) -> Validation | None:
     """Returns the held-out loss of the better of last and averaged weights.
 
     Tells the trainer once the averaged weights have proved better.
+
+    Args:
+        trainer: whose networks are scored.
+        held_out: the held-out part.
+        training: the settings.
+        hurried: whether to leave the work; asked all the time.
+        limit: characters that are scored at most.
 
     Returns:
         None where somebody was in a hurry.
@@ -112,9 +146,11 @@ def validate(
     for network in trainer.networks:
         if hurried():
             return None
-        losses = np.zeros(evaluation.scored(len(held_out), streams, MOST_CHARACTERS), np.float32)
+        losses = np.zeros(evaluation.scored(len(held_out), streams, limit), np.float32)
         scoring = WithResult(
-            _scoring(network, held_out, training, streams, losses, threads=trainer.threads)
+            _scoring(
+                network, held_out, training, streams, losses, limit=limit, threads=trainer.threads
+            )
         )
         for _ in scoring:
             if hurried():
@@ -152,6 +188,7 @@ def _scoring(
     streams: int,
     losses: npt.NDArray[np.float32],
     *,
+    limit: int,
     threads: StreamThreads,
 ) -> evaluation.Scoring:
     if training.scoring == "every":
@@ -160,7 +197,7 @@ def _scoring(
             held_out,
             streams=streams,
             losses=losses,
-            limit=MOST_CHARACTERS,
+            limit=limit,
             threads=threads,
         )
     return evaluation.windowed(
@@ -170,6 +207,8 @@ def _scoring(
         stride=training.window_stride,
         last_only=True,
         batch=WINDOWS_AT_ONCE,
-        limit=MOST_WINDOWS,
+        limit=min(MOST_WINDOWS, max(1, limit // training.sequence))
+        if limit < MOST_CHARACTERS
+        else MOST_WINDOWS,
         threads=threads,
     )

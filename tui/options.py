@@ -9,15 +9,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from corpus import (
     DEFAULT_TEXT,
+    CorpusError,
     CorpusOptions,
     require_encoding,
     require_prompt,
@@ -28,6 +31,8 @@ from corpus.places import expand_home
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
 from model.memory import require_space
+from model.opening import CHANGEABLE_ON_RESUME
+from model.own_text import path_of_a_moved_run
 from model.presets import (
     BY_MINUTES,
     DEFAULT_PRESET,
@@ -38,6 +43,7 @@ from model.presets import (
 from model.printed_command import ROOT_VARIABLE, USUAL_ROOT
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
+from tui.sanitise import one_line
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -61,6 +67,10 @@ TRAINING_FIELDS = (
     "precision",
     "threads",
 )
+_NEEDS_TRAINING = ("preset", "lowercase", "tensorboard", "include", "exclude", "encoding")
+"""Further options that mean nothing where nothing is trained."""
+NEW_ON_RESUME = CHANGEABLE_ON_RESUME - {"seed"}
+"""A begun run's seed is spent: another one seeds the text that the app writes."""
 
 
 class UserPath(click.Path):
@@ -213,7 +223,9 @@ training_options = _stack(
     click.option(
         "--resume",
         is_flag=True,
-        help="Go on with the run that --run names, or with the newest; CORPUS may be left out.",
+        help="Go on with the run that --run names, or with the newest; CORPUS may be left out. Its "
+        "settings stay; one that differs is refused, but for "
+        f"{', '.join('--' + name.replace('_', '-') for name in sorted(NEW_ON_RESUME))}.",
     ),
     click.option(
         "--weights-only",
@@ -307,7 +319,56 @@ def require_there(request: RunRequest) -> None:
     if request.corpus is not None:
         resolve_source(request.corpus, offline=request.offline, options=request.corpus_options)
     if request.resume:
-        RunFolder.find(request.root, request.run)
+        folder = RunFolder.find(request.root, request.run)
+        if request.corpus is None and sys.stdin.isatty() and sys.stderr.isatty():
+            confirm_text(folder)
+
+
+def confirm_text(folder: RunFolder) -> None:
+    """Asks whether to train on the file that a run from elsewhere names.
+
+    Raises:
+        CorpusError: the answer was no.
+    """
+    saved = folder.checkpoints(lambda _: None)
+    path = path_of_a_moved_run(folder, saved[-1].metadata.source) if saved else None
+    if path is None:
+        return
+    name, shown = one_line(folder.name, 60), one_line(path, 300)
+    question = f"{name} was not begun in this folder. It trains on {shown}. Go on?"
+    if not click.confirm(question, err=True):
+        raise CorpusError(path, "is not trained on", "name the text as CORPUS, beside --resume")
+
+
+def _named_besides(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns preset and lower case where somebody named them; a user's file names none."""
+    context = click.get_current_context(silent=True)
+    by_file = context is not None and (
+        context.get_parameter_source("preset") is ParameterSource.DEFAULT_MAP
+    )
+    return {
+        name: given[name]
+        for name in ("preset", "lowercase")
+        if name in given and not (name == "preset" and by_file)
+    }
+
+
+def require_no_training(options: Mapping[str, Any]) -> None:
+    """Refuses options of a training where saved weights are only written with.
+
+    Raises:
+        ConfigError: one was given.
+    """
+    named = {name for name, value in options.items() if value not in {None, False, ()}}
+    of_a_training = {*MODEL_FIELDS, *TRAINING_FIELDS, *_NEEDS_TRAINING} - {"seed"}
+    if not _named_besides({"preset": options["preset"]} if options["preset"] else {}):
+        named.discard("preset")
+    for name in sorted(of_a_training & named):
+        raise ConfigError(
+            f"--{name.replace('_', '-')}",
+            "nothing is trained with --checkpoint",
+            "leave it out, or go on with the run by --resume",
+        )
 
 
 def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
@@ -321,7 +382,7 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
     given = {name: value for name, value in options.items() if value is not None}
     model_changes = {name: given[name] for name in MODEL_FIELDS if name in given}
     training_changes = {name: given[name] for name in TRAINING_FIELDS if name in given}
-    overrides = {**model_changes, **training_changes}
+    overrides = {**model_changes, **training_changes, **_named_besides(given)}
     if "epochs" in given or "minutes" in given:
         training_changes.setdefault("epochs", None)
         training_changes.setdefault("minutes", None)

@@ -42,7 +42,8 @@ AS_GOOD_AS_REAL = frozenset(
         "corpus.lowercase truth",
         "progress.batches.random.state.state huge",
         "progress.batches.random.state.inc huge",
-        "progress.steps_per_epoch absent",  # as the version before wrote it
+        "progress.validation_characters absent",  # as the version before wrote it
+        "progress.validation_characters null",
         "progress.guard.first null",
         *(
             f"progress.guard.{figure} {way}"

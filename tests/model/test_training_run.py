@@ -53,7 +53,7 @@ from model.run_request import RunRequest
 from model.step_result import StepResult
 from model.trainer import Trainer
 from model.training_run import TrainingRun
-from model.validation import Validation
+from model.validation import LEAST_CHARACTERS, Validation
 
 React = Callable[[Event, TrainingControls], None]
 
@@ -752,6 +752,25 @@ def test_the_best_goes_on_in_the_same_text(tmp_path: Path) -> None:
     best = of_kind(events, Finished)[0].best_nats_per_character
     assert best is not None
     assert best <= (before.nats_per_character or 0.0)
+
+
+def test_all_validations_of_a_run_score_as_many_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise their losses could not be compared; C25 bounds them by the planned time."""
+    limits: list[int] = []
+
+    def validate(*arguments: Any) -> Validation:
+        limits.append(arguments[-1])
+        return Validation(nats=1.0)
+
+    monkeypatch.setattr("model.training_run.validate", validate)
+    watch(make_request(tmp_path, minutes=1e-3, epochs=None))
+    first = list(limits)
+    assert first == [LEAST_CHARACTERS] * len(first)
+    watch(make_request(tmp_path, resume=True, overrides={"epochs": 400}))
+    assert len(limits) > len(first)
+    assert set(limits) == {LEAST_CHARACTERS}
 
 
 def test_another_held_out_part_of_the_same_text_is_another_measure(tmp_path: Path) -> None:

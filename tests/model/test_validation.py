@@ -14,12 +14,14 @@ from model_fixtures import TINY_TRAINING
 from network_fixtures import TEXT_IDS, make_trainer
 
 from model import evaluation
-from model.config import Scoring
+from model.config import Scoring, TrainingConfig
 from model.validation import (
+    LEAST_CHARACTERS,
     LONGEST_PAUSE,
     MOST_CHARACTERS,
     SHARE,
     STREAMS,
+    affordable,
     guessed_cost,
     judged,
     next_pause,
@@ -28,6 +30,19 @@ from model.validation import (
 
 AVERAGED = dataclasses.replace(TINY_TRAINING, averaging=0.5)
 HELD_OUT = TEXT_IDS[-400:]
+
+
+def test_no_validation_takes_more_than_its_part_of_the_time_that_is_planned() -> None:
+    """C25: a step of 5,500 symbols is dear, and so is the last validation of six seconds."""
+    trainer = make_trainer(dataclasses.replace(TINY_TRAINING, averaging=0.0))
+    training = TrainingConfig(minutes=0.1, epochs=None)
+    speed = 11_000.0
+    limit = affordable(trainer, training, speed)
+    assert limit == pytest.approx(0.6 * 2 * speed, abs=1)
+    assert guessed_cost(trainer, 10**9, speed, limit) <= 0.1 * 6
+    assert affordable(trainer, training, 10.0) == LEAST_CHARACTERS
+    assert affordable(trainer, training, 1e9) == MOST_CHARACTERS
+    assert affordable(trainer, TrainingConfig(epochs=1), speed) == MOST_CHARACTERS
 
 
 def test_pauses_grow_from_one_second_to_ten() -> None:

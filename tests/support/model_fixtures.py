@@ -158,6 +158,7 @@ def make_training_checkpoint(
         "engine": {"precision": "fp32", "layer": "torch", "shards": 1, "threads_of_a_shard": 1},
         "processes": 1,
         "steps_per_epoch": 15,
+        "validation_characters": 262_144,
     }
     metadata = dataclasses.replace(checkpoint.metadata, progress=progress)
     return Checkpoint(metadata=metadata, tensors=tensors)

@@ -23,6 +23,7 @@ from tui.console import speaks_utf8
 from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
 from tui.options import (
     checkpoint_option,
+    require_no_training,
     require_screen_ranges,
     require_there,
     run_request,
@@ -147,6 +148,7 @@ def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeig
             raise ConfigError(
                 "--checkpoint", "a text or a run was named as well", "name one of them"
             )
+        require_no_training(options)
         return SavedWeights(path=options["checkpoint"])
     request = run_request(corpus, options)
     require_there(request)
@@ -184,7 +186,9 @@ def _succeeding(successor: Successor, options: Any) -> RunRequest | SavedWeights
         return SavedWeights(path=successor.path)
     kept = ("root", "offline", "encoding")
     plain = {name: options[name] if name in kept else None for name in options}
-    return run_request(None, {**plain, "run": successor.run, "resume": True})
+    request = run_request(None, {**plain, "run": successor.run, "resume": True})
+    require_there(request)
+    return request
 
 
 def show(

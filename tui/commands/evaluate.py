@@ -11,6 +11,7 @@ import click
 
 from corpus import Corpus, CorpusError, load_corpus, resolve_source, split_ids
 from model.checkpoint import Checkpoint
+from model.own_text import find_own_text
 from tui.commands.generate import find_checkpoint
 from tui.console import say_json
 from tui.exit_status import complain
@@ -139,7 +140,9 @@ def _ids_to_score(corpus: str | None, checkpoint: Checkpoint, options: dict[str,
     if options["include"] or options["exclude"]:
         reading = replace(reading, include=options["include"], exclude=options["exclude"])
     loaded: Corpus = load_corpus(
-        resolve_source(specification, offline=options["offline"], options=reading),
+        find_own_text(specification, reading, offline=options["offline"])
+        if corpus is None
+        else resolve_source(specification, offline=options["offline"], options=reading),
         reading,
         vocabulary=checkpoint.metadata.vocabulary,
         unknown="skip",
