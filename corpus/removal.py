@@ -7,6 +7,7 @@ user's, and so is a link, whatever its name. A test looks through the source for
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -62,10 +63,11 @@ def remove_folder(folder: Path) -> bool:
         OSError: the file system refuses, for another reason than what is in it.
     """
     try:
-        with os.scandir(folder) as entries:
-            if next(entries, None) is not None:
-                return False
         folder.rmdir()
     except FileNotFoundError:
         pass
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+            return False
+        raise
     return True

@@ -430,7 +430,8 @@ class RunFolder:
             remove_file(self.path / name, names)
         if remove_folder(self.path):
             return []
-        return sorted(os.listdir(self.path))  # noqa: PTH208 - names are what is wanted
+        left = os.listdir(self.path)  # noqa: PTH208 - names are what is wanted
+        return sorted(name for name in left if name != LOCK_NAME)  # another process's, by now
 
     def append_line(self, file_name: str, line: str) -> None:
         """Appends one line to ``metrics.jsonl`` or ``samples.jsonl``, whole or not at all.
