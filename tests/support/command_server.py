@@ -53,10 +53,11 @@ class Done:
 class CommandServer:
     """The script, as its tests use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
+        """Starts the script, with some variables besides those that it needs."""
         self._process = subprocess.Popen(
             [sys.executable, __file__],
-            env=forked.environment(),
+            env={**forked.environment(), **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
