@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from corpus.regular_file import open_regular
 
@@ -49,7 +49,7 @@ def read_object(path: Path) -> dict[str, Any]:
             pieces.append(piece)
             left -= len(piece)
     try:
-        found = json.loads(b"".join(pieces))
+        found = json.loads(b"".join(pieces).decode())
     except RecursionError:
         raise _unreadable(path, "is nested too deeply") from None
     except ValueError:
@@ -62,7 +62,7 @@ def read_object(path: Path) -> dict[str, Any]:
 def object_of(line: bytes) -> dict[str, Any] | None:
     """Returns the JSON object of a line; None for a line that makes no sense."""
     with contextlib.suppress(ValueError, RecursionError):
-        found = json.loads(line)
+        found = json.loads(line.decode())
         if isinstance(found, dict):
             return found
     return None
@@ -88,19 +88,26 @@ class JsonLines:
             if found is not None:
                 yield found
 
-    def skip_to_tail(self) -> None:
-        """Goes on near the end of the file: only lines that begin in its last 64 kB are read.
+    @classmethod
+    def tails(cls, path: Path) -> Iterator[Self]:
+        """Yields a reader of the lines near the end of a file, then of longer and longer parts.
 
         Raises:
             OSError: as `read_object`.
         """
-        with open_regular(self.path) as file:
-            size = os.fstat(file.fileno()).st_size
-            start = max(self.offset, size - TAIL_BYTES)
-            if start > self.offset:
-                file.seek(start - 1)
-                end = file.read(TAIL_BYTES).find(b"\n")
-                self.offset = size if end < 0 else start + end
+        length = TAIL_BYTES
+        while True:
+            tail = cls(path)
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                if length < size:
+                    file.seek(size - length - 1)
+                    end = file.read(length).find(b"\n")
+                    tail.offset = size if end < 0 else size - length + end
+            yield tail
+            if length >= size:
+                return
+            length *= 16
 
     def lines(self) -> Iterator[bytes]:
         """Yields the whole lines that are new; one that is too long is yielded empty.

@@ -56,9 +56,7 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
         OSError: the file system refuses; each file is as it was, or whole.
     """
     if str(path) == "-":
-        raise ConfigError(
-            "--output", "- is no file, and two are written", f"name a {SUFFIX} file (./- for one)"
-        )
+        raise ConfigError("--output", "- is no file, and two are written", f"name a {SUFFIX} file")
     card = card_path(path)
     for taken in (path, card):
         try:

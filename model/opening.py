@@ -122,6 +122,7 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
         folder = RunFolder.find(request.root, request.run)
         folder.lock()
         try:
+            folder.require_readable()
             return (yield from _open_saved(request, folder, cancelled))
         except BaseException:
             folder.unlock()

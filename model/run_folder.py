@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from model.checkpoint import (
     write_checkpoint,
 )
 from model.errors import CheckpointError, ConfigError, RunFolderError
+from model.events import CheckpointSaved, Finished, RecordedUnion, recorded_event
 from model.json_text import json_text
 from model.printed_command import printed_command
 from model.run_lock import NAME as LOCK_NAME
@@ -288,6 +290,30 @@ class RunFolder:
         for name in _PLAIN_NAMES:
             require_regular_or_none(self.path / name)
 
+    def problem(self) -> str | None:
+        """Returns why the run's description or record cannot be read; None where they can."""
+        try:
+            self.require_regular()
+            self.description()
+            self.last_event()
+        except CheckpointError as error:
+            return f"{Path(error.subject).name} {error.cause}"
+        except OSError as error:
+            return f"{Path(error.filename or self.path).name} {error.strerror}"
+        return None
+
+    def require_readable(self) -> None:
+        """Refuses a run that has a `problem`.
+
+        Raises:
+            CheckpointError: it has one.
+        """
+        problem = self.problem()
+        if problem is not None:
+            raise CheckpointError(
+                str(self.path), f"unreadable: {problem}", "put a right file in its place"
+            )
+
     def unlock(self) -> None:
         """Lets others write."""
         self._locked = None
@@ -311,7 +337,7 @@ class RunFolder:
             last = self.last_event()
         except CheckpointError:
             return False
-        return age < SECONDS_OF_SILENCE and (last is None or last.get("event") != "finished")
+        return age < SECONDS_OF_SILENCE and not isinstance(last, Finished)
 
     # --- description, metrics, samples ----------------------------------------------------------
 
@@ -479,24 +505,26 @@ class RunFolder:
         """Returns what `records` yields."""
         return list(self.records(file_name))
 
-    def last_event(self) -> dict[str, Any] | None:
-        """Returns the last line of the run's record that tells of no checkpoint, if there is one.
+    def last_event(self) -> RecordedUnion | None:
+        """Returns the run's last event but for saved checkpoints; None where there is none.
 
         Raises:
-            CheckpointError: the file is there and cannot be read.
+            CheckpointError: the record is there and cannot be read.
         """
-        lines = JsonLines(self.path / METRICS_NAME)
-        last = None
+        path = self.path / METRICS_NAME
         try:
-            lines.skip_to_tail()
-            for record in lines:
-                if record.get("event") != "checkpoint":
-                    last = record
+            for lines in JsonLines.tails(path):
+                last = None
+                for event in map(recorded_event, lines):
+                    if event is not None and not isinstance(event, CheckpointSaved):
+                        last = event
+                if last is not None:
+                    return last
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _not_readable(lines.path, error) from error
-        return last
+            raise _not_readable(path, error) from error
+        return None
 
     # --- checkpoints ----------------------------------------------------------------------------
 
@@ -623,7 +651,7 @@ def _end_of_step(path: Path, last_step: int) -> int:
     for line in lines.lines():
         record = object_of(line)
         step = None if record is None else record.get("step")
-        if isinstance(step, int) and step > last_step:
+        if isinstance(step, int) and last_step < step <= sys.maxsize:
             break
         end = lines.offset
     return end

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from corpus import UserError
-from model.errors import CheckpointError, RunFolderError
-from model.events import Validated, of_the_last_text, recorded_event
+from model.errors import RunFolderError
+from model.events import Finished, Validated, of_the_last_text, recorded_event
 from model.run_folder import METRICS_NAME, RunFolder, SavedCheckpoint, Warn, from_the_best
 from tui.widgets.decimate import Point
 
@@ -56,7 +55,7 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
     best = next(iter(from_the_best(saved)), None)
     newest = saved[-1] if saved else None
     chosen = best or newest
-    problem = _problem_of(folder)
+    problem = folder.problem()
     return RunSummary(
         name=folder.name,
         corpus="" if problem else _corpus_of(folder),
@@ -70,31 +69,6 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
     )
 
 
-def require_readable(folder: RunFolder) -> None:
-    """Refuses a run whose description or record cannot be read.
-
-    Raises:
-        CheckpointError: that is so.
-    """
-    problem = _problem_of(folder)
-    if problem is not None:
-        raise CheckpointError(
-            str(folder.path), f"unreadable: {problem}", "mend or remove that file"
-        )
-
-
-def _problem_of(folder: RunFolder) -> str | None:
-    try:
-        folder.require_regular()
-        folder.description()
-        folder.last_event()
-    except UserError as error:
-        return f"{Path(error.subject).name} {error.cause}"
-    except OSError as error:
-        return f"{Path(error.filename or folder.path).name}: {error.strerror}"
-    return None
-
-
 def state_of(folder: RunFolder) -> RunState:
     """Returns whether a run is being trained, came to its planned end, or can be gone on with.
 
@@ -103,8 +77,8 @@ def state_of(folder: RunFolder) -> RunState:
     """
     if folder.is_being_written():
         return "training"
-    last = folder.last_event() or {}
-    ended = last.get("event") == "finished" and last.get("reason") != "stopped"
+    last = folder.last_event()
+    ended = isinstance(last, Finished) and last.reason != "stopped"
     return "finished" if ended else "interrupted"
 
 

@@ -16,6 +16,7 @@ import forked
 import lock_races
 import pytest
 from model_fixtures import make_checkpoint
+from patience import PATIENCE
 
 from model import run_lock
 from model.errors import RunFolderError
@@ -26,7 +27,7 @@ from model.run_lock import RunLock
 def raced(root: Path, way: str, processes: int, rounds: int) -> Counter[str]:
     done = subprocess.run(
         [sys.executable, str(lock_races.__file__), str(root), way, str(processes), str(rounds)],
-        env=forked.environment(), capture_output=True, text=True, check=True, timeout=110,
+        env=forked.environment(), capture_output=True, text=True, check=True, timeout=PATIENCE,
     )  # fmt: skip
     counts: Counter[str] = Counter(json.loads(done.stdout.splitlines()[-1]))
     assert counts["failed"] == 0, done.stderr

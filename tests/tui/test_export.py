@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +157,99 @@ def test_a_damaged_export_is_refused_like_a_checkpoint(
     path.write_bytes(whole[:-7])
     assert run(["generate", "--checkpoint", str(path)]) == 4
     assert "tiny.safetensors" in capsys.readouterr().err
+
+
+# --- where it is written --------------------------------------------------------------------------
+
+
+def make_odd(kind: str, path: Path) -> None:
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+    else:
+        path.symlink_to({"link": "thesis", "dangling": "gone", "device": os.devnull}[kind])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "link", "dangling", "device"])
+@pytest.mark.parametrize("of", ["out.safetensors", "out.json"])
+def test_what_is_no_regular_file_is_never_replaced(
+    kind: str, of: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C12: --force replaced a device or a pipe by a file."""
+    (home / "thesis").write_text("mine")
+    make_odd(kind, home / of)
+    before = os.lstat(home / of)
+    for force in ([], ["--force"]):
+        assert run(["export", "tiny", "--output", "out.safetensors", *force]) == 2
+        complaint = capsys.readouterr().err
+        assert complaint.startswith(f"charlm-tui: {of}: is a ")
+        assert complaint.endswith("; name another --output\n")
+    assert os.path.samestat(os.lstat(home / of), before)
+    assert (home / "thesis").read_text() == "mine"
+    assert not (home / "gone").exists()
+    assert {path.name for path in home.iterdir()} == {"checkpoints", "thesis", of}
+
+
+def test_a_device_itself_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", "tiny", "--output", os.devnull, "--force"]) == 2
+    assert f"{os.devnull}: is a device, not a regular file" in capsys.readouterr().err
+    assert Path(os.devnull).is_char_device()
+
+
+def test_standard_output_is_no_file_to_export_to(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["export", "tiny", "--output", "-"]) == 2
+    assert "--output: - is no file, and two are written" in capsys.readouterr().err
+    assert not (home / "-").exists()
+
+
+@pytest.mark.parametrize("length", [247, 250, 251, 255])
+@pytest.mark.parametrize("letter", ["x", "é"])
+@pytest.mark.parametrize("suffix", ["", ".safetensors", ".bin"])
+def test_any_legal_name_is_taken(
+    suffix: str, letter: str, length: int, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stem = letter * ((length - len(suffix)) // len(letter.encode()))
+    name = stem + suffix + "y" * (length - len((stem + suffix).encode())) * (not suffix)
+    for force in ([], ["--force"]):
+        assert run(["export", "tiny", "--output", name, *force]) == 0, capsys.readouterr().err
+    names = {path.name for path in home.iterdir()} - {"checkpoints", name}
+    (card,) = names
+    assert len(card.encode()) <= 255
+    assert card.endswith(".json")
+    assert read_checkpoint(home / name).metadata.step == 1
+
+
+@pytest.mark.parametrize("place", ["gone/out", "x" * 256, "file/out"])
+def test_an_error_of_the_file_system_names_no_temporary(
+    place: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "file").write_text("")
+    assert run(["export", "tiny", "--output", place]) == 5
+    complaint = capsys.readouterr().err
+    assert complaint.startswith(f"charlm-tui: {place}")
+    assert ".charlm-" not in complaint
+    assert ".tmp" not in complaint
+
+
+def test_a_run_whose_folder_was_renamed_is_found_by_every_command(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C8."""
+    (home / "text").write_text(TEXT)
+    for name in ("my run", "実験", "-flag", "x" * 240):
+        next((home / "checkpoints").iterdir()).rename(home / "checkpoints" / name)
+        assert run(["runs", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["run"] == name
+        assert run(["generate", "--run", name, "--length", "5"]) == 0
+        assert run(["evaluate", "text", "--run", name, "--json"]) == 0
+        assert run(["export", "--output", "out.safetensors", "--force", "--", name]) == 0
+        capsys.readouterr()
+    for name in ("..", "../checkpoints", "x" * 240 + "/"):
+        assert run(["generate", "--run", name, "--length", "5"]) == 2
+        assert "cannot name a run" in capsys.readouterr().err

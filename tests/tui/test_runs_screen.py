@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
 from app_opened import Opened, opened
 from app_script import on_a_loop, training
 from model_fixtures import make_checkpoint
-from textual.widgets import DataTable
+from textual.widgets import DataTable, Static
 
 from model.run_folder import RunFolder
 from tui.run_list import list_runs, validation_curve
@@ -138,3 +139,68 @@ async def test_no_runs_and_no_folder_are_said() -> None:
     async with opened(*training()) as it:
         await it.press("o")
         assert any("no runs" in toast for toast in it.toasts())
+
+
+@on_a_loop
+async def test_r_resumes_a_run_whose_folder_was_renamed() -> None:
+    """C8: a name that no new run could have ended the app."""
+    root = tmp_root()
+    make_run(root, "one", 2.0).path.rename(root / "my run 実験")
+    async with opened(*training(), root=root) as it:
+        await at_the_table(it)
+        await it.press("r")
+        assert it.app.successor == Successor(kind="resume", run="my run 実験")
+
+
+@on_a_loop
+async def test_an_unreadable_run_is_listed_and_says_why() -> None:
+    """B6: brackets without an end in one run ended the app and its training."""
+    root = tmp_root()
+    make_run(root, "bad", 2.0)
+    make_run(root, "good", 2.0)
+    (root / "bad" / "run.json").write_bytes(b"[" * 200_000)
+    os.utime(root / "bad" / "step-00000001.safetensors")
+    async with opened(*training(), root=root) as it:
+        screen = await at_the_table(it)
+        assert {run.name: run.state for run in screen.runs} == {
+            "bad": "unreadable", "good": "interrupted",
+        }  # fmt: skip
+        assert screen.chosen is not None
+        assert screen.chosen.name == "bad"
+        for key in ("enter", "r"):
+            await it.press(key)
+            note = screen.query_one("#runs-note", Static)
+            assert "This run cannot be read: run.json cannot be read (is nested" in str(
+                note.content
+            )
+        assert it.app.successor is None
+        await it.press("down", "enter")
+        assert it.app.successor is not None
+
+
+@on_a_loop
+async def test_a_run_that_cannot_be_compared_says_why() -> None:
+    root = tmp_root()
+    folder = make_run(root, "bad", 2.0)
+    (folder.path / "metrics.jsonl").unlink()
+    os.mkfifo(folder.path / "metrics.jsonl")
+    async with opened(*training(), root=root) as it:
+        screen = await at_the_table(it)
+        await it.press("c")
+        assert it.app.screen is screen
+        assert "is a named pipe" in str(screen.query_one("#runs-note", Static).content)
+
+
+@on_a_loop
+async def test_the_user_s_files_outlive_a_deleted_run() -> None:
+    """C1: deleting a run removed its whole folder."""
+    root = tmp_root()
+    folder = make_run(root, "one", 2.0)
+    (folder.path / "notes.txt").write_text("mine")
+    async with opened(*training(), root=root) as it:
+        screen = await at_the_table(it)
+        await it.press("d", "y")
+        await it.until(lambda: not screen.runs)
+        note = screen.query_one("#runs-note", Static)
+        await it.until(lambda: "notes.txt" in str(note.content))
+        assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]

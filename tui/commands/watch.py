@@ -19,7 +19,6 @@ from tui.options import (
     screen_options,
     seed_option,
 )
-from tui.run_list import require_readable
 from tui.terminal.entrance import why_no_terminal
 
 
@@ -37,7 +36,7 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
     sampling = sampling_config(options)
     prepare_screen(options)
     folder = RunFolder.find(root, run)
-    require_readable(folder)
+    folder.require_readable()
     reason = why_no_terminal()
     if reason is not None:
         command = printed_command("runs", checkpoints=root)
