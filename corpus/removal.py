@@ -33,7 +33,7 @@ def own_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
         return []
 
 
-def remove_file(path: Path, names: re.Pattern[str]) -> int:
+def remove_file(path: Path, names: re.Pattern[str], *, folder: int | None = None) -> int:
     """Removes a file that this program made; returns how many bytes it had.
 
     A name that is not there, or that belongs to no regular file, is left alone and counts 0.
@@ -41,6 +41,7 @@ def remove_file(path: Path, names: re.Pattern[str]) -> int:
     Args:
         path: of the file.
         names: what its owner's files are called.
+        folder: descriptor of the folder that a relative path begins in.
 
     Raises:
         ValueError: the name is none of these, which is a defect of the caller.
@@ -49,9 +50,12 @@ def remove_file(path: Path, names: re.Pattern[str]) -> int:
     if not names.fullmatch(path.name):
         raise ValueError(f"{path.name!r} is not a name that this program makes")
     with contextlib.suppress(FileNotFoundError):
-        status = os.lstat(path)
+        status = os.stat(path, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISREG(status.st_mode):
-            path.unlink()
+            if folder is None:
+                path.unlink()
+            else:
+                os.unlink(path, dir_fd=folder)
             return status.st_size
     return 0
 

@@ -27,9 +27,11 @@ from numba.core.caching import NullCache
 from corpus import CorpusError
 from corpus.cache import cache_folder
 from corpus.places import private_folder
+from corpus.removal import remove_file
 
 PACKAGE: Final = Path(__file__).parent
 SUFFIX: Final = ".nbc"
+UNFINISHED_FILES: Final = re.compile(r"[A-Za-z0-9_.]*-[0-9a-f]{16}\.nbc\.[0-9a-f]{16}\.tmp")
 _DIGEST: Final = hashlib.sha256().digest_size
 _NUMBA: Final[Any] = numba
 """Its settings have no types."""
@@ -166,5 +168,5 @@ def _write(folder: int, name: str, content: bytes) -> None:
             file.write(content)
         os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
-        os.unlink(temporary, dir_fd=folder)
+        remove_file(Path(temporary), UNFINISHED_FILES, folder=folder)
         raise
