@@ -23,7 +23,6 @@ from model.corpus_source import CorpusSource
 from model.errors import CheckpointError
 from model.run_folder import RunFolder
 
-
 _MOST_BYTES = 8
 """Of a character in any encoding, with a carriage return and a mark before the first one."""
 
