@@ -536,7 +536,9 @@ def test_a_resumed_run_shows_its_curve_so_far(tmp_path: Path) -> None:
 
 def run_script(code: str, *arguments: str) -> None:
     command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -605,7 +607,8 @@ def test_it_writes_while_torch_is_still_on_its_way(resume: bool, tmp_path: Path)
         corpus=None if resume else str(folder / "text.txt"), preset="quick",
         model=ModelConfig(hidden=8, embedding=4),
         training=TrainingConfig(
-            batch=4, sequence=16, epochs=2, threads=1, device="cpu", sample_length=2
+            batch=4, sequence=16, epochs=2, threads=1, device="cpu", precision="fp32",
+            sample_length=2,
         ),
         root=folder / "runs", run="tiny", resume=resume, overrides={"epochs": 2} if resume else {},
     )
