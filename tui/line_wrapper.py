@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Literal
 
-from rich.cells import get_character_cell_size
-
 from tui.sanitise import MARKS_PER_BASE
+from tui.widths import cells_of, joins
 
 Kind = Literal["text", "prompt", "mark", "rule"]
 
@@ -132,12 +131,14 @@ class LineWrapper:
 
     def _add_character(self, character: str, kind: Kind) -> None:
         """Takes one character of any width."""
-        cells = 1 if character < "\u0300" else get_character_cell_size(character)
+        cells = 1 if character < "\u0300" else cells_of(character)
         if cells == 0:
             self._stack += 1
             if self._cells and self._stack <= MARKS_PER_BASE and character not in _NO_WIDTH:
                 self._cells[-1] += character
             self.position += 1
+            return
+        if joins(character) and self._join(character, cells):
             return
         if self._used + cells > self.width and self._word:
             self._break(self._word, next_start=self._word_start())
@@ -149,6 +150,27 @@ class LineWrapper:
         self.position += 1
         self._used += cells
         self._stack = 0
+
+    def _join(self, mark: str, cells: int) -> bool:
+        """Draws a mark that takes cells onto the last character, which goes where it goes.
+
+        Returns:
+            Whether there is such a character, and both fit a line.
+        """
+        last = len(self._cells) - 1
+        if last < 0 or _cells_of(self._cells[last]) + cells > self.width:
+            return False
+        if self._used + cells > self.width:
+            end = self._word if 0 < self._word <= last else last
+            self._break(end, next_start=self._positions[end])
+        if self._used + cells > self.width:
+            last = len(self._cells) - 1
+            self._break(last, next_start=self._positions[last])
+        self._cells[-1] += mark
+        self._used += cells
+        self.position += 1
+        self._stack = 0
+        return True
 
     def _extend(self, text: str, kind: Kind, *, advance: int = 1) -> None:
         """Puts characters of one cell each at the end of the open line, which has the room."""
@@ -192,4 +214,4 @@ class LineWrapper:
 
 def _cells_of(cluster: str) -> int:
     """Cells of a spacing character with its marks."""
-    return 1 if cluster.isascii() else get_character_cell_size(cluster[0])
+    return 1 if cluster.isascii() else sum(map(cells_of, cluster))

@@ -19,6 +19,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    from tui.widths import count_larger_widths  # noqa: PLC0415
+
+    count_larger_widths()
     on_terminal = sys.stdout.isatty()
     # Rich would choose one with frames where it may not draw lines.
     box = (

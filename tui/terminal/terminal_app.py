@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 from textual.errors import NoWidget
@@ -14,13 +14,16 @@ from textual.filter import Monochrome, NoColor
 
 from tui.terminal.door import Door
 from tui.terminal.entrance import is_served
+from tui.terminal.placed_update import placed
 from tui.terminal.textual_leaks import cache_colours_by_colour, let_go_of_empty_toast_holders
 from tui.terminal.wall import ForeignTextWall
+from tui.widths import count_larger_widths
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from textual.driver import Driver
     from textual.events import Event
+    from textual.screen import Screen
 
 
 class TerminalApp(App[None]):
@@ -28,6 +31,7 @@ class TerminalApp(App[None]):
 
     def __init__(self) -> None:
         cache_colours_by_colour()
+        count_larger_widths()
         let_go_of_empty_toast_holders()
         super().__init__(driver_class=_own_driver())
         # No part of Textual's public interface; a test shows that it still does what it did.
@@ -51,6 +55,10 @@ class TerminalApp(App[None]):
     def defect(self) -> Exception | None:
         """What Textual ended the app for: a defect of ours or of its own."""
         return self._exception
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Sends an update with each part at its own place."""
+        super()._display(screen, placed(renderable))
 
     def obey_no_color(self) -> None:
         """Takes all colours away where NO_COLOR asks for it.

@@ -24,6 +24,7 @@ from tui.ink import STYLES, Ink
 from tui.line_wrapper import Piece
 from tui.transcript import Transcript
 from tui.widgets.styled_once import StyledOnce
+from tui.widths import DISPUTED
 
 if TYPE_CHECKING:
     from textual import events
@@ -274,6 +275,10 @@ class WritingPane(StyledOnce):
         if regions:  # without any, ``refresh`` would draw everything
             self.refresh(*regions)
 
+    def _is_disputed(self, index: int) -> bool:
+        """Tells whether terminals may disagree on how wide a line is."""
+        return any(DISPUTED.search(piece.text) for piece in self.transcript.line(index))
+
     def _changed_regions(
         self, before: tuple[int, int], after: tuple[int, int], *, whole_rows: bool
     ) -> Iterator[Region]:
@@ -284,6 +289,8 @@ class WritingPane(StyledOnce):
             if not 0 <= y < height:
                 continue
             last_row = row == after[0] and row == before[0] and not whole_rows
+            if last_row and self._is_disputed(row - self.transcript.trimmed):
+                last_row = False  # a part of it would be placed by our count of what is before
             cells = min(width, after[1] + 1) if last_row else width
             start = min(before[1], cells - 1) if last_row else 0
             yield Region(start, y, max(1, cells - start), 1)

@@ -1,0 +1,79 @@
+"""Scripts whose widths terminals dispute, in a real tmux at 80x24 (C16)."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import locale
+import os
+import shutil
+import subprocess
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from patience import PATIENCE, moments
+from terminal_harness import PROGRAM, TINY, make_environment
+
+pytestmark = pytest.mark.terminal
+
+TEXTS = {
+    "Devanagari": "निर्माणाधीनविश्वविद्यालयकेविद्यार्थियोंकोहिन्दीभाषामेंपढ़ानाचाहिए",
+    "Thai": "กาลครั้งหนึ่งนานมาแล้วมีชายคนหนึ่งอาศัยอยู่ในกระท่อม",
+    "Hangul, decomposed": unicodedata.normalize("NFD", "옛날옛적에호랑이가담배피우던시절에"),
+    "emoji": "👍🏽👩🏿🎉🏻👋🏼🚀🇩🇪",
+}
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    path = shutil.which("tmux")
+    if path is None:
+        pytest.skip("tmux is not on this machine")
+    server = f"charlm-{uuid.uuid4().hex[:12]}"
+
+    def call(*words: str) -> str:
+        return subprocess.run(
+            [path, "-u", "-L", server, "-f", os.devnull, *words],
+            env=make_environment(tmp_path, LC_ALL="C.UTF-8"),
+            cwd=tmp_path,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            check=True,
+        ).stdout
+
+    yield call
+    with contextlib.suppress(subprocess.CalledProcessError):
+        call("kill-server")
+
+
+@pytest.mark.parametrize("script", TEXTS)
+def test_no_line_runs_over_the_border(
+    script: str, tmux: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text(TEXTS[script] * 200, encoding="utf-8")
+    command = [str(PROGRAM), "text.txt", *TINY, "--epochs", "100000", "--rate", "3000"]
+    tmux("new-session", "-d", "-x", "80", "-y", "24", *command)
+    for _ in moments("rows that are full of text"):
+        pane = tmux("capture-pane", "-p")
+        rows = [row for row in pane.splitlines() if row.startswith("│")]
+        full = [row for row in rows if is_full(row)]
+        if len(full) >= 4:
+            break
+    assert {cells(row) for row in rows} == {80}, pane
+    assert all(row.endswith("│") for row in rows), pane
+
+
+def is_full(row: str) -> bool:
+    return sum(not character.isascii() for character in row) > 30
+
+
+def cells(row: str) -> int:
+    """Cells of a row by the C library, as tmux counts them."""
+    locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
+    width = ctypes.CDLL(None).wcwidth
+    width.argtypes = [ctypes.c_int32]
+    return sum(max(0, width(ord(character))) for character in row)
