@@ -38,6 +38,7 @@ from model.checkpoint_form import (
 from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_record
 from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
+from model.memory import free_memory
 from model.plain_values import odd, real, record, text, whole
 from model.snapshot import WeightSnapshot
 from model.storage import write_atomically
@@ -47,6 +48,8 @@ EXPORT = "export"
 LARGEST_HEADER = 2**20
 """Bytes; the largest vocabulary that is trained on and the names of tensors need less."""
 METADATA_KEY, DIGEST_KEY, METADATA_DIGEST_KEY = "charlm", "sha256", "metadata_sha256"
+LARGE = 2**28
+"""Bytes from which on it is asked whether there is memory for them."""
 LARGEST_NUMBER = 1e12
 """Of nats and of seconds."""
 
@@ -277,6 +280,11 @@ class _Reader:
         Raises:
             CheckpointError: they are damaged, or not finite.
         """
+        free = free_memory() if self._size > LARGE else None
+        if free is not None and self._size > free:
+            self._refuse(
+                f"needs {self._size / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} are free"
+            )
         try:
             data = np.empty(self._size, np.uint8)
             count = self._file.readinto(data.data)

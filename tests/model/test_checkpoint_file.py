@@ -277,6 +277,15 @@ def test_what_is_no_weight_is_compared_with_the_settings_as_well(name: str, path
         assert cause in assert_refused(path)
 
 
+def test_more_than_the_memory_holds_is_refused_before_it_is_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B10: a file of holes can have the very size that its settings imply."""
+    monkeypatch.setattr(checkpoint_module, "LARGE", 0)
+    monkeypatch.setattr(checkpoint_module, "free_memory", lambda: 100)
+    assert "GB of memory, and 0.0 are free" in assert_refused(path)
+
+
 def test_squares_are_never_negative(path: Path) -> None:
     good = make_training_checkpoint()
     name = "optimiser.head.bias.exp_avg_sq"
