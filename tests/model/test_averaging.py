@@ -27,7 +27,7 @@ def test_the_average_follows_the_formula() -> None:
         average.update(step)
         decay = min(0.9, (1 + step) / (10 + step))
         expected += (1 - decay) * (network.head.weight.detach() - expected)
-    assert torch.allclose(average.network.head.weight, expected, atol=1e-5)
+        assert torch.allclose(average.network.head.weight, expected, atol=1e-5)
     assert not average.network.head.weight.requires_grad
     lag = float((network.head.weight - average.network.head.weight).detach().mean())
     assert lag == pytest.approx(0.9, rel=0.01), "a steady climb is followed at 0.1 * 0.9 / 0.1"

@@ -45,6 +45,16 @@ def test_what_is_not_a_number_stays_so() -> None:
     assert np.isnan(out).all()
 
 
+def test_half_way_between_two_the_even_one_is_taken() -> None:
+    upper = np.arange(0x3F00, 0x3F40, dtype=np.uint32)
+    numbers = np.concatenate([(upper << 16) + rest for rest in (0x7FFF, 0x8000, 0x8001)])
+    numbers = numbers.view(np.float32)
+    out = np.empty_like(numbers)
+    there_and_back.run(numbers, np.empty(len(numbers), np.uint16), out)
+    found = out.view(np.uint32).reshape(3, -1) >> 16
+    assert np.array_equal(found, [upper, upper + upper % 2, upper + 1])
+
+
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=40))
 def test_bfloat16_is_rounded_as_pytorch_rounds_it(values: list[float]) -> None:
     numbers = np.array(values, np.float32)

@@ -1,0 +1,551 @@
+"""Small faults that some test must notice: one changed line each, and the tests that catch it."""
+
+from __future__ import annotations
+
+from mutation import Mutant
+
+
+def _mutant(name: str, file: str, change: tuple[str, str], *tests: str) -> Mutant:
+    """Returns a row of the table; the tests are below `tests/`."""
+    old, new = change
+    return Mutant(
+        name=name, file=file, old=old, new=new, tests=tuple(f"tests/{test}" for test in tests)
+    )
+
+
+MUTANTS = (
+    # --- what is on the disk ------------------------------------------------------------------
+    _mutant(
+        "a shortened file is not synced",
+        "model/storage.py",
+        ("        file.truncate(end)\n        sync_file(file, path)", "        file.truncate(end)"),
+        "model/test_storage.py",
+    ),
+    _mutant(
+        "a written file is not synced",
+        "model/storage.py",
+        (
+            "                sync_file(file, path)\n            put",
+            "                file.flush()\n            put",
+        ),
+        "model/test_storage.py",
+    ),
+    _mutant(
+        "the folder is synced before the rename",
+        "model/storage.py",
+        (
+            "put_in_place(temporary, path)\n",
+            "sync_folder(path.parent)\n            put_in_place(temporary, path); return\n",
+        ),
+        "model/test_storage.py",
+    ),
+    _mutant(
+        "a file is written where it shall be, without a rename",
+        "model/storage.py",
+        (
+            "            put_in_place(temporary, path)\n",
+            "            path.write_bytes(data)\n            discard_temporary(temporary)\n",
+        ),
+        "model/test_storage.py",
+    ),
+    _mutant(
+        "a new folder's parent is not synced",
+        "corpus/atomic_file.py",
+        ("        sync_folder(each.parent)", "        sync_folder(each)"),
+        "corpus/test_atomic_file.py",
+    ),
+    _mutant(
+        "a link is followed",
+        "corpus/regular_file.py",
+        ('    getattr(os, "O_NOFOLLOW", 0)\n    | getattr', "    getattr"),
+        "faults/test_links.py",
+    ),
+    _mutant(
+        "a temporary that is there is written over",
+        "corpus/atomic_file.py",
+        ("os.O_CREAT | os.O_EXCL | SAFE", "os.O_CREAT | SAFE"),
+        "faults/test_links.py",
+    ),
+    _mutant(
+        "what has another name is deleted",
+        "corpus/removal.py",
+        ("if names.fullmatch(entry.name) and entry", "if entry"),
+        "corpus/test_text_cache.py",
+    ),
+    # --- checkpoints --------------------------------------------------------------------------
+    _mutant(
+        "a checkpoint's digest is not compared",
+        "model/checkpoint.py",
+        ("tensors) != self._header.get(DIGEST_KEY):", "tensors) is None:"),
+        "model/test_checkpoint_file.py",
+    ),
+    _mutant(
+        "averaged weights are not checked",
+        "model/checkpoint_form.py",
+        ("if self._training.averaging > 0:", "if False:"),
+        "model/test_checkpoint_file.py",
+    ),
+    _mutant(
+        "shapes are not compared",
+        "model/checkpoint_form.py",
+        (
+            "if listing[name] != group.tensors[name]:",
+            "if listing[name].type != group.tensors[name].type:",
+        ),
+        "model/test_checkpoint_file.py",
+        "faults/test_forged_checkpoints.py",
+    ),
+    _mutant(
+        "the optimiser's state may lack tensors",
+        "model/checkpoint_form.py",
+        ("(group.required or len(missing) < len(group.tensors))", "group.required"),
+        "model/test_checkpoint_file.py",
+        "faults/test_forged_checkpoints.py",
+    ),
+    _mutant(
+        "a random state is taken as it is",
+        "model/checkpoint_form.py",
+        ("if seeded != 1 or not fits or any(flag > 1 for flag in flags):", "if seeded != 1:"),
+        "model/test_checkpoint_form.py",
+    ),
+    _mutant(
+        "a number that is none is let in",
+        "model/checkpoint_form.py",
+        ("if not np.isfinite(tensor).all():", "if np.isinf(tensor).any():"),
+        "model/test_checkpoint_file.py",
+        "faults/test_forged_checkpoints.py",
+    ),
+    _mutant(
+        "resuming forgets the optimiser's moments",
+        "model/trainer.py",
+        ("if key.startswith(prefix):", "if key.startswith(prefix) and key.endswith('step'):"),
+        "model/test_exact_resume.py",
+    ),
+    _mutant(
+        "resuming forgets the random state",
+        "model/trainer.py",
+        ("        torch.set_rng_state(torch.from_numpy(tensors[CPU_RANDOM].copy()))\n", ""),
+        "model/test_exact_resume.py",
+    ),
+    _mutant(
+        "resuming forgets the carried state",
+        "model/trainer.py",
+        ("if same_text and CARRIED[0] in tensors:", "if not same_text:"),
+        "model/test_exact_resume.py",
+    ),
+    _mutant(
+        "resuming forgets the place in the text",
+        "model/batches.py",
+        (
+            'self.epoch, self._offset, self._index = position["epoch"], offset, index',
+            'self.epoch, self._offset, self._index = position["epoch"], offset, 0',
+        ),
+        "model/test_exact_resume.py",
+        "model/test_batches.py",
+    ),
+    # --- training -----------------------------------------------------------------------------
+    _mutant(
+        "the guard never rolls back",
+        "model/guard.py",
+        ("if self._in_a_row < self.SKIPS_BEFORE_ROLL_BACK:", "if self._in_a_row:"),
+        "model/test_guard.py",
+    ),
+    _mutant(
+        "the guard takes a gradient that is not finite",
+        "model/guard.py",
+        ("(math.isfinite(loss) and math.isfinite(gradient_norm))", "math.isfinite(loss)"),
+        "model/test_guard.py",
+    ),
+    _mutant(
+        "the guard never halves the rate",
+        "model/guard.py",
+        ("self.learning_rate_scale /= 2", "self.learning_rate_scale /= 1"),
+        "model/test_guard.py",
+    ),
+    _mutant(
+        "the warm-up is a step late",
+        "model/schedule.py",
+        ("warm = (step + 1) /", "warm = step /"),
+        "model/test_schedule.py",
+    ),
+    _mutant(
+        "the rate falls to nothing",
+        "model/schedule.py",
+        ("(FINAL_FRACTION + (1 - FINAL_FRACTION) * cosine)", "cosine"),
+        "model/test_schedule.py",
+    ),
+    _mutant(
+        "the rate is that of the step after",
+        "model/trainer.py",
+        ("learning_rate(self.step_count, seconds)", "learning_rate(self.step_count + 1, seconds)"),
+        "model/test_trainer.py",
+    ),
+    _mutant(
+        "biases decay",
+        "model/trainer.py",
+        (
+            '{"params": biases, "weight_decay": 0.0}',
+            '{"params": biases, "weight_decay": training.weight_decay}',
+        ),
+        "model/test_trainer.py",
+    ),
+    _mutant(
+        "gradients are not clipped",
+        "model/trainer.py",
+        ('limit = self._training.clip or float("inf")', 'limit = float("inf")'),
+        "model/test_trainer.py",
+    ),
+    _mutant(
+        "a new epoch begins with the old state",
+        "model/trainer.py",
+        ("state = None if batch.starts_epoch else self._state", "state = self._state"),
+        "model/test_trainer.py",
+    ),
+    _mutant(
+        "going back keeps the carried state",
+        "model/trainer.py",
+        ("        if verdict is not Verdict.APPLY:\n            self._state = None\n", ""),
+        "model/test_trainer.py",
+    ),
+    _mutant(
+        "a target is the character itself",
+        "model/batches.py",
+        (
+            "self._block[-1] if self.last_only else self._block[1:]",
+            "self._block[-1] if self.last_only else self._block[:-1]",
+        ),
+        "model/test_batches.py",
+    ),
+    _mutant(
+        "windows begin where others end",
+        "model/batches.py",
+        ("starts=chosen * self._stride,", "starts=chosen,"),
+        "model/test_batches.py",
+    ),
+    _mutant(
+        "several threads lose a part of the gradient",
+        "model/gradients.py",
+        ("            for part in results[1:]:", "            for part in results[2:]:"),
+        "model/test_gradients.py",
+    ),
+    _mutant(
+        "the gradient of the forget gate is that of the input gate's slope",
+        "model/cell_kernels.py",
+        ("(i_gate - i_gate * i_gate)", "(i_gate + i_gate * i_gate)"),
+        "model/test_lstm_layer.py",
+    ),
+    _mutant(
+        "bfloat16 is cut off, not rounded",
+        "model/cell_kernels.py",
+        ("return (bits + _BELOW_HALF + odd) >> np.uint32(16)", "return bits >> np.uint32(16)"),
+        "model/test_cell_kernels.py",
+    ),
+    _mutant(
+        "bfloat16 is rounded up in the middle",
+        "model/cell_kernels.py",
+        ("_BELOW_HALF + odd", "_BELOW_HALF + _LOWEST_BIT"),
+        "model/test_cell_kernels.py",
+    ),
+    _mutant(
+        "what is kept is not scaled up",
+        "model/dropout.py",
+        (".mul_(2**16 / (2**16 - dropped))", ""),
+        "model/test_gradients.py",
+    ),
+    _mutant(
+        "all streams drop what the first ones do",
+        "model/dropout.py",
+        (
+            "None if mask is None else mask[streams] for",
+            "None if mask is None else mask[: streams.stop - streams.start] for",
+        ),
+        "model/test_gradients.py",
+    ),
+    _mutant(
+        "the average begins as slowly as it ends",
+        "model/averaging.py",
+        ("min(self._decay, (1 + step) / (10 + step))", "self._decay"),
+        "model/test_averaging.py",
+    ),
+    _mutant(
+        "validation begins cold in every stream",
+        "model/evaluation.py",
+        ("primer = min(PRIMER, stride)", "primer = 0"),
+        "model/test_evaluation.py",
+    ),
+    _mutant(
+        "the worse of two networks is the best",
+        "model/validation.py",
+        ("found[1].nats < found[0].nats", "found[1].nats > found[0].nats"),
+        "model/test_validation.py",
+    ),
+    _mutant(
+        "the forget gate begins closed",
+        "model/initialisation.py",
+        ("value[hidden : 2 * hidden] = 1.0", "value[: hidden] = 1.0"),
+        "model/test_network.py",
+    ),
+    # --- writing ------------------------------------------------------------------------------
+    _mutant(
+        "noise one word late",
+        "model/noise.py",
+        (
+            "words = number * BLOCK * self._width // 2\n",
+            "words = number * BLOCK * self._width // 2 + 1\n",
+        ),
+        "model/test_noise.py",
+    ),
+    _mutant(
+        "a noise row off by one",
+        "model/noise.py",
+        ("= self._block[place]", "= self._block[(place + 1) % BLOCK]"),
+        "model/test_noise.py",
+    ),
+    _mutant(
+        "a character takes the next one's noise",
+        "model/sampler.py",
+        ("self._noise.row(self._written)", "self._noise.row(self._written + 1)"),
+        "model/test_sampler_stream.py",
+    ),
+    _mutant(
+        "texts side by side take the next character's noise",
+        "model/batch_sampler.py",
+        ("= self._block[place]", "= self._block[place - 1]"),
+        "model/test_stream_kernel.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
+    ),
+    _mutant(
+        "compiled code takes the noise of the block before",
+        "model/stream_team.py",
+        (
+            "np.uint64(self._noises[stream].start(number))",
+            "np.uint64(self._noises[stream].start(number - 1))",
+        ),
+        "model/test_stream_kernel.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
+    ),
+    _mutant(
+        "the temperature is used twice",
+        "model/distribution.py",
+        ("np.float32(1 / sampling.temperature)", "np.float32(1 / sampling.temperature**2)"),
+        "model/test_distribution.py",
+    ),
+    _mutant(
+        "top-k keeps one more",
+        "model/distribution.py",
+        ("kept &= rank < sampling.top_k", "kept &= rank <= sampling.top_k"),
+        "model/test_distribution.py",
+    ),
+    _mutant(
+        "top-p keeps one less",
+        "model/distribution.py",
+        ("kept &= rank <= (held", "kept &= rank < (held"),
+        "model/test_distribution.py",
+    ),
+    _mutant(
+        "min-p is a share of everything",
+        "model/distribution.py",
+        ("sampling.min_p * probabilities.max(axis=-1, keepdims=True)", "sampling.min_p"),
+        "model/test_distribution.py",
+    ),
+    _mutant(
+        "the second layer does without its bias",
+        "model/kernel.py",
+        (
+            "gates += added if layer.bias is None else layer.bias",
+            "gates += added if layer.bias is None else 0",
+        ),
+        "model/test_kernel.py",
+    ),
+    # --- texts --------------------------------------------------------------------------------
+    _mutant(
+        "ids follow the order of appearance",
+        "corpus/vocabulary.py",
+        ("cls(tuple(sorted(set(symbols))))", "cls(tuple(dict.fromkeys(symbols)))"),
+        "corpus/test_vocabulary.py",
+    ),
+    _mutant(
+        "a character behind the last symbol is the first",
+        "corpus/vocabulary.py",
+        (
+            "unknown = np.flatnonzero(self._codes[places] != codes)",
+            "unknown = np.flatnonzero(self._codes[places] < codes)",
+        ),
+        "corpus/test_vocabulary.py",
+    ),
+    _mutant(
+        "the held-out part is learnt, too",
+        "corpus/split.py",
+        ("train=ids[:border]", "train=ids"),
+        "corpus/test_split.py",
+    ),
+    _mutant(
+        "a prompt with an unknown character stays decomposed",
+        "corpus/prompt.py",
+        ("return min(text, composed, key=", "return min(text, text, key="),
+        "corpus/test_prompt.py",
+    ),
+    _mutant(
+        "a prompt keeps what the model does not know",
+        "corpus/prompt.py",
+        ("if candidate and all(part in vocabulary for part in candidate):", "if candidate:"),
+        "corpus/test_prompt.py",
+    ),
+    # --- screen and terminal ------------------------------------------------------------------
+    _mutant(
+        "an escape reaches the terminal",
+        "tui/sanitise.py",
+        ("if code < 0x20:", "if code < 0x1B:"),
+        "tui/test_sanitise.py",
+    ),
+    _mutant(
+        "bidi controls reach the terminal",
+        "tui/sanitise.py",
+        ('{"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}', '{"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}'),
+        "tui/test_sanitise.py",
+    ),
+    _mutant(
+        "a stack of marks grows",
+        "tui/sanitise.py",
+        ("        if height <= MARKS_PER_BASE:", "        if height <= MARKS_PER_BASE + 1:"),
+        "tui/test_sanitise.py",
+    ),
+    _mutant(
+        "a word that does not fit stays on its line",
+        "tui/line_wrapper.py",
+        ("if len(word) > room and self._word:", "if len(word) > room and not self._word:"),
+        "tui/test_transcript.py",
+    ),
+    _mutant(
+        "a line may be one cell too wide",
+        "tui/line_wrapper.py",
+        (
+            "        if self._used + cells > self.width:\n",
+            "        if self._used + cells > self.width + 1:\n",
+        ),
+        "tui/test_transcript.py",
+    ),
+    _mutant(
+        "the queue of events grows",
+        "model/event_queue.py",
+        (
+            "if len(self._events) >= self._capacity:",
+            "if len(self._events) < 0:",
+        ),
+        "model/test_event_queue.py",
+    ),
+    _mutant(
+        "the queue forgets what is no step",
+        "model/event_queue.py",
+        ("            else:\n                kept.append(event)\n", ""),
+        "model/test_event_queue.py",
+    ),
+    _mutant(
+        "a checkpoint's trouble has a text's status",
+        "tui/exit_status.py",
+        ("(CheckpointError, CHECKPOINT)", "(CheckpointError, CORPUS)"),
+        "tui/bad_input/test_bad_options.py::test_a_run_that_is_not_there_is_status_4",
+    ),
+    _mutant(
+        "a wrong option is a defect",
+        "tui/exit_status.py",
+        ("    (ConfigError, USAGE),\n", ""),
+        "tui/bad_input/test_bad_options.py",
+    ),
+    _mutant(
+        "a screen answers twice",
+        "tui/screens/dialog.py",
+        ("if self._has_answered or self.app.screen is not self:", "if False:"),
+        "tui/test_keys_together.py",
+    ),
+    _mutant(
+        "a printed name is not quoted",
+        "model/printed_command.py",
+        ("return shlex.quote(word)", "return word"),
+        "tui/test_printed_commands.py",
+    ),
+    _mutant(
+        "a printed command does not name the folder of the runs",
+        "model/printed_command.py",
+        (
+            "checkpoints is not None and checkpoints != _usual_root()",
+            "checkpoints == _usual_root()",
+        ),
+        "tui/test_printed_commands.py",
+    ),
+    _mutant(
+        "what an encoding lacks ends a command",
+        "tui/console.py",
+        ('stream.reconfigure(errors="backslashreplace")', 'stream.reconfigure(errors="strict")'),
+        "tui/test_encodings.py",
+    ),
+    _mutant(
+        "JSON is never ASCII",
+        "tui/console.py",
+        ("ascii_only=not speaks_utf8(stream)", "ascii_only=False"),
+        "tui/test_encodings.py::test_json_is_ascii_where_the_output_is_not_utf_8",
+    ),
+    # --- the machine --------------------------------------------------------------------------
+    _mutant(
+        "quotas of version 1 are not looked at",
+        "model/cores.py",
+        ('folder / "cpu.cfs_quota_us"', 'folder / "cpu.quota"'),
+        "model/test_cores.py",
+    ),
+    _mutant(
+        "only the group itself has a limit",
+        "model/cgroup.py",
+        (
+            "[folder, *(above for above in folder.parents if above.is_relative_to(mount.point))]",
+            "[folder]",
+        ),
+        "model/test_cores.py",
+    ),
+    _mutant(
+        "half a core is a core",
+        "model/cores.py",
+        ("return max(1, int(min(", "return max(1, round(0.1 + min("),
+        "model/test_cores.py",
+    ),
+    _mutant(
+        "a limit on memory is not looked at",
+        "model/memory.py",
+        ('group_folders("memory", system)', 'group_folders("hugetlb", system)'),
+        "model/test_memory.py",
+    ),
+    _mutant(
+        "a refusal of the system is a defect",
+        "model/system_refusal.py",
+        ("if isinstance(seen, MemoryError) or number == errno.ENOMEM:", "if False:"),
+        "model/test_memory.py",
+        "faults/test_little_memory.py",
+    ),
+    _mutant(
+        "compiled code is loaded as it is",
+        "model/kernel_cache.py",
+        (
+            "hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:",
+            "hashlib.sha256(content[_DIGEST:]).digest() is None:",
+        ),
+        "model/test_kernel_cache.py",
+    ),
+    _mutant(
+        "another account's compiled code is loaded",
+        "model/kernel_cache.py",
+        (
+            "if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:",
+            "if status.st_mode & 0o022:",
+        ),
+        "model/test_kernel_cache.py",
+    ),
+    _mutant(
+        "stale compiled code is loaded",
+        "model/kernel_cache.py",
+        ("versions, code, self._stamp()", "versions, code"),
+        "model/test_kernel_cache.py",
+    ),
+    _mutant(
+        "a failure to compile ends the text",
+        "model/compiler.py",
+        ("    except Exception as error:", "    except OSError as error:"),
+        "model/test_compiler.py::test_a_long_text_goes_on_from_the_same_state_c24",
+    ),
+)
