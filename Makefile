@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# -P: a file of the working directory never takes the place of a module.
 
 .PHONY: run test test-busy test-slow check format figures view-figures recipes scaling picture pictures clean
 
@@ -10,7 +11,7 @@ run: .venv/.installed
 
 # Two files at a time: one alone keeps no more than one core busy.
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -P -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 # The tests of sessions, of the app and of terminals beside four busy loops, which end with them:
 # none may count on a quick machine.
@@ -21,7 +22,7 @@ test-busy: .venv/.installed-dev
 
 # What takes minutes: full counts of what `make test` tries in small.
 test-slow: .venv/.installed-dev
-	$(BIN)/python -m pytest -m slow --timeout 7200
+	$(BIN)/python -P -m pytest -m slow --timeout 7200
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check
@@ -59,14 +60,14 @@ pictures: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/view_pictures.py docs/views
 
 .venv/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
-	-$(BIN)/python -m model.warm_up # what it did not compile, the first start does
+	test -x $(BIN)/python || $(PYTHON) -P -m venv .venv
+	$(BIN)/python -P -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
+	$(BIN)/python -P -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
+	-$(BIN)/python -P -m model.warm_up # what it did not compile, the first start does
 	touch $@
 
 .venv/.installed-dev: .venv/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints.txt
+	$(BIN)/python -P -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints.txt
 	touch $@
 
 clean:

@@ -12,16 +12,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import IO
 
 from model.bench_keras import fits, keras_is_installed
 from model.bench_rows import Task, Way
+from model.child_process import AnsweringChild, answering_child
 
+NAME = "the process of the stock ways"
 OURS_ALONE = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Settings of this program for itself (`tui.command_line`)."""
 
@@ -40,22 +40,19 @@ def stock_names(task: Task) -> tuple[str, ...]:
 class StockProcess:
     """The process, as seen from `bench`."""
 
-    def __init__(self, questions: IO[str], answers: IO[str]) -> None:
-        self._questions = questions
-        self._answers = answers
+    def __init__(self, child: AnsweringChild) -> None:
+        self._child = child
 
     def ways(self, task: Task) -> Mapping[str, Way]:
-        """Returns the stock ways of doing a task; calling one has the process work."""
+        """Returns the stock ways of doing a task; calling one has the process work.
+
+        A way raises ``ChildEnded`` when the process has ended.
+        """
         return {name: partial(self._rate, task, name) for name in stock_names(task)}
 
     def _rate(self, task: Task, name: str, span: float) -> float:
         question = {"task": dataclasses.asdict(task), "way": name, "span": span}
-        self._questions.write(json.dumps(question) + "\n")
-        self._questions.flush()
-        answer = self._answers.readline()
-        if not answer:
-            raise RuntimeError(f"the process of the stock ways ended before {name} was timed")
-        return float(answer)
+        return float(self._child.ask(json.dumps(question)))
 
 
 def environment_of_others(environment: Mapping[str, str]) -> dict[str, str]:
@@ -66,20 +63,9 @@ def environment_of_others(environment: Mapping[str, str]) -> dict[str, str]:
 @contextmanager
 def stock_process() -> Iterator[StockProcess]:
     """Starts the process; ends it."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "model.bench_stock"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        env=environment_of_others(os.environ),
-    ) as process:
-        assert process.stdin is not None, "asked for above"
-        assert process.stdout is not None, "asked for above"
-        try:
-            yield StockProcess(process.stdin, process.stdout)
-        finally:
-            process.stdin.close()
-            process.terminate()
+    environment = environment_of_others(os.environ)
+    with answering_child(NAME, "model.bench_stock", environment=environment) as child:
+        yield StockProcess(child)
 
 
 def answers(questions: Iterable[str]) -> Iterator[float]:
@@ -100,10 +86,14 @@ def answers(questions: Iterable[str]) -> Iterator[float]:
 
 
 def main() -> None:
-    """Answers on the standard output; whatever else is printed goes to the standard error."""
-    out, sys.stdout = sys.stdout, sys.stderr
-    for rate in answers(sys.stdin):
-        print(rate, file=out, flush=True)
+    """Answers on the standard output; whatever else is printed goes to the standard error.
+
+    TensorFlow prints from compiled code, too, so the descriptor is moved and not the stream alone.
+    """
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        for rate in answers(sys.stdin):
+            print(rate, file=out, flush=True)
 
 
 if __name__ == "__main__":

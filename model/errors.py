@@ -9,6 +9,7 @@ The tree (``UserError`` is ``corpus.errors.UserError``)::
         ├── RunFolderError     the folder of a run cannot be made, locked or written
         ├── RankLost           another process of a divided training is gone
         ├── SystemRefusal      the system gives no more memory, threads or open files
+        ├── ChildEnded         a child process of this program ended before its work was done
         └── TrainingDiverged   the numbers went wrong and could not be mended
 """
 
@@ -39,6 +40,13 @@ class RankLost(ModelError):  # noqa: N818 - it states a fact, as the events do
 
 class SystemRefusal(ModelError):  # noqa: N818 - it states a fact, as the events do
     """The system gives no more of something that every program needs."""
+
+
+class ChildEnded(ModelError):  # noqa: N818 - it states a fact, as the events do
+    """A child process of this program ended before its work was done."""
+
+    def __init__(self, name: str, how: str) -> None:
+        super().__init__(name, how, "try it again")
 
 
 class TrainingDiverged(ModelError):  # noqa: N818 - it states a fact, as the events do

@@ -1,6 +1,8 @@
 """Compiles everything that is compiled for this processor, and keeps it on the disk. PyTorch.
 
-    python -m model.warm_up
+    python -P -m model.warm_up
+
+-P keeps Python from importing files of the working directory.
 
 The first training, or the first long text, would else wait for it, some ten seconds; ``make`` calls
 it when it sets up.

@@ -38,6 +38,7 @@ from tui.exit_status import (
     USAGE,
     complain,
     drop_unwritten_output,
+    reader_is_gone,
     status_of,
 )
 from tui.interrupts import leave_at_once, raise_from_now_on
@@ -114,7 +115,9 @@ class CommandLine(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
-            raise ReaderGone from error
+            if reader_is_gone():
+                raise ReaderGone from error
+            raise RuntimeError("a pipe that is not an output of ours broke") from error
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Writes both ways of calling the program."""
@@ -198,7 +201,7 @@ def run(arguments: list[str]) -> int:
         return int(outcome or 0)
     except click.exceptions.Exit as error:
         return int(error.exit_code)
-    except (ReaderGone, BrokenPipeError):
+    except (ReaderGone, BrokenPipeError):  # the latter from the flush above
         return SIGNAL + int(signal.SIGPIPE)
     except (KeyboardInterrupt, click.Abort):
         return SIGNAL + int(signal.SIGINT)

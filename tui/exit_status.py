@@ -7,6 +7,7 @@ The statuses are a contract with scripts: 0 done, 1 internal error, 2 wrong usag
 from __future__ import annotations
 
 import os
+import select
 import sys
 
 from corpus import CorpusAccessError, CorpusError, DownloadError, UserError
@@ -53,6 +54,19 @@ def complain(text: str, limit: int = LONGEST_LINE) -> None:
         print(f"{PROGRAM}: {one_line(text, limit)}", file=sys.stderr, flush=True)
     except OSError:  # the terminal is gone: there is nobody to tell, and nothing to fail for
         drop_unwritten_output()
+
+
+def reader_is_gone() -> bool:
+    """Tells whether the other end of standard output or standard error has been closed.
+
+    A broken pipe to one of our child processes raises the same error, and is no reader of ours.
+    """
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
 
 
 def drop_unwritten_output() -> None:

@@ -19,6 +19,7 @@ from model.bench_rows import OURS, Row, Task, Way, compare
 from model.bench_sampling import sampling_ways
 from model.bench_stock import OURS_ALONE, environment_of_others, stock_names, stock_process
 from model.bench_training import device_tasks, operations_per_character, training_ways
+from model.errors import ChildEnded
 
 SMALL = Task(kind="training", hidden=8, layers=2, width=4)
 
@@ -95,7 +96,10 @@ def test_the_stock_process_has_none_of_our_settings() -> None:
 
 def test_a_stock_process_that_ends_is_an_error() -> None:
     unknown = dataclasses.replace(SMALL, device="nowhere")
-    with stock_process() as stock, pytest.raises(RuntimeError, match="ended before"):
+    with (
+        stock_process() as stock,
+        pytest.raises(ChildEnded, match=r"stock ways: ended with status 1: .*nowhere"),
+    ):
         stock.ways(unknown)["nn.LSTM"](0.01)
 
 

@@ -1,0 +1,152 @@
+"""Starts this program's child processes; nothing else in the tree starts one.
+
+A child is a module of ours in a new interpreter. Without `-P` that interpreter would look for
+modules in the working directory first, and run a `numpy.py` or a `model.py` that lies there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.subprocess
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import IO, Final
+
+from model.errors import ChildEnded
+
+MAX_LAST_WORDS: Final = 4_096
+"""Bytes at the end of a child's standard error among which its last line is looked for."""
+SECONDS_TO_END: Final = 20.0
+"""From the end of a child's standard output to the end of the child."""
+
+
+RelayedChild = asyncio.subprocess.Process
+"""A child with a pipe to its standard input, and from its standard output and error."""
+
+
+def child_command(module: str, *arguments: str) -> list[str]:
+    """Returns the command that runs a module of ours and never imports from where it is run."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns an environment in which `PYTHONPATH` names folders, and no empty one.
+
+    Python takes an empty entry, as in `PYTHONPATH=$PYTHONPATH:/somewhere`, for the working
+    directory.
+    """
+    safe = dict(environment)
+    folders = [folder for folder in safe.pop("PYTHONPATH", "").split(os.pathsep) if folder]
+    if folders:
+        safe["PYTHONPATH"] = os.pathsep.join(folders)
+    return safe
+
+
+async def start_relayed_child(
+    module: str, *arguments: str, environment: Mapping[str, str]
+) -> RelayedChild:
+    """Starts a child with three pipes and a session (as in ``setsid``) to itself."""
+    return await asyncio.create_subprocess_exec(
+        *child_command(module, *arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=child_environment(environment),
+        start_new_session=True,
+    )
+
+
+class AnsweringChild:
+    """A child that answers each line with a line."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], errors: IO[bytes]) -> None:
+        self._name = name
+        self._process = process
+        self._errors = errors
+
+    def ask(self, question: str) -> str:
+        """Returns the answer to one line.
+
+        Raises:
+            ChildEnded: the child has ended, or ends meanwhile.
+        """
+        assert self._process.stdin is not None, "asked for when it was started"
+        assert self._process.stdout is not None, "asked for when it was started"
+        try:
+            self._process.stdin.write(question + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise self._ended()
+        return answer
+
+    def _ended(self) -> ChildEnded:
+        """Returns the error for a child that has closed its output."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(SECONDS_TO_END)
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - MAX_LAST_WORDS))
+        words = last_line(self._errors.read())
+        return ChildEnded(self._name, how_it_ended(self._process.returncode, words))
+
+
+@contextmanager
+def answering_child(
+    name: str, module: str, *, environment: Mapping[str, str]
+) -> Iterator[AnsweringChild]:
+    """Starts a child that answers lines; ends it.
+
+    Args:
+        name: of the child, for an error.
+        module: that it runs.
+        environment: that it is given.
+    """
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(  # noqa: S603 - our own module
+            child_command(module),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            encoding="utf-8",
+            env=child_environment(environment),
+        ) as process,
+    ):
+        try:
+            yield AnsweringChild(name, process, errors)
+        finally:
+            assert process.stdin is not None, "asked for above"
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            process.terminate()
+
+
+def last_line(errors: bytes) -> str:
+    """Returns the last line that says something; empty where there is none."""
+    lines = [line.strip() for line in errors.decode(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")
+
+
+def how_it_ended(status: int | None, last_words: str) -> str:
+    """Returns in words how a child ended: its status or signal, and the last that it said."""
+    if status is None:
+        how = "closed its output"
+    elif status < 0:
+        how = f"was ended by signal {-status} ({_signal_name(-status)})"
+    else:
+        how = f"ended with status {status}"
+    return f"{how}: {last_words}" if last_words else how
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
