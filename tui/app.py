@@ -26,7 +26,7 @@ from model.commands import (
     StopTraining,
 )
 from model.config import MAXIMUM_TEMPERATURE
-from tui.keys import bindings, keys_of
+from tui.keys import SPECTATORS_ACTIONS, KeyAction, bindings, keys_of
 from tui.screen_settings import RATES
 from tui.screens.dialog import Palette
 from tui.screens.entry import TemperatureEntry
@@ -53,6 +53,17 @@ class CharlmApp(TextActions):
         """Whether there is a training that could be lost."""
         crashed = any(crash.worker == "trainer" for crash in self.state.crashes)
         return self.settings.trains and self.state.finished is None and not crashed
+
+    @property
+    def acting_keys(self) -> tuple[KeyAction, ...]:
+        """The keys that act, as this user has them."""
+        return keys_of(self.settings.keymap, read_only=self.settings.read_only)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Lets a spectator do what writes nothing, by key, mouse and palette alike."""
+        if self.settings.read_only and action not in SPECTATORS_ACTIONS:
+            return False
+        return super().check_action(action, parameters)
 
     # --- temperature ----------------------------------------------------------------------------
 
@@ -157,7 +168,7 @@ class CharlmApp(TextActions):
 
     def action_show_help(self) -> None:
         """Shows every key."""
-        self.push_screen(HelpScreen(keys_of(self.settings.keymap)))
+        self.push_screen(HelpScreen(self.acting_keys))
 
     def action_suspend_process(self) -> None:
         """Suspends to the shell; nothing may be drawn meanwhile, or Textual 8.2 would hang."""
@@ -204,7 +215,7 @@ class CharlmApp(TextActions):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offers every key's action in the palette, and Textual's themes."""
-        for key in keys_of(self.settings.keymap):
+        for key in self.acting_keys:
             if key.id != "program.interrupt":  # the same as q
                 title = f"{key.label} ({key.shown})"
                 yield SystemCommand(title, key.tooltip, partial(self.run_action, key.action))

@@ -37,6 +37,11 @@ class KeyAction:
     priority: bool = False
     """Works while a question is open, too."""
 
+    @property
+    def action_name(self) -> str:
+        """The action without its parameters."""
+        return self.action.partition("(")[0]
+
 
 def _key(  # noqa: PLR0917 - rows of a table
     id: str,  # noqa: A002 - Textual's name
@@ -275,6 +280,23 @@ KEYS: Final[tuple[KeyAction, ...]] = (
 )  # fmt: skip
 
 
+OFF_FOR_SPECTATORS: Final = frozenset(
+    {
+        *("training.pause", "training.save", "training.stop"),
+        *("text.write", "files.curve_svg", "files.curve_png", "files.samples", "files.screen"),
+        *("program.runs", "program.suspend"),
+    }
+)
+"""Keys, by their ids, that write a file, command a training, or leave the run that is watched."""
+SPECTATORS_ACTIONS: Final = frozenset(
+    {
+        *(key.action_name for key in KEYS if key.id not in OFF_FOR_SPECTATORS),
+        *("command_palette", "change_theme", "quit", "focus_next", "focus_previous", "bell"),
+    }
+)
+"""All that the app does for a spectator; what is not here is off, whoever asks for it."""
+
+
 def bindings() -> list[Binding]:
     """Returns the table as Textual wants it."""
     return [
@@ -292,9 +314,13 @@ def bindings() -> list[Binding]:
     ]
 
 
-def keys_of(keymap: Mapping[str, str]) -> tuple[KeyAction, ...]:
-    """Returns the table with the keys that the user has given to actions."""
-    return tuple(_remapped(key, keymap[key.id]) if key.id in keymap else key for key in KEYS)
+def keys_of(keymap: Mapping[str, str], *, read_only: bool = False) -> tuple[KeyAction, ...]:
+    """Returns the table with the user's own keys, without those that are off for spectators."""
+    return tuple(
+        _remapped(key, keymap[key.id]) if key.id in keymap else key
+        for key in KEYS
+        if not (read_only and key.id in OFF_FOR_SPECTATORS)
+    )
 
 
 def _remapped(key: KeyAction, given: str) -> KeyAction:

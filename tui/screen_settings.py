@@ -50,6 +50,8 @@ class ScreenSettings:
     """Themes of the user's own file."""
     keymap: Mapping[str, str] = field(default_factory=dict)
     """Keys that the user has given to actions, by their ids."""
+    read_only: bool = False
+    """Whether only those keys act that write no file and command no training."""
     root: Path | None = None
     """Where the runs are; None hides them."""
     text_folder: Path | None = None

@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 import numpy.typing as npt
-from patience import PATIENCE, until
+from patience import PATIENCE, moments_of_a_loop, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _FLAGS = (
@@ -50,6 +50,16 @@ class Page:
         """Returns the value of a JavaScript expression."""
         answer = await self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
         return answer["result"].get("value")
+
+    async def wait_for(self, expression: str) -> None:
+        """Waits until a JavaScript expression is true; a page that is loading has none."""
+        async for _ in moments_of_a_loop(expression):
+            if await self.evaluate(f"Boolean({expression})"):
+                return
+
+    async def wait_for_class(self, name: str) -> None:
+        """Waits until the page's body has a class."""
+        await self.wait_for(f"document.body?.classList.contains('{name}')")
 
     async def type(self, text: str) -> None:
         """Types letters into the terminal of the page."""

@@ -43,7 +43,7 @@ from model import events as ev
 from model.commands import RestartWriting, SaveCheckpoint, SetTemperature
 from tui.keys import keys_of
 from tui.screens.entry import SafeInput, parse_temperature
-from tui.terminal.driver import within_reason
+from tui.terminal.sizes import within_reason
 
 Result = TypeVar("Result")
 

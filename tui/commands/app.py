@@ -220,6 +220,7 @@ def show(
         theme=options["theme"],
         few_colors=_terminal_has_few_colors(),
         root=options["root"],
+        read_only=options.get("read_only", False),
         keymap=own.keys,
         themes=own.themes,
     )

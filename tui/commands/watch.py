@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from model.config import SamplingConfig
 from model.printed_command import printed_command
 from model.run_folder import RunFolder
 from model.watch_session import WatchSession
@@ -28,15 +29,17 @@ from tui.terminal.entrance import why_no_terminal
 @seed_option
 @sampling_options
 @screen_options
+@click.option(
+    "--read-only",
+    is_flag=True,
+    help="For spectators: keys that write files, and the suspend key, are off.",
+)
 def watch(*, run: str | None, root: Path, **options: Any) -> int:
     """Watch RUN, or the newest one, while another process trains it.
 
-    The curves follow the run's file, the text its newest checkpoint. Nothing is written.
+    The curves follow the run's file, the text its newest checkpoint. The run is never changed.
     """
-    sampling = sampling_config(options)
-    prepare_screen(options)
-    folder = RunFolder.find(root, run)
-    folder.require_readable()
+    folder, sampling = require_watched(run, root, options)
     reason = why_no_terminal()
     if reason is not None:
         command = printed_command("runs", checkpoints=root)
@@ -49,5 +52,21 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
         prompt=options["prompt"],
         seed=options["seed"],
     )
-    status, _ = show(session, folder.name, sampling, {**options, "root": None}, trains=False)
+    settings = {**options, "root": None}
+    status, _ = show(session, folder.name, sampling, settings, trains=False)
     return status
+
+
+def require_watched(
+    run: str | None, root: Path, options: dict[str, Any]
+) -> tuple[RunFolder, SamplingConfig]:
+    """Returns the run to watch and how its text is drawn at first.
+
+    Raises:
+        UserError: an option is out of range, or there is no such run.
+    """
+    sampling = sampling_config(options)
+    prepare_screen(options)
+    folder = RunFolder.find(root, run)
+    folder.require_readable()
+    return folder, sampling

@@ -57,7 +57,7 @@ class MainScreen(FrugalScreen):
         self.title_edge = FrameEdge(id="writing-title")
         self.pane = WritingPane(ascii_only=ascii_only, id="text")
         self.status_edge = FrameEdge(id="writing-status")
-        self.key_bar = KeyBar(keys_of(settings.keymap), id="keys")
+        self.key_bar = KeyBar(keys_of(settings.keymap, read_only=settings.read_only), id="keys")
         self.too_small = TooSmall(id="too-small")
         self.chart_view = ChartView()
         self.wanted: tuple[str, ...] = DEFAULT_PANES

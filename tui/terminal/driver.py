@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import Resize
 from textual.geometry import Size
 
 from tui.terminal.output import TerminalOutput
+from tui.terminal.sizes import bounded, within_reason
 
 if TYPE_CHECKING:
     from textual.message import Message
 
     from tui.terminal.terminal_app import TerminalApp
 
-LARGEST: Final = 1000
-"""Columns and rows; more is nobody's window, and would cost hundreds of megabytes."""
 SECONDS_TO_DRAIN: Final = 1.0
 USUAL: Final = Size(80, 25)
 """The size of a terminal that does not know its own: 0 x 0, as on a serial line."""
@@ -112,11 +110,7 @@ class TerminalDriver(LinuxDriver):
 
     def process_message(self, message: Message) -> None:
         """Keeps sizes that the terminal reports within reason."""
-        if isinstance(message, Resize):
-            size = Size(*within_reason(*message.size))
-            if size != message.size:
-                message = Resize(size, size, size, message.pixel_size)
-        super().process_message(message)
+        super().process_message(bounded(message))
 
     def run_input_thread(self) -> None:
         """Reads keys until the app ends or the terminal does."""
@@ -147,8 +141,3 @@ class TerminalDriver(LinuxDriver):
                 self.process_message(message)
         except Exception:  # noqa: BLE001 - a parser that fails must not take the training with it
             self._parser = XTermParser(self._debug)
-
-
-def within_reason(columns: int, rows: int) -> tuple[int, int]:
-    """Returns a size that can be drawn: at least 1 x 1, at most 1000 x 1000."""
-    return min(LARGEST, max(1, columns)), min(LARGEST, max(1, rows))

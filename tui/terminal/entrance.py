@@ -6,16 +6,13 @@ import os
 import sys
 from typing import Final
 
-WEB_DRIVER: Final = "textual.drivers.web_driver:WebDriver"
-"""What Textual shows an app on a page with, as it wants to be told in `$TEXTUAL_DRIVER`."""
 SERVED_BY: Final = "CHARLM_SERVED_BY"
 """Holds the process number of `serve`, whose children alone may do without a terminal."""
 
 
 def is_served() -> bool:
     """Tells whether `serve` of this program started this process, to show it on a page."""
-    server = os.environ.get(SERVED_BY, "")
-    return server == str(os.getppid()) and os.environ.get("TEXTUAL_DRIVER") == WEB_DRIVER
+    return os.environ.get(SERVED_BY, "") == str(os.getppid())
 
 
 def why_no_terminal() -> str | None:

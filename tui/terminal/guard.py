@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from model.run_folder import LOG_NAME
 from tui.exit_status import PROGRAM, SIGNAL
+from tui.terminal.entrance import is_served
 from tui.terminal.output import RESET
 from tui.terminal.without_screen import WithoutScreen
 
@@ -76,6 +77,7 @@ class TerminalGuard:
         self._app = app
         self._goes_on = on_hangup == "continue" or (
             on_hangup is None
+            and not is_served()  # a page that has gone never comes back
             and hasattr(signal, "SIGHUP")
             and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         )

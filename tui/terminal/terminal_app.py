@@ -170,9 +170,11 @@ class TerminalApp(App[None]):
 
 
 def _own_driver() -> type[Driver] | None:
-    """Returns our driver for a POSIX terminal; None where Textual has to choose, as on a page."""
+    """Returns our driver for a page or a POSIX terminal; None where Textual has to choose."""
     if is_served():
-        return None
+        from tui.terminal.page_driver import PageDriver  # noqa: PLC0415 - needed by few
+
+        return PageDriver
     try:
         from tui.terminal.driver import TerminalDriver  # noqa: PLC0415 - needs termios
     except ImportError:
