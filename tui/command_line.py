@@ -33,6 +33,7 @@ from corpus.missing_guarantees import take_missing
 from model.system_refusal import refusal_of
 from tui.console import open_streams
 from tui.exit_status import (
+    INTERNAL,
     PROGRAM,
     SIGNAL,
     USAGE,
@@ -60,6 +61,7 @@ COMMANDS = {
     "corpora": "tui.commands.corpora:corpora",
     "bench": "tui.commands.bench:bench",
 }
+COMPLETION_VARIABLE = "_CHARLM_TUI_COMPLETE"
 OWN_OPTIONS = ("--help", "-h", "--version", "--completion")
 
 
@@ -143,7 +145,7 @@ def _print_completion(ctx: click.Context, _param: click.Parameter, shell: str | 
         return
     completion = get_completion_class(shell)
     assert completion is not None
-    print(completion(cli, {}, PROGRAM, "_CHARLM_TUI_COMPLETE").source())
+    print(completion(cli, {}, PROGRAM, COMPLETION_VARIABLE).source())
     ctx.exit()
 
 
@@ -169,6 +171,22 @@ def cli() -> None:
     """
 
 
+def _complete(order: str) -> int:
+    """Answers a shell that completes a word; names of files leave as the bytes that came.
+
+    Click's own way writes in the encoding of standard output, which may not have them.
+    """
+    shell, _, work = order.partition("_")
+    completion = get_completion_class(shell)
+    if completion is None or work not in {"complete", "source"}:
+        return INTERNAL
+    chosen = completion(cli, {}, PROGRAM, COMPLETION_VARIABLE)
+    answer = chosen.complete() if work == "complete" else chosen.source()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(f"{answer}\n"))
+    return 0
+
+
 def _own_settings(arguments: list[str]) -> dict[str, Any]:
     """Returns what the user's own file adds to a command's context: its defaults, and itself.
 
@@ -190,6 +208,8 @@ def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit status, having said in one line what went wrong."""
     debug = "--debug" in arguments
     try:
+        if order := os.environ.get(COMPLETION_VARIABLE):
+            return _complete(order)
         outcome: Any = cli.main(
             [word for word in arguments if word != "--debug"],
             prog_name=PROGRAM,

@@ -196,6 +196,30 @@ def test_a_run_of_one_locale_is_resumed_in_another(texts: Path, tmp_path: Path) 
     assert (first.status, again.status) == (0, 0), again.complaint
 
 
+@pytest.mark.parametrize("locale", ["ASCII", "latin-1 streams", "UTF-8"])
+def test_a_name_that_is_completed_leaves_as_the_bytes_that_came(
+    locale: str, tmp_path: Path
+) -> None:
+    for name in (*(os.fsencode(name) for name in NAMES[:4]), b"ge"):
+        words = {
+            b"_CHARLM_TUI_COMPLETE": b"bash_complete",
+            b"COMP_WORDS": b"charlm-tui train --checkpoints " + name,
+            b"COMP_CWORD": b"3",
+        }
+        environment = {**os.environb, **words, b"PYTHONPATH": os.fsencode(ROOT)}
+        environment |= {key.encode(): value.encode() for key, value in LOCALES[locale].items()}
+        done = subprocess.run(
+            [sys.executable, "-m", "tui"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout == b"file," + name + b"\n"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "latin-1", "ascii", "utf-16"])
 def test_json_is_ascii_where_the_output_is_not_utf_8(encoding: str) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)

@@ -20,6 +20,7 @@ from textual.strip import Strip
 
 from tui.line_wrapper import LineWrapper
 from tui.sanitise import printable
+from tui.terminal.output import AS_WIDE
 from tui.terminal.placed_update import placed
 from tui.transcript import Transcript
 from tui.widths import DISPUTED, cells_of, count_larger_widths
@@ -150,3 +151,9 @@ def test_what_is_not_disputed_is_sent_as_textual_sends_it() -> None:
     first, second = made.render_segments(console), update.render_segments(console)
     assert first == second
     assert not DISPUTED.search("plain 日本 é")
+
+
+def test_what_a_terminal_cannot_encode_takes_the_cells_that_were_counted() -> None:
+    """C15: a question mark for a wide character drew the border one cell to the left."""
+    assert "日e\u0301é👍🏽x\udcff".encode("latin-1", AS_WIDE) == b"??e\xe9????x?"
+    assert "日".encode("utf-8", AS_WIDE).decode() == "日"

@@ -7,6 +7,7 @@ falls behind, so that nothing new is painted meanwhile, and tells when it has ca
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import threading
@@ -14,6 +15,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
+
+from tui.widths import cells_of
 
 BEHIND: Final = 8192
 """Bytes that wait to be written, from which on painting more would only lengthen the wait."""
@@ -27,6 +30,19 @@ RESET: Final = (
 """Leaves the key protocol (each screen has its own), the alternate screen, mouse reporting,
 bracketed paste, focus and size reports; wraps lines again and shows the cursor. Its first escape
 ends what a sequence before it left open."""
+
+
+AS_WIDE: Final = "charlm-as-wide"
+"""How to encode what a terminal's encoding lacks: question marks that take the same cells."""
+
+
+def _as_wide(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "?" * sum(map(cells_of, lacking)), error.end
+
+
+codecs.register_error(AS_WIDE, _as_wide)
 
 
 class TerminalOutput:
@@ -43,7 +59,7 @@ class TerminalOutput:
 
         Args:
             descriptor: what to write to.
-            encoding: of the terminal; what it cannot show becomes a question mark.
+            encoding: of the terminal; what it cannot show becomes question marks, as wide.
             tell: is called, from any thread, with True when the output falls behind and with
                 False when it has caught up, in this order; must not wait.
         """
@@ -64,7 +80,7 @@ class TerminalOutput:
 
     def write(self, text: str) -> None:
         """Takes text to write; forgets it where too much waits already or nobody can read it."""
-        data = text.encode(self._encoding, "replace")
+        data = text.encode(self._encoding, AS_WIDE)
         with self._changed:
             if self.is_dead or self._is_abandoned or not data:
                 return
