@@ -5,6 +5,7 @@ It knows where each comes from; the network is in `download`.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import sysconfig
@@ -129,10 +130,14 @@ def _source_files() -> Iterator[Path]:
     waiting = [Path(sysconfig.get_path("stdlib"))]
     while waiting:
         path = waiting.pop()
-        if path.is_dir():
-            names = (entry for entry in path.iterdir() if entry.name not in _NOT_SOURCE)
-            waiting.extend(sorted(names, reverse=True))
-        elif path.suffix == ".py" and path.is_file():
+        is_source = False
+        with contextlib.suppress(OSError):  # what cannot be looked into is no part of the text
+            if path.is_dir():
+                names = [entry for entry in path.iterdir() if entry.name not in _NOT_SOURCE]
+                waiting.extend(sorted(names, reverse=True))
+            else:
+                is_source = path.suffix == ".py" and path.is_file()
+        if is_source:
             yield path
 
 
