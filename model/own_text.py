@@ -56,13 +56,14 @@ def path_of_a_moved_run(folder: RunFolder, source: CorpusSource) -> str | None:
     text is no file.
     """
     specification = source.specification
-    if specification == "-" or specification in {text.name for text in builtin_texts()}:
-        return None
     try:
         begun_in = folder.description().get("folder")
     except CheckpointError:
         begun_in = None
-    return None if begun_in == os.path.realpath(folder.path) else specification
+    if specification == "-" or begun_in == os.path.realpath(folder.path):
+        return None
+    is_built_in = specification in {text.name for text in builtin_texts()}
+    return None if is_built_in else specification
 
 
 def read_own_text(

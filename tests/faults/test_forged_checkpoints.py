@@ -44,6 +44,7 @@ AS_GOOD_AS_REAL = frozenset(
         "progress.batches.random.state.inc huge",
         "progress.validation_characters absent",  # as the version before wrote it
         "progress.validation_characters null",
+        "progress.average_leads truth",
         "progress.guard.first null",
         *(
             f"progress.guard.{figure} {way}"
