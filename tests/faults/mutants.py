@@ -72,6 +72,30 @@ MUTANTS = (
         ("if names.fullmatch(entry.name) and entry", "if entry"),
         "corpus/test_text_cache.py",
     ),
+    _mutant(
+        "a look locks as a writer does",
+        "model/run_lock.py",
+        ("return not _try(file, fcntl.LOCK_SH)", "return not _try(file, fcntl.LOCK_EX)"),
+        "faults/test_locks.py::test_two_looks_at_once_see_no_writer",
+    ),
+    _mutant(
+        "a line without an end is read",
+        "corpus/json_reader.py",
+        ("if length <= MAX_LINE_BYTES else b", "if length >= 0 else b"),
+        "faults/test_hostile_records.py::test_lines_are_the_same_whatever_a_look_reads_at_once",
+    ),
+    _mutant(
+        "an object may be of any size",
+        "corpus/json_reader.py",
+        ("if size > MAX_OBJECT_BYTES:", "if size < 0:"),
+        "faults/test_hostile_records.py",
+    ),
+    _mutant(
+        "a deeply nested line is an error",
+        "corpus/json_reader.py",
+        ("suppress(ValueError, RecursionError)", "suppress(ValueError)"),
+        "faults/test_hostile_records.py",
+    ),
     # --- checkpoints --------------------------------------------------------------------------
     _mutant(
         "a checkpoint's digest is not compared",
@@ -418,8 +442,8 @@ MUTANTS = (
         "a line may be one cell too wide",
         "tui/line_wrapper.py",
         (
-            "        if self._used + cells > self.width:\n",
-            "        if self._used + cells > self.width + 1:\n",
+            "_word_start())\n        if self._used + cells > self.width:\n",
+            "_word_start())\n        if self._used > self.width:\n",
         ),
         "tui/test_transcript.py",
     ),
@@ -443,12 +467,6 @@ MUTANTS = (
         "tui/exit_status.py",
         ("(CheckpointError, CHECKPOINT)", "(CheckpointError, CORPUS)"),
         "tui/bad_input/test_bad_options.py::test_a_run_that_is_not_there_is_status_4",
-    ),
-    _mutant(
-        "a wrong option is a defect",
-        "tui/exit_status.py",
-        ("    (ConfigError, USAGE),\n", ""),
-        "tui/bad_input/test_bad_options.py",
     ),
     _mutant(
         "a screen answers twice",
@@ -482,6 +500,28 @@ MUTANTS = (
         "tui/console.py",
         ("ascii_only=not speaks_utf8(stream)", "ascii_only=False"),
         "tui/test_encodings.py::test_json_is_ascii_where_the_output_is_not_utf_8",
+    ),
+    # --- serve --------------------------------------------------------------------------------
+    _mutant(
+        "an origin is compared without its port",
+        "tui/web/admission.py",
+        (
+            "return origin.lower() in {known.lower() for known in origins}",
+            "return urlsplit(origin).hostname in {urlsplit(known).hostname for known in origins}",
+        ),
+        "tui/web/test_admission.py",
+    ),
+    _mutant(
+        "any token opens the page",
+        "tui/web/admission.py",
+        ("return hmac.compare_digest(", "return bool(token) or hmac.compare_digest("),
+        "tui/web/test_admission.py",
+    ),
+    _mutant(
+        "any name leads to the server",
+        "tui/web/admission.py",
+        ("if not self._has_name(visit):", "if not visit.host:"),
+        "tui/web/test_admission.py",
     ),
     # --- the machine --------------------------------------------------------------------------
     _mutant(
