@@ -588,4 +588,38 @@ MUTANTS = (
         ("    except Exception as error:", "    except OSError as error:"),
         "model/test_compiler.py::test_a_long_text_goes_on_from_the_same_state_c24",
     ),
+    # --- serve --------------------------------------------------------------------------------
+    _mutant(
+        "an origin is compared without its port",
+        "tui/web/admission.py",
+        (
+            "return origin.lower() in {known.lower() for known in origins}",
+            "return urlsplit(origin).hostname in {urlsplit(known).hostname for known in origins}",
+        ),
+        "terminal/test_app_in_a_browser.py",
+    ),
+    _mutant(
+        "the token is not compared",
+        "tui/web/admission.py",
+        ("return None if self.has_token(visit.token) else LINK_NEEDED", "return None"),
+        "tui/web/test_admission.py",
+    ),
+    _mutant(
+        "a page's size has no bound",
+        "tui/web/page_message.py",
+        ("    columns, rows = within_reason(columns, rows)\n", ""),
+        "tui/web/test_page_message.py",
+    ),
+    _mutant(
+        "a spectator may do anything",
+        "tui/app.py",
+        ("action not in SPECTATORS_ACTIONS", "action in SPECTATORS_ACTIONS and False"),
+        "tui/test_spectators.py",
+    ),
+    _mutant(
+        "a child looks for modules in the working directory",
+        "model/child_process.py",
+        ('"-P", "-m", module', '"-m", module'),
+        "model/test_child_process.py",
+    ),
 )
