@@ -509,6 +509,7 @@ MUTANTS = (
             "return origin.lower() in {known.lower() for known in origins}",
             "return urlsplit(origin).hostname in {urlsplit(known).hostname for known in origins}",
         ),
+        "terminal/test_app_in_a_browser.py",
         "tui/web/test_admission.py",
     ),
     _mutant(
@@ -589,21 +590,6 @@ MUTANTS = (
         "model/test_compiler.py::test_a_long_text_goes_on_from_the_same_state_c24",
     ),
     # --- serve --------------------------------------------------------------------------------
-    _mutant(
-        "an origin is compared without its port",
-        "tui/web/admission.py",
-        (
-            "return origin.lower() in {known.lower() for known in origins}",
-            "return urlsplit(origin).hostname in {urlsplit(known).hostname for known in origins}",
-        ),
-        "terminal/test_app_in_a_browser.py",
-    ),
-    _mutant(
-        "the token is not compared",
-        "tui/web/admission.py",
-        ("return None if self.has_token(visit.token) else LINK_NEEDED", "return None"),
-        "tui/web/test_admission.py",
-    ),
     _mutant(
         "a page's size has no bound",
         "tui/web/page_message.py",
