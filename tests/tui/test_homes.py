@@ -78,7 +78,7 @@ def test_runs_go_to_the_home_folder_whoever_writes_the_tilde(way: str, tmp_path:
     }[way]
     arguments = ["--checkpoints=~/mine"] if way == "option" else []
     outcome = charlm_here(tmp_path, "runs", *arguments, environment=environment)
-    assert outcome.complaint == f"no runs in {tmp_path}/mine; `charlm-tui train` makes one\n"
+    assert outcome.complaint.startswith(f"no runs in {tmp_path}/mine; `charlm-tui train")
 
 
 def test_a_setting_of_the_file_is_a_path_of_the_home_folder(
