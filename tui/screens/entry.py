@@ -9,6 +9,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Paste
 from textual.widgets import Input, Static
 
 from model.config import MAXIMUM_TEMPERATURE
@@ -29,6 +30,22 @@ class SafeInput(Input):
     def validate_value(self, value: str) -> str:
         """Returns the value as it may be shown."""
         return printable(value[:LONGEST_ENTRY])
+
+    def _on_paste(self, event: Paste) -> None:
+        """Takes all that was pasted, of which Textual's own field keeps the first line alone."""
+        event.prevent_default()
+        event.stop()
+        lines = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        line = self.one_line_of(lines)
+        start, end = sorted(self.selection)
+        room = (self.max_length or LONGEST_ENTRY) - len(self.value) + (end - start)
+        if len(line) > room:
+            self.notify("The end of what was pasted did not fit.", severity="warning", markup=False)
+        self.replace(line[: max(0, room)], start, end)
+
+    def one_line_of(self, lines: str) -> str:
+        """Returns lines as the one that this field can hold."""
+        return " ".join(lines.splitlines())
 
 
 class TemperatureEntry(Dialog[float | None]):

@@ -49,7 +49,7 @@ class PromptEntry(Dialog[str | None]):
             yield Static(Content("Prompt"), classes="dialog-title")
             marks = None if self._vocabulary is None else UnknownMarks(self._vocabulary)
             placeholder = "empty: begin with nothing"
-            yield SafeInput(escaped(self._prompt), placeholder=placeholder, highlighter=marks)
+            yield PromptInput(escaped(self._prompt), placeholder=placeholder, highlighter=marks)
             yield self._fit
             yield Static(Content(_NOTE), classes="dialog-note")
 
@@ -71,6 +71,14 @@ class PromptEntry(Dialog[str | None]):
         words = "" if self._vocabulary is None else fit_words(prompt, self._vocabulary)
         self._fit.update(Content(words))
         self._fit.display = bool(words)
+
+
+class PromptInput(SafeInput):
+    """A field in which a line feed stands as it is typed."""
+
+    def one_line_of(self, lines: str) -> str:
+        r"""Returns lines with ``\n`` between them; a backslash means what it means when typed."""
+        return lines.replace("\n", "\\n").replace("\t", "\\t")
 
 
 class UnknownMarks(Highlighter):
