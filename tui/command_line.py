@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 from model.cores import usable_cores
@@ -30,6 +31,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from corpus import UserError
 from corpus.missing_guarantees import take_missing
+from model.errors import RunFolderError
 from model.system_refusal import refusal_of
 from tui.console import open_streams
 from tui.exit_status import (
@@ -113,7 +115,18 @@ class CommandLine(click.Group):
         return resolved
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command."""
+        """Runs the command.
+
+        Raises:
+            RunFolderError: the working directory is gone. Every relative path would be wrong, and a
+                library of PyTorch's ends the process without a word to us.
+        """
+        try:
+            Path.cwd()
+        except OSError as error:
+            raise RunFolderError(
+                "the working directory", "is not there any more", "go to one that is"
+            ) from error
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:

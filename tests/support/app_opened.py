@@ -19,6 +19,7 @@ from model import events as ev
 from model.scripted_session import ScriptedSession
 from tui.app import CharlmApp
 from tui.screen_settings import ScreenSettings
+from tui.terminal.door import is_waiting
 
 
 def key_named(name: str) -> Key:
@@ -50,7 +51,7 @@ class Opened:
         """Waits until everything that was typed was acted on, or the app has ended."""
         app = self.app
         await until(
-            lambda: app.is_leaving or (app.door.is_open and not app.message_queue_size),
+            lambda: app.is_leaving or (app.door.is_open and is_waiting(app)),
             "keys to be acted on",
         )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tui.command_line import run
+from tui.ending_signals import ending_signals
 
 LONGEST_COMPLAINT = 620
 """Characters of a line: the program's name and 600."""
@@ -31,7 +32,7 @@ class Outcome:
 @contextlib.contextmanager
 def _surroundings(home: Path) -> Iterator[None]:
     """Lets a command see `home` and nothing of this machine, and undoes what it does to us."""
-    kept = {number: signal.getsignal(number) for number in (1, 2, 15)}
+    kept = {number: signal.getsignal(number) for number in ending_signals()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHARLM_CHECKPOINTS", str(home / "runs"))
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyte
+import pytest
 from patience import PATIENCE, in_vain, moments
 
 from model.run_folder import RunFolder
@@ -36,7 +37,16 @@ TINY = (
 """Options of a network that makes hundreds of steps a second on one thread."""
 LONG = (*TINY, "--minutes", "30")
 """The same, trained longer than any test lasts."""
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+RARE_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in (
+        *("SIGUSR1", "SIGXCPU", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR"),
+        *("SIGSTKFLT", "SIGRTMIN", "SIGRTMAX"),
+    )
+    if hasattr(signal, name)
+)
+"""What ends a program as well: limits, timers, whatever a cluster sends before it kills."""
 STEPS = re.compile(r"step-(\d+)\.safetensors")
 STEP = r"step {2,}(\d[\d ]*)"
 """Finds the step on the app's screen."""
@@ -338,6 +348,16 @@ def wait_until_stalled(app: Terminal) -> None:
 
 def last_event(folder: RunFolder) -> dict[str, Any]:
     return folder.read_lines("metrics.jsonl")[-1]
+
+
+def slowly(signals: Sequence[int], *, but: int = 1) -> list[Any]:
+    """Returns parameters of a test of which all after the first are for ``make test-slow``."""
+    return [*signals[:but], *(pytest.param(one, marks=pytest.mark.slow) for one in signals[but:])]
+
+
+def name_of(number: int) -> str:
+    """Returns the name of a signal, to call a test by."""
+    return signal.Signals(number).name
 
 
 def is_alive(process_id: int) -> bool:

@@ -15,6 +15,7 @@ from terminal_harness import (
     ENDING_SIGNALS,
     LONG,
     PROGRAM,
+    RARE_SIGNALS,
     Terminal,
     assert_saved_at_the_end,
     assert_terminal_restored,
@@ -22,6 +23,8 @@ from terminal_harness import (
     last_event,
     make_environment,
     make_words,
+    name_of,
+    slowly,
     wait_for_steps,
 )
 
@@ -89,7 +92,7 @@ def training(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-@pytest.mark.parametrize("number", ENDING_SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [*ENDING_SIGNALS, *slowly(RARE_SIGNALS)], ids=name_of)
 def test_train_saves_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     with training(tmp_path, *LONG) as process:
         assert process.stdout is not None

@@ -202,6 +202,7 @@ def show(
     """Runs the app on a session; returns the exit status and what is to be shown next."""
     from tui.app import CharlmApp  # noqa: PLC0415 - after the environment is set
     from tui.screen_settings import ScreenSettings  # noqa: PLC0415
+    from tui.terminal.terminal_app import is_loss  # noqa: PLC0415
 
     own = own_config()
     settings = ScreenSettings(
@@ -227,13 +228,20 @@ def show(
     screen = CharlmApp(session, settings)
     sys.setswitchinterval(SWITCH_SECONDS)
     with TerminalGuard(session, screen, on_hangup=options.get("on_hangup")) as guard:
-        screen.run(mouse=settings.mouse)
+        failure: Exception | None = None
+        try:
+            screen.run(mouse=settings.mouse)
+        except Exception as error:  # noqa: BLE001 - whatever ends the screen, the session saves
+            failure = error
+        failure = failure or screen.defect
+        if is_loss(failure):
+            guard.lose_terminal()
         guard.wait_for_the_end()
         ended = session.close(save=screen.quit_choice == "save")
         screen.wait_for_output()
     if guard.status is not None:
         return guard.status, None
-    status = _status(screen, session, guard.received, ended=ended)
+    status = _status(screen, session, guard.received, failure, ended=ended)
     return status, screen.successor if status == 0 else None
 
 
@@ -241,6 +249,7 @@ def _status(
     screen: CharlmApp,
     session: LiveSession | WatchSession,
     received: int | None,
+    failure: Exception | None,
     *,
     ended: bool,
 ) -> int:
@@ -254,8 +263,8 @@ def _status(
     if not ended:
         complain("a worker did not end within 30 seconds; its last steps may not be saved")
         return INTERNAL
-    if screen.defect is not None:
-        raise screen.defect
+    if failure is not None:
+        raise failure
     if session.unsaved and screen.quit_choice == "save":
         return FILE_SYSTEM
     # A panic of Textual leaves no status at all.

@@ -22,16 +22,13 @@ from model.errors import ConfigError, RankLost, TrainingDiverged
 from model.events import RunStarted
 from model.process_place import ProcessPlace, place_in
 from model.run_request import RunRequest
+from tui.ending_signals import ending_signals
 from tui.exit_status import FILE_SYSTEM, SIGNAL, status_of
 from tui.options import json_option, require_there, run_request, training_options
 from tui.reporters import JsonReporter, LastingReporter, LineReporter, Reporter
 
 if TYPE_CHECKING:
     from model.distributed import Ranks
-
-ENDING_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
 
 
 class SignalStop:
@@ -44,9 +41,8 @@ class SignalStop:
 
     def install(self) -> None:
         """Takes over the signals that end a program, but for those that were told to be ignored."""
-        for number in ENDING_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._handle)
+        for number in ending_signals():
+            signal.signal(number, self._handle)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:

@@ -90,13 +90,13 @@ class Door:
             return True
         screen = app.screen
         return (
-            _is_waiting(app)
-            and _is_waiting(screen)
-            and all(_is_waiting(node) for node in screen.walk_children())
+            is_waiting(app)
+            and is_waiting(screen)
+            and all(is_waiting(node) for node in screen.walk_children())
         )
 
 
-def _is_waiting(pump: MessagePump) -> bool:
+def is_waiting(pump: MessagePump) -> bool:
     """Tells whether a part of the app waits for a message, with none on its way to it.
 
     No part of Textual's public interface, nor of asyncio's; a test shows that it still holds.

@@ -13,6 +13,7 @@ from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 
+from tui.terminal.keeper import TerminalKeeper
 from tui.terminal.output import TerminalOutput
 from tui.terminal.sizes import bounded, within_reason
 
@@ -50,6 +51,7 @@ class TerminalDriver(LinuxDriver):
         stream = sys.__stderr__
         assert stream is not None  # the entrance has looked
         self._output = TerminalOutput(stream.fileno(), encoding=stream.encoding, tell=self._pace)
+        self._keeper = TerminalKeeper(stream.fileno())
         app.abandon_output = self._output.abandon
         app.wait_for_output = self._output.drain
 
@@ -64,13 +66,16 @@ class TerminalDriver(LinuxDriver):
         """Takes the terminal over, unless it is not ours to take (in the background)."""
         before = self._writer_thread
         self._shown = True
+        self._keeper.note(shown=True)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._shown = self._writer_thread is not before
+        self._keeper.note(shown=self._shown)
 
     def stop_application_mode(self) -> None:
         """Gives the terminal back as it was."""
         if self._shown:
             super().stop_application_mode()
+            self._keeper.note(shown=False)
 
     def close(self) -> None:
         """Waits for what is still to be written, as long as the terminal takes any of it."""
@@ -80,6 +85,7 @@ class TerminalDriver(LinuxDriver):
             self._output.abandon()
         self._terminal_app.terminal_has_stalled = stalled
         self._shown = False
+        self._keeper.close()
 
     def _sigcont_application(self, *_: object) -> None:
         """Takes the terminal over again, also after a SIGSTOP, which nobody hears coming."""

@@ -20,6 +20,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from model.run_folder import LOG_NAME
+from tui.ending_signals import ending_signals
 from tui.exit_status import PROGRAM, SIGNAL
 from tui.terminal.entrance import is_served
 from tui.terminal.output import RESET
@@ -49,7 +50,6 @@ SECONDS_BETWEEN_LOOKS: Final = 0.5
 """At the terminal, for a hang-up that came without a signal (nohup)."""
 TRIES_TO_RESTORE: Final = 20
 SECONDS_BETWEEN_TRIES: Final = 0.05
-SIGNAL_NAMES: Final = ("SIGHUP", "SIGTERM", "SIGINT")
 _HANG_UP: Final = int(getattr(signal, "SIGHUP", 1))
 _NOTHING: Final = 0
 """In the queue of signals: the app has ended by itself."""
@@ -85,6 +85,8 @@ class TerminalGuard:
         self._left = threading.Event()
         """The app has ended and given the terminal back."""
         self._went_on = False
+        self._decided = threading.Event()
+        """Whether the guard has begun to end the program, or to let it go on."""
         self._done = threading.Event()
         self._number: int | None = None
         self._status: int | None = None
@@ -113,11 +115,9 @@ class TerminalGuard:
             self._terminal = os.ttyname(2)
         # Where a look says that a terminal which is plainly there is not, looks are worth nothing.
         self._can_look = not _is_hung_up()
-        for name in SIGNAL_NAMES:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                # Not the loop's own handlers: the loop may be the very thing that stands still.
-                self._before[number] = signal.signal(number, self._handle)
+        for number in ending_signals():
+            # Not the loop's own handlers: the loop may be the very thing that stands still.
+            self._before[number] = signal.signal(number, self._handle)
         self._app.on_lost_terminal = self._lose
         self._thread.start()
         return self
@@ -134,6 +134,12 @@ class TerminalGuard:
         self._signals.put(_NOTHING)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def lose_terminal(self) -> None:
+        """Is called when the app has ended because there is nothing to write to any more."""
+        self._lose()
+        self._left.set()
+        self._decided.wait()
 
     def wait_for_the_end(self) -> None:
         """Is called when the app has ended: waits while the training goes on without it."""
@@ -157,6 +163,8 @@ class TerminalGuard:
         if self._is_gone():
             _point_terminal_at_nothing()
         if number == _HANG_UP and self._goes_on and self._session.is_training:
+            self._went_on = True
+            self._decided.set()
             self._go_on()
         else:
             self._end(number)
@@ -174,6 +182,7 @@ class TerminalGuard:
     def _end(self, number: int) -> None:
         """Saves, lets the app leave, and ends the process where it does not."""
         self._number = number
+        self._decided.set()
         self._session.close(save=True, timeout=SECONDS_TO_SAVE)
         self._app.leave_from_any_thread(SIGNAL + number)
         if self._left.wait(SECONDS_TO_LEAVE):
@@ -186,7 +195,6 @@ class TerminalGuard:
 
     def _go_on(self) -> None:
         """Lets the app leave and sees the training to its end without it."""
-        self._went_on = True
         self._app.leave_from_any_thread(0)
         if not self._left.wait(SECONDS_TO_LEAVE):
             self._restore()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,11 @@ class TerminalApp(App[None]):
 
         A screen loses its parts one after the other, and messages to them are still on their way.
         """
-        if not self.is_leaving:
+        if self.is_leaving:
+            return
+        if is_loss(error) and self.on_lost_terminal is not None:
+            self.lose_terminal()  # to say so on the screen would fail likewise
+        else:
             super()._handle_exception(error)
 
     def hold_painting(self, held: bool, lost: bool) -> None:
@@ -167,6 +172,12 @@ class TerminalApp(App[None]):
     def _print_error_renderables(self) -> None:
         """Prints no traceback: it holds foreign text as it is, and is no line for a user."""
         self._exit_renderables.clear()
+
+
+def is_loss(error: Exception | None) -> bool:
+    """Tells whether an error is what the system answers to writing where nobody reads any more."""
+    lost = {errno.EPIPE, errno.ECONNRESET, errno.EIO, errno.EBADF, errno.ENXIO}
+    return isinstance(error, OSError) and error.errno in lost
 
 
 def _own_driver() -> type[Driver] | None:

@@ -6,6 +6,8 @@ E7 and E9 (bytes typed, a connection cut), E6 (sizes) and E10 (a stalled termina
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from textual.events import Paste
 from textual.widgets import Input
 
 from model import events as ev
+from tui.command_line import APP, COMMANDS, run
 from tui.screens.entry import LONGEST_ENTRY
 
 WORDS = make_words(3000)
@@ -146,3 +149,22 @@ def test_e16_no_color_is_respected(home: Path) -> None:
     assert no_color == "True"
     assert "NoColor" in filters
     assert "Monochrome" not in filters, "greys of the terminal's own colours are black on black"
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != APP] + [""])
+def test_without_a_working_directory_every_command_says_so(home: Path, command: str) -> None:
+    """C6: PyTorch's library for linear algebra would end the process, with status 2."""
+    gone = home / "gone"
+    gone.mkdir()
+    before = Path.cwd()
+    try:
+        os.chdir(gone)
+        gone.rmdir()
+        words = [command, "x"] if command in {"export", "evaluate"} else [command] * bool(command)
+        with contextlib.redirect_stderr(io.StringIO()) as complaint:
+            assert run(words) == 5
+    finally:
+        os.chdir(before)
+    assert complaint.getvalue() == (
+        "charlm-tui: the working directory: is not there any more; go to one that is\n"
+    )
