@@ -20,7 +20,7 @@ from terminal_harness import (
     make_words,
 )
 
-from tui.terminal.entrance import SERVED_BY, WEB_DRIVER
+from tui.terminal.entrance import SERVED_BY
 
 pytestmark = pytest.mark.terminal
 
@@ -111,8 +111,7 @@ def test_an_error_out_of_the_screen_saves(tmp_path: Path, error: str, status: in
 @pytest.mark.parametrize("gone", ["output", "both"])
 def test_a_page_whose_server_was_killed_saves(tmp_path: Path, gone: str) -> None:
     (tmp_path / "words.txt").write_text(make_words(), encoding="utf-8")
-    environment = make_environment(tmp_path, TEXTUAL_DRIVER=WEB_DRIVER)
-    environment[SERVED_BY] = str(os.getpid())
+    environment = make_environment(tmp_path, **{SERVED_BY: str(os.getpid())})
     with subprocess.Popen(
         [PROGRAM, "words.txt", *LONG],
         stdin=subprocess.PIPE,

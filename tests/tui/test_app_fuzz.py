@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -102,8 +101,6 @@ INPUTS: st.SearchStrategy[Input] = st.one_of(
 )
 BURSTS = st.lists(INPUTS, min_size=1, max_size=8)
 
-while_it_runs = precondition(lambda self: self.it.app.is_running)
-
 
 class AppMachine(RuleBasedStateMachine):
     """One app on a scripted session, steered by whoever."""
@@ -133,29 +130,29 @@ class AppMachine(RuleBasedStateMachine):
         self.run(self.context.__aexit__(None, None, None))
 
     def teardown(self) -> None:
-        if self.it.app.is_running:
-            self.save()
+        self.save()
         self.close_app()
         self.run(self.loop.shutdown_default_executor())
         self.loop.close()
 
     # --- what happens -----------------------------------------------------------------------------
 
-    @precondition(lambda self: not self.it.app.is_running)
-    @rule()
-    def open_another(self) -> None:
-        """After a way out was found, by Ctrl-C or by the command palette."""
-        self.close_app()
-        self.open_app()
+    def reopen(self) -> None:
+        """Opens another app where a way out was found.
 
-    @while_it_runs
+        No precondition: whether the app has ended must not change what is drawn next.
+        """
+        if self.it.app.is_leaving or not self.it.app.is_running:
+            self.close_app()
+            self.open_app()
+
     @rule(burst=BURSTS)
     def send(self, burst: list[Input]) -> None:
         """Everything of a burst is there before the app has looked at its first key."""
+        self.reopen()
         size = self.it.app.size
         self.run(self.it.post(*(event for one in burst for event in one(size))))
 
-    @while_it_runs
     @rule(
         key=st.sampled_from(["t", "i", "slash"]),
         typed=st.text("0123456789.", min_size=1, max_size=8),
@@ -163,6 +160,7 @@ class AppMachine(RuleBasedStateMachine):
     )
     def answer(self, key: str, typed: str, enters: int) -> None:
         """A field shows what was typed after the key that opened it, and answers once."""
+        self.reopen()
         self.run(self.close_dialogs())
         app, commands = self.it.app, self.it.session.commands
         self.run(self.it.post(*keys_named(key, "ctrl+u", "ctrl+k", *typed)))
@@ -179,23 +177,23 @@ class AppMachine(RuleBasedStateMachine):
             asked = {"t": SetTemperature, "i": RestartWriting}.get(key)
             assert [type(command) for command in made] == ([asked] if asked else [])
 
-    @while_it_runs
     @rule(columns=st.integers(0, 999), rows=st.integers(0, 500))
     def resize_to_anything(self, columns: int, rows: int) -> None:
+        self.reopen()
         self.run(self.it.post(*resize(columns, rows, self.it.app.size)))
 
-    @while_it_runs
     @rule(text=st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=60)))
     def write(self, text: str) -> None:
+        self.reopen()
         self.run(self.it.say(*characters(text)))
 
-    @while_it_runs
     @rule(
         nats=st.floats(allow_nan=True, allow_infinity=True),
         step=st.integers(1, 10**9),
         text=st.sampled_from(PAYLOADS),
     )
     def train(self, nats: float, step: int, text: str) -> None:
+        self.reopen()
         self.run(
             self.it.say(
                 step_of(step, nats, time=float(step)),
@@ -205,10 +203,10 @@ class AppMachine(RuleBasedStateMachine):
             )
         )
 
-    @while_it_runs
     @rule()
     def save(self) -> None:
         """The app still answers."""
+        self.reopen()
         self.run(self.close_dialogs())
         before = self.it.session.commands.count(SaveCheckpoint())
         self.run(self.it.post(*keys_named("s")))
@@ -220,10 +218,11 @@ class AppMachine(RuleBasedStateMachine):
             self.it.app.screen.dismiss(None)
             await self.it.settle()
 
-    @precondition(lambda self: self.it.app.is_running and self.it.app.state.finished is None)
     @rule()
     def finish(self) -> None:
-        self.run(self.it.say(*finished()))
+        self.reopen()
+        if self.it.app.state.finished is None:
+            self.run(self.it.say(*finished()))
 
     # --- what stays -------------------------------------------------------------------------------
 
