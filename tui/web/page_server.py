@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,6 +22,7 @@ from urllib.parse import SplitResult, urlencode
 import textual_serve
 from aiohttp import WSMsgType, web
 
+from tui.ending_signals import ending_signals
 from tui.exit_status import PROGRAM, complain
 from tui.web.admission import LINK_NEEDED, Admission, Visit
 from tui.web.links import links
@@ -101,16 +101,15 @@ class PageServer:
         Raises:
             OSError: the address cannot be listened on.
         """
-        return asyncio.run(self._serve())
+        # Looked at here: asyncio takes SIGINT for itself.
+        return asyncio.run(self._serve(ending_signals()))
 
-    async def _serve(self) -> int:
+    async def _serve(self, signals: tuple[int, ...]) -> int:
         loop = asyncio.get_running_loop()
         self._received = loop.create_future()
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                with suppress(NotImplementedError):
-                    loop.add_signal_handler(number, self._end, int(number))
+        for number in signals:
+            with suppress(NotImplementedError):
+                loop.add_signal_handler(number, self._end, number)
         for name in ("aiohttp", "asyncio"):
             logging.getLogger(name).handlers = [_OneLine(logging.ERROR)]
             logging.getLogger(name).propagate = False
