@@ -48,7 +48,7 @@ def test_the_tests_catch_every_mutant(tmp_path: Path, figure: Callable[[str], No
     began = time.monotonic()
     trees: SimpleQueue[CopiedTree] = SimpleQueue()
     for number in range(AT_ONCE):
-        tree = CopiedTree(tmp_path / f"copy {number}")
+        tree = CopiedTree(tmp_path / f"copy-{number}")
         assert tree.imports_itself()
         trees.put(tree)
     healthy = trees.get()
