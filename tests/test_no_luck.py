@@ -39,6 +39,7 @@ ALLOWED = {
     "support/terminal_harness.py comes_to": "a limit that its caller gives",
     "support/terminal_harness.py _take_in": "a pause between two looks",
     "terminal/test_app_over_ssh.py cut": _TOLD,
+    "terminal/test_bursts.py send_bursts": _TOLD,
     "terminal/test_endings.py end": _TOLD,
     "terminal/test_soak.py soak": "the pace of the keys",
     "terminal/test_stalled_terminal.py train_for": "a share of the time that passed",
