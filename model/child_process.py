@@ -1,4 +1,5 @@
-"""Starts this program's child processes; nothing else in the tree starts one.
+"""Starts this program's child processes; nothing else starts a Python (``tui.terminal.keeper``
+starts a shell).
 
 A child is a module of ours in a new interpreter. Without `-P` that interpreter would look for
 modules in the working directory first, and run a `numpy.py` or a `model.py` that lies there.
