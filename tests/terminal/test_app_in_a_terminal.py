@@ -356,7 +356,8 @@ def test_a_resumed_run_goes_on_where_it_was(
 ) -> None:
     shutil.copytree(trained_home / "runs", tmp_path / "runs")
     before = checkpoint_steps(tmp_path / "runs")[-1]
-    app = open_app("--resume", "--run", "before", "--minutes", "30", "--threads", "1")
+    text = str(trained_home / "words.txt")  # named, for the run was begun in another folder
+    app = open_app(text, "--resume", "--run", "before", "--minutes", "30", "--threads", "1")
     wait_until_training(app)
     app.wait_for(lambda: app.number(STEP) > before, why="steps after those of before")
     wait_for_more(app, CHARACTERS)
