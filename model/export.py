@@ -20,6 +20,7 @@ from model.checkpoint_form import WEIGHT_PREFIX
 from model.config import to_record
 from model.errors import CheckpointError, ConfigError
 from model.json_text import json_text
+from model.run_folder import is_file_of_a_run
 from model.storage import write_atomically
 
 SUFFIX, CARD_SUFFIX = ".safetensors", ".json"
@@ -51,14 +52,18 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
 
     Raises:
         ConfigError: a file is there, and ``force`` is not given, or what is there is no regular
-            file, or the name is that of standard output; nothing was written.
+            file, or a run's own, or the name is that of standard output; nothing was written.
         CheckpointError: a weight is not finite; nothing was written.
         OSError: the file system refuses; each file is as it was, or whole.
     """
     if str(path) == "-":
         raise ConfigError("--output", "- is no file, and two are written", f"name a {SUFFIX} file")
+    if not path.name:
+        raise ConfigError("--output", f"{path} is a folder, not a file", f"name a {SUFFIX} file")
     card = card_path(path)
     for taken in (path, card):
+        if is_file_of_a_run(taken):
+            raise ConfigError(str(taken), "is a run's own file", "name another --output")
         try:
             is_there = require_regular_or_none(taken)
         except NotRegularError as error:

@@ -696,6 +696,11 @@ def _require_regular_checkpoint(path: Path) -> None:
         ) from error
 
 
+def is_file_of_a_run(path: Path) -> bool:
+    """Tells whether a path has the name of a run's own file in the folder of a run."""
+    return RUN_FILES.fullmatch(path.name) is not None and _may_be_run(path.parent)
+
+
 def _may_be_run(path: Path) -> bool:
     """Tells whether a folder holds a description, or cannot be looked into."""
     try:

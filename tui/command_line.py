@@ -5,6 +5,7 @@ Commands are imported when they are called, so that each starts as quickly as it
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.metadata
 import os
@@ -256,7 +257,10 @@ def _sentence(error: Exception) -> str:
         return f"{error.format_message()} See `{PROGRAM} --help`."
     if isinstance(error, OSError):
         name = error.filename if error.filename is not None else "output"
-        return f"{name}: {error.strerror or error}; check the disk and the permissions"
+        remedy = "check the disk and the permissions"
+        if error.errno == errno.ENAMETOOLONG:
+            remedy = "give a shorter name"
+        return f"{name}: {error.strerror or error}; {remedy}"
     return f"a defect of {PROGRAM} itself: {error!r}; --debug shows where"
 
 

@@ -200,6 +200,49 @@ def test_a_device_itself_is_refused(home: Path, capsys: pytest.CaptureFixture[st
     assert Path(os.devnull).is_char_device()
 
 
+@pytest.mark.parametrize("place", ["", ".", "/"])
+def test_a_folder_without_a_name_is_refused(
+    place: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C12: `--output .` was a defect."""
+    assert run(["export", "tiny", "--output", place, "--force"]) == 2
+    assert "is a folder, not a file; name a .safetensors file" in capsys.readouterr().err
+    assert [path.name for path in home.iterdir()] == ["checkpoints"]
+
+
+@pytest.mark.parametrize("name", ["run", "step-{step:08d}"])
+def test_a_file_of_a_run_is_never_replaced_by_an_export(
+    name: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C12: --force replaced `run.json` by a card, and a checkpoint by its bare weights."""
+    folder = home / "checkpoints" / "tiny"
+    checkpoint = RunFolder(folder).checkpoints(lambda _: None)[-1]
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    output = folder / f"{name.format(step=checkpoint.metadata.step)}.safetensors"
+    assert run(["export", "tiny", "--output", str(output), "--force"]) == 2
+    assert "is a run's own file; name another --output" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert run(["export", "tiny", "--output", str(folder / "best.safetensors")]) == 0
+
+
+def test_a_run_with_the_longest_name_says_that_its_export_needs_another(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "x" * 255
+    (home / "checkpoints" / "tiny").rename(home / "checkpoints" / name)
+    assert run(["export", name]) == 5
+    assert capsys.readouterr().err.endswith("File name too long; give a shorter name\n")
+
+
+def test_an_empty_name_is_no_text_to_evaluate(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was scored as the whole text of the run."""
+    (home / "text.txt").write_text(TEXT)
+    assert run(["evaluate", "", "--run", "tiny"]) == 3
+    assert "CORPUS: the name is empty" in capsys.readouterr().err
+
+
 def test_standard_output_is_no_file_to_export_to(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

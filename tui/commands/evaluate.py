@@ -131,7 +131,7 @@ def _sentence(scores: Scores, seconds: float) -> str:
 def _ids_to_score(corpus: str | None, checkpoint: Checkpoint, options: dict[str, Any]) -> Any:
     """Returns the ids of the named text, or of the held-out part of the run's own."""
     source = checkpoint.metadata.source
-    specification = corpus or source.specification
+    specification = source.specification if corpus is None else corpus
     if corpus is None and specification == "-":
         raise CorpusError("-", "the run read its text from standard input", "name a text")
     reading = source.options(encoding=options["encoding"])
