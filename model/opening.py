@@ -187,7 +187,10 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     if specification == "-" and request.corpus is None:
         raise CorpusError("-", "the run read its text from standard input", "name the text again")
     if request.corpus is None and (path := path_of_a_moved_run(folder, metadata.source)):
-        notes.append(f"the run was not begun in this folder; the text that it names is {path}")
+        notes.append(
+            "the run does not say that it was begun in this folder; the text that it names is "
+            f"{path}"
+        )
     corpus = yield from _load(request, specification, options, cancelled, checkpoint)
     notes += corpus.notes
     same_text = corpus.sha256 == metadata.source.sha256

@@ -50,10 +50,10 @@ def find_own_text(specification: str, options: CorpusOptions, *, offline: bool) 
 
 
 def path_of_a_moved_run(folder: RunFolder, source: CorpusSource) -> str | None:
-    """Returns the path that a run names as its text, where the run was not begun in its folder.
+    """Returns the path that a run names as its text, unless it says it was begun in its folder.
 
-    A run from elsewhere can name any file of this machine. None: the run was begun here, or its
-    text is no file.
+    A run from elsewhere can name any file of this machine; one of an older version says nothing of
+    its folder. None: the run was begun here, or its text is no file.
     """
     specification = source.specification
     try:

@@ -335,7 +335,7 @@ def confirm_text(folder: RunFolder) -> None:
     if path is None:
         return
     name, shown = one_line(folder.name, 60), one_line(path, 300)
-    question = f"{name} was not begun in this folder. It trains on {shown}. Go on?"
+    question = f"{name} does not say that it was begun in this folder. It trains on {shown}. Go on?"
     if not click.confirm(question, err=True):
         raise CorpusError(path, "is not trained on", "name the text as CORPUS, beside --resume")
 
