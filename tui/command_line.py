@@ -46,6 +46,7 @@ from tui.exit_status import (
     status_of,
 )
 from tui.interrupts import leave_at_once, raise_from_now_on
+from tui.start import what_hides_a_library
 from tui.user_config import config_path, default_map, read_config
 
 APP = "(app)"
@@ -243,8 +244,10 @@ def run(arguments: list[str]) -> int:
         if debug:
             traceback.print_exc()
         error = refusal_of(error) or error
-        complain(_sentence(error))
-        return USAGE if isinstance(error, click.ClickException) else status_of(error)
+        obstacle = what_hides_a_library() if status_of(error) == INTERNAL else None
+        complain(obstacle or _sentence(error))
+        is_usage = obstacle is not None or isinstance(error, click.ClickException)
+        return USAGE if is_usage else status_of(error)
     finally:
         for sentence in take_missing():
             complain(f"warning: {sentence}")

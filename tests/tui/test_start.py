@@ -22,7 +22,7 @@ def start(
     command: tuple[str, ...], home: Path, folder: Path, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*command, "--version"],
+        list(command) if command[-1] == "runs" else [*command, "--version"],
         cwd=folder,
         env=make_environment(home, **environment),
         capture_output=True,
@@ -59,6 +59,33 @@ def test_what_hides_a_package_of_ours_is_named_in_one_line(
         "folder out of PYTHONPATH\n"
     )
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["json", "random", "secrets", "select", "signal", "typing"])
+def test_a_module_of_pythons_own_library_is_not_taken_from_the_users_folder(
+    tmp_path: Path, name: str
+) -> None:
+    """C21: a `json.py` on PYTHONPATH was a traceback or a defect."""
+    given = tmp_path / "given"
+    mark = lay_out_canaries(given, name)
+    done = start((PROGRAM, "runs"), tmp_path, tmp_path, PYTHONPATH=str(given))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("no runs in ")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["numpy", "click", "platformdirs"])
+def test_what_hides_an_installed_library_is_named_in_one_line(tmp_path: Path, name: str) -> None:
+    """C21."""
+    place = tmp_path / "given" / f"{name}.py"
+    place.parent.mkdir()
+    place.touch()
+    done = start((PROGRAM, "runs"), tmp_path, tmp_path, PYTHONPATH=str(place.parent))
+    assert done.stderr == (
+        f"charlm-tui: '{place}': it hides the installed {name}; rename it, or leave its "
+        "folder out of PYTHONPATH\n"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("command", [(PROGRAM,), AS_MODULE])

@@ -3,28 +3,33 @@
 Python imports from the folders of `PYTHONPATH`, and after `-m` from the working directory, before
 it looks where this program is installed. A `model.py` or `tui.py` in one of them takes the place of
 our package. So this one is installed under a second name, `charlm_tui`, that no file of a user has
-by chance (`pyproject.toml`), and imports nothing of ours before it has looked.
+by chance (`pyproject.toml`), and imports nothing of ours before it has looked. Python's own library
+comes first from then on: a `json.py` of a user is not this program's.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Final
 
-USAGE: Final = 2
-OWN_FILES: Final = {
+TYPE_CHECKING = False
+"""As a type checker reads it, without the module typing."""
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+USAGE = 2
+OWN_FILES = {
     "corpus": "vocabulary.py",
     "model": "run_folder.py",
     "tui": "command_line.py",
 }
 """A file of each package, by which it is known."""
+_REMEDY = "rename it, or leave its folder out of PYTHONPATH"
 
 
 def main() -> None:
     """Runs the command line, unless a file of the user takes the place of a package of ours."""
+    put_library_first()
     leave_out_working_directory()
     require_own("tui")
     from tui.interrupts import leave_at_once  # noqa: PLC0415 - see above
@@ -32,21 +37,61 @@ def main() -> None:
     leave_at_once()  # looking and importing take a while
     require_own("corpus")
     require_own("model")
-    from tui.command_line import main as run  # noqa: PLC0415
-
+    try:
+        from tui.command_line import main as run  # noqa: PLC0415
+    except Exception:
+        obstacle = what_hides_a_library()
+        if obstacle is None:
+            raise
+        _end(obstacle)
     run()
+
+
+def put_library_first() -> None:
+    """Lets Python's own library be found before modules of the same names on `PYTHONPATH`."""
+    library = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib may be a user's as yet
+    own = [folder for folder in sys.path if folder in {library, f"{library}/lib-dynload"}]
+    sys.path[:] = [*own, *(folder for folder in sys.path if folder not in own)]
 
 
 def require_own(name: str) -> None:
     """Ends the process with one line where another module hides a package of ours."""
     obstacle = what_hides(name, OWN_FILES[name])
     if obstacle is not None:
-        print(f"charlm-tui: {obstacle}", file=sys.stderr)
-        sys.exit(USAGE)
+        _end(obstacle)
+
+
+def _end(obstacle: str) -> NoReturn:
+    print(f"charlm-tui: {obstacle}", file=sys.stderr)
+    sys.exit(USAGE)
+
+
+def what_hides_a_library() -> str | None:
+    """Returns one line about a module on `PYTHONPATH` that took the place of an installed one.
+
+    That is right where it is a newer version; to be asked once something has failed.
+    """
+    from importlib.machinery import PathFinder  # noqa: PLC0415 - see above
+    from pathlib import Path  # noqa: PLC0415
+
+    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    named = {Path(folder).absolute() for folder in given}
+    others = [folder for folder in sys.path if Path(folder).absolute() not in named]
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is None or "." in name:
+            continue
+        place = Path(file).parent if hasattr(module, "__path__") else Path(file)
+        if place.parent in named and PathFinder.find_spec(name, others) is not None:
+            return f"{str(place)!a}: it hides the installed {name}; {_REMEDY}"
+    return None
 
 
 def what_hides(name: str, file: str) -> str | None:
     """Returns one line about what hides a package; None where the package has this file."""
+    from importlib.util import find_spec  # noqa: PLC0415 - see above
+    from pathlib import Path  # noqa: PLC0415
+
     spec = find_spec(name)
     if spec is None:
         return f"{name}: the package is not installed; install charlm-tui again"
@@ -54,10 +99,7 @@ def what_hides(name: str, file: str) -> str | None:
     if any((folder / file).is_file() for folder in folders):
         return None
     place = str(folders[0] if folders else spec.origin)
-    return (
-        f"{place!a}: it hides this program's package {name}; rename it, or leave its folder out of "
-        "PYTHONPATH"
-    )
+    return f"{place!a}: it hides this program's package {name}; {_REMEDY}"
 
 
 def leave_out_working_directory() -> None:
@@ -66,6 +108,8 @@ def leave_out_working_directory() -> None:
     It comes there by `python -m`, and by an empty entry of `PYTHONPATH` as in `:/somewhere`. It
     stays where this program itself lies in it.
     """
+    from pathlib import Path  # noqa: PLC0415 - see above
+
     try:
         here = Path.cwd()
     except OSError:  # it was deleted
@@ -73,8 +117,8 @@ def leave_out_working_directory() -> None:
     if here in Path(__file__).resolve().parents[1:3]:
         return
     started_with_m = getattr(sys.modules.get("__main__"), "__spec__", None) is not None
-    if started_with_m and sys.path[:1] == [str(here)]:
-        del sys.path[0]
+    if started_with_m and not sys.flags.safe_path and str(here) in sys.path:
+        sys.path.remove(str(here))  # the first one: what is named comes behind it
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if any(named) and "" in named and str(here) not in named and str(here) in sys.path:
         sys.path.remove(str(here))
