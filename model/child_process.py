@@ -1,5 +1,4 @@
-"""Starts this program's child processes; nothing else starts a Python (``tui.terminal.keeper``
-starts a shell).
+"""Starts this program's child processes; ``tui.terminal.keeper`` alone starts one more, a shell.
 
 A child is a module of ours in a new interpreter. Without `-P` that interpreter would look for
 modules in the working directory first, and run a `numpy.py` or a `model.py` that lies there.

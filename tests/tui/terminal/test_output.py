@@ -113,7 +113,9 @@ def test_a_terminal_that_is_gone_is_no_error(pipe: tuple[int, int]) -> None:
     assert output.drain()
 
 
-def test_what_the_terminal_cannot_show_becomes_as_many_question_marks_as_it_has_cells(pipe: tuple[int, int]) -> None:
+def test_what_the_terminal_cannot_show_becomes_as_many_question_marks_as_it_has_cells(
+    pipe: tuple[int, int],
+) -> None:
     reader, writer = pipe
     output = TerminalOutput(writer, encoding="latin-1")
     output.write("é漢\ud83d")
