@@ -202,11 +202,16 @@ class RunFolder:
         """Returns the runs under ``root``, by name; none where there is no such folder.
 
         A folder of which it cannot be told whether it is a run counts as one.
+
+        Raises:
+            RunFolderError: ``root`` is no folder, or cannot be read.
         """
         try:
             return [cls(path) for path in sorted(root.iterdir()) if _may_be_run(path)]
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return []
+        except NotADirectoryError as error:
+            raise _no_folder(root) from error
         except OSError as error:
             raise RunFolderError(
                 str(root), f"cannot be read ({error.strerror})", "check its permissions"
@@ -712,6 +717,12 @@ def _may_be_run(path: Path) -> bool:
     return True
 
 
+def _no_folder(root: Path) -> RunFolderError:
+    return RunFolderError(
+        str(root), "is not a folder", "name a folder that can be written with --checkpoints"
+    )
+
+
 def _no_name(name: str) -> ConfigError:
     return ConfigError(
         "--run",
@@ -737,9 +748,7 @@ def _never_saved(path: Path) -> bool:
 
 def _taken(root: Path, path: Path) -> RunFolderError | ConfigError:
     if not root.is_dir():
-        return RunFolderError(
-            str(root), "is not a folder", "name a folder that can be written with --checkpoints"
-        )
+        return _no_folder(root)
     return ConfigError(
         str(path), "this run exists", "go on with it by --resume, or give another name with --run"
     )

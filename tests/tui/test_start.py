@@ -88,6 +88,24 @@ def test_what_hides_an_installed_library_is_named_in_one_line(tmp_path: Path, na
     assert (done.returncode, done.stdout) == (2, "")
 
 
+def test_too_little_memory_for_the_imports_is_said_in_one_line(tmp_path: Path) -> None:
+    """C7: the linear-algebra library was not loaded, with a traceback."""
+    command = ("/bin/sh", "-c", f"ulimit -v 60000; exec '{PROGRAM}' \"$@\"", "sh", "runs")
+    done = start(command, tmp_path, tmp_path)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr == (
+        "charlm-tui: memory: the system gives no more of it; end other programs, or raise the "
+        "limit (ulimit -v)\n"
+    )
+
+
+def test_a_file_where_runs_should_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = start((PROGRAM, "runs"), tmp_path, tmp_path, CHARLM_CHECKPOINTS=str(tmp_path / "file"))
+    assert (done.returncode, done.stdout) == (5, "")
+    assert f"{tmp_path / 'file'}: is not a folder; name a folder" in done.stderr
+
+
 @pytest.mark.parametrize("command", [(PROGRAM,), AS_MODULE])
 @pytest.mark.parametrize("path", ["", ":/nowhere", "/nowhere:", "/nowhere::/nothing"])
 def test_files_of_the_working_directory_are_not_run(

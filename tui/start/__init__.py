@@ -9,6 +9,7 @@ comes first from then on: a `json.py` of a user is not this program's.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -17,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-USAGE = 2
+USAGE, FILE_SYSTEM = 2, 5
 OWN_FILES = {
     "corpus": "vocabulary.py",
     "model": "run_folder.py",
@@ -31,19 +32,22 @@ def main() -> None:
     """Runs the command line, unless a file of the user takes the place of a package of ours."""
     put_library_first()
     leave_out_working_directory()
-    require_own("tui")
-    from tui.interrupts import leave_at_once  # noqa: PLC0415 - see above
-
-    leave_at_once()  # looking and importing take a while
-    require_own("corpus")
-    require_own("model")
     try:
+        require_own("tui")
+        from tui.interrupts import leave_at_once  # noqa: PLC0415 - see above
+
+        leave_at_once()  # looking and importing take a while
+        require_own("corpus")
+        require_own("model")
         from tui.command_line import main as run  # noqa: PLC0415
-    except Exception:
+    except Exception as error:
         obstacle = what_hides_a_library()
-        if obstacle is None:
-            raise
-        _end(obstacle)
+        if obstacle is not None:
+            _end(obstacle)
+        refusal = what_the_system_refuses(error)
+        if refusal is not None:
+            _end(refusal, FILE_SYSTEM)
+        raise
     run()
 
 
@@ -61,9 +65,24 @@ def require_own(name: str) -> None:
         _end(obstacle)
 
 
-def _end(obstacle: str) -> NoReturn:
+def _end(obstacle: str, status: int = USAGE) -> NoReturn:
     print(f"charlm-tui: {obstacle}", file=sys.stderr)
-    sys.exit(USAGE)
+    sys.exit(status)
+
+
+def what_the_system_refuses(error: BaseException) -> str | None:
+    """Returns one line where so little memory, or so few files, were allowed that imports failed.
+
+    What is refused later is told by ``model.system_refusal``, which needs imports itself.
+    """
+    if getattr(error, "errno", None) == errno.EMFILE:
+        return "open files: the system allows no more of them; raise the limit (ulimit -n)"
+    if isinstance(error, MemoryError) or "failed to map segment" in str(error):
+        return (
+            "memory: the system gives no more of it; end other programs, or raise the limit "
+            "(ulimit -v)"
+        )
+    return None
 
 
 def what_hides_a_library() -> str | None:
