@@ -165,9 +165,15 @@ class LiveApp(TerminalApp):
             self.take(events)
 
     def take(self, events: Sequence[Event]) -> None:
-        """Folds events into the state and shows what they changed."""
+        """Folds events into the state and shows what they changed, while there is a screen.
+
+        What comes after the app was told to leave is for the farewell: a dialog that was asked for
+        must not open any more.
+        """
         before = self.state
         self.state = fold(before, events, self._clock())
+        if self.is_leaving:
+            return
         self._write_text(events)
         for event in events:
             self._notice(event)

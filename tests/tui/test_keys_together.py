@@ -5,12 +5,15 @@ Pilot waits after each key; here all of them are there at once.
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from app_opened import opened
 from app_script import on_a_loop, training
 from textual.events import MouseDown, MouseUp
 
 from model.commands import RestartWriting, SaveCheckpoint, SetTemperature
+from model.events import CharacterWritten, WritingHeld
 from tui.screens.entry import SafeInput, TemperatureEntry
 from tui.screens.question import QuitQuestion
 from tui.terminal.deferred import after_refresh
@@ -148,3 +151,17 @@ async def test_what_fails_while_the_app_ends_is_no_defect() -> None:
         await it.until(lambda: not it.app.is_running)
     assert it.app.defect is None
     assert not put_off
+
+
+@on_a_loop
+async def test_a_dialog_that_waits_for_the_text_to_stand_never_opens_after_the_end() -> None:
+    """C3: `a` and `q` in one packet; the answer to `a` comes when the farewell is being said."""
+    character = CharacterWritten(character="a", probability=0.3, entropy=1.0, candidates=())
+    async with opened(*training()) as it:
+        it.app.past.add([character])
+        it.app.alternatives_wanted = True
+        it.app.exit()
+        await it.until(lambda: not it.app.is_running)
+    # As in the program, where the loop has ended by then.
+    await asyncio.to_thread(it.app.take, [WritingHeld(held=True)])
+    assert it.app.state.writing.held
