@@ -107,7 +107,7 @@ def test_a_file_where_runs_should_be_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [(PROGRAM,), AS_MODULE])
-@pytest.mark.parametrize("path", ["", ":/nowhere", "/nowhere:", "/nowhere::/nothing"])
+@pytest.mark.parametrize("path", ["", ":", "::", ":/nowhere", "/nowhere:", "/nowhere::/nothing"])
 def test_files_of_the_working_directory_are_not_run(
     tmp_path: Path, command: tuple[str, ...], path: str
 ) -> None:

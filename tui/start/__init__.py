@@ -138,6 +138,7 @@ def leave_out_working_directory() -> None:
     started_with_m = getattr(sys.modules.get("__main__"), "__spec__", None) is not None
     if started_with_m and not sys.flags.safe_path and str(here) in sys.path:
         sys.path.remove(str(here))  # the first one: what is named comes behind it
-    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if any(named) and "" in named and str(here) not in named and str(here) in sys.path:
+    given = os.environ.get("PYTHONPATH", "")
+    named = given.split(os.pathsep)
+    if given and "" in named and str(here) not in named and str(here) in sys.path:
         sys.path.remove(str(here))
