@@ -12,6 +12,8 @@ import pytest
 from forked import ROOT
 from patience import PATIENCE
 
+from model.controls import TrainingControls
+from tui.commands.train import SignalStop
 from tui.interrupts import leave_at_once, raise_from_now_on
 
 STARTED = """
@@ -76,3 +78,12 @@ def test_what_somebody_has_said_of_ctrl_c_stays() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_before_training_is_a_wish_to_stop_as_well() -> None:
+    """C6: raised in a callback of LLVM, while it compiles, an exception goes nowhere."""
+    controls = TrainingControls()
+    with pytest.raises(SystemExit):
+        SignalStop(controls)._handle(signal.SIGTERM, None)
+    assert controls.stopping
+    assert controls.signal == signal.SIGTERM

@@ -47,10 +47,11 @@ class SignalStop:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:
             return
+        self._controls.stop(hurry=True, signal=number)
         if not self.training_began:
+            # Lost where a compiler's callback is what it interrupts; then the wish above stands.
             raise SystemExit(SIGNAL + number)
         self.received = number
-        self._controls.stop(hurry=True, signal=number)
 
 
 @click.command()
