@@ -435,7 +435,10 @@ MUTANTS = (
     _mutant(
         "a word that does not fit stays on its line",
         "tui/line_wrapper.py",
-        ("if len(word) > room and self._word:", "if len(word) > room and not self._word:"),
+        (
+            "if self._used + cells > self.width and self._word:",
+            "if self._used + cells > self.width and not self._word:",
+        ),
         "tui/test_transcript.py",
     ),
     _mutant(

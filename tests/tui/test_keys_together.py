@@ -14,6 +14,7 @@ from textual.events import MouseDown, MouseUp
 
 from model.commands import RestartWriting, SaveCheckpoint, SetTemperature
 from model.events import CharacterWritten, WritingHeld
+from tui.screens.dialog import Dialog
 from tui.screens.entry import SafeInput, TemperatureEntry
 from tui.screens.question import QuitQuestion
 from tui.terminal.deferred import after_refresh
@@ -63,6 +64,20 @@ async def test_two_enters_after_a_dialog_close_it_once(key: str) -> None:
             await it.type(key + ENTER * 2)
             await it.type(ESCAPE * 3)
             assert len(it.app.screen_stack) == 1
+        assert it.app.is_running
+
+
+@on_a_loop
+async def test_a_dialog_takes_its_first_answer_alone() -> None:
+    """Two messages of one turn, such as two clicks, both reach a dialog before it is gone."""
+    async with opened(*training()) as it:
+        answers: list[str | None] = []
+        dialog: Dialog[str] = Dialog()
+        await it.app.push_screen(dialog, answers.append)
+        await asyncio.gather(dialog.dismiss("first"), dialog.dismiss("second"))
+        await it.type("")
+        assert answers == ["first"]
+        assert len(it.app.screen_stack) == 1
         assert it.app.is_running
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -97,11 +98,13 @@ def test_only_the_end_of_a_long_text_is_kept(texts: list[str]) -> None:
     assert transcript.text == "".join(texts)[-50:]
 
 
-def test_a_word_moves_to_the_next_line_as_it_grows() -> None:
+@pytest.mark.parametrize("word", ["wonderful", "wünderful", "чудесный"])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_word_moves_to_the_next_line_as_it_grows(word: str, at_once: bool) -> None:
     transcript = Transcript(10)
-    for character in "hello wonderful":
-        transcript.append(character)
-    assert lines_of(transcript) == ["hello ", "wonderful"]
+    for piece in [f"hello {word}"] if at_once else f"hello {word}":
+        transcript.append(piece)
+    assert lines_of(transcript) == ["hello ", word]
 
 
 def test_marks_in_a_row_collapse_to_the_last() -> None:
