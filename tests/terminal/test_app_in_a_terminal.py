@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,10 @@ def app_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+SECONDS_TO_SETTLE = 10.0
+"""How long an app may take to be as it began; then a new one is opened, which costs as much."""
+
+
 class SharedApp:
     """An app that is opened once, and again where a failed test left it in another state."""
 
@@ -113,8 +117,7 @@ class SharedApp:
             return terminal.process.poll() is not None
 
         terminal.take_rest()
-        with suppress(AssertionError):
-            terminal.wait_for(lambda: has_ended() or is_as_it_began())
+        terminal.comes_to(lambda: has_ended() or is_as_it_began(), SECONDS_TO_SETTLE)
         return is_as_it_began() and not has_ended()
 
 

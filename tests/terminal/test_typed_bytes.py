@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import re
@@ -26,6 +27,9 @@ OpenApp = Callable[..., Terminal]
 KEYS_THAT_END = re.compile(rb"[\x03\x11\x1asdqy\r\n]")
 """Ctrl-C, Ctrl-Q and Ctrl-Z, and what answers a question: they end or stop the app, as they should.
 Everything else of a random stream stays."""
+
+LOOKS_AT_A_SCREEN = 400
+"""How often a screen is looked at before another one is asked for; a look waits 50 ms at most."""
 
 
 def type_bytes(app: Terminal, data: bytes) -> None:
@@ -76,15 +80,21 @@ def survive_sizes(open_app: OpenApp, home: Path, count: int, seed: int) -> None:
 
 
 def see_all_again(app: Terminal) -> None:
-    """Waits for a whole screen: what was on its way for other sizes may spoil some of the first."""
-    for columns in (81, 80) * 10:
-        app.resize(columns, 24)
-        app.screen.reset()
-        with contextlib.suppress(AssertionError):
-            app.wait_for_text("TRAINING", "Writing", "q Quit")
-            assert app.number(STEP) > 0
-            return
-    raise AssertionError(app.text)
+    """Waits for a whole screen, asking for another one after some hundreds of looks.
+
+    What was on its way for other sizes may spoil some of the first.
+    """
+    sizes = itertools.cycle((81, 80))
+    looks = itertools.count()
+
+    def is_whole() -> bool:
+        if next(looks) % LOOKS_AT_A_SCREEN == 0:
+            app.resize(next(sizes), 24)
+            app.screen.reset()
+        words = all(word in app.text for word in ("TRAINING", "Writing", "q Quit"))
+        return words and app.number(STEP) > 0
+
+    app.wait_for(is_whole, why="a whole screen")
 
 
 def test_five_kilobytes_of_anything_do_not_end_the_app(open_app: OpenApp, tmp_path: Path) -> None:

@@ -169,6 +169,16 @@ async def test_what_fails_while_the_app_ends_is_no_defect() -> None:
 
 
 @on_a_loop
+async def test_a_terminal_that_keeps_up_again_after_the_end_finds_nothing_to_paint() -> None:
+    """C3: the writer of the terminal's output says so from a thread of its own."""
+    async with opened(*training()) as it:
+        it.app.hold_painting(True, False)
+        it.app.exit()
+        await it.until(lambda: not it.app.is_running)
+    it.app.hold_painting(False, False)
+
+
+@on_a_loop
 async def test_a_dialog_that_waits_for_the_text_to_stand_never_opens_after_the_end() -> None:
     """C3: `a` and `q` in one packet; the answer to `a` comes when the farewell is being said."""
     character = CharacterWritten(character="a", probability=0.3, entropy=1.0, candidates=())

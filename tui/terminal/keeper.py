@@ -35,7 +35,7 @@ class TerminalKeeper:
                 ["stty", "-g"],  # noqa: S607 - wherever the system has it
                 stdin=descriptor,
                 capture_output=True,
-                text=True,
+                encoding="ascii",
                 check=True,
                 timeout=SECONDS_TO_END,
             ).stdout.strip()

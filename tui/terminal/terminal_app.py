@@ -150,6 +150,8 @@ class TerminalApp(App[None]):
             held: whether the terminal is behind.
             lost: whether something that was painted never went there.
         """
+        if self.is_leaving:  # its screens have gone, or go
+            return
         if held and not self._painting_is_held:
             self._painting_is_held = True
             self._begin_batch()

@@ -226,7 +226,7 @@ class PageServer:
         most = self._settings.max_pages
         if len(self._processes) >= most:
             raise web.HTTPServiceUnavailable(
-                text=f"No more than {most} pages may be open at once (--max-pages). This page "
+                text=f"As many pages are open as may be at once ({most}, --max-pages). This page "
                 "tries again by itself.\n",
                 headers=headers,
             )
