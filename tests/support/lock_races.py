@@ -38,19 +38,24 @@ def start_together(root: Path, rounds: int, barrier: Any) -> Counter[str]:
     return counts
 
 
+def lock_once(root: Path, number: int, barrier: Any, counts: Counter[str]) -> None:
+    """Locks the saved run if it can, and lets go once all have tried."""
+    folder = RunFolder(root / NAME)
+    try:
+        folder.lock()
+        counts[f"won {number}"] += 1
+    except UserError as error:
+        counts["refused"] += "in use by" in str(error)
+    barrier.wait()
+    folder.unlock()
+
+
 def resume_together(root: Path, rounds: int, barrier: Any) -> Counter[str]:
     """All lock a saved run at the same moment."""
     counts: Counter[str] = Counter()
     for number in range(rounds):
         barrier.wait()
-        folder = RunFolder(root / NAME)
-        try:
-            folder.lock()
-            counts[f"won {number}"] += 1
-        except UserError as error:
-            counts["refused"] += "in use by" in str(error)
-        barrier.wait()
-        folder.unlock()
+        lock_once(root, number, barrier, counts)
     return counts
 
 
@@ -117,14 +122,7 @@ def beside_a_look_without_end(root: Path, rounds: int, barrier: Any) -> Counter[
             looking = path.open("rb")
             fcntl.flock(looking, fcntl.LOCK_SH)
         barrier.wait()
-        folder = RunFolder(root / NAME)
-        try:
-            folder.lock()
-            counts[f"won {number}"] += 1
-        except UserError as error:
-            counts["refused"] += "in use by" in str(error)
-        barrier.wait()
-        folder.unlock()
+        lock_once(root, number, barrier, counts)
     return counts
 
 

@@ -259,6 +259,13 @@ def test_a_server_that_is_killed_leaves_saved_runs(
     assert_saved_at_the_end(tmp_path / "runs", at_least=1)
 
 
+async def place_for_a_page(client: Any, server: Served) -> None:
+    """Waits until another page may open: one counts until the server knows of its end."""
+    for _ in moments("a place for a page"):
+        if (await status_of(client, server.base))[0] != 503:
+            return
+
+
 def test_pages_are_bounded_and_said_so(tmp_path: Path) -> None:
     async def visit(server: Served) -> None:
         async with aiohttp.ClientSession(headers=server.cookie) as client:
@@ -272,15 +279,11 @@ def test_pages_are_bounded_and_said_so(tmp_path: Path) -> None:
                 assert len(server.children()) == 1
             await until(lambda: not server.children(), "the end of the app")
             for _ in range(5):
-                for _ in moments("a place for a page"):  # a page counts until its end is known
-                    if (await status_of(client, server.base))[0] != 503:
-                        break
+                await place_for_a_page(client, server)
                 async with client.ws_connect(f"{server.base}/ws"):
                     pass
                 await until(lambda: not server.children(), "the end of the app")
-            for _ in moments("a place for a page"):
-                if (await status_of(client, server.base))[0] != 503:
-                    break
+            await place_for_a_page(client, server)
             status, text = await status_of(client, server.base)
             assert (status, "Too many pages" in text) == (429, True)
 
