@@ -28,6 +28,10 @@ _FLAGS = (
 )
 
 
+class PageRefused(Exception):
+    """The browser did not carry a command out."""
+
+
 class Page:
     """One page of the browser."""
 
@@ -36,13 +40,18 @@ class Page:
         self._numbers = itertools.count(1)
 
     async def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Returns the answer to one command."""
+        """Returns the answer to one command.
+
+        Raises:
+            PageRefused: If the browser does not carry the command out.
+        """
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while True:
             answer = await self._socket.receive_json(timeout=PATIENCE)
             if answer.get("id") == number:
-                assert "error" not in answer, answer
+                if "error" in answer:
+                    raise PageRefused(answer["error"])
                 result: dict[str, Any] = answer["result"]
                 return result
 
@@ -52,10 +61,14 @@ class Page:
         return answer["result"].get("value")
 
     async def wait_for(self, expression: str) -> None:
-        """Waits until a JavaScript expression is true; a page that is loading has none."""
+        """Waits until a JavaScript expression is true.
+
+        A page that is left for another one refuses to evaluate anything, which is not an end.
+        """
         async for _ in moments_of_a_loop(expression):
-            if await self.evaluate(f"Boolean({expression})"):
-                return
+            with contextlib.suppress(PageRefused):
+                if await self.evaluate(f"Boolean({expression})"):
+                    return
 
     async def wait_for_class(self, name: str) -> None:
         """Waits until the page's body has a class."""
