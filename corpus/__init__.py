@@ -11,11 +11,18 @@ It needs NumPy and knows neither a network nor a screen. What can go wrong in th
 raised as a `UserError`, one line that a person understands.
 """
 
-from corpus.builtin import DEFAULT_TEXT, BuiltinText, builtin_texts
-from corpus.cache import cache_folder
+from corpus.cache.encoded_cache import (
+    CachedText,
+    cache_limit,
+    cached_texts,
+    clear_texts,
+    texts_folder,
+)
+from corpus.cache.mmap_pages import release_pages
+from corpus.corpus import DOCUMENT_MARK, Corpus, CorpusOptions
 from corpus.decoding import require_encoding
 from corpus.document import Document
-from corpus.encoded import DOCUMENT_MARK, Corpus, CorpusOptions
+from corpus.download.builtin import DEFAULT_TEXT, BuiltinText, builtin_texts
 from corpus.errors import (
     CorpusAccessError,
     CorpusError,
@@ -25,8 +32,8 @@ from corpus.errors import (
     UnknownSymbolsError,
     UserError,
 )
+from corpus.files.cache_folder import cache_folder
 from corpus.load import Loading, LoadProgress, load_corpus, loading
-from corpus.pages import release_pages
 from corpus.prompt import (
     LONGEST_PROMPT,
     FittedPrompt,
@@ -37,7 +44,6 @@ from corpus.prompt import (
 )
 from corpus.sources import Source, resolve_source
 from corpus.split import Split, split_ids
-from corpus.text_cache import CachedText, cache_limit, cached_texts, clear_texts, texts_folder
 from corpus.vocabulary import Vocabulary, shown_symbols
 
 __all__ = [

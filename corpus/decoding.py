@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from corpus.errors import CorpusError, NotTextError
 from corpus.likely_encodings import likely_encodings
-from corpus.signatures import compressed_with, kind_of
+from corpus.magic_bytes import compressed_with, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

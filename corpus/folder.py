@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpus.access import read_chunks, refusal
 from corpus.document import Document, DocumentFile
+from corpus.files.access import read_chunks, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

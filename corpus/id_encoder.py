@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from corpus.cache.ids_array import LARGEST_IN_MEMORY, IdStore
 from corpus.errors import CorpusError, UnknownSymbolsError
-from corpus.id_store import LARGEST_IN_MEMORY, IdStore
 from corpus.vocabulary import (
     CODE_POINTS,
     Vocabulary,

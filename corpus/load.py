@@ -14,16 +14,16 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from corpus.access import require_size
+from corpus.cache.encoded_cache import cache_limit, find_text, keep_text
+from corpus.cache.fingerprint import Stamp, stamp_of
+from corpus.cache.ids_array import LARGEST_IN_MEMORY
+from corpus.corpus import Corpus, CorpusOptions
 from corpus.decoding import decode_chunks, require_encoding
-from corpus.encoded import Corpus, CorpusOptions
 from corpus.errors import CorpusError, LoadCancelled, NotTextError
+from corpus.files.access import require_size
+from corpus.generators import WithResult
 from corpus.id_encoder import IdEncoder
-from corpus.id_store import LARGEST_IN_MEMORY
-from corpus.stamp import Stamp, stamp_of
-from corpus.text_cache import cache_limit, find_text, keep_text
 from corpus.vocabulary import Vocabulary, shown_symbols
-from corpus.with_result import WithResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

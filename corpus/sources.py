@@ -17,14 +17,14 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from corpus.access import read_chunks, refusal, require_regular
 from corpus.argument_text import readable
-from corpus.builtin import builtin_documents, builtin_texts
+from corpus.corpus import CorpusOptions
 from corpus.document import Document, DocumentFile
-from corpus.encoded import CorpusOptions
+from corpus.download.builtin import builtin_documents, builtin_texts
 from corpus.errors import CorpusError
+from corpus.files.access import read_chunks, refusal, require_regular
+from corpus.files.places import expand_home
 from corpus.folder import folder_documents
-from corpus.places import expand_home
 from corpus.standard_input import LABEL, StandardInput
 
 STANDARD_INPUT_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0"})

@@ -10,9 +10,9 @@ import select
 import tempfile
 from typing import TYPE_CHECKING
 
-from corpus.access import CHUNK_BYTES, refusal
 from corpus.document import Document
 from corpus.errors import CorpusError
+from corpus.files.access import CHUNK_BYTES, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

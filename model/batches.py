@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus import CorpusError
+from corpus.files.json_values import whole
 from model.config import TrainingConfig
 from model.large_order import LargeOrder
-from model.plain_values import whole
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 MOST_SHUFFLED = 1 << 24

@@ -26,6 +26,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from corpus import Vocabulary
+from corpus.files.json_values import odd, real, record, text, whole
 from model.checkpoint_form import (
     AVERAGE_PREFIX,
     WEIGHT_PREFIX,
@@ -39,7 +40,6 @@ from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_r
 from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
 from model.memory import free_memory
-from model.plain_values import odd, real, record, text, whole
 from model.snapshot import WeightSnapshot
 from model.storage import write_atomically
 

@@ -15,10 +15,10 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
+from corpus.files.json_values import odd, record, truth, whole
 from model.config import ModelConfig, TrainingConfig
 from model.engine import LayerKind
 from model.guard import Guard
-from model.plain_values import odd, record, truth, whole
 
 WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpus import Corpus, CorpusError, CorpusOptions, require_encoding
-from model.plain_values import odd, text, truth, whole
+from corpus.files.json_values import odd, text, truth, whole
 
 _LATER = frozenset({"include", "exclude", "document_mark"})
 """Fields that older records lack."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from corpus.with_result import WithResult
+from corpus.generators import WithResult
 from model.batches import Ids
 from model.errors import ModelError
 from model.lstm_layer import State

@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
 from corpus import Vocabulary
+from corpus.files.json_text import json_text
 from corpus.novelty import NoveltyIndex
-from model.json_text import json_text
 
 TrainingState = Literal["preparing", "training", "paused", "validating", "finished"]
 FinishReason = Literal["completed", "stopped", "diverged"]

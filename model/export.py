@@ -14,12 +14,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from corpus.regular_file import NotRegularError, require_regular_or_none
+from corpus.files.json_text import json_text
+from corpus.files.regular_file import NotRegularError, require_regular_or_none
 from model.checkpoint import FORMAT_VERSION, Checkpoint, checkpoint_bytes
 from model.checkpoint_form import WEIGHT_PREFIX
 from model.config import to_record
 from model.errors import CheckpointError, ConfigError
-from model.json_text import json_text
 from model.run_folder import is_file_of_a_run
 from model.storage import write_atomically
 

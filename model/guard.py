@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from model.plain_values import odd, real, whole
+from corpus.files.json_values import odd, real, whole
 
 _FIRST_FIELDS = ("learning_rate_scale", "roll_backs")
 

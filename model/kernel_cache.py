@@ -25,9 +25,9 @@ import numba
 from numba.core.caching import NullCache
 
 from corpus import CorpusError
-from corpus.cache import cache_folder
-from corpus.places import private_folder
-from corpus.removal import remove_file
+from corpus.files.cache_folder import cache_folder
+from corpus.files.places import private_folder
+from corpus.files.removal import remove_file
 
 PACKAGE: Final = Path(__file__).parent
 SUFFIX: Final = ".nbc"

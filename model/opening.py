@@ -28,7 +28,7 @@ from corpus import (
     resolve_source,
     split_ids,
 )
-from corpus.with_result import WithResult
+from corpus.generators import WithResult
 from model.batches import Batches, make_batches
 from model.checkpoint import Checkpoint, CheckpointMetadata, measured_on
 from model.checkpoint_form import CARRIED, CPU_RANDOM, checkpoint_size

@@ -15,7 +15,7 @@ import unicodedata
 from pathlib import Path
 from typing import Final
 
-from corpus.places import NAME, expand_home
+from corpus.files.places import NAME, expand_home
 
 USUAL_ROOT: Final = Path("checkpoints")
 """Where runs are, unless the person says otherwise."""

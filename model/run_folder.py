@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from corpus.atomic_file import make_folder
-from corpus.json_reader import JsonLines, object_of, read_object
-from corpus.regular_file import NotRegularError, require_regular_or_none
-from corpus.removal import own_files, remove_file, remove_folder
+from corpus.files.atomic_file import make_folder
+from corpus.files.json_reader import JsonLines, object_of, read_object
+from corpus.files.json_text import json_text
+from corpus.files.regular_file import NotRegularError, require_regular_or_none
+from corpus.files.removal import own_files, remove_file, remove_folder
 from model.checkpoint import (
     Checkpoint,
     CheckpointMetadata,
@@ -31,7 +32,6 @@ from model.checkpoint import (
 )
 from model.errors import CheckpointError, ConfigError, RunFolderError
 from model.events import CheckpointSaved, Finished, RecordedUnion, recorded_event
-from model.json_text import json_text
 from model.printed_command import printed_command
 from model.run_lock import NAME as LOCK_NAME
 from model.run_lock import TURN_NAME, RunLock

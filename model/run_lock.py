@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import IO, Final
 
-from corpus.atomic_file import create_temporary, discard_temporary
-from corpus.missing_guarantees import LOCKS_UNSUPPORTED, note_missing
-from corpus.regular_file import open_regular
+from corpus.files.atomic_file import create_temporary, discard_temporary
+from corpus.files.missing_guarantees import LOCKS_UNSUPPORTED, note_missing
+from corpus.files.regular_file import open_regular
 from model.errors import RunFolderError
 
 try:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from corpus.removal import remove_file
+from corpus.files.removal import remove_file
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the system's folder of shared memory
 TURNS = 2

@@ -13,7 +13,7 @@ import re
 import shutil
 from pathlib import Path
 
-from corpus.atomic_file import (
+from corpus.files.atomic_file import (
     TEMPORARY,
     create_temporary,
     discard_temporary,
@@ -21,9 +21,9 @@ from corpus.atomic_file import (
     sync_file,
     sync_folder,
 )
-from corpus.missing_guarantees import UNSUPPORTED, note_missing
-from corpus.regular_file import open_regular, open_to_append, require_regular_or_none
-from corpus.removal import own_files, remove_file
+from corpus.files.missing_guarantees import UNSUPPORTED, note_missing
+from corpus.files.regular_file import open_regular, open_to_append, require_regular_or_none
+from corpus.files.removal import own_files, remove_file
 
 TEMPORARY_FILES = re.compile(
     rf"{TEMPORARY.pattern}|\.(?:step-\d{{8,}}\.safetensors|run\.json|probe)\.tmp-\d+"

@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from corpus.regular_file import require_regular_or_none
+from corpus.files.regular_file import require_regular_or_none
 from model.events import RecordedEvent, SampleRecorded, StepFinished, Validated
 from model.run_folder import TENSORBOARD_FILES
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 import torch
 
 from corpus import LoadCancelled, release_pages
-from corpus.missing_guarantees import take_missing
+from corpus.files.missing_guarantees import take_missing
 from model.accelerator import AcceleratorMeter
 from model.checkpoint_form import CARRIED
 from model.checkpoint_saver import CheckpointSaver

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from corpus.with_result import WithResult
+from corpus.generators import WithResult
 from model import evaluation
 from model.batches import Ids
 from model.config import TrainingConfig

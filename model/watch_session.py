@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from corpus.json_reader import JsonLines
+from corpus.files.json_reader import JsonLines
 from model.analysis import Analysis
 from model.checkpoint import read_checkpoint
 from model.commands import (

@@ -11,7 +11,7 @@ import torch
 from hypothesis import settings
 from terminal_harness import ENDING_SIGNALS
 
-from corpus import missing_guarantees
+from corpus.files import missing_guarantees
 
 FIGURES = pytest.StashKey[list[str]]()
 """What tests counted: printed at the end, also where all is well."""

@@ -31,7 +31,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from corpus import UserError
-from corpus.missing_guarantees import take_missing
+from corpus.files.missing_guarantees import take_missing
 from model.errors import RunFolderError
 from model.system_refusal import refusal_of
 from tui.console import open_streams

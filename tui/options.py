@@ -27,7 +27,7 @@ from corpus import (
     resolve_source,
 )
 from corpus.argument_text import readable
-from corpus.places import expand_home
+from corpus.files.places import expand_home
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
 from model.memory import require_space

@@ -18,8 +18,8 @@ from typing import Any, Final
 import click
 
 from corpus import CorpusError
-from corpus.access import read_chunks, require_regular
-from corpus.places import config_folder, expand_home
+from corpus.files.access import read_chunks, require_regular
+from corpus.files.places import config_folder, expand_home
 from model.errors import ConfigError
 
 SECTIONS: Final = ("defaults", "keys", "themes")

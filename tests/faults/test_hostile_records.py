@@ -19,7 +19,7 @@ import pytest
 from model_fixtures import make_checkpoint, make_request, of_kind
 from patience import wait_until
 
-from corpus.json_reader import MAX_LINE_BYTES, JsonLines, read_object
+from corpus.files.json_reader import MAX_LINE_BYTES, JsonLines, read_object
 from model.config import SamplingConfig
 from model.controls import TrainingControls
 from model.events import Event, Finished, RecordedUnion, SessionRefused, StepFinished, Validated
@@ -299,8 +299,8 @@ def test_only_the_end_of_a_long_record_is_read_for_its_state(
 def test_lines_are_the_same_whatever_a_look_reads_at_once(
     chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("corpus.json_reader.CHUNK_BYTES", chunk)
-    monkeypatch.setattr("corpus.json_reader.MAX_LINE_BYTES", 12)
+    monkeypatch.setattr("corpus.files.json_reader.CHUNK_BYTES", chunk)
+    monkeypatch.setattr("corpus.files.json_reader.MAX_LINE_BYTES", 12)
     path = tmp_path / "lines"
     path.write_bytes(b'\n{"a": 1}\n{"a": 23456}\n{"a": 234567}\n\n{"b": 1}\n{"c": 1}')
     lines = JsonLines(path)

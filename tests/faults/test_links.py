@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from model_fixtures import make_checkpoint, make_request, of_kind
 
-from corpus.atomic_file import create_temporary
-from corpus.regular_file import NotRegularError, open_regular, open_to_append
+from corpus.files.atomic_file import create_temporary
+from corpus.files.regular_file import NotRegularError, open_regular, open_to_append
 from model.controls import TrainingControls
 from model.errors import CheckpointError, RunFolderError
 from model.events import CheckpointSaved, SaveFailed, WarningRaised

@@ -143,10 +143,10 @@ def test_an_export_over_an_older_one_goes_on(
 
 
 KEEP = """
-import sys, corpus.load, corpus.stamp
-corpus.load.LARGEST_IN_MEMORY, corpus.stamp.SECONDS_TO_SETTLE = 1000, -60.0
+import sys, corpus.load, corpus.cache.fingerprint
+corpus.load.LARGEST_IN_MEMORY, corpus.cache.fingerprint.SECONDS_TO_SETTLE = 1000, -60.0
 from corpus import *
-from corpus.missing_guarantees import take_missing
+from corpus.files.missing_guarantees import take_missing
 for name in ("text", "copy", "text"):
     load_corpus(resolve_source(name), CorpusOptions())
 print(take_missing())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.removal import own_files, remove_file, remove_folder
+from corpus.files.removal import own_files, remove_file, remove_folder
 from model.run_folder import RunFolder
 from tui.command_line import run
 from tui.run_list import delete_run
@@ -50,7 +50,7 @@ def test_one_module_deletes() -> None:
         if path != THE_ONE_PLACE
         for line, name in deletes_in(path.read_text(encoding="utf-8"))
     }
-    assert found == set(), "delete through corpus.removal, by a pattern of names"
+    assert found == set(), "delete through corpus.files.removal, by a pattern of names"
 
 
 @pytest.mark.parametrize(
@@ -165,15 +165,15 @@ def test_making_room_in_the_cache_leaves_the_user_s_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Old files look like the leftovers of killed processes."""
+    import corpus.cache.fingerprint
     import corpus.load
-    import corpus.stamp
     from corpus import CorpusOptions, load_corpus, resolve_source
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CHARLM_CACHE", "data")
     monkeypatch.setenv("CHARLM_CACHE_LIMIT", "6K")
     monkeypatch.setattr(corpus.load, "LARGEST_IN_MEMORY", 1000)
-    monkeypatch.setattr(corpus.stamp, "SECONDS_TO_SETTLE", -60.0)
+    monkeypatch.setattr(corpus.cache.fingerprint, "SECONDS_TO_SETTLE", -60.0)
     texts = Path("data/texts")
     texts.mkdir(parents=True)
     for name in (*NOT_OURS, *OURS):

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from corpus.cache import cache_folder
+from corpus.files.cache_folder import cache_folder
 from model import compiled, kernel_cache
 from model.compiled import Kernel
 from model.kernel_cache import PACKAGE

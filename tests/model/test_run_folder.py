@@ -18,7 +18,7 @@ import pytest
 from model_fixtures import make_checkpoint
 from patience import PATIENCE
 
-from corpus.missing_guarantees import take_missing
+from corpus.files.missing_guarantees import take_missing
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.errors import CheckpointError, ConfigError, ModelError, RunFolderError
 from model.run_folder import RunFolder

@@ -28,7 +28,7 @@ _FLAGS = (
 )
 
 
-class PageRefused(Exception):
+class RefusedError(Exception):
     """The browser did not carry a command out."""
 
 
@@ -43,7 +43,7 @@ class Page:
         """Returns the answer to one command.
 
         Raises:
-            PageRefused: If the browser does not carry the command out.
+            RefusedError: If the browser does not carry the command out.
         """
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
@@ -51,7 +51,7 @@ class Page:
             answer = await self._socket.receive_json(timeout=PATIENCE)
             if answer.get("id") == number:
                 if "error" in answer:
-                    raise PageRefused(answer["error"])
+                    raise RefusedError(answer["error"])
                 result: dict[str, Any] = answer["result"]
                 return result
 
@@ -66,7 +66,7 @@ class Page:
         A page that is left for another one refuses to evaluate anything, which is not an end.
         """
         async for _ in moments_of_a_loop(expression):
-            with contextlib.suppress(PageRefused):
+            with contextlib.suppress(RefusedError):
                 if await self.evaluate(f"Boolean({expression})"):
                     return
 

@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 
 import forked
 
-from corpus import builtin
+from corpus.download import builtin
 from tui import command_line
 from tui.commands import train
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from model_fixtures import make_request
 
-from corpus.atomic_file import TEMPORARY_MARK
+from corpus.files.atomic_file import TEMPORARY_MARK
 from model.config import ModelConfig
 from model.controls import TrainingControls
 from model.events import CheckpointSaved, Event, SaveFailed, StepFinished

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 
-from corpus import builtin
+from corpus.download import builtin
 from tui.command_line import main
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import forked
 from model_fixtures import make_request, make_text
 from patience import PATIENCE
 
-from corpus.atomic_file import TEMPORARY_MARK
+from corpus.files.atomic_file import TEMPORARY_MARK
 from model.checkpoint import Checkpoint
 from model.controls import TrainingControls
 from model.errors import CheckpointError

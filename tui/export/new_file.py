@@ -6,7 +6,7 @@ import contextlib
 import re
 from pathlib import Path
 
-from corpus.removal import remove_file
+from corpus.files.removal import remove_file
 
 WRITTEN_FILES = re.compile(r".+-[A-Za-z0-9-]+-\d+\.(?:txt|svg|png)")
 _LAST_NUMBER = 9_999

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
-from corpus.regular_file import open_to_append
+from corpus.files.regular_file import open_to_append
 from model.commands import ContinueTraining, HoldWriting
 from model.events import CharacterWritten, Event, Finished, SessionRefused, WorkerCrashed
 from model.run_folder import LOG_NAME

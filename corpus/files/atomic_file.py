@@ -13,9 +13,9 @@ import re
 import secrets
 from typing import IO, TYPE_CHECKING, Final
 
-from corpus.missing_guarantees import UNSUPPORTED, note_missing
-from corpus.regular_file import SAFE_FLAGS, require_regular_or_none
-from corpus.removal import remove_file
+from corpus.files.missing_guarantees import UNSUPPORTED, note_missing
+from corpus.files.regular_file import SAFE_FLAGS, require_regular_or_none
+from corpus.files.removal import remove_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def put_in_place(written: Path, path: Path) -> None:
     """Renames ``written`` to ``path``, in the place of a regular file that may be there.
 
     Raises:
-        corpus.regular_file.NotRegularError: ``path`` is a link, a folder, a pipe or a device.
+        corpus.files.regular_file.NotRegularError: ``path`` is a link, a folder, a pipe or a device.
         OSError: the file system refuses; ``path`` is as it was.
     """
     is_there = require_regular_or_none(path)

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from corpus.pages import release_pages
-from corpus.regular_file import open_regular
+from corpus.cache.mmap_pages import release_pages
+from corpus.files.regular_file import open_regular
 from corpus.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from corpus.with_result import WithResult
+from corpus.generators import WithResult
 
 
 def counting(closed: list[bool]) -> Generator[int, None, str]:

@@ -12,7 +12,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from corpus.regular_file import open_regular
+from corpus.files.regular_file import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import platformdirs
 
-from corpus.access import refusal
 from corpus.errors import CorpusAccessError
-from corpus.places import NAME, expand_home, private_folder
+from corpus.files.access import refusal
+from corpus.files.places import NAME, expand_home, private_folder
 
 
 def cache_folder() -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.atomic_file import make_folder
+from corpus.files.atomic_file import make_folder
 
 
 def test_a_new_folder_is_synced_into_each_folder_above_it_that_is_new_or_gets_one(

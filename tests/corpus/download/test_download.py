@@ -17,9 +17,9 @@ from local_server import Handler, LocalServer, answer, serving
 from patience import PATIENCE
 
 from corpus import CorpusAccessError, CorpusError, DownloadError
-from corpus.builtin import NIETZSCHE
-from corpus.download import PinnedDownload, fetch
-from corpus.receiver import ReceiveError, receive
+from corpus.download.builtin import NIETZSCHE
+from corpus.download.fetch import PinnedDownload, fetch
+from corpus.download.receiver import ReceiveError, receive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from corpus.cache import cache_folder, cache_refusal
+from corpus.files.cache_folder import cache_folder, cache_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from patience import PATIENCE
 
+import corpus.cache.fingerprint
 import corpus.id_encoder
 import corpus.load
-import corpus.stamp
 from corpus import (
     Corpus,
     CorpusError,
@@ -44,7 +44,7 @@ def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CHARLM_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CHARLM_CACHE_LIMIT", raising=False)
     monkeypatch.setattr(corpus.load, "LARGEST_IN_MEMORY", LARGE_FROM)
-    monkeypatch.setattr(corpus.stamp, "SECONDS_TO_SETTLE", -60.0)
+    monkeypatch.setattr(corpus.cache.fingerprint, "SECONDS_TO_SETTLE", -60.0)
     Path("text").write_text(TEXT, newline="")
     return tmp_path / "cache" / "texts"
 
@@ -117,13 +117,13 @@ def test_a_change_that_hides_its_time_is_noticed() -> None:
 def test_a_file_that_has_just_been_written_is_not_trusted(
     texts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus.stamp, "SECONDS_TO_SETTLE", 3600.0)
+    monkeypatch.setattr(corpus.cache.fingerprint, "SECONDS_TO_SETTLE", 3600.0)
     assert [read()[1], read()[1]] == [False, False]
     assert not texts.exists()
 
 
 def test_a_file_that_has_just_been_written_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus.stamp, "SECONDS_TO_SETTLE", 0.4)
+    monkeypatch.setattr(corpus.cache.fingerprint, "SECONDS_TO_SETTLE", 0.4)
     Path("text").write_text(TEXT + "more")
     assert not read()[1]
     assert read()[1]
@@ -345,8 +345,8 @@ def test_closing_a_load_leaves_nothing(texts: Path) -> None:
 
 
 WORKER = """
-import sys, corpus.load, corpus.stamp
-corpus.load.LARGEST_IN_MEMORY, corpus.stamp.SECONDS_TO_SETTLE = 1000, -60.0
+import sys, corpus.load, corpus.cache.fingerprint
+corpus.load.LARGEST_IN_MEMORY, corpus.cache.fingerprint.SECONDS_TO_SETTLE = 1000, -60.0
 from corpus import *
 print("ready", flush=True)
 sys.stdin.readline()
@@ -356,7 +356,7 @@ print(text.sha256, len(text), type(text.ids).__name__)
 
 
 def worker() -> subprocess.Popen[str]:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     return subprocess.Popen(
         [sys.executable, "-c", WORKER],
         stdin=subprocess.PIPE,
@@ -386,7 +386,7 @@ def test_a_process_that_is_killed_leaves_nothing(texts: Path) -> None:
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -413,7 +413,7 @@ def test_no_border_between_chunks_or_pieces_changes_the_ids(
     text = "no signature " + text
     Path("text").write_text(text, newline="")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("corpus.access.CHUNK_BYTES", chunk)
+        patch.setattr("corpus.files.access.CHUNK_BYTES", chunk)
         patch.setattr(corpus.id_encoder, "PIECE", piece)
         patch.setattr(corpus.load, "LARGEST_IN_MEMORY", in_memory)
         first = read(lowercase=lowercase)[0]

@@ -8,7 +8,7 @@ import pytest
 
 from corpus import DEFAULT_TEXT, CorpusOptions, builtin_texts, load_corpus, resolve_source
 
-SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
+SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"
 
 
 @pytest.fixture(autouse=True)

@@ -23,8 +23,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from corpus.corpus import CorpusOptions
     from corpus.document import Document, DocumentFile
-    from corpus.encoded import CorpusOptions
 
 SAMPLES = 64
 SAMPLE_BYTES = 4096

@@ -12,7 +12,7 @@ import pytest
 
 from corpus import CorpusError, cache_folder, resolve_source
 from corpus.errors import CorpusAccessError
-from corpus.places import config_folder, expand_home, private_folder
+from corpus.files.places import config_folder, expand_home, private_folder
 
 
 @pytest.fixture(params=["none", "", "relative", "~"])

@@ -19,26 +19,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from corpus.atomic_file import (
+from corpus.cache.ids_file import BLOCK_BYTES, KeptText, check_file, complete_file, describe_file
+from corpus.errors import CorpusError
+from corpus.files.atomic_file import (
     TEMPORARY,
     create_temporary,
     discard_temporary,
     new_temporary_path,
     put_in_place,
 )
-from corpus.cache import cache_folder
-from corpus.errors import CorpusError
-from corpus.json_reader import read_object
-from corpus.kept_ids import BLOCK_BYTES, KeptText, check_file, complete_file, describe_file
-from corpus.missing_guarantees import UNSUPPORTED, note_missing
-from corpus.regular_file import NotRegularError, open_regular
-from corpus.removal import own_files, remove_file
+from corpus.files.cache_folder import cache_folder
+from corpus.files.json_reader import read_object
+from corpus.files.missing_guarantees import UNSUPPORTED, note_missing
+from corpus.files.regular_file import NotRegularError, open_regular
+from corpus.files.removal import own_files, remove_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from corpus.encoded import Corpus
-    from corpus.stamp import Stamp
+    from corpus.cache.fingerprint import Stamp
+    from corpus.corpus import Corpus
 
 DEFAULT_LIMIT = 8 << 30
 """Bytes that the encoded texts may take together."""

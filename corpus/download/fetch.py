@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from corpus.access import refusal
-from corpus.atomic_file import put_in_place, sync_file, sync_folder
-from corpus.cache import cache_refusal
+from corpus.download.receiver import ReceiveError, receive
 from corpus.errors import DownloadError
-from corpus.receiver import ReceiveError, receive
-from corpus.regular_file import require_regular_or_none
-from corpus.removal import own_files, remove_file
+from corpus.files.access import refusal
+from corpus.files.atomic_file import put_in_place, sync_file, sync_folder
+from corpus.files.cache_folder import cache_refusal
+from corpus.files.regular_file import require_regular_or_none
+from corpus.files.removal import own_files, remove_file
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -15,11 +15,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpus.access import read_chunks
-from corpus.cache import cache_folder
 from corpus.document import Document
-from corpus.download import PinnedDownload, fetch, refuse
+from corpus.download.fetch import PinnedDownload, fetch, refuse
 from corpus.errors import CorpusError
+from corpus.files.access import read_chunks
+from corpus.files.cache_folder import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
