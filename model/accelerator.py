@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 
 from model.events import AcceleratorMeasured
-from model.stopwatch import Clock
+from model.timing import Clock
 
 PAUSE: Final = 1.0
 """Seconds between two measurements: asking for them waits for nothing, but is not free."""

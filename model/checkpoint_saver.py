@@ -10,7 +10,7 @@ from pathlib import Path
 from model.checkpoint import Checkpoint
 from model.errors import CheckpointError
 from model.run_folder import RunFolder
-from model.stopwatch import Clock
+from model.timing import Clock
 
 FIRST_PAUSE = 5.0
 """Seconds after a failed save until the next try; each further failure doubles them, ..."""

@@ -15,8 +15,8 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from model import team
 from model.cores import usable_cores
-from model.quickest import quickest
 from model.snapshot import FloatArray, WeightSnapshot
+from model.timing import quickest
 
 ROUNDS = 5
 REPEATS = 8

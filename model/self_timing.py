@@ -16,7 +16,7 @@ from model.gradients import GradientWorkers
 from model.machine import Machine, choose_device, possible_engines, prepare_thread
 from model.network import CharacterLSTM
 from model.process_place import ProcessPlace
-from model.quickest import quickest
+from model.timing import quickest
 
 WARM_UP_SEQUENCE = 8
 """Time steps of an untimed step: for what each engine does but once, and for its threads, which the

@@ -55,9 +55,9 @@ from model.run_request import RunRequest
 from model.samples import seed_text, write_samples
 from model.self_timing import choose_machine, later_looks, look_again
 from model.snapshot import WeightSnapshot
-from model.stopwatch import Clock, Speedometer, Stopwatch
 from model.system_refusal import refusal_of
 from model.tensorboard_log import TensorBoardLog
+from model.timing import Clock, Speedometer, Stopwatch
 from model.trainer import Trainer
 from model.validation import (
     DEAR_PAUSE,

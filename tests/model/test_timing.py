@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from model_fixtures import TickingClock
 
-from model.stopwatch import Speedometer, Stopwatch
+from model.timing import Speedometer, Stopwatch
 
 
 def test_pauses_are_left_out() -> None:

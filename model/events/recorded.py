@@ -1,0 +1,242 @@
+"""Events that a run's files keep: one JSON object a line, read back with types and ranges checked.
+
+Their field names are a contract: metrics.jsonl and train --json.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, get_args
+
+from corpus.files.json_text import json_text
+
+TrainingState = Literal["preparing", "training", "paused", "validating", "finished"]
+
+
+FinishReason = Literal["completed", "stopped", "diverged"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEvent:
+    """Base of what ``metrics.jsonl`` holds; ``name`` is the value of the key ``event``."""
+
+    name: ClassVar[str]
+
+    time: float
+    """Seconds since the run began, pauses left out and earlier sessions of the run counted in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(RecordedEvent):
+    """A session of a run began (a resumed run has several)."""
+
+    name: ClassVar[str] = "run_started"
+
+    run: str
+    corpus: str
+    characters: int
+    vocabulary: int
+    """Number of distinct symbols."""
+    parameters: int
+    preset: str
+    device: str
+    precision: str
+    threads: int
+    seed: int
+    new_text: bool = False
+    """Whether the validation losses before cannot be compared with those that come; a line of a
+    file says it where it is so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished(RecordedEvent):
+    """One optimiser step was made."""
+
+    name: ClassVar[str] = "step"
+
+    step: int
+    epoch: int
+    """The epoch that the step belongs to, counted from 1."""
+    loss: float
+    """Training loss of this step's batch, nats per character."""
+    learning_rate: float
+    gradient_norm: float
+    """Global L2 norm before clipping."""
+    characters_per_second: float
+    """Smoothed over the last steps; validation and saving left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated(RecordedEvent):
+    """The held-out text was scored."""
+
+    name: ClassVar[str] = "validation"
+
+    step: int
+    epoch: int
+    nats_per_character: float
+    bits_per_character: float
+    best: bool
+    """Whether this is the lowest of the run so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved(RecordedEvent):
+    """A checkpoint is on disk, complete."""
+
+    name: ClassVar[str] = "checkpoint"
+
+    step: int
+    path: str
+    best: bool
+    """Whether it holds the weights with the lowest validation loss so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRecorded(RecordedEvent):
+    """The model wrote a sample after an epoch; ``samples.jsonl`` holds these too."""
+
+    name: ClassVar[str] = "sample"
+
+    step: int
+    epoch: int
+    temperature: float
+    seed: int
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarningRaised(RecordedEvent):
+    """Something that the user should know and that did not end the run."""
+
+    name: ClassVar[str] = "warning"
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(RecordedEvent):
+    """Training ended; the run's last checkpoint is on disk unless it was told not to save."""
+
+    name: ClassVar[str] = "finished"
+
+    reason: FinishReason
+    step: int
+    best_nats_per_character: float | None
+    best_bits_per_character: float | None
+    seconds: float
+    """Training time of the whole run, pauses left out."""
+    characters_per_second: float
+    """Mean over this session's steps."""
+
+
+def to_json_line(event: RecordedEvent) -> str:
+    """Returns the event as one line of JSON without its newline.
+
+    A float that JSON cannot hold (infinite, not a number) becomes ``null``.
+    """
+    record: dict[str, Any] = {"event": event.name}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if field.name == "new_text" and not value:
+            continue
+        if isinstance(value, float):
+            value = float(f"{value:.7g}") if math.isfinite(value) else None
+        record[field.name] = value
+    return json_text(record)
+
+
+def recorded_event(record: Mapping[str, Any]) -> RecordedUnion | None:
+    """Returns the event that a line of a run's file holds; None for one that makes no sense.
+
+    A number that JSON could not hold comes back as one that is not a number.
+    """
+    every: tuple[type[RecordedUnion], ...] = (
+        RunStarted,
+        StepFinished,
+        Validated,
+        CheckpointSaved,
+        SampleRecorded,
+        WarningRaised,
+        Finished,
+    )
+    kinds = {kind.name: kind for kind in every}
+    kind = kinds.get(str(record.get("event")))
+    if kind is None:
+        return None
+    optional = {"best_nats_per_character", "best_bits_per_character"}
+    values: dict[str, Any] = {
+        name: math.nan if value is None and name not in optional else value
+        for name, value in record.items()
+        if name != "event"
+    }
+    try:
+        event = kind(**values)
+    except TypeError:
+        return None
+    right = all(_fits(getattr(event, field.name), str(field.type)) for field in fields(event))
+    return event if right else None
+
+
+def of_the_last_text(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Returns the lines of a run's file without validations of a text that it was in before."""
+    borders = [
+        number
+        for number, record in enumerate(records)
+        if record.get("event") == RunStarted.name and record.get("new_text") is True
+    ]
+    border = borders[-1] if borders else 0
+    return [
+        record
+        for number, record in enumerate(records)
+        if number >= border or record.get("event") != Validated.name
+    ]
+
+
+def _fits(value: object, annotation: str) -> bool:
+    """Tells whether a value from a file is of a field's type; a whole number passes for a float."""
+    if annotation == "FinishReason":
+        return value in get_args(FinishReason)
+    if annotation == "bool" or isinstance(value, bool):
+        return annotation == "bool" and isinstance(value, bool)
+    allowed: dict[str, tuple[type, ...]] = {
+        "int": (int,),
+        "float": (int, float),
+        "float | None": (int, float, type(None)),
+        "str": (str,),
+    }
+    if isinstance(value, int) and abs(value) > sys.maxsize:
+        return False  # no count of ours, and perhaps too large for a float
+    return isinstance(value, allowed[annotation])
+
+
+def event_from_record(
+    record: Mapping[str, Any], *, last_step: int
+) -> StepFinished | Validated | SampleRecorded | None:
+    """Returns the step, validation or sample that a line of a run's file holds.
+
+    None for any other event, a line that makes no sense, and steps after ``last_step``, which a
+    resumed run makes anew.
+    """
+    event = recorded_event(record)
+    if not isinstance(event, StepFinished | Validated | SampleRecorded):
+        return None
+    try:
+        return event if event.step <= last_step else None
+    except TypeError:
+        return None
+
+
+RecordedUnion = (
+    RunStarted
+    | StepFinished
+    | Validated
+    | CheckpointSaved
+    | SampleRecorded
+    | WarningRaised
+    | Finished
+)
