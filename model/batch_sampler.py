@@ -19,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus import Vocabulary
-from model.compiler import made_or_none
 from model.config import SamplingConfig
 from model.distribution import choose, is_plain
 from model.kernel import HALF
-from model.noise import BLOCK, GumbelNoise
+from model.kernels.availability import made_or_none
+from model.kernels.splitmix import BLOCK
+from model.noise import GumbelNoise
 from model.sampler import first_ids
 from model.snapshot import FloatArray, WeightSnapshot
 

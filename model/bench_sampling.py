@@ -19,9 +19,9 @@ from model.config import ModelConfig, SamplingConfig
 from model.cores import usable_cores
 from model.device_kernel import kernel_on
 from model.initialisation import initial_weights
+from model.kernels.splitmix import BLOCK
 from model.long_text import LongText
 from model.machine import trains_in_bf16
-from model.noise import BLOCK
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot

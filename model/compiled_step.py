@@ -1,4 +1,4 @@
-"""A step of a one-layer network as one call of compiled code. PyTorch around `model.step_kernel`.
+"""A step of a one-layer network as one call of compiled code. PyTorch, `model.kernels.train_step`.
 
 What depends on the weights alone is made once a step: the table of what each character adds to the
 gates, and the matrices without what is dropped. The streams can then be shared out among threads,
@@ -16,18 +16,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.cell_kernels import sum_rows
 from model.dropout import DropoutMasks
+from model.kernels.lstm_cell import sum_rows
+from model.kernels.packing import PANEL, packed_size
+from model.kernels.threads import ARRIVALS_WIDTH
+from model.kernels.train_step import embed, embed_backward, train_step
 from model.lstm_layer import State
 from model.network import CharacterLSTM
-from model.pair_product import PANEL
-from model.step_kernel import embed, embed_back, whole_step
-from model.team import CLOCK_WIDTH
-from model.training_product import packed_size
 
 IMPOSSIBLE = -1e30
 """Logit of a symbol that is not there."""
-_ONE_PART = np.zeros((2, CLOCK_WIDTH), np.int64)
+_ONE_PART = np.zeros((2, ARRIVALS_WIDTH), np.int64)
 """The clocks of a team of one."""
 
 
@@ -113,7 +112,7 @@ class BegunStep:
         loss = np.zeros(1)
         _, recurrent, head, head_bias = self._given
         found = (torch.empty_like(recurrent), torch.empty_like(head), torch.zeros_like(head_bias))
-        whole_step.run(
+        train_step.run(
             _ONE_PART.copy(),
             *_arrays(rows, targets.contiguous(), table, *self._given, mask),
             *_arrays(cells, hiddens, outputs),
@@ -186,7 +185,7 @@ class BegunStep:
         )
         mask = masks.inputs.contiguous()
         given = _arrays(inputs, mask, inner, x)
-        embed_back.run(*_arrays(d_gates), sides, *given, *_arrays(*found))
+        embed_backward.run(*_arrays(d_gates), sides, *given, *_arrays(*found))
         return found
 
 

@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.batch_sampler import StreamsSoFar
-from model.compiler import made_or_none
+from model.cores import usable_cores
 from model.distribution import is_plain, probabilities_of
-from model.noise import BLOCK
+from model.kernels.availability import made_or_none
+from model.kernels.splitmix import BLOCK
+from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
 from model.product_threads import fastest_count
 from model.sampler import CharacterStream, TextSoFar
 from model.snapshot import FloatArray, WeightSnapshot
-from model.team import Clocks, Team, meeting_arguments, possible_counts
 
 BY_NUMPY = 16 * BLOCK
 """Characters that are written before anything is loaded."""
@@ -102,10 +103,10 @@ class LongText:
 
 def _team_for(stream: CharacterStream) -> WritingTeam | StreamTeam:
     """Returns what goes on with a text: as the network was trained, if this processor can."""
-    from model.pair_product import can_pair  # noqa: PLC0415 - Numba: see above
+    from model.stream_ways import writes_in_bfloat16  # noqa: PLC0415 - Numba: see above
 
     so_far, temperature = stream.so_far(), stream.sampling.temperature
-    if not can_pair(stream.snapshot):
+    if not writes_in_bfloat16(stream.snapshot):
         return WritingTeam(stream.snapshot, so_far, temperature)
     from model.stream_team import StreamTeam  # noqa: PLC0415 - more of it
 
@@ -138,7 +139,7 @@ class WritingTeam:
             temperature: that characters are drawn at; 0: always the likeliest.
             threads: so many; None: as many as prove fastest.
         """
-        from model.writing_kernel import write_characters  # noqa: PLC0415 - Numba: see above
+        from model.kernels.decode import write_characters  # noqa: PLC0415 - Numba: see above
 
         self._call = write_characters.run
         self._noise, self._block = so_far.noise, so_far.written // BLOCK
@@ -163,7 +164,7 @@ class WritingTeam:
             snapshot.head_matrix,
             snapshot.head_bias,
         )
-        counts = possible_counts(width, UNITS)
+        counts = thread_counts(width, UNITS, usable_cores())
         self._team = Team(threads or counts[-1])
         self._threads = 1
         self._ready: tuple[Ids, FloatArray] | None = None
@@ -198,8 +199,8 @@ class WritingTeam:
     ) -> None:
         text = (joined, cell, logits, noise, self._scale, ids)
 
-        def work(part: int, clocks: Clocks) -> None:
-            self._call(*meeting_arguments(part, clocks), *self._weights, *text)
+        def work(part: int, clocks: Arrivals) -> None:
+            self._call(*barrier_arguments(part, clocks), *self._weights, *text)
 
         self._team.run(self._threads, work)
 

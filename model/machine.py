@@ -12,14 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.compiler import can_compile
 from model.config import ModelConfig, TrainingConfig
 from model.cores import usable_cores
 from model.engine import Engine
 from model.errors import ConfigError
+from model.kernels.availability import can_compile
+from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.lstm_layer import can_pack
 from model.process_place import ProcessPlace
-from model.processor import CAN_PAIR, HAS_MATRIX_UNIT
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of these settings in glibc's ``malloc.h``."""
@@ -111,7 +111,7 @@ def _bf16_engines(
     """Returns the ways of computing in bfloat16 with so many threads."""
     engines = []
     is_one_call = packs and _can_be_one_call(*shape)
-    compiles = packs and CAN_PAIR
+    compiles = packs and HAS_BFLOAT16
     for count in counts:
         if not compiles:
             engines.append(Engine(precision="bf16", shards=count))
@@ -119,7 +119,7 @@ def _bf16_engines(
             engines.append(Engine(precision="bf16", layer="compiled", shards=count))
         elif packs:
             engines.append(Engine(precision="bf16", layer="packed", shards=count))
-        if compiles and count > 1 and (HAS_MATRIX_UNIT or not is_one_call):
+        if compiles and count > 1 and (HAS_AMX or not is_one_call):
             shared = Engine(precision="bf16", layer="packed", threads_of_a_shard=count)
             engines.append(shared)
     return engines
@@ -134,7 +134,7 @@ def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> boo
         return False
     if training.embedding_dropout and (model.embedding == 0 or model.embedding % 2):
         return False
-    return CAN_PAIR
+    return HAS_BFLOAT16
 
 
 def trains_in_bf16() -> bool:
@@ -146,7 +146,7 @@ def can_compute(engine: Engine) -> bool:
     """Whether this machine's processor can do what the engine's kind of layer needs."""
     if engine.layer == "packed":
         return can_pack() and can_compile()
-    return engine.layer != "compiled" or (CAN_PAIR and can_compile())
+    return engine.layer != "compiled" or (HAS_BFLOAT16 and can_compile())
 
 
 def prepare_thread(threads: int) -> None:

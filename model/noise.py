@@ -2,7 +2,7 @@
 
 One row per character of a text. A word of the generator is computed from its number alone
 (SplitMix64, Steele, Lea & Flood 2014), so the row of any character can be had without those before
-it: a text can be taken up at any place. ``model.noise_kernel`` draws the same in compiled code.
+it: a text can be taken up at any place. ``model.kernels.gumbel`` draws the same in compiled code.
 """
 
 from __future__ import annotations
@@ -12,17 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-BLOCK = 256
-"""Rows drawn at once; even, for a word is two numbers."""
-STRIDE: Final = 0x9E3779B97F4A7C15
-"""From one word's place on SplitMix64's cycle to the next one's."""
-SHIFTS: Final = (30, 27, 31)
-FACTORS: Final = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-"""Of its output function."""
-STEP: Final = 2.0**-32
-"""From one probability that 32 bits can tell to the next."""
-LARGEST: Final = np.float32(1 - 2**-24)
-"""The largest float32 below 1: the logarithm of what is missing to 1 is finite."""
+from model.kernels.splitmix import BLOCK, FACTORS, LARGEST_UNIFORM, SHIFTS, STRIDE, UNIFORM_STEP
+
 _CYCLE: Final = 2**64
 
 Words = npt.NDArray[np.uint64]
@@ -71,9 +62,9 @@ def gumbel(bits: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
     Small waits decide which character is drawn: they are told apart to the last of the 32 bits.
     """
     numbers = bits.astype(np.float32)
-    numbers *= np.float32(STEP)
-    numbers += np.float32(STEP / 2)
-    np.minimum(numbers, LARGEST, out=numbers)
+    numbers *= np.float32(UNIFORM_STEP)
+    numbers += np.float32(UNIFORM_STEP / 2)
+    np.minimum(numbers, LARGEST_UNIFORM, out=numbers)
     np.negative(numbers, out=numbers)
     np.log1p(numbers, out=numbers)
     np.negative(numbers, out=numbers)

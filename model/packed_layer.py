@@ -1,7 +1,7 @@
 """Our LSTM layer over a whole sequence, trained on a CPU. PyTorch for products, Numba for the rest.
 
 Where the processor has a matrix unit or products of pairs, all time steps are one piece of compiled
-code, products included (`model.sequence_kernels`). The cell state stays in float32 while the
+code, products included (`model.kernels.sequence`). The cell state stays in float32 while the
 products run in bfloat16, the recurrent matrix is packed once per sequence, and the weight gradient
 is gathered in one product over all time steps, where ``nn.LSTM`` under autocast rounds the cell at
 every step.
@@ -20,13 +20,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.cell_kernels import step_backward, step_forward, sum_rows
+from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
+from model.kernels.lstm_cell import step_backward, step_forward, sum_rows
+from model.kernels.packing import transposed_size
+from model.kernels.sequence import recurrent_gradient, sequence_backward, sequence_forward
+from model.kernels.threads import Arrivals, Part, Team, barrier_arguments
 from model.lstm_layer import LayerState, PackedProduct
 from model.machine import prepare_thread
-from model.processor import CAN_PAIR, HAS_MATRIX_UNIT
-from model.sequence_kernels import recurrent_gradient, sequence_backward, sequence_forward
-from model.team import Clocks, Part, Team, meeting_arguments
-from model.training_product import turned_size
 
 LEAST_UNITS = 32
 """Hidden units of a thread; with fewer it waits longer for the others than it computes."""
@@ -95,8 +95,8 @@ class PackedLSTMLayer(torch.autograd.Function):
         if _is_one_piece(width, products):
             matrix = recurrent.detach().contiguous()
 
-            def work(part: int, clocks: Clocks) -> None:
-                before = (*meeting_arguments(part, clocks), *given, matrix.numpy())
+            def work(part: int, clocks: Arrivals) -> None:
+                before = (*barrier_arguments(part, clocks), *given, matrix.numpy())
                 sequence_forward.run(*before, *written)
 
             _in_team(width, work)
@@ -131,9 +131,9 @@ class PackedLSTMLayer(torch.autograd.Function):
         if is_one_piece:
             parts: dict[int, Tensor] = {}
 
-            def work(part: int, clocks: Clocks) -> None:
+            def work(part: int, clocks: Arrivals) -> None:
                 parts[part] = torch.zeros(batch, _units_of(part, width, len(clocks) - 1))
-                before = (*meeting_arguments(part, clocks), *read, matrix.numpy())
+                before = (*barrier_arguments(part, clocks), *read, matrix.numpy())
                 sequence_backward.run(*before, parts[part].numpy(), *written)
 
             _in_team(width, work)
@@ -147,7 +147,7 @@ class PackedLSTMLayer(torch.autograd.Function):
                 if t or ctx.needs_input_grad[5]:
                     d_hidden = product(rows_of_steps[t])
         flat = d_gates.view(steps * batch, 4 * width)
-        if is_one_piece and HAS_MATRIX_UNIT:
+        if is_one_piece and HAS_AMX:
             d_matrix = _recurrent_gradient(d_gates, hiddens)
         else:
             d_matrix = torch.mm(flat.t(), hiddens[:-1].view(steps * batch, width))
@@ -194,15 +194,15 @@ def _prepare_sequences() -> None:
     ids, matrix = torch.zeros(1, 1, dtype=torch.int64), np.zeros((8, 2), np.float32)
     written = tuple(map(_array, (gates, cells, hiddens, outputs)))
 
-    def work(part: int, clocks: Clocks) -> None:
-        first = meeting_arguments(part, clocks)
+    def work(part: int, clocks: Arrivals) -> None:
+        first = barrier_arguments(part, clocks)
         for inputs in (gates[0], rounded[0]):
             given = map(_array, (inputs, ids, gates[0, 0]))
             sequence_forward.run(*first, *given, matrix, *written)
         read, added = map(_array, (gates, cells, outputs)), np.zeros((1, 2), np.float32)
         given = map(_array, (cells[1], rounded))
         sequence_backward.run(*first, *read, matrix, added, *given)
-        if HAS_MATRIX_UNIT:
+        if HAS_AMX:
             turned = _room_for_turned(2, 1)
             recurrent_gradient.run(*first, _array(rounded), _array(hiddens), turned, matrix)
 
@@ -220,7 +220,7 @@ def _in_team(width: int, work: Part) -> None:
 
 def _room_for_turned(width: int, count: int) -> npt.NDArray[np.uint32]:
     """Returns room for the states of all steps, turned; PyTorch has it begin with a line."""
-    return torch.empty(turned_size(width, count), dtype=torch.int32).numpy().view(np.uint32)
+    return torch.empty(transposed_size(width, count), dtype=torch.int32).numpy().view(np.uint32)
 
 
 def _threads_for(width: int) -> int:
@@ -235,7 +235,7 @@ def _units_of(part: int, width: int, parts: int) -> int:
 
 def _is_one_piece(width: int, products: torch.dtype) -> bool:
     """Whether compiled code multiplies as well."""
-    return CAN_PAIR and products is torch.bfloat16 and width % 2 == 0
+    return HAS_BFLOAT16 and products is torch.bfloat16 and width % 2 == 0
 
 
 def _recurrent_gradient(d_gates: Tensor, hiddens: Tensor) -> Tensor:
@@ -245,8 +245,8 @@ def _recurrent_gradient(d_gates: Tensor, hiddens: Tensor) -> Tensor:
     turned = _room_for_turned(width, steps * batch)
     d_recurrent = torch.empty(gates, width)
 
-    def work(part: int, clocks: Clocks) -> None:
-        before = meeting_arguments(part, clocks)
+    def work(part: int, clocks: Arrivals) -> None:
+        before = barrier_arguments(part, clocks)
         out = d_recurrent.numpy()
         recurrent_gradient.run(*before, _array(d_gates), _array(hiddens), turned, out)
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from model import team
 from model.cores import usable_cores
+from model.kernels.threads import thread_counts
 from model.snapshot import FloatArray, WeightSnapshot
 from model.timing import quickest
 
@@ -49,12 +49,12 @@ def fastest_products(snapshot: WeightSnapshot) -> Iterator[int]:
         with blas.limit(limits=threads):
             return products.seconds()
 
-    threads = fastest_count(possible_counts(snapshot, usable_cores()), timed)
+    threads = fastest_count(numpy_thread_counts(snapshot, usable_cores()), timed)
     with blas.limit(limits=threads):
         yield threads
 
 
-def possible_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
+def numpy_thread_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
     """Returns the numbers of threads that leave every digit of the products as it is with one.
 
     BLAS adds up rows in groups of eight; where a thread's share does not consist of whole groups,
@@ -66,7 +66,7 @@ def possible_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
     """
     if snapshot.vocabulary_size > LARGEST_HEAD:
         return [1]
-    return team.possible_counts(4 * snapshot.hidden, ROWS_OF_A_GROUP, cores)
+    return thread_counts(4 * snapshot.hidden, ROWS_OF_A_GROUP, cores)
 
 
 def fastest_count(counts: Sequence[int], timer: Timer) -> int:

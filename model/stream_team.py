@@ -14,21 +14,21 @@ import numpy as np
 
 from model.batch_sampler import StreamsSoFar, Symbols
 from model.cores import usable_cores
-from model.matrix_unit import aligned
-from model.noise import BLOCK
-from model.noise_kernel import draw_block
-from model.pair_product import can_pair
-from model.processor import HAS_MATRIX_UNIT
+from model.kernels.cpu import HAS_AMX
+from model.kernels.dtypes import Array
+from model.kernels.gumbel import draw_block
+from model.kernels.packing import aligned
+from model.kernels.splitmix import BLOCK
+from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
 from model.product_threads import fastest_count
 from model.snapshot import FloatArray, WeightSnapshot
-from model.stream_ways import Array, Share, way_for
-from model.team import Clocks, Team, meeting_arguments, possible_counts
+from model.stream_ways import Share, way_for, writes_in_bfloat16
 
 LEAST_STREAMS = 4
 LEAST_UNITS = 32
 """With less there is nothing to gain."""
 STREAMS_OF_A_TEAM = 8
-"""At least: the rows of a block of ``model.pair_product``. Fewer streams share the units."""
+"""At least: the rows of a block of ``model.kernels.matmul``. Fewer streams share the units."""
 STREAMS_OF_THE_UNIT, MANY_OF_THE_UNIT = 16, 64
 """The same where the matrix unit multiplies: the rows of a tile, and where a core's cache does not
 hold the weights, for the unit is quicker than what is behind that cache."""
@@ -51,14 +51,14 @@ def successor(
     if streams < LEAST_STREAMS or snapshot.hidden < LEAST_UNITS:
         return None
     teams = min(usable_cores(), streams // _least_of_a_team(snapshot))
-    if can_pair(snapshot) and teams > 1:
+    if writes_in_bfloat16(snapshot) and teams > 1:
         return StreamTeams(snapshot, so_far, temperature, teams)
     return StreamTeam(snapshot, so_far, temperature)
 
 
 def _least_of_a_team(snapshot: WeightSnapshot) -> int:
     """Returns how many streams of their own make up for weights of their own."""
-    if not HAS_MATRIX_UNIT:
+    if not HAS_AMX:
         return STREAMS_OF_A_TEAM
     matrices = [*(layer.matrix for layer in snapshot.layers), snapshot.head_matrix]
     is_small = sum(matrix.size for matrix in matrices) * _BITS <= SMALL
@@ -122,7 +122,7 @@ class StreamTeam:
         self._logits[0] = so_far.logits
         self._way = way_for(snapshot, so_far)
         self._operands, self._cell = self._way.operands, self._way.cell
-        counts = possible_counts(snapshot.hidden, UNITS_OF_A_THREAD, most)
+        counts = thread_counts(snapshot.hidden, UNITS_OF_A_THREAD, most or usable_cores())
         self._team = Team(threads or counts[-1])
         self._take_threads(1)
         self._try()
@@ -153,7 +153,7 @@ class StreamTeam:
         if self._is_greedy:
             return  # what it was made of, zeros
 
-        def work(part: int, _: Clocks) -> None:
+        def work(part: int, _: Arrivals) -> None:
             words = np.empty(self._block.shape[2], np.uint64)
             for stream in self._streams_of(part):
                 start = np.uint64(self._noises[stream].start(number))
@@ -183,9 +183,9 @@ class StreamTeam:
         noise: FloatArray,
         written: tuple[Symbols, FloatArray],
     ) -> None:
-        def work(part: int, clocks: Clocks) -> None:
+        def work(part: int, clocks: Arrivals) -> None:
             given, sums = self._shares[part]
-            before = (*meeting_arguments(part, clocks), *given, operands, sums)
+            before = (*barrier_arguments(part, clocks), *given, operands, sums)
             self._way.kernel.run(*before, cell, logits, noise, self._scale, *written)
 
         self._team.run(len(self._shares), work)

@@ -9,19 +9,27 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from model.batch_sampler import StreamsSoFar
-from model.column_product import ROWS, pack_rows, padded
-from model.compiled import Kernel
-from model.matrix_unit import aligned
-from model.pair_kernel import units_of_a_block, write_in_pairs
-from model.pair_product import PANEL, bfloat16, can_pair
+from model.kernels.cpu import HAS_BFLOAT16
+from model.kernels.decode import units_of_a_block, write_in_pairs
+from model.kernels.decode_streams import (
+    GATE_BLOCK_ROWS,
+    UNITS_PER_BLOCK,
+    pack_gate_rows,
+    padded_columns,
+    write_streams,
+)
+from model.kernels.dtypes import Array, to_bfloat16
+from model.kernels.jit import Kernel
+from model.kernels.packing import (
+    INNER_STEP,
+    PANEL,
+    aligned,
+    pack_for_decoding,
+)
 from model.snapshot import FloatArray, WeightSnapshot
-from model.stream_kernel import UNITS, write_streams
-from model.writing_product import STEP, pack
 
-Array = npt.NDArray[Any]
 Share = tuple[tuple[Any, ...], FloatArray]
 """What a thread's kernel takes between the clocks and the operands; room for its sums."""
 
@@ -40,13 +48,13 @@ class Way(Protocol):
 
 def way_for(snapshot: WeightSnapshot, so_far: StreamsSoFar) -> Way:
     """Returns the quickest way that writes as the network was trained."""
-    if can_pair(snapshot):
+    if writes_in_bfloat16(snapshot):
         return InPairs(snapshot, so_far)
     return InColumns(snapshot, so_far)
 
 
 class InColumns:
-    """float32, a column for each stream: `model.stream_kernel`."""
+    """float32, a column for each stream: `model.kernels.decode_streams`."""
 
     def __init__(self, snapshot: WeightSnapshot, so_far: StreamsSoFar) -> None:
         """Takes over the state."""
@@ -64,15 +72,17 @@ class InColumns:
 
     def share(self, part: int, parts: int) -> Share:
         """Returns one thread's share of the weights, and room for its sums."""
-        pieces = list(_blocks(self._snapshot, part, parts, UNITS))
+        pieces = list(_blocks(self._snapshot, part, parts, UNITS_PER_BLOCK))
         rows = _rows(self._snapshot, part, parts)
-        weights = np.concatenate([pack_rows(piece) for piece in [*pieces, rows]])
-        sums = np.zeros((max(4 * UNITS, len(rows)) + ROWS, self.cell.shape[2]), np.float32)
+        weights = np.concatenate([pack_gate_rows(piece) for piece in [*pieces, rows]])
+        sums = np.zeros(
+            (max(4 * UNITS_PER_BLOCK, len(rows)) + GATE_BLOCK_ROWS, self.cell.shape[2]), np.float32
+        )
         return (*self._fixed, weights), sums
 
 
 class InPairs:
-    """bfloat16, a row for each stream: `model.pair_kernel`."""
+    """bfloat16, a row for each stream: `model.kernels.decode`."""
 
     def __init__(self, snapshot: WeightSnapshot, so_far: StreamsSoFar) -> None:
         """Takes over the state, rounded as in training."""
@@ -83,7 +93,7 @@ class InPairs:
         hidden = so_far.hidden.transpose(0, 2, 1)
         empty = np.zeros_like(hidden[0])
         pieces = [hidden[0]] + [np.concatenate([empty, own], axis=1) for own in hidden[1:]]
-        rounded = [bfloat16(_with_inner(piece)).reshape(-1) for piece in (*pieces, empty)]
+        rounded = [to_bfloat16(_with_inner(piece)).reshape(-1) for piece in (*pieces, empty)]
         self.operands = aligned(np.stack([np.concatenate(rounded)] * 2))
 
     def share(self, part: int, parts: int) -> Share:
@@ -93,7 +103,7 @@ class InPairs:
         rows = _rows(self._snapshot, part, parts)
         matrices = [_with_rows(_with_inner(piece)) for piece in [*pieces, rows]]
         sums = aligned(np.zeros(streams * max(map(len, matrices)), np.float32))
-        return (*self._fixed, pack(matrices, streams)), sums
+        return (*self._fixed, pack_for_decoding(matrices, streams)), sums
 
 
 def _with_rows(matrix: FloatArray) -> FloatArray:
@@ -103,7 +113,7 @@ def _with_rows(matrix: FloatArray) -> FloatArray:
 
 def _with_inner(matrix: FloatArray) -> FloatArray:
     """Returns a matrix with columns of zeros, as many as its products take."""
-    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % STEP)))
+    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % INNER_STEP)))
 
 
 def _blocks(snapshot: WeightSnapshot, part: int, parts: int, units: int) -> Iterator[FloatArray]:
@@ -131,5 +141,10 @@ def _biases(snapshot: WeightSnapshot) -> FloatArray:
 
 def _with_columns(state: FloatArray) -> FloatArray:
     """Returns a state [L, H, S] with columns of zeros, [L, H, P]."""
-    spare = padded(state.shape[2]) - state.shape[2]
+    spare = padded_columns(state.shape[2]) - state.shape[2]
     return np.pad(state, ((0, 0), (0, 0), (0, spare)))
+
+
+def writes_in_bfloat16(snapshot: WeightSnapshot) -> bool:
+    """Whether a network was trained in bfloat16, and this processor multiplies pairs of them."""
+    return HAS_BFLOAT16 and snapshot.precision == "bf16" and snapshot.hidden % 2 == 0

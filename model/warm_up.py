@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from model.batch_sampler import StreamsSoFar
-from model.compiler import can_compile, setback
 from model.config import ModelConfig
 from model.initialisation import initial_weights
+from model.kernels.availability import can_compile, setback
+from model.kernels.cpu import HAS_BFLOAT16
 from model.lstm_layer import can_pack
 from model.machine import trains_in_bf16
 from model.noise import GumbelNoise
-from model.processor import CAN_PAIR
 from model.snapshot import WeightSnapshot
 
 HIDDEN, SYMBOLS = 16, 3
@@ -34,7 +34,7 @@ def main() -> None:
         from model.packed_layer import prepare_packed_layer  # noqa: PLC0415
 
         prepare_packed_layer(torch.bfloat16)
-        if CAN_PAIR:
+        if HAS_BFLOAT16:
             from model.compiled_step import CompiledStep  # noqa: PLC0415
             from model.network import CharacterLSTM  # noqa: PLC0415
 

@@ -14,8 +14,6 @@ from typing import Any, ClassVar, Literal, get_args
 from corpus.files.json_text import json_text
 
 TrainingState = Literal["preparing", "training", "paused", "validating", "finished"]
-
-
 FinishReason = Literal["completed", "stopped", "diverged"]
 
 

@@ -52,7 +52,7 @@ MUTANTS = (
         "a new folder's parent is not synced",
         "corpus/files/atomic_file.py",
         ("        sync_folder(each.parent)", "        sync_folder(each)"),
-        "corpus/test_atomic_file.py",
+        "corpus/files/test_atomic_file.py",
     ),
     _mutant(
         "a link is followed",
@@ -70,7 +70,7 @@ MUTANTS = (
         "what has another name is deleted",
         "corpus/files/removal.py",
         ("if names.fullmatch(entry.name) and entry", "if entry"),
-        "corpus/test_text_cache.py",
+        "corpus/cache/test_encoded_cache.py",
     ),
     _mutant(
         "a look locks as a writer does",
@@ -254,21 +254,21 @@ MUTANTS = (
     ),
     _mutant(
         "the gradient of the forget gate is that of the input gate's slope",
-        "model/cell_kernels.py",
+        "model/kernels/lstm_cell.py",
         ("(i_gate - i_gate * i_gate)", "(i_gate + i_gate * i_gate)"),
         "model/test_lstm_layer.py",
     ),
     _mutant(
         "bfloat16 is cut off, not rounded",
-        "model/cell_kernels.py",
+        "model/kernels/lstm_cell.py",
         ("return (bits + _BELOW_HALF + odd) >> np.uint32(16)", "return bits >> np.uint32(16)"),
-        "model/test_cell_kernels.py",
+        "model/kernels/test_lstm_cell.py",
     ),
     _mutant(
         "bfloat16 is rounded up in the middle",
-        "model/cell_kernels.py",
+        "model/kernels/lstm_cell.py",
         ("_BELOW_HALF + odd", "_BELOW_HALF + _LOWEST_BIT"),
-        "model/test_cell_kernels.py",
+        "model/kernels/test_lstm_cell.py",
     ),
     _mutant(
         "what is kept is not scaled up",
@@ -335,7 +335,7 @@ MUTANTS = (
         "texts side by side take the next character's noise",
         "model/batch_sampler.py",
         ("= self._block[place]", "= self._block[place - 1]"),
-        "model/test_stream_kernel.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
+        "model/kernels/test_decode_streams.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
     ),
     _mutant(
         "compiled code takes the noise of the block before",
@@ -344,7 +344,7 @@ MUTANTS = (
             "np.uint64(self._noises[stream].start(number))",
             "np.uint64(self._noises[stream].start(number - 1))",
         ),
-        "model/test_stream_kernel.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
+        "model/kernels/test_decode_streams.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
     ),
     _mutant(
         "the temperature is used twice",
@@ -564,33 +564,33 @@ MUTANTS = (
     ),
     _mutant(
         "compiled code is loaded as it is",
-        "model/kernel_cache.py",
+        "model/kernels/disk_cache.py",
         (
             "hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:",
             "hashlib.sha256(content[_DIGEST:]).digest() is None:",
         ),
-        "model/test_kernel_cache.py",
+        "model/kernels/test_disk_cache.py",
     ),
     _mutant(
         "another account's compiled code is loaded",
-        "model/kernel_cache.py",
+        "model/kernels/disk_cache.py",
         (
             "if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:",
             "if status.st_mode & 0o022:",
         ),
-        "model/test_kernel_cache.py",
+        "model/kernels/test_disk_cache.py",
     ),
     _mutant(
         "stale compiled code is loaded",
-        "model/kernel_cache.py",
+        "model/kernels/disk_cache.py",
         ("versions, code, self._stamp()", "versions, code"),
-        "model/test_kernel_cache.py",
+        "model/kernels/test_disk_cache.py",
     ),
     _mutant(
         "a failure to compile ends the text",
-        "model/compiler.py",
+        "model/kernels/availability.py",
         ("    except Exception as error:", "    except OSError as error:"),
-        "model/test_compiler.py::test_a_long_text_goes_on_from_the_same_state_c24",
+        "model/kernels/test_availability.py::test_a_long_text_goes_on_from_the_same_state_c24",
     ),
     # --- serve --------------------------------------------------------------------------------
     _mutant(

@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.cell_kernels import exponential
 from model.config import ModelConfig, TrainingConfig
 from model.dropout import draw_masks
 from model.engine import Engine
 from model.gradients import GradientWorkers
+from model.kernels.cpu import HAS_BFLOAT16
+from model.kernels.vecmath import exp
 from model.lstm_layer import State
 from model.machine import Machine
 from model.network import CharacterLSTM
-from model.processor import CAN_PAIR
 
 CPU = torch.device("cpu")
 AUTOGRAD = Engine(precision="fp32")
-needs_pairs = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
+needs_pairs = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
 
 
 def compiled(shards: int = 1) -> Engine:
@@ -125,9 +125,9 @@ def test_what_is_not_a_number_shows_in_the_loss() -> None:
 
 @given(st.floats(-86, 0, width=32))
 def test_the_exponential_function_is_right(x: float) -> None:
-    assert exponential(np.float32(x)) == pytest.approx(np.exp(x), rel=3e-6)
+    assert exp(np.float32(x)) == pytest.approx(np.exp(x), rel=3e-6)
 
 
 def test_the_exponential_function_of_what_is_not_a_number_is_none() -> None:
-    assert np.isnan(exponential(np.float32(np.nan)))
-    assert exponential(np.float32(-1e30)) < 1e-37
+    assert np.isnan(exp(np.float32(np.nan)))
+    assert exp(np.float32(-1e30)) < 1e-37

@@ -15,13 +15,12 @@ from network_fixtures import make_network, snapshot_of
 from noise_by_definition import assert_drawn
 
 from model.config import ModelConfig, SamplingConfig
+from model.kernels.decode import write_characters
+from model.kernels.splitmix import BLOCK
+from model.kernels.threads import ARRIVALS_WIDTH, thread_counts, yield_address
 from model.long_text import LongText, WritingTeam
-from model.native_calls import yield_address
-from model.noise import BLOCK
 from model.sampler import CharacterStream
 from model.snapshot import WeightSnapshot
-from model.team import CLOCK_WIDTH, possible_counts
-from model.writing_kernel import write_characters
 
 LENGTH = 3 * BLOCK
 
@@ -126,7 +125,7 @@ def test_weights_that_overflowed_still_write_something() -> None:
 
 def test_nobody_waits_for_a_thread_that_has_given_up() -> None:
     snapshot, symbols = make_snapshot(), len(VOCABULARY)
-    clocks = np.zeros((3, CLOCK_WIDTH), np.int64)
+    clocks = np.zeros((3, ARRIVALS_WIDTH), np.int64)
     clocks[2] = 1
     write_characters.run(
         1,
@@ -171,8 +170,5 @@ def test_the_first_thousands_of_characters_need_no_numba() -> None:
 @pytest.mark.parametrize(
     ("units", "counts"), [(512, [1, 2, 4, 8, 16]), (96, [1]), (100, [1]), (192, [1, 2])]
 )
-def test_threads_have_whole_blocks_of_units(
-    units: int, counts: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("model.team.usable_cores", lambda: 31)
-    assert possible_counts(units, 32) == counts
+def test_threads_have_whole_blocks_of_units(units: int, counts: list[int]) -> None:
+    assert thread_counts(units, 32, cores=31) == counts

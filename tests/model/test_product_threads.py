@@ -9,7 +9,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from model import product_threads
 from model.config import ModelConfig
-from model.product_threads import fastest_count, fastest_products, possible_counts
+from model.product_threads import fastest_count, fastest_products, numpy_thread_counts
 from model.snapshot import WeightSnapshot
 
 
@@ -57,7 +57,7 @@ def test_the_number_holds_within_and_is_put_back(
 def test_a_product_does_not_depend_on_the_number_of_threads(width: int, symbols: int) -> None:
     snapshot = snapshot_of_shape(ModelConfig(hidden=width, layers=2), symbols)
     blas = ThreadpoolController().select(user_api="blas")
-    counts = possible_counts(snapshot, 8)
+    counts = numpy_thread_counts(snapshot, 8)
     assert len(counts) > 1
     for matrix in (*(layer.matrix for layer in snapshot.layers), snapshot.head_matrix):
         x = np.random.default_rng(width).standard_normal(matrix.shape[1], np.float32)
@@ -69,6 +69,6 @@ def test_a_product_does_not_depend_on_the_number_of_threads(width: int, symbols:
 
 
 def test_shares_that_would_change_a_digit_are_not_possible() -> None:
-    assert possible_counts(snapshot_of_shape(ModelConfig(hidden=64), 13), 6) == [1, 2, 4]
-    assert possible_counts(snapshot_of_shape(ModelConfig(hidden=10), 13), 8) == [1]
-    assert possible_counts(snapshot_of_shape(ModelConfig(hidden=64), 401), 8) == [1]
+    assert numpy_thread_counts(snapshot_of_shape(ModelConfig(hidden=64), 13), 6) == [1, 2, 4]
+    assert numpy_thread_counts(snapshot_of_shape(ModelConfig(hidden=10), 13), 8) == [1]
+    assert numpy_thread_counts(snapshot_of_shape(ModelConfig(hidden=64), 401), 8) == [1]

@@ -33,7 +33,7 @@ def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
     has_it = bool(request.param)
     monkeypatch.setattr(machine, "_native_bf16", lambda device: has_it)
     monkeypatch.setattr(machine, "can_pack", lambda: has_it)
-    monkeypatch.setattr(machine, "CAN_PAIR", False)
+    monkeypatch.setattr(machine, "HAS_BFLOAT16", False)
     monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     return has_it
 
@@ -58,7 +58,7 @@ def test_what_was_asked_for_is_not_measured(native: bool) -> None:
 def test_threads_share_units_only_where_compiled_code_has_products(
     native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "CAN_PAIR", True)
+    monkeypatch.setattr(machine, "HAS_BFLOAT16", True)
     shared = [engine for engine in possible_engines(OPEN, CPU) if engine.threads_of_a_shard > 1]
     expected = Engine(precision="bf16", layer="packed", threads_of_a_shard=2)
     assert shared == ([expected] if native else [])
@@ -68,8 +68,8 @@ def test_threads_share_units_only_where_compiled_code_has_products(
 def test_a_step_is_one_call_where_network_and_processor_allow(
     native: bool, pairs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "CAN_PAIR", pairs)
-    monkeypatch.setattr(machine, "HAS_MATRIX_UNIT", False)
+    monkeypatch.setattr(machine, "HAS_BFLOAT16", pairs)
+    monkeypatch.setattr(machine, "HAS_AMX", False)
 
     def is_offered(training: TrainingConfig = OPEN, **shape: int) -> bool:
         model = dataclasses.replace(MODEL, **shape)
@@ -92,8 +92,8 @@ def test_a_step_is_one_call_where_network_and_processor_allow(
 def test_layer_by_layer_is_measured_beside_one_call_for_a_matrix_unit_alone(
     native: bool, unit: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "CAN_PAIR", True)
-    monkeypatch.setattr(machine, "HAS_MATRIX_UNIT", unit)
+    monkeypatch.setattr(machine, "HAS_BFLOAT16", True)
+    monkeypatch.setattr(machine, "HAS_AMX", unit)
     layers = {engine.layer for engine in possible_engines(OPEN, CPU, model=MODEL)}
     assert ("packed" in layers) == (native and unit)
     two = dataclasses.replace(MODEL, layers=2)

@@ -12,9 +12,9 @@ import click
 
 from model.bench_rows import Row, Task, compare
 from model.bench_stock import stock_process
-from model.compiler import setback
 from model.config import require_range
 from model.cores import usable_cores
+from model.kernels.availability import setback
 from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import json_option

@@ -24,10 +24,10 @@ from corpus import (
 )
 from model.batch_sampler import BatchKernel, MakeKernel, ParallelStreams, compiled_successor
 from model.checkpoint import Checkpoint, read_checkpoint
-from model.compiler import setback
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.cores import usable_cores
 from model.errors import ConfigError
+from model.kernels.availability import setback
 from model.long_text import AT_ONCE, BlockWriter, LongText
 from model.product_threads import fastest_products
 from model.run_folder import RunFolder

@@ -10,17 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_fixtures import draw_bfloat16
 
-from model.pair_product import (
-    PANEL,
-    bfloat16,
-    multiply_pairs,
-    multiply_panels,
-    pack_columns,
-    pack_panels,
-)
-from model.processor import CAN_PAIR
+from model.kernels.cpu import HAS_BFLOAT16
+from model.kernels.dtypes import to_bfloat16
+from model.kernels.matmul import matmul_pair_panels, matmul_pairs
+from model.kernels.packing import PANEL, pack_pair_panels, pack_pairs
 
-pytestmark = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
+pytestmark = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
 
 Array = npt.NDArray[np.float32]
 
@@ -33,12 +28,12 @@ def product(left: Array, right: Array, spare: int) -> Array:
     pairs[:, :n] = halves.transpose(0, 2, 1)
     out = np.full((m, n), np.nan, np.float32)
     place, other, result = rows.ctypes.data, pairs.ctypes.data, out.ctypes.data
-    multiply_pairs(m, n, k // 2, place, 2 * k, 4, other, n + spare, result)
+    matmul_pairs(m, n, k // 2, place, 2 * k, 4, other, n + spare, result)
     # The same left matrix with its pairs side by side, as those of the right one lie.
     turned = np.ascontiguousarray(rows.reshape(m, k // 2, 2).transpose(1, 0, 2))
     again = np.full((m, n), np.nan, np.float32)
     place, result = turned.ctypes.data, again.ctypes.data
-    multiply_pairs(m, n, k // 2, place, 4, 4 * m, other, n + spare, result)
+    matmul_pairs(m, n, k // 2, place, 4, 4 * m, other, n + spare, result)
     assert np.array_equal(again, out)
     return out
 
@@ -71,17 +66,17 @@ def test_no_number_depends_on_its_neighbours(m: int, n: int, columns: int) -> No
 @settings(deadline=None)
 def test_panels_are_another_order_of_the_same(m: int, panels: int, pairs: int) -> None:
     left, right = draw_bfloat16(m, 2 * pairs), draw_bfloat16(2 * pairs, PANEL * panels)
-    rows, packed = bfloat16(left), pack_panels(np.ascontiguousarray(right.T))
+    rows, packed = to_bfloat16(left), pack_pair_panels(np.ascontiguousarray(right.T))
     out = np.full((m, PANEL * panels), np.nan, np.float32)
     places = rows.ctypes.data, packed.ctypes.data
-    multiply_panels(m, out.shape[1], pairs, places[0], 4 * pairs, places[1], out.ctypes.data)
+    matmul_pair_panels(m, out.shape[1], pairs, places[0], 4 * pairs, places[1], out.ctypes.data)
     assert np.array_equal(out, product(left, right, 0))
-    columns = pack_columns(np.ascontiguousarray(right.T))
-    assert np.array_equal(columns[:, :, 1], bfloat16(right)[1::2])
+    columns = pack_pairs(np.ascontiguousarray(right.T))
+    assert np.array_equal(columns[:, :, 1], to_bfloat16(right)[1::2])
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=40))
 def test_numbers_are_rounded_as_pytorch_rounds_them(values: list[float]) -> None:
     numbers = np.array(values, np.float32)
     expected = torch.from_numpy(numbers).bfloat16().view(torch.uint16).numpy()
-    assert np.array_equal(bfloat16(numbers), expected)
+    assert np.array_equal(to_bfloat16(numbers), expected)

@@ -12,15 +12,16 @@ from network_fixtures import make_network, snapshot_of
 
 from model.batch_sampler import StreamBatch, StreamsSoFar
 from model.config import ModelConfig, SamplingConfig
+from model.kernels.cpu import HAS_BFLOAT16
+from model.kernels.dtypes import to_bfloat16
+from model.kernels.splitmix import BLOCK
 from model.long_text import LongText
-from model.noise import BLOCK
-from model.pair_product import bfloat16, can_pair
-from model.processor import CAN_PAIR
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_team import StreamTeam, StreamTeams, successor
+from model.stream_ways import writes_in_bfloat16
 
-pytestmark = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
+pytestmark = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
 
 SYMBOLS = len(VOCABULARY)
 
@@ -46,7 +47,7 @@ def begun(snapshot: WeightSnapshot, streams: int, temperature: float) -> Streams
 
 
 def rounded(numbers: FloatArray) -> FloatArray:
-    return (bfloat16(numbers).astype(np.uint32) << 16).view(np.float32)
+    return (to_bfloat16(numbers).astype(np.uint32) << 16).view(np.float32)
 
 
 def logits_before(
@@ -143,7 +144,7 @@ def test_many_streams_have_teams_of_their_own(
     has_unit: bool, small: int, least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("model.stream_team.usable_cores", lambda: 2)
-    monkeypatch.setattr("model.stream_team.HAS_MATRIX_UNIT", has_unit)
+    monkeypatch.setattr("model.stream_team.HAS_AMX", has_unit)
     monkeypatch.setattr("model.stream_team.SMALL", small)
     snapshot = make_snapshot(64)
     for streams, kind in ((2 * least, StreamTeams), (2 * least - 1, StreamTeam)):
@@ -173,6 +174,6 @@ def test_a_long_text_goes_on_in_pairs() -> None:
 
 def test_what_was_trained_in_float32_is_written_in_float32() -> None:
     snapshot = make_snapshot(64)
-    assert can_pair(snapshot)
-    assert not can_pair(dataclasses.replace(snapshot, precision="fp32"))
-    assert not can_pair(make_snapshot(65))
+    assert writes_in_bfloat16(snapshot)
+    assert not writes_in_bfloat16(dataclasses.replace(snapshot, precision="fp32"))
+    assert not writes_in_bfloat16(make_snapshot(65))

@@ -12,8 +12,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from model.kernel_cache import KernelCache
-from model.processor import HAS_MATRIX_UNIT
+from model.kernels.cpu import HAS_AMX
+from model.kernels.disk_cache import KernelCache
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -34,13 +34,13 @@ class Kernel:
     def __init__(self, function: Callable[..., None]) -> None:
         self.function = function
         """As it was written; compiled once more, other kernels may call it."""
-        self.run = compiled(function)
+        self.run = inline(function)
         """Takes arrays; shapes and types are not looked at."""
         # Numba's own cache takes what lies there for what it wrote.
         cast("Any", self.run)._cache = KernelCache(function, _stamp)  # noqa: SLF001
 
 
-def compiled(function: FunctionT) -> FunctionT:
+def inline(function: FunctionT) -> FunctionT:
     """Returns the function compiled; what is called by kernels alone is kept with them."""
     return cast("FunctionT", numba.njit(**_OPTIONS)(function))
 
@@ -54,7 +54,7 @@ def _stamp() -> tuple[int, bool]:
     """
     files = sorted(Path(__file__).parent.glob("*.py"))
     stamps = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
-    return zlib.crc32(repr(stamps).encode()), HAS_MATRIX_UNIT
+    return zlib.crc32(repr(stamps).encode()), HAS_AMX
 
 
 @Kernel

@@ -11,7 +11,7 @@ from noise_by_definition import assert_drawn
 from model import batch_sampler
 from model.batch_sampler import ParallelStreams, StreamBatch, StreamsSoFar, Successor
 from model.config import ModelConfig, SamplingConfig
-from model.noise import BLOCK
+from model.kernels.splitmix import BLOCK
 from model.snapshot import WeightSnapshot
 from model.stream_team import LEAST_STREAMS, LEAST_UNITS, StreamTeam, successor
 

@@ -10,40 +10,21 @@ the block. Numbers are float32, or pairs of bfloat16 whose two products are adde
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from model.processor import LANES
-
-NUMBER: Final = 4
-"""Bytes of a float32, and of a pair of bfloat16."""
-
-Numbers = Literal["float32", "pairs"]
+from model.kernels.cpu import LANES
+from model.kernels.dtypes import WORD_BYTES, BFloat, Numbers
 
 _FLOAT, _INTEGER, _BITS = ir.FloatType(), ir.IntType(64), ir.IntType(32)
-
-
-class BFloat(ir.types.Type):  # type: ignore[misc]
-    """LLVM's type of that name, which llvmlite lacks."""
-
-    def _to_string(self) -> str:
-        return "bfloat"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, BFloat)
-
-    def __hash__(self) -> int:
-        return hash(BFloat)
-
-
 Multiply = Callable[[Any, Any, Any, Any], Any]
 """Takes a builder, sums, numbers and columns; returns the sums with the products added."""
 
 
-def register_block(
+def tile(
     numbers: Numbers,
     *,
     rows: int,
@@ -83,13 +64,13 @@ def register_block(
             return builder.mul(distance, ir.Constant(_INTEGER, row))
 
         places = [
-            later(builder.add(out, times(out_row, row)), vector * lanes * NUMBER)
+            later(builder.add(out, times(out_row, row)), vector * lanes * WORD_BYTES)
             for row in range(rows)
             for vector in range(vectors)
         ]
         begun = [ir.Constant(kind, [0.0] * lanes)] * len(places)
         if adds:
-            begun = [builder.load(at(place, kind), align=NUMBER) for place in places]
+            begun = [builder.load(at(place, kind), align=WORD_BYTES) for place in places]
         rows_on = [times(left_row, row) for row in range(rows)]
         before, loop = builder.block, builder.append_basic_block("inner")
         after = builder.append_basic_block("done")
@@ -98,12 +79,14 @@ def register_block(
         remaining, number_at, column_at = (builder.phi(_INTEGER) for _ in range(3))
         sums = [builder.phi(kind) for _ in places]
         given = [
-            builder.load(at(later(column_at, vector * lanes * NUMBER), columns_kind), align=NUMBER)
+            builder.load(
+                at(later(column_at, vector * lanes * WORD_BYTES), columns_kind), align=WORD_BYTES
+            )
             for vector in range(vectors)
         ]
         added = []
         for row in range(rows):
-            number = builder.load(at(builder.add(number_at, rows_on[row]), read), align=NUMBER)
+            number = builder.load(at(builder.add(number_at, rows_on[row]), read), align=WORD_BYTES)
             every = in_all_lanes(builder, number, columns_kind)
             added += [
                 multiply(builder, sums[row * vectors + index], every, vector)
@@ -123,7 +106,7 @@ def register_block(
         builder.cbranch(goes_on, loop, after)
         builder.position_at_end(after)
         for place, total in zip(places, added, strict=True):
-            builder.store(total, at(place, kind), align=NUMBER)
+            builder.store(total, at(place, kind), align=WORD_BYTES)
         return context.get_dummy_value()
 
     def typed(  # noqa: PLR0917

@@ -43,6 +43,6 @@ def setback() -> str | None:
 
 
 def _tried() -> bool:
-    from model.compiled import adds_up  # noqa: PLC0415 - Numba, a quarter of a second
+    from model.kernels.jit import adds_up  # noqa: PLC0415 - Numba, a quarter of a second
 
     return adds_up()

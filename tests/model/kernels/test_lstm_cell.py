@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.cell_kernels import _number, _stored, tanh
-from model.compiled import Kernel
+from model.kernels.dtypes import stored_like, to_float32
+from model.kernels.jit import Kernel
+from model.kernels.vecmath import tanh
 
 Floats = npt.NDArray[np.float32]
 
@@ -23,8 +24,8 @@ def squash(numbers: Floats, out: Floats) -> None:
 @Kernel
 def there_and_back(numbers: Floats, stored: npt.NDArray[np.uint16], out: Floats) -> None:
     for j in range(len(numbers)):
-        stored[j] = _stored(numbers[j], stored)
-        out[j] = _number(stored[j])
+        stored[j] = stored_like(numbers[j], stored)
+        out[j] = to_float32(stored[j])
 
 
 def test_tanh_is_right_to_six_digits_and_never_above_one() -> None:

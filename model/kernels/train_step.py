@@ -2,7 +2,7 @@
 
 For a small network the products of a step take less time than the operations between them and the
 interpreter, for which threads then queue. Here a thread needs the interpreter once a step. All
-products are of bfloat16 (``model.training_product``) and added up in float32; loss and softmax
+products are of bfloat16 (``model.kernels.packing``) and added up in float32; loss and softmax
 are float32, as they are in ``model.packed_layer`` and in what surrounds it.
 
 Letters: T time, B batch, V vocabulary, W the same rounded up to whole panels, H hidden.
@@ -14,29 +14,20 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from model.cell_kernels import bfloat16_bits, exponential, sum_rows
-from model.compiled import Kernel, compiled
-from model.draw_kernel import largest
-from model.sequence_kernels import sequence_backward, sequence_forward
-from model.training_product import (
-    multiply,
-    multiply_sides,
-    pack_columns,
-    pack_rows,
-    room_for,
-    room_for_turned,
-    turn,
-)
+from model.kernels.dtypes import Array, bfloat16_bits
+from model.kernels.jit import Kernel, inline
+from model.kernels.lstm_cell import sum_rows
+from model.kernels.matmul import matmul, matmul_tn
+from model.kernels.packing import empty_packed, empty_transposed, pack, pack_transposed, transpose
+from model.kernels.sequence import sequence_backward, sequence_forward
+from model.kernels.vecmath import exp, largest
 
-Array = npt.NDArray[Any]
-
-_forward, _backward = compiled(sequence_forward.function), compiled(sequence_backward.function)
-_sum_rows = compiled(sum_rows.function)
+_forward, _backward = inline(sequence_forward.function), inline(sequence_backward.function)
+_sum_rows = inline(sum_rows.function)
 
 
-@compiled
+@inline
 def _score(  # noqa: PLR0917
     logits: Array, bias: Array, targets: Array, share: Any, slopes: Array, d_bias: Array
 ) -> float:
@@ -60,7 +51,7 @@ def _score(  # noqa: PLR0917
         # A number that is none, anywhere in the row, comes out of the sum below.
         wanted, total = row[target], np.float32(0)
         for v in range(width):
-            number = exponential(row[v] - most)
+            number = exp(row[v] - most)
             row[v] = number
             total += number
         loss += math.log(total) + most - wanted
@@ -75,7 +66,7 @@ def _score(  # noqa: PLR0917
     return float(loss * share)
 
 
-@compiled
+@inline
 def _times_mask(numbers: Array, mask: Array) -> None:
     """Multiplies numbers [T, B, H] by the factors of each stream, [B, H]."""
     for t in range(len(numbers)):
@@ -85,7 +76,7 @@ def _times_mask(numbers: Array, mask: Array) -> None:
                 row[j] = row[j] * factors[j]
 
 
-@compiled
+@inline
 def _rounded(numbers: Array, out: Array) -> None:
     """Puts float32 [N, K] into bfloat16 [N, K]."""
     for n in range(len(numbers)):
@@ -95,7 +86,7 @@ def _rounded(numbers: Array, out: Array) -> None:
 
 
 @Kernel
-def whole_step(  # noqa: PLR0917 - compiled code takes them by position
+def train_step(  # noqa: PLR0917 - compiled code takes them by position
     clocks: Array,
     ids: Array,
     targets: Array,
@@ -119,7 +110,7 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
     """Runs some streams forwards and back; all that it returns is written into its arguments.
 
     Args:
-        clocks: of ``model.team``, for one part.
+        clocks: of ``model.kernels.threads``, for one part.
         ids: [T, B], the rows of ``table`` that count.
         targets: [T, B].
         table: [N, 4H], what can be added to the gates.
@@ -135,7 +126,7 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
         loss: [1], in nats.
         d_gates: bfloat16 [T, B, 4H], gradients of what goes into the gates.
         sides: of `packed_size` of 4H columns and TB inner indices, the same packed for
-            `multiply_sides`; begins with a line of the cache.
+            `matmul_tn`; begins with a line of the cache.
         d_recurrent: [4H, H], the gradient.
         d_head: [W, H], the gradient.
         d_head_bias: [W], zeros; the gradient.
@@ -153,28 +144,28 @@ def whole_step(  # noqa: PLR0917 - compiled code takes them by position
         _times_mask(dropped, mask)
         read = np.empty((count, width), np.uint16)
         _rounded(dropped.reshape(count, width), read)
-    packed = room_for(symbols, width)
-    pack_columns(head, 0, symbols, packed)
+    packed = empty_packed(symbols, width)
+    pack(head, 0, symbols, packed)
     logits, slopes = np.empty((count, symbols), np.float32), np.empty((count, symbols), np.uint16)
-    multiply(read, packed, symbols, logits)
+    matmul(read, packed, symbols, logits)
     loss[0] = _score(logits, head_bias, targets.reshape(count), share, slopes, d_head_bias)
     # The way back: what the head read, then the head.
-    packed = room_for(width, symbols)
-    pack_rows(head, 0, width, packed)
+    packed = empty_packed(width, symbols)
+    pack_transposed(head, 0, width, packed)
     outer = np.empty((steps, batch, width), np.float32)
-    multiply(slopes, packed, width, outer.reshape(count, width))
+    matmul(slopes, packed, width, outer.reshape(count, width))
     if len(mask):
         _times_mask(outer, mask)
-    packed, turned = room_for(symbols, count), room_for_turned(width, count)
-    pack_rows(slopes, 0, symbols, packed)
-    turn(read, 0, width, turned)
-    multiply_sides(count, packed, symbols, turned, width, d_head)
+    packed, turned = empty_packed(symbols, count), empty_transposed(width, count)
+    pack_transposed(slopes, 0, symbols, packed)
+    transpose(read, 0, width, turned)
+    matmul_tn(count, packed, symbols, turned, width, d_head)
     # Then the layer.
     back, d_cell = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
     _backward(0, clocks, 0, gates, cells, outer, recurrent, back, d_cell, d_gates)
-    pack_rows(d_gates.reshape(count, gates_width), 0, gates_width, sides)
-    turn(hiddens[:-1].reshape(count, width), 0, width, turned)
-    multiply_sides(count, sides, gates_width, turned, width, d_recurrent)
+    pack_transposed(d_gates.reshape(count, gates_width), 0, gates_width, sides)
+    transpose(hiddens[:-1].reshape(count, width), 0, width, turned)
+    matmul_tn(count, sides, gates_width, turned, width, d_recurrent)
 
 
 @Kernel
@@ -197,14 +188,14 @@ def embed(  # noqa: PLR0917
             row, factors, rounded = embedding[ids[t, b]], mask[b], x[t, b]
             for j in range(width):
                 rounded[j] = np.uint16(bfloat16_bits(row[j] * factors[j]))
-    packed = room_for(gates_width, width)
-    pack_columns(inner, 0, gates_width, packed)
+    packed = empty_packed(gates_width, width)
+    pack(inner, 0, gates_width, packed)
     count = steps * batch
-    multiply(x.reshape(count, width), packed, gates_width, out.reshape(count, gates_width))
+    matmul(x.reshape(count, width), packed, gates_width, out.reshape(count, gates_width))
 
 
 @Kernel
-def embed_back(  # noqa: PLR0917
+def embed_backward(  # noqa: PLR0917
     d_gates: Array,
     sides: Array,
     ids: Array,
@@ -218,7 +209,7 @@ def embed_back(  # noqa: PLR0917
     """Goes back through what `embed` did.
 
     Args:
-        d_gates: as `whole_step` leaves it.
+        d_gates: as `train_step` leaves it.
         sides: likewise.
         ids: [T, B].
         mask: [B, E].
@@ -230,17 +221,17 @@ def embed_back(  # noqa: PLR0917
     """
     (steps, batch), (gates_width, width) = ids.shape, inner.shape
     count = steps * batch
-    packed = room_for(width, gates_width)
-    pack_rows(inner, 0, width, packed)
+    packed = empty_packed(width, gates_width)
+    pack_transposed(inner, 0, width, packed)
     d_x = np.empty((steps, batch, width), np.float32)
     flat = d_gates.reshape(count, gates_width)
-    multiply(flat, packed, width, d_x.reshape(count, width))
+    matmul(flat, packed, width, d_x.reshape(count, width))
     for t in range(steps):
         for b in range(batch):
             row, factors, total = d_x[t, b], mask[b], d_embedding[ids[t, b]]
             for j in range(width):
                 total[j] += row[j] * factors[j]
-    turned = room_for_turned(width, count)
-    turn(x.reshape(count, width), 0, width, turned)
-    multiply_sides(count, sides, gates_width, turned, width, d_inner)
+    turned = empty_transposed(width, count)
+    transpose(x.reshape(count, width), 0, width, turned)
+    matmul_tn(count, sides, gates_width, turned, width, d_inner)
     _sum_rows(flat, np.zeros(count, np.int64), d_bias)

@@ -6,30 +6,20 @@ units of a thread; bfloat16 comes as its bits, in ``uint16``.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from model.cell_kernels import step_backward, step_forward
-from model.compiled import Kernel, compiled
-from model.matrix_unit import let_go, set_up
-from model.native_calls import meet
-from model.training_product import (
-    multiply_packed,
-    multiply_sides,
-    pack_columns,
-    pack_rows,
-    room_for,
-    turn,
-)
+from model.kernels.amx import configure, release
+from model.kernels.barrier import barrier
+from model.kernels.dtypes import Array
+from model.kernels.jit import Kernel, inline
+from model.kernels.lstm_cell import step_backward, step_forward
+from model.kernels.matmul import matmul_packed, matmul_tn
+from model.kernels.packing import empty_packed, pack, pack_transposed, transpose
 
-Array = npt.NDArray[Any]
-
-_step_forward, _step_backward = compiled(step_forward.function), compiled(step_backward.function)
+_step_forward, _step_backward = inline(step_forward.function), inline(step_backward.function)
 
 
-@compiled
+@inline
 def _share(part: int, parts: int, width: int) -> tuple[int, int]:
     """Returns a thread's first unit, and how many it has."""
     first = width * part // parts
@@ -54,8 +44,8 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
 
     Args:
         part: which one this is; all must be at it at the same time.
-        clocks: of ``model.team``.
-        pause: see ``model.native_calls.yield_address``.
+        clocks: of ``model.kernels.threads``.
+        pause: see ``model.kernels.threads.yield_address``.
         inputs: [N, 4H].
         ids: [T, B].
         bias: [4H].
@@ -68,17 +58,17 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
     steps, batch, width = outputs.shape
     first, units = _share(part, len(clocks) - 1, width)
     meetings = clocks[part, 0]
-    matrix, added = room_for(4 * units, width), np.empty((batch, 4 * units), np.float32)
+    matrix, added = empty_packed(4 * units, width), np.empty((batch, 4 * units), np.float32)
     for gate in range(4):
         row = gate * width + first
-        pack_columns(recurrent[row : row + units], gate * units, 4 * units, matrix)
-    set_up(batch)
+        pack(recurrent[row : row + units], gate * units, 4 * units, matrix)
+    configure(batch)
     for t in range(steps):
-        multiply_packed(hiddens[t], matrix, 4 * units, added, t % 2 == 1)
+        matmul_packed(hiddens[t], matrix, 4 * units, added, t % 2 == 1)
         _step_forward(inputs, ids, bias, added, gates, cells, hiddens, outputs, t, first)
         meetings += 1
-        meet(clocks, part, meetings, pause)
-    let_go()
+        barrier(clocks, part, meetings, pause)
+    release()
 
 
 @Kernel
@@ -98,8 +88,8 @@ def sequence_backward(  # noqa: PLR0917
 
     Args:
         part: which one this is; all must be at it at the same time.
-        clocks: of ``model.team``.
-        pause: see ``model.native_calls.yield_address``.
+        clocks: of ``model.kernels.threads``.
+        pause: see ``model.kernels.threads.yield_address``.
         gates: [T, B, 4H].
         cells: [T + 1, B, H].
         outer: [T, B, H].
@@ -111,15 +101,15 @@ def sequence_backward(  # noqa: PLR0917
     steps, batch, width = outer.shape
     first, units = _share(part, len(clocks) - 1, width)
     meetings = clocks[part, 0]
-    matrix = room_for(units, 4 * width)
-    pack_rows(recurrent, first, units, matrix)
-    set_up(batch)
+    matrix = empty_packed(units, 4 * width)
+    pack_transposed(recurrent, first, units, matrix)
+    configure(batch)
     for t in range(steps - 1, -1, -1):
         _step_backward(gates, cells, outer, added, d_cell, d_gates, t, first)
         meetings += 1
-        meet(clocks, part, meetings, pause)
-        multiply_packed(d_gates[t], matrix, units, added, t % 2 == 1)
-    let_go()
+        barrier(clocks, part, meetings, pause)
+        matmul_packed(d_gates[t], matrix, units, added, t % 2 == 1)
+    release()
 
 
 @Kernel
@@ -136,8 +126,8 @@ def recurrent_gradient(  # noqa: PLR0917
 
     Args:
         part: which one this is; all must be at it at the same time.
-        clocks: of ``model.team``.
-        pause: see ``model.native_calls.yield_address``.
+        clocks: of ``model.kernels.threads``.
+        pause: see ``model.kernels.threads.yield_address``.
         d_gates: [T, B, 4H].
         hiddens: [T + 1, B, H].
         turned: of `room_for_turned`, for all threads; written over.
@@ -146,12 +136,12 @@ def recurrent_gradient(  # noqa: PLR0917
     steps, batch, width = d_gates.shape[0], d_gates.shape[1], hiddens.shape[2]
     first, units = _share(part, len(clocks) - 1, width)
     count = steps * batch
-    turn(hiddens[:-1].reshape(count, width), first, first + units, turned)
-    meet(clocks, part, clocks[part, 0] + 1, pause)
-    sides = room_for(units, count)
+    transpose(hiddens[:-1].reshape(count, width), first, first + units, turned)
+    barrier(clocks, part, clocks[part, 0] + 1, pause)
+    sides = empty_packed(units, count)
     flat = d_gates.reshape(count, 4 * width)
     for gate in range(4):
         row = gate * width + first
-        pack_rows(flat, row, units, sides)
+        pack_transposed(flat, row, units, sides)
         out = d_recurrent[row : row + units]
-        multiply_sides(count, sides, units, turned, width, out)
+        matmul_tn(count, sides, units, turned, width, out)

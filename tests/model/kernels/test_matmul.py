@@ -14,21 +14,14 @@ from model_fixtures import draw_bfloat16
 from torch import Tensor
 
 from model.config import ModelConfig
+from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
+from model.kernels.dtypes import to_bfloat16
+from model.kernels.matmul import matmul, matmul_tn
+from model.kernels.packing import pack, pack_transposed, packed_size, transpose, transposed_size
 from model.lstm_layer import State
 from model.network import CharacterLSTM
-from model.pair_product import bfloat16
-from model.processor import CAN_PAIR, HAS_MATRIX_UNIT
-from model.training_product import (
-    multiply,
-    multiply_sides,
-    pack_columns,
-    pack_rows,
-    packed_size,
-    turn,
-    turned_size,
-)
 
-needs_pairs = pytest.mark.skipif(not CAN_PAIR, reason="no products of pairs in this processor")
+needs_pairs = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
 
 Array = npt.NDArray[Any]
 SIZES = st.integers(1, 70) | st.sampled_from([32, 64, 96, 160])
@@ -55,13 +48,13 @@ def check(found: Array, left: Array, right: Array) -> None:
 def test_a_packed_matrix_is_multiplied(m: int, n: int, k: int) -> None:
     left, right = draw_bfloat16(m, k), draw_bfloat16(k, n)
     packed = [room(packed_size(n, k)) for _ in range(3)]
-    pack_rows(right, 0, n, packed[0])
-    pack_rows(bfloat16(right), 0, n, packed[1])
+    pack_transposed(right, 0, n, packed[0])
+    pack_transposed(to_bfloat16(right), 0, n, packed[1])
     for first, last in ((0, n // 32 * 16), (n // 32 * 16, n)):
-        pack_columns(right.T[first:last].copy(), first, n, packed[2])
+        pack(right.T[first:last].copy(), first, n, packed[2])
     found = [np.full((m, n), np.nan, np.float32) for _ in packed]
     for one, out in zip(packed, found, strict=True):
-        multiply(bfloat16(left), one, n, out)
+        matmul(to_bfloat16(left), one, n, out)
     check(found[0], left, right)
     assert np.array_equal(found[1], found[0])
     assert np.array_equal(found[2], found[0])
@@ -74,9 +67,9 @@ def test_some_columns_are_packed(first: int, count: int, more: int, pairs: int) 
     k = 2 * pairs
     whole = draw_bfloat16(k, first + count + more)
     left, packed = draw_bfloat16(3, k), room(packed_size(count, k))
-    pack_rows(whole, first, count, packed)
+    pack_transposed(whole, first, count, packed)
     out = np.full((3, count), np.nan, np.float32)
-    multiply(bfloat16(left), packed, count, out)
+    matmul(to_bfloat16(left), packed, count, out)
     check(out, left, whole[:, first : first + count])
 
 
@@ -85,12 +78,12 @@ def test_some_columns_are_packed(first: int, count: int, more: int, pairs: int) 
 @settings(deadline=None)
 def test_a_gradient_is_the_product_over_all_rows(m: int, n: int, k: int) -> None:
     left, right = draw_bfloat16(k, m), draw_bfloat16(k, n)
-    packed, turned = room(packed_size(m, k)), room(turned_size(n, k))
-    pack_rows(bfloat16(left), 0, m, packed)
+    packed, turned = room(packed_size(m, k)), room(transposed_size(n, k))
+    pack_transposed(to_bfloat16(left), 0, m, packed)
     for first, last in ((n // 2, n), (0, n // 2)):  # by two threads
-        turn(bfloat16(right), first, last, turned)
+        transpose(to_bfloat16(right), first, last, turned)
     out = np.full((m, n), np.nan, np.float32)
-    multiply_sides(k, packed, m, turned, n, out)
+    matmul_tn(k, packed, m, turned, n, out)
     check(out, left.T, right)
 
 
@@ -99,21 +92,21 @@ def test_what_is_not_a_number_comes_through() -> None:
     left, right = draw_bfloat16(3, 64), draw_bfloat16(64, 32)
     left[1, 2] = np.nan
     packed, out = room(packed_size(32, 64)), np.zeros((3, 32), np.float32)
-    pack_rows(right, 0, 32, packed)
-    multiply(bfloat16(left), packed, 32, out)
+    pack_transposed(right, 0, 32, packed)
+    matmul(to_bfloat16(left), packed, 32, out)
     assert np.isnan(out[1]).all()
     assert np.isfinite(out[[0, 2]]).all()
 
 
-@pytest.mark.skipif(not HAS_MATRIX_UNIT, reason="no matrix unit in this processor")
+@pytest.mark.skipif(not HAS_AMX, reason="no matrix unit in this processor")
 def test_products_of_pytorch_in_between_are_not_disturbed() -> None:
     left, right = draw_bfloat16(33, 128), draw_bfloat16(128, 96)
     packed = room(packed_size(96, 128))
-    pack_rows(right, 0, 96, packed)
+    pack_transposed(right, 0, 96, packed)
     theirs = [torch.from_numpy(matrix).bfloat16() for matrix in (left, right)]
     for _ in range(3):
         out = np.empty((33, 96), np.float32)
-        multiply(bfloat16(left), packed, 96, out)
+        matmul(to_bfloat16(left), packed, 96, out)
         check(out, left, right)
         found = torch.mm(*theirs).float().numpy()
         np.testing.assert_allclose(found, left @ right, rtol=0.01, atol=0.2)
@@ -141,7 +134,7 @@ def test_the_layer_is_the_same_with_and_without(
     torch.manual_seed(0)
     network = CharacterLSTM(ModelConfig(hidden=hidden, layers=2, embedding=6), 9)
     ours, state, gradients = learned(network, batch)
-    monkeypatch.setattr("model.packed_layer.CAN_PAIR", False)
+    monkeypatch.setattr("model.packed_layer.HAS_BFLOAT16", False)
     theirs, their_state, their_gradients = learned(network, batch)
     assert torch.allclose(ours, theirs, atol=0.02)
     for one, other in zip(state, their_state, strict=True):

@@ -1,25 +1,25 @@
-"""Threads that run a piece of compiled code together, each its part of it. NumPy."""
+"""Threads that run one piece of compiled code together, each its rank's part of it. NumPy."""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from model.cores import usable_cores
+ARRIVALS_WIDTH: Final = 8
+"""Numbers in a row of the counters: one cache line, so that ranks do not share lines."""
 
-CLOCK_WIDTH: Final = 8
-"""Numbers of a row of the clocks: a line of the cache, so that nobody waits for a neighbour's."""
+Arrivals = npt.NDArray[np.int64]
+"""[size + 1, ARRIVALS_WIDTH]: barriers that each rank has reached; the last row is not 0 after a
+failure, and then no rank waits any more."""
 
-Clocks = npt.NDArray[np.int64]
-"""[parts + 1, CLOCK_WIDTH]: how often each part has met the others; the last one is not 0 once
-somebody has given up, and nobody is waited for any more."""
-
-Part = Callable[[int, Clocks], object]
-"""Does a part, given its number; it meets the others by the clocks."""
+Part = Callable[[int, Arrivals], object]
+"""Does one rank's part of the work; ranks meet at barriers that count in the arrivals."""
 
 
 class Team:
@@ -36,7 +36,7 @@ class Team:
 
     def run(self, parts: int, work: Part) -> None:
         """Does all parts at the same time; returns when all are done."""
-        clocks = np.zeros((parts + 1, CLOCK_WIDTH), np.int64)
+        clocks = np.zeros((parts + 1, ARRIVALS_WIDTH), np.int64)
         others = [self._pool.submit(work, part, clocks) for part in range(1, parts)]
         try:
             work(0, clocks)
@@ -52,7 +52,7 @@ class Team:
         self._pool.shutdown()
 
 
-def possible_counts(units: int, block: int, cores: int | None = None) -> list[int]:
+def thread_counts(units: int, block: int, cores: int) -> list[int]:
     """Returns the numbers of threads worth trying: each has the same number of whole blocks.
 
     What is left over of a block is not computed in vectors, which round differently, and a text
@@ -61,16 +61,23 @@ def possible_counts(units: int, block: int, cores: int | None = None) -> list[in
     Args:
         units: that are shared.
         block: so many at least, of which a multiple is computed in vectors alone.
-        cores: the largest number; None: the cores that this process may use.
+        cores: the largest number.
     """
-    most, counts = cores or usable_cores(), [1]
-    while 2 * counts[-1] <= most and units % (2 * counts[-1] * block) == 0:
+    counts = [1]
+    while 2 * counts[-1] <= cores and units % (2 * counts[-1] * block) == 0:
         counts.append(2 * counts[-1])
     return counts
 
 
-def meeting_arguments(part: int, clocks: Clocks) -> tuple[Any, ...]:
-    """Returns what compiled code takes first: its part, the clocks, how to let others run."""
-    from model.native_calls import yield_address  # noqa: PLC0415 - Numba, half a second
-
+def barrier_arguments(part: int, clocks: Arrivals) -> tuple[Any, ...]:
+    """Returns what compiled code takes first: rank, arrivals, address of ``sched_yield``."""
     return part, clocks, yield_address()
+
+
+@lru_cache(maxsize=1)
+def yield_address() -> int:
+    """Returns the address of the C library's ``sched_yield``; 0 where it has none."""
+    try:
+        return ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0
+    except (OSError, AttributeError, TypeError):
+        return 0

@@ -18,9 +18,10 @@ import numpy.typing as npt
 import pytest
 
 from corpus.files.cache_folder import cache_folder
-from model import compiled, kernel_cache
-from model.compiled import Kernel
-from model.kernel_cache import PACKAGE
+from model.kernels import disk_cache as kernel_cache
+from model.kernels import jit as compiled
+from model.kernels.disk_cache import PACKAGE
+from model.kernels.jit import Kernel
 
 Floats = npt.NDArray[np.float32]
 

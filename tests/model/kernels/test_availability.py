@@ -15,15 +15,16 @@ from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoin
 from network_fixtures import make_network, snapshot_of
 from patience import PATIENCE
 
-from model import batch_sampler, compiler, long_text, machine
+from model import batch_sampler, long_text, machine
 from model.batch_sampler import ParallelStreams, Symbols
 from model.checkpoint import write_checkpoint
-from model.compiler import can_compile, made_or_none, setback
 from model.config import ModelConfig, SamplingConfig
 from model.engine import Engine
+from model.kernels import availability as compiler
+from model.kernels.availability import can_compile, made_or_none, setback
+from model.kernels.splitmix import BLOCK
 from model.long_text import LongText
 from model.machine import can_compute, possible_engines
-from model.noise import BLOCK
 from model.sampler import CharacterStream
 
 LENGTH = 5000
@@ -102,7 +103,7 @@ def test_streams_go_on_from_the_same_state_c24(
 def test_a_training_takes_pytorchs_layers_c24(
     no_compiler: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "CAN_PAIR", True)
+    monkeypatch.setattr(machine, "HAS_BFLOAT16", True)
     monkeypatch.setattr(machine, "_native_bf16", lambda _: True)
     engines = possible_engines(TINY_TRAINING, torch.device("cpu"), model=TINY_MODEL)
     assert "torch" in {engine.layer for engine in engines}

@@ -9,27 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_fixtures import draw_bfloat16
 
-from model.compiled import compiled
-from model.matrix_unit import (
-    DEPTH,
-    LINE,
-    PANEL_STEP,
-    add_tiles,
-    aligned,
-    let_go,
-    multiply_tiles,
-    set_up,
-)
-from model.pair_product import PANEL, bfloat16, pack_panels
-from model.processor import HAS_MATRIX_UNIT
-from model.unit_order import multiply_row
+from model.kernels.amx import configure, release, row_in_tile_order
+from model.kernels.cpu import HAS_AMX
+from model.kernels.dtypes import to_bfloat16
+from model.kernels.jit import inline
+from model.kernels.matmul import add_matmul_tiles, matmul_tiles
+from model.kernels.packing import DEPTH, LINE, PANEL, PANEL_STEP, aligned, pack_pair_panels
 
-needs_unit = pytest.mark.skipif(not HAS_MATRIX_UNIT, reason="no matrix unit in this processor")
+needs_unit = pytest.mark.skipif(not HAS_AMX, reason="no matrix unit in this processor")
 
 Array = npt.NDArray[np.float32]
 
 
-@compiled
+@inline
 def multiply(
     m: int,
     n: int,
@@ -41,33 +33,33 @@ def multiply(
     out_row: int,
     backwards: bool,
 ) -> None:
-    set_up(m)
+    configure(m)
     panel, half = steps * PANEL_STEP, steps // 2
     for _ in range(2):  # the second time it must be set up as it was the first time
         if half == 0:
-            multiply_tiles(m, n, steps, left, row, right, panel, out, out_row, backwards)
+            matmul_tiles(m, n, steps, left, row, right, panel, out, out_row, backwards)
             continue
-        multiply_tiles(m, n, half, left, row, right, panel, out, out_row, backwards)
+        matmul_tiles(m, n, half, left, row, right, panel, out, out_row, backwards)
         left_on, right_on = left + half * LINE, right + half * PANEL_STEP
-        add_tiles(m, n, steps - half, left_on, row, right_on, panel, out, out_row, backwards)
-    let_go()
+        add_matmul_tiles(m, n, steps - half, left_on, row, right_on, panel, out, out_row, backwards)
+    release()
 
 
-@compiled
+@inline
 def multiply_whole(
     m: int, n: int, steps: int, left: int, row: int, right: int, out: int, out_row: int
 ) -> None:
-    set_up(m)
-    multiply_tiles(m, n, steps, left, row, right, steps * PANEL_STEP, out, out_row, False)
-    let_go()
+    configure(m)
+    matmul_tiles(m, n, steps, left, row, right, steps * PANEL_STEP, out, out_row, False)
+    release()
 
 
 def product(left: Array, right: Array, spare: int = 0, *, backwards: bool = False) -> Array:
     """Returns the product; rows lie apart, and between them is what nobody should touch."""
     (m, k), n = left.shape, right.shape[1]
     rows = np.full((m, k + 2 * spare), 0x7FC0, np.uint16)
-    rows[:, :k] = bfloat16(left)
-    packed = aligned(pack_panels(np.ascontiguousarray(right.T)))
+    rows[:, :k] = to_bfloat16(left)
+    packed = aligned(pack_pair_panels(np.ascontiguousarray(right.T)))
     out = np.full((m, n + spare), 7, np.float32)
     places = rows.ctypes.data, packed.ctypes.data, out.ctypes.data
     line, out_line = rows.strides[0], out.strides[0]
@@ -121,10 +113,10 @@ def test_vectors_find_the_same_number_for_a_row(panels: int, steps: int, seed: i
     scale = np.exp(random.uniform(-20, 20, (DEPTH * steps, 1)))  # much is cancelled and rounded
     row = (random.standard_normal((1, DEPTH * steps)) / scale.T).astype(np.float32)
     right = (random.standard_normal((DEPTH * steps, PANEL * panels)) * scale).astype(np.float32)
-    packed, rounded = aligned(pack_panels(np.ascontiguousarray(right.T))), bfloat16(row)
+    packed, rounded = aligned(pack_pair_panels(np.ascontiguousarray(right.T))), to_bfloat16(row)
     out = np.full((1, PANEL * panels), np.nan, np.float32)
     places = rounded.ctypes.data, packed.ctypes.data, out.ctypes.data
-    multiply_row(out.shape[1], steps, *places)
+    row_in_tile_order(out.shape[1], steps, *places)
     expected = np.full_like(out, np.nan)
     line, out_line = rounded.strides[0], out.strides[0]
     multiply_whole(

@@ -36,9 +36,9 @@ def _may_use_tiles() -> bool:
     return bool(call(_PRCTL, _REQUEST_PERMISSION, _TILE_DATA) == 0)
 
 
-CAN_PAIR: Final = processor_has("avx512bf16")
+HAS_BFLOAT16: Final = processor_has("avx512bf16")
 """Whether the processor multiplies pairs of bfloat16; code that does must not be compiled else."""
-HAS_MATRIX_UNIT: Final = CAN_PAIR and _may_use_tiles()
+HAS_AMX: Final = HAS_BFLOAT16 and _may_use_tiles()
 """Whether it multiplies whole tiles of bfloat16 (AMX); likewise."""
 LANES: Final = 16 if processor_has("avx512f") else 8
 """Numbers of a vector."""
