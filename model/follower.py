@@ -12,7 +12,7 @@ from corpus import CorpusError, CorpusOptions, UnknownSymbolsError, load_corpus,
 from model.batches import Batches, make_batches
 from model.checkpoint import CheckpointMetadata, checkpoint_of_bytes
 from model.controls import TrainingControls
-from model.distributed import Order, Ranks
+from model.distributed.process_group import Order, Ranks
 from model.engine import Engine
 from model.errors import ConfigError
 from model.machine import Machine, can_compute, choose_device, keep_freed_memory, prepare_thread

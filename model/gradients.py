@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.config import Scoring
-from model.distributed import ALONE, Ranks
+from model.distributed.process_group import ALONE, Ranks
 from model.dropout import DropoutMasks
 from model.engine import Engine
 from model.lstm_layer import State

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from model.checkpoint import Checkpoint, checkpoint_bytes
 from model.controls import TrainingControls
-from model.distributed import SECONDS_BETWEEN_SIGNS, Order, Ranks
+from model.distributed.process_group import SECONDS_BETWEEN_SIGNS, Order, Ranks
 from model.timing import Clock
 
 

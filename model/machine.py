@@ -14,12 +14,12 @@ from torch import Tensor
 
 from model.config import ModelConfig, TrainingConfig
 from model.cores import usable_cores
+from model.distributed.rank import ProcessPlace
 from model.engine import Engine
 from model.errors import ConfigError
 from model.kernels.availability import can_compile
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.lstm_layer import can_pack
-from model.process_place import ProcessPlace
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of these settings in glibc's ``malloc.h``."""

@@ -10,12 +10,12 @@ from contextlib import ExitStack, closing, contextmanager
 import torch
 
 from model.config import ModelConfig, Precision, TrainingConfig
+from model.distributed.rank import ProcessPlace
 from model.dropout import draw_masks
 from model.engine import Engine
 from model.gradients import GradientWorkers
 from model.machine import Machine, choose_device, possible_engines, prepare_thread
 from model.network import CharacterLSTM
-from model.process_place import ProcessPlace
 from model.timing import quickest
 
 WARM_UP_SEQUENCE = 8

@@ -31,7 +31,7 @@ from model.checkpoint_form import (
     Tensors,
 )
 from model.config import TrainingConfig
-from model.distributed import ALONE, Ranks
+from model.distributed.process_group import ALONE, Ranks
 from model.dropout import draw_masks
 from model.errors import TrainingDiverged
 from model.gradients import GradientWorkers

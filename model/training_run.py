@@ -23,7 +23,7 @@ from model.checkpoint_form import CARRIED
 from model.checkpoint_saver import CheckpointSaver
 from model.controls import TrainingControls
 from model.device_kernel import kernel_of
-from model.distributed import ALONE, Order, Ranks
+from model.distributed.process_group import ALONE, Order, Ranks
 from model.errors import CheckpointError, RankLost, TrainingDiverged
 from model.event_log import EventLog
 from model.events import (

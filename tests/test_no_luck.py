@@ -25,8 +25,12 @@ _TOLD = "tells how long it took, and judges nothing by it"
 _NEVER = "waits for what must not happen: a slow machine cannot make it"
 _WORK = "counts its own work, and allows many times what it takes"
 ALLOWED = {
-    "corpus/download/test_download.py test_a_dripping_server_is_left_at_the_deadline": "a server's pace",
-    "corpus/download/test_download.py test_a_dripping_proxy_is_left_at_the_deadline": "a server's pace",
+    "corpus/download/test_download.py test_a_dripping_server_is_left_at_the_deadline": (
+        "a server's pace"
+    ),
+    "corpus/download/test_download.py test_a_dripping_proxy_is_left_at_the_deadline": (
+        "a server's pace"
+    ),
     "faults/test_hostile_servers.py test_a_proxy_that_drips_is_left_at_the_deadline": (
         "a server's pace"
     ),

@@ -1,6 +1,7 @@
 """Fifteen servers that lie, stall or break, through the command line: status, one line, no trace.
 
-What single answers do to `fetch` is in `tests/corpus/download/test_download.py`; here is what a user sees.
+What single answers do to `fetch` is in `tests/corpus/download/test_download.py`; here is what a
+user sees.
 """
 
 from __future__ import annotations

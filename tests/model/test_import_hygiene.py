@@ -19,7 +19,7 @@ TORCH_FREE = [
     "model.live_session",
     "model.opening",
     "model.presets",
-    "model.process_place",
+    "model.distributed.rank",
     "model.run_folder",
     "model.sampler",
     "model.sampler_thread",

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from patience import PATIENCE
 from torch import distributed
 
-from model.distributed import Ranks
-from model.process_place import ProcessPlace
+from model.distributed.process_group import Ranks
+from model.distributed.rank import ProcessPlace
 
 Result = TypeVar("Result")
 

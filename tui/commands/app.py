@@ -13,10 +13,10 @@ from click.core import ParameterSource
 
 from corpus import DEFAULT_TEXT, UserError
 from model.config import SamplingConfig
+from model.distributed.rank import place_in
 from model.errors import ConfigError
 from model.live_session import LiveSession, SavedWeights
 from model.printed_command import printed_command
-from model.process_place import place_in
 from model.run_request import RunRequest
 from model.watch_session import WatchSession
 from tui.console import speaks_utf8

@@ -18,9 +18,9 @@ import click
 
 from corpus import UserError
 from model.controls import TrainingControls
+from model.distributed.rank import ProcessPlace, place_in
 from model.errors import ConfigError, RankLost, TrainingDiverged
 from model.events import RunStarted
-from model.process_place import ProcessPlace, place_in
 from model.run_request import RunRequest
 from tui.ending_signals import ending_signals
 from tui.exit_status import FILE_SYSTEM, SIGNAL, status_of
@@ -28,7 +28,7 @@ from tui.options import json_option, require_there, run_request, training_option
 from tui.reporters import JsonReporter, LastingReporter, LineReporter, Reporter
 
 if TYPE_CHECKING:
-    from model.distributed import Ranks
+    from model.distributed.process_group import Ranks
 
 
 class SignalStop:
@@ -80,7 +80,7 @@ def _train(
 ) -> int:
     """Trains, as the only process or as the one that leads, and tells what happens."""
     require_there(request)
-    from model.distributed import ALONE  # noqa: PLC0415 - torch takes two seconds
+    from model.distributed.process_group import ALONE  # noqa: PLC0415 - torch takes two seconds
     from model.training_run import TrainingRun  # noqa: PLC0415
 
     reporter = LastingReporter(_reporter(as_json=as_json), gone=lambda: controls.stop(hurry=True))
@@ -107,7 +107,7 @@ def _train_together(
     """Trains as one of several processes, which all end with the same signal."""
     if request.corpus == "-":
         raise ConfigError("-", "several processes cannot read standard input", "name a file")
-    from model.distributed import Ranks  # noqa: PLC0415 - torch takes two seconds
+    from model.distributed.process_group import Ranks  # noqa: PLC0415 - torch takes two seconds
 
     with Ranks.join(place) as ranks:
         if place.leads:
@@ -124,7 +124,7 @@ def _lead(
     as_json: bool,
 ) -> int:
     """Trains as the process that leads, and ends the others where there is nothing to train."""
-    from model.distributed import Order  # noqa: PLC0415 - torch takes two seconds
+    from model.distributed.process_group import Order  # noqa: PLC0415 - torch takes two seconds
 
     try:
         status = _train(request, controls, signals, ranks, as_json=as_json)

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from model.distributed.rank import ProcessPlace
+from model.distributed.shared_memory import SharedSums, forget, make_memory, open_memory
 from model.errors import RankLost
-from model.process_place import ProcessPlace
-from model.shared_sums import SharedSums, forget, make_memory, open_memory
 
 LONGEST_WAIT = timedelta(minutes=30)
 """For the others, while the leader reads a long text; one that died is noticed at once."""

@@ -18,14 +18,14 @@ from patience import PATIENCE
 from ports import free_port
 from rank_threads import in_ranks
 
-from model import shared_sums
 from model.batches import make_batches
 from model.config import TrainingConfig
-from model.distributed import ALONE, Order, Ranks
+from model.distributed import shared_memory as shared_sums
+from model.distributed.process_group import ALONE, Order, Ranks
+from model.distributed.shared_memory import SharedSums, make_memory, open_memory
 from model.errors import ConfigError, RankLost
 from model.guard import Verdict
 from model.opening import open_run
-from model.shared_sums import SharedSums, make_memory, open_memory
 from model.step_result import StepResult
 from model.trainer import Trainer
 
@@ -125,7 +125,7 @@ def test_memory_that_one_rank_does_not_see_is_used_by_nobody(
     def only_the_leader(file: Path, numbers: int, rank: int, size: int) -> SharedSums | None:
         return open_memory(file, numbers, rank, size) if rank == 0 else None
 
-    monkeypatch.setattr("model.distributed.open_memory", only_the_leader)
+    monkeypatch.setattr("model.distributed.process_group.open_memory", only_the_leader)
     found = sums_in_ranks(2)
     assert not any(shared for shared, _ in found)
     assert found[0][1][0] == [1, 1, pytest.approx(0.1)]
@@ -139,8 +139,8 @@ def test_too_little_shared_memory_is_noticed_before_it_is_used(tmp_path: Path) -
 MEETING = """
 import os
 import torch
-from model.distributed import Ranks
-from model.process_place import place_in
+from model.distributed.process_group import Ranks
+from model.distributed.rank import place_in
 
 with Ranks.join(place_in(os.environ)) as ranks:
     torch.optim.AdamW([torch.ones(1, requires_grad=True)])

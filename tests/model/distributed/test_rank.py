@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from model.distributed.rank import ProcessPlace, place_in
 from model.errors import ConfigError
-from model.process_place import ProcessPlace, place_in
 
 
 def test_without_torchrun_a_process_is_alone() -> None:
