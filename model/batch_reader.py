@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model.batches import Batch, Ids
-from model.machine import Machine
+from model.compute.device import Machine
 
 SHARE_OF_FREE_MEMORY = 0.25
 """Of the device, that a text may take."""

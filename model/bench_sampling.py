@@ -15,13 +15,13 @@ from corpus import Vocabulary
 from model.batch_sampler import BY_NUMPY, ParallelStreams, compiled_successor
 from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
+from model.compute.cores import usable_cores
+from model.compute.device import trains_in_bf16
 from model.config import ModelConfig, SamplingConfig
-from model.cores import usable_cores
 from model.device_kernel import kernel_on
 from model.initialisation import initial_weights
 from model.kernels.splitmix import BLOCK
 from model.long_text import LongText
-from model.machine import trains_in_bf16
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
 from model.snapshot import FloatArray, WeightSnapshot

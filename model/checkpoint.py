@@ -36,10 +36,10 @@ from model.checkpoint_form import (
     listing_of,
     require_progress,
 )
+from model.compute.memory import free_memory
 from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_record
 from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
-from model.memory import free_memory
 from model.snapshot import WeightSnapshot
 from model.storage import write_atomically
 

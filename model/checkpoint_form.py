@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus.files.json_values import odd, record, truth, whole
+from model.compute.engine import LayerKind
 from model.config import ModelConfig, TrainingConfig
-from model.engine import LayerKind
 from model.guard import Guard
 
 WEIGHT_PREFIX = "weights."

@@ -31,7 +31,7 @@ _ONE_PART = np.zeros((2, ARRIVALS_WIDTH), np.int64)
 
 
 class CompiledStep:
-    """Computes steps of a network that ``model.machine`` offers it for."""
+    """Computes steps of a network that ``model.compute.device`` offers it for."""
 
     def __init__(self, network: CharacterLSTM) -> None:
         """Compiles what it needs for this processor, or finds it on the disk."""

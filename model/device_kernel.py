@@ -2,7 +2,7 @@
 
 Does in float32 what their `BatchKernel` does in NumPy, so both write the same but for rounding.
 What is drawn is drawn on the CPU: a character is one trip there and back, and the kernels of a step
-are started as one (`model.recording`). Letters: S streams, V vocabulary, H hidden, L layers.
+are started as one (`model.compute.cuda_graph`). Letters: S streams, V vocabulary, H hidden, L layers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from model.batch_sampler import BatchKernel, MakeKernel, Symbols
-from model.recording import Recording
+from model.compute.cuda_graph import Recording
 from model.snapshot import FloatArray, WeightSnapshot
 
 

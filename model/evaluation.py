@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from corpus.generators import WithResult
 from model.batches import Ids
+from model.compute.batch_threads import ONE_THREAD, StreamThreads
 from model.errors import ModelError
 from model.lstm_layer import State
 from model.network import CharacterLSTM, joined, streams_of
-from model.stream_threads import ONE_THREAD, StreamThreads
 
 Scoring = Generator[float, None, float]
 """Yields the done part, 0 to 1; returns nats per character."""

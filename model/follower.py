@@ -11,15 +11,18 @@ from pathlib import Path
 from corpus import CorpusError, CorpusOptions, UnknownSymbolsError, load_corpus, resolve_source
 from model.batches import Batches, make_batches
 from model.checkpoint import CheckpointMetadata, checkpoint_of_bytes
+from model.compute.device import Machine, choose_device
+from model.compute.engine import Engine
+from model.compute.memory import keep_freed_memory
+from model.compute.torch_threads import prepare_thread
 from model.controls import TrainingControls
 from model.distributed.process_group import Order, Ranks
-from model.engine import Engine
 from model.errors import ConfigError
-from model.machine import Machine, can_compute, choose_device, keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import split_of
 from model.run_request import RunRequest
 from model.trainer import Trainer
+from model.training.engines import can_compute
 
 
 class Follower:

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from model.compute.batch_threads import StreamThreads
+from model.compute.cuda_graph import Recording
+from model.compute.device import Machine
+from model.compute.engine import Engine
 from model.config import Scoring
 from model.distributed.process_group import ALONE, Ranks
 from model.dropout import DropoutMasks
-from model.engine import Engine
 from model.lstm_layer import State
-from model.machine import Machine
 from model.network import CharacterLSTM, joined, streams_of
-from model.recording import Recording
-from model.stream_threads import StreamThreads
 
 if TYPE_CHECKING:
     from model.compiled_step import CompiledStep

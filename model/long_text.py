@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.batch_sampler import StreamsSoFar
-from model.cores import usable_cores
+from model.compute.cores import usable_cores
 from model.distribution import is_plain, probabilities_of
 from model.kernels.availability import made_or_none
 from model.kernels.splitmix import BLOCK

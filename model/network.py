@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.compute.engine import LayerKind
 from model.config import ModelConfig
 from model.dropout import DropoutMasks
-from model.engine import LayerKind
 from model.lstm_layer import LayerState, State, torch_layer, torch_layers
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.host_copy import HostCopy
+from model.compute.host_copy import HostCopy
 from model.network import CharacterLSTM
 from model.snapshot import WeightSnapshot
 

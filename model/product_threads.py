@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from model.cores import usable_cores
+from model.compute.cores import usable_cores
 from model.kernels.threads import thread_counts
 from model.snapshot import FloatArray, WeightSnapshot
 from model.timing import quickest

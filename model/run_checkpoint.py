@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model.checkpoint import Checkpoint, CheckpointMetadata
-from model.engine import Engine
+from model.compute.engine import Engine
 from model.opening import OpenedRun
 from model.trainer import Trainer
 

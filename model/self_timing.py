@@ -9,14 +9,16 @@ from contextlib import ExitStack, closing, contextmanager
 
 import torch
 
+from model.compute.device import Machine, choose_device
+from model.compute.engine import Engine
+from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessPlace
 from model.dropout import draw_masks
-from model.engine import Engine
 from model.gradients import GradientWorkers
-from model.machine import Machine, choose_device, possible_engines, prepare_thread
 from model.network import CharacterLSTM
 from model.timing import quickest
+from model.training.engines import possible_engines
 
 WARM_UP_SEQUENCE = 8
 """Time steps of an untimed step: for what each engine does but once, and for its threads, which the

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model.compute.host_copy import HostCopy
 from model.guard import Verdict
-from model.host_copy import HostCopy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from model.batch_sampler import StreamsSoFar, Symbols
-from model.cores import usable_cores
+from model.compute.cores import usable_cores
 from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import Array
 from model.kernels.gumbel import draw_block

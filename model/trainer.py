@@ -30,21 +30,21 @@ from model.checkpoint_form import (
     WEIGHT_PREFIX,
     Tensors,
 )
+from model.compute.batch_threads import StreamThreads
+from model.compute.device import Machine
+from model.compute.host_copy import HostCopy
 from model.config import TrainingConfig
 from model.distributed.process_group import ALONE, Ranks
 from model.dropout import draw_masks
 from model.errors import TrainingDiverged
 from model.gradients import GradientWorkers
 from model.guard import Guard, Verdict
-from model.host_copy import HostCopy
 from model.lstm_layer import State
-from model.machine import Machine
 from model.network import CharacterLSTM
 from model.pending_snapshot import PendingSnapshot
 from model.schedule import Schedule
 from model.snapshot import WeightSnapshot
 from model.step_result import StepFigures, StepResult
-from model.stream_threads import StreamThreads
 
 RMSPROP_DECAY = 0.9
 KERAS_EPSILON = 1e-7

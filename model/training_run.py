@@ -18,9 +18,11 @@ import torch
 
 from corpus import LoadCancelled, release_pages
 from corpus.files.missing_guarantees import take_missing
-from model.accelerator import AcceleratorMeter
 from model.checkpoint_form import CARRIED
 from model.checkpoint_saver import CheckpointSaver
+from model.compute.gpu_monitor import AcceleratorMeter
+from model.compute.memory import give_back_memory, keep_freed_memory
+from model.compute.torch_threads import prepare_thread
 from model.controls import TrainingControls
 from model.device_kernel import kernel_of
 from model.distributed.process_group import ALONE, Order, Ranks
@@ -45,7 +47,6 @@ from model.events import (
 )
 from model.guard import Verdict
 from model.leader import Leader
-from model.machine import give_back_memory, keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.opening import OpenedRun, open_run
 from model.pending_snapshot import PendingSnapshot

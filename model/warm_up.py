@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from model.batch_sampler import StreamsSoFar
+from model.compute.device import trains_in_bf16
 from model.config import ModelConfig
 from model.initialisation import initial_weights
 from model.kernels.availability import can_compile, setback
 from model.kernels.cpu import HAS_BFLOAT16
 from model.lstm_layer import can_pack
-from model.machine import trains_in_bf16
 from model.noise import GumbelNoise
 from model.snapshot import WeightSnapshot
 

@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from model.cores import usable_cores
+from model.compute.cores import usable_cores
 
 # They are read when NumPy and torch are imported, which the lines below cause. NumPy's own threads
 # would fight the trainer's, and gain nothing on products this small. The trainer's threads meet at

@@ -28,9 +28,9 @@ from corpus import (
 )
 from corpus.argument_text import readable
 from corpus.files.places import expand_home
+from model.compute.memory import require_space
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
-from model.memory import require_space
 from model.opening import CHANGEABLE_ON_RESUME
 from model.own_text import path_of_a_moved_run
 from model.presets import (

@@ -42,12 +42,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.batches import make_batches
+from model.compute.device import Machine
+from model.compute.engine import Engine
+from model.compute.memory import keep_freed_memory
+from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, TrainingConfig
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.distributed.rank import ProcessPlace, place_in
-from model.engine import Engine
 from model.initialisation import initial_weights
-from model.machine import Machine, keep_freed_memory, prepare_thread
 from model.network import CharacterLSTM
 from model.self_timing import choose_machine
 from model.trainer import Trainer

@@ -530,36 +530,36 @@ MUTANTS = (
     # --- the machine --------------------------------------------------------------------------
     _mutant(
         "quotas of version 1 are not looked at",
-        "model/cores.py",
+        "model/compute/cores.py",
         ('folder / "cpu.cfs_quota_us"', 'folder / "cpu.quota"'),
-        "model/test_cores.py",
+        "model/compute/test_cores.py",
     ),
     _mutant(
         "only the group itself has a limit",
-        "model/cgroup.py",
+        "model/compute/cgroup.py",
         (
             "[folder, *(above for above in folder.parents if above.is_relative_to(mount.point))]",
             "[folder]",
         ),
-        "model/test_cores.py",
+        "model/compute/test_cores.py",
     ),
     _mutant(
         "half a core is a core",
-        "model/cores.py",
+        "model/compute/cores.py",
         ("return max(1, int(min(", "return max(1, round(0.1 + min("),
-        "model/test_cores.py",
+        "model/compute/test_cores.py",
     ),
     _mutant(
         "a limit on memory is not looked at",
         "model/memory.py",
         ('group_folders("memory", system)', 'group_folders("hugetlb", system)'),
-        "model/test_memory.py",
+        "model/compute/test_memory.py",
     ),
     _mutant(
         "a refusal of the system is a defect",
         "model/system_refusal.py",
         ("if isinstance(seen, MemoryError) or number == errno.ENOMEM:", "if False:"),
-        "model/test_memory.py",
+        "model/compute/test_memory.py",
         "faults/test_little_memory.py",
     ),
     _mutant(

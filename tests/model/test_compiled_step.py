@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from model.compute.device import Machine
+from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
 from model.dropout import draw_masks
-from model.engine import Engine
 from model.gradients import GradientWorkers
 from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.vecmath import exp
 from model.lstm_layer import State
-from model.machine import Machine
 from model.network import CharacterLSTM
 
 CPU = torch.device("cpu")

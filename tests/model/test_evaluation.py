@@ -15,11 +15,11 @@ from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoin
 from network_fixtures import make_network, make_trainer
 
 from model import evaluation
+from model.compute.batch_threads import ONE_THREAD, StreamThreads
 from model.errors import ModelError
 from model.evaluation import run_to_end
 from model.network import CharacterLSTM
 from model.scoring import score
-from model.stream_threads import ONE_THREAD, StreamThreads
 
 Ids = npt.NDArray[Any]
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.compute.device import Machine
+from model.compute.engine import Engine, LayerKind
 from model.config import ModelConfig, Scoring, TrainingConfig
 from model.dropout import DropoutMasks, draw_masks
-from model.engine import Engine, LayerKind
 from model.gradients import GradientWorkers
 from model.lstm_layer import State
-from model.machine import Machine
 from model.network import CharacterLSTM
 
 MODEL = ModelConfig(hidden=12, layers=2, embedding=5, dropout=0.4)

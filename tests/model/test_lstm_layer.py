@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from model.compute.engine import LayerKind
 from model.config import ModelConfig
-from model.engine import LayerKind
 from model.lstm_layer import State, can_pack
 from model.network import CharacterLSTM
 from model.packed_layer import PackedLSTMLayer

@@ -10,11 +10,11 @@ import pytest
 import torch
 from network_fixtures import sharing_products
 
-from model import machine
+from model.compute import device as machine
+from model.compute.device import Machine
+from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
-from model.engine import Engine
 from model.gradients import GradientWorkers
-from model.machine import Machine, possible_engines
 from model.self_timing import (
     WARM_UP_SEQUENCE,
     choose_machine,
@@ -22,6 +22,7 @@ from model.self_timing import (
     later_looks,
     look_again,
 )
+from model.training.engines import possible_engines
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(hidden=8, embedding=4)

@@ -23,9 +23,10 @@ from network_fixtures import sharing_products
 
 from corpus import CorpusError
 from model.checkpoint import read_checkpoint, read_metadata, write_checkpoint
+from model.compute.device import Machine
+from model.compute.engine import Engine
 from model.config import ModelConfig
 from model.controls import TrainingControls
-from model.engine import Engine
 from model.errors import CheckpointError, RunFolderError, TrainingDiverged
 from model.events import (
     CheckpointSaved,
@@ -45,7 +46,6 @@ from model.events import (
     of_the_last_text,
     to_json_line,
 )
-from model.machine import Machine
 from model.network import CharacterLSTM
 from model.publication import Publication
 from model.run_folder import RunFolder, from_the_best

@@ -21,11 +21,11 @@ import torch
 from model_fixtures import TickingClock, make_request, make_text
 
 from model.checkpoint import Checkpoint
+from model.compute.device import Machine
+from model.compute.engine import Engine
 from model.config import ModelConfig, SamplingConfig
 from model.controls import TrainingControls
-from model.engine import Engine
 from model.events import SampleRecorded, StepFinished, Validated
-from model.machine import Machine
 from model.run_folder import RunFolder
 from model.sampler import CharacterStream
 from model.training_run import TrainingRun

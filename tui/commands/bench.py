@@ -12,8 +12,8 @@ import click
 
 from model.bench_rows import Row, Task, compare
 from model.bench_stock import stock_process
+from model.compute.cores import usable_cores
 from model.config import require_range
-from model.cores import usable_cores
 from model.kernels.availability import setback
 from tui.console import say_json
 from tui.exit_status import complain

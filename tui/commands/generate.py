@@ -24,8 +24,8 @@ from corpus import (
 )
 from model.batch_sampler import BatchKernel, MakeKernel, ParallelStreams, compiled_successor
 from model.checkpoint import Checkpoint, read_checkpoint
+from model.compute.cores import usable_cores
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
-from model.cores import usable_cores
 from model.errors import ConfigError
 from model.kernels.availability import setback
 from model.long_text import AT_ONCE, BlockWriter, LongText
@@ -204,8 +204,8 @@ def _kernel_on(device: str) -> MakeKernel | None:
     if device == "cpu":
         return None
     # Whoever writes on the CPU does not wait for torch.
+    from model.compute.device import choose_device  # noqa: PLC0415
     from model.device_kernel import kernel_on  # noqa: PLC0415
-    from model.machine import choose_device  # noqa: PLC0415
 
     return kernel_on(choose_device(device))
 

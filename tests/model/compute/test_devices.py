@@ -14,13 +14,13 @@ from network_fixtures import TEXT_IDS, make_network, weights_of
 
 from model.batch_reader import BatchReader
 from model.batches import make_batches
+from model.compute.device import Machine
+from model.compute.engine import Engine
+from model.compute.host_copy import HostCopy
 from model.config import ModelConfig, TrainingConfig
 from model.dropout import draw_masks
-from model.engine import Engine
 from model.gradients import GradientWorkers
 from model.guard import Verdict
-from model.host_copy import HostCopy
-from model.machine import Machine
 from model.network import CharacterLSTM
 from model.pending_snapshot import PendingSnapshot
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from model.machine import prepare_thread
+from model.compute.torch_threads import prepare_thread
 
 Result = TypeVar("Result")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from model.compute.memory import free_memory
 from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
-from model.memory import free_memory, require_memory
+from model.memory import require_memory
 from model.system_refusal import refusal_of
 
 GIGABYTE = 2**30

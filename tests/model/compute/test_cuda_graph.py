@@ -10,9 +10,9 @@ import torch
 from device_fixtures import DROPPING, PLAIN, WINDOWS, every_device, on, trainer_on
 from torch import Tensor
 
+from model.compute.cuda_graph import Recording
 from model.config import ModelConfig, TrainingConfig
 from model.dropout import draw_masks
-from model.recording import Recording
 
 MODEL = ModelConfig(hidden=8, layers=2, embedding=4, dropout=0.25)
 

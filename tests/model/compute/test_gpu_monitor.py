@@ -10,7 +10,7 @@ import torch
 from model_fixtures import make_request
 
 from model import training_run
-from model.accelerator import AcceleratorMeter
+from model.compute.gpu_monitor import AcceleratorMeter
 from model.controls import TrainingControls
 from model.events import AcceleratorMeasured
 from model.run_folder import RunFolder

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import PATIENCE
 
-from model.stream_threads import ONE_THREAD, StreamThreads
+from model.compute.batch_threads import ONE_THREAD, StreamThreads
 
 
 @given(count=st.integers(1, 5), streams=st.integers(0, 40))

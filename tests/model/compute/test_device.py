@@ -9,12 +9,12 @@ import sys
 import pytest
 from patience import PATIENCE
 
-from model.machine import give_back_memory, keep_freed_memory
+from model.compute.memory import give_back_memory, keep_freed_memory
 
 COUNT_FAULTS = """
 import resource, sys
 import numpy as np
-from model.machine import keep_freed_memory
+from model.compute.device import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -30,7 +30,7 @@ print(first, faults())
 """
 GIVE_BACK = """
 import numpy as np
-from model.machine import give_back_memory, keep_freed_memory
+from model.compute.device import give_back_memory, keep_freed_memory
 
 def resident():
     with open("/proc/self/statm") as file:

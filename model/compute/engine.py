@@ -1,6 +1,6 @@
 """One way of computing the steps of a training, as a checkpoint names it. No torch.
 
-Which ways a machine has, and which of them is the fastest, is in ``model.machine`` and
+Which ways a machine has, and which of them is the fastest, is in ``model.compute.device`` and
 ``model.self_timing``.
 """
 

@@ -1,0 +1,94 @@
+"""TO BE DESCRIBED."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from model.compute.cores import usable_cores
+from model.compute.device import _native_bf16
+from model.compute.engine import Engine
+from model.config import ModelConfig, TrainingConfig
+from model.distributed.rank import ProcessPlace
+from model.kernels.availability import can_compile
+from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
+from model.lstm_layer import can_pack
+
+
+def possible_engines(
+    training: TrainingConfig,
+    device: torch.device,
+    place: ProcessPlace = ProcessPlace(),  # noqa: B008 - frozen
+    model: ModelConfig | None = None,
+) -> list[Engine]:
+    """Returns the ways of computing that the settings leave open, the safest guess first.
+
+    Processes on one machine share its cores; ``--threads`` is each one's. Without a model ways that
+    suit some networks alone are left out.
+
+    Sharing each of PyTorch's products among threads is left out: they meet at every time step, gain
+    less than threads with streams of their own, and lose most of the speed when the machine has
+    other work. Where our layer is compiled with its products, threads share its units as well.
+    """
+    native = _native_bf16(device)
+    precision = training.precision
+    if precision == "auto":
+        precision = "bf16" if native else "fp32"
+    if device.type != "cpu":
+        threads = training.threads or 1
+        return [Engine(precision=precision, layer="whole", threads_of_a_shard=threads)]
+    threads = training.threads or max(1, usable_cores() // place.local_size)
+    streams = -(-training.batch // place.size)
+    counts = [training.threads] if training.threads else sorted({1, threads}, reverse=True)
+    counts = sorted({min(count, streams) for count in counts}, reverse=True)
+    precisions = [precision]
+    if training.precision == "auto" and native:
+        precisions.append("fp32")
+    engines = []
+    if "bf16" in precisions:
+        engines += _bf16_engines(
+            counts, packs=native and can_pack() and can_compile(), shape=(training, model)
+        )
+    if "fp32" in precisions:
+        engines += [Engine(precision="fp32", shards=count) for count in counts]
+    return engines
+
+
+def _bf16_engines(
+    counts: Sequence[int], *, packs: bool, shape: tuple[TrainingConfig, ModelConfig | None]
+) -> list[Engine]:
+    """Returns the ways of computing in bfloat16 with so many threads."""
+    engines = []
+    is_one_call = packs and _can_be_one_call(*shape)
+    compiles = packs and HAS_BFLOAT16
+    for count in counts:
+        if not compiles:
+            engines.append(Engine(precision="bf16", shards=count))
+        if is_one_call:  # layer by layer the same products would take longer
+            engines.append(Engine(precision="bf16", layer="compiled", shards=count))
+        elif packs:
+            engines.append(Engine(precision="bf16", layer="packed", shards=count))
+        if compiles and count > 1 and (HAS_AMX or not is_one_call):
+            shared = Engine(precision="bf16", layer="packed", threads_of_a_shard=count)
+            engines.append(shared)
+    return engines
+
+
+def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> bool:
+    """Whether a step may be a single call of compiled code, `model.compiled_step`.
+
+    It is for one layer, on a processor with products of pairs.
+    """
+    if model is None or model.layers > 1 or model.hidden % 2 or training.scoring != "every":
+        return False
+    if training.embedding_dropout and (model.embedding == 0 or model.embedding % 2):
+        return False
+    return HAS_BFLOAT16
+
+
+def can_compute(engine: Engine) -> bool:
+    """Whether this machine's processor can do what the engine's kind of layer needs."""
+    if engine.layer == "packed":
+        return can_pack() and can_compile()
+    return engine.layer != "compiled" or (HAS_BFLOAT16 and can_compile())
