@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.batches import Batch, Ids
 from model.compute.device import Machine
+from model.data.batches import Batch, Ids
 
 SHARE_OF_FREE_MEMORY = 0.25
 """Of the device, that a text may take."""

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.batches import make_batches
 from model.bench_rows import OURS, Task, Way
 from model.compute.cores import usable_cores
 from model.compute.device import trains_in_bf16
 from model.compute.memory import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, TrainingConfig
+from model.data.batches import make_batches
 from model.initialisation import initial_weights
 from model.network import CharacterLSTM
 from model.self_timing import choose_machine

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model.batches import Ids
+from model.data.batches import Ids
 from model.evaluation import cold_losses, require_characters
 from model.network import CharacterLSTM
 

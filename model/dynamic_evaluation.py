@@ -11,7 +11,7 @@ from copy import deepcopy
 import torch
 from torch.nn import functional
 
-from model.batches import Ids
+from model.data.batches import Ids
 from model.evaluation import Scoring, columns, require_characters
 from model.network import CharacterLSTM
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from corpus.generators import WithResult
-from model.batches import Ids
 from model.compute.batch_threads import ONE_THREAD, StreamThreads
+from model.data.batches import Ids
 from model.errors import ModelError
 from model.lstm_layer import State
 from model.network import CharacterLSTM, joined, streams_of

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpus import CorpusError, CorpusOptions, UnknownSymbolsError, load_corpus, resolve_source
-from model.batches import Batches, make_batches
 from model.checkpoint import CheckpointMetadata, checkpoint_of_bytes
 from model.compute.device import Machine, choose_device
 from model.compute.engine import Engine
 from model.compute.memory import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.controls import TrainingControls
+from model.data.batches import Batches, make_batches
 from model.distributed.process_group import Order, Ranks
 from model.errors import ConfigError
 from model.network import CharacterLSTM

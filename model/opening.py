@@ -29,11 +29,11 @@ from corpus import (
     split_ids,
 )
 from corpus.generators import WithResult
-from model.batches import Batches, make_batches
 from model.checkpoint import Checkpoint, CheckpointMetadata, measured_on
 from model.checkpoint_form import CARRIED, CPU_RANDOM, checkpoint_size
 from model.config import ModelConfig, TrainingConfig
 from model.corpus_source import CorpusSource
+from model.data.batches import Batches, make_batches
 from model.errors import CheckpointError, ConfigError
 from model.events import Preparing
 from model.initialisation import Weights, initial_weights

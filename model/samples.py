@@ -8,8 +8,8 @@ import numpy as np
 
 from corpus import Vocabulary
 from model.batch_sampler import BatchKernel, MakeKernel
-from model.batches import Ids
 from model.config import TrainingConfig
+from model.data.batches import Ids
 from model.race import Race
 from model.snapshot import WeightSnapshot
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from model import evaluation
-from model.batches import Ids
 from model.checkpoint import Checkpoint
 from model.cold_starts import ColdStarts, cold_starts
+from model.data.batches import Ids
 from model.dynamic_evaluation import dynamic
 from model.network import CharacterLSTM
 

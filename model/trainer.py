@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from model.averaging import WeightAverage
 from model.batch_reader import BatchReader
-from model.batches import Batch, Batches
 from model.checkpoint import without_prefix
 from model.checkpoint_form import (
     AVERAGE_PREFIX,
@@ -34,6 +33,7 @@ from model.compute.batch_threads import StreamThreads
 from model.compute.device import Machine
 from model.compute.host_copy import HostCopy
 from model.config import TrainingConfig
+from model.data.batches import Batch, Batches
 from model.distributed.process_group import ALONE, Ranks
 from model.dropout import draw_masks
 from model.errors import TrainingDiverged

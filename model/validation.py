@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from corpus.generators import WithResult
 from model import evaluation
-from model.batches import Ids
 from model.compute.batch_threads import StreamThreads
 from model.config import TrainingConfig
+from model.data.batches import Ids
 from model.network import CharacterLSTM
 from model.trainer import Trainer
 

@@ -41,12 +41,12 @@ from ports import free_port
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.batches import make_batches
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.compute.memory import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, TrainingConfig
+from model.data.batches import make_batches
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.distributed.rank import ProcessPlace, place_in
 from model.initialisation import initial_weights

@@ -159,13 +159,13 @@ MUTANTS = (
     ),
     _mutant(
         "resuming forgets the place in the text",
-        "model/batches.py",
+        "model/data/batches.py",
         (
             'self.epoch, self._offset, self._index = position["epoch"], offset, index',
             'self.epoch, self._offset, self._index = position["epoch"], offset, 0',
         ),
         "model/test_exact_resume.py",
-        "model/test_batches.py",
+        "model/data/test_batches.py",
     ),
     # --- training -----------------------------------------------------------------------------
     _mutant(
@@ -233,18 +233,18 @@ MUTANTS = (
     ),
     _mutant(
         "a target is the character itself",
-        "model/batches.py",
+        "model/data/batches.py",
         (
             "self._block[-1] if self.last_only else self._block[1:]",
             "self._block[-1] if self.last_only else self._block[:-1]",
         ),
-        "model/test_batches.py",
+        "model/data/test_batches.py",
     ),
     _mutant(
         "windows begin where others end",
-        "model/batches.py",
+        "model/data/batches.py",
         ("starts=chosen * self._stride,", "starts=chosen,"),
-        "model/test_batches.py",
+        "model/data/test_batches.py",
     ),
     _mutant(
         "several threads lose a part of the gradient",

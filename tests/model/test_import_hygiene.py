@@ -13,7 +13,7 @@ HEAVY = ("torch", "textual", "rich", "textual_plot", "click")
 TORCH_FREE = [
     "corpus",
     "model",
-    "model.batches",
+    "model.data.batches",
     "model.checkpoint",
     "model.export",
     "model.live_session",

@@ -15,8 +15,8 @@ from network_fixtures import TEXT_IDS, fingerprint, fresh_network, make_trainer
 from torch import Tensor
 from torch.nn import functional
 
-from model.batches import make_batches
 from model.config import ModelConfig, TrainingConfig
+from model.data.batches import make_batches
 from model.errors import TrainingDiverged
 from model.guard import Verdict
 from model.presets import PRESETS

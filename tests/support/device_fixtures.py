@@ -10,10 +10,10 @@ import torch
 from model_fixtures import TINY_MODEL, TINY_TRAINING
 from network_fixtures import TEXT_IDS, fresh_network
 
-from model.batches import make_batches
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
+from model.data.batches import make_batches
 from model.trainer import Trainer
 
 DEVICES = ["cpu"]

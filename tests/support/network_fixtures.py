@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 from model_fixtures import TEXT, TINY_MODEL, TINY_TRAINING, VOCABULARY, Weights, random_weights
 
-from model.batches import make_batches
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
+from model.data.batches import make_batches
 from model.initialisation import initial_weights
 from model.network import CharacterLSTM
 from model.snapshot import WeightSnapshot

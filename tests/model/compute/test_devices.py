@@ -13,11 +13,11 @@ from device_fixtures import DROPPING, PLAIN, TOLERANCE, WINDOWS, every_device, o
 from network_fixtures import TEXT_IDS, make_network, weights_of
 
 from model.batch_reader import BatchReader
-from model.batches import make_batches
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.compute.host_copy import HostCopy
 from model.config import ModelConfig, TrainingConfig
+from model.data.batches import make_batches
 from model.dropout import draw_masks
 from model.gradients import GradientWorkers
 from model.guard import Verdict

@@ -18,8 +18,8 @@ from patience import PATIENCE
 from ports import free_port
 from rank_threads import in_ranks
 
-from model.batches import make_batches
 from model.config import TrainingConfig
+from model.data.batches import make_batches
 from model.distributed import shared_memory as shared_sums
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.distributed.shared_memory import SharedSums, make_memory, open_memory

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from model_fixtures import TINY_TRAINING
 
-from model import batches
-from model.batches import WindowBatches
-from model.large_order import LargeOrder
+from model.data import batches
+from model.data.batches import WindowBatches
+from model.data.permutation import LargeOrder
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 16, 17, 1000, 65_537])

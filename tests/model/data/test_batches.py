@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from model_fixtures import TINY_TRAINING
 
 from corpus import CorpusError
-from model.batches import Batch, Batches, StreamBatches, WindowBatches, make_batches
 from model.config import TrainingConfig
+from model.data.batches import Batch, Batches, StreamBatches, WindowBatches, make_batches
 
 WINDOWS = dataclasses.replace(TINY_TRAINING, scoring="last", sequence=12, window_stride=3, batch=8)
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from corpus import CorpusError
 from corpus.files.json_values import whole
 from model.config import TrainingConfig
-from model.large_order import LargeOrder
+from model.data.permutation import LargeOrder
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 MOST_SHUFFLED = 1 << 24
