@@ -24,8 +24,8 @@ from model.events import (
     TextMissing,
     UnitsRanked,
 )
+from model.network.published import Publication
 from model.own_text import read_own_text
-from model.publication import Publication
 from model.units import rank_units
 
 FIRST_PAUSE: Final = 2.0

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
 
 
 class WeightAverage:

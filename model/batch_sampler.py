@@ -24,9 +24,9 @@ from model.distribution import choose, is_plain
 from model.kernel import HALF
 from model.kernels.availability import made_or_none
 from model.kernels.splitmix import BLOCK
+from model.network.snapshot import FloatArray, WeightSnapshot
 from model.noise import GumbelNoise
 from model.sampler import first_ids
-from model.snapshot import FloatArray, WeightSnapshot
 
 SMALL_PRODUCT = 1_000_000
 """Multiplications up to which OpenBLAS takes the matrix as it lies. A larger one it first copies

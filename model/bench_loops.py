@@ -16,8 +16,8 @@ from model.bench_keras import keras_fit, keras_predict
 from model.bench_rows import Task, Way, rate_of
 from model.bench_training import SEQUENCE, VOCABULARY_SIZE, random_text, repeated
 from model.config import ModelConfig
-from model.initialisation import initial_weights
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
+from model.network.parameters import initial_parameters
 
 TEMPERATURE = 0.8
 
@@ -31,7 +31,7 @@ def stock_way(task: Task, name: str) -> Way:
         return _training(task)
     model = ModelConfig(hidden=task.hidden, layers=task.layers)
     network = CharacterLSTM(model, VOCABULARY_SIZE)
-    network.load_arrays(initial_weights(model, VOCABULARY_SIZE, seed=0))
+    network.load_arrays(initial_parameters(model, VOCABULARY_SIZE, seed=0))
     network.to(task.device)
     return _stepping(
         task, network, _through_layers if name == "nn.LSTM" else _through_cells(network)

@@ -19,12 +19,12 @@ from model.compute.cores import usable_cores
 from model.compute.device import trains_in_bf16
 from model.config import ModelConfig, SamplingConfig
 from model.device_kernel import kernel_on
-from model.initialisation import initial_weights
 from model.kernels.splitmix import BLOCK
 from model.long_text import LongText
+from model.network.parameters import initial_parameters
+from model.network.snapshot import FloatArray, WeightSnapshot
 from model.product_threads import fastest_products
 from model.sampler import CharacterStream
-from model.snapshot import FloatArray, WeightSnapshot
 
 TEMPERATURE = 0.8
 CHARACTERS_AT_ONCE = 16
@@ -36,7 +36,7 @@ def sampling_ways(task: Task) -> Mapping[str, Way]:
     """Returns our way of writing with a network of the task's shape, and the limit."""
     model = ModelConfig(hidden=task.hidden, layers=task.layers)
     snapshot = WeightSnapshot.from_weights(
-        initial_weights(model, VOCABULARY_SIZE, seed=0),
+        initial_parameters(model, VOCABULARY_SIZE, seed=0),
         step=0,
         precision="bf16" if trains_in_bf16() else "fp32",  # as one that was trained here
     )

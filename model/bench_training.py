@@ -21,8 +21,8 @@ from model.compute.memory import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
-from model.initialisation import initial_weights
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
+from model.network.parameters import initial_parameters
 from model.self_timing import choose_machine
 from model.trainer import Trainer
 
@@ -97,7 +97,7 @@ def _our_trainer(task: Task, resources: ExitStack) -> Way:
     )
     machine = choose_machine(training, model, VOCABULARY_SIZE)
     network = CharacterLSTM(model, VOCABULARY_SIZE)
-    network.load_arrays(initial_weights(model, VOCABULARY_SIZE, seed=0))
+    network.load_arrays(initial_parameters(model, VOCABULARY_SIZE, seed=0))
     trainer = Trainer(
         network, make_batches(random_text(), training, subject="text"), training, machine
     )

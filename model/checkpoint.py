@@ -40,7 +40,7 @@ from model.compute.memory import free_memory
 from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_record
 from model.corpus_source import CorpusSource
 from model.errors import CheckpointError, ConfigError
-from model.snapshot import WeightSnapshot
+from model.network.snapshot import WeightSnapshot
 from model.storage import write_atomically
 
 FORMAT_VERSION = 1

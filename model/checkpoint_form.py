@@ -19,6 +19,7 @@ from corpus.files.json_values import odd, record, truth, whole
 from model.compute.engine import LayerKind
 from model.config import ModelConfig, TrainingConfig
 from model.guard import Guard
+from model.network.parameters import parameter_shapes
 
 WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."
@@ -93,7 +94,7 @@ class CheckpointForm:
         """
         self._model = model
         self._training = training
-        self._weights = weight_shapes(model, vocabulary_size)
+        self._weights = parameter_shapes(model, vocabulary_size)
         self._average_leads = average_leads
         self._goes_on = goes_on
 
@@ -194,23 +195,6 @@ def listing_of(tensors: Tensors) -> dict[str, Listed]:
 def checkpoint_size(model: ModelConfig, training: TrainingConfig, vocabulary_size: int) -> int:
     """Returns about how large a checkpoint is."""
     return CheckpointForm(model, training, vocabulary_size).size()
-
-
-def weight_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of each tensor in the network's state dict."""
-    hidden, width = model.hidden, model.embedding or vocabulary_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "head.weight": (vocabulary_size, hidden),
-        "head.bias": (vocabulary_size,),
-    }
-    if model.embedding:
-        shapes["embedding.weight"] = (vocabulary_size, model.embedding)
-    for layer in range(model.layers):
-        shapes[f"lstm.weight_ih_l{layer}"] = (4 * hidden, width if layer == 0 else hidden)
-        shapes[f"lstm.weight_hh_l{layer}"] = (4 * hidden, hidden)
-        shapes[f"lstm.bias_ih_l{layer}"] = (4 * hidden,)
-        shapes[f"lstm.bias_hh_l{layer}"] = (4 * hidden,)
-    return shapes
 
 
 def _require_random(state: npt.NDArray[np.uint8]) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from model.data.batches import Ids
 from model.evaluation import cold_losses, require_characters
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
 
 MOST_SHUFFLED = 1 << 22
 """Places that are all shuffled to draw some; of more, some are drawn without a list of all."""

@@ -16,13 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.dropout import DropoutMasks
 from model.kernels.lstm_cell import sum_rows
 from model.kernels.packing import PANEL, packed_size
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import embed, embed_backward, train_step
-from model.lstm_layer import State
-from model.network import CharacterLSTM
+from model.network.dropout import DropoutMasks
+from model.network.lstm import CharacterLSTM
+from model.network.torch_layer import State
 
 IMPOSSIBLE = -1e30
 """Logit of a symbol that is not there."""

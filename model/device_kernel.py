@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model.batch_sampler import BatchKernel, MakeKernel, Symbols
 from model.compute.cuda_graph import Recording
-from model.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, WeightSnapshot
 
 
 class DeviceKernel:

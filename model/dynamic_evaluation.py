@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from model.data.batches import Ids
 from model.evaluation import Scoring, columns, require_characters
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
 
 CHUNK = 32
 """Characters scored with the same weights, and then learnt from."""

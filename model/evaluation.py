@@ -20,8 +20,8 @@ from corpus.generators import WithResult
 from model.compute.batch_threads import ONE_THREAD, StreamThreads
 from model.data.batches import Ids
 from model.errors import ModelError
-from model.lstm_layer import State
-from model.network import CharacterLSTM, joined, streams_of
+from model.network.lstm import CharacterLSTM, joined, streams_of
+from model.network.torch_layer import State
 
 Scoring = Generator[float, None, float]
 """Yields the done part, 0 to 1; returns nats per character."""

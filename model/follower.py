@@ -18,7 +18,7 @@ from model.controls import TrainingControls
 from model.data.batches import Batches, make_batches
 from model.distributed.process_group import Order, Ranks
 from model.errors import ConfigError
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
 from model.opening import split_of
 from model.run_request import RunRequest
 from model.trainer import Trainer

@@ -21,9 +21,9 @@ from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import Scoring
 from model.distributed.process_group import ALONE, Ranks
-from model.dropout import DropoutMasks
-from model.lstm_layer import State
-from model.network import CharacterLSTM, joined, streams_of
+from model.network.dropout import DropoutMasks
+from model.network.lstm import CharacterLSTM, joined, streams_of
+from model.network.torch_layer import State
 
 if TYPE_CHECKING:
     from model.compiled_step import CompiledStep
@@ -47,7 +47,7 @@ class GradientWorkers:
         self._parameters = list(network.parameters())
         self._recording = Recording(machine.device)
         if self._engine.layer == "packed":
-            from model.packed_layer import prepare_packed_layer  # noqa: PLC0415 - see there
+            from model.network.compiled_layer import prepare_packed_layer  # noqa: PLC0415 - see there
 
             prepare_packed_layer(torch.float32 if machine.autocast is None else machine.autocast)
         self._step: CompiledStep | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, WeightSnapshot
 
 HALF = np.float32(0.5)
 

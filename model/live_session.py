@@ -41,8 +41,8 @@ from model.events import (
     of_the_last_text,
     recorded_event,
 )
+from model.network.published import Publication
 from model.opening import open_run
-from model.publication import Publication
 from model.run_folder import METRICS_NAME, RunFolder
 from model.run_request import RunRequest
 from model.sampler_thread import SamplerThread

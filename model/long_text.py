@@ -20,9 +20,9 @@ from model.distribution import is_plain, probabilities_of
 from model.kernels.availability import made_or_none
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
+from model.network.snapshot import FloatArray, WeightSnapshot
 from model.product_threads import fastest_count
 from model.sampler import CharacterStream, TextSoFar
-from model.snapshot import FloatArray, WeightSnapshot
 
 BY_NUMPY = 16 * BLOCK
 """Characters that are written before anything is loaded."""

@@ -36,13 +36,13 @@ from model.corpus_source import CorpusSource
 from model.data.batches import Batches, make_batches
 from model.errors import CheckpointError, ConfigError
 from model.events import Preparing
-from model.initialisation import Weights, initial_weights
-from model.memory import require_memory
+from model.network.memory_needed import require_memory
+from model.network.parameters import Weights, initial_parameters
+from model.network.published import Publication
+from model.network.snapshot import WeightSnapshot
 from model.own_text import find_own_text, path_of_a_moved_run
-from model.publication import Publication
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
-from model.snapshot import WeightSnapshot
 
 CHANGEABLE_ON_RESUME = frozenset(
     {
@@ -162,7 +162,7 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
         source=source,
         split=split,
         batches=batches,
-        weights=initial_weights(request.model, len(corpus.vocabulary), request.training.seed),
+        weights=initial_parameters(request.model, len(corpus.vocabulary), request.training.seed),
         resumed=None,
         goes_on_in_its_epoch=True,
         notes=tuple(notes),

@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from model.compute.cores import usable_cores
 from model.kernels.threads import thread_counts
-from model.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, WeightSnapshot
 from model.timing import quickest
 
 ROUNDS = 5

@@ -17,9 +17,9 @@ from model.batch_sampler import BatchKernel, MakeKernel
 from model.config import SamplingConfig
 from model.distribution import LEAST_FOR_FLOAT32, choose
 from model.events import LanesWritten
+from model.network.snapshot import WeightSnapshot
 from model.noise import GumbelNoise
 from model.sampler import first_ids
-from model.snapshot import WeightSnapshot
 
 
 class Race:

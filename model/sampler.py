@@ -22,8 +22,8 @@ from model.events import (
     WeighedCharacter,
 )
 from model.kernel import HiddenState, LstmKernel
+from model.network.snapshot import FloatArray, WeightSnapshot
 from model.noise import GumbelNoise
-from model.snapshot import FloatArray, WeightSnapshot
 
 WEIGHED = 24
 """Characters that are told of before one is drawn: as many as a tall pane has rows for."""

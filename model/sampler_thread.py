@@ -45,7 +45,7 @@ from model.events import (
     WritingRestarted,
     WritingRewound,
 )
-from model.publication import Publication
+from model.network.published import Publication
 from model.race import Race
 from model.sampler import CharacterStream
 from model.system_refusal import crash_of

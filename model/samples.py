@@ -10,8 +10,8 @@ from corpus import Vocabulary
 from model.batch_sampler import BatchKernel, MakeKernel
 from model.config import TrainingConfig
 from model.data.batches import Ids
+from model.network.snapshot import WeightSnapshot
 from model.race import Race
-from model.snapshot import WeightSnapshot
 
 
 def seed_text(ids: Ids, vocabulary: Vocabulary, training: TrainingConfig, epoch: int) -> str:

@@ -12,7 +12,7 @@ from model.checkpoint import Checkpoint
 from model.cold_starts import ColdStarts, cold_starts
 from model.data.batches import Ids
 from model.dynamic_evaluation import dynamic
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

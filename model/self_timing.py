@@ -14,9 +14,9 @@ from model.compute.engine import Engine
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessPlace
-from model.dropout import draw_masks
 from model.gradients import GradientWorkers
-from model.network import CharacterLSTM
+from model.network.dropout import draw_masks
+from model.network.lstm import CharacterLSTM
 from model.timing import quickest
 from model.training.engines import possible_engines
 

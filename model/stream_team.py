@@ -20,8 +20,8 @@ from model.kernels.gumbel import draw_block
 from model.kernels.packing import aligned
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
+from model.network.snapshot import FloatArray, WeightSnapshot
 from model.product_threads import fastest_count
-from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_ways import Share, way_for, writes_in_bfloat16
 
 LEAST_STREAMS = 4

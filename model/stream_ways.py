@@ -28,7 +28,7 @@ from model.kernels.packing import (
     aligned,
     pack_for_decoding,
 )
-from model.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, WeightSnapshot
 
 Share = tuple[tuple[Any, ...], FloatArray]
 """What a thread's kernel takes between the clocks and the operands; room for its sums."""

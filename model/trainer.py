@@ -35,15 +35,15 @@ from model.compute.host_copy import HostCopy
 from model.config import TrainingConfig
 from model.data.batches import Batch, Batches
 from model.distributed.process_group import ALONE, Ranks
-from model.dropout import draw_masks
 from model.errors import TrainingDiverged
 from model.gradients import GradientWorkers
 from model.guard import Guard, Verdict
-from model.lstm_layer import State
-from model.network import CharacterLSTM
-from model.pending_snapshot import PendingSnapshot
+from model.network.dropout import draw_masks
+from model.network.lstm import CharacterLSTM
+from model.network.pending_snapshot import PendingSnapshot
+from model.network.snapshot import WeightSnapshot
+from model.network.torch_layer import State
 from model.schedule import Schedule
-from model.snapshot import WeightSnapshot
 from model.step_result import StepFigures, StepResult
 
 RMSPROP_DECAY = 0.9

@@ -47,15 +47,15 @@ from model.events import (
 )
 from model.guard import Verdict
 from model.leader import Leader
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
+from model.network.pending_snapshot import PendingSnapshot
+from model.network.published import Publication
+from model.network.snapshot import WeightSnapshot
 from model.opening import OpenedRun, open_run
-from model.pending_snapshot import PendingSnapshot
-from model.publication import Publication
 from model.run_checkpoint import checkpoint_of, engine_of, processes_of
 from model.run_request import RunRequest
 from model.samples import seed_text, write_samples
 from model.self_timing import choose_machine, later_looks, look_again
-from model.snapshot import WeightSnapshot
 from model.system_refusal import refusal_of
 from model.tensorboard_log import TensorBoardLog
 from model.timing import Clock, Speedometer, Stopwatch

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from corpus import Vocabulary
 from model.events import RankedUnit
 from model.kernel import LstmKernel
-from model.snapshot import WeightSnapshot
+from model.network.snapshot import WeightSnapshot
 
 LENGTH: Final = 4_000
 """Characters that the units are watched over."""

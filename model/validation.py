@@ -18,7 +18,7 @@ from model import evaluation
 from model.compute.batch_threads import StreamThreads
 from model.config import TrainingConfig
 from model.data.batches import Ids
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
 from model.trainer import Trainer
 
 LONGEST_PAUSE = 10.0

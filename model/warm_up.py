@@ -16,12 +16,12 @@ import torch
 from model.batch_sampler import StreamsSoFar
 from model.compute.device import trains_in_bf16
 from model.config import ModelConfig
-from model.initialisation import initial_weights
 from model.kernels.availability import can_compile, setback
 from model.kernels.cpu import HAS_BFLOAT16
-from model.lstm_layer import can_pack
+from model.network.parameters import initial_parameters
+from model.network.snapshot import WeightSnapshot
+from model.network.torch_layer import can_pack
 from model.noise import GumbelNoise
-from model.snapshot import WeightSnapshot
 
 HIDDEN, SYMBOLS = 16, 3
 
@@ -31,12 +31,12 @@ def main() -> None:
     if not can_compile():
         raise SystemExit(setback())
     if trains_in_bf16() and can_pack():
-        from model.packed_layer import prepare_packed_layer  # noqa: PLC0415
+        from model.network.compiled_layer import prepare_packed_layer  # noqa: PLC0415
 
         prepare_packed_layer(torch.bfloat16)
         if HAS_BFLOAT16:
             from model.compiled_step import CompiledStep  # noqa: PLC0415
-            from model.network import CharacterLSTM  # noqa: PLC0415
+            from model.network.lstm import CharacterLSTM  # noqa: PLC0415
 
             CompiledStep(CharacterLSTM(ModelConfig(hidden=HIDDEN), SYMBOLS))
     for precision in ("fp32", "bf16"):
@@ -46,7 +46,7 @@ def main() -> None:
 def _write_something(precision: str) -> None:
     """Writes a little with a network that has learned nothing."""
     model = ModelConfig(hidden=HIDDEN)
-    weights = initial_weights(model, SYMBOLS, seed=0)
+    weights = initial_parameters(model, SYMBOLS, seed=0)
     snapshot = WeightSnapshot.from_weights(weights, step=0, precision=precision)
     state = np.zeros((1, HIDDEN, 1), np.float32)
     so_far = StreamsSoFar(

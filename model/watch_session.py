@@ -33,7 +33,7 @@ from model.events import (
     WarningRaised,
     recorded_event,
 )
-from model.publication import Publication
+from model.network.published import Publication
 from model.run_folder import RunFolder
 from model.sampler_thread import SamplerThread
 from model.schedule import Schedule

@@ -3,7 +3,7 @@
 For a small network the products of a step take less time than the operations between them and the
 interpreter, for which threads then queue. Here a thread needs the interpreter once a step. All
 products are of bfloat16 (``model.kernels.packing``) and added up in float32; loss and softmax
-are float32, as they are in ``model.packed_layer`` and in what surrounds it.
+are float32, as they are in ``model.network.compiled_layer`` and in what surrounds it.
 
 Letters: T time, B batch, V vocabulary, W the same rounded up to whole panels, H hidden.
 """

@@ -13,7 +13,7 @@ from model.config import ModelConfig, TrainingConfig
 from model.distributed.rank import ProcessPlace
 from model.kernels.availability import can_compile
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
-from model.lstm_layer import can_pack
+from model.network.torch_layer import can_pack
 
 
 def possible_engines(

@@ -49,8 +49,8 @@ from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.distributed.rank import ProcessPlace, place_in
-from model.initialisation import initial_weights
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
+from model.network.parameters import initial_parameters
 from model.self_timing import choose_machine
 from model.trainer import Trainer
 
@@ -83,7 +83,7 @@ def trainer_of(
     random = np.random.default_rng(0)
     ids = random.integers(0, VOCABULARY_SIZE, TEXT_LENGTH, dtype=np.uint8)
     network = CharacterLSTM(model, VOCABULARY_SIZE)
-    network.load_arrays(initial_weights(model, VOCABULARY_SIZE, seed=0))
+    network.load_arrays(initial_parameters(model, VOCABULARY_SIZE, seed=0))
     batches = make_batches(ids, training, subject="made-up characters")
     return Trainer(network, batches, training, machine, ranks)
 

@@ -25,10 +25,10 @@ from picture import opened_app
 import tui
 from corpus import DEFAULT_TEXT, Vocabulary
 from model.config import ModelConfig, SamplingConfig
-from model.initialisation import initial_weights
+from model.network.parameters import initial_parameters
+from model.network.snapshot import WeightSnapshot
 from model.race import Race
 from model.sampler import CharacterStream
-from model.snapshot import WeightSnapshot
 from tui.app import CharlmApp
 
 OPTIONS = ("--preset", "balanced", "--epochs", "100", "--seed", "1")
@@ -230,7 +230,7 @@ def measure_race(seconds: float) -> Figures:
     vocabulary = Vocabulary.from_symbols("".join(map(chr, range(32, 112))))
     found: Figures = {}
     for hidden in (128, 512):
-        weights = initial_weights(ModelConfig(hidden=hidden), len(vocabulary), 1)
+        weights = initial_parameters(ModelConfig(hidden=hidden), len(vocabulary), 1)
         snapshot = WeightSnapshot.from_weights(weights, step=1)
         race = Race(snapshot, vocabulary, temperatures=LANES, seed=1, prompt="a")
         streams = [

@@ -256,7 +256,7 @@ MUTANTS = (
         "the gradient of the forget gate is that of the input gate's slope",
         "model/kernels/lstm_cell.py",
         ("(i_gate - i_gate * i_gate)", "(i_gate + i_gate * i_gate)"),
-        "model/test_lstm_layer.py",
+        "model/network/test_layers.py",
     ),
     _mutant(
         "bfloat16 is cut off, not rounded",
@@ -272,13 +272,13 @@ MUTANTS = (
     ),
     _mutant(
         "what is kept is not scaled up",
-        "model/dropout.py",
+        "model/network/dropout.py",
         (".mul_(2**16 / (2**16 - dropped))", ""),
         "model/test_gradients.py",
     ),
     _mutant(
         "all streams drop what the first ones do",
-        "model/dropout.py",
+        "model/network/dropout.py",
         (
             "None if mask is None else mask[streams] for",
             "None if mask is None else mask[: streams.stop - streams.start] for",
@@ -305,9 +305,9 @@ MUTANTS = (
     ),
     _mutant(
         "the forget gate begins closed",
-        "model/initialisation.py",
+        "model/network/parameters.py",
         ("value[hidden : 2 * hidden] = 1.0", "value[: hidden] = 1.0"),
-        "model/test_network.py",
+        "model/network/test_lstm.py",
     ),
     # --- writing ------------------------------------------------------------------------------
     _mutant(
@@ -551,7 +551,7 @@ MUTANTS = (
     ),
     _mutant(
         "a limit on memory is not looked at",
-        "model/memory.py",
+        "model/network/memory_needed.py",
         ('group_folders("memory", system)', 'group_folders("hugetlb", system)'),
         "model/compute/test_memory.py",
     ),

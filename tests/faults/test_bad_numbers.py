@@ -26,7 +26,7 @@ from model.events import (
     event_from_record,
     recorded_event,
 )
-from model.publication import Publication
+from model.network.published import Publication
 from model.run_folder import RunFolder
 from model.trainer import Trainer
 from model.training_run import TrainingRun

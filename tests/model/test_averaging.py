@@ -12,7 +12,7 @@ from network_fixtures import make_trainer
 
 from model.averaging import WeightAverage
 from model.config import ModelConfig
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
 
 AVERAGED = dataclasses.replace(TINY_TRAINING, averaging=0.9)
 

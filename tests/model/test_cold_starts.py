@@ -15,7 +15,7 @@ from model import evaluation
 from model.cold_starts import LENGTH, TAIL, ColdStarts, cold_starts
 from model.config import ModelConfig
 from model.errors import ModelError
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
 
 IDS = VOCABULARY.encode(make_text(6000, seed=5))
 

@@ -15,9 +15,9 @@ from network_fixtures import make_network, snapshot_of
 from model.batch_sampler import BatchKernel, ParallelStreams
 from model.config import ModelConfig, SamplingConfig
 from model.device_kernel import DeviceKernel, kernel_of
+from model.network.snapshot import WeightSnapshot
 from model.race import Race
 from model.samples import write_samples
-from model.snapshot import WeightSnapshot
 
 
 def snapshot_with(layers: int, seed: int = 0) -> WeightSnapshot:

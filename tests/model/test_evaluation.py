@@ -18,7 +18,7 @@ from model import evaluation
 from model.compute.batch_threads import ONE_THREAD, StreamThreads
 from model.errors import ModelError
 from model.evaluation import run_to_end
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
 from model.scoring import score
 
 Ids = npt.NDArray[Any]

@@ -11,8 +11,8 @@ from network_fixtures import make_network, snapshot_of, weights_of
 
 from model.config import ModelConfig
 from model.kernel import LstmKernel
-from model.lstm_layer import State
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
+from model.network.torch_layer import State
 
 VOCABULARY_SIZE = 13
 TOLERANCE = 1e-4

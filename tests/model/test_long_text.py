@@ -19,8 +19,8 @@ from model.kernels.decode import write_characters
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import ARRIVALS_WIDTH, thread_counts, yield_address
 from model.long_text import LongText, WritingTeam
+from model.network.snapshot import WeightSnapshot
 from model.sampler import CharacterStream
-from model.snapshot import WeightSnapshot
 
 LENGTH = 3 * BLOCK
 

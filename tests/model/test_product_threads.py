@@ -9,8 +9,8 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from model import product_threads
 from model.config import ModelConfig
+from model.network.snapshot import WeightSnapshot
 from model.product_threads import fastest_count, fastest_products, numpy_thread_counts
-from model.snapshot import WeightSnapshot
 
 
 def snapshot_of_shape(model: ModelConfig, symbols: int) -> WeightSnapshot:

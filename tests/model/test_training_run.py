@@ -46,8 +46,8 @@ from model.events import (
     of_the_last_text,
     to_json_line,
 )
-from model.network import CharacterLSTM
-from model.publication import Publication
+from model.network.lstm import CharacterLSTM
+from model.network.published import Publication
 from model.run_folder import RunFolder, from_the_best
 from model.run_request import RunRequest
 from model.step_result import StepResult

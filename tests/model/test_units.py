@@ -12,8 +12,8 @@ from patience import PATIENCE, wait_until
 from corpus import Corpus, Vocabulary
 from model.analysis import Analysis
 from model.events import AnalysisEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
-from model.publication import Publication
-from model.snapshot import WeightSnapshot
+from model.network.published import Publication
+from model.network.snapshot import WeightSnapshot
 from model.units import activations_of, features_of, rank_units
 
 

@@ -23,14 +23,14 @@ from model.checkpoint_form import (
     CPU_RANDOM_BYTES,
     SLOTS,
     WEIGHT_PREFIX,
-    weight_shapes,
 )
 from model.config import ModelConfig, TrainingConfig
 from model.corpus_source import CorpusSource
 from model.events import Event
 from model.guard import Guard
+from model.network.parameters import parameter_shapes
+from model.network.snapshot import WeightSnapshot
 from model.run_request import RunRequest
-from model.snapshot import WeightSnapshot
 
 Weights = dict[str, npt.NDArray[np.float32]]
 EventT = TypeVar("EventT")
@@ -73,7 +73,7 @@ def random_weights(
     random = np.random.default_rng(seed)
     return {
         name: random.normal(scale=scale, size=shape).astype(np.float32)
-        for name, shape in weight_shapes(model, vocabulary_size).items()
+        for name, shape in parameter_shapes(model, vocabulary_size).items()
     }
 
 

@@ -16,9 +16,9 @@ from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
-from model.initialisation import initial_weights
-from model.network import CharacterLSTM
-from model.snapshot import WeightSnapshot
+from model.network.lstm import CharacterLSTM
+from model.network.parameters import initial_parameters
+from model.network.snapshot import WeightSnapshot
 from model.trainer import Trainer
 
 MACHINE = Machine(device=torch.device("cpu"), engine=Engine(precision="fp32"))
@@ -50,7 +50,7 @@ def snapshot_of(network: CharacterLSTM, step: int = 0) -> WeightSnapshot:
 
 def fresh_network(model: ModelConfig = TINY_MODEL, seed: int = 0) -> CharacterLSTM:
     network = CharacterLSTM(model, len(VOCABULARY))
-    network.load_arrays(initial_weights(model, len(VOCABULARY), seed))
+    network.load_arrays(initial_parameters(model, len(VOCABULARY), seed))
     return network
 
 

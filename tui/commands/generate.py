@@ -29,11 +29,11 @@ from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
 from model.kernels.availability import setback
 from model.long_text import AT_ONCE, BlockWriter, LongText
+from model.network.snapshot import FloatArray
 from model.product_threads import fastest_products
 from model.run_folder import RunFolder
 from model.sampler import CharacterStream
 from model.sampler_thread import new_seed
-from model.snapshot import FloatArray
 from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import (

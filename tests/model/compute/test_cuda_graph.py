@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.compute.cuda_graph import Recording
 from model.config import ModelConfig, TrainingConfig
-from model.dropout import draw_masks
+from model.network.dropout import draw_masks
 
 MODEL = ModelConfig(hidden=8, layers=2, embedding=4, dropout=0.25)
 

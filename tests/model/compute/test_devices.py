@@ -18,11 +18,11 @@ from model.compute.engine import Engine
 from model.compute.host_copy import HostCopy
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
-from model.dropout import draw_masks
 from model.gradients import GradientWorkers
 from model.guard import Verdict
-from model.network import CharacterLSTM
-from model.pending_snapshot import PendingSnapshot
+from model.network.dropout import draw_masks
+from model.network.lstm import CharacterLSTM
+from model.network.pending_snapshot import PendingSnapshot
 
 
 @every_device

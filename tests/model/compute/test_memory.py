@@ -10,7 +10,7 @@ import pytest
 from model.compute.memory import free_memory
 from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
-from model.memory import require_memory
+from model.network.memory_needed import require_memory
 from model.system_refusal import refusal_of
 
 GIGABYTE = 2**30

@@ -16,8 +16,8 @@ from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.splitmix import BLOCK
 from model.long_text import LongText
+from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampler import CharacterStream
-from model.snapshot import FloatArray, WeightSnapshot
 from model.stream_team import StreamTeam, StreamTeams, successor
 from model.stream_ways import writes_in_bfloat16
 

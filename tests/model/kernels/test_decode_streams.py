@@ -12,7 +12,7 @@ from model import batch_sampler
 from model.batch_sampler import ParallelStreams, StreamBatch, StreamsSoFar, Successor
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
-from model.snapshot import WeightSnapshot
+from model.network.snapshot import WeightSnapshot
 from model.stream_team import LEAST_STREAMS, LEAST_UNITS, StreamTeam, successor
 
 SYMBOLS = len(VOCABULARY)

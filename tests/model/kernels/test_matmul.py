@@ -18,8 +18,8 @@ from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.matmul import matmul, matmul_tn
 from model.kernels.packing import pack, pack_transposed, packed_size, transpose, transposed_size
-from model.lstm_layer import State
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
+from model.network.torch_layer import State
 
 needs_pairs = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
 
@@ -134,7 +134,7 @@ def test_the_layer_is_the_same_with_and_without(
     torch.manual_seed(0)
     network = CharacterLSTM(ModelConfig(hidden=hidden, layers=2, embedding=6), 9)
     ours, state, gradients = learned(network, batch)
-    monkeypatch.setattr("model.packed_layer.HAS_BFLOAT16", False)
+    monkeypatch.setattr("model.network.compiled_layer.HAS_BFLOAT16", False)
     theirs, their_state, their_gradients = learned(network, batch)
     assert torch.allclose(ours, theirs, atol=0.02)
     for one, other in zip(state, their_state, strict=True):

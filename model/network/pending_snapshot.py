@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from model.compute.host_copy import HostCopy
-from model.network import CharacterLSTM
-from model.snapshot import WeightSnapshot
+from model.network.lstm import CharacterLSTM
+from model.network.snapshot import WeightSnapshot
 
 
 class PendingSnapshot:

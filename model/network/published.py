@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from corpus import Vocabulary
 from model.checkpoint import Checkpoint
-from model.snapshot import WeightSnapshot
+from model.network.snapshot import WeightSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from model.compute.engine import LayerKind
 from model.config import ModelConfig
-from model.lstm_layer import State, can_pack
-from model.network import CharacterLSTM
-from model.packed_layer import PackedLSTMLayer
+from model.network.compiled_layer import PackedLSTMLayer
+from model.network.lstm import CharacterLSTM
+from model.network.torch_layer import State, can_pack
 
 needs_packing = pytest.mark.skipif(not can_pack(), reason="this PyTorch packs no bfloat16")
 

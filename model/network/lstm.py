@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from model.compute.engine import LayerKind
 from model.config import ModelConfig
-from model.dropout import DropoutMasks
-from model.lstm_layer import LayerState, State, torch_layer, torch_layers
+from model.network.dropout import DropoutMasks
+from model.network.torch_layer import LayerState, State, torch_layer, torch_layers
 
 
 def streams_of(state: State, streams: slice) -> State:
@@ -35,7 +35,7 @@ def joined(states: Sequence[State]) -> State:
 class CharacterLSTM(nn.Module):
     """Embedding (or one-hot vectors), a stack of LSTM layers, a linear head.
 
-    What it starts from is in ``model.initialisation``. Its parameters have the names and shapes of
+    What it starts from is in ``model.network.parameters``. Its parameters have the names and shapes of
     ``nn.Embedding``, ``nn.LSTM`` and ``nn.Linear``.
     """
 
@@ -94,7 +94,7 @@ class CharacterLSTM(nn.Module):
             weights = self._layer_weights(layer, masks)
             own = (state[0][layer], state[1][layer])
             if kind == "packed":
-                from model.packed_layer import packed_layer  # noqa: PLC0415 - see there
+                from model.network.compiled_layer import packed_layer  # noqa: PLC0415 - see there
 
                 gates = self._gate_inputs(ids, outputs, weights[0], masks)
                 rows = ids if gates.ndim == 2 else None

@@ -7,10 +7,9 @@ import pytest
 import torch
 from network_fixtures import weights_of
 
-from model.checkpoint_form import weight_shapes
 from model.config import ModelConfig
-from model.initialisation import initial_weights
-from model.network import CharacterLSTM
+from model.network.lstm import CharacterLSTM
+from model.network.parameters import initial_parameters, parameter_shapes
 
 SHAPES = [
     ModelConfig(hidden=6, layers=layers, embedding=embedding)
@@ -22,7 +21,7 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_forget_bias_begins_at_one_and_all_others_at_zero(shape: ModelConfig) -> None:
     network = CharacterLSTM(shape, 7)
-    network.load_arrays(initial_weights(shape, 7, seed=0))
+    network.load_arrays(initial_parameters(shape, 7, seed=0))
     for layer in range(shape.layers):
         both = [getattr(network.lstm, f"bias_{kind}_l{layer}") for kind in ("ih", "hh")]
         total = (both[0] + both[1]).detach()  # PyTorch's order: input, forget, cell, output
@@ -34,17 +33,17 @@ def test_the_forget_bias_begins_at_one_and_all_others_at_zero(shape: ModelConfig
 def test_a_checkpoint_expects_just_the_tensors_that_a_network_has(shape: ModelConfig) -> None:
     network = CharacterLSTM(shape, 7)
     shapes = {name: tuple(value.shape) for name, value in weights_of(network).items()}
-    assert weight_shapes(shape, 7) == shapes
+    assert parameter_shapes(shape, 7) == shapes
     assert network.parameter_count() == sum(int(np.prod(s)) for s in shapes.values())
 
 
 def test_the_recurrence_of_each_gate_begins_orthogonal() -> None:
-    for gate in np.split(initial_weights(SHAPES[0], 7, seed=0)["lstm.weight_hh_l0"], 4):
+    for gate in np.split(initial_parameters(SHAPES[0], 7, seed=0)["lstm.weight_hh_l0"], 4):
         assert gate @ gate.T == pytest.approx(np.eye(6), abs=1e-5)
 
 
 def test_inputs_and_head_begin_within_glorots_limits() -> None:
-    weights = initial_weights(ModelConfig(hidden=64, embedding=16), 40, seed=0)
+    weights = initial_parameters(ModelConfig(hidden=64, embedding=16), 40, seed=0)
     for name in ("lstm.weight_ih_l0", "head.weight"):
         limit = np.sqrt(6 / sum(weights[name].shape))
         assert 0.95 * limit < np.abs(weights[name]).max() <= limit
@@ -52,13 +51,13 @@ def test_inputs_and_head_begin_within_glorots_limits() -> None:
 
 
 def test_first_weights_depend_on_the_seed_alone() -> None:
-    one, same, other = (initial_weights(SHAPES[1], 7, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (initial_parameters(SHAPES[1], 7, seed=seed) for seed in (1, 1, 2))
     assert all(np.array_equal(one[name], same[name]) for name in one)
     assert not np.array_equal(one["head.weight"], other["head.weight"])
 
 
 def test_loaded_arrays_are_copied() -> None:
-    weights = {k: v.copy() for k, v in initial_weights(SHAPES[1], 7, seed=1).items()}
+    weights = {k: v.copy() for k, v in initial_parameters(SHAPES[1], 7, seed=1).items()}
     network = CharacterLSTM(SHAPES[1], 7)
     network.load_arrays(weights)
     before = network.head.weight.detach().clone()

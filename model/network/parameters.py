@@ -10,9 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from model.checkpoint_form import weight_shapes
 from model.config import ModelConfig
-from model.snapshot import FloatArray
+from model.network.snapshot import FloatArray
 
 Weights = Mapping[str, FloatArray]
 """Under the names of ``torch.nn``'s state dict."""
@@ -20,7 +19,7 @@ Weights = Mapping[str, FloatArray]
 EMBEDDING_DEVIATION = 0.5
 
 
-def initial_weights(model: ModelConfig, vocabulary_size: int, seed: int) -> Weights:
+def initial_parameters(model: ModelConfig, vocabulary_size: int, seed: int) -> Weights:
     """Returns fresh weights: Glorot inputs, orthogonal recurrence per gate, forget bias 1.
 
     This is Keras' initialisation of an LSTM (Glorot & Bengio 2010; Saxe et al. 2014; the forget
@@ -29,7 +28,7 @@ def initial_weights(model: ModelConfig, vocabulary_size: int, seed: int) -> Weig
     random = np.random.default_rng([seed, 0])
     hidden = model.hidden
     weights: dict[str, FloatArray] = {}
-    for name, shape in weight_shapes(model, vocabulary_size).items():
+    for name, shape in parameter_shapes(model, vocabulary_size).items():
         if name == "embedding.weight":
             value = random.normal(0.0, EMBEDDING_DEVIATION, shape)
         elif "weight_hh" in name:
@@ -50,3 +49,20 @@ def _orthogonal(random: np.random.Generator, size: int) -> npt.NDArray[np.float6
     factor, triangle = np.linalg.qr(random.standard_normal((size, size)))
     # Without this the signs of the decomposition would be part of the draw (Mezzadri 2007).
     return np.asarray(factor * np.sign(np.diag(triangle)))
+
+
+def parameter_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each tensor in the network's state dict."""
+    hidden, width = model.hidden, model.embedding or vocabulary_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "head.weight": (vocabulary_size, hidden),
+        "head.bias": (vocabulary_size,),
+    }
+    if model.embedding:
+        shapes["embedding.weight"] = (vocabulary_size, model.embedding)
+    for layer in range(model.layers):
+        shapes[f"lstm.weight_ih_l{layer}"] = (4 * hidden, width if layer == 0 else hidden)
+        shapes[f"lstm.weight_hh_l{layer}"] = (4 * hidden, hidden)
+        shapes[f"lstm.bias_ih_l{layer}"] = (4 * hidden,)
+        shapes[f"lstm.bias_hh_l{layer}"] = (4 * hidden,)
+    return shapes

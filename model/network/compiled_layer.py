@@ -26,7 +26,7 @@ from model.kernels.lstm_cell import step_backward, step_forward, sum_rows
 from model.kernels.packing import transposed_size
 from model.kernels.sequence import recurrent_gradient, sequence_backward, sequence_forward
 from model.kernels.threads import Arrivals, Part, Team, barrier_arguments
-from model.lstm_layer import LayerState, PackedProduct
+from model.network.torch_layer import LayerState, PackedProduct
 
 LEAST_UNITS = 32
 """Hidden units of a thread; with fewer it waits longer for the others than it computes."""

@@ -1,6 +1,6 @@
 """One LSTM layer over a whole sequence, trained: PyTorch's own, and what ours shares with it.
 
-Ours is `model.packed_layer`. It wins where the products are large; for small layers PyTorch's fused
+Ours is `model.network.compiled_layer`. It wins where the products are large; for small layers PyTorch's fused
 loop does. ``model.self_timing`` measures which. Letters: T time, B batch, H hidden.
 """
 

@@ -10,11 +10,11 @@ import math
 import sys
 from pathlib import Path
 
-from model.checkpoint_form import weight_shapes
 from model.compute.cgroup import SYSTEM
 from model.compute.memory import _gigabytes, free_memory
 from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
+from model.network.parameters import parameter_shapes
 
 if sys.platform != "win32":  # it sets no such limits
     pass
@@ -48,7 +48,7 @@ def require_memory(
     Raises:
         ConfigError: it needs more than is free.
     """
-    shapes = weight_shapes(model, vocabulary_size).values()
+    shapes = parameter_shapes(model, vocabulary_size).values()
     weights = BYTES_PER_PARAMETER * sum(map(math.prod, shapes))
     characters = batch * training.sequence
     scored = characters if training.scoring == "every" else batch
