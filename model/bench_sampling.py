@@ -12,19 +12,19 @@ import numpy as np
 import torch
 
 from corpus import Vocabulary
-from model.batch_sampler import BY_NUMPY, ParallelStreams, compiled_successor
 from model.bench_rows import OURS, Task, Way, rate_of
 from model.bench_training import VOCABULARY_SIZE
 from model.compute.cores import usable_cores
 from model.compute.device import trains_in_bf16
 from model.config import ModelConfig, SamplingConfig
-from model.device_kernel import kernel_on
 from model.kernels.splitmix import BLOCK
-from model.long_text import LongText
 from model.network.parameters import initial_parameters
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.product_threads import fastest_products
-from model.sampler import CharacterStream
+from model.sampling.long_text import LongText
+from model.sampling.numpy_threads import fastest_products
+from model.sampling.parallel_streams import BY_NUMPY, ParallelStreams, compiled_successor
+from model.sampling.stream import CharacterStream
+from model.sampling.torch_lstm import kernel_on
 
 TEMPERATURE = 0.8
 CHARACTERS_AT_ONCE = 16

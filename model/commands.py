@@ -64,7 +64,7 @@ class RestartWriting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetCuts:
-    """Sample the next character with these cuts (see ``model.distribution.scores``)."""
+    """Sample the next character with these cuts (see ``model.sampling.distribution.scores``)."""
 
     top_k: int = 0
     """0 keeps all."""

@@ -46,8 +46,8 @@ from model.events import (
     WritingRewound,
 )
 from model.network.published import Publication
-from model.race import Race
-from model.sampler import CharacterStream
+from model.sampling.race import Race
+from model.sampling.stream import CharacterStream
 from model.system_refusal import crash_of
 
 BUFFER = 4096

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from corpus import Vocabulary
-from model.batch_sampler import BatchKernel, MakeKernel
 from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.network.snapshot import WeightSnapshot
-from model.race import Race
+from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.race import Race
+from model.sampling.stepper import MakeKernel
 
 
 def seed_text(ids: Ids, vocabulary: Vocabulary, training: TrainingConfig, epoch: int) -> str:

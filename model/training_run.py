@@ -24,7 +24,6 @@ from model.compute.gpu_monitor import AcceleratorMeter
 from model.compute.memory import give_back_memory, keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.controls import TrainingControls
-from model.device_kernel import kernel_of
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.errors import CheckpointError, RankLost, TrainingDiverged
 from model.event_log import EventLog
@@ -55,6 +54,7 @@ from model.opening import OpenedRun, open_run
 from model.run_checkpoint import checkpoint_of, engine_of, processes_of
 from model.run_request import RunRequest
 from model.samples import seed_text, write_samples
+from model.sampling.torch_lstm import kernel_of
 from model.self_timing import choose_machine, later_looks, look_again
 from model.system_refusal import refusal_of
 from model.tensorboard_log import TensorBoardLog

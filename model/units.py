@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from corpus import Vocabulary
 from model.events import RankedUnit
-from model.kernel import LstmKernel
 from model.network.snapshot import WeightSnapshot
+from model.sampling.numpy_lstm import LstmKernel
 
 LENGTH: Final = 4_000
 """Characters that the units are watched over."""

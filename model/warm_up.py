@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from model.batch_sampler import StreamsSoFar
 from model.compute.device import trains_in_bf16
 from model.config import ModelConfig
 from model.kernels.availability import can_compile, setback
@@ -21,7 +20,8 @@ from model.kernels.cpu import HAS_BFLOAT16
 from model.network.parameters import initial_parameters
 from model.network.snapshot import WeightSnapshot
 from model.network.torch_layer import can_pack
-from model.noise import GumbelNoise
+from model.sampling.noise import GumbelNoise
+from model.sampling.stepper import StreamsSoFar
 
 HIDDEN, SYMBOLS = 16, 3
 
@@ -56,7 +56,7 @@ def _write_something(precision: str) -> None:
         noises=(GumbelNoise(0, SYMBOLS),),
         written=0,
     )
-    from model.stream_team import StreamTeam  # noqa: PLC0415 - Numba
+    from model.sampling.compiled_lstm import StreamTeam  # noqa: PLC0415 - Numba
 
     StreamTeam(snapshot, so_far, 1.0, threads=1).close()
 

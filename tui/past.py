@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from model.events import CharacterWritten, WritingRewound
-from model.sampler import HISTORY
+from model.sampling.fork_history import HISTORY
 
 
 class Past:

@@ -156,7 +156,7 @@ _HALF: Final = np.float32(0.5)
 
 @inline
 def draw_one(logits: Array, noise: Array, scale: Any) -> int:
-    """Returns the symbol with the largest score: see ``model.distribution.choose``."""
+    """Returns the symbol with the largest score: see ``model.sampling.distribution.choose``."""
     symbol, best = 0, logits[0] * scale + noise[0]
     for v in range(1, len(logits)):
         score = logits[v] * scale + noise[v]

@@ -1,6 +1,6 @@
 """Gumbel noise and the draw of the next character, compiled. Numba.
 
-`draw_block` makes the rows that `model.noise.GumbelNoise` makes in NumPy.
+`draw_block` makes the rows that `model.sampling.noise.GumbelNoise` makes in NumPy.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _within_octave(bits: Any, octaves: Any) -> Any:
 
 @inline
 def gumbel(bits: Any) -> Any:
-    """Returns what ``model.noise.gumbel`` does, for one number of 32 bits."""
+    """Returns what ``model.sampling.noise.gumbel`` does, for one number of 32 bits."""
     p = np.float32(bits) * _STEP + _HALF_STEP
     p = p if p < LARGEST_UNIFORM else LARGEST_UNIFORM  # noqa: FURB136 - max would look for NaN first
     rest = np.float32(_ONE - p).view(np.int32)
@@ -113,7 +113,7 @@ def draw_block(start: Any, stream: int, words: Array, out: Array) -> None:
 def draw_all(  # noqa: PLR0917
     logits: Array, noise: Array, n: int, scale: Any, drawn: Array, scores: Array
 ) -> None:
-    """Draws a character for each stream: see ``model.distribution.choose``.
+    """Draws a character for each stream: see ``model.sampling.distribution.choose``.
 
     Args:
         logits: [N + 1, S, V].

@@ -27,8 +27,8 @@ from corpus import DEFAULT_TEXT, Vocabulary
 from model.config import ModelConfig, SamplingConfig
 from model.network.parameters import initial_parameters
 from model.network.snapshot import WeightSnapshot
-from model.race import Race
-from model.sampler import CharacterStream
+from model.sampling.race import Race
+from model.sampling.stream import CharacterStream
 from tui.app import CharlmApp
 
 OPTIONS = ("--preset", "balanced", "--epochs", "100", "--seed", "1")

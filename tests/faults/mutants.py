@@ -312,34 +312,34 @@ MUTANTS = (
     # --- writing ------------------------------------------------------------------------------
     _mutant(
         "noise one word late",
-        "model/noise.py",
+        "model/sampling/noise.py",
         (
             "words = number * BLOCK * self._width // 2\n",
             "words = number * BLOCK * self._width // 2 + 1\n",
         ),
-        "model/test_noise.py",
+        "model/sampling/test_noise.py",
     ),
     _mutant(
         "a noise row off by one",
-        "model/noise.py",
+        "model/sampling/noise.py",
         ("= self._block[place]", "= self._block[(place + 1) % BLOCK]"),
-        "model/test_noise.py",
+        "model/sampling/test_noise.py",
     ),
     _mutant(
         "a character takes the next one's noise",
-        "model/sampler.py",
+        "model/sampling/stream.py",
         ("self._noise.row(self._written)", "self._noise.row(self._written + 1)"),
-        "model/test_sampler_stream.py",
+        "model/sampling/test_stream.py",
     ),
     _mutant(
         "texts side by side take the next character's noise",
-        "model/batch_sampler.py",
+        "model/sampling/parallel_streams.py",
         ("= self._block[place]", "= self._block[place - 1]"),
         "model/kernels/test_decode_streams.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
     ),
     _mutant(
         "compiled code takes the noise of the block before",
-        "model/stream_team.py",
+        "model/sampling/compiled_lstm.py",
         (
             "np.uint64(self._noises[stream].start(number))",
             "np.uint64(self._noises[stream].start(number - 1))",
@@ -348,36 +348,36 @@ MUTANTS = (
     ),
     _mutant(
         "the temperature is used twice",
-        "model/distribution.py",
+        "model/sampling/distribution.py",
         ("np.float32(1 / sampling.temperature)", "np.float32(1 / sampling.temperature**2)"),
-        "model/test_distribution.py",
+        "model/sampling/test_distribution.py",
     ),
     _mutant(
         "top-k keeps one more",
-        "model/distribution.py",
+        "model/sampling/distribution.py",
         ("kept &= rank < sampling.top_k", "kept &= rank <= sampling.top_k"),
-        "model/test_distribution.py",
+        "model/sampling/test_distribution.py",
     ),
     _mutant(
         "top-p keeps one less",
-        "model/distribution.py",
+        "model/sampling/distribution.py",
         ("kept &= rank <= (held", "kept &= rank < (held"),
-        "model/test_distribution.py",
+        "model/sampling/test_distribution.py",
     ),
     _mutant(
         "min-p is a share of everything",
-        "model/distribution.py",
+        "model/sampling/distribution.py",
         ("sampling.min_p * probabilities.max(axis=-1, keepdims=True)", "sampling.min_p"),
-        "model/test_distribution.py",
+        "model/sampling/test_distribution.py",
     ),
     _mutant(
         "the second layer does without its bias",
-        "model/kernel.py",
+        "model/sampling/numpy_lstm.py",
         (
             "gates += added if layer.bias is None else layer.bias",
             "gates += added if layer.bias is None else 0",
         ),
-        "model/test_kernel.py",
+        "model/sampling/test_numpy_lstm.py",
     ),
     # --- texts --------------------------------------------------------------------------------
     _mutant(

@@ -21,7 +21,7 @@ TORCH_FREE = [
     "model.presets",
     "model.distributed.rank",
     "model.run_folder",
-    "model.sampler",
+    "model.sampling.stream",
     "model.sampler_thread",
     "model.scripted_session",
 ]
@@ -43,7 +43,7 @@ def test_all_torch_free_modules_together_import_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["corpus", "model.live_session", "model.run_folder", "model.sampler"]
+    "module", ["corpus", "model.live_session", "model.run_folder", "model.sampling.stream"]
 )
 def test_importing_it_alone_imports_nothing_heavy(module: str) -> None:
     assert imported_by(module).isdisjoint(HEAVY)

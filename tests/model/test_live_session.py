@@ -66,7 +66,7 @@ from model.events import (
 from model.live_session import LiveSession, SavedWeights
 from model.run_folder import RunFolder
 from model.run_request import RunRequest
-from model.sampler import CharacterStream
+from model.sampling.stream import CharacterStream
 from model.trainer import Trainer
 
 ENDLESS = 100_000

@@ -27,7 +27,7 @@ from model.config import ModelConfig, SamplingConfig
 from model.controls import TrainingControls
 from model.events import SampleRecorded, StepFinished, Validated
 from model.run_folder import RunFolder
-from model.sampler import CharacterStream
+from model.sampling.stream import CharacterStream
 from model.training_run import TrainingRun
 
 ENGINES = {

@@ -20,8 +20,8 @@ from model.checkpoint import Checkpoint, read_checkpoint
 from model.checkpoint_form import AVERAGE_PREFIX
 from model.config import ModelConfig
 from model.export import export
-from model.kernel import LstmKernel
 from model.run_folder import RunFolder
+from model.sampling.numpy_lstm import LstmKernel
 from tui.command_line import run
 
 SHAPES = [TINY_MODEL, ModelConfig(hidden=6, layers=2, embedding=0)]

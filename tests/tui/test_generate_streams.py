@@ -9,11 +9,11 @@ import torch
 from model_fixtures import VOCABULARY, make_checkpoint
 from network_fixtures import make_network, snapshot_of
 
-from model.batch_sampler import ParallelStreams
 from model.config import ModelConfig, SamplingConfig
-from model.device_kernel import DeviceKernel
-from model.long_text import LongText
-from model.sampler import CharacterStream
+from model.sampling.long_text import LongText
+from model.sampling.parallel_streams import ParallelStreams
+from model.sampling.stream import CharacterStream
+from model.sampling.torch_lstm import DeviceKernel
 from tui.commands import generate
 from tui.commands.generate import WrittenText, write, write_group
 

@@ -22,18 +22,20 @@ from corpus import (
     shown_symbols,
     unknown_symbols,
 )
-from model.batch_sampler import BatchKernel, MakeKernel, ParallelStreams, compiled_successor
 from model.checkpoint import Checkpoint, read_checkpoint
 from model.compute.cores import usable_cores
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
 from model.kernels.availability import setback
-from model.long_text import AT_ONCE, BlockWriter, LongText
 from model.network.snapshot import FloatArray
-from model.product_threads import fastest_products
 from model.run_folder import RunFolder
-from model.sampler import CharacterStream
 from model.sampler_thread import new_seed
+from model.sampling.long_text import AT_ONCE, BlockWriter, LongText
+from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.numpy_threads import fastest_products
+from model.sampling.parallel_streams import ParallelStreams, compiled_successor
+from model.sampling.stepper import MakeKernel
+from model.sampling.stream import CharacterStream
 from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import (
@@ -205,7 +207,7 @@ def _kernel_on(device: str) -> MakeKernel | None:
         return None
     # Whoever writes on the CPU does not wait for torch.
     from model.compute.device import choose_device  # noqa: PLC0415
-    from model.device_kernel import kernel_on  # noqa: PLC0415
+    from model.sampling.torch_lstm import kernel_on  # noqa: PLC0415
 
     return kernel_on(choose_device(device))
 

@@ -15,8 +15,6 @@ from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoin
 from network_fixtures import make_network, snapshot_of
 from patience import PATIENCE
 
-from model import batch_sampler, long_text
-from model.batch_sampler import ParallelStreams, Symbols
 from model.checkpoint import write_checkpoint
 from model.compute import device as machine
 from model.compute.engine import Engine
@@ -24,8 +22,12 @@ from model.config import ModelConfig, SamplingConfig
 from model.kernels import availability as compiler
 from model.kernels.availability import can_compile, made_or_none, setback
 from model.kernels.splitmix import BLOCK
-from model.long_text import LongText
-from model.sampler import CharacterStream
+from model.sampling import long_text
+from model.sampling import parallel_streams as batch_sampler
+from model.sampling.long_text import LongText
+from model.sampling.parallel_streams import ParallelStreams
+from model.sampling.stepper import Symbols
+from model.sampling.stream import CharacterStream
 from model.training.engines import can_compute, possible_engines
 
 LENGTH = 5000

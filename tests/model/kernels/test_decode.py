@@ -10,16 +10,16 @@ import pytest
 from model_fixtures import VOCABULARY
 from network_fixtures import make_network, snapshot_of
 
-from model.batch_sampler import StreamBatch, StreamsSoFar
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.splitmix import BLOCK
-from model.long_text import LongText
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.sampler import CharacterStream
-from model.stream_team import StreamTeam, StreamTeams, successor
-from model.stream_ways import writes_in_bfloat16
+from model.sampling.compiled_lstm import StreamTeam, StreamTeams, successor, writes_in_bfloat16
+from model.sampling.long_text import LongText
+from model.sampling.parallel_streams import StreamBatch
+from model.sampling.stepper import StreamsSoFar
+from model.sampling.stream import CharacterStream
 
 pytestmark = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
 
@@ -143,9 +143,9 @@ def test_streams_are_shared_out_among_teams() -> None:
 def test_many_streams_have_teams_of_their_own(
     has_unit: bool, small: int, least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.stream_team.usable_cores", lambda: 2)
-    monkeypatch.setattr("model.stream_team.HAS_AMX", has_unit)
-    monkeypatch.setattr("model.stream_team.SMALL", small)
+    monkeypatch.setattr("model.sampling.compiled_lstm.usable_cores", lambda: 2)
+    monkeypatch.setattr("model.sampling.compiled_lstm.HAS_AMX", has_unit)
+    monkeypatch.setattr("model.sampling.compiled_lstm.SMALL", small)
     snapshot = make_snapshot(64)
     for streams, kind in ((2 * least, StreamTeams), (2 * least - 1, StreamTeam)):
         found = successor(snapshot, begun(snapshot, streams, 0.8), 0.8)

@@ -8,12 +8,13 @@ from model_fixtures import VOCABULARY, constant_snapshot
 from network_fixtures import make_network, snapshot_of
 from noise_by_definition import assert_drawn
 
-from model import batch_sampler
-from model.batch_sampler import ParallelStreams, StreamBatch, StreamsSoFar, Successor
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import WeightSnapshot
-from model.stream_team import LEAST_STREAMS, LEAST_UNITS, StreamTeam, successor
+from model.sampling import parallel_streams as batch_sampler
+from model.sampling.compiled_lstm import LEAST_STREAMS, LEAST_UNITS, StreamTeam, successor
+from model.sampling.parallel_streams import ParallelStreams, StreamBatch, Successor
+from model.sampling.stepper import StreamsSoFar
 
 SYMBOLS = len(VOCABULARY)
 

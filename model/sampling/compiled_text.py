@@ -1,123 +1,35 @@
-"""One text, written as fast as it can be: by NumPy at first, then by compiled code. NumPy.
-
-Numba, and what it compiled before, take half a second to load, in which NumPy writes thousands of
-characters. So a text begins with NumPy and goes on compiled, and always from the same character on:
-the two round differently, and the text of a seed must not depend on how long it is to become.
-"""
+"""TO BE DESCRIBED."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from corpus import Vocabulary
-from model.batch_sampler import StreamsSoFar
 from model.compute.cores import usable_cores
-from model.distribution import is_plain, probabilities_of
-from model.kernels.availability import made_or_none
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.product_threads import fastest_count
-from model.sampler import CharacterStream, TextSoFar
+from model.sampling.distribution import probabilities_of
+from model.sampling.numpy_threads import fastest_count
+from model.sampling.stepper import TextSoFar
 
-BY_NUMPY = 16 * BLOCK
-"""Characters that are written before anything is loaded."""
-AT_ONCE = 16
-"""Characters between two looks of who shows them, by NumPy; compiled code writes a block."""
+if TYPE_CHECKING:
+    pass
+
+
 UNITS = 32
 """Hidden units of which a thread has a multiple."""
+
+
 TIMED = BLOCK
 """Characters that a number of threads is timed with: some milliseconds, for the system may wake
 threads on one and the same core and moves them apart only after a while."""
 
-if TYPE_CHECKING:
-    from model.stream_team import StreamTeam
 
 Ids = npt.NDArray[np.int64]
-
-
-class BlockWriter(Protocol):
-    """What writes a text some characters at a time."""
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What the ids mean."""
-
-    def write(self, most: int) -> tuple[npt.NDArray[Any], FloatArray]:
-        """Writes some characters, at least one; returns their ids and own probabilities."""
-
-
-class LongText:
-    """One text; the threads that it starts end with it."""
-
-    def __init__(self, stream: CharacterStream, *, by_numpy: int = BY_NUMPY) -> None:
-        """Goes on with a stream that has written nothing yet.
-
-        Args:
-            stream: it writes all of the text where it has a window, or cuts of the distribution,
-                or where nothing can be compiled.
-            by_numpy: characters that it writes in any case; a multiple of ``BLOCK``.
-        """
-        self._stream = stream
-        self._left = by_numpy
-        self._compiles = stream.window is None and is_plain(stream.sampling)
-        self._team: WritingTeam | StreamTeam | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What the ids mean."""
-        return self._stream.vocabulary
-
-    def write(self, most: int) -> tuple[Ids, FloatArray]:
-        """Writes up to so many characters, at least one; returns ids and own probabilities."""
-        if self._left or not self._compiles:
-            most = min(most, AT_ONCE, self._left or most)
-            self._left = max(0, self._left - most)
-            ids, own = zip(*(self._stream.write() for _ in range(most)), strict=True)
-            return np.array(ids, np.int64), np.array(own, np.float32)
-        if self._team is None:
-            self._team = made_or_none(lambda: _team_for(self._stream))
-        if self._team is None:
-            self._compiles = False
-            return self.write(most)
-        if isinstance(self._team, WritingTeam):
-            return self._team.write(most)
-        symbols, probabilities = self._team.write(min(most, BLOCK))
-        return symbols[:, 0], probabilities[:, 0]
-
-    def close(self) -> None:
-        """Ends the threads."""
-        if self._team is not None:
-            self._team.close()
-
-
-def _team_for(stream: CharacterStream) -> WritingTeam | StreamTeam:
-    """Returns what goes on with a text: as the network was trained, if this processor can."""
-    from model.stream_ways import writes_in_bfloat16  # noqa: PLC0415 - Numba: see above
-
-    so_far, temperature = stream.so_far(), stream.sampling.temperature
-    if not writes_in_bfloat16(stream.snapshot):
-        return WritingTeam(stream.snapshot, so_far, temperature)
-    from model.stream_team import StreamTeam  # noqa: PLC0415 - more of it
-
-    alone = StreamsSoFar(
-        hidden=so_far.state.hidden[:, :, None],
-        cell=so_far.state.cell[:, :, None],
-        logits=so_far.logits[None],
-        noises=(so_far.noise,),
-        written=so_far.written,
-    )
-    return StreamTeam(stream.snapshot, alone, temperature)
 
 
 class WritingTeam:

@@ -1,6 +1,6 @@
 """Many streams of characters from one snapshot, side by side: a matrix product for all of them.
 
-Writes what as many `model.sampler.CharacterStream` with the same seeds would, but for rounding. A
+Writes what as many `model.sampling.stream.CharacterStream` with the same seeds would, but for rounding. A
 product with many columns reads each weight once for all streams. Letters: S streams, V vocabulary,
 H hidden, L layers. NumPy.
 """
@@ -8,9 +8,8 @@ H hidden, L layers. NumPy.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise, repeat
 from typing import Protocol
@@ -20,91 +19,18 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
-from model.distribution import choose, is_plain
-from model.kernel import HALF
 from model.kernels.availability import made_or_none
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.noise import GumbelNoise
-from model.sampler import first_ids
-
-SMALL_PRODUCT = 1_000_000
-"""Multiplications up to which OpenBLAS takes the matrix as it lies. A larger one it first copies
-into an order of its own, which for few columns takes longer than the product itself."""
-FEW_STREAMS = 32
-"""Columns up to which small products are quicker: half the time for 4 and LSTM(512), 0.95 of it
-for 32, 1.1 for 64 (OpenBLAS 0.3 on a Xeon with AVX-512)."""
-LEAST_ROWS = 16
-
-Symbols = npt.NDArray[np.intp]
-
-
-def multiply(matrix: FloatArray, columns: FloatArray, out: FloatArray) -> None:
-    """Puts ``matrix`` [M, K] times ``columns`` [K, S] into ``out`` [M, S]."""
-    inner, streams = columns.shape
-    rows = SMALL_PRODUCT // (inner * streams) // LEAST_ROWS * LEAST_ROWS
-    if streams > FEW_STREAMS or rows == 0 or rows >= len(matrix):
-        np.dot(matrix, columns, out)
-        return
-    for first in range(0, len(matrix), rows):
-        np.dot(matrix[first : first + rows], columns, out[first : first + rows])
-
-
-class ColumnKernel(Protocol):
-    """Steps S streams side by side; what `BatchKernel` does here, others do elsewhere."""
-
-    def adopt(self, snapshot: WeightSnapshot) -> None:
-        """Goes on with these weights, of the shape of those before; the state is kept."""
-
-    def reset(self) -> None:
-        """Sets every state to zero, a cold start."""
-
-    def prime(self, ids: Iterable[Symbols]) -> FloatArray:
-        """Feeds characters [S], one after the other; returns the logits [V, S] after the last."""
-
-
-MakeKernel = Callable[[WeightSnapshot, int], ColumnKernel]
-"""Takes weights and S."""
+from model.sampling.distribution import choose, is_plain
+from model.sampling.noise import GumbelNoise
+from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.prompt import first_ids
+from model.sampling.stepper import MakeKernel, StreamsSoFar, Symbols
 
 BY_NUMPY = 4 * BLOCK
 """Characters of each stream before one asks for a faster kernel, which takes a second to load. A
 fixed number: kernels round differently, and the text of a seed must not depend on its length."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamsSoFar:
-    """All that the rest of S texts depends on, beside weights and sampling settings."""
-
-    hidden: FloatArray
-    """[L, H, S]"""
-    cell: FloatArray
-    """[L, H, S]"""
-    logits: FloatArray
-    """[S, V], of the next characters."""
-    noises: tuple[GumbelNoise, ...]
-    written: int
-    """Characters of each."""
-
-    def of_streams(self, streams: slice) -> StreamsSoFar:
-        """Returns some of the texts."""
-        return StreamsSoFar(
-            hidden=self.hidden[:, :, streams],
-            cell=self.cell[:, :, streams],
-            logits=self.logits[streams],
-            noises=self.noises[streams],
-            written=self.written,
-        )
-
-    @classmethod
-    def joined(cls, parts: Sequence[StreamsSoFar]) -> StreamsSoFar:
-        """Returns the texts of all parts, which are equally long."""
-        return cls(
-            hidden=np.concatenate([part.hidden for part in parts], axis=2),
-            cell=np.concatenate([part.cell for part in parts], axis=2),
-            logits=np.concatenate([part.logits for part in parts]),
-            noises=tuple(noise for part in parts for noise in part.noises),
-            written=parts[0].written,
-        )
 
 
 class Successor(Protocol):
@@ -125,71 +51,9 @@ def compiled_successor(
     snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
 ) -> Successor | None:
     """Returns what goes on with texts in compiled code; loads Numba."""
-    from model.stream_team import successor  # noqa: PLC0415 - half a second
+    from model.sampling.compiled_lstm import successor  # noqa: PLC0415 - half a second
 
     return successor(snapshot, so_far, temperature)
-
-
-class BatchKernel:
-    """Does for S streams what ``LstmKernel`` does for one; state and gates have a column each."""
-
-    def __init__(self, snapshot: WeightSnapshot, streams: int) -> None:
-        width, count = snapshot.hidden, len(snapshot.layers)
-        self._width = width
-        self.adopt(snapshot)
-        self._joined = np.zeros((count, 2 * width, streams), np.float32)
-        self._cell = np.zeros((count, width, streams), np.float32)
-        self._gates = np.empty((4 * width, streams), np.float32)
-        self._added = np.empty_like(self._gates)
-        self._scratch = np.empty((width, streams), np.float32)
-        self._logits = np.empty((snapshot.vocabulary_size, streams), np.float32)
-
-    @property
-    def state(self) -> tuple[FloatArray, FloatArray]:
-        """Hidden and cell state, each [L, H, S]; overwritten by the next step."""
-        return self._joined[:, self._width :], self._cell
-
-    def adopt(self, snapshot: WeightSnapshot) -> None:
-        """Goes on with these weights, of the shape of those before; the state is kept."""
-        self._matrices = [layer.matrix for layer in snapshot.layers]
-        self._biases = [
-            None if layer.bias is None else layer.bias[:, None] for layer in snapshot.layers
-        ]
-        self._table = np.ascontiguousarray(snapshot.input_table.T)
-        self._head_matrix = snapshot.head_matrix
-        self._head_bias = snapshot.head_bias[:, None]
-
-    def reset(self) -> None:
-        """Sets every state to zero, a cold start."""
-        self._joined.fill(0)
-        self._cell.fill(0)
-
-    def prime(self, ids: Iterable[Symbols]) -> FloatArray:
-        """Feeds characters [S], one after the other; returns the logits [V, S] after the last."""
-        for symbols in ids:
-            self._advance(symbols)
-        np.dot(self._head_matrix, self._joined[-1, self._width :], self._logits)
-        self._logits += self._head_bias
-        return self._logits
-
-    def _advance(self, symbols: Symbols) -> None:
-        width, gates, scratch = self._width, self._gates, self._scratch
-        # "clip" lets NumPy write straight into the buffer; no id is out of range.
-        np.take(self._table, symbols, axis=1, out=self._added, mode="clip")
-        for index, (matrix, bias) in enumerate(zip(self._matrices, self._biases, strict=True)):
-            joined, cell = self._joined[index], self._cell[index]
-            if index:
-                joined[:width] = self._joined[index - 1, width:]
-            multiply(matrix, joined if index else joined[width:], gates)
-            gates += self._added if bias is None else bias
-            np.tanh(gates, gates)
-            gates[: 3 * width] *= HALF
-            gates[: 3 * width] += HALF
-            cell *= gates[width : 2 * width]
-            np.multiply(gates[:width], gates[3 * width :], scratch)
-            cell += scratch
-            np.tanh(cell, scratch)
-            np.multiply(gates[2 * width : 3 * width], scratch, joined[width:])
 
 
 class StreamBatch:

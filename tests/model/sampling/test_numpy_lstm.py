@@ -10,9 +10,9 @@ from model_fixtures import make_snapshot
 from network_fixtures import make_network, snapshot_of, weights_of
 
 from model.config import ModelConfig
-from model.kernel import LstmKernel
 from model.network.lstm import CharacterLSTM
 from model.network.torch_layer import State
+from model.sampling.numpy_lstm import LstmKernel
 
 VOCABULARY_SIZE = 13
 TOLERANCE = 1e-4

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from noise_by_definition import noise_row
 
 from model.config import SamplingConfig
-from model.distribution import choose
 from model.kernels import gumbel as noise_kernel
 from model.kernels.splitmix import BLOCK, STRIDE
-from model.noise import GumbelNoise, gumbel, mixed
+from model.sampling.distribution import choose
+from model.sampling.noise import GumbelNoise, gumbel, mixed
 
 EXTREMES = np.array([0, 1, 2, 1_000, 2**31, 2**32 - 300, 2**32 - 1], np.uint32)
 """Random bits."""

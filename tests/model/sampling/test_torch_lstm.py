@@ -12,12 +12,13 @@ from device_fixtures import every_device
 from model_fixtures import TEXT, TINY_TRAINING, VOCABULARY
 from network_fixtures import make_network, snapshot_of
 
-from model.batch_sampler import BatchKernel, ParallelStreams
 from model.config import ModelConfig, SamplingConfig
-from model.device_kernel import DeviceKernel, kernel_of
 from model.network.snapshot import WeightSnapshot
-from model.race import Race
 from model.samples import write_samples
+from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.parallel_streams import ParallelStreams
+from model.sampling.race import Race
+from model.sampling.torch_lstm import DeviceKernel, kernel_of
 
 
 def snapshot_with(layers: int, seed: int = 0) -> WeightSnapshot:

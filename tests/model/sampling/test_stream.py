@@ -14,7 +14,7 @@ from noise_by_definition import assert_drawn
 from corpus import CorpusError, Vocabulary
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
-from model.sampler import CharacterStream
+from model.sampling.stream import CharacterStream
 
 NETWORK = make_network(ModelConfig(hidden=12, layers=2, embedding=4), len(VOCABULARY))
 LOGITS = np.linspace(-1, 1, len(VOCABULARY))

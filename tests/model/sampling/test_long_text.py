@@ -18,9 +18,10 @@ from model.config import ModelConfig, SamplingConfig
 from model.kernels.decode import write_characters
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import ARRIVALS_WIDTH, thread_counts, yield_address
-from model.long_text import LongText, WritingTeam
 from model.network.snapshot import WeightSnapshot
-from model.sampler import CharacterStream
+from model.sampling.compiled_text import WritingTeam
+from model.sampling.long_text import LongText
+from model.sampling.stream import CharacterStream
 
 LENGTH = 3 * BLOCK
 
@@ -151,7 +152,7 @@ def test_the_first_thousands_of_characters_need_no_numba() -> None:
     code = (
         "import sys; sys.path.append(sys.argv[1]);"
         "from model_fixtures import make_checkpoint; from model.config import SamplingConfig;"
-        "from model.long_text import BY_NUMPY, LongText; from model.sampler import CharacterStream;"
+        "from model.sampling.long_text import BY_NUMPY, LongText; from model.sampling.stream import CharacterStream;"
         "import tui.commands.generate;"
         "checkpoint = make_checkpoint();"
         "stream = CharacterStream(checkpoint.snapshot(), checkpoint.metadata.vocabulary,"

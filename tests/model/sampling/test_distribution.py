@@ -14,9 +14,9 @@ from model_fixtures import constant_snapshot
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
-from model.distribution import choose, entropy, shaped, softmax
-from model.noise import GumbelNoise
-from model.sampler import CharacterStream
+from model.sampling.distribution import choose, entropy, shaped, softmax
+from model.sampling.noise import GumbelNoise
+from model.sampling.stream import CharacterStream
 
 Floats = npt.NDArray[np.float64]
 

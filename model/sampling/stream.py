@@ -8,59 +8,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
-from model.distribution import choose, entropy, shaped, softmax
 from model.events import (
     Candidate,
     CharacterWritten,
     NextCharacterWeighed,
     WeighedCharacter,
 )
-from model.kernel import HiddenState, LstmKernel
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.noise import GumbelNoise
+from model.sampling.distribution import choose, entropy, shaped, softmax
+from model.sampling.fork_history import HISTORY, _Place, _Trunk
+from model.sampling.noise import GumbelNoise
+from model.sampling.numpy_lstm import LstmKernel
+from model.sampling.prompt import first_ids
+from model.sampling.stepper import TextSoFar
 
 WEIGHED = 24
 """Characters that are told of before one is drawn: as many as a tall pane has rows for."""
-HISTORY = 1_000
-"""Characters of the past that can be forked from; each keeps a hidden state, 4 kB for LSTM(512)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """A place of the text, before its character was read."""
-
-    state: HiddenState | None
-    recent: tuple[int, ...]
-    written: int
-    chosen: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextSoFar:
-    """All that the rest of a text depends on, beside weights and sampling settings."""
-
-    state: HiddenState
-    logits: FloatArray
-    """[V], of the next character."""
-    noise: GumbelNoise
-    written: int
-    """Characters: the rows of the noise that are used up."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Trunk:
-    """The text from before the first fork."""
-
-    places: tuple[_Place, ...]
-    now: _Place
-    kept: int
-    """Characters that no fork has touched."""
 
 
 class CharacterStream:
@@ -283,14 +251,3 @@ class CharacterStream:
             Candidate(character=symbol, probability=float(own[i]))
             for symbol, i in zip(symbols, top, strict=True)
         )
-
-
-def first_ids(prompt: str, vocabulary: Vocabulary) -> list[int]:
-    """Returns what a text is begun with: the prompt's ids, or one that stands for "nothing yet".
-
-    That is a line feed, else a space, else the first symbol.
-    """
-    if prompt:
-        return [int(i) for i in vocabulary.encode(prompt)]
-    known = [symbol for symbol in "\n " if symbol in vocabulary]
-    return [vocabulary.id_of(known[0]) if known else 0]

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from model_fixtures import VOCABULARY
 from network_fixtures import make_network, snapshot_of
 
-from model import batch_sampler
-from model.batch_sampler import ParallelStreams, StreamBatch
 from model.config import ModelConfig, SamplingConfig
-from model.sampler import CharacterStream
+from model.sampling import parallel_streams as batch_sampler
+from model.sampling.parallel_streams import ParallelStreams, StreamBatch
+from model.sampling.stream import CharacterStream
 
 SAMPLINGS = [
     SamplingConfig(),

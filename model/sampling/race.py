@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus import Vocabulary
-from model.batch_sampler import BatchKernel, MakeKernel
 from model.config import SamplingConfig
-from model.distribution import LEAST_FOR_FLOAT32, choose
 from model.events import LanesWritten
 from model.network.snapshot import WeightSnapshot
-from model.noise import GumbelNoise
-from model.sampler import first_ids
+from model.sampling.distribution import LEAST_FOR_FLOAT32, choose
+from model.sampling.noise import GumbelNoise
+from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.prompt import first_ids
+from model.sampling.stepper import MakeKernel
 
 
 class Race:

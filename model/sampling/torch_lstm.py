@@ -1,4 +1,4 @@
-"""The steps of many streams on a device, for `model.race` and `model.batch_sampler`. PyTorch.
+"""The steps of many streams on a device, for `model.sampling.race` and `model.sampling.parallel_streams`. PyTorch.
 
 Does in float32 what their `BatchKernel` does in NumPy, so both write the same but for rounding.
 What is drawn is drawn on the CPU: a character is one trip there and back, and the kernels of a step
@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.batch_sampler import BatchKernel, MakeKernel, Symbols
 from model.compute.cuda_graph import Recording
 from model.network.snapshot import FloatArray, WeightSnapshot
+from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.stepper import MakeKernel, Symbols
 
 
 class DeviceKernel:

@@ -7,10 +7,10 @@ import pytest
 from model_fixtures import make_snapshot, random_weights
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from model import product_threads
 from model.config import ModelConfig
 from model.network.snapshot import WeightSnapshot
-from model.product_threads import fastest_count, fastest_products, numpy_thread_counts
+from model.sampling import numpy_threads as product_threads
+from model.sampling.numpy_threads import fastest_count, fastest_products, numpy_thread_counts
 
 
 def snapshot_of_shape(model: ModelConfig, symbols: int) -> WeightSnapshot:
@@ -45,7 +45,7 @@ def test_the_number_holds_within_and_is_put_back(
     gain: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(product_threads, "LEAST_GAIN", gain)
-    monkeypatch.setattr("model.product_threads.usable_cores", lambda: 2)
+    monkeypatch.setattr("model.sampling.numpy_threads.usable_cores", lambda: 2)
     before = blas_threads()
     with fastest_products(make_snapshot()) as threads:
         assert blas_threads() == {threads}

@@ -8,8 +8,8 @@ from model_fixtures import TEXT, TINY_MODEL, VOCABULARY, random_weights
 
 from model.config import SamplingConfig
 from model.network.snapshot import WeightSnapshot
-from model.race import Race
-from model.sampler import CharacterStream
+from model.sampling.race import Race
+from model.sampling.stream import CharacterStream
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 
