@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from corpus import Corpus, LoadCancelled, split_ids
 from corpus.novelty import LARGEST_INDEXED, NoveltyIndex
-from model.checkpoint import CheckpointMetadata
 from model.events import (
     AnalysisEvent,
     NoveltyIndexed,
@@ -25,7 +24,8 @@ from model.events import (
     UnitsRanked,
 )
 from model.network.published import Publication
-from model.own_text import read_own_text
+from model.runs.checkpoint import CheckpointMetadata
+from model.runs.corpus_record import read_own_text
 from model.units import rank_units
 
 FIRST_PAUSE: Final = 2.0

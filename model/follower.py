@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpus import CorpusError, CorpusOptions, UnknownSymbolsError, load_corpus, resolve_source
-from model.checkpoint import CheckpointMetadata, checkpoint_of_bytes
 from model.compute.device import Machine, choose_device
 from model.compute.engine import Engine
 from model.compute.memory import keep_freed_memory
@@ -19,8 +18,10 @@ from model.data.batches import Batches, make_batches
 from model.distributed.process_group import Order, Ranks
 from model.errors import ConfigError
 from model.network.lstm import CharacterLSTM
-from model.opening import split_of
-from model.run_request import RunRequest
+from model.runs.checkpoint import CheckpointMetadata
+from model.runs.checkpoint_file import checkpoint_of_bytes
+from model.runs.open import split_of
+from model.runs.request import RunRequest
 from model.trainer import Trainer
 from model.training.engines import can_compute
 

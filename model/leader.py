@@ -5,9 +5,10 @@ What it says, they do (`model.follower`); a process alone says it to nobody.
 
 from __future__ import annotations
 
-from model.checkpoint import Checkpoint, checkpoint_bytes
 from model.controls import TrainingControls
 from model.distributed.process_group import SECONDS_BETWEEN_SIGNS, Order, Ranks
+from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint_file import checkpoint_bytes
 from model.timing import Clock
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from corpus import LoadCancelled, UserError
 from model.analysis import Analysis
-from model.checkpoint import CheckpointMetadata, read_checkpoint
 from model.commands import (
     Command,
     ContinueTraining,
@@ -42,9 +41,11 @@ from model.events import (
     recorded_event,
 )
 from model.network.published import Publication
-from model.opening import open_run
-from model.run_folder import METRICS_NAME, RunFolder
-from model.run_request import RunRequest
+from model.runs.checkpoint import CheckpointMetadata
+from model.runs.checkpoint_file import read_checkpoint
+from model.runs.folder import METRICS_NAME, RunFolder
+from model.runs.open import open_run
+from model.runs.request import RunRequest
 from model.sampler_thread import SamplerThread
 from model.system_refusal import crash_of, refusal_of
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from model.checkpoint import Checkpoint, CheckpointMetadata
 from model.compute.engine import Engine
-from model.opening import OpenedRun
+from model.runs.checkpoint import Checkpoint, CheckpointMetadata
+from model.runs.open import OpenedRun
 from model.trainer import Trainer
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from model import evaluation
-from model.checkpoint import Checkpoint
 from model.cold_starts import ColdStarts, cold_starts
 from model.data.batches import Ids
 from model.dynamic_evaluation import dynamic
 from model.network.lstm import CharacterLSTM
+from model.runs.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

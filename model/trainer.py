@@ -19,16 +19,6 @@ from torch import Tensor, nn
 
 from model.averaging import WeightAverage
 from model.batch_reader import BatchReader
-from model.checkpoint import without_prefix
-from model.checkpoint_form import (
-    AVERAGE_PREFIX,
-    CARD_RANDOM,
-    CARRIED,
-    CPU_RANDOM,
-    OPTIMISER_PREFIX,
-    WEIGHT_PREFIX,
-    Tensors,
-)
 from model.compute.batch_threads import StreamThreads
 from model.compute.device import Machine
 from model.compute.host_copy import HostCopy
@@ -43,6 +33,16 @@ from model.network.lstm import CharacterLSTM
 from model.network.pending_snapshot import PendingSnapshot
 from model.network.snapshot import WeightSnapshot
 from model.network.torch_layer import State
+from model.runs.checkpoint import without_prefix
+from model.runs.checkpoint_form import (
+    AVERAGE_PREFIX,
+    CARD_RANDOM,
+    CARRIED,
+    CPU_RANDOM,
+    OPTIMISER_PREFIX,
+    WEIGHT_PREFIX,
+    Tensors,
+)
 from model.schedule import Schedule
 from model.step_result import StepFigures, StepResult
 
@@ -302,7 +302,7 @@ class Trainer:
         """Goes back to what ``tensors`` and ``progress`` returned, on this device.
 
         They are right: PyTorch's optimisers and kernels do not ask. What a file says was compared
-        with the settings when it was read (``model.checkpoint_form``).
+        with the settings when it was read (``model.runs.checkpoint_form``).
 
         The tensors are whole; of several processes each takes its share of the state. In another
         text than the one that was left, the place in it means nothing: without ``same_text`` a new

@@ -18,15 +18,12 @@ import torch
 
 from corpus import LoadCancelled, release_pages
 from corpus.files.missing_guarantees import take_missing
-from model.checkpoint_form import CARRIED
-from model.checkpoint_saver import CheckpointSaver
 from model.compute.gpu_monitor import AcceleratorMeter
 from model.compute.memory import give_back_memory, keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.controls import TrainingControls
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.errors import CheckpointError, RankLost, TrainingDiverged
-from model.event_log import EventLog
 from model.events import (
     CheckpointSaved,
     ComputingChanged,
@@ -50,14 +47,17 @@ from model.network.lstm import CharacterLSTM
 from model.network.pending_snapshot import PendingSnapshot
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
-from model.opening import OpenedRun, open_run
 from model.run_checkpoint import checkpoint_of, engine_of, processes_of
-from model.run_request import RunRequest
+from model.runs.checkpoint_form import CARRIED
+from model.runs.checkpoint_saver import CheckpointSaver
+from model.runs.metrics_log import EventLog
+from model.runs.open import OpenedRun, open_run
+from model.runs.request import RunRequest
+from model.runs.tensorboard import TensorBoardLog
 from model.samples import seed_text, write_samples
 from model.sampling.torch_lstm import kernel_of
 from model.self_timing import choose_machine, later_looks, look_again
 from model.system_refusal import refusal_of
-from model.tensorboard_log import TensorBoardLog
 from model.timing import Clock, Speedometer, Stopwatch
 from model.trainer import Trainer
 from model.validation import (

@@ -13,7 +13,6 @@ from typing import Final
 
 from corpus.files.json_reader import JsonLines
 from model.analysis import Analysis
-from model.checkpoint import read_checkpoint
 from model.commands import (
     Command,
     ContinueTraining,
@@ -34,7 +33,8 @@ from model.events import (
     recorded_event,
 )
 from model.network.published import Publication
-from model.run_folder import RunFolder
+from model.runs.checkpoint_file import read_checkpoint
+from model.runs.folder import RunFolder
 from model.sampler_thread import SamplerThread
 from model.schedule import Schedule
 from model.system_refusal import crash_of

@@ -31,8 +31,6 @@ from corpus.files.places import expand_home
 from model.compute.memory import require_space
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
-from model.opening import CHANGEABLE_ON_RESUME
-from model.own_text import path_of_a_moved_run
 from model.presets import (
     BY_MINUTES,
     DEFAULT_PRESET,
@@ -40,9 +38,11 @@ from model.presets import (
     find_preset,
     preset_for,
 )
-from model.printed_command import ROOT_VARIABLE, USUAL_ROOT
-from model.run_folder import RunFolder
-from model.run_request import RunRequest
+from model.runs.corpus_record import path_of_a_moved_run
+from model.runs.folder import RunFolder
+from model.runs.open import CHANGEABLE_ON_RESUME
+from model.runs.printed_command import ROOT_VARIABLE, USUAL_ROOT
+from model.runs.request import RunRequest
 from tui.sanitise import one_line
 
 Function = TypeVar("Function", bound=Callable[..., Any])

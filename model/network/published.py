@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from corpus import Vocabulary
-from model.checkpoint import Checkpoint
 from model.network.snapshot import WeightSnapshot
+from model.runs.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,36 +17,36 @@ MUTANTS = (
     # --- what is on the disk ------------------------------------------------------------------
     _mutant(
         "a shortened file is not synced",
-        "model/storage.py",
+        "model/runs/storage.py",
         ("        file.truncate(end)\n        sync_file(file, path)", "        file.truncate(end)"),
-        "model/test_storage.py",
+        "model/runs/test_storage.py",
     ),
     _mutant(
         "a written file is not synced",
-        "model/storage.py",
+        "model/runs/storage.py",
         (
             "                sync_file(file, path)\n            put",
             "                file.flush()\n            put",
         ),
-        "model/test_storage.py",
+        "model/runs/test_storage.py",
     ),
     _mutant(
         "the folder is synced before the rename",
-        "model/storage.py",
+        "model/runs/storage.py",
         (
             "put_in_place(temporary, path)\n",
             "sync_folder(path.parent)\n            put_in_place(temporary, path); return\n",
         ),
-        "model/test_storage.py",
+        "model/runs/test_storage.py",
     ),
     _mutant(
         "a file is written where it shall be, without a rename",
-        "model/storage.py",
+        "model/runs/storage.py",
         (
             "            put_in_place(temporary, path)\n",
             "            path.write_bytes(data)\n            discard_temporary(temporary)\n",
         ),
-        "model/test_storage.py",
+        "model/runs/test_storage.py",
     ),
     _mutant(
         "a new folder's parent is not synced",
@@ -74,7 +74,7 @@ MUTANTS = (
     ),
     _mutant(
         "a look locks as a writer does",
-        "model/run_lock.py",
+        "model/runs/lock.py",
         ("return not _try(file, fcntl.LOCK_SH)", "return not _try(file, fcntl.LOCK_EX)"),
         "faults/test_locks.py::test_two_looks_at_once_see_no_writer",
     ),
@@ -99,44 +99,44 @@ MUTANTS = (
     # --- checkpoints --------------------------------------------------------------------------
     _mutant(
         "a checkpoint's digest is not compared",
-        "model/checkpoint.py",
+        "model/runs/checkpoint_file.py",
         ("tensors) != self._header.get(DIGEST_KEY):", "tensors) is None:"),
-        "model/test_checkpoint_file.py",
+        "model/runs/test_checkpoint_file.py",
     ),
     _mutant(
         "averaged weights are not checked",
-        "model/checkpoint_form.py",
+        "model/runs/checkpoint_form.py",
         ("if self._training.averaging > 0:", "if False:"),
-        "model/test_checkpoint_file.py",
+        "model/runs/test_checkpoint_file.py",
     ),
     _mutant(
         "shapes are not compared",
-        "model/checkpoint_form.py",
+        "model/runs/checkpoint_form.py",
         (
             "if listing[name] != group.tensors[name]:",
             "if listing[name].type != group.tensors[name].type:",
         ),
-        "model/test_checkpoint_file.py",
+        "model/runs/test_checkpoint_file.py",
         "faults/test_forged_checkpoints.py",
     ),
     _mutant(
         "the optimiser's state may lack tensors",
-        "model/checkpoint_form.py",
+        "model/runs/checkpoint_form.py",
         ("(group.required or len(missing) < len(group.tensors))", "group.required"),
-        "model/test_checkpoint_file.py",
+        "model/runs/test_checkpoint_file.py",
         "faults/test_forged_checkpoints.py",
     ),
     _mutant(
         "a random state is taken as it is",
-        "model/checkpoint_form.py",
+        "model/runs/checkpoint_form.py",
         ("if seeded != 1 or not fits or any(flag > 1 for flag in flags):", "if seeded != 1:"),
-        "model/test_checkpoint_form.py",
+        "model/runs/test_checkpoint_form.py",
     ),
     _mutant(
         "a number that is none is let in",
-        "model/checkpoint_form.py",
+        "model/runs/checkpoint_form.py",
         ("if not np.isfinite(tensor).all():", "if np.isinf(tensor).any():"),
-        "model/test_checkpoint_file.py",
+        "model/runs/test_checkpoint_file.py",
         "faults/test_forged_checkpoints.py",
     ),
     _mutant(
@@ -479,18 +479,18 @@ MUTANTS = (
     ),
     _mutant(
         "a printed name is not quoted",
-        "model/printed_command.py",
+        "model/runs/printed_command.py",
         ("return shlex.quote(word)", "return word"),
-        "tui/test_printed_commands.py",
+        "model/runs/test_printed_commands.py",
     ),
     _mutant(
         "a printed command does not name the folder of the runs",
-        "model/printed_command.py",
+        "model/runs/printed_command.py",
         (
             "checkpoints is not None and checkpoints != _usual_root()",
             "checkpoints == _usual_root()",
         ),
-        "tui/test_printed_commands.py",
+        "model/runs/test_printed_commands.py",
     ),
     _mutant(
         "what an encoding lacks ends a command",

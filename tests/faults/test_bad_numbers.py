@@ -14,7 +14,6 @@ import pytest
 import torch
 from model_fixtures import TickingClock, make_request, of_kind
 
-from model.checkpoint import read_checkpoint
 from model.controls import TrainingControls
 from model.errors import TrainingDiverged
 from model.events import (
@@ -27,7 +26,8 @@ from model.events import (
     recorded_event,
 )
 from model.network.published import Publication
-from model.run_folder import RunFolder
+from model.runs.checkpoint_file import read_checkpoint
+from model.runs.folder import RunFolder
 from model.trainer import Trainer
 from model.training_run import TrainingRun
 from model.validation import Validation, validate

@@ -24,11 +24,11 @@ from model.config import SamplingConfig
 from model.controls import TrainingControls
 from model.events import Event, Finished, RecordedUnion, SessionRefused, StepFinished, Validated
 from model.live_session import LiveSession, SavedWeights
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
+from model.runs.summary import list_runs, validation_curve
 from model.training_run import TrainingRun
 from model.watch_session import GrowingFile
 from tui.command_line import run
-from tui.run_list import list_runs, validation_curve
 
 DEEP = b"[" * 200_000
 GOOD = [

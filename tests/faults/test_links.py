@@ -18,8 +18,8 @@ from corpus.files.regular_file import NotRegularError, open_regular, open_to_app
 from model.controls import TrainingControls
 from model.errors import CheckpointError, RunFolderError
 from model.events import CheckpointSaved, SaveFailed, WarningRaised
-from model.run_folder import RunFolder
-from model.storage import append_whole, cut_off, require_room, write_atomically
+from model.runs.folder import RunFolder
+from model.runs.storage import append_whole, cut_off, require_room, write_atomically
 from model.training_run import TrainingRun
 from tui.terminal.without_screen import WithoutScreen
 
@@ -186,7 +186,7 @@ def test_a_log_without_a_screen_is_not_written_through_a_link(
 
 def test_a_symlinked_run_says_what_can_be_done(tmp_path: Path) -> None:
     """C25: it said "cannot be deleted (None)"."""
-    from tui.run_list import delete_run, list_runs
+    from model.runs.summary import delete_run, list_runs
 
     folder = saved_run(tmp_path / "elsewhere")
     (tmp_path / "runs").mkdir()
@@ -211,7 +211,7 @@ def test_where_all_checkpoints_are_links_a_run_cannot_be_resumed(
 
 
 def test_tensorboard_s_files_are_not_written_beside_a_link(tmp_path: Path, victim: Path) -> None:
-    from model.tensorboard_log import TensorBoardLog
+    from model.runs.tensorboard import TensorBoardLog
 
     pytest.importorskip("tensorboard")
     (tmp_path / "events.out.tfevents.1700000000.host.1.0").symlink_to(victim)

@@ -18,10 +18,10 @@ import pytest
 from model_fixtures import make_checkpoint
 from patience import PATIENCE
 
-from model import run_lock
 from model.errors import RunFolderError
-from model.run_folder import RunFolder
-from model.run_lock import RunLock
+from model.runs import lock as run_lock
+from model.runs.folder import RunFolder
+from model.runs.lock import RunLock
 
 
 def raced(root: Path, way: str, processes: int, rounds: int) -> Counter[str]:

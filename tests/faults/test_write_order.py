@@ -20,7 +20,7 @@ import traced_saves
 from crash_disk import CrashDisk, Operation
 
 from model.errors import CheckpointError
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 

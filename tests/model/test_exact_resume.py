@@ -17,13 +17,14 @@ import torch
 from model_fixtures import make_request, of_kind
 from patience import PATIENCE
 
-from model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from model.config import ModelConfig
 from model.controls import TrainingControls
 from model.events import Finished, StepFinished
 from model.presets import PRESETS
-from model.run_folder import RunFolder
-from model.run_request import RunRequest
+from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint_file import read_checkpoint, write_checkpoint
+from model.runs.folder import RunFolder
+from model.runs.request import RunRequest
 from model.training_run import TrainingRun
 
 Tensors = dict[str, npt.NDArray[Any]]
@@ -98,7 +99,7 @@ def test_a_fresh_process_goes_on_exactly(straight: Checkpoint, tmp_path: Path) -
         from pathlib import Path
         from model.config import ModelConfig, TrainingConfig
         from model.controls import TrainingControls
-        from model.run_request import RunRequest
+        from model.runs.request import RunRequest
         from model.training_run import TrainingRun
         request = RunRequest(
             corpus=None, preset="quick", model=ModelConfig(), training=TrainingConfig(),

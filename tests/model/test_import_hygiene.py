@@ -14,13 +14,13 @@ TORCH_FREE = [
     "corpus",
     "model",
     "model.data.batches",
-    "model.checkpoint",
-    "model.export",
+    "model.runs.checkpoint_file",
+    "model.runs.export",
     "model.live_session",
-    "model.opening",
+    "model.runs.open",
     "model.presets",
     "model.distributed.rank",
-    "model.run_folder",
+    "model.runs.folder",
     "model.sampling.stream",
     "model.sampler_thread",
     "model.scripted_session",
@@ -43,7 +43,7 @@ def test_all_torch_free_modules_together_import_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["corpus", "model.live_session", "model.run_folder", "model.sampling.stream"]
+    "module", ["corpus", "model.live_session", "model.runs.folder", "model.sampling.stream"]
 )
 def test_importing_it_alone_imports_nothing_heavy(module: str) -> None:
     assert imported_by(module).isdisjoint(HEAVY)

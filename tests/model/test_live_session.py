@@ -28,7 +28,6 @@ from patience import PATIENCE, wait_until
 
 from corpus import LONGEST_PROMPT, CorpusError
 from model import live_session, sampler_thread, training_run
-from model.checkpoint import read_checkpoint, write_checkpoint
 from model.commands import (
     Command,
     ContinueTraining,
@@ -64,8 +63,9 @@ from model.events import (
     WritingRestarted,
 )
 from model.live_session import LiveSession, SavedWeights
-from model.run_folder import RunFolder
-from model.run_request import RunRequest
+from model.runs.checkpoint_file import read_checkpoint, write_checkpoint
+from model.runs.folder import RunFolder
+from model.runs.request import RunRequest
 from model.sampling.stream import CharacterStream
 from model.trainer import Trainer
 
@@ -550,7 +550,7 @@ WAIT = (
     from model.config import ModelConfig, SamplingConfig, TrainingConfig
     from model.events import CharacterWritten, Finished
     from model.live_session import LiveSession, SavedWeights
-    from model.run_request import RunRequest
+    from model.runs.request import RunRequest
 
     def wait_for(session, kind, count):
         deadline, found = time.monotonic() + PATIENCE, 0

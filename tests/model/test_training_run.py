@@ -22,7 +22,6 @@ from model_fixtures import TEXT, VOCABULARY, TickingClock, make_request, make_te
 from network_fixtures import sharing_products
 
 from corpus import CorpusError
-from model.checkpoint import read_checkpoint, read_metadata, write_checkpoint
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig
@@ -48,8 +47,9 @@ from model.events import (
 )
 from model.network.lstm import CharacterLSTM
 from model.network.published import Publication
-from model.run_folder import RunFolder, from_the_best
-from model.run_request import RunRequest
+from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
+from model.runs.folder import RunFolder, from_the_best
+from model.runs.request import RunRequest
 from model.step_result import StepResult
 from model.trainer import Trainer
 from model.training_run import TrainingRun
@@ -491,7 +491,7 @@ def test_a_disk_without_room_is_refused_before_training(
     if resume:
         watch(make_request(tmp_path), at_step(3, lambda controls: controls.stop()))
     before = sorted((tmp_path / "runs").rglob("*"))
-    monkeypatch.setattr("model.run_folder.require_room", no_space)
+    monkeypatch.setattr("model.runs.folder.require_room", no_space)
     with pytest.raises(RunFolderError, match=r"no room for a checkpoint of 0\.0 MB"):
         watch(make_request(tmp_path, resume=resume))
     after = sorted((tmp_path / "runs").rglob("*"))

@@ -25,7 +25,7 @@ from model.events import (
     WeightsSwapped,
     WorkerCrashed,
 )
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
 from model.training_run import TrainingRun
 from model.watch_session import GrowingFile, WatchSession
 

@@ -19,8 +19,8 @@ from typing import Any
 from damages import DAMAGES, Forger
 from model_fixtures import make_training_checkpoint
 
-from model.checkpoint import read_checkpoint, read_metadata, write_checkpoint
 from model.errors import CheckpointError
+from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
 
 LONGEST_MESSAGE = 200
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from model_fixtures import make_training_checkpoint, write_forged
 
-from model.checkpoint import FORMAT_VERSION, Checkpoint
+from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint_file import FORMAT_VERSION
 
 PAGE = 4096
 

@@ -22,7 +22,7 @@ from corpus.files.atomic_file import TEMPORARY_MARK
 from model.config import ModelConfig
 from model.controls import TrainingControls
 from model.events import CheckpointSaved, Event, SaveFailed, StepFinished
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
 from model.training_run import TrainingRun
 
 NoRoom = Callable[[int], AbstractContextManager[None]]

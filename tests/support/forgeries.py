@@ -25,10 +25,11 @@ import forked
 import numpy as np
 from model_fixtures import make_request, write_forged
 
-from model import checkpoint as checkpoint_module
-from model.checkpoint import Checkpoint, read_checkpoint
 from model.config import ModelConfig
 from model.controls import TrainingControls
+from model.runs import checkpoint_file as checkpoint_module
+from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint_file import read_checkpoint
 from model.training_run import TrainingRun
 from tui.command_line import run
 

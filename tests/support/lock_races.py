@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from corpus import UserError
-from model import run_lock
-from model.run_folder import RunFolder
+from model.runs import lock as run_lock
+from model.runs.folder import RunFolder
 
 NAME = "one"
 

@@ -14,9 +14,14 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from corpus import Vocabulary
-from model import checkpoint as checkpoint_module
-from model.checkpoint import Checkpoint, CheckpointMetadata
-from model.checkpoint_form import (
+from model.config import ModelConfig, TrainingConfig
+from model.events import Event
+from model.guard import Guard
+from model.network.parameters import parameter_shapes
+from model.network.snapshot import WeightSnapshot
+from model.runs import checkpoint_file as checkpoint_module
+from model.runs.checkpoint import Checkpoint, CheckpointMetadata
+from model.runs.checkpoint_form import (
     AVERAGE_PREFIX,
     CARRIED,
     CPU_RANDOM,
@@ -24,13 +29,8 @@ from model.checkpoint_form import (
     SLOTS,
     WEIGHT_PREFIX,
 )
-from model.config import ModelConfig, TrainingConfig
-from model.corpus_source import CorpusSource
-from model.events import Event
-from model.guard import Guard
-from model.network.parameters import parameter_shapes
-from model.network.snapshot import WeightSnapshot
-from model.run_request import RunRequest
+from model.runs.corpus_record import CorpusSource
+from model.runs.request import RunRequest
 
 Weights = dict[str, npt.NDArray[np.float32]]
 EventT = TypeVar("EventT")

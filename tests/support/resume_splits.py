@@ -20,13 +20,13 @@ import forked
 import torch
 from model_fixtures import TickingClock, make_request, make_text
 
-from model.checkpoint import Checkpoint
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, SamplingConfig
 from model.controls import TrainingControls
 from model.events import SampleRecorded, StepFinished, Validated
-from model.run_folder import RunFolder
+from model.runs.checkpoint import Checkpoint
+from model.runs.folder import RunFolder
 from model.sampling.stream import CharacterStream
 from model.training_run import TrainingRun
 

@@ -27,7 +27,7 @@ import pyte
 import pytest
 from patience import PATIENCE, in_vain, moments
 
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
 
 PROGRAM = str(Path(sys.executable).with_name("charlm-tui"))
 TINY = (

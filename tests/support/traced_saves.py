@@ -13,7 +13,7 @@ from pathlib import Path
 
 from model_fixtures import make_checkpoint
 
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
 
 
 def main() -> None:

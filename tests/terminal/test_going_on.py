@@ -24,7 +24,7 @@ from terminal_harness import (
     wait_for_steps,
 )
 
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
 
 pytestmark = pytest.mark.terminal
 

@@ -16,11 +16,12 @@ import torch
 from model_fixtures import TEXT, TINY_MODEL, VOCABULARY, make_checkpoint, random_weights
 from torch import nn
 
-from model.checkpoint import Checkpoint, read_checkpoint
-from model.checkpoint_form import AVERAGE_PREFIX
 from model.config import ModelConfig
-from model.export import export
-from model.run_folder import RunFolder
+from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint_file import read_checkpoint
+from model.runs.checkpoint_form import AVERAGE_PREFIX
+from model.runs.export import export
+from model.runs.folder import RunFolder
 from model.sampling.numpy_lstm import LstmKernel
 from tui.command_line import run
 

@@ -30,7 +30,7 @@ from textual.widgets import Button, DataTable, Input, Label, Log, RichLog, Stati
 from wire import assert_harmless, on_a_wire, opened_on_a_wire, take_wire
 
 from model import events as ev
-from model.checkpoint import write_checkpoint
+from model.runs.checkpoint_file import write_checkpoint
 from tui.keys import keys_of
 from tui.screens.alternatives import AlternativesScreen
 from tui.screens.entry import FindEntry, SafeInput, TemperatureEntry

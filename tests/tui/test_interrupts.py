@@ -43,7 +43,7 @@ main()
         ("numpy", "runs"),
         ("tui.user_config", "--version"),
         ("tui.commands.runs", "runs"),
-        ("model.run_folder", "runs"),
+        ("model.runs.folder", "runs"),
         ("safetensors", "generate"),
         ("rich.table", "corpora"),
     ],

@@ -13,9 +13,9 @@ from model_fixtures import make_checkpoint
 from patience import wait_until
 
 from model import events as ev
-from model.checkpoint import write_checkpoint
 from model.config import SamplingConfig
 from model.live_session import LiveSession, SavedWeights
+from model.runs.checkpoint_file import write_checkpoint
 from tui.view_state import ViewState, fold
 from tui.widgets.progress_row import progress_row
 

@@ -13,7 +13,7 @@ from command_here import Outcome, assert_one_line, charlm_here
 from model_fixtures import TEXT
 
 from corpus import CorpusError
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
 from tui import options
 from tui.commands.train import train
 

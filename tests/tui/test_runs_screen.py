@@ -11,8 +11,8 @@ from app_script import on_a_loop, training
 from model_fixtures import make_checkpoint
 from textual.widgets import DataTable, Static
 
-from model.run_folder import RunFolder
-from tui.run_list import list_runs, validation_curve
+from model.runs.folder import RunFolder
+from model.runs.summary import list_runs, validation_curve
 from tui.screens.runs_screen import CompareScreen, DeleteQuestion, RunsScreen, Successor
 
 

@@ -19,7 +19,7 @@ from model.commands import SetTemperature
 from model.config import SamplingConfig
 from model.controls import TrainingControls
 from model.events import CharacterWritten, Event, StepFinished, TrainingStateChanged, WarningRaised
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
 from model.watch_session import WatchSession
 from tui.command_line import run
 
@@ -108,7 +108,7 @@ def test_a_signal_to_one_ends_both_with_one_checkpoint_and_a_watcher_sees_it_all
 def assert_one_process_goes_on(root: Path, step: int) -> None:
     """Resumes in this process for a few steps, which says that it is not bit for bit the same."""
     from model.presets import PRESETS
-    from model.run_request import RunRequest
+    from model.runs.request import RunRequest
     from model.training_run import TrainingRun
 
     preset = PRESETS["balanced"]

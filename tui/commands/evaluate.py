@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus import Corpus, CorpusError, load_corpus, resolve_source, split_ids
-from model.checkpoint import Checkpoint
-from model.own_text import find_own_text
+from model.runs.checkpoint import Checkpoint
+from model.runs.corpus_record import find_own_text
 from tui.commands.generate import find_checkpoint
 from tui.console import say_json
 from tui.exit_status import complain

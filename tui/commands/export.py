@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from model.export import SUFFIX
-from model.export import export as write_export
-from model.run_folder import RunFolder
+from model.runs.export import SUFFIX
+from model.runs.export import export as write_export
+from model.runs.folder import RunFolder
 from tui.exit_status import complain
 from tui.options import UserPath, checkpoints_option
 from tui.sanitise import printable

@@ -22,13 +22,14 @@ from corpus import (
     shown_symbols,
     unknown_symbols,
 )
-from model.checkpoint import Checkpoint, read_checkpoint
 from model.compute.cores import usable_cores
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
 from model.kernels.availability import setback
 from model.network.snapshot import FloatArray
-from model.run_folder import RunFolder
+from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint_file import read_checkpoint
+from model.runs.folder import RunFolder
 from model.sampler_thread import new_seed
 from model.sampling.long_text import AT_ONCE, BlockWriter, LongText
 from model.sampling.numpy_lstm import BatchKernel

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from model.printed_command import printed_command
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
+from model.runs.printed_command import printed_command
+from model.runs.summary import summary_of
 from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import checkpoints_option, json_option
-from tui.run_list import summary_of
 from tui.sanitise import printable
 from tui.table import print_table
 

@@ -21,7 +21,7 @@ from model.controls import TrainingControls
 from model.distributed.rank import ProcessPlace, place_in
 from model.errors import ConfigError, RankLost, TrainingDiverged
 from model.events import RunStarted
-from model.run_request import RunRequest
+from model.runs.request import RunRequest
 from tui.ending_signals import ending_signals
 from tui.exit_status import FILE_SYSTEM, SIGNAL, status_of
 from tui.options import json_option, require_there, run_request, training_options

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from model.config import SamplingConfig
-from model.printed_command import printed_command
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
+from model.runs.printed_command import printed_command
 from model.watch_session import WatchSession
 from tui.commands.app import prepare_screen, show
 from tui.exit_status import USAGE, complain

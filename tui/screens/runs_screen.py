@@ -15,9 +15,9 @@ from textual.content import Content
 from textual.widgets import Button, DataTable, Static
 
 from corpus import UserError
-from model.printed_command import printed_command
-from model.run_folder import RunFolder
-from tui.run_list import RunSummary, delete_run, list_runs, validation_curve
+from model.runs.folder import RunFolder
+from model.runs.printed_command import printed_command
+from model.runs.summary import RunSummary, delete_run, list_runs, validation_curve
 from tui.sanitise import one_line
 from tui.screens.dialog import Dialog
 from tui.terminal.deferred import after_refresh

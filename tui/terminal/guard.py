@@ -19,7 +19,7 @@ import time
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from model.run_folder import LOG_NAME
+from model.runs.folder import LOG_NAME
 from tui.ending_signals import ending_signals
 from tui.exit_status import PROGRAM, SIGNAL
 from tui.terminal.entrance import is_served

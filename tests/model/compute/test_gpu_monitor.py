@@ -13,7 +13,7 @@ from model import training_run
 from model.compute.gpu_monitor import AcceleratorMeter
 from model.controls import TrainingControls
 from model.events import AcceleratorMeasured
-from model.run_folder import RunFolder
+from model.runs.folder import RunFolder
 from model.training_run import TrainingRun
 
 MEASURED = AcceleratorMeasured(

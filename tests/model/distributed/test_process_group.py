@@ -25,7 +25,7 @@ from model.distributed.process_group import ALONE, Order, Ranks
 from model.distributed.shared_memory import SharedSums, make_memory, open_memory
 from model.errors import ConfigError, RankLost
 from model.guard import Verdict
-from model.opening import open_run
+from model.runs.open import open_run
 from model.step_result import StepResult
 from model.trainer import Trainer
 

@@ -15,13 +15,13 @@ from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoin
 from network_fixtures import make_network, snapshot_of
 from patience import PATIENCE
 
-from model.checkpoint import write_checkpoint
 from model.compute import device as machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, SamplingConfig
 from model.kernels import availability as compiler
 from model.kernels.availability import can_compile, made_or_none, setback
 from model.kernels.splitmix import BLOCK
+from model.runs.checkpoint_file import write_checkpoint
 from model.sampling import long_text
 from model.sampling import parallel_streams as batch_sampler
 from model.sampling.long_text import LongText

@@ -13,7 +13,7 @@ from model_fixtures import make_checkpoint
 from patience import PATIENCE
 from terminal_harness import PROGRAM, make_environment, make_words
 
-from model.checkpoint import write_checkpoint
+from model.runs.checkpoint_file import write_checkpoint
 
 WORDS = make_words(3000)
 TRAIN = ("train", "words.txt", "--json")

@@ -16,12 +16,13 @@ from typing import Any
 
 from corpus.files.json_text import json_text
 from corpus.files.regular_file import NotRegularError, require_regular_or_none
-from model.checkpoint import FORMAT_VERSION, Checkpoint, checkpoint_bytes
-from model.checkpoint_form import WEIGHT_PREFIX
 from model.config import to_record
 from model.errors import CheckpointError, ConfigError
-from model.run_folder import is_file_of_a_run
-from model.storage import write_atomically
+from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint_file import FORMAT_VERSION, checkpoint_bytes
+from model.runs.checkpoint_form import WEIGHT_PREFIX
+from model.runs.folder import is_file_of_a_run
+from model.runs.storage import write_atomically
 
 SUFFIX, CARD_SUFFIX = ".safetensors", ".json"
 MAX_NAME_BYTES = 255

@@ -19,9 +19,10 @@ from model_fixtures import make_checkpoint
 from patience import PATIENCE
 
 from corpus.files.missing_guarantees import take_missing
-from model.checkpoint import Checkpoint, read_checkpoint
 from model.errors import CheckpointError, ConfigError, ModelError, RunFolderError
-from model.run_folder import RunFolder
+from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint_file import read_checkpoint
+from model.runs.folder import RunFolder
 
 Save = Callable[..., Path]
 
@@ -163,7 +164,7 @@ def test_each_checkpoint_is_read_through_once(
         read.append(path.name)
         return read_checkpoint(path)
 
-    monkeypatch.setattr("model.run_folder.read_checkpoint", watched)
+    monkeypatch.setattr("model.runs.folder.read_checkpoint", watched)
     folder.save(make_checkpoint(4))
     assert read == [], "this process wrote them all"
     again.load_latest(pytest.fail)
@@ -357,7 +358,7 @@ def test_a_file_system_that_cannot_lock_is_called_so_once(
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("model.run_lock.fcntl.flock", no_locks)
+    monkeypatch.setattr("model.runs.lock.fcntl.flock", no_locks)
     other = RunFolder(folder.path)
     assert not other.is_being_written(), "it cannot be known, and nothing says so"
     other.lock()
@@ -411,7 +412,7 @@ def test_a_line_that_finds_no_room_leaves_nothing_of_itself(folder: RunFolder) -
     code = """
         import resource, sys
         from pathlib import Path
-        from model.run_folder import RunFolder
+        from model.runs.folder import RunFolder
         resource.setrlimit(resource.RLIMIT_FSIZE, (40, resource.RLIM_INFINITY))
         folder = RunFolder(Path(sys.argv[1]))
         try:

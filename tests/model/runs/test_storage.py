@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from model.storage import cut_off, remove_stale_temporaries, write_atomically
+from model.runs.storage import cut_off, remove_stale_temporaries, write_atomically
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

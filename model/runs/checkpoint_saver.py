@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.checkpoint import Checkpoint
 from model.errors import CheckpointError
-from model.run_folder import RunFolder
+from model.runs.checkpoint import Checkpoint
+from model.runs.folder import RunFolder
 from model.timing import Clock
 
 FIRST_PAUSE = 5.0

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terminal_harness import TINY, make_words
 
-from model.printed_command import printed_command, quoted
+from model.runs.printed_command import printed_command, quoted
 from tui.commands.app import LONGEST_FAREWELL, farewell
 from tui.sanitise import one_line
 

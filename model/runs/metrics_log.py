@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from model.events import RecordedEvent, SampleRecorded, StepFinished, to_json_line
-from model.run_folder import METRICS_NAME, SAMPLES_NAME, RunFolder
+from model.runs.folder import METRICS_NAME, SAMPLES_NAME, RunFolder
 
 SECONDS_BETWEEN_STEPS = 0.1
 

@@ -3,7 +3,7 @@
 No pickle, so loading runs no code; a SHA-256 over metadata and tensors, because the container
 itself does not notice a flipped bit, and one over the metadata alone, so that what is said of a
 file without reading its tensors can be trusted too. A checksum says nothing of who made it, so
-everything is compared with ``model.checkpoint_form`` as well, and all sizes are before a tensor is
+everything is compared with ``model.runs.checkpoint_form`` as well, and all sizes are before a tensor is
 read. No torch: generating does not import it.
 """
 
@@ -17,17 +17,19 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import safetensors.numpy
 
 from corpus import Vocabulary
 from corpus.files.json_values import odd, real, record, text, whole
-from model.checkpoint_form import (
+from model.compute.memory import free_memory
+from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_record
+from model.errors import CheckpointError, ConfigError
+from model.runs.checkpoint import Checkpoint, CheckpointMetadata, without_prefix
+from model.runs.checkpoint_form import (
     AVERAGE_PREFIX,
     WEIGHT_PREFIX,
     CheckpointForm,
@@ -36,12 +38,8 @@ from model.checkpoint_form import (
     listing_of,
     require_progress,
 )
-from model.compute.memory import free_memory
-from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_record
-from model.corpus_source import CorpusSource
-from model.errors import CheckpointError, ConfigError
-from model.network.snapshot import WeightSnapshot
-from model.storage import write_atomically
+from model.runs.corpus_record import CorpusSource
+from model.runs.storage import write_atomically
 
 FORMAT_VERSION = 1
 EXPORT = "export"
@@ -55,87 +53,6 @@ LARGEST_NUMBER = 1e12
 
 _TYPES = {"F32": "float32", "U8": "uint8"}
 """The types that tensors have, as the container and as NumPy call them."""
-
-
-MeasuredOn = tuple[object, ...]
-"""Two validation losses can be compared where these are equal."""
-
-
-def measured_on(source: CorpusSource, training: TrainingConfig) -> MeasuredOn:
-    """Returns which held-out text is scored, and how."""
-    by_windows = (training.sequence, training.window_stride) if training.scoring == "last" else ()
-    return (source.sha256, training.validation_fraction, training.scoring, *by_windows)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointMetadata:
-    """What can be known of a checkpoint without reading its tensors."""
-
-    run: str
-    step: int
-    epoch: int
-    nats_per_character: float | None
-    """Validation loss of these very weights; None where they were not validated."""
-    best_nats_per_character: float | None
-    """Lowest validation loss of the run up to this step."""
-    seconds: float
-    """Training time up to this step."""
-    preset: str
-    model: ModelConfig
-    training: TrainingConfig
-    vocabulary: Vocabulary
-    source: CorpusSource
-    progress: Mapping[str, Any]
-    """The trainer's own counters and random states, plain values for JSON."""
-
-    @property
-    def measured_on(self) -> MeasuredOn:
-        """What its validation losses were measured on; others can be compared with no others."""
-        return measured_on(self.source, self.training)
-
-    @property
-    def best(self) -> bool:
-        """Whether these weights had the lowest validation loss of the run when they were saved."""
-        return (
-            self.nats_per_character is not None
-            and self.nats_per_character == self.best_nats_per_character
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """Metadata, and tensors under their names; those of the network begin with ``weights.``."""
-
-    metadata: CheckpointMetadata
-    tensors: Tensors
-
-    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Returns the weights that training goes on from, named as in the network's state dict."""
-        return without_prefix(self.tensors, WEIGHT_PREFIX)
-
-    def best_weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Returns those to write and to score with: averaged ones where they were the better."""
-        if self.metadata.progress.get("average_leads"):
-            return without_prefix(self.tensors, AVERAGE_PREFIX)
-        return self.weights()
-
-    def snapshot(self) -> WeightSnapshot:
-        """Returns the weights as the sampler wants them."""
-        engine = self.metadata.progress.get("engine", {})
-        return WeightSnapshot.from_weights(
-            self.best_weights(),
-            step=self.metadata.step,
-            precision=engine.get("precision", "fp32"),
-        )
-
-
-def without_prefix(tensors: Tensors, prefix: str) -> dict[str, npt.NDArray[Any]]:
-    """Returns the tensors whose names begin with ``prefix``, under the rest of their names."""
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

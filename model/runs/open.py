@@ -29,10 +29,7 @@ from corpus import (
     split_ids,
 )
 from corpus.generators import WithResult
-from model.checkpoint import Checkpoint, CheckpointMetadata, measured_on
-from model.checkpoint_form import CARRIED, CPU_RANDOM, checkpoint_size
 from model.config import ModelConfig, TrainingConfig
-from model.corpus_source import CorpusSource
 from model.data.batches import Batches, make_batches
 from model.errors import CheckpointError, ConfigError
 from model.events import Preparing
@@ -40,9 +37,11 @@ from model.network.memory_needed import require_memory
 from model.network.parameters import Weights, initial_parameters
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
-from model.own_text import find_own_text, path_of_a_moved_run
-from model.run_folder import RunFolder
-from model.run_request import RunRequest
+from model.runs.checkpoint import Checkpoint, CheckpointMetadata, measured_on
+from model.runs.checkpoint_form import CARRIED, CPU_RANDOM, checkpoint_size
+from model.runs.corpus_record import CorpusSource, find_own_text, path_of_a_moved_run
+from model.runs.folder import RunFolder
+from model.runs.request import RunRequest
 
 CHANGEABLE_ON_RESUME = frozenset(
     {

@@ -12,7 +12,6 @@ from patience import wait_until
 
 from corpus import Corpus
 from corpus.novelty import LARGEST_INDEXED
-from model.checkpoint import CheckpointMetadata, read_metadata
 from model.config import SamplingConfig
 from model.controls import TrainingControls
 from model.events import (
@@ -24,8 +23,10 @@ from model.events import (
     WeightsOpened,
 )
 from model.live_session import LiveSession, SavedWeights
-from model.own_text import read_own_text
-from model.run_folder import RunFolder
+from model.runs.checkpoint import CheckpointMetadata
+from model.runs.checkpoint_file import read_metadata
+from model.runs.corpus_record import read_own_text
+from model.runs.folder import RunFolder
 from model.training_run import TrainingRun
 from model.watch_session import WatchSession
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from model_fixtures import TINY_MODEL, TINY_TRAINING
 
-from model.checkpoint_form import CPU_RANDOM, CheckpointForm
+from model.runs.checkpoint_form import CPU_RANDOM, CheckpointForm
 
 FORM = CheckpointForm(TINY_MODEL, TINY_TRAINING, 5)
 

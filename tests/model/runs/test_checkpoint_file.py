@@ -25,15 +25,11 @@ from model_fixtures import (
     write_forged,
 )
 
-from model import checkpoint as checkpoint_module
-from model.checkpoint import (
-    read_checkpoint,
-    read_metadata,
-    write_checkpoint,
-)
-from model.checkpoint_form import checkpoint_size
 from model.config import ADDED_LATER, ModelConfig
 from model.errors import CheckpointError
+from model.runs import checkpoint_file as checkpoint_module
+from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
+from model.runs.checkpoint_form import checkpoint_size
 
 LONGEST_CAUSE = 200
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from corpus import CorpusOptions, load_corpus, resolve_source
-from model.corpus_source import CorpusSource
+from model.runs.corpus_record import CorpusSource
 
 
 def test_a_folder_is_read_the_same_way_again(tmp_path: Path) -> None:

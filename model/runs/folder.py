@@ -23,19 +23,14 @@ from corpus.files.json_reader import JsonLines, object_of, read_object
 from corpus.files.json_text import json_text
 from corpus.files.regular_file import NotRegularError, require_regular_or_none
 from corpus.files.removal import own_files, remove_file, remove_folder
-from model.checkpoint import (
-    Checkpoint,
-    CheckpointMetadata,
-    read_checkpoint,
-    read_metadata,
-    write_checkpoint,
-)
 from model.errors import CheckpointError, ConfigError, RunFolderError
 from model.events import CheckpointSaved, Finished, RecordedUnion, recorded_event
-from model.printed_command import printed_command
-from model.run_lock import NAME as LOCK_NAME
-from model.run_lock import TURN_NAME, RunLock
-from model.storage import (
+from model.runs.checkpoint import Checkpoint, CheckpointMetadata
+from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
+from model.runs.lock import NAME as LOCK_NAME
+from model.runs.lock import TURN_NAME, RunLock
+from model.runs.printed_command import printed_command
+from model.runs.storage import (
     TEMPORARY_FILES,
     append_whole,
     cut_off,
