@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from corpus import Corpus, LoadCancelled, split_ids
 from corpus.novelty import LARGEST_INDEXED, NoveltyIndex
+from model.evaluation.hidden_units import rank_units
 from model.events import (
     AnalysisEvent,
     NoveltyIndexed,
@@ -26,7 +27,6 @@ from model.events import (
 from model.network.published import Publication
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.corpus_record import read_own_text
-from model.units import rank_units
 
 FIRST_PAUSE: Final = 2.0
 """Seconds that the screen and the first characters have for themselves."""

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus.generators import WithResult
-from model import evaluation
 from model.compute.batch_threads import StreamThreads
 from model.config import TrainingConfig
 from model.data.batches import Ids
+from model.evaluation import scoring as evaluation
 from model.network.lstm import CharacterLSTM
 from model.trainer import Trainer
 

@@ -293,9 +293,9 @@ MUTANTS = (
     ),
     _mutant(
         "validation begins cold in every stream",
-        "model/evaluation.py",
+        "model/evaluation/scoring.py",
         ("primer = min(PRIMER, stride)", "primer = 0"),
-        "model/test_evaluation.py",
+        "model/evaluation/test_scoring.py",
     ),
     _mutant(
         "the worse of two networks is the best",

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from model_fixtures import TINY_TRAINING
 from network_fixtures import TEXT_IDS, make_trainer
 
-from model import evaluation
 from model.config import Scoring, TrainingConfig
+from model.evaluation import scoring as evaluation
 from model.validation import (
     LEAST_CHARACTERS,
     LONGEST_PAUSE,

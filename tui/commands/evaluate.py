@@ -28,7 +28,7 @@ from tui.options import (
 from tui.sanitise import one_line
 
 if TYPE_CHECKING:
-    from model.scoring import Scores
+    from model.evaluation.protocols import Scores
 
 PLACES = 1000
 """Cold starts where no number was given."""
@@ -72,7 +72,7 @@ def evaluate(corpus: str | None, **options: Any) -> None:
         raise CorpusError(
             corpus or "the held-out part", "has nothing to score", "name a text of some length"
         )
-    from model.scoring import score  # noqa: PLC0415 - torch takes two seconds
+    from model.evaluation.protocols import score  # noqa: PLC0415 - torch takes two seconds
 
     began = time.perf_counter()
     scores = score(

@@ -14,12 +14,12 @@ import torch
 from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoint, make_text
 from network_fixtures import make_network, make_trainer
 
-from model import evaluation
 from model.compute.batch_threads import ONE_THREAD, StreamThreads
 from model.errors import ModelError
-from model.evaluation import run_to_end
+from model.evaluation import scoring as evaluation
+from model.evaluation.protocols import score
+from model.evaluation.scoring import run_to_end
 from model.network.lstm import CharacterLSTM
-from model.scoring import score
 
 Ids = npt.NDArray[Any]
 

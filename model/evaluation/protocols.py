@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model import evaluation
-from model.cold_starts import ColdStarts, cold_starts
 from model.data.batches import Ids
-from model.dynamic_evaluation import dynamic
+from model.evaluation import scoring as evaluation
+from model.evaluation.cold_starts import ColdStarts, cold_starts
+from model.evaluation.dynamic import dynamic
 from model.network.lstm import CharacterLSTM
 from model.runs.checkpoint import Checkpoint
 

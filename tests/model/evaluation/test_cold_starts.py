@@ -11,10 +11,10 @@ import torch
 from model_fixtures import TINY_TRAINING, VOCABULARY, make_text
 from network_fixtures import make_network, make_trainer
 
-from model import evaluation
-from model.cold_starts import LENGTH, TAIL, ColdStarts, cold_starts
 from model.config import ModelConfig
 from model.errors import ModelError
+from model.evaluation import scoring as evaluation
+from model.evaluation.cold_starts import LENGTH, TAIL, ColdStarts, cold_starts
 from model.network.lstm import CharacterLSTM
 
 IDS = VOCABULARY.encode(make_text(6000, seed=5))

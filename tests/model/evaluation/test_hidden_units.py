@@ -11,10 +11,10 @@ from patience import PATIENCE, wait_until
 
 from corpus import Corpus, Vocabulary
 from model.analysis import Analysis
+from model.evaluation.hidden_units import activations_of, features_of, rank_units
 from model.events import AnalysisEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
-from model.units import activations_of, features_of, rank_units
 
 
 def test_features_are_what_they_are_called() -> None:

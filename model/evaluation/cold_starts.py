@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.batches import Ids
-from model.evaluation import cold_losses, require_characters
+from model.evaluation.scoring import cold_losses, require_characters
 from model.network.lstm import CharacterLSTM
 
 MOST_SHUFFLED = 1 << 22

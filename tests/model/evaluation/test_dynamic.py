@@ -8,10 +8,10 @@ import torch
 from model_fixtures import TINY_MODEL, VOCABULARY, make_text
 from network_fixtures import make_network, weights_of
 
-from model import evaluation
-from model.dynamic_evaluation import CHUNK, dynamic
 from model.errors import ModelError
-from model.evaluation import run_to_end
+from model.evaluation import scoring as evaluation
+from model.evaluation.dynamic import CHUNK, dynamic
+from model.evaluation.scoring import run_to_end
 
 IDS = VOCABULARY.encode(make_text(3000, seed=6))
 

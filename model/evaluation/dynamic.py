@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from model.data.batches import Ids
-from model.evaluation import Scoring, columns, require_characters
+from model.evaluation.scoring import Scoring, columns, require_characters
 from model.network.lstm import CharacterLSTM
 
 CHUNK = 32
