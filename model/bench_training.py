@@ -23,8 +23,8 @@ from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
 from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
-from model.self_timing import choose_machine
-from model.trainer import Trainer
+from model.training.autotune import choose_machine
+from model.training.trainer import Trainer
 
 VOCABULARY_SIZE = 96
 SEQUENCE = 64

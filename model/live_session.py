@@ -22,7 +22,6 @@ from model.commands import (
     StopTraining,
 )
 from model.config import SamplingConfig
-from model.controls import TrainingControls
 from model.errors import CheckpointError, TrainingDiverged
 from model.event_queue import EventQueue
 from model.events import (
@@ -48,6 +47,7 @@ from model.runs.open import open_run
 from model.runs.request import RunRequest
 from model.sampler_thread import SamplerThread
 from model.system_refusal import crash_of, refusal_of
+from model.training.controls import TrainingControls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +161,7 @@ class LiveSession:
             if opened.resumed is not None:
                 yield from _curve_so_far(opened.folder, opened.resumed.metadata.step)
             yield Preparing(stage="importing torch")
-            from model.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
+            from model.training.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
         except Exception:
             opened.give_up()
             raise

@@ -35,8 +35,8 @@ def main() -> None:
 
         prepare_packed_layer(torch.bfloat16)
         if HAS_BFLOAT16:
-            from model.compiled_step import CompiledStep  # noqa: PLC0415
             from model.network.lstm import CharacterLSTM  # noqa: PLC0415
+            from model.training.compiled_step import CompiledStep  # noqa: PLC0415
 
             CompiledStep(CharacterLSTM(ModelConfig(hidden=HIDDEN), SYMBOLS))
     for precision in ("fp32", "bf16"):

@@ -36,8 +36,8 @@ from model.network.published import Publication
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
 from model.sampler_thread import SamplerThread
-from model.schedule import Schedule
 from model.system_refusal import crash_of
+from model.training.schedule import Schedule
 
 LOOK_PAUSE: Final = 0.5
 """Seconds between two looks at the run's folder."""

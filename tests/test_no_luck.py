@@ -36,7 +36,7 @@ ALLOWED = {
     ),
     "faults/test_mutants.py test_the_tests_catch_every_mutant": _TOLD,
     "model/runs/test_checkpoint_file.py assert_refused": _WORK,
-    "model/test_controls.py test_each_wish_wakes_a_paused_training": _NEVER,
+    "model/training/test_controls.py test_each_wish_wakes_a_paused_training": _NEVER,
     "support/damage_loop.py main": _WORK,
     "support/kill_loop.py slow_down_syncing": "a slow disk",
     "support/kill_loop.py kill_once": "the random moment of a kill",

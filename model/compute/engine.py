@@ -1,7 +1,7 @@
 """One way of computing the steps of a training, as a checkpoint names it. No torch.
 
 Which ways a machine has, and which of them is the fastest, is in ``model.compute.device`` and
-``model.self_timing``.
+``model.training.autotune``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 LayerKind = Literal["torch", "packed", "whole", "compiled"]
 """PyTorch's ``nn.LSTM`` layer by layer, or ours (`model.network.compiled_layer`), or ``nn.LSTM`` with all its
 layers at once where nothing is dropped: cuDNN then computes several layers side by side. The last
-one is no layer: embedding, layer, head and loss are one call, `model.compiled_step`."""
+one is no layer: embedding, layer, head and loss are one call, `model.training.compiled_step`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

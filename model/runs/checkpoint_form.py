@@ -18,8 +18,8 @@ import numpy.typing as npt
 from corpus.files.json_values import odd, record, truth, whole
 from model.compute.engine import LayerKind
 from model.config import ModelConfig, TrainingConfig
-from model.guard import Guard
 from model.network.parameters import parameter_shapes
+from model.training.divergence_guard import Guard
 
 WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."

@@ -76,7 +76,7 @@ def _bf16_engines(
 
 
 def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> bool:
-    """Whether a step may be a single call of compiled code, `model.compiled_step`.
+    """Whether a step may be a single call of compiled code, `model.training.compiled_step`.
 
     It is for one layer, on a processor with products of pairs.
     """

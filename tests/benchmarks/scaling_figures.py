@@ -51,8 +51,8 @@ from model.distributed.process_group import ALONE, Order, Ranks
 from model.distributed.rank import ProcessPlace, place_in
 from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
-from model.self_timing import choose_machine
-from model.trainer import Trainer
+from model.training.autotune import choose_machine
+from model.training.trainer import Trainer
 
 VOCABULARY_SIZE = 96
 TEXT_LENGTH = 400_000

@@ -14,7 +14,6 @@ import pytest
 import torch
 from model_fixtures import TickingClock, make_request, of_kind
 
-from model.controls import TrainingControls
 from model.errors import TrainingDiverged
 from model.events import (
     Event,
@@ -28,9 +27,10 @@ from model.events import (
 from model.network.published import Publication
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
-from model.trainer import Trainer
-from model.training_run import TrainingRun
-from model.validation import Validation, validate
+from model.training.controls import TrainingControls
+from model.training.trainer import Trainer
+from model.training.training_run import TrainingRun
+from model.training.validation import Validation, validate
 from tui.chart_view import ChartView, curves_of
 from tui.curve import Curve
 from tui.reporters import sentence
@@ -92,7 +92,7 @@ def in_the_validation(patch: pytest.MonkeyPatch, steps: range, value: float) -> 
             return dataclasses.replace(found, nats=value)
         return found
 
-    patch.setattr("model.training_run.validate", spoilt)
+    patch.setattr("model.training.training_run.validate", spoilt)
 
 
 class Watched:

@@ -21,12 +21,12 @@ from patience import wait_until
 
 from corpus.files.json_reader import MAX_LINE_BYTES, JsonLines, read_object
 from model.config import SamplingConfig
-from model.controls import TrainingControls
 from model.events import Event, Finished, RecordedUnion, SessionRefused, StepFinished, Validated
 from model.live_session import LiveSession, SavedWeights
 from model.runs.folder import RunFolder
 from model.runs.summary import list_runs, validation_curve
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 from model.watch_session import GrowingFile
 from tui.command_line import run
 

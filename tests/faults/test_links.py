@@ -15,12 +15,12 @@ from model_fixtures import make_checkpoint, make_request, of_kind
 
 from corpus.files.atomic_file import create_temporary
 from corpus.files.regular_file import NotRegularError, open_regular, open_to_append
-from model.controls import TrainingControls
 from model.errors import CheckpointError, RunFolderError
 from model.events import CheckpointSaved, SaveFailed, WarningRaised
 from model.runs.folder import RunFolder
 from model.runs.storage import append_whole, cut_off, require_room, write_atomically
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 from tui.terminal.without_screen import WithoutScreen
 
 PRECIOUS = b"a thesis\n"

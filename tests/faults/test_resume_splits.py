@@ -1,7 +1,7 @@
 """A training that is interrupted at any step ends in the bits of one that was not.
 
 That each part of the state is needed (six mutants that lack one) is in
-`tests/model/test_exact_resume.py`.
+`tests/model/training/test_exact_resume.py`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ TORCH_FREE = [
     "model.sampler_thread",
     "model.scripted_session",
 ]
-WITH_TORCH = ["model.training_run", "model.evaluation.protocols"]
+WITH_TORCH = ["model.training.training_run", "model.evaluation.protocols"]
 
 
 def imported_by(module: str) -> set[str]:

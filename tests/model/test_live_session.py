@@ -27,7 +27,7 @@ from model_fixtures import (
 from patience import PATIENCE, wait_until
 
 from corpus import LONGEST_PROMPT, CorpusError
-from model import live_session, sampler_thread, training_run
+from model import live_session, sampler_thread
 from model.commands import (
     Command,
     ContinueTraining,
@@ -67,7 +67,8 @@ from model.runs.checkpoint_file import read_checkpoint, write_checkpoint
 from model.runs.folder import RunFolder
 from model.runs.request import RunRequest
 from model.sampling.stream import CharacterStream
-from model.trainer import Trainer
+from model.training import training_run
+from model.training.trainer import Trainer
 
 ENDLESS = 100_000
 """Epochs."""

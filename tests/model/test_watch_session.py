@@ -10,7 +10,6 @@ from patience import wait_until
 
 from model.commands import PauseTraining, SetTemperature
 from model.config import SamplingConfig
-from model.controls import TrainingControls
 from model.events import (
     CharacterWritten,
     Event,
@@ -26,7 +25,8 @@ from model.events import (
     WorkerCrashed,
 )
 from model.runs.folder import RunFolder
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 from model.watch_session import GrowingFile, WatchSession
 
 

@@ -14,7 +14,7 @@ from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
-from model.trainer import Trainer
+from model.training.trainer import Trainer
 
 DEVICES = ["cpu"]
 DEVICES += ["cuda"] if torch.cuda.is_available() else []

@@ -20,10 +20,10 @@ from model_fixtures import make_request
 
 from corpus.files.atomic_file import TEMPORARY_MARK
 from model.config import ModelConfig
-from model.controls import TrainingControls
 from model.events import CheckpointSaved, Event, SaveFailed, StepFinished
 from model.runs.folder import RunFolder
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 
 NoRoom = Callable[[int], AbstractContextManager[None]]
 

@@ -26,11 +26,11 @@ import numpy as np
 from model_fixtures import make_request, write_forged
 
 from model.config import ModelConfig
-from model.controls import TrainingControls
 from model.runs import checkpoint_file as checkpoint_module
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 from tui.command_line import run
 
 Record = dict[str, Any]

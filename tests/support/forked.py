@@ -15,8 +15,8 @@ from pathlib import Path
 
 from model_fixtures import make_request
 
-from model.controls import TrainingControls
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 
 ROOT = Path(__file__).parents[2]
 Child = Callable[[Callable[[str], None]], None]

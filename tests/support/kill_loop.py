@@ -22,12 +22,12 @@ from model_fixtures import make_request, make_text
 from patience import PATIENCE
 
 from corpus.files.atomic_file import TEMPORARY_MARK
-from model.controls import TrainingControls
 from model.errors import CheckpointError
 from model.events import CheckpointSaved, RunStarted, StepFinished
 from model.runs.checkpoint import Checkpoint
 from model.runs.folder import RunFolder
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 
 SECONDS_BETWEEN_SAVES = 0.05
 SECONDS_TO_SYNC = 0.01

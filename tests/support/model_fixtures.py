@@ -16,7 +16,6 @@ import safetensors.numpy
 from corpus import Vocabulary
 from model.config import ModelConfig, TrainingConfig
 from model.events import Event
-from model.guard import Guard
 from model.network.parameters import parameter_shapes
 from model.network.snapshot import WeightSnapshot
 from model.runs import checkpoint_file as checkpoint_module
@@ -31,6 +30,7 @@ from model.runs.checkpoint_form import (
 )
 from model.runs.corpus_record import CorpusSource
 from model.runs.request import RunRequest
+from model.training.divergence_guard import Guard
 
 Weights = dict[str, npt.NDArray[np.float32]]
 EventT = TypeVar("EventT")

@@ -19,7 +19,7 @@ from model.data.batches import make_batches
 from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
 from model.network.snapshot import WeightSnapshot
-from model.trainer import Trainer
+from model.training.trainer import Trainer
 
 MACHINE = Machine(device=torch.device("cpu"), engine=Engine(precision="fp32"))
 TEXT_IDS: npt.NDArray[Any] = VOCABULARY.encode(TEXT)

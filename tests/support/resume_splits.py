@@ -23,12 +23,12 @@ from model_fixtures import TickingClock, make_request, make_text
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, SamplingConfig
-from model.controls import TrainingControls
 from model.events import SampleRecorded, StepFinished, Validated
 from model.runs.checkpoint import Checkpoint
 from model.runs.folder import RunFolder
 from model.sampling.stream import CharacterStream
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 
 ENGINES = {
     "1 thread": Engine(precision="fp32"),
@@ -122,7 +122,7 @@ def in_a_child(folder: Path, engine: Engine, **how: Any) -> Told:
         if how["resume"]:
             tell(json.dumps(train(folder, engine, **how)))
         else:
-            with mock.patch("model.training_run.choose_machine", lambda *_, **__: machine):
+            with mock.patch("model.training.training_run.choose_machine", lambda *_, **__: machine):
                 tell(json.dumps(train(folder, engine, **how)))
 
     told: Told = json.loads(forked.finish(child)[-1])

@@ -12,7 +12,7 @@ import pytest
 from forked import ROOT
 from patience import PATIENCE
 
-from model.controls import TrainingControls
+from model.training.controls import TrainingControls
 from tui.commands.train import SignalStop
 from tui.interrupts import leave_at_once, raise_from_now_on
 

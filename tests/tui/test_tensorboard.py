@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from model_fixtures import make_request, of_kind
 
-from model.controls import TrainingControls
 from model.events import Event, SampleRecorded, StepFinished, Validated, WarningRaised
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 from tui import options
 from tui.command_line import run
 

@@ -17,9 +17,9 @@ from ports import free_port
 
 from model.commands import SetTemperature
 from model.config import SamplingConfig
-from model.controls import TrainingControls
 from model.events import CharacterWritten, Event, StepFinished, TrainingStateChanged, WarningRaised
 from model.runs.folder import RunFolder
+from model.training.controls import TrainingControls
 from model.watch_session import WatchSession
 from tui.command_line import run
 
@@ -109,7 +109,7 @@ def assert_one_process_goes_on(root: Path, step: int) -> None:
     """Resumes in this process for a few steps, which says that it is not bit for bit the same."""
     from model.presets import PRESETS
     from model.runs.request import RunRequest
-    from model.training_run import TrainingRun
+    from model.training.training_run import TrainingRun
 
     preset = PRESETS["balanced"]
     controls = TrainingControls()

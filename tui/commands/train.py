@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus import UserError
-from model.controls import TrainingControls
 from model.distributed.rank import ProcessPlace, place_in
 from model.errors import ConfigError, RankLost, TrainingDiverged
 from model.events import RunStarted
 from model.runs.request import RunRequest
+from model.training.controls import TrainingControls
 from tui.ending_signals import ending_signals
 from tui.exit_status import FILE_SYSTEM, SIGNAL, status_of
 from tui.options import json_option, require_there, run_request, training_options
@@ -81,7 +81,7 @@ def _train(
     """Trains, as the only process or as the one that leads, and tells what happens."""
     require_there(request)
     from model.distributed.process_group import ALONE  # noqa: PLC0415 - torch takes two seconds
-    from model.training_run import TrainingRun  # noqa: PLC0415
+    from model.training.training_run import TrainingRun  # noqa: PLC0415
 
     reporter = LastingReporter(_reporter(as_json=as_json), gone=lambda: controls.stop(hurry=True))
     run = TrainingRun(request, controls, on_record=reporter.record, ranks=ranks or ALONE)
@@ -142,7 +142,7 @@ def _follow(
     request: RunRequest, controls: TrainingControls, signals: SignalStop, ranks: Ranks
 ) -> int:
     """Trains as a process that is led; silent, but for what is wrong with this one alone."""
-    from model.follower import Follower  # noqa: PLC0415 - torch takes two seconds
+    from model.training.follower import Follower  # noqa: PLC0415 - torch takes two seconds
 
     follower = Follower(request, controls, ranks)
     status = follower.join()

@@ -12,17 +12,17 @@ import torch
 from device_fixtures import DROPPING, PLAIN, TOLERANCE, WINDOWS, every_device, on, trainer_on
 from network_fixtures import TEXT_IDS, make_network, weights_of
 
-from model.batch_reader import BatchReader
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.compute.host_copy import HostCopy
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
-from model.gradients import GradientWorkers
-from model.guard import Verdict
 from model.network.dropout import draw_masks
 from model.network.lstm import CharacterLSTM
 from model.network.pending_snapshot import PendingSnapshot
+from model.training.device_batches import BatchReader
+from model.training.divergence_guard import Verdict
+from model.training.gradients import GradientWorkers
 
 
 @every_device

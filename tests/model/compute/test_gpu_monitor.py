@@ -9,12 +9,12 @@ import pytest
 import torch
 from model_fixtures import make_request
 
-from model import training_run
 from model.compute.gpu_monitor import AcceleratorMeter
-from model.controls import TrainingControls
 from model.events import AcceleratorMeasured
 from model.runs.folder import RunFolder
-from model.training_run import TrainingRun
+from model.training import training_run
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 
 MEASURED = AcceleratorMeasured(
     device="Fast Card 9", bytes=2_000_000_000, bytes_total=8_000_000_000, busy=0.75

@@ -24,10 +24,10 @@ from model.distributed import shared_memory as shared_sums
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.distributed.shared_memory import SharedSums, make_memory, open_memory
 from model.errors import ConfigError, RankLost
-from model.guard import Verdict
 from model.runs.open import open_run
-from model.step_result import StepResult
-from model.trainer import Trainer
+from model.training.divergence_guard import Verdict
+from model.training.step_result import StepResult
+from model.training.trainer import Trainer
 
 PLAIN = dataclasses.replace(TINY_TRAINING, reset_probability=0.0, batch=7, epochs=100)
 """Seven streams: three ranks have shares of different sizes. Nothing is drawn: the ranks of a test

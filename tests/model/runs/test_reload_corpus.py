@@ -13,7 +13,6 @@ from patience import wait_until
 from corpus import Corpus
 from corpus.novelty import LARGEST_INDEXED
 from model.config import SamplingConfig
-from model.controls import TrainingControls
 from model.events import (
     Event,
     NoveltyIndexed,
@@ -27,7 +26,8 @@ from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_metadata
 from model.runs.corpus_record import read_own_text
 from model.runs.folder import RunFolder
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 from model.watch_session import WatchSession
 
 

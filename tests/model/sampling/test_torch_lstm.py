@@ -14,11 +14,11 @@ from network_fixtures import make_network, snapshot_of
 
 from model.config import ModelConfig, SamplingConfig
 from model.network.snapshot import WeightSnapshot
-from model.samples import write_samples
 from model.sampling.numpy_lstm import BatchKernel
 from model.sampling.parallel_streams import ParallelStreams
 from model.sampling.race import Race
 from model.sampling.torch_lstm import DeviceKernel, kernel_of
+from model.training.epoch_samples import write_samples
 
 
 def snapshot_with(layers: int, seed: int = 0) -> WeightSnapshot:

@@ -17,8 +17,6 @@ import safetensors.numpy
 import torch
 from torch import Tensor, nn
 
-from model.averaging import WeightAverage
-from model.batch_reader import BatchReader
 from model.compute.batch_threads import StreamThreads
 from model.compute.device import Machine
 from model.compute.host_copy import HostCopy
@@ -26,8 +24,6 @@ from model.config import TrainingConfig
 from model.data.batches import Batch, Batches
 from model.distributed.process_group import ALONE, Ranks
 from model.errors import TrainingDiverged
-from model.gradients import GradientWorkers
-from model.guard import Guard, Verdict
 from model.network.dropout import draw_masks
 from model.network.lstm import CharacterLSTM
 from model.network.pending_snapshot import PendingSnapshot
@@ -43,8 +39,12 @@ from model.runs.checkpoint_form import (
     WEIGHT_PREFIX,
     Tensors,
 )
-from model.schedule import Schedule
-from model.step_result import StepFigures, StepResult
+from model.training.device_batches import BatchReader
+from model.training.divergence_guard import Guard, Verdict
+from model.training.ema import WeightAverage
+from model.training.gradients import GradientWorkers
+from model.training.schedule import Schedule
+from model.training.step_result import StepFigures, StepResult
 
 RMSPROP_DECAY = 0.9
 KERAS_EPSILON = 1e-7

@@ -18,9 +18,9 @@ from torch.nn import functional
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
 from model.errors import TrainingDiverged
-from model.guard import Verdict
 from model.presets import PRESETS
-from model.trainer import Trainer
+from model.training.divergence_guard import Verdict
+from model.training.trainer import Trainer
 
 PLAIN = dataclasses.replace(TINY_TRAINING, reset_probability=0.0, clip=0.05, epochs=3)
 NOTEBOOK = dataclasses.replace(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.guard import Guard, Verdict
+from model.training.divergence_guard import Guard, Verdict
 
 BAD = [math.nan, math.inf, -math.inf]
 

@@ -15,7 +15,7 @@ from network_fixtures import TEXT_IDS, make_trainer
 
 from model.config import Scoring, TrainingConfig
 from model.evaluation import scoring as evaluation
-from model.validation import (
+from model.training.validation import (
     LEAST_CHARACTERS,
     LONGEST_PAUSE,
     MOST_CHARACTERS,

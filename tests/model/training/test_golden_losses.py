@@ -3,7 +3,7 @@
 What changes a loss (an initialisation, a mask, an order of batches, a schedule) is seen here even
 where the model still learns. After a change that is meant, write the file anew:
 
-    PYTHONPATH=tests/support:. python tests/model/test_golden_losses.py
+    PYTHONPATH=tests/support:. python tests/model/training/test_golden_losses.py
 
 Processors round differently, so losses may differ by what rounding grows to in so many steps.
 """
@@ -21,10 +21,10 @@ import torch
 from model_fixtures import make_request, make_text, of_kind
 
 from model.config import ModelConfig
-from model.controls import TrainingControls
 from model.events import StepFinished
 from model.presets import PRESETS
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 STEPS = 80

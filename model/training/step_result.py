@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model.compute.host_copy import HostCopy
-from model.guard import Verdict
+from model.training.divergence_guard import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,6 @@ from corpus import CorpusError
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig
-from model.controls import TrainingControls
 from model.errors import CheckpointError, RunFolderError, TrainingDiverged
 from model.events import (
     CheckpointSaved,
@@ -50,10 +49,11 @@ from model.network.published import Publication
 from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
 from model.runs.folder import RunFolder, from_the_best
 from model.runs.request import RunRequest
-from model.step_result import StepResult
-from model.trainer import Trainer
-from model.training_run import TrainingRun
-from model.validation import LEAST_CHARACTERS, Validation
+from model.training.controls import TrainingControls
+from model.training.step_result import StepResult
+from model.training.trainer import Trainer
+from model.training.training_run import TrainingRun
+from model.training.validation import LEAST_CHARACTERS, Validation
 
 React = Callable[[Event, TrainingControls], None]
 
@@ -130,7 +130,7 @@ def looking_again(monkeypatch: pytest.MonkeyPatch, found: Engine) -> list[Engine
         used.append(machine.engine)
         return Machine.on(machine.device, found)
 
-    monkeypatch.setattr("model.training_run.look_again", look)
+    monkeypatch.setattr("model.training.training_run.look_again", look)
     return used
 
 
@@ -218,7 +218,7 @@ def test_samples_are_written_after_each_epoch_at_four_temperatures(tmp_path: Pat
 def test_dear_validations_are_rare_and_samples_come_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.training_run.next_pause", lambda seconds, cost: 1e9)
+    monkeypatch.setattr("model.training.training_run.next_pause", lambda seconds, cost: 1e9)
     events = list(TrainingRun(make_request(tmp_path, epochs=4), TrainingControls()).events())
     # After the first epoch none has been timed yet; after the last one there is always one.
     assert [event.epoch for event in events if isinstance(event, Validated)] == [1, 4]
@@ -398,7 +398,7 @@ def test_a_stream_that_stays_lost_is_warned_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = Validation(nats=2.0, streams=16, lost=1, worst=12.9)
-    monkeypatch.setattr("model.training_run.validate", lambda *_: lost)
+    monkeypatch.setattr("model.training.training_run.validate", lambda *_: lost)
     events = watch(make_request(tmp_path, epochs=3))
     assert len(of_kind(events, Validated)) >= 3
     (warning,) = [e for e in of_kind(events, WarningRaised) if "lost" in e.text]
@@ -412,7 +412,7 @@ def test_a_stream_that_is_lost_once_is_left_to_find_its_feet(
     found = itertools.cycle(
         (Validation(nats=2.0, streams=16, lost=1), Validation(nats=1.9, streams=16))
     )
-    monkeypatch.setattr("model.training_run.validate", lambda *_: next(found))
+    monkeypatch.setattr("model.training.training_run.validate", lambda *_: next(found))
     events = watch(make_request(tmp_path, epochs=3))
     assert len(of_kind(events, Validated)) >= 3
     assert not [text for text in warnings_of(events) if "lost" in text]
@@ -764,7 +764,7 @@ def test_all_validations_of_a_run_score_as_many_characters(
         limits.append(arguments[-1])
         return Validation(nats=1.0)
 
-    monkeypatch.setattr("model.training_run.validate", validate)
+    monkeypatch.setattr("model.training.training_run.validate", validate)
     watch(make_request(tmp_path, minutes=1e-3, epochs=None))
     first = list(limits)
     assert first == [LEAST_CHARACTERS] * len(first)

@@ -13,7 +13,6 @@ from model.compute.device import Machine, choose_device
 from model.compute.engine import Engine
 from model.compute.memory import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
-from model.controls import TrainingControls
 from model.data.batches import Batches, make_batches
 from model.distributed.process_group import Order, Ranks
 from model.errors import ConfigError
@@ -22,8 +21,9 @@ from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import checkpoint_of_bytes
 from model.runs.open import split_of
 from model.runs.request import RunRequest
-from model.trainer import Trainer
+from model.training.controls import TrainingControls
 from model.training.engines import can_compute
+from model.training.trainer import Trainer
 
 
 class Follower:

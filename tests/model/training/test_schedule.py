@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_fixtures import TINY_TRAINING
 
-from model.schedule import FINAL_FRACTION, Schedule
+from model.training.schedule import FINAL_FRACTION, Schedule
 
 EPOCHS = dataclasses.replace(TINY_TRAINING, learning_rate=0.4, warmup_steps=5, epochs=5)
 MINUTES = dataclasses.replace(EPOCHS, epochs=None, minutes=2.0)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from patience import wait_until
 
-from model.controls import TrainingControls
+from model.training.controls import TrainingControls
 
 
 def is_paused(controls: TrainingControls) -> bool:

@@ -10,9 +10,9 @@ import torch
 from model_fixtures import TINY_TRAINING
 from network_fixtures import make_trainer
 
-from model.averaging import WeightAverage
 from model.config import ModelConfig
 from model.network.lstm import CharacterLSTM
+from model.training.ema import WeightAverage
 
 AVERAGED = dataclasses.replace(TINY_TRAINING, averaging=0.9)
 

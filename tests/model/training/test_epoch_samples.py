@@ -9,8 +9,8 @@ from model_fixtures import TEXT, TINY_MODEL, TINY_TRAINING, VOCABULARY, random_w
 
 from model.config import SamplingConfig, Scoring, TrainingConfig
 from model.network.snapshot import WeightSnapshot
-from model.samples import write_samples
 from model.sampling.stream import CharacterStream
+from model.training.epoch_samples import write_samples
 
 SNAPSHOT = WeightSnapshot.from_weights(random_weights(TINY_MODEL, len(VOCABULARY), seed=0), step=0)
 TRAINING = dataclasses.replace(TINY_TRAINING, sample_length=60)

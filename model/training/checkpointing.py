@@ -5,7 +5,7 @@ from __future__ import annotations
 from model.compute.engine import Engine
 from model.runs.checkpoint import Checkpoint, CheckpointMetadata
 from model.runs.open import OpenedRun
-from model.trainer import Trainer
+from model.training.trainer import Trainer
 
 
 def checkpoint_of(

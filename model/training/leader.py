@@ -1,15 +1,15 @@
 """The first process of a training that several share, towards the others. PyTorch.
 
-What it says, they do (`model.follower`); a process alone says it to nobody.
+What it says, they do (`model.training.follower`); a process alone says it to nobody.
 """
 
 from __future__ import annotations
 
-from model.controls import TrainingControls
 from model.distributed.process_group import SECONDS_BETWEEN_SIGNS, Order, Ranks
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import checkpoint_bytes
 from model.timing import Clock
+from model.training.controls import TrainingControls
 
 
 class Leader:

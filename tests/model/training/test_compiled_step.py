@@ -14,12 +14,12 @@ from torch import Tensor
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
-from model.gradients import GradientWorkers
 from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.vecmath import exp
 from model.network.dropout import draw_masks
 from model.network.lstm import CharacterLSTM
 from model.network.torch_layer import State
+from model.training.gradients import GradientWorkers
 
 CPU = torch.device("cpu")
 AUTOGRAD = Engine(precision="fp32")

@@ -26,7 +26,7 @@ from model.network.lstm import CharacterLSTM, joined, streams_of
 from model.network.torch_layer import State
 
 if TYPE_CHECKING:
-    from model.compiled_step import CompiledStep
+    from model.training.compiled_step import CompiledStep
 
 
 class GradientWorkers:
@@ -52,7 +52,7 @@ class GradientWorkers:
             prepare_packed_layer(torch.float32 if machine.autocast is None else machine.autocast)
         self._step: CompiledStep | None = None
         if self._engine.layer == "compiled":
-            from model.compiled_step import CompiledStep  # noqa: PLC0415 - Numba
+            from model.training.compiled_step import CompiledStep  # noqa: PLC0415 - Numba
 
             self._step = CompiledStep(network)
         engine = self._engine

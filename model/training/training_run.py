@@ -21,7 +21,6 @@ from corpus.files.missing_guarantees import take_missing
 from model.compute.gpu_monitor import AcceleratorMeter
 from model.compute.memory import give_back_memory, keep_freed_memory
 from model.compute.torch_threads import prepare_thread
-from model.controls import TrainingControls
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.errors import CheckpointError, RankLost, TrainingDiverged
 from model.events import (
@@ -41,26 +40,27 @@ from model.events import (
     Validated,
     WarningRaised,
 )
-from model.guard import Verdict
-from model.leader import Leader
 from model.network.lstm import CharacterLSTM
 from model.network.pending_snapshot import PendingSnapshot
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
-from model.run_checkpoint import checkpoint_of, engine_of, processes_of
 from model.runs.checkpoint_form import CARRIED
 from model.runs.checkpoint_saver import CheckpointSaver
 from model.runs.metrics_log import EventLog
 from model.runs.open import OpenedRun, open_run
 from model.runs.request import RunRequest
 from model.runs.tensorboard import TensorBoardLog
-from model.samples import seed_text, write_samples
 from model.sampling.torch_lstm import kernel_of
-from model.self_timing import choose_machine, later_looks, look_again
 from model.system_refusal import refusal_of
 from model.timing import Clock, Speedometer, Stopwatch
-from model.trainer import Trainer
-from model.validation import (
+from model.training.autotune import choose_machine, later_looks, look_again
+from model.training.checkpointing import checkpoint_of, engine_of, processes_of
+from model.training.controls import TrainingControls
+from model.training.divergence_guard import Verdict
+from model.training.epoch_samples import seed_text, write_samples
+from model.training.leader import Leader
+from model.training.trainer import Trainer
+from model.training.validation import (
     DEAR_PAUSE,
     MOST_CHARACTERS,
     affordable,
@@ -98,7 +98,7 @@ class TrainingRun:
         Args:
             request: what to train.
             opened: the run, where it was opened already; it is unlocked at the end.
-            ranks: the processes that train together, of which this one leads (`model.follower`).
+            ranks: the processes that train together, of which this one leads (`model.training.follower`).
             controls: read between two units of work.
             publish: is handed frozen weights twice a second, and the best ones at the end.
             on_record: is handed each event that goes into ``metrics.jsonl``.

@@ -18,14 +18,14 @@ from model_fixtures import make_request, of_kind
 from patience import PATIENCE
 
 from model.config import ModelConfig
-from model.controls import TrainingControls
 from model.events import Finished, StepFinished
 from model.presets import PRESETS
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint, write_checkpoint
 from model.runs.folder import RunFolder
 from model.runs.request import RunRequest
-from model.training_run import TrainingRun
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -98,9 +98,9 @@ def test_a_fresh_process_goes_on_exactly(straight: Checkpoint, tmp_path: Path) -
         import sys
         from pathlib import Path
         from model.config import ModelConfig, TrainingConfig
-        from model.controls import TrainingControls
+        from model.training.controls import TrainingControls
         from model.runs.request import RunRequest
-        from model.training_run import TrainingRun
+        from model.training.training_run import TrainingRun
         request = RunRequest(
             corpus=None, preset="quick", model=ModelConfig(), training=TrainingConfig(),
             root=Path(sys.argv[1]), run="tiny", resume=True,

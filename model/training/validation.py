@@ -19,7 +19,7 @@ from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.evaluation import scoring as evaluation
 from model.network.lstm import CharacterLSTM
-from model.trainer import Trainer
+from model.training.trainer import Trainer
 
 LONGEST_PAUSE = 10.0
 """Seconds of training between two validations."""

@@ -14,11 +14,11 @@ from model.compute.engine import Engine
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessPlace
-from model.gradients import GradientWorkers
 from model.network.dropout import draw_masks
 from model.network.lstm import CharacterLSTM
 from model.timing import quickest
 from model.training.engines import possible_engines
+from model.training.gradients import GradientWorkers
 
 WARM_UP_SEQUENCE = 8
 """Time steps of an untimed step: for what each engine does but once, and for its threads, which the

@@ -14,8 +14,7 @@ from model.compute import device as machine
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
-from model.gradients import GradientWorkers
-from model.self_timing import (
+from model.training.autotune import (
     WARM_UP_SEQUENCE,
     choose_machine,
     fastest,
@@ -23,6 +22,7 @@ from model.self_timing import (
     look_again,
 )
 from model.training.engines import possible_engines
+from model.training.gradients import GradientWorkers
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(hidden=8, embedding=4)
@@ -184,7 +184,7 @@ def look(monkeypatch: pytest.MonkeyPatch, before: Machine, seconds: dict[Engine,
             self._warm.add(engine)
             return seconds[engine] if is_warm else 1e-9
 
-    monkeypatch.setattr("model.self_timing.StepTimer", Timer)
+    monkeypatch.setattr("model.training.autotune.StepTimer", Timer)
     monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     return look_again(before, OPEN, MODEL, 9)
 
@@ -200,7 +200,7 @@ def test_a_second_look_changes_the_engine_only_for_a_gain(monkeypatch: pytest.Mo
 
 
 def test_what_was_asked_for_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.self_timing.StepTimer", None)  # to time would fail
+    monkeypatch.setattr("model.training.autotune.StepTimer", None)  # to time would fail
     for threads, shards in ((1, 1), (2, 2)):
         asked = dataclasses.replace(OPEN, precision="fp32", threads=threads)
         before = Machine.on(CPU, Engine(precision="fp32", shards=shards))
