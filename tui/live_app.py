@@ -52,7 +52,7 @@ from tui.widgets.writing_pane import WritingPane
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from model.session import Session
+    from model.session.protocol import Session
 
 Severity = Literal["information", "warning", "error"]
 TOAST_SECONDS: Final = 6.0

@@ -1,7 +1,7 @@
 """A stream of characters from a weight snapshot: one kernel step, one draw, one character.
 
 Works on NumPy arrays alone, so text is written while torch is still being imported, and a saved
-run writes without it. It knows no thread and no clock; ``model.sampler_thread`` paces it.
+run writes without it. It knows no thread and no clock; ``model.session.sampler_thread`` paces it.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from corpus import DEFAULT_TEXT, CorpusOptions
 from model.config import SamplingConfig
-from model.live_session import LiveSession
 from model.presets import DEFAULT_PRESET, find_preset
 from model.runs.request import RunRequest
+from model.session.live import LiveSession
 from tui.app import CharlmApp
 from tui.export.svg import without_foreign_fonts
 from tui.screen_settings import ScreenSettings

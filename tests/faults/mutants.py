@@ -452,18 +452,18 @@ MUTANTS = (
     ),
     _mutant(
         "the queue of events grows",
-        "model/event_queue.py",
+        "model/session/event_queue.py",
         (
             "if len(self._events) >= self._capacity:",
             "if len(self._events) < 0:",
         ),
-        "model/test_event_queue.py",
+        "model/session/test_event_queue.py",
     ),
     _mutant(
         "the queue forgets what is no step",
-        "model/event_queue.py",
+        "model/session/event_queue.py",
         ("            else:\n                kept.append(event)\n", ""),
-        "model/test_event_queue.py",
+        "model/session/test_event_queue.py",
     ),
     _mutant(
         "a checkpoint's trouble has a text's status",

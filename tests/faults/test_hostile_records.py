@@ -22,12 +22,12 @@ from patience import wait_until
 from corpus.files.json_reader import MAX_LINE_BYTES, JsonLines, read_object
 from model.config import SamplingConfig
 from model.events import Event, Finished, RecordedUnion, SessionRefused, StepFinished, Validated
-from model.live_session import LiveSession, SavedWeights
 from model.runs.folder import RunFolder
 from model.runs.summary import list_runs, validation_curve
+from model.session.live import LiveSession, SavedWeights
+from model.session.watch import GrowingFile
 from model.training.controls import TrainingControls
 from model.training.training_run import TrainingRun
-from model.watch_session import GrowingFile
 from tui.command_line import run
 
 DEEP = b"[" * 200_000

@@ -16,14 +16,14 @@ TORCH_FREE = [
     "model.data.batches",
     "model.runs.checkpoint_file",
     "model.runs.export",
-    "model.live_session",
+    "model.session.live",
     "model.runs.open",
     "model.presets",
     "model.distributed.rank",
     "model.runs.folder",
     "model.sampling.stream",
-    "model.sampler_thread",
-    "model.scripted_session",
+    "model.session.sampler_thread",
+    "model.session.scripted",
 ]
 WITH_TORCH = ["model.training.training_run", "model.evaluation.protocols"]
 
@@ -43,7 +43,7 @@ def test_all_torch_free_modules_together_import_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["corpus", "model.live_session", "model.runs.folder", "model.sampling.stream"]
+    "module", ["corpus", "model.session.live", "model.runs.folder", "model.sampling.stream"]
 )
 def test_importing_it_alone_imports_nothing_heavy(module: str) -> None:
     assert imported_by(module).isdisjoint(HEAVY)

@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from model import events as ev
-from model.scripted_session import ScriptedSession
+from model.session.scripted import ScriptedSession
 from tui.app import CharlmApp
 from tui.screen_settings import ScreenSettings
 from tui.terminal.door import is_waiting

@@ -15,7 +15,7 @@ from corpus import LONGEST_PROMPT, Vocabulary
 from corpus.errors import CorpusError
 from model import commands as cm
 from model import events as ev
-from model.scripted_session import ScriptedSession
+from model.session.scripted import ScriptedSession
 from tui.app import CharlmApp
 from tui.keys import KEYS
 from tui.screen_settings import ScreenSettings

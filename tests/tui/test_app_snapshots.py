@@ -13,7 +13,7 @@ from textual.widgets import Input
 from corpus import Vocabulary
 from corpus.novelty import NoveltyIndex
 from model import events as ev
-from model.scripted_session import ScriptedSession
+from model.session.scripted import ScriptedSession
 from tui.app import CharlmApp
 from tui.machine_use import MachineMeter, MachineUse
 from tui.screen_settings import ScreenSettings

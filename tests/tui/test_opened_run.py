@@ -14,8 +14,8 @@ from patience import wait_until
 
 from model import events as ev
 from model.config import SamplingConfig
-from model.live_session import LiveSession, SavedWeights
 from model.runs.checkpoint_file import write_checkpoint
+from model.session.live import LiveSession, SavedWeights
 from tui.view_state import ViewState, fold
 from tui.widgets.progress_row import progress_row
 

@@ -19,8 +19,8 @@ from model.commands import SetTemperature
 from model.config import SamplingConfig
 from model.events import CharacterWritten, Event, StepFinished, TrainingStateChanged, WarningRaised
 from model.runs.folder import RunFolder
+from model.session.watch import WatchSession
 from model.training.controls import TrainingControls
-from model.watch_session import WatchSession
 from tui.command_line import run
 
 TINY = (

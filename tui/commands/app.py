@@ -15,10 +15,10 @@ from corpus import DEFAULT_TEXT, UserError
 from model.config import SamplingConfig
 from model.distributed.rank import place_in
 from model.errors import ConfigError
-from model.live_session import LiveSession, SavedWeights
 from model.runs.printed_command import printed_command
 from model.runs.request import RunRequest
-from model.watch_session import WatchSession
+from model.session.live import LiveSession, SavedWeights
+from model.session.watch import WatchSession
 from tui.console import speaks_utf8
 from tui.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
 from tui.options import (

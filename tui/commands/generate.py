@@ -30,13 +30,13 @@ from model.network.snapshot import FloatArray
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
-from model.sampler_thread import new_seed
 from model.sampling.long_text import AT_ONCE, BlockWriter, LongText
 from model.sampling.numpy_lstm import BatchKernel
 from model.sampling.numpy_threads import fastest_products
 from model.sampling.parallel_streams import ParallelStreams, compiled_successor
 from model.sampling.stepper import MakeKernel
 from model.sampling.stream import CharacterStream
+from model.session.sampler_thread import new_seed
 from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import (

@@ -10,7 +10,7 @@ import click
 from model.config import SamplingConfig
 from model.runs.folder import RunFolder
 from model.runs.printed_command import printed_command
-from model.watch_session import WatchSession
+from model.session.watch import WatchSession
 from tui.commands.app import prepare_screen, show
 from tui.exit_status import USAGE, complain
 from tui.options import (

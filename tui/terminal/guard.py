@@ -27,8 +27,8 @@ from tui.terminal.output import RESET
 from tui.terminal.without_screen import WithoutScreen
 
 if TYPE_CHECKING:
-    from model.live_session import LiveSession
-    from model.watch_session import WatchSession
+    from model.session.live import LiveSession
+    from model.session.watch import WatchSession
     from tui.terminal.terminal_app import TerminalApp
 
 try:

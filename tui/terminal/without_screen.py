@@ -21,7 +21,7 @@ from tui.reporters import LastingReporter, LineReporter
 from tui.sanitise import one_line
 
 if TYPE_CHECKING:
-    from model.live_session import LiveSession
+    from model.session.live import LiveSession
 
 SECONDS_BETWEEN_LOOKS: Final = 0.5
 

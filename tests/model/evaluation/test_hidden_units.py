@@ -10,11 +10,11 @@ from model_fixtures import TINY_MODEL, VOCABULARY, make_snapshot, make_text, ran
 from patience import PATIENCE, wait_until
 
 from corpus import Corpus, Vocabulary
-from model.analysis import Analysis
 from model.evaluation.hidden_units import activations_of, features_of, rank_units
 from model.events import AnalysisEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
+from model.session.analysis_thread import Analysis
 
 
 def test_features_are_what_they_are_called() -> None:
@@ -61,7 +61,7 @@ def test_a_text_without_features_ranks_nothing() -> None:
 
 
 def test_the_analysis_says_all_three_things(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.analysis.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("model.session.analysis_thread.FIRST_PAUSE", 0.0)
     text = make_text(5_000)
     vocabulary = Vocabulary.from_symbols(VOCABULARY.symbols)
     corpus = Corpus(

@@ -21,19 +21,19 @@ from model.events import (
     UnitsRanked,
     WeightsOpened,
 )
-from model.live_session import LiveSession, SavedWeights
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_metadata
 from model.runs.corpus_record import read_own_text
 from model.runs.folder import RunFolder
+from model.session.live import LiveSession, SavedWeights
+from model.session.watch import WatchSession
 from model.training.controls import TrainingControls
 from model.training.training_run import TrainingRun
-from model.watch_session import WatchSession
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    monkeypatch.setattr("model.analysis.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("model.session.analysis_thread.FIRST_PAUSE", 0.0)
     request = make_request(tmp_path, epochs=1)
     for _ in TrainingRun(request, TrainingControls()).events():
         pass

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus import LoadCancelled, UserError
-from model.analysis import Analysis
 from model.commands import (
     Command,
     ContinueTraining,
@@ -23,7 +22,6 @@ from model.commands import (
 )
 from model.config import SamplingConfig
 from model.errors import CheckpointError, TrainingDiverged
-from model.event_queue import EventQueue
 from model.events import (
     Event,
     Finished,
@@ -45,7 +43,9 @@ from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import METRICS_NAME, RunFolder
 from model.runs.open import open_run
 from model.runs.request import RunRequest
-from model.sampler_thread import SamplerThread
+from model.session.analysis_thread import Analysis
+from model.session.event_queue import EventQueue
+from model.session.sampler_thread import SamplerThread
 from model.system_refusal import crash_of, refusal_of
 from model.training.controls import TrainingControls
 

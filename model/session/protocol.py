@@ -1,8 +1,8 @@
 """The seam between the model and whatever shows it.
 
 Commands go down, events come up, and neither side ever waits for the other. A screen is written
-against this protocol; ``model.live_session`` runs the real workers behind it and
-``model.scripted_session`` is its tiny official fake.
+against this protocol; ``model.session.live`` runs the real workers behind it and
+``model.session.scripted`` is its tiny official fake.
 """
 
 from __future__ import annotations

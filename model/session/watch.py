@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from corpus.files.json_reader import JsonLines
-from model.analysis import Analysis
 from model.commands import (
     Command,
     ContinueTraining,
@@ -22,7 +21,6 @@ from model.commands import (
 )
 from model.config import SamplingConfig
 from model.errors import CheckpointError
-from model.event_queue import EventQueue
 from model.events import (
     Event,
     Preparing,
@@ -35,7 +33,9 @@ from model.events import (
 from model.network.published import Publication
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
-from model.sampler_thread import SamplerThread
+from model.session.analysis_thread import Analysis
+from model.session.event_queue import EventQueue
+from model.session.sampler_thread import SamplerThread
 from model.system_refusal import crash_of
 from model.training.schedule import Schedule
 

@@ -8,8 +8,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.event_queue import EventQueue
 from model.events import Event, StepFinished, WarningRaised
+from model.session.event_queue import EventQueue
 
 
 def step(number: int) -> StepFinished:

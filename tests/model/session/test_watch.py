@@ -25,9 +25,9 @@ from model.events import (
     WorkerCrashed,
 )
 from model.runs.folder import RunFolder
+from model.session.watch import GrowingFile, WatchSession
 from model.training.controls import TrainingControls
 from model.training.training_run import TrainingRun
-from model.watch_session import GrowingFile, WatchSession
 
 
 def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> None:

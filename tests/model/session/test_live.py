@@ -27,7 +27,6 @@ from model_fixtures import (
 from patience import PATIENCE, wait_until
 
 from corpus import LONGEST_PROMPT, CorpusError
-from model import live_session, sampler_thread
 from model.commands import (
     Command,
     ContinueTraining,
@@ -42,7 +41,6 @@ from model.commands import (
 )
 from model.config import SamplingConfig
 from model.errors import CheckpointError
-from model.event_queue import EventQueue
 from model.events import (
     CharacterWritten,
     CheckpointSaved,
@@ -62,11 +60,14 @@ from model.events import (
     WritingHeld,
     WritingRestarted,
 )
-from model.live_session import LiveSession, SavedWeights
 from model.runs.checkpoint_file import read_checkpoint, write_checkpoint
 from model.runs.folder import RunFolder
 from model.runs.request import RunRequest
 from model.sampling.stream import CharacterStream
+from model.session import live as live_session
+from model.session import sampler_thread
+from model.session.event_queue import EventQueue
+from model.session.live import LiveSession, SavedWeights
 from model.training import training_run
 from model.training.trainer import Trainer
 
@@ -550,7 +551,7 @@ WAIT = (
     from pathlib import Path
     from model.config import ModelConfig, SamplingConfig, TrainingConfig
     from model.events import CharacterWritten, Finished
-    from model.live_session import LiveSession, SavedWeights
+    from model.session.live import LiveSession, SavedWeights
     from model.runs.request import RunRequest
 
     def wait_for(session, kind, count):
