@@ -63,7 +63,7 @@ pictures: .venv/.installed-dev
 	test -x $(BIN)/python || $(PYTHON) -P -m venv .venv
 	$(BIN)/python -P -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
 	$(BIN)/python -P -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
-	-$(BIN)/python -P -m model.warm_up # what it did not compile, the first start does
+	-$(BIN)/python -P -m model.bench.warm_up # what it did not compile, the first start does
 	touch $@
 
 .venv/.installed-dev: .venv/.installed

@@ -44,7 +44,7 @@ def keras_epoch(text: Path) -> dict[str, float]:
     """Returns the seconds of the notebook's first epoch and its held-out loss; needs Keras."""
     import numpy as np
 
-    from model.bench_keras import BATCH, WINDOW, notebook_model
+    from model.bench.keras import BATCH, WINDOW, notebook_model
 
     characters = text.read_text(encoding="utf-8").lower()
     symbols = sorted(set(characters))

@@ -103,8 +103,8 @@ def test_a_child_runs_no_file_of_the_working_directory(tmp_path: Path) -> None:
     mark = lay_out_canaries(tmp_path / "work")
     code = (
         "import os\n"
-        "from model.bench_rows import Task\n"
-        "from model.bench_stock import stock_process\n"
+        "from model.bench.rows import Task\n"
+        "from model.bench.stock_process import stock_process\n"
         "os.environ['PYTHONPATH'] = ':/nowhere'\n"
         "task = Task(kind='sampling', hidden=8, layers=1, width=1)\n"
         "with stock_process() as stock:\n"
@@ -176,7 +176,7 @@ def test_a_child_that_dies_ends_bench_in_one_line_and_not_as_a_reader_that_has_g
     """C20: status 141 is for a closed standard output alone."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
-        "if 'model.bench_stock' in sys.orig_argv:\n"
+        "if 'model.bench.stock_process' in sys.orig_argv:\n"
         "    os.write(2, b'the library \\x1b[2J is broken\\n')\n"
         "    os._exit(7)\n"
     )

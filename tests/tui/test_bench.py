@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from model.bench_rows import Task
+from model.bench.rows import Task
 from tui.commands.bench import TASKS, run
 
 SMALL = (

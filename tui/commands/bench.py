@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from model.bench_rows import Row, Task, compare
-from model.bench_stock import stock_process
+from model.bench.rows import Row, Task, compare
+from model.bench.stock_process import stock_process
 from model.compute.cores import usable_cores
 from model.config import require_range
 from model.kernels.availability import setback
@@ -51,7 +51,7 @@ def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
     if rounds is not None:
         require_range("rounds", rounds, 1, 1000)
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
-    from model.bench_training import device_tasks  # noqa: PLC0415 - torch takes two seconds
+    from model.bench.training import device_tasks  # noqa: PLC0415 - torch takes two seconds
 
     run(
         (*TASKS, *device_tasks()),
@@ -64,8 +64,8 @@ def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
 def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> None:
     """Measures the tasks; prints each row as JSON when it is known, or a table at the end."""
     # Torch takes two seconds.
-    from model.bench_sampling import sampling_ways  # noqa: PLC0415
-    from model.bench_training import training_ways  # noqa: PLC0415
+    from model.bench.sampling import sampling_ways  # noqa: PLC0415
+    from model.bench.training import training_ways  # noqa: PLC0415
 
     rows: list[Row] = []
     with stock_process() as stock:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from corpus import Vocabulary
-from model.bench_rows import OURS, Task, Way, rate_of
-from model.bench_training import VOCABULARY_SIZE
+from model.bench.rows import OURS, Task, Way, rate_of
+from model.bench.training import VOCABULARY_SIZE
 from model.compute.cores import usable_cores
 from model.compute.device import trains_in_bf16
 from model.config import ModelConfig, SamplingConfig

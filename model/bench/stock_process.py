@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
-from model.bench_keras import fits, keras_is_installed
-from model.bench_rows import Task, Way
+from model.bench.keras import fits, keras_is_installed
+from model.bench.rows import Task, Way
 from model.child_process import AnsweringChild, answering_child
 
 NAME = "the process of the stock ways"
@@ -64,13 +64,13 @@ def environment_of_others(environment: Mapping[str, str]) -> dict[str, str]:
 def stock_process() -> Iterator[StockProcess]:
     """Starts the process; ends it."""
     environment = environment_of_others(os.environ)
-    with answering_child(NAME, "model.bench_stock", environment=environment) as child:
+    with answering_child(NAME, "model.bench.stock_process", environment=environment) as child:
         yield StockProcess(child)
 
 
 def answers(questions: Iterable[str]) -> Iterator[float]:
     """Does what it is asked for; keeps the ways of the task at hand."""
-    from model.bench_loops import stock_way  # noqa: PLC0415 - see above
+    from model.bench.stock_loops import stock_way  # noqa: PLC0415 - see above
 
     task: Task | None = None
     ways: dict[str, Way] = {}

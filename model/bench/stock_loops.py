@@ -1,4 +1,4 @@
-"""The loops of tutorials, which `model.bench_stock` times: PyTorch's, and Keras'. PyTorch.
+"""The loops of tutorials, which `model.bench.stock_process` times: PyTorch's, and Keras'. PyTorch.
 
 Letters: S streams, T time, V vocabulary, H hidden.
 """
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.bench_keras import keras_fit, keras_predict
-from model.bench_rows import Task, Way, rate_of
-from model.bench_training import SEQUENCE, VOCABULARY_SIZE, random_text, repeated
+from model.bench.keras import keras_fit, keras_predict
+from model.bench.rows import Task, Way, rate_of
+from model.bench.training import SEQUENCE, VOCABULARY_SIZE, random_text, repeated
 from model.config import ModelConfig
 from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
@@ -23,7 +23,7 @@ TEMPERATURE = 0.8
 
 
 def stock_way(task: Task, name: str) -> Way:
-    """Returns one of the ways that `model.bench_stock.stock_names` names."""
+    """Returns one of the ways that `model.bench.stock_process.stock_names` names."""
     training = task.kind == "training"
     if name == "keras":
         return keras_fit(VOCABULARY_SIZE) if training else keras_predict(VOCABULARY_SIZE)

@@ -1,6 +1,6 @@
 """Compiles everything that is compiled for this processor, and keeps it on the disk. PyTorch.
 
-    python -P -m model.warm_up
+    python -P -m model.bench.warm_up
 
 -P keeps Python from importing files of the working directory.
 

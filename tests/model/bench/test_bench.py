@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from model.bench_keras import fits, keras_fit, keras_is_installed, keras_predict
-from model.bench_loops import stock_way
-from model.bench_rows import OURS, Row, Task, Way, compare
-from model.bench_sampling import sampling_ways
-from model.bench_stock import OURS_ALONE, environment_of_others, stock_names, stock_process
-from model.bench_training import device_tasks, operations_per_character, training_ways
+from model.bench.keras import fits, keras_fit, keras_is_installed, keras_predict
+from model.bench.rows import OURS, Row, Task, Way, compare
+from model.bench.sampling import sampling_ways
+from model.bench.stock_loops import stock_way
+from model.bench.stock_process import OURS_ALONE, environment_of_others, stock_names, stock_process
+from model.bench.training import device_tasks, operations_per_character, training_ways
 from model.errors import ChildEnded
 
 SMALL = Task(kind="training", hidden=8, layers=2, width=4)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.bench_rows import OURS, Task, Way
+from model.bench.rows import OURS, Task, Way
 from model.compute.cores import usable_cores
 from model.compute.device import trains_in_bf16
 from model.compute.memory import keep_freed_memory

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from model.bench_rows import Task, Way, rate_of
+from model.bench.rows import Task, Way, rate_of
 
 WINDOW = 60
 HIDDEN = 128
