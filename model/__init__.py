@@ -1,5 +1,14 @@
-"""The domain: network, trainer, sampler, checkpoints, and the session that runs them.
+"""The domain: settings, a language model, its training, its writing, its runs. No screen.
 
-It knows no screen. Modules that need torch say so in their first line; the others are imported in
-milliseconds, and importing this package imports none of them.
+From the top floor down; each room may import those below it, which ``lint-imports`` checks:
+
+    session, bench          who drives it: the seam to the screen and its threads; the benchmark
+    training                the optimiser loop, its engines, validation, leader and follower
+    evaluation              scoring a text with trained weights
+    sampling, runs          drawing characters; what is on the disk (neither imports the other)
+    network                 parameters, snapshot, torch module, layers
+    compute, data           device, precision, torch threads; from ids to batches
+    distributed, kernels    the processes of one training; the compiled core
+    system                  what the operating system gives this process
+    events, commands, ...   the vocabulary: what crosses every border, torch-free
 """

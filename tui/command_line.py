@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from model.compute.cores import usable_cores
+from model.system.cores import usable_cores
 
 # They are read when NumPy and torch are imported, which the lines below cause. NumPy's own threads
 # would fight the trainer's, and gain nothing on products this small. The trainer's threads meet at
@@ -33,7 +33,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from corpus import UserError
 from corpus.files.missing_guarantees import take_missing
 from model.errors import RunFolderError
-from model.system_refusal import refusal_of
+from model.system.refusal import refusal_of
 from tui.console import open_streams
 from tui.exit_status import (
     INTERNAL,

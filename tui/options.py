@@ -28,7 +28,6 @@ from corpus import (
 )
 from corpus.argument_text import readable
 from corpus.files.places import expand_home
-from model.compute.memory import require_space
 from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
 from model.presets import (
@@ -38,11 +37,12 @@ from model.presets import (
     find_preset,
     preset_for,
 )
-from model.runs.corpus_record import path_of_a_moved_run
 from model.runs.folder import RunFolder
 from model.runs.open import CHANGEABLE_ON_RESUME
 from model.runs.printed_command import ROOT_VARIABLE, USUAL_ROOT
+from model.runs.reload_corpus import path_of_a_moved_run
 from model.runs.request import RunRequest
+from model.system.memory import require_space
 from tui.sanitise import one_line
 
 Function = TypeVar("Function", bound=Callable[..., Any])

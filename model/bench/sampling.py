@@ -14,7 +14,6 @@ import torch
 from corpus import Vocabulary
 from model.bench.rows import OURS, Task, Way, rate_of
 from model.bench.training import VOCABULARY_SIZE
-from model.compute.cores import usable_cores
 from model.compute.device import trains_in_bf16
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
@@ -25,6 +24,7 @@ from model.sampling.numpy_threads import fastest_products
 from model.sampling.parallel_streams import BY_NUMPY, ParallelStreams, compiled_successor
 from model.sampling.stream import CharacterStream
 from model.sampling.torch_lstm import kernel_on
+from model.system.cores import usable_cores
 
 TEMPERATURE = 0.8
 CHARACTERS_AT_ONCE = 16

@@ -19,7 +19,7 @@ from functools import partial
 
 from model.bench.keras import fits, keras_is_installed
 from model.bench.rows import Task, Way
-from model.child_process import AnsweringChild, answering_child
+from model.system.child_process import AnsweringChild, answering_child
 
 NAME = "the process of the stock ways"
 OURS_ALONE = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")

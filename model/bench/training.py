@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from model.bench.rows import OURS, Task, Way
-from model.compute.cores import usable_cores
 from model.compute.device import trains_in_bf16
-from model.compute.memory import keep_freed_memory
+from model.compute.malloc import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
 from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
+from model.system.cores import usable_cores
 from model.training.autotune import choose_machine
 from model.training.trainer import Trainer
 

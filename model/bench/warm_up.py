@@ -15,13 +15,14 @@ import torch
 
 from model.compute.device import trains_in_bf16
 from model.config import ModelConfig
-from model.kernels.availability import can_compile, setback
 from model.kernels.cpu import HAS_BFLOAT16
 from model.network.parameters import initial_parameters
 from model.network.snapshot import WeightSnapshot
 from model.network.torch_layer import can_pack
 from model.sampling.noise import GumbelNoise
 from model.sampling.stepper import StreamsSoFar
+from model.system.compiled_code import setback
+from model.training.engines import can_compile
 
 HIDDEN, SYMBOLS = 16, 3
 

@@ -1,1 +1,4 @@
-"""TO BE DESCRIBED."""
+"""Where torch computes: device, precision, threads, CUDA graphs, copies to the host.
+
+May import `model.distributed`, `model.system` and the vocabulary. `engine` is torch-free.
+"""

@@ -57,7 +57,7 @@ class Machine:
 
 def trains_in_bf16() -> bool:
     """Whether a training on this machine's processor takes bfloat16 unless it is told otherwise."""
-    return _native_bf16(torch.device("cpu"))
+    return native_bf16(torch.device("cpu"))
 
 
 def choose_device(
@@ -92,7 +92,7 @@ def choose_device(
     return torch.device(name, place.local_rank)
 
 
-def _native_bf16(device: torch.device) -> bool:
+def native_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 matrices natively; emulated, they are slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 LayerKind = Literal["torch", "packed", "whole", "compiled"]
-"""PyTorch's ``nn.LSTM`` layer by layer, or ours (`model.network.compiled_layer`), or ``nn.LSTM`` with all its
-layers at once where nothing is dropped: cuDNN then computes several layers side by side. The last
-one is no layer: embedding, layer, head and loss are one call, `model.training.compiled_step`."""
+"""PyTorch's ``nn.LSTM`` layer by layer, or ours (`model.network.compiled_layer`), or ``nn.LSTM``
+with all its layers at once where nothing is dropped: cuDNN then computes several layers side by
+side. The last one is no layer: embedding, layer, head and loss are one call,
+`model.training.compiled_step`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""TO BE DESCRIBED."""
+"""Setting up a thread that computes with PyTorch."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TO BE DESCRIBED."""
+"""From ids to batches. NumPy. May import `corpus`, `model.config` and `model.distributed`."""

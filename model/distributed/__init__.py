@@ -1,1 +1,1 @@
-"""TO BE DESCRIBED."""
+"""The processes of one training: rank, process group, shared memory. May import `model.errors`."""

@@ -35,8 +35,8 @@ def joined(states: Sequence[State]) -> State:
 class CharacterLSTM(nn.Module):
     """Embedding (or one-hot vectors), a stack of LSTM layers, a linear head.
 
-    What it starts from is in ``model.network.parameters``. Its parameters have the names and shapes of
-    ``nn.Embedding``, ``nn.LSTM`` and ``nn.Linear``.
+    What it starts from is in ``model.network.parameters``. Its parameters have the names and shapes
+    of ``nn.Embedding``, ``nn.LSTM`` and ``nn.Linear``.
     """
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:

@@ -1,8 +1,4 @@
-"""How much memory a training needs at least, and how much this process may still take. No torch.
-
-What cannot be had is said before anything is begun; the system would end the program for it, or
-refuse in the middle.
-"""
+"""Refuses a training that cannot fit into memory, before anything is begun. No torch."""
 
 from __future__ import annotations
 
@@ -10,11 +6,11 @@ import math
 import sys
 from pathlib import Path
 
-from model.compute.cgroup import SYSTEM
-from model.compute.memory import _gigabytes, free_memory
 from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
 from model.network.parameters import parameter_shapes
+from model.system.cgroup import SYSTEM
+from model.system.memory import _gigabytes, free_memory
 
 if sys.platform != "win32":  # it sets no such limits
     pass

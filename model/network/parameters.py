@@ -1,6 +1,7 @@
-"""The weights of a network that has learned nothing yet. NumPy, so that they need no torch.
+"""Names, shapes and first values of the network's parameters. NumPy.
 
-Letters: V vocabulary, E embedding, H hidden, L layers.
+The first values are made here, so that text can be written before torch is imported; training
+starts from the same values.
 """
 
 from __future__ import annotations

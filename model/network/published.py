@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from corpus import Vocabulary
 from model.network.snapshot import WeightSnapshot
-from model.runs.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +18,3 @@ class Publication:
     """Characters of context with a cold start (see ``CharacterStream``); None carries the state."""
     best: bool = False
     """Whether these are the weights with the lowest validation loss, at the end of training."""
-
-    @classmethod
-    def of_checkpoint(cls, checkpoint: Checkpoint) -> Publication:
-        """Returns the weights of a checkpoint that are the better to write with."""
-        metadata = checkpoint.metadata
-        return cls(
-            snapshot=checkpoint.snapshot(),
-            vocabulary=metadata.vocabulary,
-            window=metadata.training.window,
-            best=metadata.best,
-        )

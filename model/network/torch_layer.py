@@ -1,7 +1,8 @@
 """One LSTM layer over a whole sequence, trained: PyTorch's own, and what ours shares with it.
 
-Ours is `model.network.compiled_layer`. It wins where the products are large; for small layers PyTorch's fused
-loop does. ``model.training.autotune`` measures which. Letters: T time, B batch, H hidden.
+Ours is `model.network.compiled_layer`. It wins where the products are large; for small layers
+PyTorch's fused loop does. ``model.training.autotune`` measures which. Letters: T time, B batch, H
+hidden.
 """
 
 from __future__ import annotations

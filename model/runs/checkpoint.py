@@ -1,4 +1,4 @@
-"""TO BE DESCRIBED."""
+"""A checkpoint's values: metadata, tensors, and the weights to write with. NumPy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.config import ModelConfig, TrainingConfig
+from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint_form import (
     AVERAGE_PREFIX,
@@ -88,6 +89,15 @@ class Checkpoint:
             self.best_weights(),
             step=self.metadata.step,
             precision=engine.get("precision", "fp32"),
+        )
+
+    def published(self) -> Publication:
+        """Returns the weights that are the better to write with."""
+        return Publication(
+            snapshot=self.snapshot(),
+            vocabulary=self.metadata.vocabulary,
+            window=self.metadata.training.window,
+            best=self.metadata.best,
         )
 
 

@@ -3,8 +3,8 @@
 No pickle, so loading runs no code; a SHA-256 over metadata and tensors, because the container
 itself does not notice a flipped bit, and one over the metadata alone, so that what is said of a
 file without reading its tensors can be trusted too. A checksum says nothing of who made it, so
-everything is compared with ``model.runs.checkpoint_form`` as well, and all sizes are before a tensor is
-read. No torch: generating does not import it.
+everything is compared with ``model.runs.checkpoint_form`` as well, and all sizes are before a
+tensor is read. No torch: generating does not import it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import safetensors.numpy
 
 from corpus import Vocabulary
 from corpus.files.json_values import odd, real, record, text, whole
-from model.compute.memory import free_memory
 from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_record
 from model.errors import CheckpointError, ConfigError
 from model.runs.checkpoint import Checkpoint, CheckpointMetadata, without_prefix
@@ -40,6 +39,7 @@ from model.runs.checkpoint_form import (
 )
 from model.runs.corpus_record import CorpusSource
 from model.runs.storage import write_atomically
+from model.system.memory import free_memory
 
 FORMAT_VERSION = 1
 EXPORT = "export"

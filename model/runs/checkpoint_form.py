@@ -19,7 +19,7 @@ from corpus.files.json_values import odd, record, truth, whole
 from model.compute.engine import LayerKind
 from model.config import ModelConfig, TrainingConfig
 from model.network.parameters import parameter_shapes
-from model.training.divergence_guard import Guard
+from model.runs.guard_state import GuardState
 
 WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."
@@ -260,7 +260,7 @@ def require_progress(progress: Mapping[str, Any], *, step: int, epoch: int, goes
         if name in progress:
             check(name, progress[name])
     if "roll_backs" in progress:
-        Guard().restore(progress)
+        GuardState.from_record(progress)
     if progress.get("step", step) != step:
         raise ValueError(odd("progress.step", progress["step"]))
     if "batches" in progress and progress["batches"]["epoch"] != epoch:
@@ -293,10 +293,10 @@ def _require_numpy_random(state: Mapping[str, Any]) -> None:
 
 
 def _require_guard(name: str, value: object) -> None:
-    state, guard = record(name, value), Guard()
-    if set(state) != set(guard.state()):
+    state = record(name, value)
+    if set(state) != set(GuardState().to_record()):
         raise ValueError(f"{name} is not whole")
-    guard.restore(state)
+    GuardState.from_record(state)
 
 
 def _require_engine(name: str, value: object) -> None:

@@ -39,8 +39,9 @@ from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import Checkpoint, CheckpointMetadata, measured_on
 from model.runs.checkpoint_form import CARRIED, CPU_RANDOM, checkpoint_size
-from model.runs.corpus_record import CorpusSource, find_own_text, path_of_a_moved_run
+from model.runs.corpus_record import CorpusSource
 from model.runs.folder import RunFolder
+from model.runs.reload_corpus import find_own_text, path_of_a_moved_run
 from model.runs.request import RunRequest
 
 CHANGEABLE_ON_RESUME = frozenset(

@@ -1,7 +1,8 @@
 """Threads that write texts side by side, in compiled code. NumPy, Numba.
 
-Goes on with what ``model.sampling.parallel_streams`` or ``model.sampling.long_text`` began; how it computes is in
-``model.sampling.compiled_lstm``. Letters: S streams, V vocabulary, H hidden, L layers.
+Goes on with what ``model.sampling.parallel_streams`` or ``model.sampling.long_text`` began; how it
+computes is in ``model.sampling.compiled_lstm``. Letters: S streams, V vocabulary, H hidden, L
+layers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from model.compute.cores import usable_cores
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.kernels.decode import units_of_a_block, write_in_pairs
 from model.kernels.decode_streams import (
@@ -38,6 +38,7 @@ from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_coun
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.numpy_threads import fastest_count
 from model.sampling.stepper import StreamsSoFar, Symbols
+from model.system.cores import usable_cores
 
 LEAST_STREAMS = 4
 LEAST_UNITS = 32

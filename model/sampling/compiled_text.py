@@ -1,4 +1,4 @@
-"""TO BE DESCRIBED."""
+"""One long text in float32, written by compiled code on several threads. NumPy; Numba when made."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from model.compute.cores import usable_cores
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.distribution import probabilities_of
 from model.sampling.numpy_threads import fastest_count
 from model.sampling.stepper import TextSoFar
+from model.system.cores import usable_cores
 
 if TYPE_CHECKING:
     pass

@@ -1,4 +1,4 @@
-"""TO BE DESCRIBED."""
+"""Places of a text that can be gone back to: what a fork restores."""
 
 from __future__ import annotations
 

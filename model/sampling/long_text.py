@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus import Vocabulary
-from model.kernels.availability import made_or_none
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray
 from model.sampling.compiled_text import Ids, WritingTeam
 from model.sampling.distribution import is_plain
 from model.sampling.stepper import StreamsSoFar
 from model.sampling.stream import CharacterStream
+from model.system.compiled_code import made_or_none
 
 BY_NUMPY = 16 * BLOCK
 """Characters that are written before anything is loaded."""

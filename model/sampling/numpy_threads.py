@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from model.compute.cores import usable_cores
 from model.kernels.threads import thread_counts
 from model.network.snapshot import FloatArray, WeightSnapshot
+from model.system.cores import usable_cores
 from model.timing import quickest
 
 ROUNDS = 5

@@ -1,8 +1,8 @@
 """Many streams of characters from one snapshot, side by side: a matrix product for all of them.
 
-Writes what as many `model.sampling.stream.CharacterStream` with the same seeds would, but for rounding. A
-product with many columns reads each weight once for all streams. Letters: S streams, V vocabulary,
-H hidden, L layers. NumPy.
+Writes what as many `model.sampling.stream.CharacterStream` with the same seeds would, but for
+rounding. A product with many columns reads each weight once for all streams. Letters: S streams, V
+vocabulary, H hidden, L layers. NumPy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
-from model.kernels.availability import made_or_none
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.distribution import choose, is_plain
@@ -27,6 +26,7 @@ from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import BatchKernel
 from model.sampling.prompt import first_ids
 from model.sampling.stepper import MakeKernel, StreamsSoFar, Symbols
+from model.system.compiled_code import made_or_none
 
 BY_NUMPY = 4 * BLOCK
 """Characters of each stream before one asks for a faster kernel, which takes a second to load. A

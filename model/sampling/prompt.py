@@ -1,4 +1,4 @@
-"""TO BE DESCRIBED."""
+"""The first ids of a text: its prompt, or a symbol that stands for none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TO BE DESCRIBED."""
+"""What a sampler steps with: the protocol of steppers, and the state that one hands to the next."""
 
 from __future__ import annotations
 

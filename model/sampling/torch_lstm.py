@@ -1,8 +1,9 @@
-"""The steps of many streams on a device, for `model.sampling.race` and `model.sampling.parallel_streams`. PyTorch.
+"""The steps of many streams on a device, for races and parallel streams. PyTorch.
 
 Does in float32 what their `BatchKernel` does in NumPy, so both write the same but for rounding.
 What is drawn is drawn on the CPU: a character is one trip there and back, and the kernels of a step
-are started as one (`model.compute.cuda_graph`). Letters: S streams, V vocabulary, H hidden, L layers.
+are started as one (`model.compute.cuda_graph`). Letters: S streams, V vocabulary, H hidden, L
+layers.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from model.events import (
 )
 from model.network.published import Publication
 from model.runs.checkpoint import CheckpointMetadata
-from model.runs.corpus_record import read_own_text
+from model.runs.reload_corpus import read_own_text
 
 FIRST_PAUSE: Final = 2.0
 """Seconds that the screen and the first characters have for themselves."""

@@ -46,7 +46,7 @@ from model.runs.request import RunRequest
 from model.session.analysis_thread import Analysis
 from model.session.event_queue import EventQueue
 from model.session.sampler_thread import SamplerThread
-from model.system_refusal import crash_of, refusal_of
+from model.system.refusal import crash_of, refusal_of
 from model.training.controls import TrainingControls
 
 
@@ -182,7 +182,7 @@ class LiveSession:
         """Writes from one checkpoint; says what can be known of the run that made it."""
         checkpoint = read_checkpoint(path)
         metadata = checkpoint.metadata
-        self._hand_on(Publication.of_checkpoint(checkpoint))
+        self._hand_on(checkpoint.published())
         self._events.put(
             RunStarted(
                 time=metadata.seconds,

@@ -48,7 +48,7 @@ from model.events import (
 from model.network.published import Publication
 from model.sampling.race import Race
 from model.sampling.stream import CharacterStream
-from model.system_refusal import crash_of
+from model.system.refusal import crash_of
 
 BUFFER = 4096
 """Events that may wait to be taken; a screen takes them twenty times a second."""

@@ -30,13 +30,12 @@ from model.events import (
     WarningRaised,
     recorded_event,
 )
-from model.network.published import Publication
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
 from model.session.analysis_thread import Analysis
 from model.session.event_queue import EventQueue
 from model.session.sampler_thread import SamplerThread
-from model.system_refusal import crash_of
+from model.system.refusal import crash_of
 from model.training.schedule import Schedule
 
 LOOK_PAUSE: Final = 0.5
@@ -167,7 +166,7 @@ class WatchSession:
             schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
             self._events.put(schedule.planned(metadata.model, 0))
             self._analysis.start_again(metadata)
-        publication = Publication.of_checkpoint(checkpoint)
+        publication = checkpoint.published()
         self._sampler.publish(publication)
         self._analysis.publish(publication)
         return paths[-1]

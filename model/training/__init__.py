@@ -1,1 +1,1 @@
-"""TO BE DESCRIBED."""
+"""One training as a generator of events. PyTorch. May import everything below it."""

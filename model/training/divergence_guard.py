@@ -9,14 +9,11 @@ is no explosion, nor is another language that begins: its loss is high at first,
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from corpus.files.json_values import odd, real, whole
-
-_FIRST_FIELDS = ("learning_rate_scale", "roll_backs")
+from model.runs.guard_state import MAX_ROLL_BACKS, MAX_SUSPECTS, GuardState
 
 
 class Verdict(Enum):
@@ -37,12 +34,11 @@ class Guard:
     """
 
     SKIPS_BEFORE_ROLL_BACK = 3
-    MOST_ROLL_BACKS = 3
     WARM_UP = 50
     """Steps until the running mean means something."""
     MEMORY = 100.0
     """Steps over which the running mean and spread forget."""
-    LEAST_EXCESS = 0.5
+    MIN_EXCESS = 0.5
     """Nats above the mean that a loss needs at least to be suspect."""
     SPREADS = 6.0
     """Standard deviations that it needs as well."""
@@ -51,13 +47,12 @@ class Guard:
     BLIND_EXCESS = 2.0
     """Nats above the first loss, that of a network that knows nothing: trouble at once."""
     BLIND_STEPS = 5
-    MOST_SUSPECTS = 200
-    """So many that fell are a new kind of text, which the mean must learn anew, ..."""
     LASTING_EXCESS = 1.0
-    """... unless they are still so many nats above it."""
+    """After `MAX_SUSPECTS` suspicious but falling losses, treat the text as new and reset the
+    running mean, unless the loss is still this many nats above it."""
 
     def __init__(self, *, spikes: bool = True) -> None:
-        """Begins calm.
+        """Starts with nothing suspect.
 
         Args:
             spikes: whether to look for explosions too; without, only for numbers not finite.
@@ -75,7 +70,7 @@ class Guard:
         self._suspects: list[float] = []
 
     @property
-    def is_calm(self) -> bool:
+    def is_stable(self) -> bool:
         """Whether nothing is suspect now, so that these weights may be gone back to."""
         return not self._suspects and not self._in_a_row
 
@@ -99,23 +94,23 @@ class Guard:
             return self._remedy()
         return Verdict.APPLY
 
-    def condemn(self, reason: str) -> Verdict:
+    def reject_weights(self, reason: str) -> Verdict:
         """Says what to do where the weights themselves went wrong, which no skipping mends."""
         self.reason = reason
         return self._remedy()
 
     def state(self) -> dict[str, Any]:
         """Returns everything that later verdicts depend on, as plain values for JSON."""
-        return {
-            "learning_rate_scale": self.learning_rate_scale,
-            "roll_backs": self.roll_backs,
-            "in_a_row": self._in_a_row,
-            "first": self._first,
-            "steps": self._steps,
-            "mean": self._mean,
-            "deviation": self._deviation,
-            "suspects": list(self._suspects),
-        }
+        return GuardState(
+            learning_rate_scale=self.learning_rate_scale,
+            roll_backs=self.roll_backs,
+            in_a_row=self._in_a_row,
+            first=self._first,
+            steps=self._steps,
+            mean=self._mean,
+            deviation=self._deviation,
+            suspects=tuple(self._suspects),
+        ).to_record()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from what ``state`` returned, once all of it is right.
@@ -123,26 +118,11 @@ class Guard:
         Raises:
             ValueError: a value is missing, of another type, or out of its range.
         """
-        untouched = Guard().state()
-        known = set(state) & set(untouched)
-        if known not in (set(untouched), set(_FIRST_FIELDS)):
-            raise ValueError("guard is not whole")
-        # Checkpoints from before explosions were looked for have no more than these two.
-        state = {**untouched, **state}
-        roll_backs = whole("guard.roll_backs", state["roll_backs"], 0, self.MOST_ROLL_BACKS)
-        scale = real("guard.learning_rate_scale", state["learning_rate_scale"], 0, 1)
-        if scale != 0.5**roll_backs:
-            raise ValueError(odd("guard.learning_rate_scale", scale))
-        first, suspects = state["first"], state["suspects"]
-        if not isinstance(suspects, list) or len(suspects) > self.MOST_SUSPECTS:
-            raise ValueError(odd("guard.suspects", suspects))
-        self._in_a_row = whole("guard.in_a_row", state["in_a_row"])
-        self._first = None if first is None else _loss("guard.first", first)
-        self._steps = whole("guard.steps", state["steps"])
-        self._mean = _loss("guard.mean", state["mean"])
-        self._deviation = _loss("guard.deviation", state["deviation"])
-        self._suspects = [_loss("guard.suspects", loss) for loss in suspects]
-        self.roll_backs, self.learning_rate_scale = roll_backs, scale
+        known = GuardState.from_record(state)
+        self.learning_rate_scale, self.roll_backs = known.learning_rate_scale, known.roll_backs
+        self._in_a_row, self._first = known.in_a_row, known.first
+        self._steps, self._mean, self._deviation = known.steps, known.mean, known.deviation
+        self._suspects = list(known.suspects)
 
     # --- the inside -------------------------------------------------------------------------------
 
@@ -150,7 +130,7 @@ class Guard:
         """Rolls back while that is allowed; what is usual is learnt anew behind it."""
         self._in_a_row = 0
         self._begin_anew()
-        if self.roll_backs == self.MOST_ROLL_BACKS:
+        if self.roll_backs == MAX_ROLL_BACKS:
             return Verdict.GIVE_UP
         self.roll_backs += 1
         self.learning_rate_scale /= 2
@@ -173,7 +153,7 @@ class Guard:
         enough = self.BLIND_STEPS if blind else self.SUSPECTS
         if count >= enough and not _fell(self._suspects):
             return True
-        if count < self.MOST_SUSPECTS:
+        if count < MAX_SUSPECTS:
             return False
         if loss > self._mean + self.LASTING_EXCESS:
             return True
@@ -187,7 +167,7 @@ class Guard:
         """
         if self._steps < self.WARM_UP:
             return False
-        excess = max(self.LEAST_EXCESS, self.SPREADS * 1.25 * self._deviation)
+        excess = max(self.MIN_EXCESS, self.SPREADS * 1.25 * self._deviation)
         return loss > self._mean + excess
 
     def _learn(self, loss: float) -> None:
@@ -200,11 +180,6 @@ class Guard:
             self._deviation += max(1 / (self._steps - 1), 1 / self.MEMORY) * (
                 abs(distance) - self._deviation
             )
-
-
-def _loss(name: str, value: object) -> float:
-    """Returns nats per character; below nothing only by the rounding of a mean."""
-    return real(name, value, -1.0, sys.float_info.max)
 
 
 def _fell(losses: Sequence[float]) -> bool:

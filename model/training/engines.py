@@ -1,4 +1,4 @@
-"""TO BE DESCRIBED."""
+"""The ways of computing a training step that this machine has, the safest guess first. PyTorch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from model.compute.cores import usable_cores
-from model.compute.device import _native_bf16
+from model.compute.device import native_bf16
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
 from model.distributed.rank import ProcessPlace
-from model.kernels.availability import can_compile
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.network.torch_layer import can_pack
+from model.system.compiled_code import made_or_none
+from model.system.cores import usable_cores
 
 
 def possible_engines(
@@ -31,7 +31,7 @@ def possible_engines(
     less than threads with streams of their own, and lose most of the speed when the machine has
     other work. Where our layer is compiled with its products, threads share its units as well.
     """
-    native = _native_bf16(device)
+    native = native_bf16(device)
     precision = training.precision
     if precision == "auto":
         precision = "bf16" if native else "fp32"
@@ -92,3 +92,14 @@ def can_compute(engine: Engine) -> bool:
     if engine.layer == "packed":
         return can_pack() and can_compile()
     return engine.layer != "compiled" or (HAS_BFLOAT16 and can_compile())
+
+
+def can_compile() -> bool:
+    """Whether a small piece of code can be compiled, or loaded, and run."""
+    return made_or_none(_tried) or False
+
+
+def _tried() -> bool:
+    from model.kernels.jit import adds_up  # noqa: PLC0415 - Numba, a quarter of a second
+
+    return adds_up()

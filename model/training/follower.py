@@ -11,7 +11,7 @@ from pathlib import Path
 from corpus import CorpusError, CorpusOptions, UnknownSymbolsError, load_corpus, resolve_source
 from model.compute.device import Machine, choose_device
 from model.compute.engine import Engine
-from model.compute.memory import keep_freed_memory
+from model.compute.malloc import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.data.batches import Batches, make_batches
 from model.distributed.process_group import Order, Ranks

@@ -143,7 +143,7 @@ class Trainer:
             self._average.update(self.step_count)
 
     def _updated(self, verdict: Verdict) -> Verdict:
-        """Makes the update that the verdict allows; weights that it spoilt are condemned."""
+        """Makes the update that the verdict allows; rejects weights that are not finite."""
         if verdict is Verdict.APPLY:
             self._optimiser.step()
         # Several processes must come to the same verdict: they see it in the next loss, which is
@@ -151,7 +151,7 @@ class Trainer:
         alone = self._ranks.place.size == 1
         looked_at = alone and verdict in {Verdict.APPLY, Verdict.SKIP}
         if looked_at and not self._weights_are_finite():
-            verdict = self._guard.condemn("the weights are not finite")
+            verdict = self._guard.reject_weights("the weights are not finite")
         if verdict is Verdict.APPLY:
             self._follow_weights()
         self.step_count += 1
@@ -233,7 +233,7 @@ class Trainer:
 
     def keep_as_good(self) -> None:
         """Remembers this moment as the one to go back to, unless the numbers look wrong now."""
-        if not self._last_good or self._guard.is_calm:
+        if not self._last_good or self._guard.is_stable:
             self._last_good = self._weights_and_optimiser()
 
     def compute_on(self, machine: Machine) -> None:

@@ -19,7 +19,7 @@ import torch
 from corpus import LoadCancelled, release_pages
 from corpus.files.missing_guarantees import take_missing
 from model.compute.gpu_monitor import AcceleratorMeter
-from model.compute.memory import give_back_memory, keep_freed_memory
+from model.compute.malloc import give_back_memory, keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.errors import CheckpointError, RankLost, TrainingDiverged
@@ -51,7 +51,7 @@ from model.runs.open import OpenedRun, open_run
 from model.runs.request import RunRequest
 from model.runs.tensorboard import TensorBoardLog
 from model.sampling.torch_lstm import kernel_of
-from model.system_refusal import refusal_of
+from model.system.refusal import refusal_of
 from model.timing import Clock, Speedometer, Stopwatch
 from model.training.autotune import choose_machine, later_looks, look_again
 from model.training.checkpointing import checkpoint_of, engine_of, processes_of
@@ -98,7 +98,8 @@ class TrainingRun:
         Args:
             request: what to train.
             opened: the run, where it was opened already; it is unlocked at the end.
-            ranks: the processes that train together, of which this one leads (`model.training.follower`).
+            ranks: the processes that train together, of which this one leads
+                (`model.training.follower`).
             controls: read between two units of work.
             publish: is handed frozen weights twice a second, and the best ones at the end.
             on_record: is handed each event that goes into ``metrics.jsonl``.

@@ -43,7 +43,7 @@ from torch.nn import functional
 
 from model.compute.device import Machine
 from model.compute.engine import Engine
-from model.compute.memory import keep_freed_memory
+from model.compute.malloc import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches

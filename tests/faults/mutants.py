@@ -530,36 +530,36 @@ MUTANTS = (
     # --- the machine --------------------------------------------------------------------------
     _mutant(
         "quotas of version 1 are not looked at",
-        "model/compute/cores.py",
+        "model/system/cores.py",
         ('folder / "cpu.cfs_quota_us"', 'folder / "cpu.quota"'),
-        "model/compute/test_cores.py",
+        "model/system/test_cores.py",
     ),
     _mutant(
         "only the group itself has a limit",
-        "model/compute/cgroup.py",
+        "model/system/cgroup.py",
         (
             "[folder, *(above for above in folder.parents if above.is_relative_to(mount.point))]",
             "[folder]",
         ),
-        "model/compute/test_cores.py",
+        "model/system/test_cores.py",
     ),
     _mutant(
         "half a core is a core",
-        "model/compute/cores.py",
+        "model/system/cores.py",
         ("return max(1, int(min(", "return max(1, round(0.1 + min("),
-        "model/compute/test_cores.py",
+        "model/system/test_cores.py",
     ),
     _mutant(
         "a limit on memory is not looked at",
         "model/network/memory_needed.py",
         ('group_folders("memory", system)', 'group_folders("hugetlb", system)'),
-        "model/compute/test_memory.py",
+        "model/system/test_memory.py",
     ),
     _mutant(
         "a refusal of the system is a defect",
-        "model/system_refusal.py",
+        "model/system/refusal.py",
         ("if isinstance(seen, MemoryError) or number == errno.ENOMEM:", "if False:"),
-        "model/compute/test_memory.py",
+        "model/system/test_memory.py",
         "faults/test_little_memory.py",
     ),
     _mutant(
@@ -588,9 +588,9 @@ MUTANTS = (
     ),
     _mutant(
         "a failure to compile ends the text",
-        "model/kernels/availability.py",
+        "model/system/compiled_code.py",
         ("    except Exception as error:", "    except OSError as error:"),
-        "model/kernels/test_availability.py::test_a_long_text_goes_on_from_the_same_state_c24",
+        "model/system/test_compiled_code.py::test_a_long_text_goes_on_from_the_same_state_c24",
     ),
     # --- serve --------------------------------------------------------------------------------
     _mutant(
@@ -607,8 +607,8 @@ MUTANTS = (
     ),
     _mutant(
         "a child looks for modules in the working directory",
-        "model/child_process.py",
+        "model/system/child_process.py",
         ('"-P", "-m", module', '"-m", module'),
-        "model/test_child_process.py",
+        "model/system/test_child_process.py",
     ),
 )

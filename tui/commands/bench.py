@@ -12,9 +12,9 @@ import click
 
 from model.bench.rows import Row, Task, compare
 from model.bench.stock_process import stock_process
-from model.compute.cores import usable_cores
 from model.config import require_range
-from model.kernels.availability import setback
+from model.system.compiled_code import setback
+from model.system.cores import usable_cores
 from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import json_option

@@ -11,7 +11,7 @@ import click
 
 from corpus import Corpus, CorpusError, load_corpus, resolve_source, split_ids
 from model.runs.checkpoint import Checkpoint
-from model.runs.corpus_record import find_own_text
+from model.runs.reload_corpus import find_own_text
 from tui.commands.generate import find_checkpoint
 from tui.console import say_json
 from tui.exit_status import complain

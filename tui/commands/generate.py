@@ -22,10 +22,8 @@ from corpus import (
     shown_symbols,
     unknown_symbols,
 )
-from model.compute.cores import usable_cores
 from model.config import MAXIMUM_SEED, SamplingConfig, require_range
 from model.errors import ConfigError
-from model.kernels.availability import setback
 from model.network.snapshot import FloatArray
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
@@ -37,6 +35,8 @@ from model.sampling.parallel_streams import ParallelStreams, compiled_successor
 from model.sampling.stepper import MakeKernel
 from model.sampling.stream import CharacterStream
 from model.session.sampler_thread import new_seed
+from model.system.compiled_code import setback
+from model.system.cores import usable_cores
 from tui.console import say_json
 from tui.exit_status import complain
 from tui.options import (

@@ -73,7 +73,7 @@ def _end(obstacle: str, status: int = USAGE) -> NoReturn:
 def what_the_system_refuses(error: BaseException) -> str | None:
     """Returns one line where so little memory, or so few files, were allowed that imports failed.
 
-    What is refused later is told by ``model.system_refusal``, which needs imports itself.
+    What is refused later is told by ``model.system.refusal``, which needs imports itself.
     """
     if getattr(error, "errno", None) == errno.EMFILE:
         return "open files: the system allows no more of them; raise the limit (ulimit -n)"

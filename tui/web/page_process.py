@@ -10,7 +10,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import Final
 
-from model.child_process import RelayedChild, how_it_ended, start_relayed_child
+from model.system.child_process import RelayedChild, how_it_ended, start_relayed_child
 from tui.exit_status import complain
 from tui.sanitise import one_line
 from tui.terminal.entrance import SERVED_BY

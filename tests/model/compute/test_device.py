@@ -9,7 +9,7 @@ import sys
 import pytest
 from patience import PATIENCE
 
-from model.compute.memory import give_back_memory, keep_freed_memory
+from model.compute.malloc import give_back_memory, keep_freed_memory
 
 COUNT_FAULTS = """
 import resource, sys

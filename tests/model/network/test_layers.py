@@ -110,6 +110,9 @@ def test_a_layer_of_one_unit_and_one_step_works() -> None:
 
 
 def test_numba_is_left_alone_where_our_layer_is_not_used() -> None:
-    code = "import sys; import model.session.live, model.training.training_run; print('numba' in sys.modules)"
+    code = (
+        "import sys; import model.session.live, model.training.training_run;"
+        "print('numba' in sys.modules)"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"

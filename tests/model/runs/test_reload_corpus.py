@@ -23,8 +23,8 @@ from model.events import (
 )
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_metadata
-from model.runs.corpus_record import read_own_text
 from model.runs.folder import RunFolder
+from model.runs.reload_corpus import read_own_text
 from model.session.live import LiveSession, SavedWeights
 from model.session.watch import WatchSession
 from model.training.controls import TrainingControls

@@ -152,7 +152,8 @@ def test_the_first_thousands_of_characters_need_no_numba() -> None:
     code = (
         "import sys; sys.path.append(sys.argv[1]);"
         "from model_fixtures import make_checkpoint; from model.config import SamplingConfig;"
-        "from model.sampling.long_text import BY_NUMPY, LongText; from model.sampling.stream import CharacterStream;"
+        "from model.sampling.long_text import BY_NUMPY, LongText;"
+        "from model.sampling.stream import CharacterStream;"
         "import tui.commands.generate;"
         "checkpoint = make_checkpoint();"
         "stream = CharacterStream(checkpoint.snapshot(), checkpoint.metadata.vocabulary,"

@@ -10,7 +10,7 @@ from model_fixtures import VOCABULARY
 from network_fixtures import make_network, snapshot_of
 
 from model.config import ModelConfig, SamplingConfig
-from model.sampling import parallel_streams as batch_sampler
+from model.sampling import numpy_lstm
 from model.sampling.parallel_streams import ParallelStreams, StreamBatch
 from model.sampling.stream import CharacterStream
 
@@ -86,6 +86,6 @@ def test_a_product_in_pieces_is_the_product(
     columns = random.standard_normal((inner, streams), np.float32)
     out = np.full((rows, streams), np.nan, np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch_sampler, "SMALL_PRODUCT", small)
-        batch_sampler.multiply(matrix, columns, out)
+        patch.setattr(numpy_lstm, "SMALL_PRODUCT", small)
+        numpy_lstm.batch_matmul(matrix, columns, out)
     np.testing.assert_allclose(out, matrix @ columns, rtol=1e-4, atol=1e-4)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from network_fixtures import sharing_products
 
-from model.compute import device as machine
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
+from model.training import engines as engine_list
 from model.training.autotune import (
     WARM_UP_SEQUENCE,
     choose_machine,
@@ -32,10 +32,10 @@ OPEN = TrainingConfig(batch=4, sequence=8, device="cpu")
 @pytest.fixture(params=[True, False], ids=["bf16", "no bf16"])
 def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has_it = bool(request.param)
-    monkeypatch.setattr(machine, "_native_bf16", lambda device: has_it)
-    monkeypatch.setattr(machine, "can_pack", lambda: has_it)
-    monkeypatch.setattr(machine, "HAS_BFLOAT16", False)
-    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
+    monkeypatch.setattr(engine_list, "native_bf16", lambda device: has_it)
+    monkeypatch.setattr(engine_list, "can_pack", lambda: has_it)
+    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", False)
+    monkeypatch.setattr(engine_list, "usable_cores", lambda: 2)
     return has_it
 
 
@@ -59,7 +59,7 @@ def test_what_was_asked_for_is_not_measured(native: bool) -> None:
 def test_threads_share_units_only_where_compiled_code_has_products(
     native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "HAS_BFLOAT16", True)
+    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", True)
     shared = [engine for engine in possible_engines(OPEN, CPU) if engine.threads_of_a_shard > 1]
     expected = Engine(precision="bf16", layer="packed", threads_of_a_shard=2)
     assert shared == ([expected] if native else [])
@@ -69,8 +69,8 @@ def test_threads_share_units_only_where_compiled_code_has_products(
 def test_a_step_is_one_call_where_network_and_processor_allow(
     native: bool, pairs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "HAS_BFLOAT16", pairs)
-    monkeypatch.setattr(machine, "HAS_AMX", False)
+    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", pairs)
+    monkeypatch.setattr(engine_list, "HAS_AMX", False)
 
     def is_offered(training: TrainingConfig = OPEN, **shape: int) -> bool:
         model = dataclasses.replace(MODEL, **shape)
@@ -86,15 +86,15 @@ def test_a_step_is_one_call_where_network_and_processor_allow(
     assert not is_offered(dropping, embedding=3)
     assert not is_offered(dataclasses.replace(OPEN, scoring="last"))
     assert not is_offered(dataclasses.replace(OPEN, precision="fp32"))
-    assert machine.can_compute(Engine(precision="bf16", layer="compiled")) == pairs
+    assert engine_list.can_compute(Engine(precision="bf16", layer="compiled")) == pairs
 
 
 @pytest.mark.parametrize("unit", [True, False])
 def test_layer_by_layer_is_measured_beside_one_call_for_a_matrix_unit_alone(
     native: bool, unit: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "HAS_BFLOAT16", True)
-    monkeypatch.setattr(machine, "HAS_AMX", unit)
+    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", True)
+    monkeypatch.setattr(engine_list, "HAS_AMX", unit)
     layers = {engine.layer for engine in possible_engines(OPEN, CPU, model=MODEL)}
     assert ("packed" in layers) == (native and unit)
     two = dataclasses.replace(MODEL, layers=2)
@@ -185,7 +185,7 @@ def look(monkeypatch: pytest.MonkeyPatch, before: Machine, seconds: dict[Engine,
             return seconds[engine] if is_warm else 1e-9
 
     monkeypatch.setattr("model.training.autotune.StepTimer", Timer)
-    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
+    monkeypatch.setattr(engine_list, "usable_cores", lambda: 2)
     return look_again(before, OPEN, MODEL, 9)
 
 

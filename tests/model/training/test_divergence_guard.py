@@ -87,7 +87,7 @@ def test_an_explosion_is_caught_within_thirty_steps() -> None:
     guard = Guard()
     calm = noisy(learning(800, end=1.15), 0.12)
     assert set(judge_all(guard, calm)) == {Verdict.APPLY}
-    assert guard.is_calm
+    assert guard.is_stable
     rising = noisy([1.3 + 0.25 * step for step in range(14)] + [4.8] * 16, 0.3)
     assert judge_all(guard, rising).count(Verdict.ROLL_BACK) == 1
     assert guard.learning_rate_scale == 0.5
@@ -127,7 +127,7 @@ def test_it_is_not_calm_while_losses_are_suspect(suspect: float) -> None:
     calm = []
     for loss in [*[2.0] * 100, suspect, 2.0]:
         guard.judge(loss, 1.0)
-        calm.append(guard.is_calm)
+        calm.append(guard.is_stable)
     assert calm == [*[True] * 100, False, True]
 
 

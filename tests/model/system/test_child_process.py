@@ -17,14 +17,14 @@ from terminal_harness import PROGRAM, make_environment
 import corpus
 import model
 import tui
-from model.child_process import (
+from model.errors import ChildEnded
+from model.system.child_process import (
     answering_child,
     child_command,
     child_environment,
     how_it_ended,
     last_line,
 )
-from model.errors import ChildEnded
 
 STARTER = Path(model.__file__).with_name("child_process.py")
 SHELL_STARTER = Path(str(tui.__file__)).parent / "terminal" / "keeper.py"
@@ -76,7 +76,7 @@ def test_one_module_alone_starts_processes() -> None:
         for what in starts_of(ast.parse(path.read_text(encoding="utf-8")))
         if path not in {STARTER, SHELL_STARTER}
     }
-    assert not found, "model/child_process.py starts our children"
+    assert not found, "model/system/child_process.py starts our children"
     assert "executable" not in SHELL_STARTER.read_text(encoding="utf-8")
     assert set(starts_of(ast.parse(STARTER.read_text(encoding="utf-8")))) >= {"subprocess"}
 

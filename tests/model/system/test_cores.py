@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from forked import ROOT, environment
 
-from model.compute import cores
-from model.compute.cgroup import group_folders
-from model.compute.cores import usable_cores
+from model.system import cores
+from model.system.cgroup import group_folders
+from model.system.cores import usable_cores
 
 UNIFIED = "30 23 0:26 {root} {point} rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate"
 OF_CPU = "32 31 0:29 {root} {point} rw,relatime - cgroup cgroup rw,cpu,cpuacct"
@@ -138,7 +138,7 @@ def test_groups_of_another_controller_are_told_apart(tmp_path: Path) -> None:
 def test_a_process_that_is_bound_to_one_core_uses_one_c14() -> None:
     code = (
         "import os; core = min(os.sched_getaffinity(0)); os.sched_setaffinity(0, {core});"
-        "from model.compute.cores import usable_cores; import tui.command_line, torch;"
+        "from model.system.cores import usable_cores; import tui.command_line, torch;"
         "print(usable_cores(), torch.get_num_threads(), os.environ['OMP_NUM_THREADS'])"
     )
     surroundings = {
@@ -158,4 +158,4 @@ def test_nothing_else_counts_cores_c14() -> None:
         for path in (ROOT / package).rglob("*.py")
         if counting.search(path.read_text(encoding="utf-8"))
     }
-    assert found == {"model/compute/cores.py"}
+    assert found == {"model/system/cores.py"}

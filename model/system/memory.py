@@ -1,14 +1,15 @@
-"""TO BE DESCRIBED."""
+"""How much memory this process may still take, and whether a training can start at all. No torch."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import sys
 from pathlib import Path
 
-from model.compute.cgroup import SYSTEM, group_folders, numbers_in
 from model.errors import SystemRefusal
+from model.system.cgroup import SYSTEM, group_folders, numbers_in
+
+if sys.platform != "win32":  # it sets no such limits
+    import resource
 
 MIN_ADDRESS_SPACE_BYTES, MIN_PRIVATE_BYTES = 1_150_000_000, 300_000_000
 """Bytes of address space, and of private data, that the smallest training takes: PyTorch, Numba and
@@ -93,29 +94,3 @@ def _number(path: Path, field: str) -> int:
 
 def _gigabytes(size: int) -> str:
     return f"{size / GIGABYTE:,.1f}" if size < 100 * GIGABYTE else f"{size / GIGABYTE:,.0f}"
-
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Names of these settings in glibc's ``malloc.h``."""
-
-
-def keep_freed_memory() -> bool:
-    """Lets the C library keep what a step frees, for the next one; for the whole process.
-
-    It gives back to the system what is free at the end of its heap beyond some megabytes, and
-    every step would then have its activations put in place, and cleared, page by page again.
-
-    Returns:
-        Whether this C library can be told so (glibc can).
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return False
-    return bool(mallopt(_TRIM_THRESHOLD, 2**31 - 1) and mallopt(_MMAP_THRESHOLD, 32 * 2**20))
-
-
-def give_back_memory() -> None:
-    """Gives back to the system what is free now: what was tried out and is not needed again."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)

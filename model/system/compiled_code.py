@@ -30,19 +30,8 @@ def made_or_none(make: Callable[[], MadeT]) -> MadeT | None:
         return None
 
 
-def can_compile() -> bool:
-    """Whether a small piece of code can be compiled, or loaded, and run."""
-    return made_or_none(_tried) or False
-
-
 def setback() -> str | None:
     """Returns one line on what kept this process from using compiled code, if anything did."""
     if not _FAILURES:
         return None
     return f"nothing can be compiled here ({_FAILURES[0]}); NumPy computes, more slowly"
-
-
-def _tried() -> bool:
-    from model.kernels.jit import adds_up  # noqa: PLC0415 - Numba, a quarter of a second
-
-    return adds_up()

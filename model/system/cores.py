@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from model.compute.cgroup import SYSTEM, group_folders, numbers_in
+from model.system.cgroup import SYSTEM, group_folders, numbers_in
 
 
 def usable_cores(system: Path = SYSTEM) -> int:

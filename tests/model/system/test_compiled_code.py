@@ -15,11 +15,8 @@ from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoin
 from network_fixtures import make_network, snapshot_of
 from patience import PATIENCE
 
-from model.compute import device as machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, SamplingConfig
-from model.kernels import availability as compiler
-from model.kernels.availability import can_compile, made_or_none, setback
 from model.kernels.splitmix import BLOCK
 from model.runs.checkpoint_file import write_checkpoint
 from model.sampling import long_text
@@ -28,7 +25,10 @@ from model.sampling.long_text import LongText
 from model.sampling.parallel_streams import ParallelStreams
 from model.sampling.stepper import Symbols
 from model.sampling.stream import CharacterStream
-from model.training.engines import can_compute, possible_engines
+from model.system import compiled_code as compiler
+from model.system.compiled_code import made_or_none, setback
+from model.training import engines as engine_list
+from model.training.engines import can_compile, can_compute, possible_engines
 
 LENGTH = 5000
 NO_NUMBA = "raise OSError('libllvmlite.so: cannot open shared object file')"
@@ -55,7 +55,7 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(long_text, "_team_for", fail)
     monkeypatch.setattr(batch_sampler, "compiled_successor", fail)
-    monkeypatch.setattr(compiler, "_tried", fail)
+    monkeypatch.setattr(engine_list, "_tried", fail)
     return tries
 
 
@@ -106,8 +106,8 @@ def test_streams_go_on_from_the_same_state_c24(
 def test_a_training_takes_pytorchs_layers_c24(
     no_compiler: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "HAS_BFLOAT16", True)
-    monkeypatch.setattr(machine, "_native_bf16", lambda _: True)
+    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", True)
+    monkeypatch.setattr(engine_list, "native_bf16", lambda _: True)
     engines = possible_engines(TINY_TRAINING, torch.device("cpu"), model=TINY_MODEL)
     assert "torch" in {engine.layer for engine in engines}
     assert not {engine.layer for engine in engines} & {"packed", "compiled"}

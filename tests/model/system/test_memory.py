@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from model.compute.memory import free_memory
 from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
 from model.network.memory_needed import require_memory
-from model.system_refusal import refusal_of
+from model.system.memory import free_memory
+from model.system.refusal import refusal_of
 
 GIGABYTE = 2**30
 MODEL = ModelConfig()
