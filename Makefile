@@ -18,7 +18,7 @@ test: .venv/.installed-dev
 test-busy: .venv/.installed-dev
 	$(BIN)/python tests/support/busy_loops.py 4 $(BIN)/python -m pytest -m "not slow" \
 	  --numprocesses 2 --dist loadfile tests/terminal tests/model/session/test_live.py \
-	  tests/model/session/test_watch.py $(wildcard tests/tui/test_app_*.py)
+	  tests/model/session/test_watch.py $(wildcard tests/tui/app/test_app_*.py)
 
 # What takes minutes: full counts of what `make test` tries in small.
 test-slow: .venv/.installed-dev

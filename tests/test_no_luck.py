@@ -54,10 +54,12 @@ ALLOWED = {
     "test_of_what_is_abandoned_only_the_reset_arrives_and_it_comes_last": _NEVER,
     "tui/bad_input/test_bad_texts.py test_a_text_that_cannot_be_used_is_refused_in_one_line": _WORK,
     "tui/bad_input/test_bad_texts.py test_c32_a_line_without_end_wraps_without_stalling": _WORK,
-    "tui/test_app_screen.py test_a_flood_of_characters_is_taken_in_time": "compares two amounts",
-    "tui/test_app_fuzz.py fuzz": _TOLD,
-    "tui/test_big_texts.py write_text": "a file has to grow old",
-    "tui/test_big_texts.py start": _TOLD,
+    "tui/app/test_app_screen.py test_a_flood_of_characters_is_taken_in_time": (
+        "compares two amounts"
+    ),
+    "tui/app/test_app_fuzz.py fuzz": _TOLD,
+    "tui/cli/test_big_texts.py write_text": "a file has to grow old",
+    "tui/cli/test_big_texts.py start": _TOLD,
 }
 """Place (file, function) -> why it may."""
 

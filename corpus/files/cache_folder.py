@@ -5,12 +5,14 @@ It knows the folder's place and how to say that it fails, not what lies in it.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 
-from corpus.errors import CorpusAccessError
+from corpus.errors import CorpusAccessError, CorpusError
 from corpus.files.access import refusal
 from corpus.files.places import NAME, expand_home, private_folder
 
@@ -31,6 +33,14 @@ def cache_folder() -> Path:
         return Path(platformdirs.user_cache_dir(NAME, appauthor=False))
     except RuntimeError:
         return private_folder()
+
+
+def cache_folders() -> Iterator[Path]:
+    """Yields the cache folder, then a temporary folder of this user's; none that cannot be had."""
+    with contextlib.suppress(CorpusError):
+        yield cache_folder()
+    with contextlib.suppress(CorpusError):
+        yield private_folder()
 
 
 def cache_refusal(folder: Path, error: OSError) -> CorpusAccessError:

@@ -1,1 +1,4 @@
-"""The ``bench`` command: this program's speed beside the stock way. May import all but `model.session`."""
+"""The ``bench`` command: this program's speed beside the stock way.
+
+May import all rooms below it.
+"""

@@ -23,7 +23,7 @@ from model.system.child_process import AnsweringChild, answering_child
 
 NAME = "the process of the stock ways"
 OURS_ALONE = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Settings of this program for itself (`tui.command_line`)."""
+"""Settings of this program for itself (`tui.cli.main`)."""
 
 
 def stock_names(task: Task) -> tuple[str, ...]:

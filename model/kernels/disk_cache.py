@@ -24,9 +24,7 @@ import llvmlite  # type: ignore[import-untyped]
 import numba
 from numba.core.caching import NullCache
 
-from corpus import CorpusError
-from corpus.files.cache_folder import cache_folder
-from corpus.files.places import private_folder
+from corpus.files.cache_folder import cache_folders
 from corpus.files.removal import remove_file
 
 PACKAGE: Final = Path(__file__).parent
@@ -97,10 +95,7 @@ def _places() -> Iterator[Path]:
         yield Path(_NUMBA.config.CACHE_DIR) / "charlm-tui"
     else:
         yield PACKAGE / "__pycache__" / "kernels"
-        with contextlib.suppress(CorpusError):
-            yield cache_folder() / "kernels"
-    with contextlib.suppress(CorpusError):
-        yield private_folder() / "kernels"
+    yield from (folder / "kernels" for folder in cache_folders())
 
 
 def _folders(*, make: bool = False) -> Iterator[int]:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from model.errors import RunFolderError
 from model.events import Finished, Validated, of_the_last_text, recorded_event
+from model.runs.decimate import Point
 from model.runs.folder import METRICS_NAME, RunFolder, SavedCheckpoint, Warn, from_the_best
-from tui.widgets.decimate import Point
 
 RunState = Literal["training", "finished", "interrupted", "unreadable"]
 

@@ -1,4 +1,4 @@
-"""How much memory this process may still take, and whether a training can start at all. No torch."""
+"""How much memory this process may still take, and whether a training can start. No torch."""
 
 from __future__ import annotations
 

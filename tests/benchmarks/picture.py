@@ -15,9 +15,9 @@ from model.config import SamplingConfig
 from model.presets import DEFAULT_PRESET, find_preset
 from model.runs.request import RunRequest
 from model.session.live import LiveSession
-from tui.app import CharlmApp
+from tui.app.app import CharlmApp
+from tui.config.screen_settings import ScreenSettings
 from tui.export.svg import without_foreign_fonts
-from tui.screen_settings import ScreenSettings
 
 
 def opened_app(

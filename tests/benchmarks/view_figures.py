@@ -29,7 +29,7 @@ from model.network.parameters import initial_parameters
 from model.network.snapshot import WeightSnapshot
 from model.sampling.race import Race
 from model.sampling.stream import CharacterStream
-from tui.app import CharlmApp
+from tui.app.app import CharlmApp
 
 OPTIONS = ("--preset", "balanced", "--epochs", "100", "--seed", "1")
 WIDE = (200, 60)
@@ -124,7 +124,7 @@ def wait_for_steps(checkpoints: Path, seconds: float, program: Program | None = 
 class ProbedApp(CharlmApp):
     """The app with a timer that notes when it was late."""
 
-    CSS_PATH = str(Path(tui.__file__).with_name("app.tcss"))
+    CSS_PATH = str(Path(tui.__file__).with_name("app") / "app.tcss")
 
     def __init__(self, app: CharlmApp, seconds: float, path: Path) -> None:
         super().__init__(app.session, app.settings)

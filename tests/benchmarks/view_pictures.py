@@ -12,11 +12,11 @@ from pathlib import Path
 
 from picture import opened_app
 
-from tui.chart_view import ChartView
+from tui.config.screen_settings import DEFAULT_THEME
+from tui.config.themes import OKABE_ITO
 from tui.export.curve_figure import curve_figure
 from tui.export.svg import svg_of, without_foreign_fonts
-from tui.screen_settings import DEFAULT_THEME
-from tui.themes import OKABE_ITO
+from tui.view.chart_view import ChartView
 
 VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
     "training": (("0",), 2),

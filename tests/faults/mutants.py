@@ -434,21 +434,21 @@ MUTANTS = (
     ),
     _mutant(
         "a word that does not fit stays on its line",
-        "tui/line_wrapper.py",
+        "tui/view/line_wrapper.py",
         (
             "if self._used + cells > self.width and self._word:",
             "if self._used + cells > self.width and not self._word:",
         ),
-        "tui/test_transcript.py",
+        "tui/view/test_transcript.py",
     ),
     _mutant(
         "a line may be one cell too wide",
-        "tui/line_wrapper.py",
+        "tui/view/line_wrapper.py",
         (
             "_word_start())\n        if self._used + cells > self.width:\n",
             "_word_start())\n        if self._used > self.width:\n",
         ),
-        "tui/test_transcript.py",
+        "tui/view/test_transcript.py",
     ),
     _mutant(
         "the queue of events grows",
@@ -467,7 +467,7 @@ MUTANTS = (
     ),
     _mutant(
         "a checkpoint's trouble has a text's status",
-        "tui/exit_status.py",
+        "tui/console/exit_status.py",
         ("(CheckpointError, CHECKPOINT)", "(CheckpointError, CORPUS)"),
         "tui/bad_input/test_bad_options.py::test_a_run_that_is_not_there_is_status_4",
     ),
@@ -475,7 +475,7 @@ MUTANTS = (
         "a screen answers twice",
         "tui/screens/dialog.py",
         ("if self._has_answered or self.app.screen is not self:", "if False:"),
-        "tui/test_keys_together.py",
+        "tui/app/test_keys_together.py",
     ),
     _mutant(
         "a printed name is not quoted",
@@ -494,15 +494,15 @@ MUTANTS = (
     ),
     _mutant(
         "what an encoding lacks ends a command",
-        "tui/console.py",
+        "tui/console/output.py",
         ('stream.reconfigure(errors="backslashreplace")', 'stream.reconfigure(errors="strict")'),
-        "tui/test_encodings.py",
+        "tui/cli/test_encodings.py",
     ),
     _mutant(
         "JSON is never ASCII",
-        "tui/console.py",
+        "tui/console/output.py",
         ("ascii_only=not speaks_utf8(stream)", "ascii_only=False"),
-        "tui/test_encodings.py::test_json_is_ascii_where_the_output_is_not_utf_8",
+        "tui/cli/test_encodings.py::test_json_is_ascii_where_the_output_is_not_utf_8",
     ),
     # --- serve --------------------------------------------------------------------------------
     _mutant(
@@ -601,9 +601,9 @@ MUTANTS = (
     ),
     _mutant(
         "a spectator may do anything",
-        "tui/app.py",
+        "tui/app/app.py",
         ("action not in SPECTATORS_ACTIONS", "action in SPECTATORS_ACTIONS and False"),
-        "tui/test_spectators.py",
+        "tui/app/test_spectators.py",
     ),
     _mutant(
         "a child looks for modules in the working directory",

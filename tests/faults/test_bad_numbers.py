@@ -31,10 +31,10 @@ from model.training.controls import TrainingControls
 from model.training.trainer import Trainer
 from model.training.training_run import TrainingRun
 from model.training.validation import Validation, validate
-from tui.chart_view import ChartView, curves_of
-from tui.curve import Curve
-from tui.reporters import sentence
-from tui.view_state import ViewState, fold
+from tui.console.reporters import sentence
+from tui.view.chart_view import ChartView, curves_of
+from tui.view.curve import Curve
+from tui.view.state import ViewState, fold
 from tui.widgets.ascii_chart import ascii_rows
 from tui.widgets.header_bar import state_sign
 from tui.widgets.progress_row import progress_row

@@ -28,7 +28,7 @@ from model.session.live import LiveSession, SavedWeights
 from model.session.watch import GrowingFile
 from model.training.controls import TrainingControls
 from model.training.training_run import TrainingRun
-from tui.command_line import run
+from tui.cli.main import run
 
 DEEP = b"[" * 200_000
 GOOD = [

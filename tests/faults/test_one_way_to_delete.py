@@ -13,7 +13,7 @@ import pytest
 from corpus.files.removal import own_files, remove_file, remove_folder
 from model.runs.folder import RunFolder
 from model.runs.summary import delete_run
-from tui.command_line import run
+from tui.cli.main import run
 
 ROOT = Path(__file__).parents[2]
 THE_ONE_PLACE = ROOT / "corpus" / "removal.py"

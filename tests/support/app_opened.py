@@ -17,8 +17,8 @@ from textual.pilot import Pilot
 
 from model import events as ev
 from model.session.scripted import ScriptedSession
-from tui.app import CharlmApp
-from tui.screen_settings import ScreenSettings
+from tui.app.app import CharlmApp
+from tui.config.screen_settings import ScreenSettings
 from tui.terminal.door import is_waiting
 
 

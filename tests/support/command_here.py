@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tui.command_line import run
-from tui.ending_signals import ending_signals
+from tui.cli.main import run
+from tui.terminal.ending_signals import ending_signals
 
 LONGEST_COMPLAINT = 620
 """Characters of a line: the program's name and 600."""

@@ -20,8 +20,8 @@ from typing import IO, Any, Self
 import forked
 
 from corpus.download import builtin
-from tui import command_line
-from tui.commands import train
+from tui.cli import main as command_line
+from tui.cli.commands import train
 
 NOBODY = 65534
 

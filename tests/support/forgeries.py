@@ -31,7 +31,7 @@ from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
 from model.training.controls import TrainingControls
 from model.training.training_run import TrainingRun
-from tui.command_line import run
+from tui.cli.main import run
 
 Record = dict[str, Any]
 Arrays = dict[str, np.ndarray[Any, Any]]

@@ -9,7 +9,7 @@ import dataclasses
 import sys
 
 from corpus.download import builtin
-from tui.command_line import main
+from tui.cli.main import main
 
 if __name__ == "__main__":
     url, size, sha256, seconds, *arguments = sys.argv[1:]

@@ -14,7 +14,7 @@ from textual.driver import Driver
 from textual.drivers.headless_driver import HeadlessDriver
 
 from model import events as ev
-from tui.app import CharlmApp
+from tui.app.app import CharlmApp
 from tui.terminal.wall import ForeignTextWall
 
 _ESCAPE = re.compile(

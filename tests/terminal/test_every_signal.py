@@ -21,7 +21,7 @@ from terminal_harness import (
     wait_for_steps,
 )
 
-from tui.ending_signals import ending_signals
+from tui.terminal.ending_signals import ending_signals
 
 pytestmark = pytest.mark.terminal
 

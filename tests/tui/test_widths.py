@@ -18,11 +18,11 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui.line_wrapper import LineWrapper
 from tui.sanitise import printable
 from tui.terminal.output import AS_WIDE
 from tui.terminal.placed_update import placed
-from tui.transcript import Transcript
+from tui.view.line_wrapper import LineWrapper
+from tui.view.transcript import Transcript
 from tui.widths import DISPUTED, cells_of, count_larger_widths
 
 HINDI = "निर्माणाधीनविश्वविद्यालयकेविद्यार्थियोंकोहिन्दीभाषामें"

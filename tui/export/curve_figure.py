@@ -10,12 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tui.chart_view import ChartView, best_point, curves_of, references_of
+from model.runs.decimate import Point, extremes, means
 from tui.export.figure import Anchor, Figure, Place, Shape, Sign, Stroke, Words
 from tui.sanitise import one_line
-from tui.view_state import ViewState
-from tui.widgets.decimate import Point, extremes, means
-from tui.widgets.figures import clock, fixed, grouped, short, small
+from tui.view.chart_view import ChartView, best_point, curves_of, references_of
+from tui.view.format import clock, fixed, grouped, short, small
+from tui.view.state import ViewState
 
 WIDTH: Final = 960
 HEIGHT: Final = 540

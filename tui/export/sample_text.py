@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tui.kept_samples import are_thinned
 from tui.sanitise import encodable, one_line
-from tui.view_state import ViewState
-from tui.widgets.figures import clock, fixed
+from tui.view.format import clock, fixed
+from tui.view.sample_history import are_thinned
+from tui.view.state import ViewState
 
 _RULE = "-" * 72
 

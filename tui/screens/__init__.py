@@ -1,1 +1,4 @@
-"""To be described."""
+"""The main screen and the screens that open over it: help, menus, dialogs, runs.
+
+May import `tui.widgets` and what is below it.
+"""

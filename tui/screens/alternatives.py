@@ -13,7 +13,7 @@ from model.events import Candidate, CharacterWritten
 from tui.sanitise import printable
 from tui.screens.dialog import Dialog
 from tui.terminal.deferred import after_refresh
-from tui.widgets.figures import bar, percent
+from tui.view.format import bar, percent
 from tui.widgets.painted import Painted, Part, Row
 from tui.widgets.symbols import padded_label, symbol_label
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
-from tui.keys import KEYS, KeyAction
+from tui.config.keys import KEYS, KeyAction
 from tui.screens.dialog import Dialog
 from tui.widgets.painted import Painted, Row
 

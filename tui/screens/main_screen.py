@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 from textual.containers import Container, Horizontal, Vertical
 
 from model.commands import SetCuts
-from tui.chart_view import ChartView
-from tui.keys import keys_of
-from tui.layout import DEFAULT_PANES, PANES, on_screen, toggled
-from tui.machine_use import MachineUse
-from tui.screen_settings import ScreenSettings
+from tui.config.keys import keys_of
+from tui.config.screen_settings import ScreenSettings
 from tui.terminal.frugal_compositor import FrugalScreen
-from tui.view_state import ViewState
+from tui.view.chart_view import ChartView
+from tui.view.layout import DEFAULT_PANES, PANES, on_screen, toggled
+from tui.view.machine_use import MachineUse
+from tui.view.state import ViewState
 from tui.widgets.banner import Banner
 from tui.widgets.events_pane import EventsPane
 from tui.widgets.frame import FrameEdge, status_words, title_words

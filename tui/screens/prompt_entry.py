@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt, in_known_form
 from tui.screens.dialog import Dialog
 from tui.screens.entry import SafeInput
-from tui.widgets.figures import grouped
+from tui.view.format import grouped
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

@@ -21,8 +21,8 @@ from model.runs.summary import RunSummary, delete_run, list_runs, validation_cur
 from tui.sanitise import one_line
 from tui.screens.dialog import Dialog
 from tui.terminal.deferred import after_refresh
+from tui.view.format import fixed, grouped
 from tui.widgets.ascii_chart import ascii_rows
-from tui.widgets.figures import fixed, grouped
 from tui.widgets.painted import Painted, Row
 
 if TYPE_CHECKING:

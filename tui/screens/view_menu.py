@@ -10,8 +10,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Button
 
-from tui.layout import PANES
 from tui.screens.dialog import Dialog
+from tui.view.layout import PANES
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 USAGE, FILE_SYSTEM = 2, 5
 OWN_FILES = {
     "corpus": "vocabulary.py",
-    "model": "run_folder.py",
-    "tui": "command_line.py",
+    "model": "runs/folder.py",
+    "tui": "cli/main.py",
 }
 """A file of each package, by which it is known."""
 _REMEDY = "rename it, or leave its folder out of PYTHONPATH"
@@ -34,13 +34,15 @@ def main() -> None:
     leave_out_working_directory()
     try:
         require_own("tui")
-        from tui.interrupts import leave_at_once  # noqa: PLC0415 - see above
+        from tui.console.interrupts import leave_at_once  # noqa: PLC0415 - see above
 
         leave_at_once()  # looking and importing take a while
         require_own("corpus")
         require_own("model")
-        from tui.command_line import main as run  # noqa: PLC0415
+        from tui.cli.main import main as run  # noqa: PLC0415
     except Exception as error:
+        from tui.console.hidden_library import what_hides_a_library  # noqa: PLC0415 - see above
+
         obstacle = what_hides_a_library()
         if obstacle is not None:
             _end(obstacle)
@@ -82,27 +84,6 @@ def what_the_system_refuses(error: BaseException) -> str | None:
             "memory: the system gives no more of it; end other programs, or raise the limit "
             "(ulimit -v)"
         )
-    return None
-
-
-def what_hides_a_library() -> str | None:
-    """Returns one line about a module on `PYTHONPATH` that took the place of an installed one.
-
-    That is right where it is a newer version; to be asked once something has failed.
-    """
-    from importlib.machinery import PathFinder  # noqa: PLC0415 - see above
-    from pathlib import Path  # noqa: PLC0415
-
-    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    named = {Path(folder).absolute() for folder in given}
-    others = [folder for folder in sys.path if Path(folder).absolute() not in named]
-    for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file is None or "." in name:
-            continue
-        place = Path(file).parent if hasattr(module, "__path__") else Path(file)
-        if place.parent in named and PathFinder.find_spec(name, others) is not None:
-            return f"{str(place)!a}: it hides the installed {name}; {_REMEDY}"
     return None
 
 

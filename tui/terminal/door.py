@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from textual.events import Event, InputEvent, Paste
 
 if TYPE_CHECKING:
-    from textual.message_pump import MessagePump
+    from collections.abc import Callable
 
-    from tui.terminal.terminal_app import TerminalApp
+    from textual.app import App
+    from textual.message_pump import MessagePump
 
 EAGER_LOOKS: Final = 200
 """So often the door looks without a pause; a key is mostly handled after ten."""
@@ -30,13 +31,15 @@ a machine that is busy must not shorten it."""
 class Door:
     """What is typed waits here until what was typed before has been acted on."""
 
-    def __init__(self, app: TerminalApp) -> None:
+    def __init__(self, app: App[Any], is_leaving: Callable[[], bool]) -> None:
         """Stands open.
 
         Args:
             app: whose input goes through it.
+            is_leaving: whether the app was told to end.
         """
         self._app = app
+        self._is_leaving = is_leaving
         self._waiting: deque[Event] = deque()
         self._let_in: Event | None = None
         self._task: asyncio.Task[None] | None = None
@@ -53,7 +56,7 @@ class Door:
         """
         if not isinstance(event, InputEvent | Paste) or event.is_forwarded:
             return True
-        if self._app.is_leaving:
+        if self._is_leaving():
             return False
         if event is self._let_in:
             self._let_in = None
@@ -68,7 +71,7 @@ class Door:
         """Hands the app what waits, one after the other, until nothing does."""
         try:
             await self._rest()
-            while self._waiting and not self._app.is_leaving:
+            while self._waiting and not self._is_leaving():
                 self._let_in = self._waiting.popleft()
                 self._app.post_message(self._let_in)
                 await self._rest()
@@ -86,7 +89,7 @@ class Door:
     def _is_at_rest(self) -> bool:
         """Tells whether the app, its top screen and all on it have nothing left to do."""
         app = self._app
-        if app.is_leaving or not app.screen_stack:
+        if self._is_leaving() or not app.screen_stack:
             return True
         screen = app.screen
         return (

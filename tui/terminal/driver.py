@@ -7,7 +7,7 @@ import os
 import selectors
 import sys
 from codecs import getincrementaldecoder
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
@@ -18,9 +18,10 @@ from tui.terminal.output import TerminalOutput
 from tui.terminal.sizes import bounded, within_reason
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.message import Message
 
-    from tui.terminal.terminal_app import TerminalApp
+    from tui.terminal.host import TerminalHost
 
 SECONDS_TO_DRAIN: Final = 1.0
 USUAL: Final = Size(80, 25)
@@ -38,22 +39,22 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(
         self,
-        app: TerminalApp,
+        app: App[Any],
         *,
         debug: bool = False,
         mouse: bool = True,
         size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._terminal_app = app
+        self._host = cast("TerminalHost", app)
         self._shown = False
         self._parser = XTermParser(debug)
         stream = sys.__stderr__
         assert stream is not None  # the entrance has looked
         self._output = TerminalOutput(stream.fileno(), encoding=stream.encoding, tell=self._pace)
         self._keeper = TerminalKeeper(stream.fileno())
-        app.abandon_output = self._output.abandon
-        app.wait_for_output = self._output.drain
+        self._host.abandon_output = self._output.abandon
+        self._host.wait_for_output = self._output.drain
 
     # --- out --------------------------------------------------------------------------------------
 
@@ -83,7 +84,7 @@ class TerminalDriver(LinuxDriver):
         stalled = not self._output.drain(SECONDS_TO_DRAIN)
         if stalled:
             self._output.abandon()
-        self._terminal_app.terminal_has_stalled = stalled
+        self._host.terminal_has_stalled = stalled
         self._shown = False
         self._keeper.close()
 
@@ -99,7 +100,7 @@ class TerminalDriver(LinuxDriver):
         """Lets the app paint nothing while the terminal is behind."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(
-                self._terminal_app.hold_painting, behind, self._output.forgotten
+                self._host.hold_painting, behind, self._output.forgotten
             )
         if not behind:
             self._output.forgotten = False
@@ -132,7 +133,7 @@ class TerminalDriver(LinuxDriver):
                     except OSError:
                         data = b""
                     if not data:
-                        self._terminal_app.lose_terminal()
+                        self._host.lose_terminal()
                         return
                     text = decoder.decode(data)
                 self._understand(text)

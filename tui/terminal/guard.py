@@ -20,8 +20,8 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from model.runs.folder import LOG_NAME
-from tui.ending_signals import ending_signals
-from tui.exit_status import PROGRAM, SIGNAL
+from tui.console.exit_status import PROGRAM, SIGNAL
+from tui.terminal.ending_signals import ending_signals
 from tui.terminal.entrance import is_served
 from tui.terminal.output import RESET
 from tui.terminal.without_screen import WithoutScreen

@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 from codecs import getincrementaldecoder
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from textual._xterm_parser import XTermParser
 from textual.drivers._byte_stream import ByteStream
@@ -21,9 +21,10 @@ from tui.terminal.page_protocol import PRELUDE
 from tui.terminal.sizes import bounded, within_reason
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.message import Message
 
-    from tui.terminal.terminal_app import TerminalApp
+    from tui.terminal.host import TerminalHost
 
 MAX_WAITING_MESSAGES: Final = 2_000
 """Keys that the app has not dealt with; more have to wait where they come from."""
@@ -39,14 +40,14 @@ class PageDriver(WebDriver):
 
     def __init__(
         self,
-        app: TerminalApp,
+        app: App[Any],
         *,
         debug: bool = False,
         mouse: bool = True,
         size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size or size_of_environment())
-        self._terminal_app = app
+        self._host = cast("TerminalHost", app)
         self._packets: int | None = os.dup(1)
         os.dup2(2, 1)
         self._write = self._write_all  # type: ignore[assignment]
@@ -62,7 +63,7 @@ class PageDriver(WebDriver):
                 rest = rest[os.write(self._packets, rest) :]
         except OSError:
             self._packets = None
-            self._terminal_app.lose_terminal()
+            self._host.lose_terminal()
 
     def start_application_mode(self) -> None:
         """Begins to show the app, as the base does, but for its handlers of signals."""
@@ -96,7 +97,7 @@ class PageDriver(WebDriver):
                     self._obey(payload)
             self._understand("")
         if not self.exit_event.is_set():
-            self._terminal_app.lose_terminal()
+            self._host.lose_terminal()
 
     def process_message(self, message: Message) -> None:
         """Keeps sizes within reason, also those that are typed as a terminal reports them."""
@@ -126,7 +127,7 @@ class PageDriver(WebDriver):
             case {"type": "blur"}:
                 self._app.post_message(AppBlur())
             case {"type": "quit"}:
-                self._terminal_app.leave_from_any_thread(0)
+                self._host.leave_from_any_thread(0)
             case _:
                 pass
 

@@ -38,7 +38,7 @@ class TerminalApp(App[None]):
         # No part of Textual's public interface; a test shows that it still does what it did.
         self._filters.append(ForeignTextWall())
         self._painting_is_held = False
-        self.door = Door(self)
+        self.door = Door(self, lambda: self.is_leaving)
         self.is_leaving = False
         """Whether the app was told to end: what was put off until later is not done any more."""
         self._wished_status: int | None = None

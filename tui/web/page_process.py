@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Final
 
 from model.system.child_process import RelayedChild, how_it_ended, start_relayed_child
-from tui.exit_status import complain
+from tui.console.exit_status import complain
 from tui.sanitise import one_line
 from tui.terminal.entrance import SERVED_BY
 from tui.terminal.page_protocol import PRELUDE

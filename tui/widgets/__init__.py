@@ -1,1 +1,4 @@
-"""To be described."""
+"""Panes, charts and bars of the main screen.
+
+May import `tui.view`, `tui.config`, `tui.console` and `tui.terminal`.
+"""

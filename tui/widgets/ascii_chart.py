@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tui.chart_view import ChartView, curves_of
-from tui.view_state import ViewState
-from tui.widgets.decimate import Point
-from tui.widgets.figures import fixed, short
+from model.runs.decimate import Point
+from tui.view.chart_view import ChartView, curves_of
+from tui.view.format import fixed, short
+from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Row
 
 _AXIS_CELLS = 6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui.sanitise import one_line
-from tui.view_state import ViewState
+from tui.view.state import ViewState
 from tui.widgets.painted import Painted
 
 _GOES_ON = {"trainer": "writing goes on", "sampler": "training goes on"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tui.view_state import ViewState
-from tui.widgets.figures import clock
+from tui.view.format import clock
+from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Row
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from textual.message import Message
 
 from tui.sanitise import one_line
-from tui.view_state import ViewState
-from tui.widgets.figures import fixed, grouped, short, slider
+from tui.view.format import fixed, grouped, short, slider
+from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Part, Row, row_width
 
 _SLIDER_CELLS = 11

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.events import SampleRecorded
-from tui.kept_samples import epochs_of
-from tui.transcript import Transcript
-from tui.view_state import ViewState
-from tui.widgets.figures import fixed, slider
+from tui.view.format import fixed, slider
+from tui.view.sample_history import epochs_of
+from tui.view.state import ViewState
+from tui.view.transcript import Transcript
 from tui.widgets.painted import Painted, Row, line_parts, row_width
 
 if TYPE_CHECKING:

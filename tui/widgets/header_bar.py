@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tui.sanitise import one_line
-from tui.view_state import ViewState
-from tui.widgets.figures import clock, percent, short
+from tui.view.format import clock, percent, short
+from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Part, Row, row_width, spread
 
 _SIGNS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tui.keys import KEYS, KeyAction
+from tui.config.keys import KEYS, KeyAction
 from tui.widgets.painted import Painted, Part, Row, row_width
 
 _GAP = ("  ", "label")

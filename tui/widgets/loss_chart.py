@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.widget import Widget
 
-from tui.chart_view import ChartView, best_point, curves_of, references_of
-from tui.view_state import ViewState
+from model.runs.decimate import extremes, means
+from tui.view.chart_view import ChartView, best_point, curves_of, references_of
+from tui.view.state import ViewState
 from tui.widgets.ascii_chart import AsciiChart
-from tui.widgets.decimate import extremes, means
 from tui.widgets.painted import Painted
 
 if TYPE_CHECKING:

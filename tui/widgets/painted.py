@@ -17,7 +17,7 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui.line_wrapper import Line
+from tui.view.line_wrapper import Line
 from tui.widgets.styled_once import StyledOnce
 
 Part = tuple[str, str]

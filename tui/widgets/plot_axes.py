@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from textual_plot import NumericAxisFormatter
 
-from tui.widgets.figures import short
+from tui.view.format import short
 
 
 class LogarithmicAxis(NumericAxisFormatter):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from model.events import WeightsOpened
-from tui.view_state import WARM_UP_SECONDS, Progress, ViewState
-from tui.widgets.figures import bar, clock, fixed, grouped, percent, short, span
+from tui.view.format import bar, clock, fixed, grouped, percent, short, span
+from tui.view.state import WARM_UP_SECONDS, Progress, ViewState
 from tui.widgets.painted import Painted, Part, Row, row_width, spread
 
 

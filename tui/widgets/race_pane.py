@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tui.transcript import Transcript
-from tui.widgets.figures import grouped
+from tui.view.format import grouped
+from tui.view.transcript import Transcript
 from tui.widgets.frame import temperature_label
 from tui.widgets.painted import Painted, Part, Row, line_parts
 

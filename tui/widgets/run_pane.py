@@ -6,20 +6,10 @@ import math
 from collections.abc import Sequence
 
 from model.events import AcceleratorMeasured
-from tui.machine_use import MachineUse
 from tui.sanitise import one_line
-from tui.view_state import TREND_BAND, ViewState
-from tui.widgets.figures import (
-    UNKNOWN,
-    ago,
-    fixed,
-    grouped,
-    is_known,
-    percent,
-    short,
-    small,
-    sparkline,
-)
+from tui.view.format import UNKNOWN, ago, fixed, grouped, is_known, percent, short, small, sparkline
+from tui.view.machine_use import MachineUse
+from tui.view.state import TREND_BAND, ViewState
 from tui.widgets.painted import Painted, Part, Row
 
 _LABEL_CELLS = 10

@@ -11,8 +11,8 @@ from textual.widgets import Digits
 
 from model.commands import SetCuts
 from model.events import NextCharacterWeighed
-from tui.view_state import ViewState
-from tui.widgets.figures import bar, fixed, percent
+from tui.view.format import bar, fixed, percent
+from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Part, Row
 from tui.widgets.symbols import padded_label
 

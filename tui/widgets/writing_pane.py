@@ -20,9 +20,9 @@ from textual.message import Message
 from textual.strip import Strip
 
 from model.events import CharacterWritten
-from tui.ink import STYLES, Ink
-from tui.line_wrapper import Piece
-from tui.transcript import Transcript
+from tui.view.ink import STYLES, Ink
+from tui.view.line_wrapper import Piece
+from tui.view.transcript import Transcript
 from tui.widgets.styled_once import StyledOnce
 from tui.widths import DISPUTED
 

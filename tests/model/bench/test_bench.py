@@ -89,7 +89,7 @@ def test_the_stock_process_has_none_of_our_settings() -> None:
         told = subprocess.run(command, env=before, capture_output=True, text=True, check=True)
         return dict(json.loads(told.stdout))
 
-    ours = environment("import tui.command_line; " + code)
+    ours = environment("import tui.cli.main; " + code)
     assert set(ours) - set(before) == set(OURS_ALONE)
     assert environment_of_others(ours) == environment(code)
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from terminal_harness import TINY, make_words
 
 from model.runs.printed_command import printed_command, quoted
-from tui.commands.app import LONGEST_FAREWELL, farewell
+from tui.cli.commands.app import LONGEST_FAREWELL, farewell
 from tui.sanitise import one_line
 
 BASH = shutil.which("bash")
@@ -183,6 +183,6 @@ def test_every_command_in_a_message_of_ours_is_one_that_can_be_run(tmp_path: Pat
             text = path.read_text(encoding="utf-8")
             found |= set(re.findall(r"`charlm-tui ([a-z][a-z -]*)`", text))
     assert {"corpora", "config"} <= found
-    from tui.command_line import COMMANDS
+    from tui.cli.main import COMMANDS
 
     assert {words.split()[0] for words in found} <= set(COMMANDS)

@@ -154,7 +154,7 @@ def test_the_first_thousands_of_characters_need_no_numba() -> None:
         "from model_fixtures import make_checkpoint; from model.config import SamplingConfig;"
         "from model.sampling.long_text import BY_NUMPY, LongText;"
         "from model.sampling.stream import CharacterStream;"
-        "import tui.commands.generate;"
+        "import tui.cli.commands.generate;"
         "checkpoint = make_checkpoint();"
         "stream = CharacterStream(checkpoint.snapshot(), checkpoint.metadata.vocabulary,"
         " sampling=SamplingConfig(), seed=1);"
@@ -162,7 +162,7 @@ def test_the_first_thousands_of_characters_need_no_numba() -> None:
         "while count < BY_NUMPY: count += len(text.write(BY_NUMPY)[0])\n"
         "print('numba' in sys.modules); text.write(1); print('numba' in sys.modules); text.close()"
     )
-    support = str(Path(__file__).parents[1] / "support")
+    support = str(Path(__file__).parents[2] / "support")
     told = subprocess.run(
         [sys.executable, "-c", code, support], capture_output=True, text=True, check=True
     )

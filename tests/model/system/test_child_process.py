@@ -26,7 +26,7 @@ from model.system.child_process import (
     last_line,
 )
 
-STARTER = Path(model.__file__).with_name("child_process.py")
+STARTER = Path(model.__file__).with_name("system") / "child_process.py"
 SHELL_STARTER = Path(str(tui.__file__)).parent / "terminal" / "keeper.py"
 """It starts no Python, so no module of the working directory."""
 STARTING_MODULES = frozenset(

@@ -138,7 +138,7 @@ def test_groups_of_another_controller_are_told_apart(tmp_path: Path) -> None:
 def test_a_process_that_is_bound_to_one_core_uses_one_c14() -> None:
     code = (
         "import os; core = min(os.sched_getaffinity(0)); os.sched_setaffinity(0, {core});"
-        "from model.system.cores import usable_cores; import tui.command_line, torch;"
+        "from model.system.cores import usable_cores; import tui.cli.main, torch;"
         "print(usable_cores(), torch.get_num_threads(), os.environ['OMP_NUM_THREADS'])"
     )
     surroundings = {

@@ -112,7 +112,7 @@ def test_what_can_be_refused_at_once_does_not_wait_for_torch(
 ) -> None:
     """Torch takes two seconds to import; a wrong name is known before."""
     program = (
-        "import sys; from tui.command_line import run\n"
+        "import sys; from tui.cli.main import run\n"
         "status = run(sys.argv[1:])\n"
         "sys.exit(99 if 'torch' in sys.modules else status)"
     )

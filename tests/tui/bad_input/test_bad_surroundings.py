@@ -23,7 +23,7 @@ from textual.events import Paste
 from textual.widgets import Input
 
 from model import events as ev
-from tui.command_line import APP, COMMANDS, run
+from tui.cli.main import APP, COMMANDS, run
 from tui.screens.entry import LONGEST_ENTRY
 
 WORDS = make_words(3000)

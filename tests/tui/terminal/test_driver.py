@@ -28,7 +28,7 @@ class Listening(TerminalDriver):
         self.heard: list[Any] = []
         self.lost = threading.Event()
         self._debug = False
-        self._terminal_app = self  # type: ignore[assignment]
+        self._host: Any = self
         self._app = None  # type: ignore[assignment]
         self._in_band_window_resize = False
         self._down_buttons = []

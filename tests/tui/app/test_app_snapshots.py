@@ -1,0 +1,179 @@
+"""Pictures of the whole screen at two sizes, from a state without a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from app_script import characters, training
+from patience import until
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from corpus import Vocabulary
+from corpus.novelty import NoveltyIndex
+from model import events as ev
+from model.session.scripted import ScriptedSession
+from tui.app.app import CharlmApp
+from tui.app.process_meter import MachineMeter
+from tui.config.screen_settings import ScreenSettings
+from tui.view.machine_use import MachineUse
+
+TEXT = (
+    "annoyed by the grandiose manner, the mise en scene of the spirit, and the sense of the whole "
+    "of the soul and the highest\n\nSupposing that truth is a woman--what then? "
+)
+
+
+SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+
+
+class FixedMeter(MachineMeter):
+    """A machine that is always as busy."""
+
+    def read(self) -> MachineUse:
+        return MachineUse(cores=1.9, bytes=412_000_000)
+
+
+WEIGHED = ev.NextCharacterWeighed(
+    candidates=tuple(
+        ev.WeighedCharacter(character=character, own=own, shaped=shaped)
+        for character, own, shaped in (
+            ("e", 0.42, 0.61), (" ", 0.27, 0.29), ("a", 0.12, 0.1), ("\n", 0.05, 0.0),
+            ("t", 0.02, 0.0),
+        )
+    ),
+    entropy=1.4,
+    shaped_entropy=0.9,
+    kept=3,
+)  # fmt: skip
+VIEWS: dict[str, tuple[str, ...]] = {
+    "sampling": ("3",),
+    "race": ("4",),
+    "growing-up": ("5", "left"),
+    "events": ("6",),
+    "surprise": ("c",),
+    "novelty": ("c", "c"),
+    "maximised": ("3", "m"),
+    "text-alone": ("1", "2"),
+    "views": ("v",),
+    "alternatives": ("a", "left", "left", "down"),
+    "help": ("question_mark",),
+    "prompt": ("i", "é", "Q"),
+    "okabe-ito": ("c",),
+    "opened": (),
+}
+OPENED = (
+    ev.WeightsOpened(
+        step=40, nats_per_character=1.31, best=True, last_step=100, run_ended="completed"
+    ),
+    ev.TrainingStateChanged(state="finished"),
+)
+
+
+def samples() -> tuple[ev.Event, ...]:
+    return tuple(
+        ev.SampleRecorded(
+            time=epoch * 10.0,
+            step=epoch * 20,
+            epoch=epoch,
+            temperature=temperature,
+            seed=0,
+            prompt="the sense of the ",
+            text=f"whole of the soul, as it was in epoch {epoch} at {temperature}",
+        )
+        for epoch in (1, 2)
+        for temperature in (0.2, 0.5)
+    )
+
+
+def written(text: str) -> tuple[ev.Event, ...]:
+    """Characters of every surprise, in turn."""
+    chances = (0.9, 0.3, 0.1, 0.02, 0.001)
+    return tuple(
+        ev.CharacterWritten(
+            character=character,
+            probability=chances[place % 5],
+            entropy=1.0,
+            candidates=(
+                ev.Candidate(character=character, probability=chances[place % 5]),
+                ev.Candidate(character="q", probability=0.05),
+            ),
+        )
+        for place, character in enumerate(text)
+    )
+
+
+@SIZES
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_looks_as_it_did(
+    snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+    view: str,
+    size: tuple[int, int],
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    session = ScriptedSession()
+    theme = view if view == "okabe-ito" else None
+    settings = ScreenSettings(title="text", temperature=0.8, theme=theme)
+    app = CharlmApp(session, settings, clock=lambda: 100.0, meter=FixedMeter())
+    vocabulary = Vocabulary.from_symbols(TEXT + "xyz")
+    index = NoveltyIndex(vocabulary.encode(TEXT), vocabulary)
+
+    async def fill(pilot: Pilot[None]) -> None:
+        await until(lambda: session.started)
+        app.take((*training(), *samples(), WEIGHED, ev.NoveltyIndexed(index=index)))
+        app.take((ev.VocabularyKnown(vocabulary=vocabulary), *(OPENED if view == "opened" else ())))
+        app.take((ev.WritingRestarted(seed=7, prompt="he was ", note=None),))
+        app.take(written(TEXT[:120] + "xanny zyx " + "soul " * 8))
+        app.take((ev.WritingHeld(held=True),))
+        # The curve has a picture of its own, and is drawn by a thread when it likes.
+        await pilot.press("1")
+        for key in VIEWS[view] if view != "text-alone" else ("2",):
+            await pilot.press(key)
+        for line in app.screen.query(Input):
+            line.cursor_blink = False
+        app.clear_notifications()
+        app.take((ev.RaceStarted(temperatures=(0.2, 0.5, 1.0, 1.2), seed=1, prompt="he was "),))
+        for lanes in zip(
+            "the sense of", "the sense or", "the soul of a", "the soul is x", strict=False
+        ):
+            app.take((ev.LanesWritten(characters=lanes),))
+        for _ in range(3):
+            app.draw_all()
+            await pilot.pause()
+        app.clear_notifications()
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=fill)
+
+
+@SIZES
+def test_the_screen_looks_as_it_did(
+    snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    session = ScriptedSession()
+    app = CharlmApp(
+        session,
+        ScreenSettings(title="text", temperature=0.8),
+        clock=lambda: 100.0,
+        meter=FixedMeter(),
+    )
+
+    async def fill(pilot: Pilot[None]) -> None:
+        await until(lambda: session.started)
+        app.take(training())
+        app.take((ev.WritingRestarted(seed=7, prompt="he was ", note=None), *characters(TEXT)))
+        app.take((ev.TemperatureApplied(temperature=1.2), *characters("Is there not ground")))
+        app.draw_chart()
+        await until(lambda: bool(app.main_screen.chart.query("PlotWidget")))
+        for _ in range(5):
+            await pilot.pause()
+            app.draw_chart()
+        app.draw_title()
+        app.draw_status()
+        app.draw_figures()
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=fill)

@@ -1,0 +1,300 @@
+"""The panes above the text: their keys, what they show, and at which sizes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from app_opened import Opened, opened
+from app_script import characters, on_a_loop, training
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model import events as ev
+from model.commands import SetCuts, SetLaneTemperature, StartRace, StopRace
+from tui.view.chart_view import METRICS, ChartView, best_point, curves_of, references_of
+from tui.view.layout import PANES
+from tui.view.state import ViewState, fold
+from tui.widgets import loss_chart
+from tui.widgets.sampling_pane import bar_rows, fact_rows
+
+SIZES = [(40, 10), (80, 24), (100, 30), (120, 40), (200, 60)]
+WEIGHED = ev.NextCharacterWeighed(
+    candidates=(
+        ev.WeighedCharacter(character="e", own=0.5, shaped=0.75),
+        ev.WeighedCharacter(character=" ", own=0.25, shaped=0.25),
+        ev.WeighedCharacter(character="\x1b", own=0.125, shaped=0.0),
+    ),
+    entropy=1.0,
+    shaped_entropy=0.5,
+    kept=2,
+)
+
+
+def sample(epoch: int, temperature: float, text: str) -> ev.SampleRecorded:
+    return ev.SampleRecorded(
+        time=epoch * 10.0,
+        step=epoch * 20,
+        epoch=epoch,
+        temperature=temperature,
+        seed=0,
+        prompt="it was ",
+        text=text,
+    )
+
+
+def samples() -> list[ev.Event]:
+    return [
+        sample(epoch, temperature, f"text of {epoch} at {temperature}")
+        for epoch in (1, 2, 3)
+        for temperature in (0.2, 0.5, 1.0)
+    ]
+
+
+def frame_rows(it: Opened) -> str:
+    strips = it.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@on_a_loop
+async def test_every_pane_is_reachable_at_every_size(size: tuple[int, int]) -> None:
+    async with opened(*training(), *characters("text"), *samples(), size=size) as it:
+        await it.press("0")
+        for pane in PANES:
+            if pane.id in it.app.main_screen.shown:
+                await it.press(pane.digit)
+            assert pane.id not in it.app.main_screen.shown
+            await it.press(pane.digit)
+            assert pane.id in it.app.main_screen.shown
+            assert f"{pane.digit} {pane.name}" in frame_rows(it)
+            frame = it.app.main_screen._frames[pane.id]
+            assert frame.outer_size.width >= min(pane.columns, size[0])
+            assert frame.size.height >= 4
+        await it.press("0")
+        assert it.app.pane.size.height >= 6
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 18)])
+@on_a_loop
+async def test_maximised_panes_leave_the_text_six_rows(size: tuple[int, int]) -> None:
+    async with opened(*training(), *characters("text"), size=size) as it:
+        before = it.app.main_screen._frames["chart"].size.height
+        await it.press("m")
+        assert it.app.main_screen._frames["chart"].size.height > before or size[1] < 24
+        assert it.app.pane.size.height == 6
+        await it.press("m")
+        assert it.app.main_screen._frames["chart"].size.height == before
+
+
+@on_a_loop
+async def test_without_panes_the_text_has_the_screen() -> None:
+    async with opened(*training(), *characters("text")) as it:
+        await it.press("1", "2")
+        assert it.app.main_screen.shown == ()
+        assert it.app.pane.size.height >= 18
+
+
+@on_a_loop
+async def test_the_menu_switches_panes_by_mouse() -> None:
+    async with opened(*training()) as it:
+        await it.press("v")
+        await it.pilot.click("#view-events")
+        await it.pilot.pause()
+        assert "events" in it.app.main_screen.shown
+        await it.press("v", "6")
+        assert "events" not in it.app.main_screen.shown
+        await it.press("v", "escape")
+        assert it.app.screen is it.app.main_screen
+
+
+@on_a_loop
+async def test_arrows_go_through_the_curves() -> None:
+    async with opened(*training()) as it:
+        for metric in (*METRICS[1:], METRICS[0]):
+            await it.press("right")
+            assert it.app.main_screen.chart_view.metric == metric
+        await it.press("left", "x", "l")
+        view = it.app.main_screen.chart_view
+        assert view == ChartView(metric="speed", recent=True, logarithmic=True)
+        assert "characters per second" in str(it.app.main_screen._frames["chart"].border_subtitle)
+
+
+@pytest.mark.parametrize("rounds", range(12))
+@on_a_loop
+async def test_an_app_that_ends_while_its_chart_is_put_in_place_is_no_defect(rounds: int) -> None:
+    """The plot looked for parts that had gone before it."""
+
+    async def at_once(work: Callable[[str], Any], name: str) -> Any:
+        return work(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loss_chart, "asyncio", SimpleNamespace(to_thread=at_once))
+        async with opened(*training()) as it:
+            it.app.draw_chart()
+            for _ in range(rounds):  # of the event loop
+                await asyncio.sleep(0)
+    assert it.app.defect is None
+
+
+@on_a_loop
+async def test_a_chart_whose_parts_are_gone_already_is_not_drawn() -> None:
+    async with opened(*training()) as it:
+        chart = it.app.main_screen.chart
+
+        def is_placed() -> bool:
+            it.app.draw_chart()
+            return chart._plot is not None
+
+        await it.until(is_placed)
+        assert chart._plot is not None
+        await chart._plot.remove_children()
+        await it.press("right")  # draws again, as a timer does while the app ends
+        assert it.app.main_screen.chart_view.metric == METRICS[1]
+        assert not chart.query("#legend")
+
+
+@on_a_loop
+async def test_bars_stand_before_and_after_the_temperature() -> None:
+    async with opened(*training(), WEIGHED) as it:
+        await it.press("3")
+        it.app.draw_views()
+        await it.pilot.pause()
+        shown = it.app.main_screen.sampling.bars.plain
+        assert "50%" in shown
+        assert "75%" in shown
+        assert shown.count("cut") == 1
+        assert "\x1b" not in frame_rows(it)
+        assert "1.44 → 0.72 bits" in it.app.main_screen.sampling.facts.plain
+
+
+@on_a_loop
+async def test_cuts_step_by_key_and_are_posted() -> None:
+    async with opened(*training()) as it:
+        await it.press("k", "k", "K", "u", "j", "j", "J", "J", "J")
+        posted = [c for c in it.session.commands if isinstance(c, SetCuts)]
+        assert posted[0] == SetCuts(top_k=40)
+        assert posted[1] == SetCuts(top_k=20)
+        assert posted[2] == SetCuts(top_k=40)
+        assert posted[3] == SetCuts(top_k=40, top_p=0.99)
+        assert posted[5] == SetCuts(top_k=40, top_p=0.99, min_p=0.02)
+        assert posted[-1] == SetCuts(top_k=40, top_p=0.99)
+        assert it.toasts() == ["min-p off"]
+
+
+@on_a_loop
+async def test_the_race_runs_while_it_is_seen() -> None:
+    async with opened(*training(), size=(120, 40)) as it:
+        await it.press("4")
+        assert it.session.commands == [StartRace(temperatures=(0.2, 0.5, 1.0, 1.2))]
+        await it.say(ev.RaceStarted(temperatures=(0.2, 0.5, 1.0, 1.2), seed=1, prompt="it "))
+        for lanes in ("aaaa", "bbbb", "ccdd", "eeef", "ghij"):
+            await it.say(ev.LanesWritten(characters=tuple(lanes)))
+        it.app.draw_views()
+        race = it.app.main_screen.race
+        assert race.lane_texts == ["it abceg", "it abceh", "it abdei", "it abdfj"]
+        assert [sign in race.plain for sign in ("it abce≠h", "it ab≠dei", "it abd≠fj")] == [
+            True
+        ] * 3
+        assert "3 of 3 left their neighbour" in race.words
+        await it.press("right", "up")
+        assert it.session.commands[1:] == [SetLaneTemperature(lane=1, temperature=0.55)]
+        await it.say(ev.LaneTemperatureApplied(lane=1, temperature=0.55))
+        assert "T 0.55" in race.plain
+        await it.press("4")
+        assert it.session.commands[2:] == [StopRace()]
+
+
+@on_a_loop
+async def test_growing_up_scrubs_through_epochs_and_temperatures() -> None:
+    async with opened(*training(), *samples(), size=(120, 40)) as it:
+        await it.press("5")
+        growth = it.app.main_screen.growth
+        assert "text of 3 at 0.5" in growth.plain
+        await it.press("left", "left", "left", "up")
+        assert "text of 1 at 1.0" in growth.plain
+        assert "epoch 1 of 3" in growth.plain
+        assert "val 1." in growth.plain
+        await it.press("right", "down", "down")
+        assert "text of 2 at 0.2" in growth.plain
+        await it.press("right")
+        await it.say(sample(4, 0.2, "text of 4 at 0.2"))
+        it.app.draw_figures()
+        assert "text of 4 at 0.2" in growth.plain, "at the newest it follows"
+
+
+@on_a_loop
+async def test_the_log_says_what_happened_and_when() -> None:
+    warning = ev.WarningRaised(time=61.0, text="odd \x1b[2J thing")
+    async with opened(*training(), *samples(), warning, size=(120, 40)) as it:
+        await it.press("6")
+        it.app.draw_figures()
+        shown = it.app.main_screen.events_pane.plain
+        assert "0:00:05 step 10: val" in shown
+        assert "epoch 3: samples written" in shown
+        assert "0:01:01 odd" in shown
+        assert "\x1b" not in shown
+
+
+# --- pure parts -----------------------------------------------------------------------------------
+
+
+def state_of(*events: ev.Event) -> ViewState:
+    return fold(ViewState(), events, 0.0)
+
+
+def test_the_recent_range_is_the_last_fifth() -> None:
+    state = state_of(*training(40))
+    whole = curves_of(state, ChartView())["raw"]
+    recent = curves_of(state, ChartView(recent=True))["raw"]
+    assert recent == whole[-len(recent) :]
+    assert 7 <= len(recent) <= 9
+    assert best_point(state, ChartView()) is not None
+    assert best_point(state, ChartView(metric="speed")) is None
+
+
+def test_bits_and_logarithms_change_the_heights_alone() -> None:
+    state = state_of(*training(40))
+    nats = curves_of(state, ChartView())["train"]
+    bits = curves_of(state, ChartView(bits=True))["train"]
+    logs = curves_of(state, ChartView(logarithmic=True))["train"]
+    assert [x for x, _ in nats] == [x for x, _ in bits] == [x for x, _ in logs]
+    assert bits[3][1] == pytest.approx(nats[3][1] * 1.442695)
+    assert 10 ** logs[3][1] == pytest.approx(nats[3][1])
+
+
+def test_compressors_are_heights_of_the_loss() -> None:
+    state = ViewState(references=(("xz", 2.0), ("bz2", float("nan"))))
+    assert references_of(state, ChartView(bits=True)) == {"xz": pytest.approx(2.0)}
+    assert references_of(state, ChartView(metric="speed")) == {}
+
+
+@given(
+    width=st.integers(0, 200),
+    height=st.integers(0, 60),
+    temperature=st.floats(0, 5),
+    ascii_only=st.booleans(),
+)
+def test_bars_take_any_size(
+    width: int, height: int, temperature: float, *, ascii_only: bool
+) -> None:
+    rows = bar_rows(WEIGHED, temperature, width, height, ascii_only=ascii_only)
+    facts = fact_rows(WEIGHED, SetCuts(), temperature, 7, wide=width > 30, ascii_only=ascii_only)
+    assert len(rows) <= max(1, height)
+    text = "".join(part for row in (*rows, *facts) for part, _ in row)
+    assert "\x1b" not in text
+    assert text.isascii() or not ascii_only or "␛" in text
+
+
+@on_a_loop
+async def test_panes_come_back_when_the_terminal_grows_again() -> None:
+    async with opened(*training(), size=(120, 40)) as it:
+        for size in ((20, 5), (40, 10), (60, 18), (120, 40)):
+            await it.pilot.resize_terminal(*size)
+            await it.pilot.pause()
+        assert it.app.main_screen.shown == ("chart", "run")
+        assert "1 Training" in frame_rows(it)
+        assert "2 Run" in frame_rows(it)

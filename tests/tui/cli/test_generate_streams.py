@@ -1,0 +1,81 @@
+"""`generate --streams`: many texts at once are the texts one at a time, figures included."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from model_fixtures import VOCABULARY, make_checkpoint
+from network_fixtures import make_network, snapshot_of
+
+from model.config import ModelConfig, SamplingConfig
+from model.sampling.long_text import LongText
+from model.sampling.parallel_streams import ParallelStreams
+from model.sampling.stream import CharacterStream
+from model.sampling.torch_lstm import DeviceKernel
+from tui.cli.commands import generate
+from tui.cli.commands.generate import WrittenText, write, write_group
+
+SNAPSHOT = snapshot_of(make_network(ModelConfig(hidden=12), len(VOCABULARY)))
+SEEDS = range(7, 12)
+
+
+def one_at_a_time(length: int, stop: str) -> list[WrittenText]:
+    return [
+        write(
+            LongText(CharacterStream(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seed=seed)),
+            length,
+            stop,
+            lambda _: None,
+        )
+        for seed in SEEDS
+    ]
+
+
+@pytest.mark.parametrize("length", [0, 1, 255, 256, 257, 700])
+@pytest.mark.parametrize("stop", ["", "a", "th", "no such text"])
+def test_texts_and_figures_are_those_of_single_streams(length: int, stop: str) -> None:
+    streams = ParallelStreams(
+        SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seeds=SEEDS, threads=2
+    )
+    group = write_group(streams, VOCABULARY, length, stop)
+    for together, alone in zip(group, one_at_a_time(length, stop), strict=True):
+        assert together.text == alone.text
+        assert together.bits_per_character == pytest.approx(alone.bits_per_character, abs=1e-4)
+        assert together.seconds >= 0
+
+
+def test_a_stop_that_lies_across_two_looks_is_found() -> None:
+    (whole, *_) = one_at_a_time(700, "")
+    stop = whole.text[254:259]
+    assert whole.text.index(stop) == 254, "another seed is needed: this text has it earlier"
+    streams = ParallelStreams(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seeds=SEEDS)
+    assert write_group(streams, VOCABULARY, 700, stop)[0].text == whole.text[:254]
+
+
+@pytest.mark.parametrize("seeds", [[7], [7, 8, 9]], ids=["one", "three"])
+@pytest.mark.parametrize("longest_side_by_side", [0, 1000], ids=["in turn", "side by side"])
+def test_a_kernel_of_a_device_writes_the_same_texts(
+    seeds: list[int], longest_side_by_side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "LONGEST_SIDE_BY_SIDE", longest_side_by_side)
+    checkpoint = make_checkpoint()
+    found = []
+    for make_kernel in (None, partial(DeviceKernel, device=torch.device("cpu"))):
+        shown: list[str] = []
+        order = generate.Order(
+            checkpoint=checkpoint,
+            sampling=SamplingConfig(),
+            seeds=seeds,
+            prompt="",
+            length=300,
+            stop="zz",
+            show=shown.append,
+            make_kernel=make_kernel,
+        )
+        texts = [written.text for written in order.texts()]
+        assert "".join(shown) == "".join(texts)
+        found.append(texts)
+    assert found[0] == found[1]
+    assert len(set(found[0])) == len(seeds)

@@ -1,0 +1,118 @@
+"""Looking back at what else could have been written, and forking there."""
+
+from __future__ import annotations
+
+import pytest
+from app_opened import Opened, opened
+from app_script import on_a_loop, training
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model import events as ev
+from model.commands import ContinueWriting, ForkWriting, HoldWriting, ReturnToTrunk
+from tui.screens.alternatives import AlternativesScreen
+from tui.view.recent_characters import Past
+from tui.view.transcript import Transcript
+
+
+def written(text: str) -> list[ev.CharacterWritten]:
+    return [
+        ev.CharacterWritten(
+            character=character,
+            probability=0.5,
+            entropy=1.0,
+            candidates=(
+                ev.Candidate(character=character, probability=0.5),
+                ev.Candidate(character="e", probability=0.3),
+                ev.Candidate(character="\x1b", probability=0.1),
+            ),
+        )
+        for character in text
+    ]
+
+
+def page(it: Opened) -> str:
+    screen = it.app.screen
+    assert isinstance(screen, AlternativesScreen)
+    return screen.page.plain
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40)])
+@on_a_loop
+async def test_a_fork_is_chosen_by_keys(size: tuple[int, int]) -> None:
+    async with opened(*training(), *written("the cat sat"), size=size) as it:
+        await it.press("a")
+        assert it.session.commands == [HoldWriting()]
+        await it.say(ev.WritingHeld(held=True))
+        assert "[t]" in page(it)
+        await it.press("left", "left", "left")
+        assert "4 back  written ␣ at 50%" in page(it)
+        assert "the cat[␣]sat" in page(it)
+        assert "\x1b" not in page(it)
+        await it.press("down", "enter")
+        assert it.session.commands[1:] == [ForkWriting(back=4, character="e"), ContinueWriting()]
+        await it.say(ev.WritingRewound(back=4, text="e", forked=True), *written("nd"))
+        assert it.app.pane.transcript.current_text == "the catend"
+        assert "⑂" in it.app.pane.visible_text
+        await it.press("B")
+        assert it.session.commands[-1] == ReturnToTrunk()
+        await it.say(ev.WritingRewound(back=3, text=" sat", forked=False))
+        assert it.app.pane.transcript.current_text == "the cat sat"
+        await it.press("B")
+        assert any("no fork" in toast for toast in it.toasts())
+
+
+@on_a_loop
+async def test_what_was_written_already_is_no_fork() -> None:
+    async with opened(*training(), *written("abc"), ev.WritingHeld(held=True)) as it:
+        await it.press("a", "home", "enter")
+        assert it.session.commands == []
+        await it.press("a", "escape")
+        assert it.session.commands == []
+        assert it.app.screen is it.app.main_screen
+
+
+@on_a_loop
+async def test_there_is_nothing_to_look_back_at_yet() -> None:
+    async with opened(*training(), ev.WritingHeld(held=True)) as it:
+        await it.press("a")
+        assert any("no text" in toast for toast in it.toasts())
+
+
+def test_the_past_follows_forks_and_returns() -> None:
+    past = Past()
+    past.add(written("abcdef"))
+    past.rewind(ev.WritingRewound(back=3, text="e", forked=True))
+    past.add(written("xy"))
+    assert "".join(event.character for event in past.characters) == "abcexy"
+    assert past.characters[3].probability == 0.3, "what the model gave it"
+    past.rewind(ev.WritingRewound(back=5, text="q", forked=True))
+    assert "".join(event.character for event in past.characters) == "aq"
+    assert past.characters[1].probability == 0.0, "it was not considered"
+    assert past.forked
+    past.rewind(ev.WritingRewound(back=2, text="bcdef", forked=False))
+    assert "".join(event.character for event in past.characters) == "abcdef"
+    assert not past.forked
+
+
+@given(
+    text=st.text("ab c\né漢", min_size=1, max_size=120),
+    count=st.integers(0, 140),
+    instead=st.text("xy z\n", max_size=20),
+    width=st.integers(2, 30),
+    prompt=st.text("pq ", max_size=5),
+)
+def test_an_end_that_is_replaced_leaves_the_lines_of_a_text_written_so(
+    text: str, count: int, instead: str, width: int, prompt: str
+) -> None:
+    changed, straight = Transcript(width), Transcript(width)
+    for transcript in (changed, straight):
+        transcript.restart("rule", prompt)
+    changed.append(text)
+    changed.replace_end(count, instead, None)
+    straight.append(text[: max(0, len(text) - count)])
+    straight.append(instead)
+    assert changed.current_text == straight.current_text
+    lines = [changed.line(i) for i in range(changed.line_count)]
+    assert lines == [straight.line(i) for i in range(straight.line_count)]
+    assert changed.position == straight.position

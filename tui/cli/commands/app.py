@@ -1,0 +1,320 @@
+"""``charlm-tui [CORPUS]``: the app, which trains and writes at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from corpus import DEFAULT_TEXT, UserError
+from model.config import SamplingConfig
+from model.distributed.rank import place_in
+from model.errors import ConfigError
+from model.runs.printed_command import printed_command
+from model.runs.request import RunRequest
+from model.session.live import LiveSession, SavedWeights
+from model.session.watch import WatchSession
+from tui.cli.options import (
+    checkpoint_option,
+    require_no_training,
+    require_screen_ranges,
+    require_there,
+    run_request,
+    sampling_config,
+    sampling_options,
+    screen_options,
+    training_options,
+)
+from tui.config.user_config import UserConfig
+from tui.console.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
+from tui.console.output import speaks_utf8
+from tui.terminal.entrance import is_served, take_text_from_stdin, why_no_terminal
+from tui.terminal.guard import TerminalGuard
+
+if TYPE_CHECKING:
+    from tui.app.app import CharlmApp
+    from tui.screens.runs_screen import Successor
+
+
+LOW_BANDWIDTH_FPS = 8
+LONGEST_FAREWELL = 40_000
+"""Characters: the longest path that there can be, twice, byte by byte."""
+SWITCH_SECONDS = 0.0002
+"""In which a thread gives way to another one. While the screen is drawn, the trainer needs the
+interpreter for moments, many times a step; Python's 5 ms each would cost it a twentieth."""
+
+
+@click.command()
+@click.argument("corpus", required=False)
+@training_options
+@checkpoint_option
+@sampling_options
+@screen_options
+@click.option(
+    "--on-hangup",
+    type=click.Choice(["save", "continue"]),
+    help="When the terminal goes away: save and end (default), or go on training without a screen "
+    "(default where SIGHUP is ignored, as under nohup) and write train.log beside the checkpoints. "
+    "For long runs, tmux keeps the screen too.",
+)
+def app(corpus: str | None, **options: Any) -> int:
+    """Train on CORPUS and watch the model write while it learns."""
+    work, sampling = require_app(corpus, options)
+    if isinstance(work, RunRequest) and work.corpus == "-" and not sys.stdin.isatty():
+        work = _with_piped_text(work)
+    reason = why_no_terminal()
+    if reason is not None:
+        complain(f"{reason}; `{_without_a_screen(work)}` does the same work without a screen")
+        return USAGE
+    return _show(work, sampling, options)
+
+
+def _without_a_screen(work: RunRequest | SavedWeights) -> str:
+    """Returns the command that trains, or writes, where there is no terminal."""
+    if isinstance(work, SavedWeights):
+        return printed_command("generate", flags=("--checkpoint", str(work.path)))
+    flags = ("--resume",) if work.resume else ()
+    operands = () if work.corpus is None or work.corpus == DEFAULT_TEXT else (work.corpus,)
+    return printed_command("train", *operands, flags=flags, run=work.run, checkpoints=work.root)
+
+
+def require_app(
+    corpus: str | None, options: dict[str, Any]
+) -> tuple[RunRequest | SavedWeights, SamplingConfig]:
+    """Returns what the app is to work at and how it draws at first.
+
+    Raises:
+        UserError: an option is out of range, or the text is not there.
+    """
+    sampling = sampling_config(options)
+    prepare_screen(options)
+    _refuse_several_processes()
+    return _work(corpus, options), sampling
+
+
+def _refuse_several_processes() -> None:
+    """Refuses to be one of the processes of a divided training: there is one screen for them all.
+
+    Raises:
+        ConfigError: ``torchrun`` started this process and others.
+    """
+    size = place_in(os.environ).size
+    if size > 1:
+        raise ConfigError(
+            "the app",
+            f"cannot be one of {size} processes",
+            "let torchrun start `-m tui train`, and look on with `charlm-tui watch RUN`",
+        )
+
+
+def prepare_screen(options: dict[str, Any]) -> None:
+    """Checks the options of the screen, and tells Textual what it reads once, when imported.
+
+    Raises:
+        ConfigError: one is out of range, or there is no such theme.
+    """
+    require_screen_ranges(options)
+    # A frame more often than the text moves is bytes wasted.
+    slow = options["low_bandwidth"]
+    fps = min(LOW_BANDWIDTH_FPS, options["fps"]) if slow else options["fps"]
+    os.environ.setdefault("TEXTUAL_FPS", str(fps))
+    if slow:
+        os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    if options["theme"] is None:
+        return
+    from tui.config.themes import require_theme  # noqa: PLC0415 - after the environment is set
+
+    own = own_config()
+    context = click.get_current_context()
+    from_file = context.get_parameter_source("theme") is ParameterSource.DEFAULT_MAP
+    place = own.places.get("theme", "--theme") if from_file else "--theme"
+    require_theme(options["theme"], list(own.themes), place)
+
+
+def own_config() -> UserConfig:
+    """Returns what the user's own file says."""
+    return click.get_current_context().find_object(UserConfig) or UserConfig()
+
+
+def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeights:
+    """Returns what to train, or the weights to write with; refuses a text that is not there."""
+    if options["checkpoint"] is not None:
+        if corpus is not None or options["resume"] or options["run"] is not None:
+            raise ConfigError(
+                "--checkpoint", "a text or a run was named as well", "name one of them"
+            )
+        require_no_training(options)
+        return SavedWeights(path=options["checkpoint"])
+    request = run_request(corpus, options)
+    require_there(request)
+    return request
+
+
+def _with_piped_text(request: RunRequest) -> RunRequest:
+    try:
+        return replace(request, stdin_descriptor=take_text_from_stdin())
+    except OSError as error:
+        raise UserError(
+            "-", "there is no terminal for the keys", "use `charlm-tui train -` instead"
+        ) from error
+
+
+def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: Any) -> int:
+    """Runs the app on a training or on saved weights and returns the exit status."""
+    session = LiveSession(
+        work,
+        sampling=sampling,
+        rate=options["rate"],
+        prompt=options["prompt"],
+        seed=options["seed"],
+    )
+    trains = isinstance(work, RunRequest)
+    status, successor = show(session, _title(work), sampling, options, trains=trains)
+    if successor is None:
+        return status
+    return _show(_succeeding(successor, options), sampling, options)
+
+
+def _succeeding(successor: Successor, options: Any) -> RunRequest | SavedWeights:
+    """Returns the work that was chosen in the table of runs."""
+    if successor.path is not None:
+        return SavedWeights(path=successor.path)
+    kept = ("root", "offline", "encoding")
+    plain = {name: options[name] if name in kept else None for name in options}
+    request = run_request(None, {**plain, "run": successor.run, "resume": True})
+    require_there(request)
+    return request
+
+
+def show(
+    session: LiveSession | WatchSession,
+    title: str,
+    sampling: SamplingConfig,
+    options: Any,
+    *,
+    trains: bool,
+) -> tuple[int, Successor | None]:
+    """Runs the app on a session; returns the exit status and what is to be shown next."""
+    from tui.app.app import CharlmApp  # noqa: PLC0415 - after the environment is set
+    from tui.config.screen_settings import ScreenSettings  # noqa: PLC0415
+    from tui.terminal.terminal_app import is_loss  # noqa: PLC0415
+
+    own = own_config()
+    settings = ScreenSettings(
+        title=title,
+        trains=trains,
+        rate=options["rate"],
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        min_p=sampling.min_p,
+        prompt=options["prompt"],
+        fps=options["fps"],
+        low_bandwidth=options["low_bandwidth"],
+        ascii=options["ascii"] or not _terminal_speaks_unicode(),
+        mouse=not (options["no_mouse"] or options["low_bandwidth"]),
+        theme=options["theme"],
+        few_colors=_terminal_has_few_colors(),
+        root=options["root"],
+        read_only=options.get("read_only", False),
+        keymap=own.keys,
+        themes=own.themes,
+    )
+    screen = CharlmApp(session, settings)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    with TerminalGuard(session, screen, on_hangup=options.get("on_hangup")) as guard:
+        failure: Exception | None = None
+        try:
+            screen.run(mouse=settings.mouse)
+        except Exception as error:  # noqa: BLE001 - whatever ends the screen, the session saves
+            failure = error
+        failure = failure or screen.defect
+        if is_loss(failure):
+            guard.lose_terminal()
+        guard.wait_for_the_end()
+        ended = session.close(save=screen.quit_choice == "save")
+        screen.wait_for_output()
+    if guard.status is not None:
+        return guard.status, None
+    status = _status(screen, session, guard.received, failure, ended=ended)
+    return status, screen.successor if status == 0 else None
+
+
+def _status(
+    screen: CharlmApp,
+    session: LiveSession | WatchSession,
+    received: int | None,
+    failure: Exception | None,
+    *,
+    ended: bool,
+) -> int:
+    """Says what there is to say in the plain terminal and returns the exit status."""
+    if screen.refusal is not None:
+        complain(str(screen.refusal))
+        return status_of(screen.refusal)
+    _say_goodbye(screen, session)
+    if received is not None:
+        return SIGNAL + received
+    if not ended:
+        complain("a worker did not end within 30 seconds; its last steps may not be saved")
+        return INTERNAL
+    if failure is not None:
+        raise failure
+    if session.unsaved and screen.quit_choice == "save":
+        return FILE_SYSTEM
+    # A panic of Textual leaves no status at all.
+    return INTERNAL if screen.return_code is None else screen.return_code
+
+
+def _title(work: RunRequest | SavedWeights) -> str:
+    if isinstance(work, SavedWeights):
+        return work.path.name
+    return Path(work.corpus).name if work.corpus else work.run or "the newest run"
+
+
+def _terminal_speaks_unicode() -> bool:
+    if is_served():
+        return True
+    return sys.__stderr__ is not None and speaks_utf8(sys.__stderr__)
+
+
+def _terminal_has_few_colors() -> bool:
+    """Tells whether Textual, by what it reads of the environment, will take sixteen colours."""
+    from rich.console import Console  # noqa: PLC0415 - the app has it anyway
+    from textual import constants  # noqa: PLC0415
+
+    wished: Any = constants.COLOR_SYSTEM
+    console = Console(color_system=wished, force_terminal=True)
+    return console.color_system == "standard"
+
+
+def _say_goodbye(screen: Any, session: LiveSession | WatchSession) -> None:
+    """Says in the plain terminal what became of the run."""
+    screen.take(session.poll())
+    for line in farewell(screen.state, session, saved=screen.quit_choice == "save"):
+        complain(line, LONGEST_FAREWELL)
+
+
+def farewell(state: Any, session: LiveSession | WatchSession, *, saved: bool) -> list[str]:
+    """Returns the lines that stay behind: the run, its best loss, where it is, how to go on."""
+    lines = [crash.sentence for crash in state.crashes]
+    if state.run is None or session.run_path is None:
+        return lines
+    best = state.losses.best
+    loss = "not validated yet" if best is None else f"best validation {best:.4f} nats per character"
+    lines.append(f"run {state.run.run}: step {state.progress.step:,}, {loss}")
+    if not saved:
+        lines.append("stopped without saving: steps after the last checkpoint are gone")
+    elif session.unsaved:
+        lines.append(f"{session.run_path}: the last checkpoint could not be saved")
+    else:
+        command = printed_command(
+            flags=("--resume",), run=session.run_path.name, checkpoints=session.run_path.parent
+        )
+        lines.append(f"saved in {session.run_path}; go on with: {command}")
+    return lines

@@ -1,0 +1,121 @@
+"""``charlm-tui bench``: how fast this machine trains and writes, beside the stock ways."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from model.bench.rows import Row, Task, compare
+from model.bench.stock_process import stock_process
+from model.config import require_range
+from model.system.compiled_code import setback
+from model.system.cores import usable_cores
+from tui.cli.options import json_option
+from tui.console.exit_status import complain
+from tui.console.output import say_json
+from tui.console.table import print_table
+
+SHAPES = ((128, 1), (512, 1), (512, 2))
+TASKS = (
+    *(
+        Task(kind="training", hidden=hidden, layers=layers, width=batch)
+        for hidden, layers in SHAPES
+        for batch in (32, 64)
+    ),
+    *(
+        Task(kind="sampling", hidden=hidden, layers=layers, width=streams)
+        for hidden, layers in SHAPES
+        for streams in (1, 32)
+    ),
+)
+ROUNDS, SPAN = 5, 0.8
+QUICK_ROUNDS, QUICK_SPAN = 3, 0.2
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="In less than a minute, and less exactly.")
+@click.option("--rounds", type=int, default=None, metavar="N", help="Rounds (default: 5).")
+@json_option
+def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
+    """Measure training and writing, ours beside PyTorch's stock ways and the machine's limits.
+
+    A limit is what the matrix products alone would take. The stock ways run in a process of their
+    own, without the settings that this program makes for its screen. Each way is timed once a
+    round, in turn; shown are the median, the spread, and the median ratio of our rate to the way's.
+    """
+    if rounds is not None:
+        require_range("rounds", rounds, 1, 1000)
+    rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    from model.bench.training import device_tasks  # noqa: PLC0415 - torch takes two seconds
+
+    run(
+        (*TASKS, *device_tasks()),
+        rounds=rounds,
+        span=QUICK_SPAN if quick else SPAN,
+        as_json=as_json,
+    )
+
+
+def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> None:
+    """Measures the tasks; prints each row as JSON when it is known, or a table at the end."""
+    # Torch takes two seconds.
+    from model.bench.sampling import sampling_ways  # noqa: PLC0415
+    from model.bench.training import training_ways  # noqa: PLC0415
+
+    rows: list[Row] = []
+    with stock_process() as stock:
+        for number, task in enumerate(tasks, 1):
+            if sys.stderr.isatty():
+                progress = f"{number} of {len(tasks)}: {_describe(task)}"
+                print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
+            with ExitStack() as resources:
+                training = task.kind == "training"
+                ways = training_ways(task, resources) if training else sampling_ways(task)
+                ways = {**ways, **stock.ways(task)}
+                for row in compare(task, ways, rounds=rounds, span=span):
+                    rows.append(row)
+                    if as_json:
+                        say_json(row.record())
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    if note := setback():
+        complain(note)
+    if not as_json:
+        print(_machine())
+        print_table(
+            ("what", "way", "characters/s", "least", "most", "ours is x times"),
+            [_cells(row) for row in rows],
+        )
+
+
+def _describe(task: Task) -> str:
+    shape = f"{task.layers}x{task.hidden}"
+    where = "" if task.device == "cpu" else f" on {task.device}"
+    return f"{task.kind} {shape}, {task.width_name} {task.width}{where}"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    rates: tuple[Any, ...] = (row.characters_per_second, *row.spread)
+    return (
+        _describe(row.task),
+        row.way,
+        *(f"{rate:,.0f}" for rate in rates),
+        f"{row.ratio:.2f}",
+    )
+
+
+def _machine() -> str:
+    """Returns a line that says what was measured on."""
+    name = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    return f"{name}, {usable_cores()} cores, {platform.system()} {platform.machine()}"

@@ -1,0 +1,374 @@
+"""``charlm-tui generate``: text from a saved run on stdout, figures on stderr. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy.typing as npt
+
+from corpus import (
+    UserError,
+    Vocabulary,
+    fit_prompt,
+    in_known_form,
+    shown_symbols,
+    unknown_symbols,
+)
+from model.config import MAXIMUM_SEED, SamplingConfig, require_range
+from model.errors import ConfigError
+from model.network.snapshot import FloatArray
+from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint_file import read_checkpoint
+from model.runs.folder import RunFolder
+from model.sampling.long_text import AT_ONCE, BlockWriter, LongText
+from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.numpy_threads import fastest_products
+from model.sampling.parallel_streams import ParallelStreams, compiled_successor
+from model.sampling.stepper import MakeKernel
+from model.sampling.stream import CharacterStream
+from model.session.sampler_thread import new_seed
+from model.system.compiled_code import setback
+from model.system.cores import usable_cores
+from tui.cli.options import (
+    Words,
+    checkpoint_option,
+    checkpoints_option,
+    json_option,
+    run_option,
+    sampling_config,
+    sampling_options,
+    seed_option,
+)
+from tui.console.exit_status import complain
+from tui.console.output import say_json
+from tui.sanitise import PrintableStream, one_line
+
+LONGEST_SIDE_BY_SIDE = 1_000_000
+"""Characters of a text that waits in memory until it is whole; longer ones are written in turn."""
+STREAMS_AT_ONCE = 32
+"""Streams of a thread."""
+STREAMS_OF_A_DEVICE = 8
+"""Times so many on a card."""
+CHARACTERS_AT_ONCE = 256
+"""Characters between two looks at who is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenText:
+    """One stream's text and its figures."""
+
+    text: str
+    seconds: float
+    bits_per_character: float | None
+    """Of what was written, by the model's own distribution; None for an empty text."""
+
+
+@click.command()
+@run_option
+@checkpoint_option
+@checkpoints_option
+@click.option("--length", type=int, default=400, metavar="N", help="Characters (default: 400).")
+@click.option("--streams", type=int, default=1, metavar="N", help="Texts, with seeds one apart.")
+@click.option("--stop", type=Words(), default="", metavar="TEXT", help="End a text before this.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "mps"]),
+    default="cpu",
+    help="Where to compute (default: cpu; a card pays for many streams and large networks).",
+)
+@click.option("--raw", is_flag=True, help="Leave control characters in, also on a terminal.")
+@sampling_options
+@seed_option
+@json_option
+def generate(**options: Any) -> None:
+    """Write text from a saved run (the newest, unless named), by its best weights."""
+    sampling = sampling_config(options)
+    require_range("length", options["length"], 0, 10**15)
+    require_range("streams", options["streams"], 1, 10_000)
+    seed = new_seed() if options["seed"] is None else options["seed"]
+    require_range("seed", seed, 0, MAXIMUM_SEED)
+    checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
+    prompt = _prompt(options["prompt"], checkpoint)
+    seeds = range(seed, seed + options["streams"])
+    order = Order(
+        checkpoint=checkpoint,
+        sampling=sampling,
+        seeds=seeds,
+        prompt=prompt,
+        length=options["length"],
+        stop=_stop(options["stop"], checkpoint.metadata.vocabulary),
+        show=(lambda _: None) if options["as_json"] else _show_on_stdout(raw=options["raw"]),
+        make_kernel=_kernel_on(options["device"]),
+    )
+    for number, written in zip(seeds, order.texts(), strict=True):
+        if options["as_json"]:
+            record = _record(checkpoint, sampling, number, prompt, written)
+            say_json(record)
+        else:
+            _report(checkpoint, number, written)
+            if number != seeds[-1]:
+                order.show("\n\n")
+    if note := setback():
+        complain(note)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be written, and where it is shown."""
+
+    checkpoint: Checkpoint
+    sampling: SamplingConfig
+    seeds: Sequence[int]
+    prompt: str
+    length: int
+    stop: str
+    show: Callable[[str], None]
+    make_kernel: MakeKernel | None
+    """Makes what computes on a device; None: this program's own ways on a CPU."""
+
+    def texts(self) -> Iterator[WrittenText]:
+        """Yields each text after it was shown."""
+        if len(self.seeds) == 1 or self.length > LONGEST_SIDE_BY_SIDE:
+            return self._one_by_one()
+        return self._side_by_side()
+
+    def _one_by_one(self) -> Iterator[WrittenText]:
+        """Shows each text character by character."""
+        snapshot = self.checkpoint.snapshot()
+        with fastest_products(snapshot) if self.make_kernel is None else nullcontext():
+            for seed in self.seeds:
+                if self.make_kernel is None:
+                    stream = CharacterStream(snapshot, seed=seed, candidates=0, **self._settings())
+                    with LongText(stream) as text:
+                        yield write(text, self.length, self.stop, self.show)
+                else:
+                    first = _FirstOf(self._streams([seed]), self.checkpoint.metadata.vocabulary)
+                    yield write(first, self.length, self.stop, self.show)
+
+    def _side_by_side(self) -> Iterator[WrittenText]:
+        """Writes a group of texts at once, and shows each when it is whole."""
+        size = STREAMS_AT_ONCE * (
+            usable_cores() if self.make_kernel is None else STREAMS_OF_A_DEVICE
+        )
+        for first in range(0, len(self.seeds), size):
+            with closing(self._streams(self.seeds[first : first + size])) as streams:
+                vocabulary = self.checkpoint.metadata.vocabulary
+                group = write_group(streams, vocabulary, self.length, self.stop)
+            for written in group:
+                self.show(written.text)
+                yield written
+
+    def _streams(self, seeds: Sequence[int]) -> ParallelStreams:
+        return ParallelStreams(
+            self.checkpoint.snapshot(),
+            seeds=seeds,
+            threads=usable_cores() if self.make_kernel is None else 1,
+            make_kernel=self.make_kernel or BatchKernel,
+            find_successor=compiled_successor if self.make_kernel is None else None,
+            **self._settings(),
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        metadata = self.checkpoint.metadata
+        return {
+            "vocabulary": metadata.vocabulary,
+            "sampling": self.sampling,
+            "prompt": self.prompt,
+            "window": metadata.training.window,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstOf:
+    """One stream, written alone where streams are computed side by side."""
+
+    streams: ParallelStreams
+    vocabulary: Vocabulary
+
+    def write(self, most: int) -> tuple[npt.NDArray[Any], FloatArray]:
+        ids, own = self.streams.write(min(most, AT_ONCE))
+        return ids[:, 0], own[:, 0]
+
+
+def _kernel_on(device: str) -> MakeKernel | None:
+    """Returns what makes kernels for a device.
+
+    Raises:
+        ConfigError: this machine does not have it.
+    """
+    if device == "cpu":
+        return None
+    # Whoever writes on the CPU does not wait for torch.
+    from model.compute.device import choose_device  # noqa: PLC0415
+    from model.sampling.torch_lstm import kernel_on  # noqa: PLC0415
+
+    return kernel_on(choose_device(device))
+
+
+def write_group(
+    streams: ParallelStreams, vocabulary: Vocabulary, length: int, stop: str
+) -> list[WrittenText]:
+    """Writes up to ``length`` characters in each stream; ends when all came to ``stop``."""
+    began = time.perf_counter()
+    count = len(streams)
+    texts, bits, seconds = [""] * count, [0.0] * count, [0.0] * count
+    written = [0] * count
+    growing, done = list(range(count)), 0
+    while growing and done < length:
+        ids, own = streams.write(min(CHARACTERS_AT_ONCE, length - done))
+        done += len(ids)
+        now = time.perf_counter() - began
+        for number in growing:
+            overlap = max(0, len(texts[number]) - len(stop) + 1)
+            texts[number] += vocabulary.decode(ids[:, number])
+            place = texts[number].find(stop, overlap) if stop else -1
+            if place >= 0:
+                texts[number] = texts[number][:place]
+            used = place + len(stop) - written[number] if place >= 0 else len(ids)
+            bits[number] += sum(map(_bits, own[:used, number]))
+            written[number] += used
+            seconds[number] = now if place < 0 else -now
+        growing = [number for number in growing if seconds[number] >= 0]
+    return [
+        WrittenText(
+            text=texts[number],
+            seconds=abs(seconds[number]),
+            bits_per_character=bits[number] / written[number] if written[number] else None,
+        )
+        for number in range(count)
+    ]
+
+
+def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoint:
+    """Returns the named checkpoint file, or the best one of the named (or newest) run.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+        ConfigError: both a run and a file were named.
+    """
+    if path is not None:
+        if run is not None:
+            raise ConfigError("--checkpoint", "a run was named as well", "name one of the two")
+        return read_checkpoint(path)
+    return RunFolder.find(root, run).load_best(complain)
+
+
+def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:
+    """Writes up to ``length`` characters, handing them to ``show`` as they come.
+
+    What could be the beginning of ``stop`` is held back until it is known not to be.
+    """
+    began = time.perf_counter()
+    shown: list[str] = []
+    bits = 0.0
+    count = 0
+    held = ""
+    stopped = False
+    while count < length and not stopped:
+        ids, own = text.write(min(CHARACTERS_AT_ONCE, length - count))
+        held += text.vocabulary.decode(ids)
+        place = held.find(stop) if stop else -1
+        stopped = place >= 0
+        used = len(ids) - (len(held) - place - len(stop)) if stopped else len(ids)
+        bits += sum(map(_bits, own[:used].tolist()))
+        count += used
+        ready = place if stopped else len(held) - (len(stop) - 1 if stop else 0)
+        if ready > 0:
+            show(held[:ready])
+            shown.append(held[:ready])
+        held = "" if stopped else held[max(0, ready) :]
+    show(held)
+    shown.append(held)
+    return WrittenText(
+        text="".join(shown),
+        seconds=time.perf_counter() - began,
+        bits_per_character=bits / count if count else None,
+    )
+
+
+def _bits(probability: float) -> float:
+    """Returns what a character of that probability carries; at most what the smallest one does."""
+    return -math.log2(probability) if probability > 0 else 1075.0
+
+
+def _prompt(text: str, checkpoint: Checkpoint) -> str:
+    fitted = fit_prompt(text, checkpoint.metadata.vocabulary)
+    if text and not fitted.text:
+        raise UserError(
+            "--prompt",
+            "the model knows none of its characters",
+            "use characters of the text that it was trained on",
+        )
+    if fitted.note:
+        complain(fitted.note)
+    return fitted.text
+
+
+def _stop(text: str, vocabulary: Vocabulary) -> str:
+    """Returns what ends a text, in the Unicode form that the model writes; says if it never can."""
+    stop = in_known_form(text, vocabulary)
+    if lacking := unknown_symbols(stop, vocabulary):
+        complain(
+            f"--stop: the model never writes {shown_symbols(lacking)}, so nothing stops a text"
+        )
+    return stop
+
+
+def _show_on_stdout(*, raw: bool) -> Callable[[str], None]:
+    """Returns what writes to stdout: as it is to a file or a pipe, harmless to a terminal."""
+    on_terminal = sys.stdout.isatty()
+    output, encoding = sys.stdout.buffer, sys.stdout.encoding
+    stream = PrintableStream(keep_newlines=True)
+
+    def show(text: str) -> None:
+        if on_terminal and not raw:
+            text = stream.feed(text)
+        output.write(text.encode(encoding, "backslashreplace"))
+        if on_terminal:
+            output.flush()
+
+    return show
+
+
+def _report(checkpoint: Checkpoint, seed: int, written: WrittenText) -> None:
+    sys.stdout.flush()
+    rate = len(written.text) / written.seconds if written.seconds > 0 else 0.0
+    bits = written.bits_per_character
+    figures = "" if bits is None else f", {bits:.2f} bits per character"
+    print(
+        f"\n{one_line(checkpoint.metadata.run)} step {checkpoint.metadata.step}, seed {seed}: "
+        f"{len(written.text):,} characters, {rate:,.0f} a second{figures}",
+        file=sys.stderr,
+    )
+
+
+def _record(
+    checkpoint: Checkpoint,
+    sampling: SamplingConfig,
+    seed: int,
+    prompt: str,
+    written: WrittenText,
+) -> dict[str, Any]:
+    return {
+        "run": checkpoint.metadata.run,
+        "step": checkpoint.metadata.step,
+        "prompt": prompt,
+        "text": written.text,
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "seed": seed,
+        "characters": len(written.text),
+        "seconds": round(written.seconds, 6),
+        "characters_per_second": round(len(written.text) / max(written.seconds, 1e-9), 1),
+        "bits_per_character": written.bits_per_character,
+    }

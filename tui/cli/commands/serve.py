@@ -1,0 +1,183 @@
+"""``charlm-tui serve``: the app in a browser, for somebody without a terminal."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+import click
+
+from model.errors import ConfigError
+from tui.cli.commands.app import app, require_app
+from tui.cli.commands.watch import require_watched, watch
+from tui.console.exit_status import PROGRAM, SIGNAL, complain
+from tui.web.admission import is_loopback
+
+EXTRA = "web"
+WATCH = "watch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What stands behind each page: the app, or `watch` on a run."""
+
+    arguments: tuple[str, ...]
+    watches: bool
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=f"See `{PROGRAM} --help` for the options of the app, `{PROGRAM} watch --help` for those "
+    "of watch.",
+)
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    help="Address to listen on (default: 127.0.0.1, this machine alone).",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    metavar="N",
+    default=8000,
+    help="Port to listen on (default: 8000).",
+)
+@click.option(
+    "--read-only",
+    is_flag=True,
+    help="For spectators: watch a run that another process trains; keys that write, delete or "
+    "train are off. Takes the arguments of watch: [RUN] [WATCH OPTIONS].",
+)
+@click.option(
+    "--max-pages",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    default=8,
+    help="Pages that may be open at once, each with a process (default: 8).",
+)
+@click.option(
+    "--public-url",
+    "public_urls",
+    multiple=True,
+    metavar="URL",
+    help="Address of a proxy in front, as browsers ask for it; may be repeated.",
+)
+@click.option(
+    "--allow-remote",
+    is_flag=True,
+    help="Listen on an address that other machines reach. There is no encryption: who reads the "
+    "network along learns the token, and whoever has it trains, writes and deletes runs as you.",
+)
+@click.argument(
+    "arguments", nargs=-1, type=click.UNPROCESSED, metavar="[watch] [CORPUS | RUN] [OPTIONS]"
+)
+@click.pass_context
+def serve(
+    context: click.Context,
+    *,
+    host: str,
+    port: int,
+    read_only: bool,
+    max_pages: int,
+    public_urls: tuple[str, ...],
+    allow_remote: bool,
+    arguments: tuple[str, ...],
+) -> int:
+    """Show the app in a browser, on a port of this machine.
+
+    CORPUS and options are those of the app. Each time the page is opened the app starts again; when
+    the page is closed it saves, as when a terminal hangs up. `serve watch [RUN]` shows a run that
+    another process trains, and `serve --read-only [RUN]` does so for a class: nobody can change
+    anything. Only the printed link opens the page: it holds a secret token.
+    """
+    try:
+        # An extra.
+        from tui.web.server import PageServer, ServeSettings  # noqa: PLC0415
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in {"textual_serve", "aiohttp"}:
+            raise
+        raise ConfigError(
+            "serve", f"the extra {EXTRA!r} is not installed", f"pip install '{PROGRAM}[{EXTRA}]'"
+        ) from error
+    served = _served(arguments, read_only=read_only)
+    _require_served(context, served)
+    _require_host(host, port, allow_remote=allow_remote)
+    settings = ServeSettings(
+        arguments=served.arguments,
+        host=host,
+        port=port,
+        token=secrets.token_urlsafe(32),
+        public_urls=tuple(map(_public_url, public_urls)),
+        max_pages=max_pages,
+    )
+    try:
+        return SIGNAL + PageServer(settings).serve()
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise ConfigError(
+            "--port", f"{host} port {port} cannot be used ({cause})", "choose another"
+        ) from error
+
+
+def _served(arguments: tuple[str, ...], *, read_only: bool) -> Served:
+    """Returns what the arguments ask for; spectators never start a training."""
+    named = arguments[:1] == (WATCH,)
+    rest = arguments[1:] if named else arguments
+    if read_only:
+        return Served(arguments=(WATCH, "--read-only", *rest), watches=True)
+    return Served(arguments=arguments, watches=named)
+
+
+def _require_served(context: click.Context, served: Served) -> None:
+    """Refuses now what the app would refuse on a page that nobody can read."""
+    if served.watches:
+        own = watch.make_context("serve", list(served.arguments[1:]), parent=context)
+        options = dict(own.params)
+        require_watched(options.pop("run"), options.pop("root"), options)
+        return
+    own = app.make_context("serve", list(served.arguments), parent=context)
+    options = dict(own.params)
+    corpus = options.pop("corpus")
+    if corpus == "-":
+        raise ConfigError(
+            "serve", "a page cannot share standard input", "write the text to a file and name that"
+        )
+    require_app(corpus, options)
+
+
+def _require_host(host: str, port: int, *, allow_remote: bool) -> None:
+    """Refuses an address that others reach unless that is wished for; then says what it means.
+
+    Raises:
+        ConfigError: other machines could reach the port.
+    """
+    if is_loopback(host):
+        return
+    if not allow_remote:
+        raise ConfigError(
+            "--host",
+            f"{host!r} can be reached from other machines, and there is no encryption",
+            "leave it out and use an SSH tunnel, or add --allow-remote",
+        )
+    complain(f"port {port} can be reached from other machines, without encryption")
+
+
+def _public_url(text: str) -> SplitResult:
+    """Returns the address of a proxy.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        url = urlsplit(text)
+        is_one = url.scheme in {"http", "https"} and bool(url.hostname) and "@" not in url.netloc
+        _ = url.port
+    except ValueError:
+        is_one = False
+    if not is_one or url.query or url.fragment:
+        raise ConfigError(
+            "--public-url", f"{text!r} is no address of a page", "write https://name/ or the like"
+        )
+    return url

@@ -1,0 +1,170 @@
+"""``charlm-tui train``: the engine without a screen.
+
+A progress bar on a terminal, plain lines elsewhere, JSON lines with ``--json``. It runs in the
+main thread: there is nobody else to keep waiting. Of several processes that ``torchrun`` started
+the first does all that; the others are silent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from corpus import UserError
+from model.distributed.rank import ProcessPlace, place_in
+from model.errors import ConfigError, RankLost, TrainingDiverged
+from model.events import RunStarted
+from model.runs.request import RunRequest
+from model.training.controls import TrainingControls
+from tui.cli.options import json_option, require_there, run_request, training_options
+from tui.console.exit_status import FILE_SYSTEM, SIGNAL, status_of
+from tui.console.reporters import JsonReporter, LastingReporter, LineReporter, Reporter
+from tui.terminal.ending_signals import ending_signals
+
+if TYPE_CHECKING:
+    from model.distributed.process_group import Ranks
+
+
+class SignalStop:
+    """Turns the first signal into a wish to stop; before training has begun, into an exit."""
+
+    def __init__(self, controls: TrainingControls) -> None:
+        self._controls = controls
+        self.received: int | None = None
+        self.training_began = False
+
+    def install(self) -> None:
+        """Takes over the signals that end a program, but for those that were told to be ignored."""
+        for number in ending_signals():
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.received is not None:
+            return
+        self._controls.stop(hurry=True, signal=number)
+        if not self.training_began:
+            # Lost where a compiler's callback is what it interrupts; then the wish above stands.
+            raise SystemExit(SIGNAL + number)
+        self.received = number
+
+
+@click.command()
+@click.argument("corpus", required=False)
+@training_options
+@json_option
+def train(corpus: str | None, *, as_json: bool, **options: Any) -> int:
+    """Train on CORPUS without a screen; stop it with Ctrl-C and nothing is lost."""
+    place = place_in(os.environ)
+    request = replace(run_request(corpus, options), processes=place.size)
+    controls = TrainingControls()
+    signals = SignalStop(controls)
+    signals.install()
+    if place.size > 1:
+        return _train_together(request, controls, signals, place, as_json=as_json)
+    return _train(request, controls, signals, as_json=as_json)
+
+
+def _train(
+    request: RunRequest,
+    controls: TrainingControls,
+    signals: SignalStop,
+    ranks: Ranks | None = None,
+    *,
+    as_json: bool,
+) -> int:
+    """Trains, as the only process or as the one that leads, and tells what happens."""
+    require_there(request)
+    from model.distributed.process_group import ALONE  # noqa: PLC0415 - torch takes two seconds
+    from model.training.training_run import TrainingRun  # noqa: PLC0415
+
+    reporter = LastingReporter(_reporter(as_json=as_json), gone=lambda: controls.stop(hurry=True))
+    run = TrainingRun(request, controls, on_record=reporter.record, ranks=ranks or ALONE)
+    with reporter:
+        for event in run.events():
+            signals.training_began = signals.training_began or isinstance(event, RunStarted)
+            reporter.show(event)
+    if controls.signal:
+        return SIGNAL + controls.signal
+    if reporter.failure is not None:
+        raise reporter.failure
+    return FILE_SYSTEM if run.last_save_failed else 0
+
+
+def _train_together(
+    request: RunRequest,
+    controls: TrainingControls,
+    signals: SignalStop,
+    place: ProcessPlace,
+    *,
+    as_json: bool,
+) -> int:
+    """Trains as one of several processes, which all end with the same signal."""
+    if request.corpus == "-":
+        raise ConfigError("-", "several processes cannot read standard input", "name a file")
+    from model.distributed.process_group import Ranks  # noqa: PLC0415 - torch takes two seconds
+
+    with Ranks.join(place) as ranks:
+        if place.leads:
+            return _lead(request, controls, signals, ranks, as_json=as_json)
+        return _follow(request, controls, signals, ranks)
+
+
+def _lead(
+    request: RunRequest,
+    controls: TrainingControls,
+    signals: SignalStop,
+    ranks: Ranks,
+    *,
+    as_json: bool,
+) -> int:
+    """Trains as the process that leads, and ends the others where there is nothing to train."""
+    from model.distributed.process_group import Order  # noqa: PLC0415 - torch takes two seconds
+
+    try:
+        status = _train(request, controls, signals, ranks, as_json=as_json)
+    except UserError as error:
+        # One that the others cannot know of ends them too, before they have the run.
+        if not (signals.training_began or isinstance(error, RankLost)):
+            ranks.agree(Order.END, status_of(error))
+        raise
+    if not signals.training_began:
+        ranks.agree(Order.END, status)
+    return status
+
+
+def _follow(
+    request: RunRequest, controls: TrainingControls, signals: SignalStop, ranks: Ranks
+) -> int:
+    """Trains as a process that is led; silent, but for what is wrong with this one alone."""
+    from model.training.follower import Follower  # noqa: PLC0415 - torch takes two seconds
+
+    follower = Follower(request, controls, ranks)
+    status = follower.join()
+    if status is not None:
+        return status
+    signals.training_began = True
+    try:
+        number = follower.work()
+    except TrainingDiverged as error:
+        return status_of(error)  # the first process says it
+    except RankLost:
+        if controls.signal:  # it went the same way
+            return SIGNAL + controls.signal
+        raise
+    return SIGNAL + number if number else 0
+
+
+def _reporter(*, as_json: bool) -> Reporter:
+    if as_json:
+        return JsonReporter(sys.stdout)
+    if sys.stdout.isatty():
+        from tui.console.progress_reporter import ProgressReporter  # noqa: PLC0415 - imports Rich
+
+        return ProgressReporter()
+    return LineReporter(sys.stdout)

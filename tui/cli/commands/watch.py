@@ -1,0 +1,72 @@
+"""``charlm-tui watch``: the app on a run that another process trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from model.config import SamplingConfig
+from model.runs.folder import RunFolder
+from model.runs.printed_command import printed_command
+from model.session.watch import WatchSession
+from tui.cli.commands.app import prepare_screen, show
+from tui.cli.options import (
+    checkpoints_option,
+    sampling_config,
+    sampling_options,
+    screen_options,
+    seed_option,
+)
+from tui.console.exit_status import USAGE, complain
+from tui.terminal.entrance import why_no_terminal
+
+
+@click.command()
+@click.argument("run", required=False)
+@checkpoints_option
+@seed_option
+@sampling_options
+@screen_options
+@click.option(
+    "--read-only",
+    is_flag=True,
+    help="For spectators: keys that write files, and the suspend key, are off.",
+)
+def watch(*, run: str | None, root: Path, **options: Any) -> int:
+    """Watch RUN, or the newest one, while another process trains it.
+
+    The curves follow the run's file, the text its newest checkpoint. The run is never changed.
+    """
+    folder, sampling = require_watched(run, root, options)
+    reason = why_no_terminal()
+    if reason is not None:
+        command = printed_command("runs", checkpoints=root)
+        complain(f"{reason}; `{command}` tells of a run without a screen")
+        return USAGE
+    session = WatchSession(
+        folder,
+        sampling=sampling,
+        rate=options["rate"],
+        prompt=options["prompt"],
+        seed=options["seed"],
+    )
+    settings = {**options, "root": None}
+    status, _ = show(session, folder.name, sampling, settings, trains=False)
+    return status
+
+
+def require_watched(
+    run: str | None, root: Path, options: dict[str, Any]
+) -> tuple[RunFolder, SamplingConfig]:
+    """Returns the run to watch and how its text is drawn at first.
+
+    Raises:
+        UserError: an option is out of range, or there is no such run.
+    """
+    sampling = sampling_config(options)
+    prepare_screen(options)
+    folder = RunFolder.find(root, run)
+    folder.require_readable()
+    return folder, sampling

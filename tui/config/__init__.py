@@ -1,0 +1,1 @@
+"""Keys, themes, screen settings and the user's configuration file. May import `tui.view`."""

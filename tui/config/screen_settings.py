@@ -1,0 +1,81 @@
+"""How the screen is to look and behave; the command line fills it, the app trusts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tui.config.user_config import Colours
+
+RATES: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0, 1000.0)
+"""Characters per second that the keys for slower and faster step through."""
+
+DEFAULT_THEME: Final = "tokyo-night"
+PLAIN_THEME: Final = "ansi-dark"
+"""Asks the terminal for its own colours, and under ``NO_COLOR`` for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenSettings:
+    """Screen options, checked by whoever made them."""
+
+    title: str = "charlm-tui"
+    """Name of the corpus, shown until the run says its own."""
+    trains: bool = True
+    """Whether the session has a trainer of its own that this screen steers and must not lose."""
+    rate: float = 60.0
+    """Characters that the model writes per second, at the start."""
+    temperature: float = 1.0
+    """Sampling temperature at the start; the session was opened with the same."""
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    """Cuts at the start; the session was opened with the same."""
+    prompt: str = ""
+    """Prompt at the start, offered for editing."""
+    fps: int = 16
+    """How often a second the screen takes news from the session."""
+    low_bandwidth: bool = False
+    """Fewer frames, a chart every five seconds, no sparkline, plain colours."""
+    ascii: bool = False
+    """Draw with ASCII only: borders, chart, bars, signs."""
+    mouse: bool = True
+    theme: str | None = None
+    """Name of a theme; None chooses by the terminal's colours and by ``low_bandwidth``."""
+    few_colors: bool = False
+    """The terminal has its own sixteen, which a theme's would be bent to."""
+    themes: Mapping[str, Colours] = field(default_factory=dict)
+    """Themes of the user's own file."""
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    """Keys that the user has given to actions, by their ids."""
+    read_only: bool = False
+    """Whether only those keys act that write no file and command no training."""
+    root: Path | None = None
+    """Where the runs are; None hides them."""
+    text_folder: Path | None = None
+    """Where files are written on request; None is the current folder."""
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds between two looks at the session."""
+        fps = min(self.fps, 8) if self.low_bandwidth else self.fps
+        return 1.0 / max(1, min(60, fps))
+
+    @property
+    def view_seconds(self) -> float:
+        """Seconds between two drawings of the panes that follow the writing."""
+        return 0.5 if self.low_bandwidth else 0.25
+
+    @property
+    def chart_seconds(self) -> float:
+        """Seconds between two drawings of the loss curve."""
+        return 5.0 if self.low_bandwidth else 1.0
+
+    def theme_name(self, *, no_color: bool) -> str:
+        """Returns the theme to start with; where the user wants no colour, that goes first."""
+        if no_color:
+            return PLAIN_THEME
+        plain = self.low_bandwidth or self.few_colors
+        return self.theme or (PLAIN_THEME if plain else DEFAULT_THEME)

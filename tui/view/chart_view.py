@@ -1,0 +1,109 @@
+"""Which curve is looked at, and how: metric, range, unit, axis. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from model.runs.decimate import Point
+from tui.view.curve import within_reason
+from tui.view.state import ViewState
+
+METRICS: Final = ("loss", "learning rate", "gradient norm", "speed")
+RECENT_PART: Final = 0.2
+"""Of the steps so far, in the recent range."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartView:
+    """What the reader chose."""
+
+    metric: str = "loss"
+    recent: bool = False
+    logarithmic: bool = False
+    bits: bool = False
+
+    def stepped(self, direction: int) -> ChartView:
+        """Returns the view of the next or previous metric."""
+        place = METRICS.index(self.metric) + direction
+        return replace(self, metric=METRICS[place % len(METRICS)])
+
+    def words(self, *, epochs: bool, wide: bool) -> str:
+        """Returns what the axes show."""
+        units = {"loss": "bits per character" if self.bits else "nats per character"}
+        units["speed"] = "characters per second"
+        unit = units.get(self.metric, self.metric)
+        if not wide:
+            return unit.replace(" per character", "/char").replace(" per second", "/s")
+        tail = ", recent" if self.recent else ""
+        return f"{unit} over {'epochs' if epochs else 'steps'}{tail}" + (
+            ", log" if self.logarithmic else ""
+        )
+
+
+def curves_of(state: ViewState, view: ChartView) -> dict[str, tuple[Point, ...]]:
+    """Returns the points to draw by the name of their paint, in the chosen range and unit."""
+    losses = state.losses
+    if view.metric == "loss":
+        found: Mapping[str, tuple[Point, ...]] = {
+            "raw": losses.raw_curve.points,
+            "validation": losses.validation_curve.points,
+            "train": losses.smoothed_curve.points,
+        }
+    else:
+        curve = {
+            "learning rate": losses.rate_curve,
+            "gradient norm": losses.gradient_curve,
+            "speed": losses.speed_curve,
+        }[view.metric]
+        found = {"train": curve.points}
+    start = _first_shown(found, view)
+    return {name: _converted(points, state, view, start) for name, points in found.items()}
+
+
+def best_point(state: ViewState, view: ChartView) -> Point | None:
+    """Returns the place of the lowest validation loss, where it is in sight."""
+    losses = state.losses
+    if view.metric != "loss" or losses.best is None or losses.best_step is None:
+        return None
+    start = _first_shown({"train": losses.smoothed_curve.points}, view)
+    shown = _converted(((losses.best_step, within_reason(losses.best)),), state, view, start)
+    return shown[0] if shown else None
+
+
+def references_of(state: ViewState, view: ChartView) -> dict[str, float]:
+    """Returns heights of lines across the loss: what general-purpose compressors reach."""
+    if view.metric != "loss":
+        return {}
+    return {
+        name: _height(bits * math.log(2), view)
+        for name, bits in state.references
+        if math.isfinite(bits) and bits > 0
+    }
+
+
+def _first_shown(curves: Mapping[str, tuple[Point, ...]], view: ChartView) -> float:
+    """Returns the first step in the range."""
+    steps = [step for points in curves.values() for step, _ in (points[:1] + points[-1:])]
+    if not view.recent or not steps:
+        return -math.inf
+    return max(steps) - RECENT_PART * (max(steps) - min(steps))
+
+
+def _converted(
+    points: tuple[Point, ...], state: ViewState, view: ChartView, start: float
+) -> tuple[Point, ...]:
+    per_epoch = state.progress.steps_per_epoch or 1
+    return tuple(
+        (x / per_epoch, _height(y, view))
+        for x, y in points
+        if x >= start and math.isfinite(y) and (y > 0 or not view.logarithmic)
+    )
+
+
+def _height(y: float, view: ChartView) -> float:
+    if view.metric == "loss" and view.bits:
+        y /= math.log(2)
+    return math.log10(y) if view.logarithmic else y

@@ -1,0 +1,68 @@
+"""What the log of events says of an event. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from model.events import (
+    CheckpointSaved,
+    Event,
+    RecordedEvent,
+    RunStarted,
+    SampleRecorded,
+    TextMissing,
+    TrainingStateChanged,
+    Validated,
+    WarningRaised,
+    WorkerCrashed,
+)
+from tui.sanitise import one_line
+from tui.view.format import grouped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of the log of events."""
+
+    seconds: float
+    """Training time."""
+    text: str
+    paint: str = "value"
+
+
+def log_line(
+    event: Event, *, seconds: float, sampled_epoch: int | None, opened: bool
+) -> LogLine | None:
+    """Returns what the log says of an event, if anything; foreign text is made printable.
+
+    Args:
+        event: what happened.
+        seconds: training time, for events that carry none.
+        sampled_epoch: the epoch of the sample before the newest; None without one.
+        opened: whether a saved checkpoint is shown and nothing trains.
+    """
+    if isinstance(event, RecordedEvent) and math.isfinite(event.time):
+        seconds = event.time
+    match event:
+        case Validated(step=step, nats_per_character=nats, best=best) if math.isfinite(nats):
+            words = f"step {grouped(step)}: val {nats:.3f}" + (" best" if best else "")
+            return LogLine(seconds=seconds, text=words, paint="good" if best else "value")
+        case CheckpointSaved(step=step):
+            return LogLine(seconds=seconds, text=f"step {grouped(step)}: saved", paint="label")
+        case SampleRecorded(epoch=epoch) if epoch != sampled_epoch:
+            words = f"epoch {grouped(epoch)}: samples written"
+            return LogLine(seconds=seconds, text=words, paint="label")
+        case WarningRaised(text=text):
+            return LogLine(seconds=seconds, text=one_line(text, 300), paint="warn")
+        case WorkerCrashed(sentence=sentence):
+            return LogLine(seconds=seconds, text=one_line(sentence, 300), paint="bad")
+        case RunStarted(run=run):
+            return LogLine(seconds=seconds, text=f"run {one_line(run, 80)}", paint="strong")
+        case TextMissing(reason=reason):
+            words = one_line(f"no novelty ink: {reason}", 300)
+            return LogLine(seconds=seconds, text=words, paint="label")
+        case TrainingStateChanged(state=("paused" | "finished") as training) if not opened:
+            return LogLine(seconds=seconds, text=f"training {training}", paint="accent")
+        case _:
+            return None
