@@ -179,8 +179,10 @@ class Terminal:
         return True
 
     def wait_for(self, condition: Callable[[], object], *, why: str = "") -> None:
-        """Takes in output until the condition holds; fails with the screen where it does not."""
-        assert self.comes_to(condition, PATIENCE), f"{in_vain(why)}:\n{self.text}"
+        """Takes in output until the condition holds; otherwise fails with the screen and stacks."""
+        if not self.comes_to(condition, PATIENCE):
+            shown = self.text
+            pytest.fail(f"{in_vain(why)}:\n{shown}\n{self._stacks()}", pytrace=False)
 
     def wait_for_text(self, *words: str) -> None:
         """Waits until all of these stand on the screen."""
@@ -204,6 +206,17 @@ class Terminal:
         return termios.tcgetattr(self.slave)
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _stacks(self) -> str:
+        """Ends the program, and returns where each of its threads was (``PYTHONFAULTHANDLER``)."""
+        if self.process.poll() is not None:
+            return f"it has ended with {self.process.returncode}"
+        before = len(self.raw)
+        self.process.send_signal(signal.SIGABRT)
+        self.comes_to(lambda: self.process.poll() is not None, PATIENCE / 10)
+        self.take_rest()
+        said = _ESCAPE.sub(b"", bytes(self.raw[before:])).decode(errors="replace")
+        return said[said.find("Fatal Python error") :]
 
     def _size(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
