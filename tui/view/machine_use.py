@@ -1,4 +1,4 @@
-"""TO BE DESCRIBED."""
+"""What the process takes of the machine, as one value."""
 
 from __future__ import annotations
 
