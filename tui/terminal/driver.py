@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Paste
 from textual.geometry import Size
 
 from tui.terminal.keeper import TerminalKeeper
 from tui.terminal.output import TerminalOutput
+from tui.terminal.pastes import Pastes
 from tui.terminal.sizes import bounded, within_reason
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ class TerminalDriver(LinuxDriver):
     def run_input_thread(self) -> None:
         """Reads keys until the app ends or the terminal does."""
         decoder = getincrementaldecoder("utf-8")("replace")
-        self._parser = XTermParser(self._debug)
+        self._parser, self._pastes = XTermParser(self._debug), Pastes()
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
@@ -141,10 +143,13 @@ class TerminalDriver(LinuxDriver):
     def _understand(self, text: str) -> None:
         """Hands on what the bytes mean; what nobody could mean is forgotten."""
         try:
-            if text:
-                for message in self._parser.feed(text):
+            for part in self._pastes.split(text):
+                if part.is_pasted:
+                    self.process_message(Paste(part.text.replace("\0", "")))
+                    continue
+                for message in self._parser.feed(part.text):
                     self.process_message(message)
             for message in self._parser.tick():
                 self.process_message(message)
         except Exception:  # noqa: BLE001 - a parser that fails must not take the training with it
-            self._parser = XTermParser(self._debug)
+            self._parser, self._pastes = XTermParser(self._debug), Pastes()

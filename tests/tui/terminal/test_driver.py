@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from patience import PATIENCE, moments
 from textual.events import Key, Paste
 from textual.geometry import Size
@@ -16,6 +19,7 @@ from textual.geometry import Size
 pytest.importorskip("termios")
 
 from tui.terminal.driver import TerminalDriver
+from tui.terminal.pastes import END, MAX_PASTED_CHARACTERS, START, Part, Pastes
 from tui.terminal.sizes import within_reason
 
 
@@ -113,6 +117,62 @@ def test_a_paste_arrives_whole() -> None:
             if driver.heard:
                 break
         assert isinstance(driver.heard[0], Paste)
+
+
+@pytest.mark.parametrize("cut", range(1, 6))
+@pytest.mark.parametrize("cut_of_start", [0, 3, 5])
+def test_a_paste_ends_where_its_end_arrives_in_parts(
+    cut: int, cut_of_start: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow line a marker is not always in one packet; then no key was heard any more."""
+    now = 0.0
+    monkeypatch.setattr("textual._parser.get_time", lambda: now)
+    with listening() as (driver, fingers):
+        os.write(fingers, b"k")
+        wait_for_key(driver, "k")  # the thread has made a parser; below it is fed by hand
+    pieces = [START[:cut_of_start], START[cut_of_start:] + "some\x1b[Atext", END[:cut]]
+    for piece in (*pieces, END[cut:] + "q"):
+        driver._understand(piece)
+        now += 10
+        driver._understand("")
+    assert [type(message) for message in driver.heard] == [Key, Paste, Key]
+    assert driver.heard[1].text == "some\x1b[Atext"
+
+
+@given(
+    st.lists(st.sampled_from(["a", "\x1b", "[", "2", "\x1b[A", START, END, "é"]), max_size=30),
+    st.data(),
+)
+def test_keys_and_pastes_are_the_same_wherever_packets_are_cut(
+    typed: list[str], data: st.DataObject
+) -> None:
+    text = "".join(typed)
+    whole, cut = Pastes(), Pastes()
+    expected = list(whole.split(text))
+    places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    pieces = [text[a:b] for a, b in pairwise([0, *places, len(text)])]
+    assume(not any(START.startswith(piece[-n:]) for piece in pieces for n in (1, 2) if piece))
+    found = [part for piece in pieces for part in cut.split(piece)]
+    assert joined(found) == joined(expected)
+
+
+def joined(parts: Iterable[Part]) -> list[Part]:
+    """Returns the parts, keys that lie side by side in one."""
+    together: list[Part] = []
+    for part in parts:
+        goes_on = together and not part.is_pasted and not together[-1].is_pasted
+        before = together.pop().text if goes_on else ""
+        together.append(Part(before + part.text, part.is_pasted))
+    return together
+
+
+def test_a_paste_without_an_end_takes_a_bounded_amount_of_memory() -> None:
+    pastes = Pastes()
+    list(pastes.split(START))
+    for _ in range(20):
+        assert list(pastes.split("x" * 100_000)) == []
+    (part,) = pastes.split(END)
+    assert part == Part("x" * MAX_PASTED_CHARACTERS, is_pasted=True)
 
 
 @pytest.mark.parametrize(
