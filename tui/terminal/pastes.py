@@ -1,7 +1,8 @@
-"""Takes bracketed pastes out of what a terminal sends, wherever its packets are cut."""
+"""Tells pastes from keys in what a terminal sends, wherever its packets are cut."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -9,8 +10,8 @@ START: Final = "\x1b[200~"
 END: Final = "\x1b[201~"
 MAX_PASTED_CHARACTERS: Final = 1 << 20
 """What a paste has beyond these is dropped: a terminal may never send the end."""
-_MIN_HELD: Final = 3
-"""Characters of `START` that no key sends: a lone Escape, or Alt with a bracket, must not wait."""
+_UNFINISHED: Final = re.compile(r"\x1b\[[0-?]{1,40}[ -/]{0,4}\Z")
+"""A control sequence without its final byte. A lone Escape, or Alt with a bracket, is a key."""
 
 
 class Part(NamedTuple):
@@ -24,14 +25,15 @@ class Pastes:
     """Splits input into keys and pastes.
 
     Textual 8.2.8 reads a paste with the parser of keys. That parser takes the pieces of an escape
-    sequence that arrive more than a tenth of a second apart for separate keys: of an end marker
-    that a slow line cuts it waits for the rest for ever, and takes all keys for pasted text.
+    sequence that arrive more than a tenth of a second apart for separate keys: a cut click types
+    digits, and of a cut end marker it waits for the rest for ever and takes all keys for pasted
+    text. A slow line cuts sequences, and so does a reader that a busy machine holds up.
     """
 
     def __init__(self) -> None:
         """Starts outside a paste."""
         self._held = ""
-        """The beginning of a marker whose rest has not arrived."""
+        """The beginning of a sequence whose rest has not arrived."""
         self._pasted: str | None = None
         """What the paste at hand has so far; None outside a paste."""
 
@@ -43,7 +45,8 @@ class Pastes:
             marker = START if pasted is None else END
             before, found, text = text.partition(marker)
             if not found:
-                before, self._held = _without_beginning(before, marker)
+                place = _unfinished(before) if pasted is None else _cut_end(before)
+                before, self._held = before[:place], before[place:]
             if pasted is None:
                 self._pasted = "" if found else None
                 if before:
@@ -55,10 +58,13 @@ class Pastes:
                 self._pasted = (pasted + before)[:MAX_PASTED_CHARACTERS]
 
 
-def _without_beginning(text: str, marker: str) -> tuple[str, str]:
-    """Returns a text without the beginning of a marker at its end, and that beginning."""
-    least = 1 if marker == END else _MIN_HELD
-    for length in range(len(marker) - 1, least - 1, -1):
-        if text.endswith(marker[:length]):
-            return text[:-length], text[-length:]
-    return text, ""
+def _unfinished(keys: str) -> int:
+    """Returns where the control sequence begins that ends the text without its final byte."""
+    found = _UNFINISHED.search(keys)
+    return found.start() if found else len(keys)
+
+
+def _cut_end(pasted: str) -> int:
+    """Returns where the first part of an end marker begins at the end of a text."""
+    lengths = (length for length in range(len(END) - 1, 0, -1) if pasted.endswith(END[:length]))
+    return len(pasted) - next(lengths, 0)

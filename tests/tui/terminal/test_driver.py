@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from patience import PATIENCE, moments
-from textual.events import Key, Paste
+from textual.events import Key, MouseDown, Paste
 from textual.geometry import Size
 
 pytest.importorskip("termios")
@@ -137,6 +137,23 @@ def test_a_paste_ends_where_its_end_arrives_in_parts(
         driver._understand("")
     assert [type(message) for message in driver.heard] == [Key, Paste, Key]
     assert driver.heard[1].text == "some\x1b[Atext"
+
+
+@pytest.mark.parametrize("cut", [3, 5, 9])
+def test_a_click_that_arrives_in_parts_types_nothing(
+    cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("textual._parser.get_time", lambda: now)
+    with listening() as (driver, fingers):
+        os.write(fingers, b"k")
+        wait_for_key(driver, "k")
+    click = "\x1b[<0;20;10M"
+    for piece in (click[:cut], click[cut:], "q"):
+        driver._understand(piece)
+        now += 10
+        driver._understand("")
+    assert [type(message) for message in driver.heard] == [Key, MouseDown, Key]
 
 
 @given(
