@@ -121,7 +121,8 @@ def _stepping(task: Task, network: CharacterLSTM, through: Through) -> Way:
     assert network.embedding is not None, "the benchmark's shapes have an embedding"
     embedding = network.embedding
     ids = torch.zeros(task.width, dtype=torch.int64, device=task.device)
-    state = network.initial_state(task.width)
+    hidden, cell = network.initial_state(task.width)
+    state = hidden, cell
 
     def write() -> None:
         nonlocal ids, state

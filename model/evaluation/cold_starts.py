@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from model.data.batches import Ids
 from model.evaluation.scoring import cold_losses, require_characters
-from model.network.lstm import CharacterLSTM
+from model.network.character_network import CharacterNetwork
 
 MOST_SHUFFLED = 1 << 22
 """Places that are all shuffled to draw some; of more, some are drawn without a list of all."""
@@ -45,7 +45,7 @@ class ColdStarts:
 
 
 def cold_starts(
-    network: CharacterLSTM,
+    network: CharacterNetwork,
     ids: Ids,
     carried: npt.NDArray[np.float32],
     *,

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from model.data.batches import Ids
 from model.evaluation.scoring import Scoring, columns, require_characters
-from model.network.lstm import CharacterLSTM
+from model.network.character_network import CharacterNetwork
 
 CHUNK = 32
 """Characters scored with the same weights, and then learnt from."""
@@ -25,7 +25,7 @@ DAMPING = 1e-3
 
 
 def dynamic(
-    trained: CharacterLSTM, ids: Ids, *, rate: float = RATE, decay: float = DECAY
+    trained: CharacterNetwork, ids: Ids, *, rate: float = RATE, decay: float = DECAY
 ) -> Scoring:
     """Scores a text in order with the state carried; each chunk is learnt from once it is scored.
 

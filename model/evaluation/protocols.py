@@ -11,7 +11,7 @@ from model.data.batches import Ids
 from model.evaluation import scoring as evaluation
 from model.evaluation.cold_starts import ColdStarts, cold_starts
 from model.evaluation.dynamic import dynamic
-from model.network.lstm import CharacterLSTM
+from model.network.make import make_network
 from model.runs.checkpoint import Checkpoint
 
 
@@ -45,7 +45,7 @@ def score(
     Raises:
         ModelError: the text has fewer than two characters.
     """
-    network = CharacterLSTM(checkpoint.metadata.model, len(checkpoint.metadata.vocabulary))
+    network = make_network(checkpoint.metadata.model, len(checkpoint.metadata.vocabulary))
     network.load_arrays(checkpoint.best_weights())
     torch.set_flush_denormal(True)
     # Four bytes a character: only for what needs each of them.

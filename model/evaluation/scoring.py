@@ -20,8 +20,7 @@ from corpus.generators import WithResult
 from model.compute.batch_threads import ONE_THREAD, StreamThreads
 from model.data.batches import Ids
 from model.errors import ModelError
-from model.network.lstm import CharacterLSTM, joined, streams_of
-from model.network.torch_layer import State
+from model.network.character_network import CharacterNetwork, State, joined, streams_of
 
 Scoring = Generator[float, None, float]
 """Yields the done part, 0 to 1; returns nats per character."""
@@ -35,7 +34,7 @@ SHORTEST_STREAM = 1024
 
 
 def stateful(
-    network: CharacterLSTM,
+    network: CharacterNetwork,
     ids: Ids,
     *,
     streams: int = 1,
@@ -124,7 +123,7 @@ def _limited(streams: int, stride: int, limit: int | None) -> int:
 
 
 def windowed(
-    network: CharacterLSTM,
+    network: CharacterNetwork,
     ids: Ids,
     *,
     window: int = 256,
@@ -180,7 +179,7 @@ def run_to_end(scoring: Generator[float, None, Result]) -> Result:
     return whole.result
 
 
-def cold_losses(network: CharacterLSTM, rows: list[Ids]) -> npt.NDArray[np.float32]:
+def cold_losses(network: CharacterNetwork, rows: list[Ids]) -> npt.NDArray[np.float32]:
     """Returns the nats [T, B] of every character but the first of B rows, each from a cold start.
 
     Args:
@@ -213,7 +212,7 @@ def require_characters(ids: Ids, least: int) -> None:
 
 
 @contextmanager
-def evaluating(network: CharacterLSTM) -> Iterator[None]:
+def evaluating(network: CharacterNetwork) -> Iterator[None]:
     """Turns dropout and gradients off, and the network's mode back to what it was."""
     training = network.training
     network.eval()
@@ -225,7 +224,7 @@ def evaluating(network: CharacterLSTM) -> Iterator[None]:
 
 
 def _score(
-    network: CharacterLSTM,
+    network: CharacterNetwork,
     block: Tensor,
     state: State | None,
     *,

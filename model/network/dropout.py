@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig, TrainingConfig
+from model.network import parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def draw_masks(
     """
     if not (model.dropout or training.embedding_dropout or training.weight_dropout):
         return None
-    matrix = (4 * model.hidden, model.hidden)
+    matrix = parameters.recurrent_shape(model)
 
     def mask(shape: tuple[int, int], chance: float) -> Tensor | None:
         return _mask(shape, chance, device) if chance else None

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 
 from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
-from model.network.parameters import parameter_shapes
+from model.network import parameters
 from model.system.cgroup import SYSTEM
 from model.system.memory import _gigabytes, free_memory
-
-if sys.platform != "win32":  # it sets no such limits
-    pass
 
 BYTES_PER_PARAMETER = 24
 """Weights, gradients, two moments of AdamW, and copies of them while saving, all float32."""
@@ -44,7 +40,7 @@ def require_memory(
     Raises:
         ConfigError: it needs more than is free.
     """
-    shapes = parameter_shapes(model, vocabulary_size).values()
+    shapes = parameters.parameter_shapes(model, vocabulary_size).values()
     weights = BYTES_PER_PARAMETER * sum(map(math.prod, shapes))
     characters = batch * training.sequence
     scored = characters if training.scoring == "every" else batch

@@ -67,3 +67,14 @@ def parameter_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tupl
         shapes[f"lstm.bias_ih_l{layer}"] = (4 * hidden,)
         shapes[f"lstm.bias_hh_l{layer}"] = (4 * hidden,)
     return shapes
+
+
+def state_shapes(model: ModelConfig, streams: int) -> dict[str, tuple[int, ...]]:
+    """Returns name and shape of each tensor of the carried state; dimension 1 is the streams."""
+    shape = (model.layers, streams, model.hidden)
+    return {"hidden": shape, "cell": shape}
+
+
+def recurrent_shape(model: ModelConfig) -> tuple[int, int]:
+    """Returns the shape of the matrix that weight dropout acts on, in each layer."""
+    return 4 * model.hidden, model.hidden

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from model.compute.host_copy import HostCopy
-from model.network.lstm import CharacterLSTM
+from model.network.character_network import CharacterNetwork
 from model.network.snapshot import WeightSnapshot
 
 
 class PendingSnapshot:
     """A snapshot whose weights are on their way from the device."""
 
-    def __init__(self, network: CharacterLSTM, step: int) -> None:
+    def __init__(self, network: CharacterNetwork, step: int) -> None:
         """Begins to copy."""
         self._weights = HostCopy(network.state_dict())
         self._step = step

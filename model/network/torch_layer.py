@@ -17,9 +17,6 @@ from torch import Tensor
 
 WEIGHTS_OF_A_LAYER = 4
 
-State = tuple[Tensor, Tensor]
-"""Hidden and cell state, each [L, B, H]."""
-
 LayerState = tuple[Tensor, Tensor]
 """Hidden and cell state of one layer, each [B, H]."""
 
@@ -28,8 +25,11 @@ warnings.filterwarnings("ignore", message="RNN module weights are not part of si
 
 
 def torch_layers(
-    inputs: Tensor, weights: Sequence[Tensor], state: State, products: torch.dtype | None
-) -> tuple[Tensor, State]:
+    inputs: Tensor,
+    weights: Sequence[Tensor],
+    state: tuple[Tensor, ...],
+    products: torch.dtype | None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Runs PyTorch's LSTM, all its layers.
 
     Args:
@@ -45,7 +45,7 @@ def torch_layers(
     told: Any = nullcontext()
     if products is not None:
         told = torch.autocast(inputs.device.type, enabled=False)
-        inputs, state = inputs.to(products), (state[0].to(products), state[1].to(products))
+        inputs, state = inputs.to(products), tuple(part.to(products) for part in state)
         weights = [weight.to(products) for weight in weights]
     with told:
         outputs, hidden, cell = torch._VF.lstm(  # noqa: SLF001

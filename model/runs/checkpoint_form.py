@@ -18,13 +18,13 @@ import numpy.typing as npt
 from corpus.files.json_values import odd, record, truth, whole
 from model.compute.engine import LayerKind
 from model.config import ModelConfig, TrainingConfig
-from model.network.parameters import parameter_shapes
+from model.network import parameters
 from model.runs.guard_state import GuardState
 
 WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."
 OPTIMISER_PREFIX = "optimiser."
-CARRIED = ("state.hidden", "state.cell")
+STATE_PREFIX = "state."
 CPU_RANDOM, CARD_RANDOM = "random.torch", "random.cuda"
 
 SLOTS = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square_avg")}
@@ -94,7 +94,7 @@ class CheckpointForm:
         """
         self._model = model
         self._training = training
-        self._weights = parameter_shapes(model, vocabulary_size)
+        self._weights = parameters.parameter_shapes(model, vocabulary_size)
         self._average_leads = average_leads
         self._goes_on = goes_on
 
@@ -177,12 +177,16 @@ class CheckpointForm:
 
     def _carried(self, listing: Mapping[str, Listed]) -> Group:
         """Returns the state of as many streams as there are: a short text has fewer."""
-        layers, hidden = self._model.layers, self._model.hidden
-        found = listing.get(CARRIED[0])
         streams = self._training.batch
-        if found is not None and len(found.shape) == 3 and 1 <= found.shape[1] <= streams:
-            streams = found.shape[1]
-        return Group(tensors=dict.fromkeys(CARRIED, Listed("float32", (layers, streams, hidden))))
+        named = [one.shape for name, one in listing.items() if name.startswith(STATE_PREFIX)]
+        if named and len(named[0]) > 1 and 1 <= named[0][1] <= streams:
+            streams = named[0][1]
+        shapes = parameters.state_shapes(self._model, streams)
+        return Group(
+            tensors={
+                STATE_PREFIX + name: Listed("float32", shape) for name, shape in shapes.items()
+            }
+        )
 
 
 def listing_of(tensors: Tensors) -> dict[str, Listed]:

@@ -33,12 +33,13 @@ from model.config import ModelConfig, TrainingConfig
 from model.data.batches import Batches, make_batches
 from model.errors import CheckpointError, ConfigError
 from model.events import Preparing
+from model.network import parameters
 from model.network.memory_needed import require_memory
-from model.network.parameters import Weights, initial_parameters
+from model.network.parameters import Weights
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
-from model.runs.checkpoint import Checkpoint, CheckpointMetadata, measured_on
-from model.runs.checkpoint_form import CARRIED, CPU_RANDOM, checkpoint_size
+from model.runs.checkpoint import Checkpoint, CheckpointMetadata, measured_on, without_prefix
+from model.runs.checkpoint_form import CPU_RANDOM, STATE_PREFIX, checkpoint_size
 from model.runs.corpus_record import CorpusSource
 from model.runs.folder import RunFolder
 from model.runs.reload_corpus import find_own_text, path_of_a_moved_run
@@ -162,7 +163,9 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
         source=source,
         split=split,
         batches=batches,
-        weights=initial_parameters(request.model, len(corpus.vocabulary), request.training.seed),
+        weights=parameters.initial_parameters(
+            request.model, len(corpus.vocabulary), request.training.seed
+        ),
         resumed=None,
         goes_on_in_its_epoch=True,
         notes=tuple(notes),
@@ -269,11 +272,12 @@ def _go_to_its_place(folder: RunFolder, checkpoint: Checkpoint, batches: Batches
     Raises:
         CheckpointError: its text has no such place, or other streams.
     """
-    state = checkpoint.tensors.get(CARRIED[0])
+    states = without_prefix(checkpoint.tensors, STATE_PREFIX).values()
     try:
         batches.restore(checkpoint.metadata.progress["batches"])
-        if state is not None and state.shape[1] != batches.batch:
-            raise ValueError(f"{state.shape[1]} streams instead of {batches.batch}")
+        for state in states:
+            if state.shape[1] != batches.batch:
+                raise ValueError(f"{state.shape[1]} streams instead of {batches.batch}")
     except ValueError as error:
         raise CheckpointError(
             str(folder.path),

@@ -15,7 +15,7 @@ from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessPlace
 from model.network.dropout import draw_masks
-from model.network.lstm import CharacterLSTM
+from model.network.make import make_network
 from model.timing import quickest
 from model.training.engines import possible_engines
 from model.training.gradients import GradientWorkers
@@ -165,7 +165,7 @@ class StepTimer:
         self._device = device
         self._open_pools = open_pools
         self._workers: dict[Engine, GradientWorkers] = {}
-        self._network = CharacterLSTM(model, vocabulary_size)
+        self._network = make_network(model, vocabulary_size)
         self._scoring = training.scoring
         ids = torch.randint(vocabulary_size, (training.sequence + 1, training.batch))
         self._inputs = ids[:-1]

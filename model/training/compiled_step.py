@@ -20,9 +20,8 @@ from model.kernels.lstm_cell import sum_rows
 from model.kernels.packing import PANEL, packed_size
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import embed, embed_backward, train_step
+from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import DropoutMasks
-from model.network.lstm import CharacterLSTM
-from model.network.torch_layer import State
 
 IMPOSSIBLE = -1e30
 """Logit of a symbol that is not there."""
@@ -31,9 +30,9 @@ _ONE_PART = np.zeros((2, ARRIVALS_WIDTH), np.int64)
 
 
 class CompiledStep:
-    """Computes steps of a network that ``model.compute.device`` offers it for."""
+    """Computes the steps of an LSTM of one layer, where `possible_engines` offers it."""
 
-    def __init__(self, network: CharacterLSTM) -> None:
+    def __init__(self, network: CharacterNetwork) -> None:
         """Compiles what it needs for this processor, or finds it on the disk."""
         self._weights = {name: value.detach() for name, value in network.named_parameters()}
         _prepare()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.network.lstm import CharacterLSTM
+from model.network.character_network import CharacterNetwork
 
 
 class WeightAverage:
@@ -23,8 +23,8 @@ class WeightAverage:
     not dominated by where it began.
     """
 
-    def __init__(self, network: CharacterLSTM, decay: float) -> None:
-        self.network = CharacterLSTM(network.config, network.vocabulary_size)
+    def __init__(self, network: CharacterNetwork, decay: float) -> None:
+        self.network = type(network)(network.config, network.vocabulary_size)
         """A network with the averaged weights."""
         self.network.to(network.head.weight.device).requires_grad_(requires_grad=False).eval()
         self._decay = decay

@@ -16,7 +16,7 @@ from model.compute.torch_threads import prepare_thread
 from model.data.batches import Batches, make_batches
 from model.distributed.process_group import Order, Ranks
 from model.errors import ConfigError
-from model.network.lstm import CharacterLSTM
+from model.network.make import make_network
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import checkpoint_of_bytes
 from model.runs.open import split_of
@@ -55,7 +55,7 @@ class Follower:
         start = checkpoint_of_bytes(self._ranks.hand_out(None), Path("the first process"))
         metadata = start.metadata
         machine = self._machine(metadata)
-        network = CharacterLSTM(metadata.model, len(metadata.vocabulary))
+        network = make_network(metadata.model, len(metadata.vocabulary))
         batches = self._batches(metadata)
         self._trainer = Trainer(network, batches, metadata.training, machine, self._ranks)
         self._trainer.restore(start.tensors, metadata.progress)

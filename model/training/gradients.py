@@ -21,9 +21,8 @@ from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import Scoring
 from model.distributed.process_group import ALONE, Ranks
+from model.network.character_network import CharacterNetwork, State, joined, streams_of
 from model.network.dropout import DropoutMasks
-from model.network.lstm import CharacterLSTM, joined, streams_of
-from model.network.torch_layer import State
 
 if TYPE_CHECKING:
     from model.training.compiled_step import CompiledStep
@@ -34,7 +33,7 @@ class GradientWorkers:
 
     def __init__(
         self,
-        network: CharacterLSTM,
+        network: CharacterNetwork,
         machine: Machine,
         scoring: Scoring,
         ranks: Ranks = ALONE,
@@ -145,18 +144,15 @@ class GradientWorkers:
         """Returns the same as `_of_streams`, recorded once and then done again."""
 
         def work(operands: Sequence[Tensor]) -> Sequence[Tensor]:
-            inputs, targets, hidden, cell, *factors = operands
+            inputs, targets, *rest = operands
+            carried, factors = tuple(rest[: len(state)]), rest[len(state) :]
             dropped = None if masks is None else masks.made_of(factors)
-            loss, gradients, after = self._of_streams(
-                inputs, targets, (hidden, cell), dropped, total
-            )
+            loss, gradients, after = self._of_streams(inputs, targets, carried, dropped, total)
             return (loss, *after, *gradients)
 
         factors = () if masks is None else masks.factors()
-        loss, hidden, cell, *gradients = self._recording(
-            work, (inputs, targets, *state, *factors), total
-        )
-        return loss, tuple(gradients), (hidden, cell)
+        loss, *rest = self._recording(work, (inputs, targets, *state, *factors), total)
+        return loss, tuple(rest[len(state) :]), tuple(rest[: len(state)])
 
     def _of_streams(
         self,
@@ -180,4 +176,4 @@ class GradientWorkers:
         )
         loss = loss / total
         gradients = torch.autograd.grad(loss, self._parameters)
-        return loss.detach(), gradients, (state[0].detach().float(), state[1].detach().float())
+        return loss.detach(), gradients, tuple(part.detach().float() for part in state)

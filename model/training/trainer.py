@@ -24,18 +24,17 @@ from model.config import TrainingConfig
 from model.data.batches import Batch, Batches
 from model.distributed.process_group import ALONE, Ranks
 from model.errors import TrainingDiverged
+from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import draw_masks
-from model.network.lstm import CharacterLSTM
 from model.network.pending_snapshot import PendingSnapshot
 from model.network.snapshot import WeightSnapshot
-from model.network.torch_layer import State
 from model.runs.checkpoint import without_prefix
 from model.runs.checkpoint_form import (
     AVERAGE_PREFIX,
     CARD_RANDOM,
-    CARRIED,
     CPU_RANDOM,
     OPTIMISER_PREFIX,
+    STATE_PREFIX,
     WEIGHT_PREFIX,
     Tensors,
 )
@@ -55,7 +54,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: CharacterLSTM,
+        network: CharacterNetwork,
         batches: Batches,
         training: TrainingConfig,
         machine: Machine,
@@ -204,12 +203,12 @@ class Trainer:
         return PendingSnapshot(self.best_network, self.step_count)
 
     @property
-    def best_network(self) -> CharacterLSTM:
+    def best_network(self) -> CharacterNetwork:
         """The network to score and to write with."""
         return self.networks[0]
 
     @property
-    def networks(self) -> list[CharacterLSTM]:
+    def networks(self) -> list[CharacterNetwork]:
         """Those that deserve scoring, the best known first.
 
         Once the averaged weights have won they go on winning, for the learning rate only falls;
@@ -259,8 +258,9 @@ class Trainer:
         self._settle()
         tensors = self._weights_and_optimiser()
         if carried and self._state is not None:
-            for name, part in zip(CARRIED, self._state, strict=True):
-                tensors[name] = _numpy(self._ranks.whole(part, self._batches.batch))
+            for name, part in zip(self.network.state_names, self._state, strict=True):
+                whole = self._ranks.whole(part, self._batches.batch)
+                tensors[STATE_PREFIX + name] = _numpy(whole)
         tensors[CPU_RANDOM] = torch.get_rng_state().numpy().copy()
         if self._machine.device.type == "cuda":
             tensors[CARD_RANDOM] = torch.cuda.get_rng_state(self._machine.device).numpy().copy()
@@ -314,12 +314,12 @@ class Trainer:
         self._load_weights_and_optimiser(tensors)
         self._state = None
         self._pending = None
-        if same_text and CARRIED[0] in tensors:
-            own = self._ranks.place.share(tensors[CARRIED[0]].shape[1])
-            hidden, cell = (tensors[name][:, own].copy() for name in CARRIED)
-            self._state = (
-                torch.from_numpy(hidden).to(self._machine.device),
-                torch.from_numpy(cell).to(self._machine.device),
+        state = without_prefix(tensors, STATE_PREFIX)
+        if same_text and state:
+            own = self._ranks.place.share(self._batches.batch)
+            self._state = tuple(
+                torch.from_numpy(state[name][:, own].copy()).to(self._machine.device)
+                for name in self.network.state_names
             )
         torch.set_rng_state(torch.from_numpy(tensors[CPU_RANDOM].copy()))
         if CARD_RANDOM in tensors and self._machine.device.type == "cuda":
@@ -362,8 +362,8 @@ class Trainer:
         """Starts a stream cold now and then: a prompt and a restart are cold starts too."""
         keep = torch.rand(streams) >= self._training.reset_probability
         own = keep[self._ranks.place.share(streams)].to(torch.float32)
-        mask = self._machine.take(own.numpy())[None, :, None]
-        return state[0] * mask, state[1] * mask
+        mask = self._machine.take(own.numpy())
+        return tuple(part * mask.view(-1, *[1] * (part.ndim - 2)) for part in state)
 
     def _weights_are_finite(self) -> bool:
         """Tells it in one pass over them; a finite gradient can overflow a weight all the same."""
@@ -404,7 +404,7 @@ class Trainer:
 
 
 def _make_optimiser(
-    network: CharacterLSTM, training: TrainingConfig, machine: Machine
+    network: CharacterNetwork, training: TrainingConfig, machine: Machine
 ) -> torch.optim.Optimizer:
     if training.optimiser == "rmsprop":
         return torch.optim.RMSprop(
@@ -427,7 +427,7 @@ def _make_optimiser(
     )
 
 
-def _arrays(network: CharacterLSTM) -> dict[str, npt.NDArray[np.float32]]:
+def _arrays(network: CharacterNetwork) -> dict[str, npt.NDArray[np.float32]]:
     """Returns copies of a network's weights under the names of its state dict."""
     return HostCopy(network.state_dict()).arrays()
 

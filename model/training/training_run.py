@@ -40,11 +40,11 @@ from model.events import (
     Validated,
     WarningRaised,
 )
-from model.network.lstm import CharacterLSTM
+from model.network.make import make_network
 from model.network.pending_snapshot import PendingSnapshot
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
-from model.runs.checkpoint_form import CARRIED
+from model.runs.checkpoint_form import STATE_PREFIX
 from model.runs.checkpoint_saver import CheckpointSaver
 from model.runs.metrics_log import EventLog
 from model.runs.open import OpenedRun, open_run
@@ -188,7 +188,7 @@ class TrainingRun:
         # (unless OMP_WAIT_POLICY tells them not to), on the cores that the next step needs.
         prepare_thread(self._machine.engine.threads_of_a_shard)
         torch.manual_seed(run.training.seed)
-        network = CharacterLSTM(run.model, len(run.corpus.vocabulary))
+        network = make_network(run.model, len(run.corpus.vocabulary))
         network.load_arrays(run.weights)
         self._trainer = Trainer(
             network, run.batches, run.training, self._machine, self._leader.ranks
@@ -231,7 +231,7 @@ class TrainingRun:
             tensors = dict(start.tensors)
             if self._run.resumed is not None and self._run.goes_on_in_its_epoch:
                 saved = self._run.resumed.tensors
-                tensors |= {name: saved[name] for name in CARRIED if name in saved}
+                tensors |= {name: saved[name] for name in saved if name.startswith(STATE_PREFIX)}
             start = dataclasses.replace(start, tensors=tensors)
             self._leader.hand_over(start)
         self._watch = Stopwatch(self._clock, self._seconds_before)

@@ -18,7 +18,7 @@ from model.compute.batch_threads import StreamThreads
 from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.evaluation import scoring as evaluation
-from model.network.lstm import CharacterLSTM
+from model.network.character_network import CharacterNetwork
 from model.training.trainer import Trainer
 
 LONGEST_PAUSE = 10.0
@@ -182,7 +182,7 @@ def judged(nats: float, losses: npt.NDArray[np.float32], most_streams: int = STR
 
 
 def _scoring(
-    network: CharacterLSTM,
+    network: CharacterNetwork,
     held_out: Ids,
     training: TrainingConfig,
     streams: int,

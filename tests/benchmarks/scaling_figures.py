@@ -49,6 +49,7 @@ from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
 from model.distributed.process_group import ALONE, Order, Ranks
 from model.distributed.rank import ProcessPlace, place_in
+from model.network.character_network import CharacterNetwork, State
 from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
 from model.training.autotune import choose_machine
@@ -91,14 +92,12 @@ def trainer_of(
 class Wrapped(nn.Module):
     """The network's training pass as one module, which is what DistributedDataParallel wraps."""
 
-    def __init__(self, network: CharacterLSTM, machine: Machine) -> None:
+    def __init__(self, network: CharacterNetwork, machine: Machine) -> None:
         super().__init__()
         self.network = network
         self._machine = machine
 
-    def forward(
-        self, inputs: Tensor, targets: Tensor, state: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         """Returns the mean loss of these streams and their state."""
         products = self._machine.autocast or torch.float32
         with torch.autocast("cpu", products, enabled=products is not torch.float32):
@@ -107,7 +106,7 @@ class Wrapped(nn.Module):
             )
             logits = self.network.logits(outputs)
         loss = functional.cross_entropy(logits.float().flatten(0, -2), targets.flatten())
-        return loss, (state[0].detach(), state[1].detach())
+        return loss, tuple(part.detach() for part in state)
 
 
 def ddp_step(model: ModelConfig, training: TrainingConfig, machine: Machine, ranks: Ranks) -> Work:

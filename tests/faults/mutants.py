@@ -154,7 +154,7 @@ MUTANTS = (
     _mutant(
         "resuming forgets the carried state",
         "model/training/trainer.py",
-        ("if same_text and CARRIED[0] in tensors:", "if not same_text:"),
+        ("if same_text and state:", "if not same_text:"),
         "model/training/test_exact_resume.py",
     ),
     _mutant(
@@ -551,7 +551,7 @@ MUTANTS = (
     ),
     _mutant(
         "a limit on memory is not looked at",
-        "model/network/memory_needed.py",
+        "model/system/memory.py",
         ('group_folders("memory", system)', 'group_folders("hugetlb", system)'),
         "model/system/test_memory.py",
     ),

@@ -16,16 +16,16 @@ import safetensors.numpy
 from corpus import Vocabulary
 from model.config import ModelConfig, TrainingConfig
 from model.events import Event
-from model.network.parameters import parameter_shapes
+from model.network.parameters import parameter_shapes, state_shapes
 from model.network.snapshot import WeightSnapshot
 from model.runs import checkpoint_file as checkpoint_module
 from model.runs.checkpoint import Checkpoint, CheckpointMetadata
 from model.runs.checkpoint_form import (
     AVERAGE_PREFIX,
-    CARRIED,
     CPU_RANDOM,
     CPU_RANDOM_BYTES,
     SLOTS,
+    STATE_PREFIX,
     WEIGHT_PREFIX,
 )
 from model.runs.corpus_record import CorpusSource
@@ -139,8 +139,8 @@ def make_training_checkpoint(
             shape = (1,) if slot == "step" else value.shape
             moment = random.random(shape, np.float32)
             tensors[f"optimiser.{name}.{slot}"] = moment if slot != "step" else moment * 0 + step
-    shape = (TINY_MODEL.layers, training.batch, TINY_MODEL.hidden)
-    tensors |= {name: random.random(shape, np.float32) for name in CARRIED}
+    for name, shape in state_shapes(TINY_MODEL, training.batch).items():
+        tensors[STATE_PREFIX + name] = random.random(shape, np.float32)
     generator = np.zeros(CPU_RANDOM_BYTES, np.uint8)
     generator[24:5016] = random.integers(1, 2**32, 624, np.uint64).view(np.uint8)
     generator[[8, 12]] = 1  # fresh from a seed: it makes new words at the first draw

@@ -16,6 +16,7 @@ from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
+from model.network.character_network import CharacterNetwork
 from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
 from model.network.snapshot import WeightSnapshot
@@ -39,12 +40,12 @@ def make_network(
     return network
 
 
-def weights_of(network: CharacterLSTM) -> Weights:
+def weights_of(network: CharacterNetwork) -> Weights:
     """Returns the network's own memory, not copies of it."""
     return {name: value.detach().numpy() for name, value in network.state_dict().items()}
 
 
-def snapshot_of(network: CharacterLSTM, step: int = 0) -> WeightSnapshot:
+def snapshot_of(network: CharacterNetwork, step: int = 0) -> WeightSnapshot:
     return WeightSnapshot.from_weights(weights_of(network), step=step)
 
 

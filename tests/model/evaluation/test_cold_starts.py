@@ -15,12 +15,15 @@ from model.config import ModelConfig
 from model.errors import ModelError
 from model.evaluation import scoring as evaluation
 from model.evaluation.cold_starts import LENGTH, TAIL, ColdStarts, cold_starts
+from model.network.character_network import CharacterNetwork
 from model.network.lstm import CharacterLSTM
 
 IDS = VOCABULARY.encode(make_text(6000, seed=5))
 
 
-def carried_losses(network: CharacterLSTM, ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def carried_losses(
+    network: CharacterNetwork, ids: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float32]:
     losses = np.zeros(len(ids) - 1, dtype=np.float32)
     mean = evaluation.run_to_end(evaluation.stateful(network, ids, losses=losses))
     assert losses.mean() == pytest.approx(mean, abs=1e-5)
@@ -28,7 +31,7 @@ def carried_losses(network: CharacterLSTM, ids: npt.NDArray[np.uint8]) -> npt.ND
 
 
 def start_cold(
-    network: CharacterLSTM, ids: npt.NDArray[np.uint8], places: int = 1000
+    network: CharacterNetwork, ids: npt.NDArray[np.uint8], places: int = 1000
 ) -> ColdStarts:
     return evaluation.run_to_end(
         cold_starts(network, ids, carried_losses(network, ids), places=places)

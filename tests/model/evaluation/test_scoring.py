@@ -19,7 +19,7 @@ from model.errors import ModelError
 from model.evaluation import scoring as evaluation
 from model.evaluation.protocols import score
 from model.evaluation.scoring import run_to_end
-from model.network.lstm import CharacterLSTM
+from model.network.character_network import CharacterNetwork
 
 Ids = npt.NDArray[Any]
 
@@ -27,14 +27,14 @@ LONG_IDS: Ids = VOCABULARY.encode(make_text(9000, seed=3))
 
 
 @cache
-def trained() -> CharacterLSTM:
+def trained() -> CharacterNetwork:
     trainer = make_trainer(dataclasses.replace(TINY_TRAINING, epochs=15))
     for _ in range(200):
         trainer.step(0.0)
     return trainer.network.eval()
 
 
-def losses_in_order(network: CharacterLSTM, ids: Ids) -> list[float]:
+def losses_in_order(network: CharacterNetwork, ids: Ids) -> list[float]:
     """Scores all but the first character, one at a time, with the state carried from cold."""
     losses, state = [], None
     with torch.no_grad():
@@ -45,7 +45,7 @@ def losses_in_order(network: CharacterLSTM, ids: Ids) -> list[float]:
     return losses
 
 
-def in_streams_by_hand(network: CharacterLSTM, ids: Ids, streams: int) -> float:
+def in_streams_by_hand(network: CharacterNetwork, ids: Ids, streams: int) -> float:
     """Scores each stream by itself after the 256 characters before it."""
     length = -(-(len(ids) - 1) // streams)
     losses: list[float] = []

@@ -18,8 +18,8 @@ from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.matmul import matmul, matmul_tn
 from model.kernels.packing import pack, pack_transposed, packed_size, transpose, transposed_size
+from model.network.character_network import State
 from model.network.lstm import CharacterLSTM
-from model.network.torch_layer import State
 
 needs_pairs = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
 

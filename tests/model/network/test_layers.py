@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from model.compute.engine import LayerKind
 from model.config import ModelConfig
+from model.network.character_network import State
 from model.network.compiled_layer import PackedLSTMLayer
 from model.network.lstm import CharacterLSTM
-from model.network.torch_layer import State, can_pack
+from model.network.torch_layer import can_pack
 
 needs_packing = pytest.mark.skipif(not can_pack(), reason="this PyTorch packs no bfloat16")
 

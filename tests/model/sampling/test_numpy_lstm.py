@@ -10,8 +10,8 @@ from model_fixtures import make_snapshot
 from network_fixtures import make_network, snapshot_of, weights_of
 
 from model.config import ModelConfig
+from model.network.character_network import State
 from model.network.lstm import CharacterLSTM
-from model.network.torch_layer import State
 from model.sampling.numpy_lstm import LstmKernel
 
 VOCABULARY_SIZE = 13

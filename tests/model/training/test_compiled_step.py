@@ -16,9 +16,9 @@ from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.vecmath import exp
+from model.network.character_network import State
 from model.network.dropout import draw_masks
 from model.network.lstm import CharacterLSTM
-from model.network.torch_layer import State
 from model.training.gradients import GradientWorkers
 
 CPU = torch.device("cpu")

@@ -11,9 +11,9 @@ from torch import Tensor
 from model.compute.device import Machine
 from model.compute.engine import Engine, LayerKind
 from model.config import ModelConfig, Scoring, TrainingConfig
+from model.network.character_network import State
 from model.network.dropout import DropoutMasks, draw_masks
 from model.network.lstm import CharacterLSTM
-from model.network.torch_layer import State
 from model.training.gradients import GradientWorkers
 
 MODEL = ModelConfig(hidden=12, layers=2, embedding=5, dropout=0.4)
