@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model.config import SamplingConfig
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseTraining:
@@ -29,10 +31,10 @@ class SaveCheckpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetTemperature:
-    """Sample the next character at this temperature (0 = greedy)."""
+class SetSampling:
+    """Draw the next character, and all after it, with these settings."""
 
-    temperature: float
+    sampling: SamplingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +62,6 @@ class RestartWriting:
     """None draws a new one."""
     prompt: str | None = None
     """None keeps the prompt that is set."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetCuts:
-    """Sample the next character with these cuts (see ``model.sampling.distribution.scores``)."""
-
-    top_k: int = 0
-    """0 keeps all."""
-    top_p: float = 1.0
-    min_p: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +110,7 @@ class WatchUnit:
 
 TrainingCommand = PauseTraining | ContinueTraining | StopTraining | SaveCheckpoint
 WritingCommand = (
-    SetTemperature
-    | SetCuts
+    SetSampling
     | HoldWriting
     | ContinueWriting
     | SetRate

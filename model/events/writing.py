@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from corpus import Vocabulary
+from model.config import SamplingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +68,6 @@ class WritingRewound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CutsApplied:
-    """From the next ``CharacterWritten`` on, these cuts hold."""
-
-    top_k: int
-    top_p: float
-    min_p: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RaceStarted:
     """Lanes begin to write from one prompt with the same random numbers."""
 
@@ -105,10 +97,10 @@ class RaceStopped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TemperatureApplied:
-    """From the next ``CharacterWritten`` on, this temperature holds."""
+class SamplingApplied:
+    """Characters are drawn with these settings from the next ``CharacterWritten`` on."""
 
-    temperature: float
+    sampling: SamplingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +147,7 @@ class RateSet:
 
 WritingEvent = (
     CharacterWritten
-    | TemperatureApplied
+    | SamplingApplied
     | WritingRestarted
     | VocabularyKnown
     | WeightsSwapped
@@ -163,7 +155,6 @@ WritingEvent = (
     | RateSet
     | NextCharacterWeighed
     | WritingRewound
-    | CutsApplied
     | RaceStarted
     | LanesWritten
     | LaneTemperatureApplied

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
 from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt
 from model.commands import (
@@ -20,10 +19,9 @@ from model.commands import (
     HoldWriting,
     RestartWriting,
     ReturnToTrunk,
-    SetCuts,
     SetLaneTemperature,
     SetRate,
-    SetTemperature,
+    SetSampling,
     StartRace,
     StopRace,
     WatchUnit,
@@ -31,12 +29,11 @@ from model.commands import (
 )
 from model.config import SamplingConfig
 from model.events import (
-    CutsApplied,
     LaneTemperatureApplied,
     RaceStarted,
     RaceStopped,
     RateSet,
-    TemperatureApplied,
+    SamplingApplied,
     VocabularyKnown,
     WeightsSwapped,
     WorkerCrashed,
@@ -182,7 +179,7 @@ class SamplerThread:
     def _obey(self, command: WritingCommand) -> None:
         """Carries out one command."""
         match command:
-            case SetTemperature() | SetCuts() | WatchUnit():
+            case SetSampling() | WatchUnit():
                 self._reshape(command)
             case StartRace() | SetLaneTemperature() | StopRace():
                 self._obey_race(command)
@@ -216,16 +213,13 @@ class SamplerThread:
                     self._say(WritingRewound(back=taken[0], text=taken[1], forked=False))
         self._weigh()
 
-    def _reshape(self, command: SetTemperature | SetCuts | WatchUnit) -> None:
+    def _reshape(self, command: SetSampling | WatchUnit) -> None:
         """Carries out a command that concerns how a character is drawn, or what is told of it."""
         stream = self._stream
         match command:
-            case SetTemperature(temperature=temperature):
-                self._sampling = replace(self._sampling, temperature=temperature)
-                self._say(TemperatureApplied(temperature=temperature))
-            case SetCuts(top_k=top_k, top_p=top_p, min_p=min_p):
-                self._sampling = replace(self._sampling, top_k=top_k, top_p=top_p, min_p=min_p)
-                self._say(CutsApplied(top_k=top_k, top_p=top_p, min_p=min_p))
+            case SetSampling(sampling=sampling):
+                self._sampling = sampling
+                self._say(SamplingApplied(sampling=sampling))
             case WatchUnit(layer=layer, unit=unit):
                 if stream is not None and stream.has_unit(layer, unit):
                     stream.watched = (layer, unit)

@@ -35,7 +35,7 @@ def opened_app(
     )
     sampling = SamplingConfig(temperature=temperature)
     session = LiveSession(request, sampling=sampling, rate=60.0, seed=1)
-    settings = ScreenSettings(title=DEFAULT_TEXT, temperature=temperature, root=root)
+    settings = ScreenSettings(title=DEFAULT_TEXT, sampling=sampling, root=root)
     return session, CharlmApp(session, settings)
 
 

@@ -7,6 +7,7 @@ and files. An action never waits and never fails: a file system that refuses is 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -22,7 +23,6 @@ from model.commands import (
     RestartWriting,
     SaveCheckpoint,
     SetRate,
-    SetTemperature,
     StopTraining,
 )
 from model.config import MAXIMUM_TEMPERATURE
@@ -69,13 +69,12 @@ class CharlmApp(TextActions):
 
     def action_change_temperature(self, change: float) -> None:
         """Raises or lowers the temperature."""
-        self.action_set_temperature(round(self.temperature + change, 2))
+        self.action_set_temperature(round(self.sampling.temperature + change, 2))
 
     def action_set_temperature(self, temperature: float) -> None:
         """Sets the temperature and says so at once; the sampler follows."""
-        self.temperature = min(MAXIMUM_TEMPERATURE, max(0.0, temperature))
-        self.temperature_posted = self.temperature
-        self.post(SetTemperature(temperature=self.temperature))
+        temperature = min(MAXIMUM_TEMPERATURE, max(0.0, temperature))
+        self.set_sampling(replace(self.sampling, temperature=temperature))
         self.draw_title()
 
     def action_type_temperature(self) -> None:
@@ -85,7 +84,7 @@ class CharlmApp(TextActions):
             if temperature is not None:
                 self.action_set_temperature(temperature)
 
-        self.push_screen(TemperatureEntry(self.temperature), answered)
+        self.push_screen(TemperatureEntry(self.sampling.temperature), answered)
 
     # --- writing --------------------------------------------------------------------------------
 

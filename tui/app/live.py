@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from textual.events import Resize
 from textual.theme import Theme
 
-from model.commands import Command, SetCuts
+from model.commands import Command, SetSampling
+from model.config import SamplingConfig
 from model.events import (
     CharacterWritten,
     CheckpointSaved,
@@ -26,8 +27,8 @@ from model.events import (
     RaceStarted,
     RankedUnit,
     RateSet,
+    SamplingApplied,
     SessionRefused,
-    TemperatureApplied,
     TextMissing,
     TrainingStateChanged,
     WarningRaised,
@@ -99,22 +100,22 @@ class LiveApp(TerminalApp):
         """Why the session could not go on, in the words of a ``UserError``."""
         self.quit_choice: Literal["save", "discard"] = "save"
         """What the user wants done with the training when the app has ended."""
-        self.temperature = settings.temperature
-        """The one wished for; the sampler follows within a character."""
+        self.sampling = settings.sampling
+        """The settings that the user chose; the sampler follows within a character."""
+        self.sampling_posted: SamplingConfig | None = None
+        """The settings that the sampler has yet to apply."""
         self.rate = settings.rate
-        self.cuts = SetCuts(top_k=settings.top_k, top_p=settings.top_p, min_p=settings.min_p)
         self.held = False
         self.pause_wanted = False
         self._clock = clock
         self.checkpoint_wanted = False
         self._warned_until = 0.0
-        self.temperature_posted: float | None = None
         self.past = Past()
         self.looping = False
         """Whether the text repeats itself."""
         self.unit: RankedUnit | None = None
         """The hidden unit that the text is coloured by."""
-        self._mark_base = temperature_label(settings.temperature, ascii_only=settings.ascii)
+        self._mark_base = self._label(settings.sampling)
         """The mark that the last character in the pane was written under."""
         self._mark_shown: str | None = None
         """The mark that no character has followed yet."""
@@ -198,14 +199,14 @@ class LiveApp(TerminalApp):
                 self.past.rewind(event)
             elif isinstance(event, LanesWritten | RaceStarted | LaneTemperatureApplied):
                 self._race_on(event)
-            elif isinstance(event, TemperatureApplied | WritingRestarted):
+            elif isinstance(event, SamplingApplied | WritingRestarted):
                 self._hand_over(written)
-                if isinstance(event, TemperatureApplied):
-                    self._mark_temperature(event.temperature)
+                if isinstance(event, SamplingApplied):
+                    self._follow_sampler(event.sampling)
                 else:
                     self.pane.restart(f"new text, seed {event.seed}", event.prompt)
                     self.past.restart()
-                    self._mark_base = self._label(self.temperature)
+                    self._mark_base = self._label(self.sampling)
         self._hand_over(written)
 
     def _race_on(self, event: LanesWritten | RaceStarted | LaneTemperatureApplied) -> None:
@@ -227,21 +228,21 @@ class LiveApp(TerminalApp):
             self._mark_base = self._mark_shown or self._mark_base
             self._mark_shown = None
 
-    def _mark_temperature(self, temperature: float) -> None:
+    def _follow_sampler(self, sampling: SamplingConfig) -> None:
         """Marks the place in the text where a temperature takes effect."""
-        label = self._label(temperature)
+        label = self._label(sampling)
         self._mark_shown = None if label == self._mark_base else label
         if self.pane.transcript.is_empty:
             self._mark_base, self._mark_shown = label, None
         self.pane.mark(self._mark_shown)
-        if self.temperature_posted is None or self._label(self.temperature_posted) == label:
-            self.temperature_posted = None
-            self.temperature = temperature
+        if self.sampling_posted in {None, sampling}:
+            self.sampling_posted = None
+            self.sampling = sampling
             self.draw_title()
 
-    def _label(self, temperature: float) -> str:
-        """Returns the mark for a temperature."""
-        return temperature_label(temperature, ascii_only=self.settings.ascii)
+    def _label(self, sampling: SamplingConfig) -> str:
+        """Returns the mark that shows the temperature in the text."""
+        return temperature_label(sampling.temperature, ascii_only=self.settings.ascii)
 
     def _notice(self, event: Event) -> None:
         """Does what some events ask for beyond the state."""
@@ -311,6 +312,11 @@ class LiveApp(TerminalApp):
         """Hands a command to the session."""
         self.session.post(command)
 
+    def set_sampling(self, sampling: SamplingConfig) -> None:
+        """Draws the next character with these settings; the screen shows them at once."""
+        self.sampling = self.sampling_posted = sampling
+        self.post(SetSampling(sampling=sampling))
+
     # --- drawing --------------------------------------------------------------------------------
 
     def draw_all(self) -> None:
@@ -332,7 +338,7 @@ class LiveApp(TerminalApp):
 
     def draw_views(self) -> None:
         """Draws the panes that follow the writing."""
-        self._main_screen.draw_views(self.state, self.temperature, self.cuts)
+        self._main_screen.draw_views(self.state, self.sampling)
 
     def draw_title(self) -> None:
         """Draws the upper edge of the writing pane."""
@@ -340,7 +346,7 @@ class LiveApp(TerminalApp):
         words = ink.words
         if ink.kind == "unit" and self.unit is not None:
             words = f"unit {self.unit.unit}: {one_line(self.unit.feature, 40)}"
-        self._main_screen.draw_title(self.state, self.temperature, words)
+        self._main_screen.draw_title(self.state, self.sampling.temperature, words)
 
     def _listen_for_loops(self) -> None:
         """Says once that the text repeats itself, and again after it has stopped."""

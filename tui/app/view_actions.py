@@ -109,11 +109,12 @@ class ViewActions(LiveApp):
     def action_change_cut(self, name: Literal["top_k", "top_p", "min_p"], direction: int) -> None:
         """Goes to the next narrower or wider cut."""
         choices = CUTS[name]
-        here = min(range(len(choices)), key=lambda i: abs(choices[i] - getattr(self.cuts, name)))
+        here = min(
+            range(len(choices)), key=lambda i: abs(choices[i] - getattr(self.sampling, name))
+        )
         value = choices[min(len(choices) - 1, max(0, here + direction))]
         changes: dict[str, Any] = {name: value}
-        self.cuts = replace(self.cuts, **changes)
-        self.post(self.cuts)
+        self.set_sampling(replace(self.sampling, **changes))
         self.draw_views()
         if "sampling" not in self.main_screen.shown:
             words = f"{value:g}" if value != choices[0] else "off"

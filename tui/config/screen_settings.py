@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from model.config import SamplingConfig
 from tui.config.user_config import Colours
 
 RATES: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0, 1000.0)
@@ -27,12 +28,8 @@ class ScreenSettings:
     """Whether the session has a trainer of its own that this screen steers and must not lose."""
     rate: float = 60.0
     """Characters that the model writes per second, at the start."""
-    temperature: float = 1.0
-    """Sampling temperature at the start; the session was opened with the same."""
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    """Cuts at the start; the session was opened with the same."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """How characters are drawn at the start; the session was opened with the same settings."""
     prompt: str = ""
     """Prompt at the start, offered for editing."""
     fps: int = 16

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.containers import Container, Horizontal, Vertical
 
-from model.commands import SetCuts
+from model.config import SamplingConfig
 from tui.config.keys import keys_of
 from tui.config.screen_settings import ScreenSettings
 from tui.terminal.frugal_compositor import FrugalScreen
@@ -179,11 +179,11 @@ class MainScreen(FrugalScreen):
         if "race" in shown:  # a frame's words have all of it drawn again, lanes included
             self._frames["race"].border_subtitle = self.race.words
 
-    def draw_views(self, state: ViewState, temperature: float, cuts: SetCuts) -> None:
+    def draw_views(self, state: ViewState, sampling: SamplingConfig) -> None:
         """Draws the panes that follow the writing."""
         shown = self.shown
         if "sampling" in shown:
-            self.sampling.show(state, temperature, cuts)
+            self.sampling.show(state, sampling)
         if "race" in shown:
             self.race.draw()
 

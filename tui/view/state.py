@@ -17,7 +17,6 @@ from model.events import (
     CharacterWritten,
     CheckpointSaved,
     ComputingChanged,
-    CutsApplied,
     Event,
     Finished,
     LanesWritten,
@@ -33,10 +32,10 @@ from model.events import (
     ReferencesMeasured,
     RunStarted,
     SampleRecorded,
+    SamplingApplied,
     SaveFailed,
     SessionRefused,
     StepFinished,
-    TemperatureApplied,
     TextMissing,
     TrainingState,
     TrainingStateChanged,
@@ -119,8 +118,6 @@ class Losses:
 class Writing:
     """What the sampler is doing."""
 
-    temperature: float | None = None
-    """The one that holds for the next character; None until the sampler said so."""
     rate: float | None = None
     held: bool = False
     weights_step: int | None = None
@@ -248,14 +245,10 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, writing=replace(writing, characters=count))
         case RaceStarted() | LanesWritten() | LaneTemperatureApplied() | RaceStopped():
             return state
-        case CutsApplied() | NoveltyIndexed():
+        case SamplingApplied() | NoveltyIndexed():
             return state
         case AcceleratorMeasured():
             return replace(state, accelerator=event)
-        case TemperatureApplied():
-            if not math.isfinite(event.temperature):
-                return state
-            return replace(state, writing=replace(writing, temperature=event.temperature))
         case WritingRestarted():
             restarted = replace(
                 writing, seed=event.seed, prompt=event.prompt, note=event.note, characters=0

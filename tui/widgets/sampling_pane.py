@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Digits
 
-from model.commands import SetCuts
+from model.config import SamplingConfig
 from model.events import NextCharacterWeighed
 from tui.view.format import bar, fixed, percent
 from tui.view.state import ViewState
@@ -42,17 +42,16 @@ class SamplingPane(Widget):
             yield self.facts
         yield self.bars
 
-    def show(self, state: ViewState, temperature: float, cuts: SetCuts) -> None:
+    def show(self, state: ViewState, sampling: SamplingConfig) -> None:
         """Shows the last account of the sampler."""
-        value = f"{temperature:.2f}"
+        value = f"{sampling.temperature:.2f}"
         if not self._ascii_only and self._digits.value != value:
             self._digits.update(value)
         weighed, seed = state.weighed, state.writing.seed
         self.facts.present(
             fact_rows(
                 weighed,
-                cuts,
-                temperature,
+                sampling,
                 seed,
                 wide=self.facts.size.width >= 27,
                 ascii_only=self._ascii_only,
@@ -60,14 +59,13 @@ class SamplingPane(Widget):
         )
         width, height = self.bars.size
         self.bars.present(
-            bar_rows(weighed, temperature, width, height, ascii_only=self._ascii_only)
+            bar_rows(weighed, sampling.temperature, width, height, ascii_only=self._ascii_only)
         )
 
 
 def fact_rows(
     weighed: NextCharacterWeighed | None,
-    cuts: SetCuts,
-    temperature: float,
+    sampling: SamplingConfig,
     seed: int | None,
     *,
     wide: bool,
@@ -86,9 +84,9 @@ def fact_rows(
     )
     parts: list[Part] = []
     for name, value, is_off in (
-        ("k", str(cuts.top_k), cuts.top_k == 0),
-        ("p", f"{cuts.top_p:g}", cuts.top_p >= 1),
-        ("min", f"{cuts.min_p:g}", cuts.min_p <= 0),
+        ("k", str(sampling.top_k), sampling.top_k == 0),
+        ("p", f"{sampling.top_p:g}", sampling.top_p >= 1),
+        ("min", f"{sampling.min_p:g}", sampling.min_p <= 0),
     ):
         parts += [
             (f"{name} ", "label"),
@@ -97,7 +95,7 @@ def fact_rows(
         parts.append(("  ", "label"))
     last: list[Part] = [("seed ", "label"), ("-" if seed is None else str(seed), "value")]
     if ascii_only:
-        last += [("  temperature ", "label"), (f"{temperature:.2f}", "strong")]
+        last += [("  temperature ", "label"), (f"{sampling.temperature:.2f}", "strong")]
     return [entropy, tuple(parts), tuple(last)]
 
 

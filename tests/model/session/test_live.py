@@ -36,7 +36,7 @@ from model.commands import (
     RestartWriting,
     SaveCheckpoint,
     SetRate,
-    SetTemperature,
+    SetSampling,
     StopTraining,
 )
 from model.config import SamplingConfig
@@ -50,9 +50,9 @@ from model.events import (
     RateSet,
     RunStarted,
     SampleRecorded,
+    SamplingApplied,
     SessionRefused,
     StepFinished,
-    TemperatureApplied,
     TrainingStateChanged,
     Validated,
     WeightsSwapped,
@@ -113,8 +113,8 @@ class Watched:
         Between them it writes whatever is due. `answers` counts the calls.
         """
         for number in (2 * answers - 1, 2 * answers):
-            self.post(SetTemperature(temperature=SamplingConfig().temperature))
-            self.until_said(TemperatureApplied, number)
+            self.post(SetSampling(sampling=SamplingConfig()))
+            self.until_said(SamplingApplied, number)
 
     def after(self, event: Event) -> list[Event]:
         place = next(i for i, other in enumerate(self.events) if other is event)
@@ -301,17 +301,17 @@ def test_a_temperature_holds_from_the_very_next_character(weights: SavedWeights)
     with opened(weights, sampling=SamplingConfig(temperature=5)) as watched:
         watched.until(lambda: len(watched.text()) > 100)
         for number in range(1, 4):
-            watched.post(SetTemperature(temperature=0))
-            greedy = watched.until_said(TemperatureApplied, 2 * number - 1)
+            watched.post(SetSampling(sampling=SamplingConfig(temperature=0)))
+            greedy = watched.until_said(SamplingApplied, 2 * number - 1)
             watched.until(lambda: len(of_kind(watched.after(greedy), CharacterWritten)) > 40)  # noqa: B023
-            watched.post(SetTemperature(temperature=5))
-            hot = watched.until_said(TemperatureApplied, 2 * number)
-            assert (greedy.temperature, hot.temperature) == (0, 5)
+            watched.post(SetSampling(sampling=SamplingConfig(temperature=5)))
+            hot = watched.until_said(SamplingApplied, 2 * number)
+            assert (greedy.sampling.temperature, hot.sampling.temperature) == (0, 5)
             watched.until(lambda: len(of_kind(watched.after(hot), CharacterWritten)) > 40)  # noqa: B023
         temperature, surprises = 5.0, 0
         for event in watched.events:
-            if isinstance(event, TemperatureApplied):
-                temperature = event.temperature
+            if isinstance(event, SamplingApplied):
+                temperature = event.sampling.temperature
             elif isinstance(event, CharacterWritten):
                 is_top = event.probability == event.candidates[0].probability
                 surprises += not is_top
@@ -427,9 +427,9 @@ def test_commands_before_the_first_weights_are_kept(
         lambda path: (may_read.wait(PATIENCE), read_checkpoint(path))[1],
     )
     with opened(weights, sampling=SamplingConfig(temperature=5)) as watched:
-        watched.post(SetTemperature(temperature=0))
+        watched.post(SetSampling(sampling=SamplingConfig(temperature=0)))
         watched.post(RestartWriting(seed=9, prompt="the "))
-        watched.until_said(TemperatureApplied)
+        watched.until_said(SamplingApplied)
         may_read.set()
         restarted = watched.until_said(WritingRestarted)
         assert (restarted.seed, restarted.prompt) == (9, "the ")
@@ -484,7 +484,7 @@ def test_a_crash_of_the_sampler_is_told_and_training_goes_on(
         assert crashed.worker == "sampler"
         assert crashed.sentence.startswith("writing stopped because of a defect")
         assert len(watched.text()) == 20
-        watched.post(SetTemperature(temperature=1))
+        watched.post(SetSampling(sampling=SamplingConfig(temperature=1)))
         finished = watched.until_said(Finished)
         assert (finished.reason, finished.step) == ("completed", 30 * 15)
 

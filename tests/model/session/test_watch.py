@@ -8,7 +8,7 @@ from pathlib import Path
 from model_fixtures import make_request, of_kind
 from patience import wait_until
 
-from model.commands import PauseTraining, SetTemperature
+from model.commands import PauseTraining, SetSampling
 from model.config import SamplingConfig
 from model.events import (
     CharacterWritten,
@@ -16,8 +16,8 @@ from model.events import (
     Finished,
     Planned,
     RunStarted,
+    SamplingApplied,
     StepFinished,
-    TemperatureApplied,
     TrainingStateChanged,
     Validated,
     WarningRaised,
@@ -58,9 +58,9 @@ def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> Non
     assert len(of_kind(seen, Validated)) >= 4
     assert of_kind(seen, Planned) == its_plan
     assert of_kind(seen, Planned)[0].planned_steps == of_kind(seen, Finished)[0].step
-    session.post(SetTemperature(temperature=0.3))
+    session.post(SetSampling(sampling=SamplingConfig(temperature=0.3)))
     session.post(PauseTraining())
-    wait_until(lambda: said(TemperatureApplied) and said(WarningRaised))
+    wait_until(lambda: said(SamplingApplied) and said(WarningRaised))
     assert session.close()
 
 

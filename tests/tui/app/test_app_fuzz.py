@@ -39,7 +39,7 @@ from textual.events import (
 from textual.geometry import Size
 
 from model import events as ev
-from model.commands import RestartWriting, SaveCheckpoint, SetTemperature
+from model.commands import RestartWriting, SaveCheckpoint, SetSampling
 from tui.config.keys import keys_of
 from tui.screens.entry import SafeInput, parse_temperature
 from tui.terminal.sizes import within_reason
@@ -174,7 +174,7 @@ class AppMachine(RuleBasedStateMachine):
             assert (made, len(app.screen_stack)) == ([], 2)
         else:
             assert len(app.screen_stack) == 1
-            asked = {"t": SetTemperature, "i": RestartWriting}.get(key)
+            asked = {"t": SetSampling, "i": RestartWriting}.get(key)
             assert [type(command) for command in made] == ([asked] if asked else [])
 
     @rule(columns=st.integers(0, 999), rows=st.integers(0, 500))

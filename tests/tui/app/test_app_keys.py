@@ -15,6 +15,7 @@ from corpus import LONGEST_PROMPT, Vocabulary
 from corpus.errors import CorpusError
 from model import commands as cm
 from model import events as ev
+from model.config import SamplingConfig
 from model.session.scripted import ScriptedSession
 from tui.app.app import CharlmApp
 from tui.config.keys import KEYS
@@ -27,15 +28,17 @@ from tui.screens.question import QuitQuestion
 
 @on_a_loop
 async def test_temperature_keys_act_at_once_and_stay_in_range() -> None:
-    async with opened(*training(), temperature=1.0) as it:
+    async with opened(*training(), sampling=SamplingConfig(temperature=1.0)) as it:
         await it.press("minus", "plus", "equals_sign", "left_square_bracket")
         wanted = [0.95, 1.0, 1.05, 0.8]
-        assert it.session.commands == [cm.SetTemperature(temperature=t) for t in wanted]
+        assert it.session.commands == [
+            cm.SetSampling(sampling=SamplingConfig(temperature=t)) for t in wanted
+        ]
         assert "temperature 0.80" in it.app.main_screen.title_edge.plain
         await it.press("T", *["right_square_bracket"] * 20)
-        assert it.app.temperature == 5.0
+        assert it.app.sampling.temperature == 5.0
         await it.press(*["left_square_bracket"] * 25)
-        assert it.app.temperature == 0.0
+        assert it.app.sampling.temperature == 0.0
         assert "0.00 greedy" in it.app.main_screen.title_edge.plain
 
 
@@ -43,11 +46,11 @@ async def test_temperature_keys_act_at_once_and_stay_in_range() -> None:
 async def test_an_old_answer_does_not_take_back_a_newer_wish() -> None:
     async with opened(*training()) as it:
         await it.press("plus", "plus")
-        await it.say(ev.TemperatureApplied(temperature=1.05))
-        assert it.app.temperature == 1.1
-        await it.say(ev.TemperatureApplied(temperature=1.1))
-        await it.say(ev.TemperatureApplied(temperature=0.5))
-        assert it.app.temperature == 0.5
+        await it.say(ev.SamplingApplied(sampling=SamplingConfig(temperature=1.05)))
+        assert it.app.sampling.temperature == 1.1
+        await it.say(ev.SamplingApplied(sampling=SamplingConfig(temperature=1.1)))
+        await it.say(ev.SamplingApplied(sampling=SamplingConfig(temperature=0.5)))
+        assert it.app.sampling.temperature == 0.5
 
 
 @on_a_loop
@@ -58,7 +61,7 @@ async def test_typing_a_temperature_says_what_is_wrong_and_then_takes_it() -> No
         await it.press("9", "enter")
         assert isinstance(it.app.screen, TemperatureEntry)
         await it.press("backspace", "0", ".", "3", "enter")
-        assert it.session.commands == [cm.SetTemperature(temperature=0.3)]
+        assert it.session.commands == [cm.SetSampling(sampling=SamplingConfig(temperature=0.3))]
 
 
 @pytest.mark.parametrize("typed", ["", "x", "nan", "inf", "-1", "5.1", "1e9", "[/]"])
@@ -72,10 +75,13 @@ def test_a_bad_temperature_is_refused_with_words(typed: str) -> None:
 async def test_the_change_is_marked_in_the_text() -> None:
     async with opened(*training(), *characters("abc")) as it:
         for value in (0.9, 0.8):
-            await it.say(ev.TemperatureApplied(temperature=value))
+            await it.say(ev.SamplingApplied(sampling=SamplingConfig(temperature=value)))
         await it.say(*characters("def"))
         assert "abc‹0.80›def" in it.app.pane.visible_text
-        await it.say(ev.TemperatureApplied(temperature=0.5), ev.TemperatureApplied(temperature=0.8))
+        await it.say(
+            ev.SamplingApplied(sampling=SamplingConfig(temperature=0.5)),
+            ev.SamplingApplied(sampling=SamplingConfig(temperature=0.8)),
+        )
         await it.say(*characters("ghi"))
         assert "abc‹0.80›defghi" in it.app.pane.visible_text
         assert it.app.pane.transcript.current_text == "abcdefghi"

@@ -14,6 +14,7 @@ from textual.strip import Strip
 
 from corpus.errors import CorpusError
 from model import events as ev
+from model.config import SamplingConfig
 from tui.config.screen_settings import PLAIN_THEME, ScreenSettings
 from tui.widgets.writing_pane import WritingPane
 
@@ -197,7 +198,9 @@ async def test_the_curve_is_drawn_and_survives_one_point_and_resizes() -> None:
 @on_a_loop
 async def test_ascii_means_ascii() -> None:
     async with opened(*training(), *characters("text"), ascii=True) as it:
-        await it.say(ev.TemperatureApplied(temperature=0.5), *characters("more"))
+        await it.say(
+            ev.SamplingApplied(sampling=SamplingConfig(temperature=0.5)), *characters("more")
+        )
         await it.say(ev.WritingRestarted(seed=1, prompt="", note=None))
         it.app.draw_chart()
         await it.press("space", "p")

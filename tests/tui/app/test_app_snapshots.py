@@ -13,6 +13,7 @@ from textual.widgets import Input
 from corpus import Vocabulary
 from corpus.novelty import NoveltyIndex
 from model import events as ev
+from model.config import SamplingConfig
 from model.session.scripted import ScriptedSession
 from tui.app.app import CharlmApp
 from tui.app.process_meter import MachineMeter
@@ -115,7 +116,7 @@ def test_each_view_looks_as_it_did(
     monkeypatch.delenv("NO_COLOR", raising=False)
     session = ScriptedSession()
     theme = view if view == "okabe-ito" else None
-    settings = ScreenSettings(title="text", temperature=0.8, theme=theme)
+    settings = ScreenSettings(title="text", sampling=SamplingConfig(temperature=0.8), theme=theme)
     app = CharlmApp(session, settings, clock=lambda: 100.0, meter=FixedMeter())
     vocabulary = Vocabulary.from_symbols(TEXT + "xyz")
     index = NoveltyIndex(vocabulary.encode(TEXT), vocabulary)
@@ -156,7 +157,7 @@ def test_the_screen_looks_as_it_did(
     session = ScriptedSession()
     app = CharlmApp(
         session,
-        ScreenSettings(title="text", temperature=0.8),
+        ScreenSettings(title="text", sampling=SamplingConfig(temperature=0.8)),
         clock=lambda: 100.0,
         meter=FixedMeter(),
     )
@@ -165,7 +166,12 @@ def test_the_screen_looks_as_it_did(
         await until(lambda: session.started)
         app.take(training())
         app.take((ev.WritingRestarted(seed=7, prompt="he was ", note=None), *characters(TEXT)))
-        app.take((ev.TemperatureApplied(temperature=1.2), *characters("Is there not ground")))
+        app.take(
+            (
+                ev.SamplingApplied(sampling=SamplingConfig(temperature=1.2)),
+                *characters("Is there not ground"),
+            )
+        )
         app.draw_chart()
         await until(lambda: bool(app.main_screen.chart.query("PlotWidget")))
         for _ in range(5):

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import events as ev
-from model.commands import SetCuts, SetLaneTemperature, StartRace, StopRace
+from model.commands import SetLaneTemperature, SetSampling, StartRace, StopRace
+from model.config import SamplingConfig
 from tui.view.chart_view import METRICS, ChartView, best_point, curves_of, references_of
 from tui.view.layout import PANES
 from tui.view.state import ViewState, fold
@@ -175,13 +176,13 @@ async def test_bars_stand_before_and_after_the_temperature() -> None:
 async def test_cuts_step_by_key_and_are_posted() -> None:
     async with opened(*training()) as it:
         await it.press("k", "k", "K", "u", "j", "j", "J", "J", "J")
-        posted = [c for c in it.session.commands if isinstance(c, SetCuts)]
-        assert posted[0] == SetCuts(top_k=40)
-        assert posted[1] == SetCuts(top_k=20)
-        assert posted[2] == SetCuts(top_k=40)
-        assert posted[3] == SetCuts(top_k=40, top_p=0.99)
-        assert posted[5] == SetCuts(top_k=40, top_p=0.99, min_p=0.02)
-        assert posted[-1] == SetCuts(top_k=40, top_p=0.99)
+        posted = [c for c in it.session.commands if isinstance(c, SetSampling)]
+        assert posted[0] == SetSampling(sampling=SamplingConfig(top_k=40))
+        assert posted[1] == SetSampling(sampling=SamplingConfig(top_k=20))
+        assert posted[2] == SetSampling(sampling=SamplingConfig(top_k=40))
+        assert posted[3] == SetSampling(sampling=SamplingConfig(top_k=40, top_p=0.99))
+        assert posted[5] == SetSampling(sampling=SamplingConfig(top_k=40, top_p=0.99, min_p=0.02))
+        assert posted[-1] == SetSampling(sampling=SamplingConfig(top_k=40, top_p=0.99))
         assert it.toasts() == ["min-p off"]
 
 
@@ -282,7 +283,13 @@ def test_bars_take_any_size(
     width: int, height: int, temperature: float, *, ascii_only: bool
 ) -> None:
     rows = bar_rows(WEIGHED, temperature, width, height, ascii_only=ascii_only)
-    facts = fact_rows(WEIGHED, SetCuts(), temperature, 7, wide=width > 30, ascii_only=ascii_only)
+    facts = fact_rows(
+        WEIGHED,
+        SamplingConfig(temperature=temperature),
+        7,
+        wide=width > 30,
+        ascii_only=ascii_only,
+    )
     assert len(rows) <= max(1, height)
     text = "".join(part for row in (*rows, *facts) for part, _ in row)
     assert "\x1b" not in text

@@ -12,7 +12,8 @@ from app_opened import opened
 from app_script import on_a_loop, training
 from textual.events import MouseDown, MouseUp
 
-from model.commands import RestartWriting, SaveCheckpoint, SetTemperature
+from model.commands import RestartWriting, SaveCheckpoint, SetSampling
+from model.config import SamplingConfig
 from model.events import CharacterWritten, WritingHeld
 from tui.screens.dialog import Dialog
 from tui.screens.entry import SafeInput, TemperatureEntry
@@ -29,7 +30,9 @@ async def test_backspaces_and_figures_in_one_packet_set_the_temperature() -> Non
         for time in range(TIMES):
             await it.type("t" + BACKSPACE * 6 + f"0.2{time}" + ENTER)
             assert len(it.app.screen_stack) == 1
-            assert it.session.commands[-1] == SetTemperature(temperature=round(0.2 + time / 100, 2))
+            assert it.session.commands[-1] == SetSampling(
+                sampling=SamplingConfig(temperature=round(0.2 + time / 100, 2))
+            )
 
 
 @on_a_loop
@@ -48,7 +51,7 @@ async def test_keys_after_the_one_that_opens_a_dialog_go_into_it() -> None:
     async with opened(*training()) as it:
         for time in range(TIMES):
             await it.type(f"t1.{time}" + ENTER)
-            assert it.app.temperature == 1 + time / 10
+            assert it.app.sampling.temperature == 1 + time / 10
             await it.type(f"/word {time}" + ENTER)
             assert it.app.sought == f"word {time}"
             await it.type("i\x15" + f"once {time}" + ENTER)
@@ -97,7 +100,7 @@ async def test_what_is_typed_after_the_last_answer_is_forgotten() -> None:
         await it.type("qqst0.5" + ENTER)
         await it.until(lambda: not it.app.is_running)
     assert SaveCheckpoint() not in it.session.commands
-    assert not any(isinstance(command, SetTemperature) for command in it.session.commands)
+    assert not any(isinstance(command, SetSampling) for command in it.session.commands)
 
 
 @on_a_loop
@@ -115,7 +118,7 @@ async def test_dialogs_in_one_packet_open_and_close_each_in_turn() -> None:
     async with opened(*training()) as it:
         await it.type("v" + ESCAPE + "?" + ESCAPE + "t0.3" + ENTER + "q")
         assert isinstance(it.app.screen, QuitQuestion)
-        assert it.session.commands[-1] == SetTemperature(temperature=0.3)
+        assert it.session.commands[-1] == SetSampling(sampling=SamplingConfig(temperature=0.3))
         await it.type(ESCAPE + "t")
         assert isinstance(it.app.screen, TemperatureEntry)
 
@@ -145,7 +148,7 @@ async def test_thousands_of_keys_at_once_are_all_typed() -> None:
         await it.type("i\x15" + "word " * 400 + ENTER + "t0.4" + ENTER)
         assert it.session.commands[-2:] == [
             RestartWriting(prompt="word " * 400),
-            SetTemperature(temperature=0.4),
+            SetSampling(sampling=SamplingConfig(temperature=0.4)),
         ]
 
 

@@ -7,7 +7,8 @@ from app_opened import opened
 from app_script import on_a_loop, training
 from textual.events import Paste
 
-from model.commands import RestartWriting, SetTemperature
+from model.commands import RestartWriting, SetSampling
+from model.config import SamplingConfig
 from tui.screens.entry import LONGEST_ENTRY, SafeInput
 
 ENTER = "\r"
@@ -40,7 +41,7 @@ async def test_lines_pasted_elsewhere_become_one() -> None:
         await it.type("\x1b[27u" + "t")
         await it.post(Paste("0.7\n"))
         await it.type(ENTER)
-        assert it.session.commands[-1] == SetTemperature(temperature=0.7)
+        assert it.session.commands[-1] == SetSampling(sampling=SamplingConfig(temperature=0.7))
 
 
 @pytest.mark.parametrize(("key", "longest"), [("/", 200), ("i", LONGEST_ENTRY)])

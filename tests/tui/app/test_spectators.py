@@ -10,6 +10,7 @@ from app_opened import opened
 from app_script import characters, on_a_loop, training
 
 from model import commands as cm
+from model.config import SamplingConfig
 from tui.app.app import CharlmApp
 from tui.config.keys import KEYS, OFF_FOR_SPECTATORS, SPECTATORS_ACTIONS, keys_of
 
@@ -46,7 +47,7 @@ async def test_no_key_of_a_spectator_writes_or_commands(tmp_path: Path) -> None:
                     assert it.app.screen is it.app.main_screen
         assert not [item for item in it.session.commands if isinstance(item, TRAINING_COMMANDS)]
         await it.press("minus")
-        assert it.session.commands == [cm.SetTemperature(temperature=0.95)]
+        assert it.session.commands == [cm.SetSampling(sampling=SamplingConfig(temperature=0.95))]
     assert not files_in(tmp_path)
 
 

@@ -15,7 +15,7 @@ from model_fixtures import make_text, of_kind
 from patience import PATIENCE, moments, wait_until
 from ports import free_port
 
-from model.commands import SetTemperature
+from model.commands import SetSampling
 from model.config import SamplingConfig
 from model.events import CharacterWritten, Event, StepFinished, TrainingStateChanged, WarningRaised
 from model.runs.folder import RunFolder
@@ -88,7 +88,7 @@ def test_a_signal_to_one_ends_both_with_one_checkpoint_and_a_watcher_sees_it_all
         watcher.start()
         wait_until(lambda: said(StepFinished, 5) and said(CharacterWritten, 50))
         assert of_kind(seen, TrainingStateChanged)[0].state == "training"
-        watcher.post(SetTemperature(temperature=0.5))
+        watcher.post(SetSampling(sampling=SamplingConfig(temperature=0.5)))
         ranks[1].send_signal(signal.SIGTERM)
         first, other = ended(ranks)
         wait_until(lambda: said(TrainingStateChanged, 2))

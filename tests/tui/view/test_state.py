@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import events as ev
+from model.config import SamplingConfig
 from model.runs.decimate import extremes, means
 from tui.view.curve import CURVE_POINTS, LARGEST, Curve
 from tui.view.format import bar, clock, fixed, percent, short, slider, small, span, sparkline
@@ -171,7 +172,7 @@ def test_writing_events_are_folded() -> None:
             ev.WritingRestarted(seed=4, prompt="x", note=None),
             written,
             written,
-            ev.TemperatureApplied(temperature=0.7),
+            ev.SamplingApplied(sampling=SamplingConfig(temperature=0.7)),
             ev.RateSet(characters_per_second=30.0),
             ev.WeightsSwapped(step=9, best=True),
             ev.WritingHeld(held=True),
@@ -181,7 +182,7 @@ def test_writing_events_are_folded() -> None:
     writing = state.writing
     assert writing.characters == 2
     assert writing.surprise == pytest.approx(2.0)
-    assert (writing.seed, writing.temperature, writing.rate) == (4, 0.7, 30.0)
+    assert (writing.seed, writing.rate) == (4, 30.0)
     assert (writing.weights_step, writing.weights_best, writing.held) == (9, True, True)
 
 
