@@ -35,10 +35,15 @@ def cache_folder() -> Path:
         return private_folder()
 
 
-def cache_folders() -> Iterator[Path]:
-    """Yields the cache folder, then a temporary folder of this user's; none that cannot be had."""
+def cache_folders(*, usual: bool) -> Iterator[Path]:
+    """Yields folders that can be had for what can be made again, the best first.
+
+    Args:
+        usual: whether the cache folder is one; otherwise only a temporary folder of this user's.
+    """
     with contextlib.suppress(CorpusError):
-        yield cache_folder()
+        if usual:
+            yield cache_folder()
     with contextlib.suppress(CorpusError):
         yield private_folder()
 

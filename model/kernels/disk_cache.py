@@ -91,11 +91,9 @@ class KernelCache(NullCache):
 
 def _places() -> Iterator[Path]:
     """Yields folders to keep compiled code in, the best first."""
-    if _NUMBA.config.CACHE_DIR:  # $NUMBA_CACHE_DIR
-        yield Path(_NUMBA.config.CACHE_DIR) / "charlm-tui"
-    else:
-        yield PACKAGE / "__pycache__" / "kernels"
-    yield from (folder / "kernels" for folder in cache_folders())
+    chosen = _NUMBA.config.CACHE_DIR  # $NUMBA_CACHE_DIR
+    yield Path(chosen) / "charlm-tui" if chosen else PACKAGE / "__pycache__" / "kernels"
+    yield from (folder / "kernels" for folder in cache_folders(usual=not chosen))
 
 
 def _folders(*, make: bool = False) -> Iterator[int]:

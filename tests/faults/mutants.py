@@ -260,13 +260,13 @@ MUTANTS = (
     ),
     _mutant(
         "bfloat16 is cut off, not rounded",
-        "model/kernels/lstm_cell.py",
+        "model/kernels/dtypes.py",
         ("return (bits + _BELOW_HALF + odd) >> np.uint32(16)", "return bits >> np.uint32(16)"),
         "model/kernels/test_lstm_cell.py",
     ),
     _mutant(
         "bfloat16 is rounded up in the middle",
-        "model/kernels/lstm_cell.py",
+        "model/kernels/dtypes.py",
         ("_BELOW_HALF + odd", "_BELOW_HALF + _LOWEST_BIT"),
         "model/kernels/test_lstm_cell.py",
     ),

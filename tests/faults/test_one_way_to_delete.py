@@ -16,7 +16,7 @@ from model.runs.summary import delete_run
 from tui.cli.main import run
 
 ROOT = Path(__file__).parents[2]
-THE_ONE_PLACE = ROOT / "corpus" / "removal.py"
+THE_ONE_PLACE = ROOT / "corpus" / "files" / "removal.py"
 ALWAYS = {"unlink", "unlinkat", "rmdir", "rmtree", "removedirs", "rmtree_safe", "send2trash"}
 """Names that delete whatever they belong to."""
 OF_OS = {"remove", "truncate"}

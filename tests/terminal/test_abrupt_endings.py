@@ -73,7 +73,8 @@ def test_an_end_right_after_the_start_is_no_defect(
 RAISES = """
 import errno, sys, time
 from model.events import StepFinished
-from tui import app, command_line
+from tui.app import app
+from tui.cli import main
 
 def run(self, **_):
     self.session.start()
@@ -83,7 +84,7 @@ def run(self, **_):
 
 app.CharlmApp.run = run
 sys.argv[0] = "charlm-tui"
-command_line.main()
+main.main()
 """
 
 

@@ -14,7 +14,7 @@ from model.compute.malloc import give_back_memory, keep_freed_memory
 COUNT_FAULTS = """
 import resource, sys
 import numpy as np
-from model.compute.device import keep_freed_memory
+from model.compute.malloc import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -30,7 +30,7 @@ print(first, faults())
 """
 GIVE_BACK = """
 import numpy as np
-from model.compute.device import give_back_memory, keep_freed_memory
+from model.compute.malloc import give_back_memory, keep_freed_memory
 
 def resident():
     with open("/proc/self/statm") as file:

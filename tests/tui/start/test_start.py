@@ -133,7 +133,7 @@ def test_a_package_that_is_not_there_is_named() -> None:
     assert what_hides("no_such_package", "x.py") == (
         "no_such_package: the package is not installed; install charlm-tui again"
     )
-    assert what_hides("tui", "command_line.py") is None
+    assert what_hides("tui", "cli/main.py") is None
 
 
 def test_every_package_is_installed() -> None:
