@@ -18,12 +18,12 @@ from model.compute.device import trains_in_bf16
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
 from model.network.parameters import initial_parameters
-from model.network.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.long_text import LongText
 from model.sampling.numpy_threads import fastest_products
 from model.sampling.parallel_streams import BY_NUMPY, ParallelStreams, compiled_successor
 from model.sampling.stream import CharacterStream
-from model.sampling.torch_lstm import kernel_on
+from model.sampling.torch_lstm import stepper_on
 from model.system.cores import usable_cores
 
 TEMPERATURE = 0.8
@@ -35,7 +35,7 @@ OUR_CHARACTERS_AT_ONCE = 256
 def sampling_ways(task: Task) -> Mapping[str, Way]:
     """Returns our way of writing with a network of the task's shape, and the limit."""
     model = ModelConfig(hidden=task.hidden, layers=task.layers)
-    snapshot = WeightSnapshot.from_weights(
+    snapshot = LstmSnapshot.from_weights(
         initial_parameters(model, VOCABULARY_SIZE, seed=0),
         step=0,
         precision="bf16" if trains_in_bf16() else "fp32",  # as one that was trained here
@@ -46,7 +46,7 @@ def sampling_ways(task: Task) -> Mapping[str, Way]:
     return ways
 
 
-def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
+def _our_way(task: Task, snapshot: LstmSnapshot) -> Way:
     """What ``generate`` does after the first thousands of characters."""
     vocabulary = Vocabulary.from_symbols([chr(33 + symbol) for symbol in range(VOCABULARY_SIZE)])
     sampling = SamplingConfig(temperature=TEMPERATURE)
@@ -62,7 +62,7 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
         sampling=sampling,
         seeds=range(task.width),
         threads=usable_cores() if on_cpu else 1,
-        make_kernel=kernel_on(torch.device(task.device)),
+        make_stepper=stepper_on(torch.device(task.device)),
         find_successor=compiled_successor if on_cpu else None,
     )
     if on_cpu:
@@ -71,7 +71,7 @@ def _our_way(task: Task, snapshot: WeightSnapshot) -> Way:
     return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_AT_ONCE), characters, span)
 
 
-def _products_alone(task: Task, snapshot: WeightSnapshot) -> Way:
+def _products_alone(task: Task, snapshot: LstmSnapshot) -> Way:
     """The kernel's matrix products in NumPy and nothing else, shared out as ours are."""
     threads = 1 if task.width == 1 else min(usable_cores(), task.width)
     matrices = [layer.matrix for layer in snapshot.layers] + [snapshot.head_matrix]

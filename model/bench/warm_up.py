@@ -17,10 +17,10 @@ from model.compute.device import trains_in_bf16
 from model.config import ModelConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.network.parameters import initial_parameters
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.network.torch_layer import can_pack
 from model.sampling.noise import GumbelNoise
-from model.sampling.stepper import StreamsSoFar
+from model.sampling.stepper import SamplerState
 from model.system.compiled_code import setback
 from model.training.engines import can_compile
 
@@ -48,18 +48,17 @@ def _write_something(precision: str) -> None:
     """Writes a little with a network that has learned nothing."""
     model = ModelConfig(hidden=HIDDEN)
     weights = initial_parameters(model, SYMBOLS, seed=0)
-    snapshot = WeightSnapshot.from_weights(weights, step=0, precision=precision)
-    state = np.zeros((1, HIDDEN, 1), np.float32)
-    so_far = StreamsSoFar(
-        hidden=state,
-        cell=state,
+    snapshot = LstmSnapshot.from_weights(weights, step=0, precision=precision)
+    zeros = np.zeros((1, HIDDEN, 1), np.float32)
+    state = SamplerState(
+        carried=(zeros, zeros),
         logits=np.zeros((1, SYMBOLS), np.float32),
         noises=(GumbelNoise(0, SYMBOLS),),
         written=0,
     )
     from model.sampling.compiled_lstm import StreamTeam  # noqa: PLC0415 - Numba
 
-    StreamTeam(snapshot, so_far, 1.0, threads=1).close()
+    StreamTeam(snapshot, state, 1.0, threads=1).close()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from corpus import Vocabulary
 from model.events import RankedUnit
 from model.network.snapshot import WeightSnapshot
-from model.sampling.numpy_lstm import LstmKernel
+from model.sampling.numpy_lstm import LstmStepper
 
 LENGTH: Final = 4_000
 """Characters that the units are watched over."""
@@ -51,9 +51,9 @@ def rank_units(
     """
     ids = np.asarray(ids[:LENGTH])
     features = features_of(vocabulary.decode(ids))
-    if not features or not np.isfinite(snapshot.head_bias).all():
-        return ()
     activations = activations_of(snapshot, ids)
+    if not features or not np.isfinite(activations).all():
+        return ()
     width = activations.shape[2]
     flat = activations.reshape(len(ids), -1)
     flat = flat - flat.mean(axis=0)
@@ -75,11 +75,11 @@ def rank_units(
 
 def activations_of(snapshot: WeightSnapshot, ids: NDArray[Any]) -> NDArray[np.float64]:
     """Returns the output of every unit after each character, [T, L, H], from a cold start."""
-    kernel = LstmKernel(snapshot)
-    out = np.empty((len(ids), len(snapshot.layers), snapshot.hidden))
+    kernel = LstmStepper(snapshot)
+    out = np.empty((len(ids), *kernel.outputs().shape))
     for place, symbol_id in enumerate(ids):
-        kernel.step(int(symbol_id))
-        out[place] = kernel.state.hidden
+        kernel.prime((int(symbol_id),))
+        out[place] = kernel.outputs()
     return out
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.config import ModelConfig
-from model.network.snapshot import FloatArray
+from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 
 Weights = Mapping[str, FloatArray]
 """Under the names of ``torch.nn``'s state dict."""
@@ -78,3 +78,14 @@ def state_shapes(model: ModelConfig, streams: int) -> dict[str, tuple[int, ...]]
 def recurrent_shape(model: ModelConfig) -> tuple[int, int]:
     """Returns the shape of the matrix that weight dropout acts on, in each layer."""
     return 4 * model.hidden, model.hidden
+
+
+def weight_snapshot(weights: Weights, *, step: int, precision: str = "fp32") -> WeightSnapshot:
+    """Copies weights into the layout that the network's steppers read.
+
+    Args:
+        weights: names and shapes as `parameter_shapes` gives them.
+        step: optimiser steps behind these weights.
+        precision: ``bf16`` or ``fp32``; see `WeightSnapshot`.
+    """
+    return LstmSnapshot.from_weights(weights, step=step, precision=precision)

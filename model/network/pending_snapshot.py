@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from model.compute.host_copy import HostCopy
+from model.network import parameters
 from model.network.character_network import CharacterNetwork
 from model.network.snapshot import WeightSnapshot
 
@@ -22,4 +23,4 @@ class PendingSnapshot:
 
     def snapshot(self) -> WeightSnapshot:
         """Returns the weights as they were when this was made."""
-        return WeightSnapshot.from_weights(self._weights.arrays(), step=self._step)
+        return parameters.weight_snapshot(self._weights.arrays(), step=self._step)

@@ -1,7 +1,7 @@
-"""An immutable picture of a network's weights, laid out for sampling one character at a time.
+"""Immutable copies of a network's weights, laid out for sampling one character at a time. NumPy.
 
-NumPy only. The trainer takes one and hands it over; nobody ever reads weights that are being
-updated. Letters: V vocabulary, E embedding, H hidden, L layers.
+The trainer makes one and hands it over, so a sampler never reads weights that are being updated.
+Letters: V vocabulary, E embedding, H hidden, L layers.
 """
 
 from __future__ import annotations
@@ -19,25 +19,34 @@ FloatArray = npt.NDArray[np.float32]
 class LayerWeights:
     """One LSTM layer: ``gates = matrix @ concatenate(input, hidden) + bias``.
 
-    Rows are in the order input, forget, output, candidate (PyTorch has the last two swapped), and
-    the first three are halved, so that one ``tanh`` over the whole slab serves all four gates:
+    Rows are in the order input, forget, output, candidate; PyTorch swaps the last two. Rows of the
+    first three gates are halved, so that one ``tanh`` over all rows computes every gate:
     ``sigmoid(x) = tanh(x / 2) / 2 + 1/2``.
     """
 
     matrix: FloatArray
-    """[4H, H] in the first layer, whose input is in the snapshot's table; [4H, 2H] above it.
+    """[4H, H] in the first layer, whose inputs are in the snapshot's table; [4H, 2H] above it.
 
-    Stored row by row: then threads can share its product with a vector and each keep its own rows
-    in its cache, and the product is the same for any number of threads."""
+    Row-major: each thread that shares a product with a vector keeps its rows in its own cache, and
+    the product is the same for any number of threads."""
     bias: FloatArray | None
-    """[4H]; None in the first layer (folded into the table)."""
+    """[4H]; None in the first layer, where the table contains it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightSnapshot:
-    """Everything that the sampling kernel needs; arrays are read-only."""
+    """Frozen weights of any network; a subclass holds the arrays that its steppers read."""
 
     step: int
+    """Optimiser steps behind these weights."""
+    precision: str = "fp32"
+    """``bf16`` or ``fp32``: type of the matrix products in training, which a sampler may use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LstmSnapshot(WeightSnapshot):
+    """Frozen weights of an LSTM; arrays are read-only."""
+
     input_table: FloatArray
     """[V, 4H]: what each character adds to the first layer's gates, biases included."""
     layers: tuple[LayerWeights, ...]
@@ -45,9 +54,6 @@ class WeightSnapshot:
     """[V, H]"""
     head_bias: FloatArray
     """[V]"""
-    precision: str = "fp32"
-    """``bf16`` or ``fp32``: type of the matrix products that it was trained with, and that a writer
-    may take."""
 
     @property
     def hidden(self) -> int:
@@ -66,14 +72,14 @@ class WeightSnapshot:
         *,
         step: int,
         precision: str = "fp32",
-    ) -> WeightSnapshot:
+    ) -> LstmSnapshot:
         """Copies weights under the names of ``torch.nn``'s state dict.
 
         Args:
             weights: ``embedding.weight`` [V, E] (absent for one-hot input), ``lstm.weight_ih_l*``
                 [4H, E or V or H], ``lstm.weight_hh_l*`` [4H, H], ``lstm.bias_ih_l*``,
-                ``lstm.bias_hh_l*`` [4H], ``head.weight`` [V, H], ``head.bias`` [V]. They may
-                change afterwards; the snapshot does not.
+                ``lstm.bias_hh_l*`` [4H], ``head.weight`` [V, H], ``head.bias`` [V]. Later changes
+                of these arrays do not change the snapshot.
             step: optimiser steps behind these weights.
             precision: see ``WeightSnapshot``.
         """
@@ -117,7 +123,7 @@ def _kernel_rows(rows: FloatArray) -> FloatArray:
 
 
 def _frozen(array: FloatArray) -> FloatArray:
-    """Returns a private, read-only float32 copy in one piece, row by row."""
+    """Returns a read-only float32 copy, contiguous and row-major."""
     copy = np.array(array, dtype=np.float32, order="C")
     copy.flags.writeable = False
     return copy

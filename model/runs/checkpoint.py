@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.config import ModelConfig, TrainingConfig
+from model.network import parameters
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint_form import (
@@ -85,7 +86,7 @@ class Checkpoint:
     def snapshot(self) -> WeightSnapshot:
         """Returns the weights as the sampler wants them."""
         engine = self.metadata.progress.get("engine", {})
-        return WeightSnapshot.from_weights(
+        return parameters.weight_snapshot(
             self.best_weights(),
             step=self.metadata.step,
             precision=engine.get("precision", "fp32"),

@@ -37,7 +37,6 @@ from model.network import parameters
 from model.network.memory_needed import require_memory
 from model.network.parameters import Weights
 from model.network.published import Publication
-from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import Checkpoint, CheckpointMetadata, measured_on, without_prefix
 from model.runs.checkpoint_form import CPU_RANDOM, STATE_PREFIX, checkpoint_size
 from model.runs.corpus_record import CorpusSource
@@ -101,7 +100,7 @@ class OpenedRun:
         """Returns the weights as the sampler takes them."""
         step = 0 if self.resumed is None else self.resumed.metadata.step
         return Publication(
-            snapshot=WeightSnapshot.from_weights(self.weights, step=step),
+            snapshot=parameters.weight_snapshot(self.weights, step=step),
             vocabulary=self.corpus.vocabulary,
             window=self.training.window,
         )

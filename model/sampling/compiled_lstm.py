@@ -35,9 +35,9 @@ from model.kernels.packing import (
 )
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
-from model.network.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.numpy_threads import fastest_count
-from model.sampling.stepper import StreamsSoFar, Symbols
+from model.sampling.stepper import SamplerState, Symbols
 from model.system.cores import usable_cores
 
 LEAST_STREAMS = 4
@@ -60,19 +60,19 @@ of work; see ``model.sampling.long_text``."""
 
 
 def successor(
-    snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
+    snapshot: LstmSnapshot, state: SamplerState, temperature: float
 ) -> StreamTeam | StreamTeams | None:
     """Returns what goes on from there; None where network or S are too small for it."""
-    streams = len(so_far.noises)
+    streams = len(state.noises)
     if streams < LEAST_STREAMS or snapshot.hidden < LEAST_UNITS:
         return None
     teams = min(usable_cores(), streams // _least_of_a_team(snapshot))
     if writes_in_bfloat16(snapshot) and teams > 1:
-        return StreamTeams(snapshot, so_far, temperature, teams)
-    return StreamTeam(snapshot, so_far, temperature)
+        return StreamTeams(snapshot, state, temperature, teams)
+    return StreamTeam(snapshot, state, temperature)
 
 
-def _least_of_a_team(snapshot: WeightSnapshot) -> int:
+def _least_of_a_team(snapshot: LstmSnapshot) -> int:
     """Returns how many streams of their own make up for weights of their own."""
     if not HAS_AMX:
         return STREAMS_OF_A_TEAM
@@ -85,12 +85,12 @@ class StreamTeams:
     """S texts, shared out among teams that never wait for each other within a character."""
 
     def __init__(
-        self, snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float, count: int
+        self, snapshot: LstmSnapshot, state: SamplerState, temperature: float, count: int
     ) -> None:
         """Forms so many teams; the cores are shared out among them."""
-        streams, most = len(so_far.noises), max(1, usable_cores() // count)
+        streams, most = len(state.noises), max(1, usable_cores() // count)
         borders = [streams * team // count for team in range(count + 1)]
-        parts = [so_far.of_streams(slice(*pair)) for pair in itertools.pairwise(borders)]
+        parts = [state.of_streams(slice(*pair)) for pair in itertools.pairwise(borders)]
         self._teams = [StreamTeam(snapshot, part, temperature, most=most) for part in parts]
         self._pool = ThreadPoolExecutor(count, "streams")
 
@@ -112,8 +112,8 @@ class StreamTeam:
 
     def __init__(
         self,
-        snapshot: WeightSnapshot,
-        so_far: StreamsSoFar,
+        snapshot: LstmSnapshot,
+        state: SamplerState,
         temperature: float,
         *,
         threads: int | None = None,
@@ -123,20 +123,20 @@ class StreamTeam:
 
         Args:
             snapshot: the weights.
-            so_far: where the texts stand.
+            state: of the texts.
             temperature: that characters are drawn at; 0: always the likeliest.
             threads: so many; None: as many as prove fastest.
             most: but no more than so many; None: as many as there are cores.
         """
-        streams, symbols = so_far.logits.shape
-        self._noises, self._written = so_far.noises, so_far.written
+        streams, symbols = state.logits.shape
+        self._noises, self._written = state.noises, state.written
         self._number = -1
         self._block = np.zeros((BLOCK, streams, symbols), np.float32)
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
         self._logits = np.empty((BLOCK + 1, streams, symbols), np.float32)
-        self._logits[0] = so_far.logits
-        self._way = way_for(snapshot, so_far)
+        self._logits[0] = state.logits
+        self._way = way_for(snapshot, state)
         self._operands, self._cell = self._way.operands, self._way.cell
         counts = thread_counts(snapshot.hidden, UNITS_OF_A_THREAD, most or usable_cores())
         self._team = Team(threads or counts[-1])
@@ -244,23 +244,22 @@ class Way(Protocol):
         """Returns one thread's share of the weights, and room for its sums."""
 
 
-def way_for(snapshot: WeightSnapshot, so_far: StreamsSoFar) -> Way:
+def way_for(snapshot: LstmSnapshot, state: SamplerState) -> Way:
     """Returns the quickest way that writes as the network was trained."""
     if writes_in_bfloat16(snapshot):
-        return InPairs(snapshot, so_far)
-    return InColumns(snapshot, so_far)
+        return InPairs(snapshot, state)
+    return InColumns(snapshot, state)
 
 
 class InColumns:
     """float32, a column for each stream: `model.kernels.decode_streams`."""
 
-    def __init__(self, snapshot: WeightSnapshot, so_far: StreamsSoFar) -> None:
+    def __init__(self, snapshot: LstmSnapshot, state: SamplerState) -> None:
         """Takes over the state."""
         self.kernel = write_streams
         self._snapshot = snapshot
         self._fixed = (snapshot.input_table, _biases(snapshot), snapshot.head_bias)
-        self.cell = _with_columns(so_far.cell)
-        hidden = _with_columns(so_far.hidden)
+        hidden, self.cell = map(_with_columns, state.carried)
         _, width, columns = hidden.shape
         empty = np.zeros((width, columns), np.float32)
         pieces = [hidden[0]]
@@ -282,13 +281,13 @@ class InColumns:
 class InPairs:
     """bfloat16, a row for each stream: `model.kernels.decode`."""
 
-    def __init__(self, snapshot: WeightSnapshot, so_far: StreamsSoFar) -> None:
+    def __init__(self, snapshot: LstmSnapshot, state: SamplerState) -> None:
         """Takes over the state, rounded as in training."""
         self.kernel = write_in_pairs
         self._snapshot = snapshot
         self._fixed = (snapshot.input_table, _biases(snapshot), snapshot.head_bias)
-        self.cell = so_far.cell.transpose(0, 2, 1).copy()
-        hidden = so_far.hidden.transpose(0, 2, 1)
+        hidden, cell = (part.transpose(0, 2, 1) for part in state.carried)
+        self.cell = cell.copy()
         empty = np.zeros_like(hidden[0])
         pieces = [hidden[0]] + [np.concatenate([empty, own], axis=1) for own in hidden[1:]]
         rounded = [to_bfloat16(_with_inner(piece)).reshape(-1) for piece in (*pieces, empty)]
@@ -314,7 +313,7 @@ def _with_inner(matrix: FloatArray) -> FloatArray:
     return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % INNER_STEP)))
 
 
-def _blocks(snapshot: WeightSnapshot, part: int, parts: int, units: int) -> Iterator[FloatArray]:
+def _blocks(snapshot: LstmSnapshot, part: int, parts: int, units: int) -> Iterator[FloatArray]:
     """Yields a thread's rows of all layers, so many units at a time, one gate after the other."""
     width = snapshot.hidden
     first, last = width * part // parts, width * (part + 1) // parts
@@ -325,13 +324,13 @@ def _blocks(snapshot: WeightSnapshot, part: int, parts: int, units: int) -> Iter
             yield some.reshape(-1, some.shape[2])
 
 
-def _rows(snapshot: WeightSnapshot, part: int, parts: int) -> FloatArray:
+def _rows(snapshot: LstmSnapshot, part: int, parts: int) -> FloatArray:
     """Returns a thread's rows of the head."""
     symbols = snapshot.vocabulary_size
     return snapshot.head_matrix[symbols * part // parts : symbols * (part + 1) // parts]
 
 
-def _biases(snapshot: WeightSnapshot) -> FloatArray:
+def _biases(snapshot: LstmSnapshot) -> FloatArray:
     """Returns the biases of all layers but the first, [L - 1, 4H]."""
     biases = [layer.bias for layer in snapshot.layers if layer.bias is not None]
     return np.array(biases, np.float32).reshape(len(biases), 4 * snapshot.hidden)
@@ -343,6 +342,6 @@ def _with_columns(state: FloatArray) -> FloatArray:
     return np.pad(state, ((0, 0), (0, 0), (0, spare)))
 
 
-def writes_in_bfloat16(snapshot: WeightSnapshot) -> bool:
+def writes_in_bfloat16(snapshot: LstmSnapshot) -> bool:
     """Whether a network was trained in bfloat16, and this processor multiplies pairs of them."""
     return HAS_BFLOAT16 and snapshot.precision == "bf16" and snapshot.hidden % 2 == 0

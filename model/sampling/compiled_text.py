@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
-from model.network.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.distribution import probabilities_of
 from model.sampling.numpy_threads import fastest_count
-from model.sampling.stepper import TextSoFar
+from model.sampling.stepper import SamplerState
 from model.system.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class WritingTeam:
 
     def __init__(
         self,
-        snapshot: WeightSnapshot,
-        so_far: TextSoFar,
+        snapshot: LstmSnapshot,
+        state: SamplerState,
         temperature: float,
         *,
         threads: int | None = None,
@@ -47,22 +47,23 @@ class WritingTeam:
 
         Args:
             snapshot: the weights.
-            so_far: where the text stands, at the beginning of a block of the noise.
+            state: of the one text, at the beginning of a block of the noise.
             temperature: that characters are drawn at; 0: always the likeliest.
             threads: so many; None: as many as prove fastest.
         """
         from model.kernels.decode import write_characters  # noqa: PLC0415 - Numba: see above
 
         self._call = write_characters.run
-        self._noise, self._block = so_far.noise, so_far.written // BLOCK
+        self._noise, self._block = state.noises[0], state.written // BLOCK
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
-        layers, width = so_far.state.hidden.shape
+        hidden, cell = (part[..., 0] for part in state.carried)
+        layers, width = hidden.shape
         self._joined = np.zeros((2, layers, 2 * width), np.float32)
-        self._joined[0, :, width:] = so_far.state.hidden
-        self._cell = so_far.state.cell.copy()
+        self._joined[0, :, width:] = hidden
+        self._cell = cell.copy()
         self._logits = np.empty((BLOCK + 1, snapshot.vocabulary_size), np.float32)
-        self._logits[0] = so_far.logits
+        self._logits[0] = state.logits[0]
         above = snapshot.layers[1:]
         upper = np.empty((len(above), 4 * width, 2 * width), np.float32)
         biases = np.empty((len(above), 4 * width), np.float32)

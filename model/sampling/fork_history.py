@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.sampling.stepper import HiddenState
+from model.sampling.stepper import StepperState
 
 HISTORY = 1_000
 """Characters of the past that can be forked from; each keeps a hidden state, 4 kB for LSTM(512)."""
@@ -14,7 +14,7 @@ HISTORY = 1_000
 class _Place:
     """A place of the text, before its character was read."""
 
-    state: HiddenState | None
+    state: StepperState | None
     recent: tuple[int, ...]
     written: int
     chosen: int

@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.kernels.splitmix import BLOCK
-from model.network.snapshot import FloatArray
+from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.compiled_text import Ids, WritingTeam
 from model.sampling.distribution import is_plain
-from model.sampling.stepper import StreamsSoFar
 from model.sampling.stream import CharacterStream
 from model.system.compiled_code import made_or_none
 
@@ -54,7 +53,11 @@ class LongText:
         """
         self._stream = stream
         self._left = by_numpy
-        self._compiles = stream.window is None and is_plain(stream.sampling)
+        self._compiles = (
+            stream.window is None
+            and is_plain(stream.sampling)
+            and isinstance(stream.snapshot, LstmSnapshot)
+        )
         self._team: WritingTeam | StreamTeam | None = None
 
     def __enter__(self) -> Self:
@@ -95,16 +98,10 @@ def _team_for(stream: CharacterStream) -> WritingTeam | StreamTeam:
     """Returns what goes on with a text: as the network was trained, if this processor can."""
     from model.sampling.compiled_lstm import writes_in_bfloat16  # noqa: PLC0415 - Numba: see above
 
-    so_far, temperature = stream.so_far(), stream.sampling.temperature
-    if not writes_in_bfloat16(stream.snapshot):
-        return WritingTeam(stream.snapshot, so_far, temperature)
+    snapshot, state, temperature = stream.snapshot, stream.state(), stream.sampling.temperature
+    assert isinstance(snapshot, LstmSnapshot)
+    if not writes_in_bfloat16(snapshot):
+        return WritingTeam(snapshot, state, temperature)
     from model.sampling.compiled_lstm import StreamTeam  # noqa: PLC0415 - more of it
 
-    alone = StreamsSoFar(
-        hidden=so_far.state.hidden[:, :, None],
-        cell=so_far.state.cell[:, :, None],
-        logits=so_far.logits[None],
-        noises=(so_far.noise,),
-        written=so_far.written,
-    )
-    return StreamTeam(stream.snapshot, alone, temperature)
+    return StreamTeam(snapshot, state, temperature)

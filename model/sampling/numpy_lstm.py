@@ -11,16 +11,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from model.network.snapshot import FloatArray, WeightSnapshot
-from model.sampling.stepper import HiddenState, Symbols
+from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
+from model.sampling.stepper import StepperState, Symbols
 
 HALF = np.float32(0.5)
 
 
-class LstmKernel:
+class LstmStepper:
     """Steps a snapshot through ids, one at a time, carrying the hidden state."""
 
     def __init__(self, snapshot: WeightSnapshot) -> None:
+        assert isinstance(snapshot, LstmSnapshot)
         self._snapshot = snapshot
         count, width = len(snapshot.layers), snapshot.hidden
         # Row l of _joined is [output of layer l-1, hidden state of layer l]; layer 0 has no
@@ -40,14 +41,14 @@ class LstmKernel:
         self._operands = [self._hidden[0], *self._joined[1:]]
         self._cells = list(self._cell)
 
-    @property
-    def snapshot(self) -> WeightSnapshot:
-        """The weights of the next step; assigning others of the same shape keeps the state."""
-        return self._snapshot
+    def adopt(self, snapshot: WeightSnapshot) -> None:
+        """Replaces the weights by others of the same shape and keeps the state.
 
-    @snapshot.setter
-    def snapshot(self, snapshot: WeightSnapshot) -> None:
-        # Weights that overflowed leave a state that no others could ever mend.
+        Raises:
+            ValueError: the weights have another shape.
+        """
+        assert isinstance(snapshot, LstmSnapshot)
+        # Weights that overflowed leave a NaN in the state, which no other weights remove.
         if not (np.isfinite(self._joined).all() and np.isfinite(self._cell).all()):
             self.reset()
         if (snapshot.hidden, len(snapshot.layers)) != (self._snapshot.hidden, len(self._cell)):
@@ -55,42 +56,30 @@ class LstmKernel:
         self._snapshot = snapshot
 
     @property
-    def logits(self) -> FloatArray:
-        """[V], of the character after the last one stepped; overwritten by the next step."""
-        return self._logits
-
-    @property
-    def state(self) -> HiddenState:
-        """The carried state; assigning one restores it."""
-        width = self._snapshot.hidden
-        return HiddenState(hidden=self._joined[:, width:].copy(), cell=self._cell.copy())
+    def state(self) -> StepperState:
+        """A copy of hidden and cell state, each [L, H]; assigning one restores it."""
+        return self.outputs().copy(), self._cell.copy()
 
     @state.setter
-    def state(self, state: HiddenState) -> None:
-        self._joined[:, self._snapshot.hidden :] = state.hidden
-        self._cell[:] = state.cell
+    def state(self, state: StepperState) -> None:
+        self.outputs()[:], self._cell[:] = state
 
-    def activation(self, layer: int, unit: int) -> float:
-        """Returns the output of one hidden unit after the last character."""
-        return float(self._hidden[layer][unit])
+    def outputs(self) -> FloatArray:
+        """Returns the hidden state [L, H]; the next step overwrites it."""
+        return self._joined[:, self._snapshot.hidden :]
 
     def reset(self) -> None:
         """Sets the state to zero, a cold start."""
         self._joined.fill(0)
         self._cell.fill(0)
 
-    def step(self, symbol_id: int) -> FloatArray:
-        """Feeds one character; returns the logits [V] of the next one (a view, see ``logits``)."""
-        self._advance(symbol_id)
-        return self._head()
-
     def prime(self, ids: Iterable[int]) -> FloatArray:
-        """Feeds several characters; returns the logits [V] after the last one."""
+        """Reads characters in turn; returns the logits [V] after the last, valid until next time.
+
+        Without ids the logits follow from the state as it is.
+        """
         for symbol_id in ids:
             self._advance(symbol_id)
-        return self._head()
-
-    def _head(self) -> FloatArray:
         np.dot(self._snapshot.head_matrix, self._hidden[-1], self._logits)
         self._logits += self._snapshot.head_bias
         return self._logits
@@ -138,10 +127,11 @@ def batch_matmul(matrix: FloatArray, columns: FloatArray, out: FloatArray) -> No
         np.dot(matrix[first : first + rows], columns, out[first : first + rows])
 
 
-class BatchKernel:
-    """Does for S streams what ``LstmKernel`` does for one; state and gates have a column each."""
+class LstmBatchStepper:
+    """Does for S streams what ``LstmStepper`` does for one; state and gates have a column each."""
 
     def __init__(self, snapshot: WeightSnapshot, streams: int) -> None:
+        assert isinstance(snapshot, LstmSnapshot)
         width, count = snapshot.hidden, len(snapshot.layers)
         self._width = width
         self.adopt(snapshot)
@@ -153,12 +143,13 @@ class BatchKernel:
         self._logits = np.empty((snapshot.vocabulary_size, streams), np.float32)
 
     @property
-    def state(self) -> tuple[FloatArray, FloatArray]:
-        """Hidden and cell state, each [L, H, S]; overwritten by the next step."""
+    def state(self) -> StepperState:
+        """Hidden and cell state, each [L, H, S]; the next step overwrites them."""
         return self._joined[:, self._width :], self._cell
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
-        """Goes on with these weights, of the shape of those before; the state is kept."""
+        """Replaces the weights by others of the same shape and keeps the state."""
+        assert isinstance(snapshot, LstmSnapshot)
         self._matrices = [layer.matrix for layer in snapshot.layers]
         self._biases = [
             None if layer.bias is None else layer.bias[:, None] for layer in snapshot.layers

@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from model.kernels.threads import thread_counts
-from model.network.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.system.cores import usable_cores
 from model.timing import quickest
 
@@ -42,7 +42,9 @@ def fastest_products(snapshot: WeightSnapshot) -> Iterator[int]:
         The number of threads; before and after, it is what it was.
     """
     blas = ThreadpoolController().select(user_api="blas")
-    matrices = [*(layer.matrix for layer in snapshot.layers), snapshot.head_matrix]
+    matrices: list[FloatArray] = []
+    if isinstance(snapshot, LstmSnapshot):
+        matrices = [*(layer.matrix for layer in snapshot.layers), snapshot.head_matrix]
     products = _Products(matrices)
 
     def timed(threads: int) -> float:
@@ -64,7 +66,7 @@ def numpy_thread_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
         snapshot: whose matrices are to be multiplied.
         cores: the largest number.
     """
-    if snapshot.vocabulary_size > LARGEST_HEAD:
+    if not isinstance(snapshot, LstmSnapshot) or snapshot.vocabulary_size > LARGEST_HEAD:
         return [1]
     return thread_counts(4 * snapshot.hidden, ROWS_OF_A_GROUP, cores)
 

@@ -20,12 +20,12 @@ import numpy.typing as npt
 from corpus import Vocabulary
 from model.config import SamplingConfig
 from model.kernels.splitmix import BLOCK
-from model.network.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.sampling.distribution import choose, is_plain
 from model.sampling.noise import GumbelNoise
-from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.prompt import first_ids
-from model.sampling.stepper import MakeKernel, StreamsSoFar, Symbols
+from model.sampling.stepper import MakeBatchStepper, SamplerState, Symbols
 from model.system.compiled_code import made_or_none
 
 BY_NUMPY = 4 * BLOCK
@@ -43,17 +43,18 @@ class Successor(Protocol):
         """Ends its threads."""
 
 
-FindSuccessor = Callable[[WeightSnapshot, StreamsSoFar, float], Successor | None]
+FindSuccessor = Callable[[WeightSnapshot, SamplerState, float], Successor | None]
 """Takes weights, texts and temperature; returns None where NumPy may go on by itself."""
 
 
 def compiled_successor(
-    snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
+    snapshot: WeightSnapshot, state: SamplerState, temperature: float
 ) -> Successor | None:
     """Returns what goes on with texts in compiled code; loads Numba."""
     from model.sampling.compiled_lstm import successor  # noqa: PLC0415 - half a second
 
-    return successor(snapshot, so_far, temperature)
+    assert isinstance(snapshot, LstmSnapshot)
+    return successor(snapshot, state, temperature)
 
 
 class StreamBatch:
@@ -68,7 +69,7 @@ class StreamBatch:
         seeds: Sequence[int],
         prompt: str = "",
         window: int | None = None,
-        make_kernel: MakeKernel = BatchKernel,
+        make_stepper: MakeBatchStepper = LstmBatchStepper,
     ) -> None:
         """Starts cold and reads the prompt.
 
@@ -79,25 +80,23 @@ class StreamBatch:
             seeds: of each stream's noise; there are as many streams.
             prompt: text within the vocabulary, for all.
             window: as in ``CharacterStream``.
-            make_kernel: makes what computes.
+            make_stepper: makes what computes.
         """
         self._sampling = sampling
         self._noises = [GumbelNoise(seed, len(vocabulary)) for seed in seeds]
-        self._kernel = make_kernel(snapshot, len(seeds))
+        self._stepper = make_stepper(snapshot, len(seeds))
         self._window = window
         self._written = 0
         self._numbers = np.arange(len(seeds))
         ids = [np.full(len(seeds), first) for first in first_ids(prompt, vocabulary)]
         self._recent: deque[Symbols] = deque(ids, maxlen=window or 1)
-        self._logits = self._kernel.prime(ids)
+        self._logits = self._stepper.prime(ids)
 
-    def so_far(self) -> StreamsSoFar:
-        """Returns where the texts stand; of streams that NumPy computes and that carry a state."""
-        assert isinstance(self._kernel, BatchKernel), "others keep their state to themselves"
-        hidden, cell = self._kernel.state
-        return StreamsSoFar(
-            hidden=hidden,
-            cell=cell,
+    def state(self) -> SamplerState:
+        """Returns the state of the texts, for streams without a window that NumPy computes."""
+        assert isinstance(self._stepper, LstmBatchStepper), "no other stepper gives its state away"
+        return SamplerState(
+            carried=self._stepper.state,
             logits=np.ascontiguousarray(self._logits.T),
             noises=tuple(self._noises),
             written=self._written,
@@ -106,8 +105,8 @@ class StreamBatch:
     def step(self) -> tuple[Symbols, npt.NDArray[np.float32]]:
         """Writes a character in each stream; returns ids [S] and their own probabilities [S]."""
         if self._window is not None:
-            self._kernel.reset()
-            self._logits = self._kernel.prime(self._recent)
+            self._stepper.reset()
+            self._logits = self._stepper.prime(self._recent)
         logits = np.ascontiguousarray(self._logits.T)
         chosen = choose(logits, self._sampling, self._noise())
         weights = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
@@ -115,7 +114,7 @@ class StreamBatch:
         self._written += 1
         self._recent.append(chosen)
         if self._window is None:
-            self._logits = self._kernel.prime([chosen])
+            self._logits = self._stepper.prime([chosen])
         return chosen, own
 
     def _noise(self) -> npt.NDArray[np.float32]:
@@ -142,7 +141,7 @@ class ParallelStreams:
         prompt: str = "",
         window: int | None = None,
         threads: int = 1,
-        make_kernel: MakeKernel = BatchKernel,
+        make_stepper: MakeBatchStepper = LstmBatchStepper,
         find_successor: FindSuccessor | None = None,
     ) -> None:
         """Starts cold and reads the prompt.
@@ -155,7 +154,7 @@ class ParallelStreams:
             prompt: the same.
             window: the same.
             threads: at most so many.
-            make_kernel: as in `StreamBatch`.
+            make_stepper: as in `StreamBatch`.
             find_successor: is asked once, after `BY_NUMPY` characters of each stream, for what
                 goes on faster; where nothing can be compiled, nothing does.
         """
@@ -165,7 +164,7 @@ class ParallelStreams:
         self._snapshot = snapshot
         self._temperature = sampling.temperature
         self._find_successor = None
-        if window is None and is_plain(sampling) and make_kernel is BatchKernel:
+        if window is None and is_plain(sampling) and make_stepper is LstmBatchStepper:
             self._find_successor = find_successor
         self._until_asked = BY_NUMPY
         self._successor: Successor | None = None
@@ -177,7 +176,7 @@ class ParallelStreams:
                 seeds=seeds[first:end],
                 prompt=prompt,
                 window=window,
-                make_kernel=make_kernel,
+                make_stepper=make_stepper,
             )
             for first, end in pairwise(borders)
         ]
@@ -198,8 +197,8 @@ class ParallelStreams:
         self._until_asked -= first
         parts = [self._write(first)] if first else []
         if not self._until_asked:
-            so_far = StreamsSoFar.joined([batch.so_far() for batch in self._batches])
-            find = partial(self._find_successor, self._snapshot, so_far, self._temperature)
+            state = SamplerState.joined([batch.state() for batch in self._batches])
+            find = partial(self._find_successor, self._snapshot, state, self._temperature)
             self._successor = made_or_none(find)
             self._find_successor = None
         if first < count:

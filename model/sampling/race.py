@@ -18,9 +18,9 @@ from model.events import LanesWritten
 from model.network.snapshot import WeightSnapshot
 from model.sampling.distribution import LEAST_FOR_FLOAT32, choose
 from model.sampling.noise import GumbelNoise
-from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.prompt import first_ids
-from model.sampling.stepper import MakeKernel
+from model.sampling.stepper import MakeBatchStepper
 
 
 class Race:
@@ -35,7 +35,7 @@ class Race:
         seed: int,
         prompt: str = "",
         window: int | None = None,
-        make_kernel: MakeKernel = BatchKernel,
+        make_stepper: MakeBatchStepper = LstmBatchStepper,
     ) -> None:
         """Starts cold and reads the prompt in every lane.
 
@@ -46,11 +46,11 @@ class Race:
             seed: of the noise that all lanes share.
             prompt: text within the vocabulary.
             window: as in ``CharacterStream``.
-            make_kernel: makes what computes.
+            make_stepper: makes what computes.
         """
         self._vocabulary = vocabulary
         self._noise = GumbelNoise(seed, len(vocabulary))
-        self._kernel = make_kernel(snapshot, len(temperatures))
+        self._stepper = make_stepper(snapshot, len(temperatures))
         self._window = window
         self._written = 0
         self._temperatures = np.empty(len(temperatures), np.float32)
@@ -58,7 +58,7 @@ class Race:
             self.set_temperature(lane, temperature)
         ids = [np.full(len(temperatures), first) for first in first_ids(prompt, vocabulary)]
         self._recent: deque[npt.NDArray[np.intp]] = deque(ids, maxlen=window or 1)
-        self._logits = self._kernel.prime(ids)
+        self._logits = self._stepper.prime(ids)
 
     def __len__(self) -> int:
         """Lanes."""
@@ -71,18 +71,18 @@ class Race:
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
         """Goes on with other weights of the same shape, the state kept."""
-        self._kernel.adopt(snapshot)
+        self._stepper.adopt(snapshot)
 
     def step(self) -> LanesWritten:
         """Writes one character in each lane."""
         if self._window is not None:
-            self._kernel.reset()
-            self._logits = self._kernel.prime(self._recent)
+            self._stepper.reset()
+            self._logits = self._stepper.prime(self._recent)
         chosen = self._choose()
         self._written += 1
         self._recent.append(chosen)
         if self._window is None:
-            self._logits = self._kernel.prime([chosen])
+            self._logits = self._stepper.prime([chosen])
         return LanesWritten(characters=tuple(self._vocabulary.decode(chosen)))
 
     def _choose(self) -> npt.NDArray[np.intp]:

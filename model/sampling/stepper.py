@@ -1,4 +1,10 @@
-"""What a sampler steps with: the protocol of steppers, and the state that one hands to the next."""
+"""The protocols of steppers, and the state that one sampler hands to the next. NumPy.
+
+A stepper holds a network's weights and carried state, reads characters and returns logits. A new
+network needs one for a single stream (`Stepper`) and one for many (`BatchStepper`); the first is
+`CharacterStream`'s ``make_stepper``, the second that of `StreamBatch` and `Race`. What is in the
+state, only the network's own steppers know. Letters: S streams, V vocabulary, L layers, H hidden.
+"""
 
 from __future__ import annotations
 
@@ -14,75 +20,90 @@ from model.sampling.noise import GumbelNoise
 
 Symbols = npt.NDArray[np.intp]
 
+StepperState = tuple[FloatArray, ...]
+"""The state that a stepper carries, as any number of arrays."""
 
-class ColumnKernel(Protocol):
-    """Steps S streams side by side; what `BatchKernel` does here, others do elsewhere."""
+
+class Stepper(Protocol):
+    """Steps one stream through characters."""
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
-        """Goes on with these weights, of the shape of those before; the state is kept."""
+        """Replaces the weights by others of the same shape and keeps the state.
+
+        Raises:
+            ValueError: the weights have another shape.
+        """
+
+    def reset(self) -> None:
+        """Sets the state to zero, a cold start."""
+
+    def prime(self, ids: Iterable[int]) -> FloatArray:
+        """Reads characters in turn; returns the logits [V] after the last.
+
+        The next call may overwrite the logits. Without ids they follow from the state as it is.
+        """
+
+    @property
+    def state(self) -> StepperState:
+        """A copy of the carried state; assigning one restores it."""
+
+    @state.setter
+    def state(self, state: StepperState) -> None: ...
+
+    def outputs(self) -> FloatArray:
+        """Returns the output of each hidden unit after the last character, [L, H].
+
+        The next call of another method may overwrite it.
+        """
+
+
+class BatchStepper(Protocol):
+    """Steps S streams side by side."""
+
+    def adopt(self, snapshot: WeightSnapshot) -> None:
+        """Replaces the weights by others of the same shape and keeps the state."""
 
     def reset(self) -> None:
         """Sets every state to zero, a cold start."""
 
     def prime(self, ids: Iterable[Symbols]) -> FloatArray:
-        """Feeds characters [S], one after the other; returns the logits [V, S] after the last."""
+        """Reads characters [S] in turn, at least one; returns the logits [V, S] after the last."""
 
 
-MakeKernel = Callable[[WeightSnapshot, int], ColumnKernel]
+MakeStepper = Callable[[WeightSnapshot], Stepper]
+MakeBatchStepper = Callable[[WeightSnapshot, int], BatchStepper]
 """Takes weights and S."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamsSoFar:
-    """All that the rest of S texts depends on, beside weights and sampling settings."""
+class SamplerState:
+    """All that the rest of S texts depends on, besides weights and sampling settings."""
 
-    hidden: FloatArray
-    """[L, H, S]"""
-    cell: FloatArray
-    """[L, H, S]"""
+    carried: StepperState
+    """The steppers' state; the last dimension of each array is S."""
     logits: FloatArray
     """[S, V], of the next characters."""
     noises: tuple[GumbelNoise, ...]
+    """One for each text."""
     written: int
-    """Characters of each."""
+    """Characters of each text: the rows of its noise that are used up."""
 
-    def of_streams(self, streams: slice) -> StreamsSoFar:
-        """Returns some of the texts."""
-        return StreamsSoFar(
-            hidden=self.hidden[:, :, streams],
-            cell=self.cell[:, :, streams],
+    def of_streams(self, streams: slice) -> SamplerState:
+        """Returns the state of some of the texts."""
+        return SamplerState(
+            carried=tuple(part[..., streams] for part in self.carried),
             logits=self.logits[streams],
             noises=self.noises[streams],
             written=self.written,
         )
 
     @classmethod
-    def joined(cls, parts: Sequence[StreamsSoFar]) -> StreamsSoFar:
-        """Returns the texts of all parts, which are equally long."""
+    def joined(cls, states: Sequence[SamplerState]) -> SamplerState:
+        """Concatenates the states of several groups of texts, all of the same length."""
+        carried = zip(*(state.carried for state in states), strict=True)
         return cls(
-            hidden=np.concatenate([part.hidden for part in parts], axis=2),
-            cell=np.concatenate([part.cell for part in parts], axis=2),
-            logits=np.concatenate([part.logits for part in parts]),
-            noises=tuple(noise for part in parts for noise in part.noises),
-            written=parts[0].written,
+            carried=tuple(np.concatenate(parts, axis=-1) for parts in carried),
+            logits=np.concatenate([state.logits for state in states]),
+            noises=tuple(noise for state in states for noise in state.noises),
+            written=states[0].written,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HiddenState:
-    """A copy of the carried state: ``hidden`` and ``cell``, each [L, H]."""
-
-    hidden: FloatArray
-    cell: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextSoFar:
-    """All that the rest of a text depends on, beside weights and sampling settings."""
-
-    state: HiddenState
-    logits: FloatArray
-    """[V], of the next character."""
-    noise: GumbelNoise
-    written: int
-    """Characters: the rows of the noise that are used up."""

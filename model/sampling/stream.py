@@ -23,9 +23,9 @@ from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.distribution import choose, entropy, shaped, softmax
 from model.sampling.fork_history import HISTORY, _Place, _Trunk
 from model.sampling.noise import GumbelNoise
-from model.sampling.numpy_lstm import LstmKernel
+from model.sampling.numpy_lstm import LstmStepper
 from model.sampling.prompt import first_ids
-from model.sampling.stepper import TextSoFar
+from model.sampling.stepper import MakeStepper, SamplerState
 
 WEIGHED = 24
 """Characters that are told of before one is drawn: as many as a tall pane has rows for."""
@@ -48,6 +48,7 @@ class CharacterStream:
         prompt: str = "",
         window: int | None = None,
         candidates: int = 8,
+        make_stepper: MakeStepper = LstmStepper,
     ) -> None:
         """Starts cold and reads the prompt.
 
@@ -61,12 +62,14 @@ class CharacterStream:
             window: predict each character from the last ``window`` ones with a cold start, as the
                 classic notebook does, instead of carrying the state.
             candidates: how many top candidates each character reports.
+            make_stepper: creates the stepper for these weights.
         """
         self.sampling = sampling
         self.watched: tuple[int, int] | None = None
         """Layer and hidden unit whose activation each character reports."""
         self._vocabulary = vocabulary
-        self._kernel = LstmKernel(snapshot)
+        self._snapshot = snapshot
+        self._stepper = make_stepper(snapshot)
         self._window = window
         self._candidates = min(candidates, len(vocabulary))
         self.restart(seed=seed, prompt=prompt)
@@ -74,11 +77,12 @@ class CharacterStream:
     @property
     def snapshot(self) -> WeightSnapshot:
         """The weights in use; others of the same shape may be assigned and keep the state."""
-        return self._kernel.snapshot
+        return self._snapshot
 
     @snapshot.setter
     def snapshot(self, snapshot: WeightSnapshot) -> None:
-        self._kernel.snapshot = snapshot
+        self._stepper.adopt(snapshot)
+        self._snapshot = snapshot
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -87,16 +91,17 @@ class CharacterStream:
 
     def has_unit(self, layer: int, unit: int) -> bool:
         """Whether the network has this hidden unit."""
-        return 0 <= layer < len(self.snapshot.layers) and 0 <= unit < self.snapshot.hidden
+        shape: tuple[int, ...] = self._stepper.outputs().shape
+        return 0 <= layer < shape[0] and 0 <= unit < shape[1]
 
     def restart(self, *, seed: int, prompt: str) -> None:
         """Begins anew: zero state, fresh noise, the prompt read."""
         self._noise = GumbelNoise(seed, len(self._vocabulary))
         self._written = 0
         ids = first_ids(prompt, self._vocabulary)
-        self._kernel.reset()
+        self._stepper.reset()
         self._recent: deque[int] = deque(ids, maxlen=self._window or 1)
-        self._logits = self._kernel.prime(ids)
+        self._logits = self._stepper.prime(ids)
         self._places: deque[_Place] = deque(maxlen=HISTORY)
         self._trunk: _Trunk | None = None
 
@@ -113,7 +118,7 @@ class CharacterStream:
             probability=float(own[chosen]),
             entropy=spread,
             candidates=candidates,
-            activation=None if watched is None else self._kernel.activation(*watched),
+            activation=None if watched is None else float(self._stepper.outputs()[watched]),
         )
 
     def fork(self, back: int, character: str) -> bool:
@@ -166,15 +171,15 @@ class CharacterStream:
 
     def _place(self, chosen: int) -> _Place:
         """Returns where the text is, before a character is read."""
-        state = self._kernel.state if self._window is None else None
+        state = self._stepper.state if self._window is None else None
         return _Place(state=state, recent=tuple(self._recent), written=self._written, chosen=chosen)
 
     def _restore(self, place: _Place) -> None:
         self._written = place.written
         self._recent = deque(place.recent, maxlen=self._window or 1)
         if place.state is not None:
-            self._kernel.state = place.state
-            self._logits = self._kernel.prime(())
+            self._stepper.state = place.state
+            self._logits = self._stepper.prime(())
 
     def weigh(self, count: int = WEIGHED) -> NextCharacterWeighed:
         """Tells what the next character will be drawn from; writes nothing.
@@ -201,12 +206,12 @@ class CharacterStream:
         """Characters that each one is predicted from, with a cold start; None: all before."""
         return self._window
 
-    def so_far(self) -> TextSoFar:
-        """Returns copies, for another to go on from here; of a stream that carries its state."""
-        return TextSoFar(
-            state=self._kernel.state,
-            logits=self._logits.copy(),
-            noise=self._noise,
+    def state(self) -> SamplerState:
+        """Returns a copy of the state, of one text, for a stream without a window."""
+        return SamplerState(
+            carried=tuple(part[..., None] for part in self._stepper.state),
+            logits=self._logits.copy()[None],
+            noises=(self._noise,),
             written=self._written,
         )
 
@@ -227,8 +232,8 @@ class CharacterStream:
     def _current_logits(self) -> FloatArray:
         """Returns what the next character is drawn from, by the weights in use now."""
         if self._window is not None:
-            self._kernel.reset()
-            self._logits = self._kernel.prime(self._recent)
+            self._stepper.reset()
+            self._logits = self._stepper.prime(self._recent)
         return self._logits
 
     def _choose(self) -> int:
@@ -237,7 +242,7 @@ class CharacterStream:
     def _read(self, chosen: int) -> None:
         self._written += 1
         if self._window is None:
-            self._logits = self._kernel.step(chosen)
+            self._logits = self._stepper.prime((chosen,))
         else:
             self._recent.append(chosen)
 

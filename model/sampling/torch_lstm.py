@@ -1,9 +1,9 @@
-"""The steps of many streams on a device, for races and parallel streams. PyTorch.
+"""Steps many LSTM streams on a device, for races and parallel streams. PyTorch.
 
-Does in float32 what their `BatchKernel` does in NumPy, so both write the same but for rounding.
-What is drawn is drawn on the CPU: a character is one trip there and back, and the kernels of a step
-are started as one (`model.compute.cuda_graph`). Letters: S streams, V vocabulary, H hidden, L
-layers.
+Computes in float32 what `LstmBatchStepper` computes in NumPy, so the texts agree but for rounding.
+Characters are drawn on the CPU: each costs one copy to the device and one back. All GPU kernels of
+a step are launched together (`model.compute.cuda_graph`). Letters: S streams, V vocabulary, H
+hidden, L layers.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import torch
 from torch import Tensor
 
 from model.compute.cuda_graph import Recording
-from model.network.snapshot import FloatArray, WeightSnapshot
-from model.sampling.numpy_lstm import BatchKernel
-from model.sampling.stepper import MakeKernel, Symbols
+from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
+from model.sampling.numpy_lstm import LstmBatchStepper
+from model.sampling.stepper import MakeBatchStepper, Symbols
 
 
-class DeviceKernel:
+class TorchLstmStepper:
     """Steps S streams through ids; state, weights and products are on the device."""
 
     def __init__(self, snapshot: WeightSnapshot, streams: int, *, device: torch.device) -> None:
         self._recording = Recording(device)
+        assert isinstance(snapshot, LstmSnapshot)
         self._hidden = torch.zeros((len(snapshot.layers), streams, snapshot.hidden), device=device)
         self._cell = torch.zeros_like(self._hidden)
         self._weights = [torch.tensor(array, device=device) for array in _arrays(snapshot)]
@@ -69,18 +70,19 @@ class DeviceKernel:
         return logits, torch.stack(hiddens), torch.stack(cells)
 
 
-def kernel_on(device: torch.device) -> MakeKernel:
+def stepper_on(device: torch.device) -> MakeBatchStepper:
     """Returns what makes kernels that compute on the device."""
-    return BatchKernel if device.type == "cpu" else partial(DeviceKernel, device=device)
+    return LstmBatchStepper if device.type == "cpu" else partial(TorchLstmStepper, device=device)
 
 
-def kernel_of(device: torch.device) -> MakeKernel:
+def stepper_beside_training(device: torch.device) -> MakeBatchStepper:
     """Returns what makes kernels for streams beside a training on the device."""
-    return kernel_on(device) if device.type == "cuda" else BatchKernel
+    return stepper_on(device) if device.type == "cuda" else LstmBatchStepper
 
 
 def _arrays(snapshot: WeightSnapshot) -> list[FloatArray]:
     """Returns table, head, first matrix, and bias and matrix of each layer above."""
+    assert isinstance(snapshot, LstmSnapshot)
     arrays = [snapshot.input_table, snapshot.head_bias, snapshot.head_matrix]
     for layer in snapshot.layers:
         arrays += [layer.matrix] if layer.bias is None else [layer.bias, layer.matrix]

@@ -10,9 +10,9 @@ from corpus import Vocabulary
 from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.network.snapshot import WeightSnapshot
-from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.race import Race
-from model.sampling.stepper import MakeKernel
+from model.sampling.stepper import MakeBatchStepper
 
 
 def seed_text(ids: Ids, vocabulary: Vocabulary, training: TrainingConfig, epoch: int) -> str:
@@ -30,7 +30,7 @@ def write_samples(
     prompt: str,
     *,
     cancelled: Callable[[], bool],
-    make_kernel: MakeKernel = BatchKernel,
+    make_stepper: MakeBatchStepper = LstmBatchStepper,
 ) -> list[tuple[float, str]]:
     """Returns each temperature and what was written at it, all with the noise of one seed.
 
@@ -40,7 +40,7 @@ def write_samples(
         training: how many characters, at which temperatures, from which seed.
         prompt: what to write on from.
         cancelled: asked before each character; once it says so, nothing is returned.
-        make_kernel: makes what computes.
+        make_stepper: makes what computes.
     """
     if not training.sample_temperatures or not training.sample_length:
         return []
@@ -51,7 +51,7 @@ def write_samples(
         seed=training.seed,
         prompt=prompt,
         window=training.window,
-        make_kernel=make_kernel,
+        make_stepper=make_stepper,
     )
     written = []
     for _ in range(training.sample_length):

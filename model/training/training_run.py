@@ -50,7 +50,7 @@ from model.runs.metrics_log import EventLog
 from model.runs.open import OpenedRun, open_run
 from model.runs.request import RunRequest
 from model.runs.tensorboard import TensorBoardLog
-from model.sampling.torch_lstm import kernel_of
+from model.sampling.torch_lstm import stepper_beside_training
 from model.system.refusal import refusal_of
 from model.timing import Clock, Speedometer, Stopwatch
 from model.training.autotune import choose_machine, later_looks, look_again
@@ -448,7 +448,7 @@ class TrainingRun:
             training,
             prompt,
             cancelled=lambda: self._controls.stopping,
-            make_kernel=kernel_of(self._machine.device),
+            make_stepper=stepper_beside_training(self._machine.device),
         )
         for temperature, text in samples:
             if self._controls.stopping:

@@ -26,7 +26,7 @@ import tui
 from corpus import DEFAULT_TEXT, Vocabulary
 from model.config import ModelConfig, SamplingConfig
 from model.network.parameters import initial_parameters
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.sampling.race import Race
 from model.sampling.stream import CharacterStream
 from tui.app.app import CharlmApp
@@ -231,7 +231,7 @@ def measure_race(seconds: float) -> Figures:
     found: Figures = {}
     for hidden in (128, 512):
         weights = initial_parameters(ModelConfig(hidden=hidden), len(vocabulary), 1)
-        snapshot = WeightSnapshot.from_weights(weights, step=1)
+        snapshot = LstmSnapshot.from_weights(weights, step=1)
         race = Race(snapshot, vocabulary, temperatures=LANES, seed=1, prompt="a")
         streams = [
             CharacterStream(

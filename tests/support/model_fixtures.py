@@ -17,7 +17,7 @@ from corpus import Vocabulary
 from model.config import ModelConfig, TrainingConfig
 from model.events import Event
 from model.network.parameters import parameter_shapes, state_shapes
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.runs import checkpoint_file as checkpoint_module
 from model.runs.checkpoint import Checkpoint, CheckpointMetadata
 from model.runs.checkpoint_form import (
@@ -77,16 +77,16 @@ def random_weights(
     }
 
 
-def make_snapshot(seed: int = 0, step: int = 1) -> WeightSnapshot:
-    return WeightSnapshot.from_weights(random_weights(seed=seed), step=step)
+def make_snapshot(seed: int = 0, step: int = 1) -> LstmSnapshot:
+    return LstmSnapshot.from_weights(random_weights(seed=seed), step=step)
 
 
-def constant_snapshot(logits: npt.NDArray[np.float64]) -> WeightSnapshot:
+def constant_snapshot(logits: npt.NDArray[np.float64]) -> LstmSnapshot:
     """Returns weights that give these logits whatever was read."""
     weights = random_weights(TINY_MODEL, len(logits))
     weights["head.weight"][:] = 0
     weights["head.bias"][:] = logits
-    return WeightSnapshot.from_weights(weights, step=0)
+    return LstmSnapshot.from_weights(weights, step=0)
 
 
 def make_checkpoint(

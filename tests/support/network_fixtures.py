@@ -19,7 +19,7 @@ from model.data.batches import make_batches
 from model.network.character_network import CharacterNetwork
 from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.training.trainer import Trainer
 
 MACHINE = Machine(device=torch.device("cpu"), engine=Engine(precision="fp32"))
@@ -45,8 +45,8 @@ def weights_of(network: CharacterNetwork) -> Weights:
     return {name: value.detach().numpy() for name, value in network.state_dict().items()}
 
 
-def snapshot_of(network: CharacterNetwork, step: int = 0) -> WeightSnapshot:
-    return WeightSnapshot.from_weights(weights_of(network), step=step)
+def snapshot_of(network: CharacterNetwork, step: int = 0) -> LstmSnapshot:
+    return LstmSnapshot.from_weights(weights_of(network), step=step)
 
 
 def fresh_network(model: ModelConfig = TINY_MODEL, seed: int = 0) -> CharacterLSTM:

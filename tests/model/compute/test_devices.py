@@ -20,6 +20,7 @@ from model.data.batches import make_batches
 from model.network.dropout import draw_masks
 from model.network.lstm import CharacterLSTM
 from model.network.pending_snapshot import PendingSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.training.device_batches import BatchReader
 from model.training.divergence_guard import Verdict
 from model.training.gradients import GradientWorkers
@@ -74,6 +75,7 @@ def test_a_snapshot_on_its_way_does_not_see_later_steps(name: str) -> None:
     with torch.no_grad():
         network.head.bias.fill_(9)
     snapshot = pending.snapshot()
+    assert isinstance(snapshot, LstmSnapshot)
     assert snapshot.step == 7
     assert np.array_equal(snapshot.head_bias, kept)
 

@@ -13,7 +13,7 @@ from corpus import Corpus, Vocabulary
 from model.evaluation.hidden_units import activations_of, features_of, rank_units
 from model.events import AnalysisEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
 from model.network.published import Publication
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.session.analysis_thread import Analysis
 
 
@@ -48,7 +48,7 @@ def test_a_unit_that_is_built_to_see_spaces_is_found() -> None:
     for gate, bias in ((0, 6.0), (1, -6.0), (2, 0.0), (3, 6.0)):
         weights["lstm.bias_ih_l0"][gate * hidden + unit] = bias
         weights["lstm.bias_hh_l0"][gate * hidden + unit] = 0
-    snapshot = WeightSnapshot.from_weights(weights, step=0)
+    snapshot = LstmSnapshot.from_weights(weights, step=0)
     assert activations_of(snapshot, ids[:50]).shape == (50, TINY_MODEL.layers, hidden)
     ranked = {unit.feature: unit for unit in rank_units(snapshot, VOCABULARY, ids)}
     found = ranked["after a space"]

@@ -14,11 +14,11 @@ from model.config import ModelConfig, SamplingConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.splitmix import BLOCK
-from model.network.snapshot import FloatArray, WeightSnapshot
+from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.compiled_lstm import StreamTeam, StreamTeams, successor, writes_in_bfloat16
 from model.sampling.long_text import LongText
 from model.sampling.parallel_streams import StreamBatch
-from model.sampling.stepper import StreamsSoFar
+from model.sampling.stepper import SamplerState
 from model.sampling.stream import CharacterStream
 
 pytestmark = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs i
 SYMBOLS = len(VOCABULARY)
 
 
-def make_snapshot(hidden: int, layers: int = 1, symbols: int = SYMBOLS) -> WeightSnapshot:
+def make_snapshot(hidden: int, layers: int = 1, symbols: int = SYMBOLS) -> LstmSnapshot:
     config = ModelConfig(hidden=hidden, layers=layers, embedding=4)
     network = make_network(config, symbols, scale=1.5 / hidden**0.5)
     return dataclasses.replace(snapshot_of(network), precision="bf16")
 
 
-def begun(snapshot: WeightSnapshot, streams: int, temperature: float) -> StreamsSoFar:
+def begun(snapshot: LstmSnapshot, streams: int, temperature: float) -> SamplerState:
     """Returns where texts stand after some characters."""
     batch = StreamBatch(
         snapshot,
@@ -43,7 +43,7 @@ def begun(snapshot: WeightSnapshot, streams: int, temperature: float) -> Streams
     )
     for _ in range(5):
         batch.step()
-    return batch.so_far()
+    return batch.state()
 
 
 def rounded(numbers: FloatArray) -> FloatArray:
@@ -51,14 +51,14 @@ def rounded(numbers: FloatArray) -> FloatArray:
 
 
 def logits_before(
-    snapshot: WeightSnapshot, so_far: StreamsSoFar, ids: npt.NDArray[np.int64]
+    snapshot: LstmSnapshot, state: SamplerState, ids: npt.NDArray[np.int64]
 ) -> FloatArray:
     """Returns the logits [N, S, V] that the characters [N, S] are drawn from, by NumPy."""
     matrices = [rounded(layer.matrix) for layer in snapshot.layers]
     head = rounded(snapshot.head_matrix)
-    hidden = [rounded(layer.T.copy()) for layer in so_far.hidden]
-    cell = [layer.T.copy() for layer in so_far.cell]
-    found = [so_far.logits]
+    hidden = [rounded(layer.T.copy()) for layer in state.carried[0]]
+    cell = [layer.T.copy() for layer in state.carried[1]]
+    found = [state.logits]
     for symbols in ids[:-1]:
         below = None
         for place, layer in enumerate(snapshot.layers):
@@ -80,19 +80,19 @@ def test_it_draws_from_numpys_logits(
     hidden: int, layers: int, streams: int, temperature: float
 ) -> None:
     snapshot = make_snapshot(hidden, layers)
-    so_far = begun(snapshot, streams, temperature)
-    team = StreamTeam(snapshot, so_far, temperature, threads=1)
+    state = begun(snapshot, streams, temperature)
+    team = StreamTeam(snapshot, state, temperature, threads=1)
     parts = [team.write(count) for count in (1, 20, 39)]
     team.close()
     ids, own = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    logits = logits_before(snapshot, so_far, ids)
+    logits = logits_before(snapshot, state, ids)
     # Now and then a sum that is rounded differently turns the last digit of a bfloat16.
     weights = np.exp(logits - logits.max(axis=2, keepdims=True))
     chosen = np.take_along_axis(weights, ids[:, :, None], axis=2)[:, :, 0]
     np.testing.assert_allclose(own, chosen / weights.sum(axis=2), atol=2e-3)
     scores = logits
     if temperature:
-        noise = [[noise.row(so_far.written + n) for noise in so_far.noises] for n in range(60)]
+        noise = [[noise.row(state.written + n) for noise in state.noises] for n in range(60)]
         scores = logits / np.float32(temperature) + np.array(noise)
     reached = np.take_along_axis(scores, ids[:, :, None], axis=2)[:, :, 0]
     assert (reached >= scores.max(axis=2) - 0.02).all()
@@ -114,12 +114,12 @@ def test_every_number_of_threads_writes_the_same_texts(layers: int, streams: int
 
 def test_a_text_does_not_depend_on_its_neighbours() -> None:
     snapshot = make_snapshot(64, layers=2)
-    so_far = begun(snapshot, 20, 0.8)
-    whole = StreamTeam(snapshot, so_far, 0.8)
+    state = begun(snapshot, 20, 0.8)
+    whole = StreamTeam(snapshot, state, 0.8)
     expected = whole.write(200)
     whole.close()
     for streams in (slice(1), slice(3, 8), slice(8, 16), slice(7, 19)):
-        team = StreamTeam(snapshot, so_far.of_streams(streams), 0.8)
+        team = StreamTeam(snapshot, state.of_streams(streams), 0.8)
         for found, all_of_it in zip(team.write(200), expected, strict=True):
             assert np.array_equal(np.asarray(found), np.asarray(all_of_it)[:, streams])
         team.close()
@@ -157,7 +157,7 @@ def test_a_long_text_goes_on_in_pairs() -> None:
     snapshot = make_snapshot(64)
     sampling = SamplingConfig(temperature=0.8)
 
-    def written(snapshot: WeightSnapshot, most: int) -> list[float]:
+    def written(snapshot: LstmSnapshot, most: int) -> list[float]:
         own: list[float] = []
         stream = CharacterStream(snapshot, VOCABULARY, sampling=sampling, seed=3)
         with LongText(stream, by_numpy=BLOCK) as text:

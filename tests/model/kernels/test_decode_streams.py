@@ -10,22 +10,22 @@ from noise_by_definition import assert_drawn
 
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot, WeightSnapshot
 from model.sampling import parallel_streams as batch_sampler
 from model.sampling.compiled_lstm import LEAST_STREAMS, LEAST_UNITS, StreamTeam, successor
 from model.sampling.parallel_streams import ParallelStreams, StreamBatch, Successor
-from model.sampling.stepper import StreamsSoFar
+from model.sampling.stepper import SamplerState
 
 SYMBOLS = len(VOCABULARY)
 
 
-def make_snapshot(hidden: int, layers: int = 1, embedding: int = 4) -> WeightSnapshot:
+def make_snapshot(hidden: int, layers: int = 1, embedding: int = 4) -> LstmSnapshot:
     config = ModelConfig(hidden=hidden, layers=layers, embedding=embedding)
     # With larger weights a wide network is chaotic: it makes much of the last digit.
     return snapshot_of(make_network(config, SYMBOLS, scale=1.5 / hidden**0.5))
 
 
-def make_batch(snapshot: WeightSnapshot, streams: int, temperature: float = 1.0) -> StreamBatch:
+def make_batch(snapshot: LstmSnapshot, streams: int, temperature: float = 1.0) -> StreamBatch:
     return StreamBatch(
         snapshot,
         VOCABULARY,
@@ -35,7 +35,7 @@ def make_batch(snapshot: WeightSnapshot, streams: int, temperature: float = 1.0)
     )
 
 
-def begun(snapshot: WeightSnapshot, streams: int, steps: int, temperature: float) -> StreamBatch:
+def begun(snapshot: LstmSnapshot, streams: int, steps: int, temperature: float) -> StreamBatch:
     batch = make_batch(snapshot, streams, temperature)
     for _ in range(steps):
         batch.step()
@@ -51,7 +51,7 @@ def test_it_goes_on_where_numpy_stopped(
 ) -> None:
     snapshot = make_snapshot(hidden, layers)
     batch = begun(snapshot, streams, 30, temperature)
-    team = successor(snapshot, batch.so_far(), temperature)
+    team = successor(snapshot, batch.state(), temperature)
     assert team is not None
     parts = [team.write(count) for count in (1, 40, 3, BLOCK)]
     team.close()
@@ -66,7 +66,7 @@ def test_each_character_is_drawn_with_the_noise_of_its_own_place(threads: int) -
     logits = np.linspace(-1, 1, SYMBOLS)
     batch = begun(constant_snapshot(logits), 5, 0, 0.7)
     before = [batch.step()[0] for _ in range(BLOCK + 30)]
-    team = StreamTeam(constant_snapshot(logits), batch.so_far(), 0.7, threads=threads)
+    team = StreamTeam(constant_snapshot(logits), batch.state(), 0.7, threads=threads)
     after, _ = team.write(BLOCK + 30)
     team.close()
     for seed, ids in enumerate(np.concatenate([before, after]).T):
@@ -78,8 +78,8 @@ def test_every_number_of_threads_writes_the_same_texts(layers: int) -> None:
     snapshot = make_snapshot(192, layers, embedding=0)
     found = []
     for threads in (1, 2, 3):
-        so_far = begun(snapshot, 9, 5, 0.8).so_far()
-        team = StreamTeam(snapshot, so_far, 0.8, threads=threads)
+        state = begun(snapshot, 9, 5, 0.8).state()
+        team = StreamTeam(snapshot, state, 0.8, threads=threads)
         ids, own = team.write(300)
         team.close()
         found.append((ids, own))
@@ -95,8 +95,8 @@ def test_every_number_of_threads_writes_the_same_texts(layers: int) -> None:
 )
 def test_what_does_not_suit_is_left_to_numpy(hidden: int, streams: int) -> None:
     snapshot = make_snapshot(hidden)
-    so_far = make_batch(snapshot, streams).so_far()
-    assert successor(snapshot, so_far, 1.0) is None
+    state = make_batch(snapshot, streams).state()
+    assert successor(snapshot, state, 1.0) is None
 
 
 @pytest.mark.parametrize("counts", [[300], [1] * 300, [49, 1, 1, 249], [51, 249]])
@@ -108,11 +108,9 @@ def test_streams_change_over_at_the_same_character(
     snapshot = make_snapshot(64)
     asked: list[tuple[int, int]] = []
 
-    def find(
-        snapshot: WeightSnapshot, so_far: StreamsSoFar, temperature: float
-    ) -> Successor | None:
-        asked.append((so_far.written, len(so_far.noises)))
-        return successor(snapshot, so_far, temperature)
+    def find(snapshot: WeightSnapshot, state: SamplerState, temperature: float) -> Successor | None:
+        asked.append((state.written, len(state.noises)))
+        return batch_sampler.compiled_successor(snapshot, state, temperature)
 
     def streams(find_successor: batch_sampler.FindSuccessor | None) -> ParallelStreams:
         return ParallelStreams(

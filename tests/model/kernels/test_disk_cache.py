@@ -30,7 +30,7 @@ DIGESTS = 2 * hashlib.sha256().digest_size
 """Bytes of an entry before its compiled code: its own digest, and that of what it depends on."""
 
 
-def make_kernel() -> Kernel:
+def make_stepper() -> Kernel:
     """Returns a kernel that this process has not loaded yet."""
 
     def double(numbers: Floats) -> None:
@@ -67,24 +67,24 @@ def entry_in(folder: Path) -> Path:
 
 
 def test_what_was_compiled_is_kept_for_this_user_alone(cache: Path) -> None:
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     entry = entry_in(cache)
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
     assert stat.S_IMODE(entry.stat().st_mode) == 0o600
     before = entry.stat()
-    assert not was_compiled(make_kernel())
+    assert not was_compiled(make_stepper())
     assert entry_in(cache).stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_a_change_of_any_source_has_it_compiled_again(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     before = entry_in(cache).read_bytes()
     monkeypatch.setattr(compiled, "_stamp", lambda: "another")
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     assert entry_in(cache).read_bytes() != before, "in the place of what is stale"
-    assert not was_compiled(make_kernel())
+    assert not was_compiled(make_stepper())
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_a_change_of_any_source_has_it_compiled_again(
 def test_a_damaged_entry_is_compiled_again_b8(
     cache: Path, damage: Callable[[Path], object]
 ) -> None:
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     damage(entry_in(cache))
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
 
 
 def replace(path: Path, make: Callable[[], object]) -> None:
@@ -134,7 +134,7 @@ def test_any_flipped_byte_is_found_and_mended_b8(
     flips: int, cache: Path, figure: Callable[[str], None]
 ) -> None:
     """Children do it, for what is loaded with a flipped byte may end the process."""
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     entry = entry_in(cache)
     whole = entry.read_bytes()
     places = [*range(0, DIGESTS, 6), *np.linspace(DIGESTS, len(whole) - 1, flips).astype(int)]
@@ -142,8 +142,8 @@ def test_any_flipped_byte_is_found_and_mended_b8(
     def flip(tell: Callable[[str], None], some: Sequence[int]) -> None:
         for place in some:
             entry.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
-            assert was_compiled(make_kernel())
-            assert not was_compiled(make_kernel()), "it was replaced"
+            assert was_compiled(make_stepper())
+            assert not was_compiled(make_stepper()), "it was replaced"
             tell(str(place))
 
     mended = 0
@@ -166,25 +166,25 @@ class Poison:
 
 @pytest.mark.parametrize("mode", [0o701, 0o710, 0o720, 0o702, 0o777, 0o1777])
 def test_a_folder_that_others_may_enter_is_not_used_b8(mode: int, cache: Path) -> None:
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     before = entry_in(cache).read_bytes()
     cache.chmod(mode)
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     assert entry_in(cache).read_bytes() == before
-    assert not was_compiled(make_kernel()), "it is kept in a temporary folder of this user's"
+    assert not was_compiled(make_stepper()), "it is kept in a temporary folder of this user's"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away takes root's rights")
 @pytest.mark.parametrize("given", ["folder", "entry"])
 def test_what_another_account_owns_is_not_loaded_b8(given: str, cache: Path) -> None:
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     entry = entry_in(cache)
     witness = cache / "witness"
     key = entry.read_bytes()[DIGESTS // 2 : DIGESTS]
     rest = key + pickle.dumps(Poison(witness))
     entry.write_bytes(hashlib.sha256(rest).digest() + rest)
     os.chown(cache if given == "folder" else entry, 65534, 65534)
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     assert not witness.exists()
 
 
@@ -193,7 +193,7 @@ def test_a_link_is_no_folder_of_this_user_b8(cache: Path, tmp_path: Path) -> Non
     elsewhere.mkdir(mode=0o700)
     cache.parent.mkdir()
     cache.symlink_to(elsewhere)
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     assert not list(elsewhere.iterdir())
 
 
@@ -204,8 +204,8 @@ def test_a_temporary_folder_that_was_laid_out_by_another_is_not_used_b8(
     laid_out = tmp_path / "temporary" / f"charlm-tui-{os.geteuid()}"
     laid_out.mkdir(mode=0o777)
     laid_out.chmod(0o777)
-    assert was_compiled(make_kernel())
-    assert was_compiled(make_kernel()), "there is no place left to keep it"
+    assert was_compiled(make_stepper())
+    assert was_compiled(make_stepper()), "there is no place left to keep it"
     assert not list(laid_out.iterdir())
 
 
@@ -220,14 +220,14 @@ def test_a_full_disk_does_no_harm(
         monkeypatch.setattr(kernel_cache.os, "fdopen", refuse)  # type: ignore[attr-defined]
     else:
         monkeypatch.setattr(kernel_cache.os, "replace", refuse)  # type: ignore[attr-defined]
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_without_any_place_it_is_compiled_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_cache, "_places", lambda: iter(()))
-    assert was_compiled(make_kernel())
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
+    assert was_compiled(make_stepper())
 
 
 def test_a_program_that_may_not_write_keeps_it_with_the_user_c24(
@@ -237,9 +237,9 @@ def test_a_program_that_may_not_write_keeps_it_with_the_user_c24(
     monkeypatch.setattr(kernel_cache, "PACKAGE", tmp_path / "no folder" / "model")
     (tmp_path / "no folder").write_bytes(b"")
     monkeypatch.setenv("CHARLM_CACHE", str(tmp_path / "cache"))
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     assert entry_in(cache_folder() / "kernels").exists()
-    assert not was_compiled(make_kernel())
+    assert not was_compiled(make_stepper())
 
 
 def test_without_a_writable_cache_a_temporary_folder_of_the_user_serves_c24(
@@ -250,9 +250,9 @@ def test_without_a_writable_cache_a_temporary_folder_of_the_user_serves_c24(
     (tmp_path / "no folder").write_bytes(b"")
     monkeypatch.setenv("CHARLM_CACHE", str(tmp_path / "no folder" / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert was_compiled(make_kernel())
+    assert was_compiled(make_stepper())
     assert entry_in(tmp_path / f"charlm-tui-{os.geteuid()}" / "kernels").exists()
-    assert not was_compiled(make_kernel())
+    assert not was_compiled(make_stepper())
 
 
 def test_by_default_it_lies_beside_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,6 +272,6 @@ def umask(mask: int) -> Iterator[None]:
 @pytest.mark.parametrize("mask", [0o000, 0o027, 0o077])
 def test_the_users_mask_opens_nothing(mask: int, cache: Path) -> None:
     with umask(mask):
-        assert was_compiled(make_kernel())
+        assert was_compiled(make_stepper())
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
     assert stat.S_IMODE(entry_in(cache).stat().st_mode) == 0o600

@@ -18,7 +18,7 @@ from model.config import ModelConfig, SamplingConfig
 from model.kernels.decode import write_characters
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import ARRIVALS_WIDTH, thread_counts, yield_address
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.sampling.compiled_text import WritingTeam
 from model.sampling.long_text import LongText
 from model.sampling.stream import CharacterStream
@@ -26,13 +26,13 @@ from model.sampling.stream import CharacterStream
 LENGTH = 3 * BLOCK
 
 
-def make_snapshot(hidden: int = 12, layers: int = 1, embedding: int = 0) -> WeightSnapshot:
+def make_snapshot(hidden: int = 12, layers: int = 1, embedding: int = 0) -> LstmSnapshot:
     config = ModelConfig(hidden=hidden, layers=layers, embedding=embedding)
     # With larger weights a wide network is chaotic: it makes much of the last digit.
     return snapshot_of(make_network(config, len(VOCABULARY), scale=2 / (4 + hidden) ** 0.5))
 
 
-def make_stream(snapshot: WeightSnapshot, **settings: object) -> CharacterStream:
+def make_stream(snapshot: LstmSnapshot, **settings: object) -> CharacterStream:
     defaults = {"sampling": SamplingConfig(), "seed": 7, "prompt": "the "}
     return CharacterStream(snapshot, VOCABULARY, **defaults | settings)  # type: ignore[arg-type]
 
@@ -90,7 +90,7 @@ def test_every_number_of_threads_writes_the_same_bits(layers: int) -> None:
     snapshot = make_snapshot(hidden=192, layers=layers)
     found = []
     for threads in (1, 2, 3):
-        team = WritingTeam(snapshot, make_stream(snapshot).so_far(), 0.8, threads=threads)
+        team = WritingTeam(snapshot, make_stream(snapshot).state(), 0.8, threads=threads)
         blocks = [team.write(BLOCK) for _ in range(3)]
         team.close()
         found.append([np.concatenate(arrays).tobytes() for arrays in zip(*blocks, strict=True)])
@@ -118,7 +118,7 @@ def test_what_only_a_stream_can_do_is_left_to_it(settings: dict[str, object]) ->
 def test_weights_that_overflowed_still_write_something() -> None:
     weights = make_network(ModelConfig(hidden=12), len(VOCABULARY)).state_dict()
     arrays = {name: np.full_like(value.numpy(), np.nan) for name, value in weights.items()}
-    snapshot = WeightSnapshot.from_weights(arrays, step=0)
+    snapshot = LstmSnapshot.from_weights(arrays, step=0)
     ids, own = written(LongText(make_stream(snapshot), by_numpy=0), 10)
     assert all(0 <= symbol < len(VOCABULARY) for symbol in ids)
     assert np.isnan(own).all()

@@ -12,7 +12,7 @@ from network_fixtures import make_network, snapshot_of, weights_of
 from model.config import ModelConfig
 from model.network.character_network import State
 from model.network.lstm import CharacterLSTM
-from model.sampling.numpy_lstm import LstmKernel
+from model.sampling.numpy_lstm import LstmStepper
 
 VOCABULARY_SIZE = 13
 TOLERANCE = 1e-4
@@ -39,8 +39,8 @@ def network_logits(
         return network.logits(outputs)[:, 0].numpy(), state
 
 
-def kernel_logits(kernel: LstmKernel, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    return np.stack([kernel.step(int(i)).copy() for i in ids])
+def kernel_logits(kernel: LstmStepper, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    return np.stack([kernel.prime([int(i)]).copy() for i in ids])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -48,7 +48,7 @@ def test_it_equals_the_network_over_a_thousand_steps(shape: ModelConfig) -> None
     network = make_network(shape, VOCABULARY_SIZE)
     ids = random_ids(1000)
     expected, _ = network_logits(network, ids)
-    found = kernel_logits(LstmKernel(snapshot_of(network)), ids)
+    found = kernel_logits(LstmStepper(snapshot_of(network)), ids)
     assert expected.std() > 0.1, "a network that says nothing would prove nothing"
     assert np.abs(found - expected).max() < TOLERANCE
 
@@ -56,11 +56,11 @@ def test_it_equals_the_network_over_a_thousand_steps(shape: ModelConfig) -> None
 @pytest.mark.parametrize("shape", SHAPES)
 def test_other_weights_in_mid_stream_go_on_from_the_carried_state(shape: ModelConfig) -> None:
     networks = [make_network(shape, VOCABULARY_SIZE, seed=seed) for seed in range(4)]
-    kernel = LstmKernel(snapshot_of(networks[0]))
+    kernel = LstmStepper(snapshot_of(networks[0]))
     state: State | None = None
     for turn, network in enumerate(networks):
         ids = random_ids(100, seed=turn)
-        kernel.snapshot = snapshot_of(network)
+        kernel.adopt(snapshot_of(network))
         expected, state = network_logits(network, ids, state)
         assert np.abs(kernel_logits(kernel, ids) - expected).max() < TOLERANCE
 
@@ -68,29 +68,29 @@ def test_other_weights_in_mid_stream_go_on_from_the_carried_state(shape: ModelCo
 def test_the_carried_state_matters_to_the_logits_after_a_swap() -> None:
     shape = ModelConfig(hidden=16, embedding=5)
     network = make_network(shape, VOCABULARY_SIZE)
-    kernel = LstmKernel(snapshot_of(network))
+    kernel = LstmStepper(snapshot_of(network))
     kernel.prime([1, 2, 3])
-    carried = kernel.step(4).copy()
+    carried = kernel.prime([4]).copy()
     kernel.reset()
-    assert np.abs(kernel.step(4) - carried).max() > 100 * TOLERANCE
+    assert np.abs(kernel.prime([4]) - carried).max() > 100 * TOLERANCE
 
 
 def test_weights_of_another_shape_are_refused() -> None:
-    kernel = LstmKernel(snapshot_of(make_network(ModelConfig(hidden=8), VOCABULARY_SIZE)))
+    kernel = LstmStepper(snapshot_of(make_network(ModelConfig(hidden=8), VOCABULARY_SIZE)))
     for other in (ModelConfig(hidden=9), ModelConfig(hidden=8, layers=2)):
         with pytest.raises(ValueError, match="another shape"):
-            kernel.snapshot = snapshot_of(make_network(other, VOCABULARY_SIZE))
+            kernel.adopt(snapshot_of(make_network(other, VOCABULARY_SIZE)))
 
 
 def test_training_on_does_not_change_a_snapshot() -> None:
     network = make_network(ModelConfig(hidden=16, layers=2, embedding=5), VOCABULARY_SIZE)
     snapshot = snapshot_of(network)
     ids = random_ids(20)
-    before = kernel_logits(LstmKernel(snapshot), ids)
+    before = kernel_logits(LstmStepper(snapshot), ids)
     for value in weights_of(network).values():
         np.add(value, 1.0, out=value)
-    assert np.array_equal(kernel_logits(LstmKernel(snapshot), ids), before)
-    assert not np.array_equal(kernel_logits(LstmKernel(snapshot_of(network)), ids), before)
+    assert np.array_equal(kernel_logits(LstmStepper(snapshot), ids), before)
+    assert not np.array_equal(kernel_logits(LstmStepper(snapshot_of(network)), ids), before)
 
 
 def test_a_snapshot_shares_no_memory_and_cannot_be_written() -> None:
@@ -109,18 +109,18 @@ def test_a_snapshot_shares_no_memory_and_cannot_be_written() -> None:
 
 def test_priming_equals_stepping() -> None:
     ids = [3, 1, 4, 1, 5]
-    primed, stepped = LstmKernel(make_snapshot()), LstmKernel(make_snapshot())
+    primed, stepped = LstmStepper(make_snapshot()), LstmStepper(make_snapshot())
     for symbol_id in ids:
-        stepped.step(symbol_id)
-    assert np.array_equal(primed.prime(ids), stepped.logits)
-    assert np.array_equal(primed.step(2), stepped.step(2))
+        stepped.prime([symbol_id])
+    assert np.array_equal(primed.prime(ids), stepped.prime([]))
+    assert np.array_equal(primed.prime([2]), stepped.prime([2]))
 
 
 def test_a_saved_state_can_be_restored() -> None:
-    kernel = LstmKernel(make_snapshot())
+    kernel = LstmStepper(make_snapshot())
     kernel.prime([1, 2, 3])
     state = kernel.state
-    first = kernel.step(4).copy()
+    first = kernel.prime([4]).copy()
     kernel.prime([5, 6])
     kernel.state = state
-    assert np.array_equal(kernel.step(4), first)
+    assert np.array_equal(kernel.prime([4]), first)

@@ -8,13 +8,13 @@ from model_fixtures import make_snapshot, random_weights
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from model.config import ModelConfig
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.sampling import numpy_threads as product_threads
 from model.sampling.numpy_threads import fastest_count, fastest_products, numpy_thread_counts
 
 
-def snapshot_of_shape(model: ModelConfig, symbols: int) -> WeightSnapshot:
-    return WeightSnapshot.from_weights(random_weights(model, symbols), step=0)
+def snapshot_of_shape(model: ModelConfig, symbols: int) -> LstmSnapshot:
+    return LstmSnapshot.from_weights(random_weights(model, symbols), step=0)
 
 
 def blas_threads() -> set[int]:

@@ -7,16 +7,16 @@ import pytest
 from model_fixtures import TEXT, TINY_MODEL, VOCABULARY, random_weights
 
 from model.config import SamplingConfig
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.sampling.race import Race
 from model.sampling.stream import CharacterStream
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 
 
-def snapshot(seed: int = 0) -> WeightSnapshot:
+def snapshot(seed: int = 0) -> LstmSnapshot:
     weights = random_weights(TINY_MODEL, len(VOCABULARY), seed=seed)
-    return WeightSnapshot.from_weights(weights, step=0)
+    return LstmSnapshot.from_weights(weights, step=0)
 
 
 def lanes_of(race: Race, count: int) -> list[str]:
@@ -78,6 +78,6 @@ def test_weights_that_overflowed_are_no_crash() -> None:
     weights = random_weights(TINY_MODEL, len(VOCABULARY))
     weights["head.bias"] = np.full_like(weights["head.bias"], np.nan)
     race = Race(
-        WeightSnapshot.from_weights(weights, step=0), VOCABULARY, temperatures=(1.0, 0.0), seed=1
+        LstmSnapshot.from_weights(weights, step=0), VOCABULARY, temperatures=(1.0, 0.0), seed=1
     )
     assert all(len(lane) == 20 for lane in lanes_of(race, 20))

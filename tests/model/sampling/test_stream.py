@@ -221,9 +221,9 @@ def test_a_fork_writes_what_the_fork_alone_would_have(window: int | None) -> Non
     again = make_stream(window=window)
     for _ in range(31):
         again.step()
-    again._kernel.reset()
+    again._stepper.reset()
     again._recent.extend(ids[-(window or 1) :])
-    again._logits = again._kernel.prime(ids)
+    again._logits = again._stepper.prime(ids)
     assert write(again, 19) == forked
 
 

@@ -13,15 +13,15 @@ from model_fixtures import TEXT, TINY_TRAINING, VOCABULARY
 from network_fixtures import make_network, snapshot_of
 
 from model.config import ModelConfig, SamplingConfig
-from model.network.snapshot import WeightSnapshot
-from model.sampling.numpy_lstm import BatchKernel
+from model.network.snapshot import LstmSnapshot
+from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.parallel_streams import ParallelStreams
 from model.sampling.race import Race
-from model.sampling.torch_lstm import DeviceKernel, kernel_of
+from model.sampling.torch_lstm import TorchLstmStepper, stepper_beside_training
 from model.training.epoch_samples import write_samples
 
 
-def snapshot_with(layers: int, seed: int = 0) -> WeightSnapshot:
+def snapshot_with(layers: int, seed: int = 0) -> LstmSnapshot:
     model = ModelConfig(hidden=12, layers=layers, embedding=5)
     return snapshot_of(make_network(model, seed=seed))
 
@@ -33,9 +33,9 @@ every_depth = pytest.mark.parametrize("snapshot", SNAPSHOTS, ids=["one layer", "
 
 @every_device
 @every_depth
-def test_logits_are_those_of_the_kernel_of_a_cpu(name: str, snapshot: WeightSnapshot) -> None:
-    here = BatchKernel(snapshot, 4)
-    there = DeviceKernel(snapshot, 4, device=torch.device(name))
+def test_logits_are_those_of_the_kernel_of_a_cpu(name: str, snapshot: LstmSnapshot) -> None:
+    here = LstmBatchStepper(snapshot, 4)
+    there = TorchLstmStepper(snapshot, 4, device=torch.device(name))
     random = np.random.default_rng(0)
     for length in (1, 3, 5):
         ids = list(random.integers(0, len(VOCABULARY), (length, 4)))
@@ -47,9 +47,9 @@ def test_logits_are_those_of_the_kernel_of_a_cpu(name: str, snapshot: WeightSnap
 
 @every_device
 @every_depth
-def test_other_weights_count_from_the_next_character(name: str, snapshot: WeightSnapshot) -> None:
-    here = BatchKernel(snapshot, 2)
-    there = DeviceKernel(snapshot, 2, device=torch.device(name))
+def test_other_weights_count_from_the_next_character(name: str, snapshot: LstmSnapshot) -> None:
+    here = LstmBatchStepper(snapshot, 2)
+    there = TorchLstmStepper(snapshot, 2, device=torch.device(name))
     ids = [np.array([1, 2])] * 3
     before = there.prime(ids).copy()
     here.prime(ids)
@@ -65,7 +65,7 @@ def test_other_weights_count_from_the_next_character(name: str, snapshot: Weight
 @pytest.mark.parametrize("window", [None, 6])
 def test_streams_and_races_write_the_same_text(name: str, window: int | None) -> None:
     texts, probabilities, races = [], [], []
-    for make_kernel in (partial(DeviceKernel, device=torch.device(name)), BatchKernel):
+    for make_stepper in (partial(TorchLstmStepper, device=torch.device(name)), LstmBatchStepper):
         streams = ParallelStreams(
             SNAPSHOTS[1],
             VOCABULARY,
@@ -73,7 +73,7 @@ def test_streams_and_races_write_the_same_text(name: str, window: int | None) ->
             seeds=range(5),
             prompt=TEXT[:7],
             window=window,
-            make_kernel=make_kernel,
+            make_stepper=make_stepper,
         )
         race = Race(
             SNAPSHOTS[1],
@@ -81,7 +81,7 @@ def test_streams_and_races_write_the_same_text(name: str, window: int | None) ->
             temperatures=(0.0, 0.5, 1.5),
             seed=3,
             window=window,
-            make_kernel=make_kernel,
+            make_stepper=make_stepper,
         )
         ids, own = streams.write(20)
         texts.append(ids.tolist())
@@ -93,11 +93,11 @@ def test_streams_and_races_write_the_same_text(name: str, window: int | None) ->
 
 
 def test_samples_of_a_training_are_computed_where_it_is_trained() -> None:
-    assert kernel_of(torch.device("cpu")) is BatchKernel
-    on_card = kernel_of(torch.device("cuda"))
+    assert stepper_beside_training(torch.device("cpu")) is LstmBatchStepper
+    on_card = stepper_beside_training(torch.device("cuda"))
     assert isinstance(on_card, partial)
-    assert on_card.func is DeviceKernel
-    kernel = partial(DeviceKernel, device=torch.device("cpu"))
+    assert on_card.func is TorchLstmStepper
+    kernel = partial(TorchLstmStepper, device=torch.device("cpu"))
     written = [
         write_samples(
             SNAPSHOTS[0],
@@ -105,9 +105,9 @@ def test_samples_of_a_training_are_computed_where_it_is_trained() -> None:
             dataclasses.replace(TINY_TRAINING, sample_length=20),
             TEXT[:5],
             cancelled=lambda: False,
-            make_kernel=make_kernel,
+            make_stepper=make_stepper,
         )
-        for make_kernel in (kernel, BatchKernel)
+        for make_stepper in (kernel, LstmBatchStepper)
     ]
     assert written[0] == written[1]
     assert written[0]

@@ -12,6 +12,7 @@ from network_fixtures import make_trainer
 
 from model.config import ModelConfig
 from model.network.lstm import CharacterLSTM
+from model.network.snapshot import LstmSnapshot
 from model.training.ema import WeightAverage
 
 AVERAGED = dataclasses.replace(TINY_TRAINING, averaging=0.9)
@@ -41,6 +42,8 @@ def test_the_trainer_writes_with_the_average_once_it_leads() -> None:
     own = trainer.snapshot()
     trainer.average_leads = True
     averaged = trainer.snapshot()
+    assert isinstance(own, LstmSnapshot)
+    assert isinstance(averaged, LstmSnapshot)
     assert trainer.networks == [trainer.best_network]
     assert not np.array_equal(own.head_matrix, averaged.head_matrix)
 

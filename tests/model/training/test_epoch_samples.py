@@ -8,11 +8,11 @@ import pytest
 from model_fixtures import TEXT, TINY_MODEL, TINY_TRAINING, VOCABULARY, random_weights
 
 from model.config import SamplingConfig, Scoring, TrainingConfig
-from model.network.snapshot import WeightSnapshot
+from model.network.snapshot import LstmSnapshot
 from model.sampling.stream import CharacterStream
 from model.training.epoch_samples import write_samples
 
-SNAPSHOT = WeightSnapshot.from_weights(random_weights(TINY_MODEL, len(VOCABULARY), seed=0), step=0)
+SNAPSHOT = LstmSnapshot.from_weights(random_weights(TINY_MODEL, len(VOCABULARY), seed=0), step=0)
 TRAINING = dataclasses.replace(TINY_TRAINING, sample_length=60)
 
 

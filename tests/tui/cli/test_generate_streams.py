@@ -13,7 +13,7 @@ from model.config import ModelConfig, SamplingConfig
 from model.sampling.long_text import LongText
 from model.sampling.parallel_streams import ParallelStreams
 from model.sampling.stream import CharacterStream
-from model.sampling.torch_lstm import DeviceKernel
+from model.sampling.torch_lstm import TorchLstmStepper
 from tui.cli.commands import generate
 from tui.cli.commands.generate import WrittenText, write, write_group
 
@@ -62,7 +62,7 @@ def test_a_kernel_of_a_device_writes_the_same_texts(
     monkeypatch.setattr(generate, "LONGEST_SIDE_BY_SIDE", longest_side_by_side)
     checkpoint = make_checkpoint()
     found = []
-    for make_kernel in (None, partial(DeviceKernel, device=torch.device("cpu"))):
+    for make_stepper in (None, partial(TorchLstmStepper, device=torch.device("cpu"))):
         shown: list[str] = []
         order = generate.Order(
             checkpoint=checkpoint,
@@ -72,7 +72,7 @@ def test_a_kernel_of_a_device_writes_the_same_texts(
             length=300,
             stop="zz",
             show=shown.append,
-            make_kernel=make_kernel,
+            make_stepper=make_stepper,
         )
         texts = [written.text for written in order.texts()]
         assert "".join(shown) == "".join(texts)

@@ -22,7 +22,7 @@ from model.runs.checkpoint_file import read_checkpoint
 from model.runs.checkpoint_form import AVERAGE_PREFIX
 from model.runs.export import export
 from model.runs.folder import RunFolder
-from model.sampling.numpy_lstm import LstmKernel
+from model.sampling.numpy_lstm import LstmStepper
 from tui.cli.main import run
 
 SHAPES = [TINY_MODEL, ModelConfig(hidden=6, layers=2, embedding=0)]
@@ -72,8 +72,8 @@ def test_a_plain_lstm_gives_the_logits_of_the_program(model: ModelConfig, tmp_pa
     ids = VOCABULARY.encode(TEXT[:40]).astype(np.int64)
     with torch.no_grad():
         theirs = plain(torch.from_numpy(ids)[:, None])[:, 0].numpy()
-    kernel = LstmKernel(read_checkpoint(path).snapshot())
-    ours = np.array([kernel.step(int(symbol)).copy() for symbol in ids])
+    kernel = LstmStepper(read_checkpoint(path).snapshot())
+    ours = np.array([kernel.prime([int(symbol)]).copy() for symbol in ids])
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 

@@ -29,10 +29,10 @@ from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
 from model.sampling.long_text import AT_ONCE, BlockWriter, LongText
-from model.sampling.numpy_lstm import BatchKernel
+from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.numpy_threads import fastest_products
 from model.sampling.parallel_streams import ParallelStreams, compiled_successor
-from model.sampling.stepper import MakeKernel
+from model.sampling.stepper import MakeBatchStepper
 from model.sampling.stream import CharacterStream
 from model.session.sampler_thread import new_seed
 from model.system.compiled_code import setback
@@ -106,7 +106,7 @@ def generate(**options: Any) -> None:
         length=options["length"],
         stop=_stop(options["stop"], checkpoint.metadata.vocabulary),
         show=(lambda _: None) if options["as_json"] else _show_on_stdout(raw=options["raw"]),
-        make_kernel=_kernel_on(options["device"]),
+        make_stepper=_stepper_on(options["device"]),
     )
     for number, written in zip(seeds, order.texts(), strict=True):
         if options["as_json"]:
@@ -131,7 +131,7 @@ class Order:
     length: int
     stop: str
     show: Callable[[str], None]
-    make_kernel: MakeKernel | None
+    make_stepper: MakeBatchStepper | None
     """Makes what computes on a device; None: this program's own ways on a CPU."""
 
     def texts(self) -> Iterator[WrittenText]:
@@ -143,9 +143,9 @@ class Order:
     def _one_by_one(self) -> Iterator[WrittenText]:
         """Shows each text character by character."""
         snapshot = self.checkpoint.snapshot()
-        with fastest_products(snapshot) if self.make_kernel is None else nullcontext():
+        with fastest_products(snapshot) if self.make_stepper is None else nullcontext():
             for seed in self.seeds:
-                if self.make_kernel is None:
+                if self.make_stepper is None:
                     stream = CharacterStream(snapshot, seed=seed, candidates=0, **self._settings())
                     with LongText(stream) as text:
                         yield write(text, self.length, self.stop, self.show)
@@ -156,7 +156,7 @@ class Order:
     def _side_by_side(self) -> Iterator[WrittenText]:
         """Writes a group of texts at once, and shows each when it is whole."""
         size = STREAMS_AT_ONCE * (
-            usable_cores() if self.make_kernel is None else STREAMS_OF_A_DEVICE
+            usable_cores() if self.make_stepper is None else STREAMS_OF_A_DEVICE
         )
         for first in range(0, len(self.seeds), size):
             with closing(self._streams(self.seeds[first : first + size])) as streams:
@@ -170,9 +170,9 @@ class Order:
         return ParallelStreams(
             self.checkpoint.snapshot(),
             seeds=seeds,
-            threads=usable_cores() if self.make_kernel is None else 1,
-            make_kernel=self.make_kernel or BatchKernel,
-            find_successor=compiled_successor if self.make_kernel is None else None,
+            threads=usable_cores() if self.make_stepper is None else 1,
+            make_stepper=self.make_stepper or LstmBatchStepper,
+            find_successor=compiled_successor if self.make_stepper is None else None,
             **self._settings(),
         )
 
@@ -198,7 +198,7 @@ class _FirstOf:
         return ids[:, 0], own[:, 0]
 
 
-def _kernel_on(device: str) -> MakeKernel | None:
+def _stepper_on(device: str) -> MakeBatchStepper | None:
     """Returns what makes kernels for a device.
 
     Raises:
@@ -208,9 +208,9 @@ def _kernel_on(device: str) -> MakeKernel | None:
         return None
     # Whoever writes on the CPU does not wait for torch.
     from model.compute.device import choose_device  # noqa: PLC0415
-    from model.sampling.torch_lstm import kernel_on  # noqa: PLC0415
+    from model.sampling.torch_lstm import stepper_on  # noqa: PLC0415
 
-    return kernel_on(choose_device(device))
+    return stepper_on(choose_device(device))
 
 
 def write_group(
