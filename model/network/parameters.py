@@ -1,6 +1,7 @@
-"""Names, shapes and first values of the network's parameters. NumPy.
+"""What depends on the kind of network and needs no torch: shapes, first values, snapshot. NumPy.
 
-The first values are made here, so that text can be written before torch is imported; training
+Training, checkpoints and samplers ask these functions alone; a second network is a branch in each.
+The first values are made here, so that text can be written before torch is imported. Training
 starts from the same values.
 """
 
@@ -18,6 +19,23 @@ Weights = Mapping[str, FloatArray]
 """Under the names of ``torch.nn``'s state dict."""
 
 EMBEDDING_DEVIATION = 0.5
+
+
+def parameter_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each tensor in the network's state dict."""
+    hidden, width = model.hidden, model.embedding or vocabulary_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "head.weight": (vocabulary_size, hidden),
+        "head.bias": (vocabulary_size,),
+    }
+    if model.embedding:
+        shapes["embedding.weight"] = (vocabulary_size, model.embedding)
+    for layer in range(model.layers):
+        shapes[f"lstm.weight_ih_l{layer}"] = (4 * hidden, width if layer == 0 else hidden)
+        shapes[f"lstm.weight_hh_l{layer}"] = (4 * hidden, hidden)
+        shapes[f"lstm.bias_ih_l{layer}"] = (4 * hidden,)
+        shapes[f"lstm.bias_hh_l{layer}"] = (4 * hidden,)
+    return shapes
 
 
 def initial_parameters(model: ModelConfig, vocabulary_size: int, seed: int) -> Weights:
@@ -39,7 +57,7 @@ def initial_parameters(model: ModelConfig, vocabulary_size: int, seed: int) -> W
             value = random.uniform(-limit, limit, shape)
         else:
             value = np.zeros(shape)
-            if "bias_ih" in name:  # PyTorch adds two biases; one of them alone carries the 1
+            if "bias_ih" in name:  # PyTorch adds two biases; only this one contains the 1
                 value[hidden : 2 * hidden] = 1.0
         weights[name] = value.astype(np.float32)
     return weights
@@ -50,23 +68,6 @@ def _orthogonal(random: np.random.Generator, size: int) -> npt.NDArray[np.float6
     factor, triangle = np.linalg.qr(random.standard_normal((size, size)))
     # Without this the signs of the decomposition would be part of the draw (Mezzadri 2007).
     return np.asarray(factor * np.sign(np.diag(triangle)))
-
-
-def parameter_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of each tensor in the network's state dict."""
-    hidden, width = model.hidden, model.embedding or vocabulary_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "head.weight": (vocabulary_size, hidden),
-        "head.bias": (vocabulary_size,),
-    }
-    if model.embedding:
-        shapes["embedding.weight"] = (vocabulary_size, model.embedding)
-    for layer in range(model.layers):
-        shapes[f"lstm.weight_ih_l{layer}"] = (4 * hidden, width if layer == 0 else hidden)
-        shapes[f"lstm.weight_hh_l{layer}"] = (4 * hidden, hidden)
-        shapes[f"lstm.bias_ih_l{layer}"] = (4 * hidden,)
-        shapes[f"lstm.bias_hh_l{layer}"] = (4 * hidden,)
-    return shapes
 
 
 def state_shapes(model: ModelConfig, streams: int) -> dict[str, tuple[int, ...]]:
