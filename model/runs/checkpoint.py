@@ -1,60 +1,70 @@
-"""A checkpoint's values: metadata, tensors, and the weights to write with. NumPy."""
+"""A checkpoint's values: metadata and tensors, and the metadata as JSON. NumPy, no torch."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from corpus import Vocabulary
-from model.config import ModelConfig, TrainingConfig
+from corpus.files.json_values import odd, real, record, text, whole
+from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_record
+from model.errors import ConfigError
 from model.network import parameters
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint_form import (
     AVERAGE_PREFIX,
     WEIGHT_PREFIX,
+    Listed,
     Tensors,
+    require_progress,
 )
 from model.runs.corpus_record import CorpusSource
 
+FORMAT_VERSION = 1
+MAX_SECONDS = 1e12
+"""Longest training time that metadata may state."""
+
 MeasuredOn = tuple[object, ...]
-"""Two validation losses can be compared where these are equal."""
+"""The text and the method of a validation. Losses are comparable only if these are equal."""
 
 
 def measured_on(source: CorpusSource, training: TrainingConfig) -> MeasuredOn:
-    """Returns which held-out text is scored, and how."""
+    """Returns what identifies the held-out text and the method of scoring it."""
     by_windows = (training.sequence, training.window_stride) if training.scoring == "last" else ()
     return (source.sha256, training.validation_fraction, training.scoring, *by_windows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointMetadata:
-    """What can be known of a checkpoint without reading its tensors."""
+    """The facts about a checkpoint that can be read without its tensors."""
 
     run: str
     step: int
     epoch: int
     nats_per_character: float | None
-    """Validation loss of these very weights; None where they were not validated."""
+    """Validation loss of exactly these weights; None if they were not validated."""
     best_nats_per_character: float | None
-    """Lowest validation loss of the run up to this step."""
+    """Lowest validation loss of the run up to this step, nats per character."""
     seconds: float
-    """Training time up to this step."""
+    """Training time up to this step, seconds."""
     preset: str
     model: ModelConfig
     training: TrainingConfig
     vocabulary: Vocabulary
     source: CorpusSource
     progress: Mapping[str, Any]
-    """The trainer's own counters and random states, plain values for JSON."""
+    """The trainer's counters and random states, as plain values for JSON."""
 
     @property
     def measured_on(self) -> MeasuredOn:
-        """What its validation losses were measured on; others can be compared with no others."""
+        """The text and the method behind its losses; only losses with equal ones are comparable."""
         return measured_on(self.source, self.training)
 
     @property
@@ -68,23 +78,23 @@ class CheckpointMetadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Metadata, and tensors under their names; those of the network begin with ``weights.``."""
+    """Metadata, and tensors by name. The names of the network's tensors begin with ``weights.``."""
 
     metadata: CheckpointMetadata
     tensors: Tensors
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Returns the weights that training goes on from, named as in the network's state dict."""
+        """Returns the weights to resume training from, named as in the network's state dict."""
         return without_prefix(self.tensors, WEIGHT_PREFIX)
 
     def best_weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Returns those to write and to score with: averaged ones where they were the better."""
+        """Returns the weights for sampling and scoring: the averaged ones if they were better."""
         if self.metadata.progress.get("average_leads"):
             return without_prefix(self.tensors, AVERAGE_PREFIX)
         return self.weights()
 
     def snapshot(self) -> WeightSnapshot:
-        """Returns the weights as the sampler wants them."""
+        """Returns the best weights in the form that the sampler takes."""
         engine = self.metadata.progress.get("engine", {})
         return parameters.weight_snapshot(
             self.best_weights(),
@@ -93,7 +103,7 @@ class Checkpoint:
         )
 
     def published(self) -> Publication:
-        """Returns the weights that are the better to write with."""
+        """Returns the best weights, with their vocabulary, for publication to the sampler."""
         return Publication(
             snapshot=self.snapshot(),
             vocabulary=self.metadata.vocabulary,
@@ -109,3 +119,87 @@ def without_prefix(tensors: Tensors, prefix: str) -> dict[str, npt.NDArray[Any]]
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
+
+
+class LaterFormatError(Exception):
+    """The metadata were written by a later version. The message is the number of its format."""
+
+
+def describe_metadata(metadata: CheckpointMetadata) -> dict[str, Any]:
+    """Returns metadata as plain values for JSON."""
+    return {
+        "format": FORMAT_VERSION,
+        "run": metadata.run,
+        "step": metadata.step,
+        "epoch": metadata.epoch,
+        "nats_per_character": metadata.nats_per_character,
+        "best_nats_per_character": metadata.best_nats_per_character,
+        "seconds": metadata.seconds,
+        "preset": metadata.preset,
+        "model": to_record(metadata.model),
+        "training": to_record(metadata.training),
+        "vocabulary": "".join(metadata.vocabulary.symbols),
+        "corpus": metadata.source.to_record(),
+        "progress": dict(metadata.progress),
+    }
+
+
+def parse_metadata(description: str, listing: Mapping[str, Listed]) -> CheckpointMetadata:
+    """Returns the metadata that `describe_metadata` encoded, after checking every value.
+
+    Args:
+        description: JSON.
+        listing: types and shapes of the checkpoint's tensors, by name.
+
+    Raises:
+        LaterFormatError: the metadata were written by a later version.
+        ValueError: a value is not valid; or KeyError, TypeError, AttributeError, OverflowError,
+            RecursionError.
+    """
+    values = record("metadata", json.loads(description, parse_constant=_refuse_constant))
+    version = whole("format", values["format"], 1)
+    if version > FORMAT_VERSION:
+        raise LaterFormatError(version)
+    step, epoch = whole("step", values["step"]), whole("epoch", values["epoch"])
+    progress = record("progress", values["progress"])
+    require_progress(progress, step=step, epoch=epoch, resumable=is_resumable(listing))
+    nats = _nats("nats_per_character", values)
+    best = _nats("best_nats_per_character", values)
+    if nats is not None and (best is None or best > nats):
+        raise ValueError(odd("best_nats_per_character", best))
+    return CheckpointMetadata(
+        run=text("run", values["run"]),
+        step=step,
+        epoch=epoch,
+        nats_per_character=nats,
+        best_nats_per_character=best,
+        seconds=real("seconds", values["seconds"], 0, MAX_SECONDS),
+        preset=text("preset", values["preset"]),
+        model=_settings(ModelConfig, values["model"]),
+        training=_settings(TrainingConfig, values["training"]),
+        vocabulary=Vocabulary.from_symbols(text("vocabulary", values["vocabulary"])),
+        source=CorpusSource.from_record(record("corpus", values["corpus"])),
+        progress=progress,
+    )
+
+
+def is_resumable(listing: Mapping[str, Listed]) -> bool:
+    """Returns whether training can be resumed from these tensors; otherwise they are weights."""
+    return any(not name.startswith((WEIGHT_PREFIX, AVERAGE_PREFIX)) for name in listing)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuses NaN and the infinities, which Python's JSON parser accepts."""
+    raise ValueError(f"a number is {name}")
+
+
+def _nats(name: str, values: Mapping[str, Any]) -> float | None:
+    value = values[name]
+    return None if value is None else real(name, value, 0, sys.float_info.max)
+
+
+def _settings(kind: type[ConfigT], values: object) -> ConfigT:
+    try:
+        return from_record(kind, dict(record(kind.__name__, values)))
+    except ConfigError as error:
+        raise ValueError(f"{error.subject.removeprefix('--')}: {error.cause}") from error

@@ -1,10 +1,10 @@
 """One checkpoint file: NumPy tensors and JSON metadata in a safetensors container.
 
-No pickle, so loading runs no code; a SHA-256 over metadata and tensors, because the container
-itself does not notice a flipped bit, and one over the metadata alone, so that what is said of a
-file without reading its tensors can be trusted too. A checksum says nothing of who made it, so
-everything is compared with ``model.runs.checkpoint_form`` as well, and all sizes are before a
-tensor is read. No torch: generating does not import it.
+The format has no pickle, so loading a file runs no code. One SHA-256 covers metadata and tensors,
+because the container does not detect a flipped bit. A second one covers the metadata alone, so
+that metadata can be trusted without reading the tensors. A checksum does not prove who wrote the
+file. Therefore all values are also compared with ``model.runs.checkpoint_form``, and all sizes are
+checked before a tensor is read. No torch, because `generate` does not import it.
 """
 
 from __future__ import annotations
@@ -15,52 +15,53 @@ import io
 import json
 import os
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import safetensors.numpy
 
-from corpus import Vocabulary
-from corpus.files.json_values import odd, real, record, text, whole
-from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_record
-from model.errors import CheckpointError, ConfigError
-from model.runs.checkpoint import Checkpoint, CheckpointMetadata, without_prefix
+from corpus.files.json_values import whole
+from model.errors import CheckpointError
+from model.runs.checkpoint import (
+    FORMAT_VERSION,
+    Checkpoint,
+    CheckpointMetadata,
+    LaterFormatError,
+    describe_metadata,
+    is_resumable,
+    parse_metadata,
+    without_prefix,
+)
 from model.runs.checkpoint_form import (
-    AVERAGE_PREFIX,
     WEIGHT_PREFIX,
     CheckpointForm,
     Listed,
     Tensors,
     listing_of,
-    require_progress,
 )
-from model.runs.corpus_record import CorpusSource
 from model.runs.storage import write_atomically
 from model.system.memory import free_memory
 
-FORMAT_VERSION = 1
 EXPORT = "export"
-LARGEST_HEADER = 2**20
-"""Bytes; the largest vocabulary that is trained on and the names of tensors need less."""
+MAX_HEADER_BYTES = 2**20
+"""Enough for the largest vocabulary that can be trained and for the names of all tensors."""
 METADATA_KEY, DIGEST_KEY, METADATA_DIGEST_KEY = "charlm", "sha256", "metadata_sha256"
-LARGE = 2**28
-"""Bytes from which on it is asked whether there is memory for them."""
-LARGEST_NUMBER = 1e12
-"""Of nats and of seconds."""
+MIN_BYTES_FOR_MEMORY_CHECK = 2**28
+"""Tensors larger than this are read only if there is free memory for them."""
 
-_TYPES = {"F32": "float32", "U8": "uint8"}
-"""The types that tensors have, as the container and as NumPy call them."""
+_NUMPY_TYPES = {"F32": "float32", "U8": "uint8"}
+"""The types that tensors may have: the container's name and NumPy's name."""
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint durably; ``path`` holds the old file or the new one, never a part.
+    """Writes a checkpoint durably. At any time, ``path`` holds the old file or the new one.
 
     Raises:
-        CheckpointError: it could not be read back, as a weight is not finite; nothing is written.
-        OSError: the file system refuses; ``path`` is as it was.
+        CheckpointError: a value is not valid, such as a weight that is not finite. Nothing is
+            written.
+        OSError: the file system refuses. ``path`` is unchanged.
     """
     try:
         data = checkpoint_bytes(checkpoint)
@@ -70,19 +71,21 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def checkpoint_bytes(checkpoint: Checkpoint, *, exported: bool = False) -> bytes:
-    """Returns what a checkpoint's file holds.
+    """Returns the content of a checkpoint's file.
 
     Args:
-        checkpoint: what to write.
+        checkpoint: the values to write.
         exported: whether to write the weights alone, under the names of the network's state dict.
 
     Raises:
-        ValueError: it is not what the settings imply.
+        ValueError: the checkpoint differs from what its settings imply.
     """
     tensors = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
     listing = listing_of(tensors)
-    description = json.dumps(_describe(checkpoint.metadata), ensure_ascii=True, allow_nan=False)
-    form = _form(_parsed(description, listing), listing)
+    description = json.dumps(
+        describe_metadata(checkpoint.metadata), ensure_ascii=True, allow_nan=False
+    )
+    form = _form(parse_metadata(description, listing), listing)
     form.require(listing)
     form.require_values(tensors)
     if exported:
@@ -95,52 +98,56 @@ def checkpoint_bytes(checkpoint: Checkpoint, *, exported: bool = False) -> bytes
     if exported:
         header |= {"kind": EXPORT, "format": "pt"}
     data = safetensors.numpy.save(tensors, metadata=header)
-    if int.from_bytes(data[:8], "little") > LARGEST_HEADER:
+    if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
         raise ValueError("what is said of the run is too long for a checkpoint")
     return data
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:
-    """Reads and verifies the header alone; of the tensors only their names, types and sizes.
+    """Reads and verifies the header, with the names, types and shapes of the tensors.
 
     Raises:
-        CheckpointError: the file is missing, is no checkpoint, has a damaged header, another size
-            than its header says or its settings imply, or is of a later version.
+        CheckpointError: the file is missing, is no checkpoint, has a damaged header, has another
+            size than its header says or its settings imply, or is of a later version.
     """
     with _opened(path) as (file, size):
         return _Reader(path, file, size).metadata
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Reads and verifies a whole checkpoint into private memory (never a map of the file).
+    """Reads and verifies a checkpoint with all tensors, into memory that is not mapped to the file.
 
     Raises:
-        CheckpointError: missing, foreign, damaged anywhere, of a later version, not finite, or
-            with tensors that do not fit its own configuration.
+        CheckpointError: the file is missing, is no checkpoint, is damaged, is of a later version,
+            holds values that are not finite, or holds tensors that do not fit its settings.
     """
     with _opened(path) as (file, size):
         return _Reader(path, file, size).checkpoint()
 
 
 def checkpoint_of_bytes(data: bytes, origin: Path) -> Checkpoint:
-    """Returns what `checkpoint_bytes` was given; ``origin`` names it in errors.
+    """Returns the checkpoint that `checkpoint_bytes` encoded.
+
+    Args:
+        data: the content of a checkpoint's file.
+        origin: the path to name in errors.
 
     Raises:
-        CheckpointError: as `read_checkpoint`.
+        CheckpointError: for the reasons of `read_checkpoint`.
     """
     return _Reader(origin, io.BytesIO(data), len(data)).checkpoint()
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
-    """Opens a regular file, which never waits; yields it and its size.
+    """Opens a regular file without blocking; yields the file and its size in bytes.
 
     Raises:
-        CheckpointError: it is missing, no regular file, or cannot be read.
+        CheckpointError: the file is missing, is not a regular file, or cannot be read.
     """
     try:
-        _require_regular(path, os.stat(path))  # noqa: PTH116 - opening some devices does something
-        with open(path, "rb", opener=_without_waiting) as file:
+        _require_regular(path, os.stat(path))  # noqa: PTH116 - opening a device can have effects
+        with open(path, "rb", opener=_open_without_blocking) as file:
             status = os.fstat(file.fileno())
             _require_regular(path, status)
             yield file, status.st_size
@@ -154,7 +161,7 @@ def _opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
         ) from error
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def _open_without_blocking(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -164,26 +171,26 @@ def _require_regular(path: Path, status: os.stat_result) -> None:
 
 
 class _Reader:
-    """One file that is read: header, metadata, sizes, and only then tensors."""
+    """Reads one file: the header, the metadata and the sizes first, then the tensors."""
 
     def __init__(self, path: Path, file: io.BufferedIOBase, size: int) -> None:
-        """Reads the header, and verifies all that can be without the tensors."""
+        """Reads the header, and verifies everything that does not need the tensors."""
         self._path = path
         self._file = file
         length_bytes = file.read(8)
         length = int.from_bytes(length_bytes, "little")
         if not length_bytes:
             self._refuse("is empty (an interrupted save?)")
-        # A length that is a lie must not become a buffer of that size.
-        if len(length_bytes) < 8 or length > min(LARGEST_HEADER, size):
+        # A false length must not allocate a buffer of that size.
+        if len(length_bytes) < 8 or length > min(MAX_HEADER_BYTES, size):
             self._refuse("is not a charlm checkpoint")
         raw = file.read(length)
-        self._header, self._places = self._described(raw)
+        self._header, self._places = self._parse_header(raw)
         self._size = max((place.stop for place in self._places.values()), default=0)
         if size != 8 + length + self._size:
             self._refuse("is cut short or has too much in it (an interrupted copy?)")
         self._check_metadata_digest()
-        self.metadata = self._parse()
+        self.metadata = self._parse_metadata()
         self._form = _form(self.metadata, self._listing)
         try:
             self._form.require(self._listing)
@@ -195,9 +202,10 @@ class _Reader:
         """Reads the tensors and verifies them.
 
         Raises:
-            CheckpointError: they are damaged, or not finite.
+            CheckpointError: the tensors are damaged, hold a value that is not finite, or need more
+                memory than is free.
         """
-        free = free_memory() if self._size > LARGE else None
+        free = free_memory() if self._size > MIN_BYTES_FOR_MEMORY_CHECK else None
         if free is not None and self._size > free:
             self._refuse(
                 f"needs {self._size / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} are free"
@@ -226,21 +234,25 @@ class _Reader:
 
     @property
     def _prefix(self) -> str:
-        """What an exported file leaves out of its tensors' names."""
+        """The prefix that an exported file omits from its tensors' names."""
         return WEIGHT_PREFIX if self._header.get("kind") == EXPORT else ""
 
-    def _described(self, raw: bytes) -> tuple[dict[str, str], dict[str, slice]]:
-        """Returns the ``__metadata__`` of a file and where its tensors are, from its JSON."""
+    def _parse_header(self, raw: bytes) -> tuple[dict[str, str], dict[str, slice]]:
+        """Parses the JSON of a file's header.
+
+        Returns:
+            Its ``__metadata__``, and the byte range of each tensor in the data behind the header.
+        """
         try:
-            described = json.loads(raw)
-            header = described.pop("__metadata__")
+            tensors = json.loads(raw)
+            header = tensors.pop("__metadata__")
             if not isinstance(header[METADATA_KEY], str):
                 raise TypeError
             prefix = WEIGHT_PREFIX if header.get("kind") == EXPORT else ""
             self._listing: dict[str, Listed] = {}
             places = {}
-            for name, tensor in described.items():
-                listed = Listed(_TYPES[tensor["dtype"]], tuple(map(_count, tensor["shape"])))
+            for name, tensor in tensors.items():
+                listed = Listed(_NUMPY_TYPES[tensor["dtype"]], tuple(map(_count, tensor["shape"])))
                 start, end = map(_count, tensor["data_offsets"])
                 if end - start != listed.size:
                     raise ValueError
@@ -254,10 +266,10 @@ class _Reader:
         return dict(header), places
 
     def _check_metadata_digest(self) -> None:
-        """Refuses metadata that are not those that were written.
+        """Refuses metadata that were changed after they were written.
 
-        Checkpoints of the first releases have no digest of their own for them. A damaged name of
-        that key must not pass for its absence, so no other key may be there.
+        Checkpoints of the first releases have no separate digest of the metadata. If the name of
+        that key is damaged, the key seems to be absent. Therefore unknown keys are refused.
         """
         header = self._header
         if set(header) == {METADATA_KEY, DIGEST_KEY}:
@@ -269,10 +281,10 @@ class _Reader:
         if set(header) != known or header[METADATA_DIGEST_KEY] != expected:
             self._refuse("is damaged: the checksum of its metadata does not match")
 
-    def _parse(self) -> CheckpointMetadata:
+    def _parse_metadata(self) -> CheckpointMetadata:
         try:
-            return _parsed(self._header[METADATA_KEY], self._listing)
-        except _LaterFormat as error:
+            return parse_metadata(self._header[METADATA_KEY], self._listing)
+        except LaterFormatError as error:
             raise CheckpointError(
                 str(self._path),
                 f"has format {error}, made by a later charlm-tui",
@@ -281,10 +293,10 @@ class _Reader:
         except (
             ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
         ) as error:  # fmt: skip
-            self._refuse(f"holds metadata that make no sense ({_short(error)})", error)
+            self._refuse(f"holds metadata that make no sense ({_first_line(error)})", error)
 
     def _require_no_holes(self) -> None:
-        """Refuses tensors that overlap, or have something between them, or lie across words."""
+        """Refuses tensors that overlap, leave gaps, or do not start at a multiple of 4 bytes."""
         end = 0
         for place in sorted(self._places.values(), key=lambda place: place.start):
             if place.start != end or place.start % 4:
@@ -300,98 +312,18 @@ def _count(value: object) -> int:
     return whole("a size", value)
 
 
-class _LaterFormat(Exception):  # noqa: N818 - a fact
-    """The metadata are of a later version; its number is all that is known."""
-
-
-def _describe(metadata: CheckpointMetadata) -> dict[str, Any]:
-    return {
-        "format": FORMAT_VERSION,
-        "run": metadata.run,
-        "step": metadata.step,
-        "epoch": metadata.epoch,
-        "nats_per_character": metadata.nats_per_character,
-        "best_nats_per_character": metadata.best_nats_per_character,
-        "seconds": metadata.seconds,
-        "preset": metadata.preset,
-        "model": to_record(metadata.model),
-        "training": to_record(metadata.training),
-        "vocabulary": "".join(metadata.vocabulary.symbols),
-        "corpus": metadata.source.to_record(),
-        "progress": dict(metadata.progress),
-    }
-
-
-def _parsed(description: str, listing: Mapping[str, Listed]) -> CheckpointMetadata:
-    """Returns the metadata that `_describe` wrote, once all of it is right.
-
-    Args:
-        description: JSON.
-        listing: the tensors that they are said of.
-
-    Raises:
-        _LaterFormat: only a later version knows what they mean.
-        ValueError: something in it makes no sense; or KeyError, TypeError, ...
-    """
-    said = record("metadata", json.loads(description, parse_constant=_no_number))
-    version = whole("format", said["format"], 1)
-    if version > FORMAT_VERSION:
-        raise _LaterFormat(version)
-    step, epoch = whole("step", said["step"]), whole("epoch", said["epoch"])
-    progress = record("progress", said["progress"])
-    require_progress(progress, step=step, epoch=epoch, goes_on=_goes_on(listing))
-    nats, best = _nats("nats_per_character", said), _nats("best_nats_per_character", said)
-    if nats is not None and (best is None or best > nats):
-        raise ValueError(odd("best_nats_per_character", best))
-    return CheckpointMetadata(
-        run=text("run", said["run"]),
-        step=step,
-        epoch=epoch,
-        nats_per_character=nats,
-        best_nats_per_character=best,
-        seconds=real("seconds", said["seconds"], 0, LARGEST_NUMBER),
-        preset=text("preset", said["preset"]),
-        model=_settings(ModelConfig, said["model"]),
-        training=_settings(TrainingConfig, said["training"]),
-        vocabulary=Vocabulary.from_symbols(text("vocabulary", said["vocabulary"])),
-        source=CorpusSource.from_record(record("corpus", said["corpus"])),
-        progress=progress,
-    )
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"a number is {name}")
-
-
-def _nats(name: str, said: Mapping[str, Any]) -> float | None:
-    value = said[name]
-    return None if value is None else real(name, value, 0, sys.float_info.max)
-
-
-def _settings(kind: type[ConfigT], said: object) -> ConfigT:
-    try:
-        return from_record(kind, dict(record(kind.__name__, said)))
-    except ConfigError as error:
-        raise ValueError(f"{error.subject.removeprefix('--')}: {error.cause}") from error
-
-
-def _goes_on(listing: Mapping[str, Listed]) -> bool:
-    """Whether a training can go on from these tensors; otherwise they are weights alone."""
-    return any(not name.startswith((WEIGHT_PREFIX, AVERAGE_PREFIX)) for name in listing)
-
-
 def _form(metadata: CheckpointMetadata, listing: Mapping[str, Listed]) -> CheckpointForm:
     return CheckpointForm(
         metadata.model,
         metadata.training,
         len(metadata.vocabulary),
         average_leads=bool(metadata.progress.get("average_leads")),
-        goes_on=_goes_on(listing),
+        resumable=is_resumable(listing),
     )
 
 
 def _digest(description: str, tensors: Tensors) -> str:
-    """Returns the SHA-256 of metadata, names, types, shapes and contents, as hex."""
+    """Returns the SHA-256 of the metadata and of all tensors' names, types, shapes and values."""
     digest = hashlib.sha256(description.encode(errors="surrogatepass"))
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -400,5 +332,5 @@ def _digest(description: str, tensors: Tensors) -> str:
     return digest.hexdigest()
 
 
-def _short(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:80] if str(error) else type(error).__name__

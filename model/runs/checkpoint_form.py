@@ -81,7 +81,7 @@ class CheckpointForm:
         vocabulary_size: int,
         *,
         average_leads: bool = False,
-        goes_on: bool = True,
+        resumable: bool = True,
     ) -> None:
         """Describes nothing yet.
 
@@ -90,13 +90,13 @@ class CheckpointForm:
             training: how it is trained.
             vocabulary_size: V.
             average_leads: whether the averaged weights are those to write with.
-            goes_on: whether a training can go on from it; otherwise it holds weights alone.
+            resumable: whether a training can go on from it; otherwise it holds weights alone.
         """
         self._model = model
         self._training = training
         self._weights = parameters.parameter_shapes(model, vocabulary_size)
         self._average_leads = average_leads
-        self._goes_on = goes_on
+        self._resumable = resumable
 
     def require(self, listing: Mapping[str, Listed]) -> None:
         """Compares names, types and shapes.
@@ -147,7 +147,7 @@ class CheckpointForm:
         groups = [self._weight_group(WEIGHT_PREFIX, required=True)]
         if self._training.averaging > 0:
             groups.append(self._weight_group(AVERAGE_PREFIX, required=self._average_leads))
-        if self._goes_on:
+        if self._resumable:
             groups += [
                 self._optimiser(),
                 Group(tensors={CPU_RANDOM: Listed("uint8", (CPU_RANDOM_BYTES,))}, required=True),
@@ -243,14 +243,16 @@ _VERSIONS = (
 """The fields of the trainer's counters that the versions of this program wrote."""
 
 
-def require_progress(progress: Mapping[str, Any], *, step: int, epoch: int, goes_on: bool) -> None:
+def require_progress(
+    progress: Mapping[str, Any], *, step: int, epoch: int, resumable: bool
+) -> None:
     """Checks the counters that a training goes on from.
 
     Args:
         progress: the counters.
         step: of the checkpoint.
         epoch: of the checkpoint.
-        goes_on: whether a training can go on from it; otherwise any of them may be missing.
+        resumable: whether a training can go on from it; otherwise any of them may be missing.
 
     Raises:
         ValueError: one is missing, of another type, or out of its range.
@@ -258,7 +260,7 @@ def require_progress(progress: Mapping[str, Any], *, step: int, epoch: int, goes
     known = {name for names in _VERSIONS for name in names}
     if extra := sorted(set(progress) - known):
         raise ValueError(f"progress holds {_some(extra)}")
-    if goes_on and set(progress) not in [set(names) for names in _VERSIONS]:
+    if resumable and set(progress) not in [set(names) for names in _VERSIONS]:
         raise ValueError("progress is not whole")
     for name, check in _CHECKS.items():
         if name in progress:

@@ -18,10 +18,10 @@ from corpus.files.json_text import json_text
 from corpus.files.regular_file import NotRegularError, require_regular_or_none
 from model.config import to_record
 from model.errors import CheckpointError, ConfigError
-from model.runs.checkpoint import Checkpoint
-from model.runs.checkpoint_file import FORMAT_VERSION, checkpoint_bytes
+from model.runs.checkpoint import FORMAT_VERSION, Checkpoint
+from model.runs.checkpoint_file import checkpoint_bytes
 from model.runs.checkpoint_form import WEIGHT_PREFIX
-from model.runs.folder import is_file_of_a_run
+from model.runs.file_names import is_file_of_a_run
 from model.runs.storage import write_atomically
 
 SUFFIX, CARD_SUFFIX = ".safetensors", ".json"

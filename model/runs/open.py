@@ -146,7 +146,7 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
     try:
         _note_smaller_batch(batches.batch, request.training.batch, notes)
         source = CorpusSource.of(corpus, request.corpus_options)
-        folder.require_room(
+        folder.checkpoints.require_room(
             checkpoint_size(request.model, request.training, len(corpus.vocabulary))
         )
         folder.write_description(_description(request, folder, corpus, source))
@@ -173,7 +173,7 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
 
 def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], bool]) -> Opening:
     notes: list[str] = []
-    checkpoint = folder.load_latest(notes.append)
+    checkpoint = folder.checkpoints.load_latest(notes.append)
     metadata = checkpoint.metadata
     model, training = resumed_settings(folder, metadata, request)
     if request.overrides.get("seed", training.seed) != training.seed:
@@ -219,8 +219,8 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
         batch=-(-batches.batch // request.processes),
         resumed=True,
     )
-    folder.require_room(checkpoint_size(model, training, len(corpus.vocabulary)))
-    folder.forget_after(metadata.step)
+    folder.checkpoints.require_room(checkpoint_size(model, training, len(corpus.vocabulary)))
+    folder.record.forget_after(metadata.step)
     goes_on_in_its_epoch = same_text and not request.weights_only
     if goes_on_in_its_epoch:
         _go_to_its_place(folder, checkpoint, batches)

@@ -22,8 +22,14 @@ from corpus.files.atomic_file import (
     sync_folder,
 )
 from corpus.files.missing_guarantees import UNSUPPORTED, note_missing
-from corpus.files.regular_file import open_regular, open_to_append, require_regular_or_none
+from corpus.files.regular_file import (
+    NotRegularError,
+    open_regular,
+    open_to_append,
+    require_regular_or_none,
+)
 from corpus.files.removal import own_files, remove_file
+from model.errors import CheckpointError, RunFolderError
 
 TEMPORARY_FILES = re.compile(
     rf"{TEMPORARY.pattern}|\.(?:step-\d{{8,}}\.safetensors|run\.json|probe)\.tmp-\d+"
@@ -130,3 +136,22 @@ def remove_stale_temporaries(folder: Path) -> int:
     for path in stale:
         remove_file(path, TEMPORARY_FILES)
     return len(stale)
+
+
+def not_writable(path: Path, error: OSError) -> RunFolderError:
+    """Returns the error of a run whose folder or file cannot be written."""
+    if isinstance(error, NotRegularError):
+        remedy = "remove it, or name another folder with --checkpoints"
+        return RunFolderError(str(error.filename), error.strerror or "", remedy)
+    return RunFolderError(
+        str(path),
+        f"cannot be written ({error.strerror})",
+        "check its permissions, or name another folder with --checkpoints",
+    )
+
+
+def not_readable(path: Path, error: OSError) -> CheckpointError:
+    """Returns the error of a file of a run that cannot be read."""
+    return CheckpointError(
+        str(path), f"cannot be read ({error.strerror})", "move it out of the run's folder"
+    )

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from model.errors import RunFolderError
 from model.events import Finished, Validated, of_the_last_text, recorded_event
+from model.runs.checkpoint_store import SavedCheckpoint, Warn, best_first
 from model.runs.decimate import Point
-from model.runs.folder import METRICS_NAME, RunFolder, SavedCheckpoint, Warn, from_the_best
+from model.runs.file_names import METRICS_NAME
+from model.runs.folder import RunFolder
 
 RunState = Literal["training", "finished", "interrupted", "unreadable"]
 
@@ -40,7 +42,7 @@ def list_runs(root: Path) -> list[RunSummary]:
     Raises:
         RunFolderError: the folder cannot be read.
     """
-    folders = sorted(RunFolder.all(root), key=lambda folder: -folder.last_written())
+    folders = sorted(RunFolder.all(root), key=lambda folder: -folder.checkpoints.last_written())
     return [summary_of(folder) for folder in folders]
 
 
@@ -51,8 +53,8 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
         folder: of the run.
         warn: is told of each file that is damaged.
     """
-    saved = folder.checkpoints(warn)
-    best = next(iter(from_the_best(saved)), None)
+    saved = folder.checkpoints.saved(warn)
+    best = next(iter(best_first(saved)), None)
     newest = saved[-1] if saved else None
     chosen = best or newest
     problem = folder.problem()
@@ -77,7 +79,7 @@ def state_of(folder: RunFolder) -> RunState:
     """
     if folder.is_being_written():
         return "training"
-    last = folder.last_event()
+    last = folder.record.last_event()
     ended = isinstance(last, Finished) and last.reason != "stopped"
     return "finished" if ended else "interrupted"
 
@@ -88,7 +90,7 @@ def validation_curve(folder: RunFolder) -> list[Point]:
     Raises:
         CheckpointError: its record cannot be read.
     """
-    events = map(recorded_event, of_the_last_text(folder.read_lines(METRICS_NAME)))
+    events = map(recorded_event, of_the_last_text(folder.record.read_lines(METRICS_NAME)))
     return [
         (event.time, event.nats_per_character)
         for event in events

@@ -12,7 +12,7 @@ from typing import Any
 
 from corpus.files.regular_file import require_regular_or_none
 from model.events import RecordedEvent, SampleRecorded, StepFinished, Validated
-from model.runs.folder import TENSORBOARD_FILES
+from model.runs.file_names import TENSORBOARD_FILES
 
 INDENT = " " * 4
 """Before each line of a sample: TensorBoard reads Markdown, and must take none from a model."""

@@ -40,7 +40,8 @@ from model.events import (
 from model.network.published import Publication
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_checkpoint
-from model.runs.folder import METRICS_NAME, RunFolder
+from model.runs.file_names import METRICS_NAME
+from model.runs.folder import RunFolder
 from model.runs.open import open_run
 from model.runs.request import RunRequest
 from model.session.analysis_thread import Analysis
@@ -224,7 +225,7 @@ class LiveSession:
 
 def _opened(folder: RunFolder, metadata: CheckpointMetadata) -> WeightsOpened:
     """Returns what there is to say of weights and of the run around them."""
-    events = map(recorded_event, folder.records(METRICS_NAME))
+    events = map(recorded_event, folder.record.lines(METRICS_NAME))
     marks = [event for event in events if isinstance(event, StepFinished | Finished)]
     ended = marks[-1] if marks else None
     return WeightsOpened(
@@ -238,7 +239,7 @@ def _opened(folder: RunFolder, metadata: CheckpointMetadata) -> WeightsOpened:
 
 def _curve_so_far(folder: RunFolder, last_step: int) -> Iterator[Event]:
     """Yields the steps, validations and samples that a run's file holds up to ``last_step``."""
-    for record in of_the_last_text(folder.read_lines(METRICS_NAME)):
+    for record in of_the_last_text(folder.record.read_lines(METRICS_NAME)):
         event = event_from_record(record, last_step=last_step)
         if event is not None:
             yield event

@@ -150,7 +150,7 @@ class WatchSession:
 
     def _publish_newest(self, published: Path | None) -> Path | None:
         """Hands the newest checkpoint to the sampler, unless it has it; returns which it has."""
-        paths = self._folder.checkpoint_paths()
+        paths = self._folder.checkpoints.paths()
         if not paths or paths[-1] == published:
             return published
         try:

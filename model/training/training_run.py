@@ -45,7 +45,7 @@ from model.network.pending_snapshot import PendingSnapshot
 from model.network.published import Publication
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint_form import STATE_PREFIX
-from model.runs.checkpoint_saver import CheckpointSaver
+from model.runs.checkpoint_store import CheckpointSaver
 from model.runs.metrics_log import EventLog
 from model.runs.open import OpenedRun, open_run
 from model.runs.request import RunRequest
@@ -172,7 +172,7 @@ class TrainingRun:
         """Builds network and trainer, and puts a resumed one where it was."""
         run = self._run
         keep_freed_memory()
-        self._log = EventLog(run.folder, self._record)
+        self._log = EventLog(run.folder.record, self._record)
         step = 0 if run.resumed is None else run.resumed.metadata.step
         if self._request.tensorboard:
             self._board = TensorBoardLog(run.folder.path, first_step=step)
@@ -214,7 +214,7 @@ class TrainingRun:
         is_open = run.resumed is None and self._leader.processes == 1
         self._later_looks = later_looks(run.training) if is_open else []
         saved_step = -1 if run.resumed is None else run.resumed.metadata.step
-        self._saver = CheckpointSaver(run.folder, self._clock, saved_step)
+        self._saver = CheckpointSaver(run.folder.checkpoints, self._clock, saved_step)
         self._accelerator = AcceleratorMeter(self._machine.device, self._clock)
 
     def _share(self) -> None:
@@ -486,7 +486,7 @@ class TrainingRun:
         self.last_save_failed = path is None
         yield from self._missing_guarantees()
         if path is None:
-            trouble = self._saver.trouble or ""
+            trouble = self._saver.failure or ""
             yield self._warning(trouble)
             yield SaveFailed(sentence=trouble, retry_seconds=self._saver.seconds_to_next_try)
             return
@@ -511,7 +511,7 @@ class TrainingRun:
             self._hand_over(self._best_snapshot, best=True)
         elif self._best_nats is not None:
             with contextlib.suppress(CheckpointError):  # its file is gone: the last ones stay
-                best = self._run.folder.load_best(lambda _: None)
+                best = self._run.folder.checkpoints.load_best(lambda _: None)
                 self._hand_over(best.snapshot(), best=True)
 
     # --- events -----------------------------------------------------------------------------------

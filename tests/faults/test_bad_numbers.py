@@ -135,7 +135,7 @@ class Watched:
         assert " inf" not in words
 
     def weights_at(self) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-        for path in self.folder.checkpoint_paths():
+        for path in self.folder.checkpoints.paths():
             for name, tensor in read_checkpoint(path).tensors.items():
                 if np.issubdtype(tensor.dtype, np.floating):
                     yield f"{path.name} {name}", tensor
@@ -187,7 +187,7 @@ def test_a_number_that_went_wrong_is_never_saved_written_or_drawn(
     )
     for name, tensor in it.weights_at():
         assert np.isfinite(tensor).all(), name
-    assert it.folder.load_latest(pytest.fail).metadata.step <= finished.step
+    assert it.folder.checkpoints.load_latest(pytest.fail).metadata.step <= finished.step
     assert all(math.isfinite(event.nats_per_character) for event in of_kind(it.events, Validated))
     for line in (it.folder.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
         json.loads(line, parse_constant=no_constant)

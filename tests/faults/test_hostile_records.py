@@ -99,8 +99,8 @@ def make_run(root: Path, name: str = "one") -> RunFolder:
     folder = RunFolder.create(root, name, fallback_name="")
     folder.write_description({"corpus": {"name": "poem"}})
     write_lines(folder.path / "metrics.jsonl", map(line, GOOD))
-    folder.save(make_checkpoint(1, nats=2.5, best_nats=2.5))
-    folder.save(make_checkpoint(2, nats=2.0, best_nats=2.0))
+    folder.checkpoints.save(make_checkpoint(1, nats=2.5, best_nats=2.5))
+    folder.checkpoints.save(make_checkpoint(2, nats=2.0, best_nats=2.0))
     folder.unlock()
     return folder
 
@@ -135,7 +135,7 @@ def seen(folder: RunFolder) -> dict[str, Any]:
         "curve": validation_curve(folder),
         "watched": watched,
         "opened": opened(folder),
-        "last": folder.last_event(),
+        "last": folder.record.last_event(),
     }
 
 
@@ -152,7 +152,7 @@ def test_a_line_that_makes_no_sense_is_left_out_by_every_reader(kind: str, tmp_p
     write_lines(folder.path / "metrics.jsonl", mixed)
     assert seen(folder) == clean
     folder.lock()
-    folder.forget_after(2)
+    folder.record.forget_after(2)
     folder.unlock()
     kept = list(GrowingFile(folder.path / "metrics.jsonl").events())
     assert kept == clean["watched"], "nothing after a senseless line is forgotten with it"
@@ -276,11 +276,11 @@ def test_a_line_of_300_megabytes_costs_a_few(tmp_path: Path) -> None:
         file.seek(300_000_000, os.SEEK_END)
         file.write(b"\n" + line(GOOD[3]) + b"\n")
     with at_most(6):
-        assert len(folder.read_lines("metrics.jsonl")) == 3
+        assert len(folder.record.read_lines("metrics.jsonl")) == 3
         assert validation_curve(folder) == [(2.0, 2.5), (4.0, 2.0)]
         assert len(list(GrowingFile(path).events())) == 3
-        assert isinstance(folder.last_event(), Validated)
-        folder.forget_after(9)
+        assert isinstance(folder.record.last_event(), Validated)
+        folder.record.forget_after(9)
     assert path.stat().st_size > 300_000_000
 
 

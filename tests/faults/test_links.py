@@ -55,8 +55,8 @@ def assert_unharmed(victim: Path) -> None:
 def saved_run(root: Path) -> RunFolder:
     folder = RunFolder.create(root, "tiny", fallback_name="")
     folder.write_description({"run": "tiny"})
-    folder.append_line("metrics.jsonl", '{"event": "step", "step": 9}')
-    folder.save(make_checkpoint(1))
+    folder.record.append_line("metrics.jsonl", '{"event": "step", "step": 9}')
+    folder.checkpoints.save(make_checkpoint(1))
     folder.unlock()
     return folder
 
@@ -102,15 +102,15 @@ def test_a_checkpoint_s_name_that_is_a_link_is_neither_read_nor_written(
     folder = RunFolder(folder.path)
     folder.lock()
     warnings: list[str] = []
-    assert folder.load_latest(warnings.append).metadata.step == 1
+    assert folder.checkpoints.load_latest(warnings.append).metadata.step == 1
     assert len(warnings) == 3
     assert all("is a symbolic link, not a regular file" in warning for warning in warnings)
     with pytest.raises(NotRegularError):
-        folder.save(make_checkpoint(3))
+        folder.checkpoints.save(make_checkpoint(3))
     for step in (5, 6, 7):
-        folder.save(make_checkpoint(step))
+        folder.checkpoints.save(make_checkpoint(step))
     assert_unharmed(victim)
-    steps = sorted(path.name for path in folder.checkpoint_paths() if not path.is_symlink())
+    steps = sorted(path.name for path in folder.checkpoints.paths() if not path.is_symlink())
     assert steps == ["step-00000006.safetensors", "step-00000007.safetensors"]
 
 
@@ -198,7 +198,7 @@ def test_a_symlinked_run_says_what_can_be_done(tmp_path: Path) -> None:
         f"{tmp_path}/runs/linked: is a symbolic link to a run, which is not deleted through it; "
         "delete the link yourself, and the run where it is"
     )
-    assert folder.checkpoint_paths()
+    assert folder.checkpoints.paths()
 
 
 def test_where_all_checkpoints_are_links_a_run_cannot_be_resumed(
@@ -207,7 +207,7 @@ def test_where_all_checkpoints_are_links_a_run_cannot_be_resumed(
     folder = RunFolder.create(tmp_path, "tiny", fallback_name="")
     (folder.path / "step-00000001.safetensors").symlink_to(victim)
     with pytest.raises(CheckpointError, match="no checkpoint that can be read"):
-        folder.load_latest(lambda _: None)
+        folder.checkpoints.load_latest(lambda _: None)
 
 
 def test_tensorboard_s_files_are_not_written_beside_a_link(tmp_path: Path, victim: Path) -> None:

@@ -38,7 +38,7 @@ def raced(root: Path, way: str, processes: int, rounds: int) -> Counter[str]:
 def saved_run(root: Path) -> RunFolder:
     folder = RunFolder.create(root, lock_races.NAME, fallback_name="")
     folder.write_description({})
-    folder.save(make_checkpoint(1))
+    folder.checkpoints.save(make_checkpoint(1))
     folder.unlock()
     return folder
 

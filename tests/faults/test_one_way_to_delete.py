@@ -194,7 +194,7 @@ def make_run(root: Path) -> RunFolder:
     folder = RunFolder.create(root, "one", fallback_name="")
     folder.write_description({"run": "one"})
     for name in ("metrics.jsonl", "samples.jsonl"):
-        folder.append_line(name, "{}")
+        folder.record.append_line(name, "{}")
     for name in (
         "step-00000001.safetensors",
         "step-123456789.safetensors",

@@ -165,7 +165,7 @@ def loaded_step(folder: Path, state: dict[str, bytes]) -> int:
     for name, data in state.items():
         (folder / name).write_bytes(data)
     try:
-        return RunFolder(folder).load_latest(lambda _: None).metadata.step
+        return RunFolder(folder).checkpoints.load_latest(lambda _: None).metadata.step
     except CheckpointError:
         return 0
 

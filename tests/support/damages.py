@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from model_fixtures import make_training_checkpoint, write_forged
 
-from model.runs.checkpoint import Checkpoint
-from model.runs.checkpoint_file import FORMAT_VERSION
+from model.runs.checkpoint import FORMAT_VERSION, Checkpoint
 
 PAGE = 4096
 

@@ -84,18 +84,18 @@ class Trial:
         """Saves, finds no room for more than a share of the next save, and room again."""
         self.until(StepFinished)
         assert isinstance(self.save(), CheckpointSaved)
-        newest = self.folder.checkpoint_paths()[-1]
-        before = {path.name: path.read_bytes() for path in self.folder.checkpoint_paths()}
+        newest = self.folder.checkpoints.paths()[-1]
+        before = {path.name: path.read_bytes() for path in self.folder.checkpoints.paths()}
         self.until(StepFinished)
         with self._no_room(int(share * newest.stat().st_size)):
             failed = self.save()
             self.counts["failed"] += isinstance(failed, SaveFailed)
             if isinstance(failed, SaveFailed):
                 self.causes[failed.sentence.rpartition("(")[2].rstrip(")")] += 1
-            after = {path.name: path.read_bytes() for path in self.folder.checkpoint_paths()}
+            after = {path.name: path.read_bytes() for path in self.folder.checkpoints.paths()}
             left = [p.name for p in self.folder.path.iterdir() if TEMPORARY_MARK in p.name]
             self.counts["temporary_left"] += len(left)
-            loaded = self.folder.load_latest(_fail)
+            loaded = self.folder.checkpoints.load_latest(_fail)
             intact = before == after and f"{loaded.metadata.step:08d}" in newest.name
             self.counts["intact"] += intact
             for _ in range(3):

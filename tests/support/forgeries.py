@@ -26,8 +26,7 @@ import numpy as np
 from model_fixtures import make_request, write_forged
 
 from model.config import ModelConfig
-from model.runs import checkpoint_file as checkpoint_module
-from model.runs.checkpoint import Checkpoint
+from model.runs.checkpoint import Checkpoint, describe_metadata
 from model.runs.checkpoint_file import read_checkpoint
 from model.training.controls import TrainingControls
 from model.training.training_run import TrainingRun
@@ -164,14 +163,14 @@ def _drop(path: tuple[str, ...]) -> Forge:
 
 def all_of(checkpoint: Checkpoint) -> list[tuple[str, Forge]]:
     """Returns every forgery of a checkpoint, under its name."""
-    record = checkpoint_module._describe(checkpoint.metadata)
+    record = describe_metadata(checkpoint.metadata)
     return [*of_tensors(checkpoint), *of_fields(record)]
 
 
 def write(path: Path, checkpoint: Checkpoint, forge: Forge) -> None:
     """Puts a forged checkpoint in the place of a whole one."""
     tensors = dict(checkpoint.tensors)
-    record = copy.deepcopy(checkpoint_module._describe(checkpoint.metadata))
+    record = copy.deepcopy(describe_metadata(checkpoint.metadata))
     forge(tensors, record)
     write_forged(path, dataclasses.replace(checkpoint, tensors=tensors), record)
 

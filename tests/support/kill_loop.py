@@ -38,7 +38,7 @@ TEXT = make_text(20_000)
 def train(root: Path, tell: Callable[[str], None]) -> None:
     """Trains until it is killed, going on where there is a checkpoint; tells what it did."""
     slow_down_syncing()
-    begun = RunFolder(root / "runs" / "tiny").checkpoint_paths() != []
+    begun = RunFolder(root / "runs" / "tiny").checkpoints.paths() != []
     request = make_request(
         root,
         text=TEXT,
@@ -115,7 +115,7 @@ class KillLoop:
         self.acknowledged = max([self.acknowledged, *saved])
         self.counts["within_a_save"] += any(TEMPORARY_MARK in name for name in self._names())
         self.counts["saves"] += len(saved)
-        if not self.folder.checkpoint_paths():
+        if not self.folder.checkpoints.paths():
             self.counts["before_first_checkpoint"] += 1
             self.counts["unreadable"] += self.acknowledged > 0
             return
@@ -134,7 +134,7 @@ class KillLoop:
     def _load(self) -> Checkpoint | None:
         warnings: list[str] = []
         try:
-            checkpoint = self.folder.load_latest(warnings.append)
+            checkpoint = self.folder.checkpoints.load_latest(warnings.append)
         except CheckpointError:
             self.counts["unreadable"] += 1
             return None
@@ -150,7 +150,7 @@ class KillLoop:
                     break
             os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
-        lines_of = self.folder.read_lines("metrics.jsonl")
+        lines_of = self.folder.record.read_lines("metrics.jsonl")
         steps = [record["step"] for record in lines_of if record["event"] == "step"]
         return sum(later <= earlier for earlier, later in pairwise(steps))
 

@@ -19,7 +19,7 @@ from model.events import Event
 from model.network.parameters import parameter_shapes, state_shapes
 from model.network.snapshot import LstmSnapshot
 from model.runs import checkpoint_file as checkpoint_module
-from model.runs.checkpoint import Checkpoint, CheckpointMetadata
+from model.runs.checkpoint import Checkpoint, CheckpointMetadata, describe_metadata
 from model.runs.checkpoint_form import (
     AVERAGE_PREFIX,
     CPU_RANDOM,
@@ -168,7 +168,7 @@ def write_forged(
     path: Path, checkpoint: Checkpoint, record: dict[str, Any] | None = None, **changes: Any
 ) -> None:
     """Writes what would not be saved, with checksums that are right, as whoever forges one does."""
-    record = checkpoint_module._describe(checkpoint.metadata) if record is None else record
+    record = describe_metadata(checkpoint.metadata) if record is None else record
     description = json.dumps({**record, **changes})
     tensors = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
     header = {

@@ -70,7 +70,7 @@ def train(folder: Path, engine: Engine, *, until: int | None, resume: bool) -> T
             done.append([event.step, event.nats_per_character])
         elif isinstance(event, SampleRecorded):
             done.append([event.step, event.temperature, event.prompt, event.text])
-    checkpoint = RunFolder(folder / "runs" / "tiny").load_latest(_fail)
+    checkpoint = RunFolder(folder / "runs" / "tiny").checkpoints.load_latest(_fail)
     return {
         "done": done,
         "state": digest_of(checkpoint),

@@ -338,7 +338,7 @@ def assert_saved_at_the_end(runs: Path, *, at_least: int) -> None:
     assert finished["reason"] == "stopped"
     assert finished["step"] >= at_least
     warnings: list[str] = []
-    checkpoint = folder.load_latest(warnings.append)
+    checkpoint = folder.checkpoints.load_latest(warnings.append)
     assert checkpoint.metadata.step == finished["step"] == checkpoint_steps(runs)[-1]
     assert not warnings
     assert not [path for path in folder.path.iterdir() if ".tmp-" in path.name]
@@ -360,7 +360,7 @@ def wait_until_stalled(app: Terminal) -> None:
 
 
 def last_event(folder: RunFolder) -> dict[str, Any]:
-    return folder.read_lines("metrics.jsonl")[-1]
+    return folder.record.read_lines("metrics.jsonl")[-1]
 
 
 def slowly(signals: Sequence[int], *, but: int = 1) -> list[Any]:

@@ -21,7 +21,7 @@ def main() -> None:
     folder.lock()
     for step in range(1, int(sys.argv[3]) + 1):
         os.write(1, f"save {step}\n".encode())
-        path = folder.save(make_checkpoint(step, nats=1.0 / step, seed=step))
+        path = folder.checkpoints.save(make_checkpoint(step, nats=1.0 / step, seed=step))
         os.write(1, f"saved {step}\n".encode())
         shutil.copy(path, sys.argv[2])
 

@@ -292,9 +292,9 @@ def test_q_and_s_leave_a_checkpoint_that_loads_and_the_shell_as_it_was(
 
     warnings: list[str] = []
     folder = RunFolder.find(app_home / "runs", None)
-    checkpoint = folder.load_latest(warnings.append)
+    checkpoint = folder.checkpoints.load_latest(warnings.append)
     assert not warnings
-    assert folder.checkpoint_paths()[-1].name == f"step-{checkpoint.metadata.step:08}.safetensors"
+    assert folder.checkpoints.paths()[-1].name == f"step-{checkpoint.metadata.step:08}.safetensors"
     assert checkpoint.metadata.step >= step
 
     farewell = bytes(app.raw).rpartition(b"\x1b[?1049l")[2].decode()

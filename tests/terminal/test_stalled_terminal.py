@@ -49,7 +49,7 @@ class Stretch:
 
 def last_step(runs: Path) -> int:
     (run,) = RunFolder.all(runs)
-    records = run.read_lines("metrics.jsonl")
+    records = run.record.read_lines("metrics.jsonl")
     return max((record["step"] for record in records if record["event"] == "step"), default=0)
 
 

@@ -330,7 +330,7 @@ def confirm_text(folder: RunFolder) -> None:
     Raises:
         CorpusError: the answer was no.
     """
-    saved = folder.checkpoints(lambda _: None)
+    saved = folder.checkpoints.saved(lambda _: None)
     path = path_of_a_moved_run(folder, saved[-1].metadata.source) if saved else None
     if path is None:
         return

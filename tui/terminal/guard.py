@@ -19,7 +19,7 @@ import time
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from model.runs.folder import LOG_NAME
+from model.runs.file_names import LOG_NAME
 from tui.console.exit_status import PROGRAM, SIGNAL
 from tui.terminal.ending_signals import ending_signals
 from tui.terminal.entrance import is_served

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from corpus.files.regular_file import open_to_append
 from model.commands import ContinueTraining, HoldWriting
 from model.events import CharacterWritten, Event, Finished, SessionRefused, WorkerCrashed
-from model.runs.folder import LOG_NAME
+from model.runs.file_names import LOG_NAME
 from tui.console.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, status_of
 from tui.console.reporters import LastingReporter, LineReporter
 from tui.sanitise import one_line

@@ -28,6 +28,7 @@ from model_fixtures import (
 from model.config import ADDED_LATER, ModelConfig
 from model.errors import CheckpointError
 from model.runs import checkpoint_file as checkpoint_module
+from model.runs.checkpoint import FORMAT_VERSION, describe_metadata
 from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
 from model.runs.checkpoint_form import checkpoint_size
 
@@ -277,7 +278,7 @@ def test_more_than_the_memory_holds_is_refused_before_it_is_read(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """B10: a file of holes can have the very size that its settings imply."""
-    monkeypatch.setattr(checkpoint_module, "LARGE", 0)
+    monkeypatch.setattr(checkpoint_module, "MIN_BYTES_FOR_MEMORY_CHECK", 0)
     monkeypatch.setattr(checkpoint_module, "free_memory", lambda: 100)
     assert "GB of memory, and 0.0 are free" in assert_refused(path)
 
@@ -317,7 +318,7 @@ def test_a_checkpoint_of_the_first_release_is_read(path: Path) -> None:
     """Its header has one checksum, and its records the fields of that time."""
     as_it_was = make_training_checkpoint()
     tensors = {name: v for name, v in as_it_was.tensors.items() if not name.startswith("average.")}
-    record = checkpoint_module._describe(as_it_was.metadata)
+    record = describe_metadata(as_it_was.metadata)
     for name in ADDED_LATER:
         del record["training"][name]
     for name in ("include", "exclude", "document_mark"):
@@ -338,7 +339,7 @@ def test_its_size_is_known_before_it_is_written(tmp_path: Path) -> None:
 
 
 def test_a_later_format_asks_for_an_upgrade(path: Path) -> None:
-    write_forged(path, make_checkpoint(), format=checkpoint_module.FORMAT_VERSION + 1)
+    write_forged(path, make_checkpoint(), format=FORMAT_VERSION + 1)
     assert "made by a later charlm-tui; upgrade charlm-tui" in assert_refused(path)
 
 

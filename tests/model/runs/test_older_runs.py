@@ -59,8 +59,8 @@ def test_a_command_prints_what_the_older_version_printed(home: Path, said: dict[
 
 
 def test_metadata_latest_and_best_are_those_that_were_written(home: Path) -> None:
-    store = RunFolder.find(home / "runs", "letter")
-    assert [saved.metadata.step for saved in store.checkpoints(no_warning)] == [BEST, LATEST]
+    store = RunFolder.find(home / "runs", "letter").checkpoints
+    assert [saved.metadata.step for saved in store.saved(no_warning)] == [BEST, LATEST]
     latest, best = (load(no_warning).metadata for load in (store.load_latest, store.load_best))
     assert (latest.step, latest.epoch, latest.nats_per_character) == (LATEST, 3, None)
     assert (best.step, best.epoch) == (BEST, 2)

@@ -42,7 +42,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 
 def metadata_of(run: RunFolder) -> CheckpointMetadata:
-    return read_metadata(run.checkpoint_paths()[-1])
+    return read_metadata(run.checkpoints.paths()[-1])
 
 
 def text_of(run: RunFolder) -> Path:
@@ -96,7 +96,7 @@ def all_said(session: LiveSession | WatchSession, *kinds: type[Event]) -> list[E
 
 
 def opened(run: RunFolder) -> LiveSession:
-    work = SavedWeights(path=run.checkpoint_paths()[-1])
+    work = SavedWeights(path=run.checkpoints.paths()[-1])
     return LiveSession(work, sampling=SamplingConfig(), rate=1000.0, seed=1)
 
 

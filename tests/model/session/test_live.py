@@ -141,14 +141,14 @@ def weights(tmp_path: Path) -> SavedWeights:
 
 
 def saved_steps(folder: Path) -> list[int]:
-    checkpoints = RunFolder(folder / "runs" / "tiny").checkpoints(pytest.fail)
+    checkpoints = RunFolder(folder / "runs" / "tiny").checkpoints.saved(pytest.fail)
     return [saved.metadata.step for saved in checkpoints]
 
 
 # --- a whole session --------------------------------------------------------------------------
 
 
-def test_it_trains_to_the_end_and_writes_on_from_the_best_weights(tmp_path: Path) -> None:
+def test_it_trains_to_the_end_and_writes_on_best_first_weights(tmp_path: Path) -> None:
     with opened(make_request(tmp_path, epochs=4)) as watched:
         watched.until_said(Finished)
         watched.until(lambda: any(event.best for event in watched.of(WeightsSwapped)))

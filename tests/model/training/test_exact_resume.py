@@ -54,7 +54,7 @@ def train(request: RunRequest, *, until: int | None = None) -> None:
 
 
 def last_checkpoint(folder: Path) -> Checkpoint:
-    return RunFolder(folder / "runs" / "tiny").load_latest(pytest.fail)
+    return RunFolder(folder / "runs" / "tiny").checkpoints.load_latest(pytest.fail)
 
 
 def differing(one: Checkpoint, other: Checkpoint) -> list[str]:

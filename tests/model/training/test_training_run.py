@@ -47,7 +47,9 @@ from model.events import (
 from model.network.lstm import CharacterLSTM
 from model.network.published import Publication
 from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
-from model.runs.folder import RunFolder, from_the_best
+from model.runs.checkpoint_store import CheckpointStore, best_first
+from model.runs.folder import RunFolder
+from model.runs.metrics_log import RunRecord
 from model.runs.request import RunRequest
 from model.training.controls import TrainingControls
 from model.training.step_result import StepResult
@@ -90,7 +92,7 @@ def run_folder(folder: Path) -> RunFolder:
 
 
 def saved_steps(folder: Path) -> list[int]:
-    return [saved.metadata.step for saved in run_folder(folder).checkpoints(pytest.fail)]
+    return [saved.metadata.step for saved in run_folder(folder).checkpoints.saved(pytest.fail)]
 
 
 def warnings_of(events: list[Event]) -> list[str]:
@@ -151,7 +153,7 @@ def test_the_way_of_computing_is_looked_at_again_after_a_while(
     assert "timed again" in told
     assert "1 to 2" in told
     assert [event.threads for event in of_kind(events, ComputingChanged)] == [2]
-    saved = run_folder(tmp_path).checkpoints(pytest.fail)[-1].metadata
+    saved = run_folder(tmp_path).checkpoints.saved(pytest.fail)[-1].metadata
     assert Engine(**saved.progress["engine"]) == two
 
 
@@ -172,7 +174,7 @@ def test_the_run_is_described_by_its_first_events(tmp_path: Path) -> None:
     assert (started.characters, started.vocabulary) == (len(TEXT), len(set(TEXT)))
     assert (started.device, started.precision, started.threads) == ("cpu", "fp32", 1)
     assert started.seed == 3
-    checkpoint = run_folder(tmp_path).load_latest(pytest.fail)
+    checkpoint = run_folder(tmp_path).checkpoints.load_latest(pytest.fail)
     assert started.parameters == sum(value.size for value in checkpoint.weights().values())
     (planned,) = of_kind(events, Planned)
     assert (planned.steps_per_epoch, planned.planned_steps) == (STEPS_PER_EPOCH, 30)
@@ -211,7 +213,7 @@ def test_samples_are_written_after_each_epoch_at_four_temperatures(tmp_path: Pat
         assert sample.prompt in TEXT
         assert set(sample.text) <= set(TEXT)
     assert len({sample.prompt for sample in samples}) == 1, "all epochs can be compared"
-    lines = run_folder(tmp_path).read_lines("samples.jsonl")
+    lines = run_folder(tmp_path).record.read_lines("samples.jsonl")
     assert lines == [json.loads(to_json_line(sample)) for sample in samples]
 
 
@@ -236,7 +238,7 @@ def test_the_file_holds_the_recorded_events_and_ten_steps_a_second(tmp_path: Pat
     events = watch(
         make_request(tmp_path, epochs=4), clock=TickingClock(0.004), on_record=recorded.append
     )
-    lines = run_folder(tmp_path).read_lines("metrics.jsonl")
+    lines = run_folder(tmp_path).record.read_lines("metrics.jsonl")
     assert lines == [json.loads(to_json_line(event)) for event in recorded]
     others = [
         event for event in of_kind(events, RecordedEvent) if not isinstance(event, StepFinished)
@@ -421,7 +423,7 @@ def test_a_stream_that_is_lost_once_is_left_to_find_its_feet(
 def test_a_full_disk_is_warned_of_and_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RunFolder, "save", no_space)
+    monkeypatch.setattr(CheckpointStore, "save", no_space)
     run = TrainingRun(make_request(tmp_path), TrainingControls())
     events = list(run.events())
     assert of_kind(events, Finished)[0].step == 30
@@ -435,13 +437,13 @@ def test_a_full_disk_is_warned_of_and_training_goes_on(
 def test_a_save_that_failed_is_made_good_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, attempts = RunFolder.save, []
+    save, attempts = CheckpointStore.save, []
 
-    def full_at_first(folder: RunFolder, checkpoint: Any) -> Path:
+    def full_at_first(store: CheckpointStore, checkpoint: Any) -> Path:
         attempts.append(checkpoint.metadata.step)
-        return no_space() if len(attempts) < 2 else save(folder, checkpoint)
+        return no_space() if len(attempts) < 2 else save(store, checkpoint)
 
-    monkeypatch.setattr(RunFolder, "save", full_at_first)
+    monkeypatch.setattr(CheckpointStore, "save", full_at_first)
     run = TrainingRun(make_request(tmp_path), TrainingControls())
     events = list(run.events())
     assert attempts == [15, 30], "the second epoch ended before the next try"
@@ -453,14 +455,14 @@ def test_a_save_that_failed_is_made_good_at_the_end(
 def test_a_save_that_failed_is_tried_again_ever_more_rarely(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, clock = RunFolder.save, TickingClock(0.02)
+    save, clock = CheckpointStore.save, TickingClock(0.02)
     attempts: list[float] = []
 
-    def full_for_a_minute(folder: RunFolder, checkpoint: Any) -> Path:
+    def full_for_a_minute(store: CheckpointStore, checkpoint: Any) -> Path:
         attempts.append(checkpoint.metadata.seconds)
-        return no_space() if attempts[-1] < 60 else save(folder, checkpoint)
+        return no_space() if attempts[-1] < 60 else save(store, checkpoint)
 
-    monkeypatch.setattr(RunFolder, "save", full_for_a_minute)
+    monkeypatch.setattr(CheckpointStore, "save", full_for_a_minute)
     request = make_request(tmp_path, epochs=None, minutes=2.0, checkpoint_every=3.0)
     events = watch(request, clock=clock)
     failures = of_kind(events, SaveFailed)
@@ -474,7 +476,7 @@ def test_a_save_that_failed_is_tried_again_ever_more_rarely(
 
 
 def test_a_wish_to_save_is_tried_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunFolder, "save", no_space)
+    monkeypatch.setattr(CheckpointStore, "save", no_space)
 
     def react(event: Event, controls: TrainingControls) -> None:
         if isinstance(event, StepFinished) and event.step in {4, 6, 8}:
@@ -491,7 +493,7 @@ def test_a_disk_without_room_is_refused_before_training(
     if resume:
         watch(make_request(tmp_path), at_step(3, lambda controls: controls.stop()))
     before = sorted((tmp_path / "runs").rglob("*"))
-    monkeypatch.setattr("model.runs.folder.require_room", no_space)
+    monkeypatch.setattr("model.runs.checkpoint_store.require_room", no_space)
     with pytest.raises(RunFolderError, match=r"no room for a checkpoint of 0\.0 MB"):
         watch(make_request(tmp_path, resume=resume))
     after = sorted((tmp_path / "runs").rglob("*"))
@@ -501,7 +503,7 @@ def test_a_disk_without_room_is_refused_before_training(
 def test_a_record_that_cannot_be_written_is_warned_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RunFolder, "append_line", no_space)
+    monkeypatch.setattr(RunRecord, "append_line", no_space)
     events = watch(make_request(tmp_path))
     (warning,) = warnings_of(events)
     assert "metrics not written (No space left on device)" in warning
@@ -531,7 +533,7 @@ def test_a_training_that_cannot_be_mended_ends_as_diverged(
     assert (finished.reason, finished.step) == ("diverged", 32)
     assert len([text for text in warnings_of(events) if "halved the learning rate" in text]) == 3
     assert "try a smaller --learning-rate" in warnings_of(events)[-1]
-    assert run_folder(tmp_path).load_best(pytest.fail).metadata.step == 15
+    assert run_folder(tmp_path).checkpoints.load_best(pytest.fail).metadata.step == 15
     assert not run_folder(tmp_path).is_being_written()
 
 
@@ -562,8 +564,11 @@ def test_a_learning_rate_far_too_large_is_no_crash(tmp_path: Path) -> None:
     except TrainingDiverged:
         pass
     assert of_kind(events, Finished)
-    for saved in run_folder(tmp_path).checkpoints(pytest.fail):
-        assert run_folder(tmp_path).load_latest(pytest.fail).metadata.step >= saved.metadata.step
+    for saved in run_folder(tmp_path).checkpoints.saved(pytest.fail):
+        assert (
+            run_folder(tmp_path).checkpoints.load_latest(pytest.fail).metadata.step
+            >= saved.metadata.step
+        )
 
 
 def test_a_text_that_is_too_short_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
@@ -639,7 +644,7 @@ def test_more_epochs_extend_a_run(tmp_path: Path) -> None:
     assert of_kind(events, Finished)[0].step == 45
     assert of_kind(events, Finished)[0].seconds > of_kind(first, Finished)[0].seconds
     assert of_kind(events, RunStarted)[0].time >= of_kind(first, Finished)[0].seconds - 0.5
-    names = [line["event"] for line in run_folder(tmp_path).read_lines("metrics.jsonl")]
+    names = [line["event"] for line in run_folder(tmp_path).record.read_lines("metrics.jsonl")]
     assert names.count("run_started") == names.count("finished") == 2
 
 
@@ -648,11 +653,11 @@ def test_lost_steps_are_told_once(tmp_path: Path) -> None:
     watch(make_request(tmp_path), at_step(20, lambda controls: controls.stop(hurry=True)))
     folder = run_folder(tmp_path)
     for step in (21, 22, 23):
-        folder.append_line("metrics.jsonl", json.dumps({"event": "step", "step": step}))
+        folder.record.append_line("metrics.jsonl", json.dumps({"event": "step", "step": step}))
     with (folder.path / "metrics.jsonl").open("ab") as file:
         file.write(b'{"event": "step", "st')
     watch(make_request(tmp_path, resume=True), clock=TickingClock(0.05))
-    lines = folder.read_lines("metrics.jsonl")
+    lines = folder.record.read_lines("metrics.jsonl")
     steps = [line["step"] for line in lines if line["event"] == "step"]
     assert steps == sorted(set(steps))
     assert steps[-1] == 30
@@ -692,7 +697,9 @@ def test_weight_decay_may_change_on_resume(tmp_path: Path) -> None:
         folder = tmp_path / str(decay)
         watch(make_request(folder, epochs=1, averaging=0.0))
         watch(make_request(folder, resume=True, overrides={"epochs": 3, "weight_decay": decay}))
-        newest = max(run_folder(folder).checkpoints(pytest.fail), key=lambda s: s.metadata.step)
+        newest = max(
+            run_folder(folder).checkpoints.saved(pytest.fail), key=lambda s: s.metadata.step
+        )
         return float(np.linalg.norm(read_checkpoint(newest.path).weights()["head.weight"]))
 
     assert norm_after(100.0) < 0.9 * norm_after(0.0)
@@ -723,7 +730,7 @@ def test_the_best_begins_anew_in_another_text(weights_only: bool, tmp_path: Path
     """C4: a harder text never reaches the losses of the one before, and its weights count."""
     watch(make_request(tmp_path, run="tiny"))
     folder = run_folder(tmp_path)
-    easy = folder.load_best(pytest.fail).metadata
+    easy = folder.checkpoints.load_best(pytest.fail).metadata
     letters = np.random.default_rng(3).choice(list(VOCABULARY.symbols), 1200)
     (tmp_path / "text.txt").write_text("".join(letters), encoding="utf-8")
     again = make_request(tmp_path, resume=True, weights_only=weights_only, overrides={"epochs": 4})
@@ -733,20 +740,20 @@ def test_the_best_begins_anew_in_another_text(weights_only: bool, tmp_path: Path
     validated = of_kind(events, Validated)
     assert validated[0].best
     assert min(event.nats_per_character for event in validated) > (easy.nats_per_character or 0.0)
-    best = folder.load_best(pytest.fail).metadata
+    best = folder.checkpoints.load_best(pytest.fail).metadata
     assert best.source.sha256 != easy.source.sha256
     assert best.nats_per_character == of_kind(events, Finished)[0].best_nats_per_character
-    assert from_the_best(folder.checkpoints(pytest.fail))[0].metadata == best
-    kept = {saved.metadata.source.sha256 for saved in folder.checkpoints(pytest.fail)}
+    assert best_first(folder.checkpoints.saved(pytest.fail))[0].metadata == best
+    kept = {saved.metadata.source.sha256 for saved in folder.checkpoints.saved(pytest.fail)}
     assert kept == {easy.source.sha256, best.source.sha256}, "the best of each text stays"
-    lines = of_the_last_text(folder.read_lines("metrics.jsonl"))
+    lines = of_the_last_text(folder.record.read_lines("metrics.jsonl"))
     losses = [line["nats_per_character"] for line in lines if line["event"] == "validation"]
     assert len(losses) == len(validated)
 
 
 def test_the_best_goes_on_in_the_same_text(tmp_path: Path) -> None:
     watch(make_request(tmp_path))
-    before = run_folder(tmp_path).load_best(pytest.fail).metadata
+    before = run_folder(tmp_path).checkpoints.load_best(pytest.fail).metadata
     events = watch(make_request(tmp_path, resume=True, overrides={"epochs": 3}))
     assert not of_kind(events, RunStarted)[0].new_text
     best = of_kind(events, Finished)[0].best_nats_per_character
@@ -791,15 +798,18 @@ def test_weights_alone_go_on_with_a_new_optimiser_in_an_epoch_that_begins_anew(
     steps = of_kind(events, StepFinished)
     assert (steps[0].step, steps[0].epoch) == (21, 2)
     assert published[0].snapshot.step == 20
-    assert RunFolder(run_folder(tmp_path).path).load_latest(print).metadata.training.batch == 3
+    assert (
+        RunFolder(run_folder(tmp_path).path).checkpoints.load_latest(print).metadata.training.batch
+        == 3
+    )
 
 
 def test_a_checkpoint_without_a_training_is_resumed_from_its_weights_only(tmp_path: Path) -> None:
     watch(make_request(tmp_path), at_step(20, lambda controls: controls.stop(hurry=True)))
     folder = run_folder(tmp_path)
-    bare = folder.load_latest(print)
+    bare = folder.checkpoints.load_latest(print)
     weights = {name: array for name, array in bare.tensors.items() if name.startswith("weights.")}
-    write_checkpoint(folder.checkpoint_paths()[-1], dataclasses.replace(bare, tensors=weights))
+    write_checkpoint(folder.checkpoints.paths()[-1], dataclasses.replace(bare, tensors=weights))
     with pytest.raises(CheckpointError, match=r"no state of a training.*--weights-only"):
         watch(make_request(tmp_path, resume=True))
     assert not folder.is_being_written()
@@ -824,7 +834,7 @@ def test_a_changed_text_with_other_characters_is_refused(tmp_path: Path) -> None
 
 def test_a_damaged_newest_checkpoint_is_warned_of_and_the_one_before_used(tmp_path: Path) -> None:
     watch(make_request(tmp_path))
-    newest = run_folder(tmp_path).checkpoint_paths()[-1]
+    newest = run_folder(tmp_path).checkpoints.paths()[-1]
     newest.write_bytes(newest.read_bytes()[:-1])
     events = watch(make_request(tmp_path, resume=True))
     assert of_kind(events, Planned)[0].first_step == 15

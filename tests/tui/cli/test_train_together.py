@@ -67,7 +67,7 @@ def wait_for_steps(ranks: list[subprocess.Popen[str]], folder: RunFolder) -> Non
     """Returns once the run's file has a step; fails at once where a rank ends before."""
     for _ in moments("a step"):
         assert all(rank.poll() is None for rank in ranks), [rank.communicate() for rank in ranks]
-        if any(line["event"] == "step" for line in folder.read_lines("metrics.jsonl")):
+        if any(line["event"] == "step" for line in folder.record.read_lines("metrics.jsonl")):
             return
 
 
@@ -96,9 +96,9 @@ def test_a_signal_to_one_ends_both_with_one_checkpoint_and_a_watcher_sees_it_all
         assert watcher.close()
     assert first[0] == other[0] == 128 + signal.SIGTERM, (first[2], other[2])
     assert other[1:] == ("", "")
-    last = folder.read_lines("metrics.jsonl")[-1]
+    last = folder.record.read_lines("metrics.jsonl")[-1]
     assert (last["event"], last["reason"]) == ("finished", "stopped")
-    saved = folder.load_latest(pytest.fail)
+    saved = folder.checkpoints.load_latest(pytest.fail)
     assert saved.metadata.step == last["step"]
     assert saved.metadata.progress["processes"] == 2
     assert saved.tensors["state.hidden"].shape == (1, 8, 16)
@@ -170,7 +170,9 @@ def test_under_torchrun_two_ranks_follow_the_curve_of_one_process_also_with_drop
 
 def figures_of(folder: RunFolder, event: str, key: str) -> list[float]:
     """Returns a figure of each event of a kind that a run's file holds."""
-    return [line[key] for line in folder.read_lines("metrics.jsonl") if line["event"] == event]
+    return [
+        line[key] for line in folder.record.read_lines("metrics.jsonl") if line["event"] == event
+    ]
 
 
 def test_one_that_dies_ends_the_other_with_a_sentence_and_a_checkpoint(
@@ -185,7 +187,7 @@ def test_one_that_dies_ends_the_other_with_a_sentence_and_a_checkpoint(
     assert status == 6
     (line,) = (line for line in errors.splitlines() if line.startswith("charlm-tui: "))
     assert "process 0 of 2: lost another process of this training" in line
-    assert folder.load_latest(pytest.fail).metadata.step > 0
+    assert folder.checkpoints.load_latest(pytest.fail).metadata.step > 0
 
 
 def test_what_the_first_refuses_ends_all_with_its_status(tmp_path: Path) -> None:

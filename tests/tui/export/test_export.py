@@ -35,8 +35,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("CHARLM_CHECKPOINTS", raising=False)
     folder = RunFolder.create(tmp_path / "checkpoints", "tiny", fallback_name="tiny")
     folder.write_description({"run": "tiny"})
-    folder.save(make_checkpoint(1, nats=2.0, best_nats=2.0, seed=1))
-    folder.save(make_checkpoint(2, nats=2.5, best_nats=2.0, seed=2))
+    folder.checkpoints.save(make_checkpoint(1, nats=2.0, best_nats=2.0, seed=1))
+    folder.checkpoints.save(make_checkpoint(2, nats=2.5, best_nats=2.0, seed=2))
     folder.unlock()
     return tmp_path
 
@@ -217,7 +217,7 @@ def test_a_file_of_a_run_is_never_replaced_by_an_export(
 ) -> None:
     """C12: --force replaced `run.json` by a card, and a checkpoint by its bare weights."""
     folder = home / "checkpoints" / "tiny"
-    checkpoint = RunFolder(folder).checkpoints(lambda _: None)[-1]
+    checkpoint = RunFolder(folder).checkpoints.saved(lambda _: None)[-1]
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     output = folder / f"{name.format(step=checkpoint.metadata.step)}.safetensors"
     assert run(["export", "tiny", "--output", str(output), "--force"]) == 2

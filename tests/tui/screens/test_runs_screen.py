@@ -30,7 +30,7 @@ def make_run(root: Path, name: str, *nats: float) -> RunFolder:
     ]
     (folder.path / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for step, loss in enumerate(nats, 1):
-        folder.save(make_checkpoint(step=step, nats=loss))
+        folder.checkpoints.save(make_checkpoint(step=step, nats=loss))
     folder.unlock()
     return folder
 

@@ -31,7 +31,7 @@ def export(*, run: str | None, root: Path, output: Path | None, force: bool) -> 
     read the file by --checkpoint.
     """
     folder = RunFolder.find(root, run)
-    checkpoint = folder.load_best(complain)
+    checkpoint = folder.checkpoints.load_best(complain)
     path = output or Path(f"{folder.name}{SUFFIX}")
     card = write_export(checkpoint, path, force=force)
     nats = checkpoint.metadata.nats_per_character

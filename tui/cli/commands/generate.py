@@ -258,7 +258,7 @@ def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoin
         if run is not None:
             raise ConfigError("--checkpoint", "a run was named as well", "name one of the two")
         return read_checkpoint(path)
-    return RunFolder.find(root, run).load_best(complain)
+    return RunFolder.find(root, run).checkpoints.load_best(complain)
 
 
 def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:

@@ -23,7 +23,7 @@ from tui.sanitise import printable
 @json_option
 def runs(*, root: Path, as_json: bool) -> None:
     """List the saved runs and their checkpoints, oldest first."""
-    folders = sorted(RunFolder.all(root), key=lambda folder: folder.last_written())
+    folders = sorted(RunFolder.all(root), key=lambda folder: folder.checkpoints.last_written())
     records = [describe(folder) for folder in folders]
     if as_json:
         for record in records:
