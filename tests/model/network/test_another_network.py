@@ -224,7 +224,7 @@ def train(folder: Path, *, resume: bool = False, until: int | None = None) -> li
 
 
 def latest(folder: Path) -> Checkpoint:
-    return RunFolder(folder / "runs" / "tiny").load_latest(pytest.fail)
+    return RunFolder(folder / "runs" / "tiny").checkpoints.load_latest(pytest.fail)
 
 
 # --- the tests ------------------------------------------------------------------------------------
