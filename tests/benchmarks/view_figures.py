@@ -138,8 +138,8 @@ class ProbedApp(CharlmApp):
 
     def _open_views(self) -> None:
         for name in ("sampling", "race", "growth", "events"):
-            self.action_toggle_pane(name)
-        self.action_next_ink()
+            self.main_screen.action_toggle_pane(name)
+        self.main_screen.action_next_ink()
         self.set_timer(2.0, self._begin)
 
     def _begin(self) -> None:

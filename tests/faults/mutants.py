@@ -601,8 +601,8 @@ MUTANTS = (
     ),
     _mutant(
         "a spectator may do anything",
-        "tui/app/app.py",
-        ("action not in SPECTATORS_ACTIONS", "action in SPECTATORS_ACTIONS and False"),
+        "tui/config/keys.py",
+        ('return not read_only or f"{node}.{action}" in SPECTATORS_ACTIONS', "return True"),
         "tui/app/test_spectators.py",
     ),
     _mutant(

@@ -1,7 +1,7 @@
-"""The app: what each key does.
+"""The app: binds all keys, and runs the actions that concern the session or the program.
 
-``LiveApp`` shows the session; here the keys of ``tui.config.keys`` become commands to it, questions
-and files. An action never waits and never fails: a file system that refuses is a toast.
+``LiveApp`` shows the session. Actions that concern the panes or the text are those of
+``MainScreen``. An action never waits and never fails: a refusal of the file system is a toast.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from textual.app import SystemCommand
 from textual.binding import BindingType
@@ -17,8 +17,6 @@ from textual.theme import ThemeProvider
 
 from model.commands import (
     ContinueTraining,
-    ContinueWriting,
-    HoldWriting,
     PauseTraining,
     RestartWriting,
     SaveCheckpoint,
@@ -26,53 +24,64 @@ from model.commands import (
     StopTraining,
 )
 from model.config import MAXIMUM_TEMPERATURE
-from tui.app.text_actions import TextActions
-from tui.config.keys import SPECTATORS_ACTIONS, KeyAction, bindings, keys_of
+from tui.app.live import LiveApp
+from tui.config.keys import KeyAction, bindings, keys_of, may_run
 from tui.config.screen_settings import RATES
+from tui.export.svg import without_foreign_fonts
+from tui.sanitise import encodable
 from tui.screens.dialog import Palette
 from tui.screens.entry import TemperatureEntry
 from tui.screens.help_screen import HelpScreen
 from tui.screens.prompt_entry import PromptEntry
 from tui.screens.question import QuitQuestion
 from tui.screens.runs_screen import RunsScreen, Successor
+from tui.terminal.deferred import after_refresh
 
 if TYPE_CHECKING:
     from textual.screen import Screen
 
 
-class CharlmApp(TextActions):
+CUTS: Final[dict[str, tuple[float, ...]]] = {
+    "top_k": (0, 40, 20, 10, 5, 3, 2),
+    "top_p": (1.0, 0.99, 0.95, 0.9, 0.8, 0.6, 0.4),
+    "min_p": (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+}
+"""Values that the keys of each cut step through; the first one cuts nothing."""
+
+
+class CharlmApp(LiveApp):
     """Shows one session and lets its user steer it."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings())
 
     successor: Successor | None = None
-    """What is to be shown when this session has ended."""
+    """What to show when this session has ended."""
 
     @property
     def trains_now(self) -> bool:
-        """Whether there is a training that could be lost."""
+        """Whether a training runs that could be lost."""
         crashed = any(crash.worker == "trainer" for crash in self.state.crashes)
         return self.settings.trains and self.state.finished is None and not crashed
 
     @property
     def acting_keys(self) -> tuple[KeyAction, ...]:
-        """The keys that act, as this user has them."""
+        """The keys that this user may press, with the user's own assignments."""
         return keys_of(self.settings.keymap, read_only=self.settings.read_only)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Lets a spectator do what writes nothing, by key, mouse and palette alike."""
-        if self.settings.read_only and action not in SPECTATORS_ACTIONS:
+        """Limits spectators to actions that write no file and command no training."""
+        if not may_run("app", action, read_only=self.settings.read_only):
             return False
         return super().check_action(action, parameters)
 
-    # --- temperature ----------------------------------------------------------------------------
+    # --- sampling -------------------------------------------------------------------------------
 
     def action_change_temperature(self, change: float) -> None:
         """Raises or lowers the temperature."""
         self.action_set_temperature(round(self.sampling.temperature + change, 2))
 
     def action_set_temperature(self, temperature: float) -> None:
-        """Sets the temperature and says so at once; the sampler follows."""
+        """Sets the temperature and shows it at once; the sampler follows."""
         temperature = min(MAXIMUM_TEMPERATURE, max(0.0, temperature))
         self.set_sampling(replace(self.sampling, temperature=temperature))
         self.draw_title()
@@ -86,14 +95,25 @@ class CharlmApp(TextActions):
 
         self.push_screen(TemperatureEntry(self.sampling.temperature), answered)
 
+    def action_change_cut(self, name: Literal["top_k", "top_p", "min_p"], direction: int) -> None:
+        """Goes to the next narrower or wider cut."""
+        choices = CUTS[name]
+        here = min(
+            range(len(choices)), key=lambda i: abs(choices[i] - getattr(self.sampling, name))
+        )
+        value = choices[min(len(choices) - 1, max(0, here + direction))]
+        changes: dict[str, Any] = {name: value}
+        self.set_sampling(replace(self.sampling, **changes))
+        self.draw_views()
+        if "sampling" not in self.main_screen.shown:
+            words = f"{value:g}" if value != choices[0] else "off"
+            self.say(f"{name.replace('_', '-')} {words}")
+
     # --- writing --------------------------------------------------------------------------------
 
     def action_toggle_writing(self) -> None:
-        """Holds writing, or goes on."""
-        self.held = not self.held
-        self.post(HoldWriting() if self.held else ContinueWriting())
-        self.draw_keys()
-        self.draw_status()
+        """Holds the text, or continues it."""
+        self.hold_writing(not self.held)
 
     def action_change_rate(self, direction: int) -> None:
         """Goes to the next faster or slower pace."""
@@ -106,11 +126,11 @@ class CharlmApp(TextActions):
             self.draw_status()
 
     def action_restart_writing(self) -> None:
-        """Begins the text anew."""
+        """Restarts the text."""
         self.post(RestartWriting())
 
     def action_edit_prompt(self) -> None:
-        """Asks for a prompt and begins the text anew from it."""
+        """Asks for a prompt and restarts the text from it."""
         prompt = self.state.writing.prompt
         if prompt is None:
             prompt = self.settings.prompt
@@ -124,7 +144,7 @@ class CharlmApp(TextActions):
     # --- training -------------------------------------------------------------------------------
 
     def action_toggle_training(self) -> None:
-        """Pauses training, or goes on."""
+        """Pauses the training, or continues it."""
         if self._has_training("pause"):
             self.pause_wanted = not self.pause_wanted
             self.post(PauseTraining() if self.pause_wanted else ContinueTraining())
@@ -137,13 +157,13 @@ class CharlmApp(TextActions):
             self.post(SaveCheckpoint())
 
     def action_stop_training(self) -> None:
-        """Ends training for good; the app stays open."""
+        """Ends the training for good; the app stays open."""
         if self._has_training("end"):
             self.post(StopTraining())
-            self.say("Training ends after validating and saving; writing goes on.")
+            self.say("Training ends after validating and saving; the text goes on.")
 
     def _has_training(self, verb: str) -> bool:
-        """Tells whether there is a training to act on; says so where there is none."""
+        """Returns whether a training runs; says so if none does."""
         if not self.trains_now:
             self.say(f"There is no training to {verb}.", severity="warning")
         return self.trains_now
@@ -169,13 +189,24 @@ class CharlmApp(TextActions):
         """Shows every key."""
         self.push_screen(HelpScreen(self.acting_keys))
 
+    def action_write_screen(self) -> None:
+        """Writes the screen as it is to a file, dialogs included."""
+        self.clear_notifications()
+        after_refresh(self, self._write_screen)
+
+    def _write_screen(self) -> None:
+        svg = self.export_screenshot(title="charlm-tui")
+        self.write_file(
+            "screen.svg", "the screen", lambda: encodable(without_foreign_fonts(svg)).encode()
+        )
+
     def action_suspend_process(self) -> None:
-        """Suspends to the shell; nothing may be drawn meanwhile, or Textual 8.2 would hang."""
+        """Suspends to the shell; draws nothing meanwhile, because Textual 8.2 would hang."""
         with self.batch_update():
             super().action_suspend_process()
 
     def action_ask_quit(self) -> None:
-        """Asks what is to become of the training, unless there is none to lose."""
+        """Asks what to do with the training; ends at once if none runs."""
         if not self.trains_now:
             self.exit()
         else:
@@ -189,17 +220,17 @@ class CharlmApp(TextActions):
             self.action_ask_quit()
 
     async def action_quit(self) -> None:
-        """Asks first: what Textual itself calls for its own ways out."""
+        """Asks as q does; Textual calls this for its own ways to quit."""
         self.action_ask_quit()
 
     def _quit_answered(self, choice: Literal["save", "discard"] | None) -> None:
-        """Ends the app if the user wants to."""
+        """Ends the app unless the user stays."""
         if choice is not None:
             self.quit_choice = choice
             self.exit()
 
     def request_exit(self, return_code: int) -> None:
-        """Ends the app with a status, saving: what whoever guards signals asks for."""
+        """Saves and ends the app with a status; the guard of signals asks for it."""
         self.quit_choice = "save"
         super().request_exit(return_code)
 
@@ -217,7 +248,9 @@ class CharlmApp(TextActions):
         for key in self.acting_keys:
             if key.id != "program.interrupt":  # the same as q
                 title = f"{key.label} ({key.shown})"
-                yield SystemCommand(title, key.tooltip, partial(self.run_action, key.action))
+                # The screen on top may be another one by then.
+                run = partial(self.run_action, key.action, namespaces={"screen": self.main_screen})
+                yield SystemCommand(title, key.tooltip, run)
         for command in super().get_system_commands(screen):
             if command.title == "Theme":
                 yield command

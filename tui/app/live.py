@@ -1,8 +1,8 @@
-"""What the app does by itself: takes news from the session, keeps the state, draws it.
+"""What the app does without a key: drains the session's events, keeps the state, draws it.
 
-Worker threads never come here. A timer takes what happened since the last frame, the pure ``fold``
-makes the new state of it, and the screen draws what changed. The session is started only after
-the first frame is on the terminal: its trainer imports torch, which would slow that frame down.
+No worker thread runs code of this module. A timer polls the events since the last frame, the pure
+``fold`` computes the new state, and the screen draws what changed. The session starts only after
+the first frame is on the terminal, because its trainer imports torch, which would delay the frame.
 """
 
 from __future__ import annotations
@@ -15,17 +15,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from textual.events import Resize
 from textual.theme import Theme
 
-from model.commands import Command, SetSampling
+from model.commands import Command, ContinueWriting, HoldWriting, SetSampling
 from model.config import SamplingConfig
 from model.events import (
-    CharacterWritten,
     CheckpointSaved,
     Event,
-    LanesWritten,
-    LaneTemperatureApplied,
     NoveltyIndexed,
-    RaceStarted,
-    RankedUnit,
     RateSet,
     SamplingApplied,
     SessionRefused,
@@ -34,20 +29,19 @@ from model.events import (
     WarningRaised,
     WritingHeld,
     WritingRestarted,
-    WritingRewound,
 )
+from tui.app.file_writer import written_file
 from tui.app.process_meter import MachineMeter
 from tui.config.screen_settings import ScreenSettings
 from tui.config.themes import OWN_THEMES, user_themes
 from tui.sanitise import one_line
 from tui.screens.main_screen import MainScreen
+from tui.screens.session_host import Severity
 from tui.terminal.deferred import after_refresh
 from tui.terminal.terminal_app import TerminalApp
 from tui.view.format import grouped
-from tui.view.recent_characters import Past
 from tui.view.repetition import period_of
 from tui.view.state import ViewState, fold
-from tui.widgets.frame import temperature_label
 from tui.widgets.writing_pane import WritingPane
 
 if TYPE_CHECKING:
@@ -55,12 +49,11 @@ if TYPE_CHECKING:
 
     from model.session.protocol import Session
 
-Severity = Literal["information", "warning", "error"]
 TOAST_SECONDS: Final = 6.0
 
 
 class LiveApp(TerminalApp):
-    """Shows one session: takes its news and draws them."""
+    """Shows one session: folds its events into the state and draws what changed."""
 
     CSS_PATH = "app.tcss"
     TITLE = "charlm-tui"
@@ -97,9 +90,9 @@ class LiveApp(TerminalApp):
         self.settings = settings
         self.state = ViewState()
         self.refusal: Exception | None = None
-        """Why the session could not go on, in the words of a ``UserError``."""
+        """Why the session ended early: a ``UserError``."""
         self.quit_choice: Literal["save", "discard"] = "save"
-        """What the user wants done with the training when the app has ended."""
+        """What to do with the training when the app has ended."""
         self.sampling = settings.sampling
         """The settings that the user chose; the sampler follows within a character."""
         self.sampling_posted: SamplingConfig | None = None
@@ -110,22 +103,15 @@ class LiveApp(TerminalApp):
         self._clock = clock
         self.checkpoint_wanted = False
         self._warned_until = 0.0
-        self.past = Past()
         self.looping = False
         """Whether the text repeats itself."""
-        self.unit: RankedUnit | None = None
-        """The hidden unit that the text is coloured by."""
-        self._mark_base = self._label(settings.sampling)
-        """The mark that the last character in the pane was written under."""
-        self._mark_shown: str | None = None
-        """The mark that no character has followed yet."""
-        self._main_screen = MainScreen(settings)
-        self._dress()
+        self._main_screen = MainScreen(settings, self)
+        self._apply_theme()
         self.set_keymap(dict(settings.keymap))
 
     @property
     def main_screen(self) -> MainScreen:
-        """The screen with the panes, also while a question lies over it."""
+        """The screen with the panes, even while a dialog covers it."""
         return self._main_screen
 
     @property
@@ -139,7 +125,7 @@ class LiveApp(TerminalApp):
 
     def on_ready(self) -> None:
         """Draws the first frame, then lets the session start."""
-        self._main_screen.arrange_panes(self.size)
+        self._main_screen.fit_panes(self.size)
         self.draw_all()
         after_refresh(self, self._start_session)
 
@@ -147,7 +133,7 @@ class LiveApp(TerminalApp):
         """Starts the session and the timers."""
         self.session.start()
         slow = self.settings.low_bandwidth
-        self.set_interval(self.settings.frame_seconds, self._take_news)
+        self.set_interval(self.settings.frame_seconds, self._drain_events)
         self.set_interval(2.0 if slow else 1.0, self.draw_figures)
         self.set_interval(2.0, self.draw_status)
         self.set_interval(2.0, self.draw_title)
@@ -157,19 +143,18 @@ class LiveApp(TerminalApp):
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         self.app_resume_signal.subscribe(self, self._resumed)
 
-    # --- news from the session ------------------------------------------------------------------
+    # --- events of the session ------------------------------------------------------------------
 
-    def _take_news(self) -> None:
-        """Takes what happened since the last frame."""
+    def _drain_events(self) -> None:
+        """Takes the events since the last frame."""
         events = self.session.poll()
         if events:
             self.take(events)
 
     def take(self, events: Sequence[Event]) -> None:
-        """Folds events into the state and shows what they changed, while there is a screen.
+        """Folds events into the state and shows what they changed.
 
-        What comes after the app was told to leave is for the farewell: a dialog that was asked for
-        must not open any more.
+        While the app ends, events change the state alone: no dialog may open any more.
         """
         before = self.state
         self.state = fold(before, events, self._clock())
@@ -187,65 +172,21 @@ class LiveApp(TerminalApp):
             self.draw_title()
 
     def _write_text(self, events: Sequence[Event]) -> None:
-        """Hands the characters and marks of some events to the writing pane."""
-        written: list[CharacterWritten] = []
+        """Hands the events that concern the text to the main screen."""
+        feed = self._main_screen.feed
         for event in events:
-            if isinstance(event, CharacterWritten):
-                written.append(event)
-            elif isinstance(event, WritingRewound):
-                self._hand_over(written)
-                mark = ("Y" if self.settings.ascii else "⑂") if event.forked else None
-                self.pane.replace_end(event.back, event.text, mark)
-                self.past.rewind(event)
-            elif isinstance(event, LanesWritten | RaceStarted | LaneTemperatureApplied):
-                self._race_on(event)
-            elif isinstance(event, SamplingApplied | WritingRestarted):
-                self._hand_over(written)
-                if isinstance(event, SamplingApplied):
-                    self._follow_sampler(event.sampling)
-                else:
-                    self.pane.restart(f"new text, seed {event.seed}", event.prompt)
-                    self.past.restart()
-                    self._mark_base = self._label(self.sampling)
-        self._hand_over(written)
-
-    def _race_on(self, event: LanesWritten | RaceStarted | LaneTemperatureApplied) -> None:
-        """Hands the race what happened in it; its pane draws at its own pace."""
-        race = self._main_screen.race
-        if isinstance(event, LanesWritten):
-            race.write(event.characters)
-        elif isinstance(event, RaceStarted):
-            race.start(event.temperatures, event.prompt)
-        else:
-            race.set_temperature(event.lane, event.temperature)
-
-    def _hand_over(self, written: list[CharacterWritten]) -> None:
-        """Writes what was gathered."""
-        if written:
-            self.pane.write(written)
-            self.past.add(written)
-            written.clear()
-            self._mark_base = self._mark_shown or self._mark_base
-            self._mark_shown = None
-
-    def _follow_sampler(self, sampling: SamplingConfig) -> None:
-        """Marks the place in the text where a temperature takes effect."""
-        label = self._label(sampling)
-        self._mark_shown = None if label == self._mark_base else label
-        if self.pane.transcript.is_empty:
-            self._mark_base, self._mark_shown = label, None
-        self.pane.mark(self._mark_shown)
-        if self.sampling_posted in {None, sampling}:
-            self.sampling_posted = None
-            self.sampling = sampling
-            self.draw_title()
-
-    def _label(self, sampling: SamplingConfig) -> str:
-        """Returns the mark that shows the temperature in the text."""
-        return temperature_label(sampling.temperature, ascii_only=self.settings.ascii)
+            feed.take(event, self.sampling.temperature)
+            if isinstance(event, SamplingApplied) and self.sampling_posted in {
+                None,
+                event.sampling,
+            }:
+                self.sampling_posted = None
+                self.sampling = event.sampling
+                self.draw_title()
+        feed.flush()
 
     def _notice(self, event: Event) -> None:
-        """Does what some events ask for beyond the state."""
+        """Handles events that need more than the state: toasts, the end, words of keys."""
         if isinstance(event, WarningRaised):
             self.say(one_line(event.text, 300), severity="warning")
         elif isinstance(event, SessionRefused):
@@ -260,19 +201,17 @@ class LiveApp(TerminalApp):
             self._notice_writing(event)
 
     def _notice_writing(self, event: Event) -> None:
-        """Does what some events of the sampler ask for."""
+        """Handles events of the sampler that need more than the state."""
         if isinstance(event, WritingHeld):
             self.held = event.held
             self.draw_keys()
             self.draw_status()
             if event.held:
-                self.writing_stands()
+                self._main_screen.writing_held()
         elif isinstance(event, NoveltyIndexed):
             self.pane.ink.use_index(event.index)
         elif isinstance(event, TextMissing):
-            self.pane.ink.text_missing = True
-            if self.pane.ink.kind == "novelty":
-                self.say_text_is_missing()
+            self._main_screen.text_missing()
         elif isinstance(event, RateSet):
             self.rate = event.characters_per_second
             self.draw_status()
@@ -281,19 +220,11 @@ class LiveApp(TerminalApp):
                 self.say(one_line(event.note, 300), severity="warning")
             self.draw_title()
 
-    def say_text_is_missing(self) -> None:
-        """Says why novelty is not to be had."""
-        reason = one_line(self.state.text_missing or "", 200)
-        self.say(f"Novelty is not to be had: {reason}", severity="warning")
-
-    def writing_stands(self) -> None:
-        """Is called when the text is on hold."""
-
     def say(self, words: str, *, severity: Severity = "information") -> None:
-        """Shows a toast; text that is not ours was made printable by the caller.
+        """Shows a toast; the caller has made foreign text printable.
 
-        The answer to a key takes the place of the answer before it: a pile of them would hide a
-        small screen. Warnings stay their time, and what is said meanwhile stands beside them.
+        An answer to a key replaces the answer before it, because a pile would hide a small screen.
+        Warnings stay for their whole time; later toasts appear beside them.
         """
         now = self._clock()
         if severity != "information":
@@ -303,7 +234,7 @@ class LiveApp(TerminalApp):
         self.notify(words, severity=severity, markup=False, timeout=TOAST_SECONDS)
 
     def _notice_checkpoint(self, event: CheckpointSaved) -> None:
-        """Says that the checkpoint that was asked for is on disk."""
+        """Confirms the checkpoint that the user asked for."""
         if self.checkpoint_wanted:
             self.checkpoint_wanted = False
             self.say(f"Checkpoint saved: step {grouped(event.step)}")
@@ -316,6 +247,31 @@ class LiveApp(TerminalApp):
         """Draws the next character with these settings; the screen shows them at once."""
         self.sampling = self.sampling_posted = sampling
         self.post(SetSampling(sampling=sampling))
+
+    def hold_writing(self, held: bool) -> None:
+        """Holds the text, or continues it."""
+        self.held = held
+        self.post(HoldWriting() if held else ContinueWriting())
+        self.draw_keys()
+        self.draw_status()
+
+    def write_file(self, kind: str, words: str, content: Callable[[], bytes]) -> None:
+        """Writes a new file in the background and says where it is.
+
+        Args:
+            kind: end of the file's name, with its suffix.
+            words: what the file holds, for the toast.
+            content: makes the bytes; runs in a thread.
+        """
+        run = self.state.run.run if self.state.run else self.settings.title
+
+        async def write() -> None:
+            answer, severity = await written_file(
+                self.settings.text_folder, run, kind, words, content
+            )
+            self.say(answer, severity=severity)
+
+        self.run_worker(write(), group="files")
 
     # --- drawing --------------------------------------------------------------------------------
 
@@ -342,20 +298,17 @@ class LiveApp(TerminalApp):
 
     def draw_title(self) -> None:
         """Draws the upper edge of the writing pane."""
-        ink = self.pane.ink
-        words = ink.words
-        if ink.kind == "unit" and self.unit is not None:
-            words = f"unit {self.unit.unit}: {one_line(self.unit.feature, 40)}"
-        self._main_screen.draw_title(self.state, self.sampling.temperature, words)
+        self._main_screen.draw_title(self.state, self.sampling.temperature)
 
     def _listen_for_loops(self) -> None:
-        """Says once that the text repeats itself, and again after it has stopped."""
-        end = "".join(event.character for event in list(self.past.characters)[-900:])
+        """Warns once when the text begins to repeat itself."""
+        past = self._main_screen.feed.past
+        end = "".join(event.character for event in list(past.characters)[-900:])
         period = period_of(end)
         if period is not None and not self.looping:
             self.say(
                 f"The text repeats itself every {period} characters: + raises the temperature, "
-                "r begins anew.",
+                "r restarts the text.",
                 severity="warning",
             )
         self.looping = period is not None
@@ -375,16 +328,16 @@ class LiveApp(TerminalApp):
 
     def on_resize(self, event: Resize) -> None:
         """Draws everything for the new size, once the panes have theirs."""
-        self._main_screen.arrange_panes(event.size)
+        self._main_screen.fit_panes(event.size)
         after_refresh(self, self.draw_all)
 
     def on_frame_edge_resized(self) -> None:
-        """Draws the edges of the writing pane for their new width, which the layout gave them."""
+        """Draws the edges of the writing pane for their new width."""
         self.draw_title()
         self.draw_status()
 
     def on_writing_pane_scrolled(self) -> None:
-        """Shows whether the pane follows."""
+        """Shows whether the pane follows the text."""
         self.draw_status()
 
     def _theme_changed(self, _: Theme) -> None:
@@ -392,11 +345,11 @@ class LiveApp(TerminalApp):
         after_refresh(self, partial(self._main_screen.draw_chart, self.state, again=True))
 
     def _resumed(self, _: object) -> None:
-        """Draws every cell again: the shell has written on the terminal meanwhile."""
+        """Draws every cell again, because the shell has written on the terminal."""
         self.paint_all_again()
 
-    def _dress(self) -> None:
-        """Takes the theme to start with, and sees to it that no colour means none."""
+    def _apply_theme(self) -> None:
+        """Applies the theme of the start, and ``NO_COLOR``."""
         for theme in (*OWN_THEMES, *user_themes(self.settings.themes)):
             self.register_theme(theme)
         self.obey_no_color()
@@ -406,7 +359,7 @@ class LiveApp(TerminalApp):
 
 
 def _rare(state: ViewState) -> tuple[object, ...]:
-    """Returns what changes seldom and is shown without waiting for the next tick."""
+    """Returns the parts of a state whose change is drawn at once, not at the next tick."""
     return (
         state.training,
         state.stage,

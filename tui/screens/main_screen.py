@@ -1,218 +1,312 @@
-"""The one screen of the app: panes, and which of the state each of them shows.
+"""The one screen of the app that is no dialog: what its keys do to the panes and to the text.
 
-It decides nothing and posts nothing: the app hands it the state and the time.
+``PaneScreen`` draws. Here are the actions that concern the panes and the text; an action never
+waits and never fails. Commands and toasts go through the ``SessionHost``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Literal
 
-from textual.containers import Container, Horizontal, Vertical
+from textual.binding import Binding, BindingType
 
-from model.config import SamplingConfig
-from tui.config.keys import keys_of
+from model.commands import (
+    ForkWriting,
+    ReturnToTrunk,
+    SetLaneTemperature,
+    StartRace,
+    StopRace,
+    WatchUnit,
+)
+from tui.config.keys import may_run
 from tui.config.screen_settings import ScreenSettings
-from tui.terminal.frugal_compositor import FrugalScreen
-from tui.view.chart_view import ChartView
-from tui.view.layout import DEFAULT_PANES, PANES, on_screen, toggled
-from tui.view.machine_use import MachineUse
-from tui.view.state import ViewState
-from tui.widgets.banner import Banner
-from tui.widgets.events_pane import EventsPane
-from tui.widgets.frame import FrameEdge, status_words, title_words
-from tui.widgets.growth_pane import GrowthPane
-from tui.widgets.header_bar import HeaderBar
-from tui.widgets.key_bar import KeyBar
-from tui.widgets.loss_chart import LossChart
-from tui.widgets.progress_row import ProgressRow
-from tui.widgets.race_pane import RacePane
-from tui.widgets.run_pane import RunPane
-from tui.widgets.sampling_pane import SamplingPane
-from tui.widgets.too_small import TooSmall
-from tui.widgets.writing_pane import WritingPane
+from tui.export.curve_figure import curve_figure
+from tui.export.png import png_of
+from tui.export.sample_text import sample_text
+from tui.export.svg import svg_of
+from tui.sanitise import encodable, one_line
+from tui.screens.alternatives import AlternativesScreen, Fork
+from tui.screens.entry import FindEntry
+from tui.screens.pane_screen import PaneScreen
+from tui.screens.session_host import SessionHost
+from tui.screens.text_feed import TextFeed
+from tui.screens.view_menu import ViewMenu
+from tui.terminal.deferred import after_refresh
+from tui.view.format import grouped
+from tui.view.ink import INKS, InkKind
+from tui.widgets.writing_pane import ScrollKey
 
-if TYPE_CHECKING:
-    from textual.app import ComposeResult
+_INK_WORDS: Final[dict[InkKind, str]] = {
+    "off": "Ink off",
+    "surprise": "Ink: surprise. Hot, bold, then reversed: the model paid more bits.",
+    "novelty": "Ink: novelty. Bold: not a word of the corpus. Underlined: copied.",
+    "unit": "Ink: one hidden unit; h takes another.",
+}
+MAX_CLIPBOARD_BYTES: Final = 50_000
+"""Terminals refuse a longer OSC 52; of a longer text, the end is copied."""
 
-LEAST_ROWS_FOR_BOTH: Final = 18
-"""On fewer rows a pane stands in the place of the text, not above it."""
 
+class MainScreen(PaneScreen):
+    """The panes and the text, with the actions that concern them."""
 
-class MainScreen(FrugalScreen):
-    """Header, panes, progress, text, keys."""
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("super+c", "copy_text", show=False)]
+    """Textual's key for a selection; all other keys are bound by the app, from one table."""
 
-    def __init__(self, settings: ScreenSettings) -> None:
-        super().__init__(id="main-screen")
-        self._settings = settings
-        ascii_only = settings.ascii
-        self.header = HeaderBar(id="header")
-        self.banner = Banner(id="banner")
-        self.chart = LossChart(ascii_only=ascii_only, id="chart")
-        self.run_pane = RunPane(id="run")
-        self.sampling = SamplingPane(ascii_only=ascii_only, id="sampling")
-        self.race = RacePane(ascii_only=ascii_only, id="race")
-        self.growth = GrowthPane(ascii_only=ascii_only, id="growth")
-        self.events_pane = EventsPane(id="events")
-        self.progress = ProgressRow(id="progress")
-        self.title_edge = FrameEdge(id="writing-title")
-        self.pane = WritingPane(ascii_only=ascii_only, id="text")
-        self.status_edge = FrameEdge(id="writing-status")
-        self.key_bar = KeyBar(keys_of(settings.keymap, read_only=settings.read_only), id="keys")
-        self.too_small = TooSmall(id="too-small")
-        self.chart_view = ChartView()
-        self.wanted: tuple[str, ...] = DEFAULT_PANES
-        self.active = "chart"
-        """The pane that the arrow keys concern."""
-        self.maximised = False
-        self._room = (80, 24)
-        self._alone = False
-        """Whether a pane was asked for where there is no room for it beside the text."""
-        self._frames = {
-            pane.id: Container(id=f"{pane.id}-frame", classes="pane-frame") for pane in PANES
-        }
-        self.set_class(ascii_only, "-ascii")
-
-    def compose(self) -> ComposeResult:
-        """Puts the panes below each other."""
-        contents = {
-            "chart": self.chart,
-            "run": self.run_pane,
-            "sampling": self.sampling,
-            "race": self.race,
-            "growth": self.growth,
-            "events": self.events_pane,
-        }
-        yield self.too_small
-        with Vertical(id="main"):
-            yield self.header
-            yield self.banner
-            with Horizontal(id="upper"):
-                for pane in PANES:
-                    frame = self._frames[pane.id]
-                    frame.border_title = f"{pane.digit} {pane.name}"
-                    with frame:
-                        yield contents[pane.id]
-            yield self.progress
-            with Vertical(id="writing"):
-                yield self.title_edge
-                yield Container(self.pane, id="writing-sides")
-                yield self.status_edge
-            yield self.key_bar
-
-    # --- which panes are seen -------------------------------------------------------------------
-
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """The panes on the screen."""
-        columns, rows = self._room
-        if rows < LEAST_ROWS_FOR_BOTH:
-            return (self.active,) if self._alone else ()
-        return on_screen(self.wanted, columns)
-
-    def arrange_panes(self, room: tuple[int, int] | None = None) -> None:
-        """Shows the panes that are wanted and fit.
-
-        Args:
-            room: columns and rows of the terminal, where they have changed.
-        """
-        self._room = room or self._room
-        shown = self.shown
-        rows = self._room[1]
-        self.set_class(rows < LEAST_ROWS_FOR_BOTH and bool(shown), "-alone")
-        self.set_class(self.maximised and bool(shown), "-maximised")
-        self.set_class(not shown, "-text-only")
-        if shown and self.active not in shown:
-            self.active = shown[0]
-        for name, frame in self._frames.items():
-            frame.display = name in shown
-            frame.set_class(name == self.active and len(shown) > 1, "-active")
-
-    def toggle_pane(self, name: str) -> None:
-        """Switches a pane on, or off where it is on the screen."""
-        columns, rows = self._room
-        if rows < LEAST_ROWS_FOR_BOTH:
-            self._alone = not (self._alone and self.active == name)
-            self.wanted = (*(other for other in self.wanted if other != name), name)
-            self.active = name
-        else:
-            self.wanted = toggled(self.wanted, name, columns)
-            if name in self.wanted:
-                self.active = name
-        self.arrange_panes()
-
-    def reset_panes(self) -> None:
-        """Shows what was shown at the start."""
-        self.wanted, self.active = DEFAULT_PANES, "chart"
-        self.maximised = self._alone = False
-        self.arrange_panes()
-
-    def maximise_panes(self) -> None:
-        """Gives the panes all the height that the text can spare, or takes it back."""
-        if self._room[1] < LEAST_ROWS_FOR_BOTH:
-            self._alone = not self._alone
-        else:
-            self.maximised = not self.maximised
-        self.arrange_panes()
-
-    def next_pane(self) -> None:
-        """Lets the arrow keys concern the next pane on the screen."""
-        shown = self.shown
-        if shown:
-            self.active = shown[(shown.index(self.active) + 1) % len(shown)]
-            self.arrange_panes()
-
-    # --- drawing --------------------------------------------------------------------------------
-
-    def draw_figures(self, state: ViewState, now: float, use: MachineUse) -> None:
-        """Draws the rows whose figures change: header, run, progress, banner, log, samples."""
-        settings = self._settings
-        self.header.show(state, settings.title, now, ascii_only=settings.ascii)
-        self.banner.show(state)
-        spark = not settings.low_bandwidth
-        self.run_pane.show(state, now, use, ascii_only=settings.ascii, spark=spark)
-        self.progress.show(state, now, ascii_only=settings.ascii)
-        shown = self.shown
-        if "events" in shown:
-            self.events_pane.show(state)
-        if "growth" in shown:
-            self.growth.show(state)
-        if "race" in shown:  # a frame's words have all of it drawn again, lanes included
-            self._frames["race"].border_subtitle = self.race.words
-
-    def draw_views(self, state: ViewState, sampling: SamplingConfig) -> None:
-        """Draws the panes that follow the writing."""
-        shown = self.shown
-        if "sampling" in shown:
-            self.sampling.show(state, sampling)
-        if "race" in shown:
-            self.race.draw()
-
-    def draw_chart(self, state: ViewState, *, again: bool = False) -> None:
-        """Draws the curve."""
-        frame = self._frames["chart"]
-        view, epochs = self.chart_view, state.progress.steps_per_epoch is not None
-        words = view.words(epochs=epochs, wide=self.size.width >= 60)
-        if frame.border_subtitle != words:
-            frame.border_subtitle = words
-        if self.chart.is_on_screen or again:
-            self.chart.show(state, view, again=again)
-
-    def draw_title(self, state: ViewState, temperature: float, ink: str) -> None:
-        """Draws the upper edge of the writing pane."""
-        width, ascii_only = self.title_edge.size.width, self._settings.ascii
-        words = title_words(state, temperature, width, ink=ink, ascii_only=ascii_only)
-        self.title_edge.show(words, top=True, ascii_only=ascii_only)
-
-    def draw_status(self, state: ViewState, rate: float, *, held: bool) -> None:
-        """Draws the lower edge of the writing pane."""
-        words = status_words(
-            state,
-            rate,
-            self.status_edge.size.width,
-            held=held,
-            following=self.pane.following,
-            lines_below=self.pane.lines_below,
+    def __init__(self, settings: ScreenSettings, host: SessionHost) -> None:
+        super().__init__(settings)
+        self._host = host
+        self.feed = TextFeed(
+            self.pane, self.race, settings.sampling.temperature, ascii_only=settings.ascii
         )
-        if self._settings.ascii:
-            words = tuple((text.replace("·", "|"), paint) for text, paint in words)
-        self.status_edge.show(words, top=False, ascii_only=self._settings.ascii)
+        self._racing = False
+        """Whether a race was asked for."""
+        self.alternatives_wanted = False
+        """Whether the alternatives open as soon as the text is on hold."""
+        self.sought = ""
+        """The words that were looked for last."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Limits spectators to actions that write no file and command no training."""
+        if not may_run("screen", action, read_only=self._settings.read_only):
+            return False
+        return super().check_action(action, parameters)
+
+    # --- which panes are visible ----------------------------------------------------------------
+
+    def action_toggle_pane(self, name: str) -> None:
+        """Shows a pane, or hides it if it is visible."""
+        self.panes.toggle(name)
+        self._panes_changed()
+
+    def action_reset_panes(self) -> None:
+        """Shows the panes of the start."""
+        self.panes.reset()
+        self._panes_changed()
+
+    def action_maximise_panes(self) -> None:
+        """Gives the panes more rows, or takes them back."""
+        self.panes.maximise()
+        self._panes_changed()
+
+    def action_next_pane(self) -> None:
+        """Makes the next visible pane the one that the arrow keys act on."""
+        self.panes.choose_next()
+        self.arrange_panes()
+
+    def action_show_views(self) -> None:
+        """Lists all panes."""
+
+        def answered(name: str | None) -> None:
+            if name is not None:
+                self.action_toggle_pane(name)
+
+        self.app.push_screen(ViewMenu(self.shown), answered)
+
+    def _panes_changed(self) -> None:
+        """Draws the panes that have appeared; runs the race only while it is visible."""
+        self.arrange_panes()
+        racing = "race" in self.shown
+        if racing and not self._racing:
+            self._host.post(StartRace(temperatures=self.race.start_temperatures))
+        elif self._racing and not racing:
+            self._host.post(StopRace())
+        self._racing = racing
+        after_refresh(self, self._host.draw_all)
+
+    # --- what the panes show --------------------------------------------------------------------
+
+    def action_pane_key(self, direction: int) -> None:
+        """Goes to the next curve, lane or epoch of the active pane."""
+        if not self.panes.is_active_shown:
+            return
+        if self.panes.active == "chart":
+            self.chart_view = self.chart_view.stepped(direction)
+            self.draw_chart(self._host.state)
+        elif self.panes.active == "race":
+            self.race.choose(direction)
+        elif self.panes.active == "growth":
+            self.growth.scrub(direction)
+
+    def action_change_chart(self, what: Literal["recent", "logarithmic", "bits"]) -> None:
+        """Switches the range, the axis or the unit of the curve."""
+        changes: dict[str, Any] = {what: not getattr(self.chart_view, what)}
+        self.chart_view = replace(self.chart_view, **changes)
+        self.draw_chart(self._host.state)
+
+    def _change_pane_temperature(self, direction: int) -> bool:
+        """Changes the active pane's own temperature; returns whether it has one."""
+        if not self.panes.is_active_shown:
+            return False
+        if self.panes.active == "growth":
+            self.growth.change_temperature(direction)
+            return True
+        if self.panes.active == "race" and self.race.temperatures:
+            wished = self.race.next_temperature(direction)
+            self._host.post(SetLaneTemperature(lane=self.race.chosen, temperature=wished))
+            return True
+        return False
+
+    def action_write_curve(self, suffix: Literal["svg", "png"]) -> None:
+        """Writes the visible curve to a file."""
+        figure = curve_figure(self._host.state, self.chart_view)
+        if figure is None:
+            self._host.say("There is no curve to write yet.", severity="warning")
+            return
+        content: Callable[[], bytes] = {
+            "svg": lambda: encodable(svg_of(figure)).encode(),
+            "png": lambda: png_of(figure),
+        }[suffix]
+        name = self.chart_view.metric.replace(" ", "-")
+        self._host.write_file(f"{name}.{suffix}", "the curve", content)
+
+    def action_write_samples(self) -> None:
+        """Writes the samples of all epochs to a file."""
+        state = self._host.state
+        if not state.samples:
+            self._host.say(
+                "There are no samples yet: they are written after each epoch.", severity="warning"
+            )
+            return
+        words = f"{grouped(len(state.samples))} samples"
+        self._host.write_file("samples.txt", words, lambda: encodable(sample_text(state)).encode())
+
+    # --- the text -------------------------------------------------------------------------------
+
+    def action_scroll_text(self, how: ScrollKey) -> None:
+        """Scrolls the text by a line or a page, or to its start.
+
+        Up and down change the temperature of the active pane if it has its own.
+        """
+        if how in {"up", "down"} and self._change_pane_temperature(1 if how == "up" else -1):
+            return
+        self.pane.scroll_by_key(how)
+
+    def action_follow(self) -> None:
+        """Goes to the newest text and stays there."""
+        self.pane.follow()
+
+    def action_find(self) -> None:
+        """Asks for words and goes to their last place in the text."""
+
+        def answered(words: str | None) -> None:
+            if words:
+                self.sought = words
+                self.action_find_next(1)
+
+        self.app.push_screen(FindEntry(self.sought), answered)
+
+    def action_find_next(self, direction: int) -> None:
+        """Goes to the next place of the words, upwards; downwards if negative."""
+        if not self.sought:
+            self.action_find()
+        elif not self.pane.find(self.sought, direction):
+            words = one_line(self.sought, 40)
+            self._host.say(f"“{words}” is not in the text.", severity="warning")
+
+    def action_copy_written_text(self) -> None:
+        """Copies the text since the last restart through the terminal."""
+        text = encodable(self.pane.transcript.current_text)
+        kept = text.encode()[-MAX_CLIPBOARD_BYTES:].decode(errors="ignore")
+        if not kept:
+            self._host.say("There is no text to copy yet.", severity="warning")
+            return
+        self.app.copy_to_clipboard(kept)
+        cut = "the last " if len(kept) < len(text) else ""
+        self._host.say(
+            f"Copied {cut}{grouped(len(kept))} characters through the terminal (OSC 52). "
+            "If your terminal does not support that, w writes a file."
+        )
+
+    def action_write_text(self) -> None:
+        """Writes the text since the last restart to a file."""
+        text = self.pane.transcript.current_text
+        if not text:
+            self._host.say("There is no text to write yet.", severity="warning")
+            return
+        words = f"{grouped(len(text))} characters"
+        self._host.write_file("text.txt", words, lambda: encodable(text).encode())
+
+    # --- forks ----------------------------------------------------------------------------------
+
+    def action_show_alternatives(self) -> None:
+        """Holds the text, then shows what else the model could have written."""
+        if self._host.state.writing.held:
+            self._open_alternatives()
+        else:
+            self.alternatives_wanted = True
+            self._host.hold_writing(True)
+
+    def writing_held(self) -> None:
+        """Opens the alternatives if the user waits for them; the text is on hold now."""
+        if self.alternatives_wanted:
+            self.alternatives_wanted = False
+            self._open_alternatives()
+
+    def _open_alternatives(self) -> None:
+        characters = tuple(self.feed.past.characters)
+        if not characters:
+            self._host.say("There is no text to look back at yet.", severity="warning")
+            return
+
+        def answered(choice: Fork | None) -> None:
+            if choice is not None:
+                self._host.post(ForkWriting(back=choice[0], character=choice[1]))
+                self._host.hold_writing(False)
+
+        screen = AlternativesScreen(characters, ascii_only=self._settings.ascii)
+        self.app.push_screen(screen, answered)
+
+    def action_return_to_trunk(self) -> None:
+        """Undoes the forks."""
+        if self.feed.past.forked:
+            self._host.post(ReturnToTrunk())
+        else:
+            self._host.say("The text has no fork to go back from.")
+
+    # --- ink ------------------------------------------------------------------------------------
+
+    def action_next_ink(self) -> None:
+        """Colours the text by the next kind of ink, or not at all."""
+        ink = self.pane.ink
+        ink.kind = INKS[(INKS.index(ink.kind) + 1) % len(INKS)]
+        self.pane.refresh()
+        self._draw_title()
+        if ink.kind == "unit" and self.unit is None:
+            self.action_next_unit()
+        elif ink.kind == "novelty" and ink.text_missing:
+            self._say_text_is_missing()
+        else:
+            self._host.say(_INK_WORDS[ink.kind])
+
+    def action_next_unit(self) -> None:
+        """Watches the next hidden unit of those that track something."""
+        units = self._host.state.units
+        if not units:
+            self._host.say("The units are ranked a few seconds after the training began.")
+            return
+        features = [unit.feature for unit in units]
+        known = self.unit is not None and self.unit.feature in features
+        here = features.index(self.unit.feature) if self.unit is not None and known else -1
+        self.unit = units[(here + 1) % len(units)]
+        self._host.post(WatchUnit(layer=self.unit.layer, unit=self.unit.unit))
+        self._draw_title()
+        feature = one_line(self.unit.feature, 40)
+        self._host.say(
+            f"Unit {self.unit.unit}, layer {self.unit.layer + 1}: {feature}, "
+            f"correlation {self.unit.correlation:.2f}"
+        )
+
+    def text_missing(self) -> None:
+        """Notes that there is no text to compare with; says so if the ink needs it."""
+        self.pane.ink.text_missing = True
+        if self.pane.ink.kind == "novelty":
+            self._say_text_is_missing()
+
+    def _say_text_is_missing(self) -> None:
+        reason = one_line(self._host.state.text_missing or "", 200)
+        self._host.say(f"Novelty is not available: {reason}", severity="warning")
+
+    def _draw_title(self) -> None:
+        self.draw_title(self._host.state, self._host.sampling.temperature)

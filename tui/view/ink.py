@@ -100,7 +100,7 @@ class Ink:
         tracker = self._tracker
         if tracker is None:
             if self.text_missing:
-                return "novelty: not to be had"
+                return "novelty: not available"
             unknown = "the text is too long" if self._is_hopeless else "reading the text"
             return f"novelty: {unknown}"
         share = tracker.copied / max(1, tracker.characters)

@@ -1,4 +1,4 @@
-"""Which panes stand above the text: what the reader asked for, as far as the width allows. Pure."""
+"""Which panes are visible: what the user asked for, as far as the terminal has room. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Pane:
     digit: str
     name: str
     columns: int
-    """Fewest that it needs, frame included."""
+    """Minimum width in cells, frame included."""
     tooltip: str
 
 
@@ -47,11 +47,13 @@ PANES: Final = (
 )
 PANE_IDS: Final = tuple(pane.id for pane in PANES)
 DEFAULT_PANES: Final = ("run", "chart")
-"""Those wanted at the start; where they do not all fit, later ones go first."""
+"""Panes that are wanted at the start. If they do not all fit, the last one stays longest."""
+MIN_ROWS_FOR_BOTH: Final = 18
+"""With fewer rows, one pane replaces the text instead of standing above it."""
 
 
 def on_screen(wanted: Sequence[str], columns: int) -> tuple[str, ...]:
-    """Returns the panes that fit, those wanted last first; in the order of the digits."""
+    """Returns the panes that fit into the width, ordered by digit; the last wanted wins room."""
     chosen: list[str] = []
     left = columns
     for name in reversed(wanted):
@@ -63,6 +65,79 @@ def on_screen(wanted: Sequence[str], columns: int) -> tuple[str, ...]:
 
 
 def toggled(wanted: Sequence[str], name: str, columns: int) -> tuple[str, ...]:
-    """Returns what is wanted after a pane's key: one on the screen goes, any other comes."""
+    """Returns the wanted panes after a pane's key: hides a visible pane, shows any other."""
     rest = tuple(other for other in wanted if other != name)
     return rest if name in on_screen(wanted, columns) else (*rest, name)
+
+
+class PaneArrangement:
+    """The panes that the user wants, the active one, and the room that the terminal gives."""
+
+    def __init__(self) -> None:
+        self.wanted: tuple[str, ...] = DEFAULT_PANES
+        """Ids of panes, the one asked for last at the end."""
+        self.active = "chart"
+        """Id of the pane that the arrow keys act on."""
+        self.maximised = False
+        self._room = (80, 24)
+        self._alone = False
+        """Whether a pane replaces the text on a terminal with few rows."""
+
+    @property
+    def is_low(self) -> bool:
+        """Whether the terminal has too few rows for a pane above the text."""
+        return self._room[1] < MIN_ROWS_FOR_BOTH
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Ids of the visible panes, ordered by digit."""
+        if self.is_low:
+            return (self.active,) if self._alone else ()
+        return on_screen(self.wanted, self._room[0])
+
+    @property
+    def is_active_shown(self) -> bool:
+        """Whether the active pane is visible."""
+        return self.active in self.shown
+
+    def fit(self, room: tuple[int, int]) -> None:
+        """Takes the columns and rows of the terminal."""
+        self._room = room
+        self._choose_a_visible_pane()
+
+    def toggle(self, name: str) -> None:
+        """Shows a pane, or hides it if it is visible."""
+        if self.is_low:
+            self._alone = not (self._alone and self.active == name)
+            self.wanted = (*(other for other in self.wanted if other != name), name)
+            self.active = name
+        else:
+            self.wanted = toggled(self.wanted, name, self._room[0])
+            if name in self.wanted:
+                self.active = name
+        self._choose_a_visible_pane()
+
+    def reset(self) -> None:
+        """Goes back to the panes of the start."""
+        self.wanted, self.active = DEFAULT_PANES, "chart"
+        self.maximised = self._alone = False
+        self._choose_a_visible_pane()
+
+    def maximise(self) -> None:
+        """Gives the panes all rows that the text can spare, or undoes that."""
+        if self.is_low:
+            self._alone = not self._alone
+        else:
+            self.maximised = not self.maximised
+        self._choose_a_visible_pane()
+
+    def choose_next(self) -> None:
+        """Makes the next visible pane the active one."""
+        shown = self.shown
+        if shown:
+            self.active = shown[(shown.index(self.active) + 1) % len(shown)]
+
+    def _choose_a_visible_pane(self) -> None:
+        shown = self.shown
+        if shown and self.active not in shown:
+            self.active = shown[0]

@@ -33,7 +33,7 @@ class KeyBar(Painted):
             self._actions.update(zip(parts, actions, strict=True))
         self.present([tuple(row)])
 
-    def action_of(self, part: Part) -> str | None:
+    def click_action(self, part: Part) -> str | None:
         """Returns the action of a key or its word."""
         return self._actions.get(part)
 
@@ -48,13 +48,12 @@ def _hints(
     for key in keys:
         if key.hint is None:
             continue
-        action = f"app.{key.action}"
         word = words.get(key.id, key.hint)
         if not key.hint:
-            joined, joined_actions = ((key.shown, "key"), ("/", "faint")), (action, action)
+            joined, joined_actions = ((key.shown, "key"), ("/", "faint")), (key.action,) * 2
             continue
         parts: Row = (*joined, (key.shown, "key"), (f" {word}", "label"))
-        hints.append((key.rank, parts, (*joined_actions, action, action)))
+        hints.append((key.rank, parts, (*joined_actions, key.action, key.action)))
         joined, joined_actions = (), ()
     return hints
 

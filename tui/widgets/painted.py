@@ -56,7 +56,7 @@ class Painted(StyledOnce):
         if changed:
             self.refresh(*changed)
 
-    def action_of(self, part: Part) -> str | None:  # noqa: ARG002 - for those who override it
+    def click_action(self, part: Part) -> str | None:  # noqa: ARG002 - for those who override it
         """Returns the action that a click on a part runs; None for none."""
         return None
 
@@ -70,7 +70,7 @@ class Painted(StyledOnce):
         for part in self._rows[y]:
             text, paint = part
             style = self.component_style(f"paint--{paint}")
-            if action := self.action_of(part):
+            if action := self.click_action(part):
                 style += Style.from_meta({"@click": action})
             segments.append(Segment(text, style))
         return Strip(segments).crop_extend(0, width, base)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from model.config import MAXIMUM_TEMPERATURE
 from tui.view.format import grouped
 from tui.view.transcript import Transcript
 from tui.widgets.frame import temperature_label
@@ -13,6 +14,10 @@ from tui.widgets.painted import Painted, Part, Row, line_parts
 if TYPE_CHECKING:
     from textual import events
 
+RACE_TEMPERATURES: Final = (0.2, 0.5, 1.0, 1.2)
+"""Temperatures of the first race: those of the classic notebook."""
+_LANE_STEP: Final = 0.05
+"""Change of a lane's temperature by one key."""
 _LANE_CHARACTERS = 20_000
 _LANE_LINES = 500
 
@@ -34,6 +39,16 @@ class RacePane(Painted):
     def lane_texts(self) -> list[str]:
         """What each lane has written, prompt included."""
         return [lane.current_text for lane in self._lanes]
+
+    @property
+    def start_temperatures(self) -> tuple[float, ...]:
+        """Temperatures of the next race: those of the last one."""
+        return tuple(self.temperatures) or RACE_TEMPERATURES
+
+    def next_temperature(self, direction: int) -> float:
+        """Returns the chosen lane's temperature after one step up or down."""
+        wished = round(self.temperatures[self.chosen] + _LANE_STEP * direction, 2)
+        return min(MAXIMUM_TEMPERATURE, max(0.0, wished))
 
     def start(self, temperatures: Sequence[float], prompt: str) -> None:
         """Begins anew with the prompt in every lane."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.segment import Segment
 from rich.style import Style
@@ -29,6 +29,7 @@ from tui.widths import DISPUTED
 if TYPE_CHECKING:
     from textual import events
 
+ScrollKey = Literal["up", "down", "pageup", "pagedown", "home"]
 _WHEEL_LINES = 3
 
 
@@ -127,6 +128,20 @@ class WritingPane(StyledOnce):
     def scroll_pages(self, pages: int) -> None:
         """Moves by pages, one line of the old page staying in sight."""
         self.scroll_lines(pages * max(1, self.size.height - 1))
+
+    def scroll_by_key(self, how: ScrollKey) -> None:
+        """Moves by a line or a page, or to the oldest line that is kept."""
+        match how:
+            case "up":
+                self.scroll_lines(-1)
+            case "down":
+                self.scroll_lines(1)
+            case "pageup":
+                self.scroll_pages(-1)
+            case "pagedown":
+                self.scroll_pages(1)
+            case "home":
+                self.scroll_to_start()
 
     def scroll_to_start(self) -> None:
         """Goes to the oldest line that is kept."""

@@ -276,6 +276,28 @@ async def test_the_palette_offers_every_action() -> None:
 
 
 @on_a_loop
+async def test_the_palette_over_a_dialog_acts_on_the_panes_below() -> None:
+    async with opened(size=(120, 40)) as it:
+        await it.press("question_mark")
+        command = next(
+            item
+            for item in it.app.get_system_commands(it.app.screen)
+            if item.title.startswith("Maximise")
+        )
+        await command.callback()
+        assert it.app.main_screen.panes.maximised
+
+
+@on_a_loop
+async def test_tab_chooses_the_next_pane() -> None:
+    async with opened(*training(), size=(120, 40)) as it:
+        assert it.app.main_screen.shown == ("chart", "run")
+        for chosen in ("run", "chart", "run"):
+            await it.press("tab")
+            assert it.app.main_screen.panes.active == chosen
+
+
+@on_a_loop
 async def test_clicking_a_key_hint_acts() -> None:
     async with opened(*training()) as it:
         x = it.app.main_screen.key_bar.plain.index("p Pause")

@@ -53,7 +53,7 @@ async def test_keys_after_the_one_that_opens_a_dialog_go_into_it() -> None:
             await it.type(f"t1.{time}" + ENTER)
             assert it.app.sampling.temperature == 1 + time / 10
             await it.type(f"/word {time}" + ENTER)
-            assert it.app.sought == f"word {time}"
+            assert it.app.main_screen.sought == f"word {time}"
             await it.type("i\x15" + f"once {time}" + ENTER)
             assert it.session.commands[-1] == RestartWriting(prompt=f"once {time}")
             assert len(it.app.screen_stack) == 1
@@ -186,8 +186,8 @@ async def test_a_dialog_that_waits_for_the_text_to_stand_never_opens_after_the_e
     """C3: `a` and `q` in one packet; the answer to `a` comes when the farewell is being said."""
     character = CharacterWritten(character="a", probability=0.3, entropy=1.0, candidates=())
     async with opened(*training()) as it:
-        it.app.past.add([character])
-        it.app.alternatives_wanted = True
+        it.app.main_screen.feed.past.add([character])
+        it.app.main_screen.alternatives_wanted = True
         it.app.exit()
         await it.until(lambda: not it.app.is_running)
     # As in the program, where the loop has ended by then.

@@ -55,6 +55,6 @@ async def test_words_are_found_upwards_and_back() -> None:
         await it.press("end")
         assert "line 59" in it.app.pane.visible_text
         await it.press("slash", "escape")
-        it.app.sought = "nowhere"
+        it.app.main_screen.sought = "nowhere"
         await it.press("n")
         assert any("nowhere" in toast for toast in it.toasts())

@@ -26,9 +26,9 @@ NAMES = frozenset({"border_title", "border_subtitle", "tooltip"})
 SAFE_MAKERS = frozenset({"Content", "Text"})
 OWN_WORDS = {
     # Attributes fed by figures and words of our own, without a bracket: what they hold, and where.
-    ("main_screen.py", "f'{pane.digit} {pane.name}'"),
-    ("main_screen.py", "self.race.words"),
-    ("main_screen.py", "words"),
+    ("pane_screen.py", "f'{pane.digit} {pane.name}'"),
+    ("pane_screen.py", "self.race.words"),
+    ("pane_screen.py", "words"),
     ("keys.py", "tooltip"),
     ("keys.py", "key.tooltip"),
 }

@@ -8,10 +8,10 @@ from typing import Any
 
 from app_opened import opened
 from app_script import characters, on_a_loop, training
+from textual.dom import DOMNode
 
 from model import commands as cm
 from model.config import SamplingConfig
-from tui.app.app import CharlmApp
 from tui.config.keys import KEYS, OFF_FOR_SPECTATORS, SPECTATORS_ACTIONS, keys_of
 
 TRAINING_COMMANDS = (cm.PauseTraining, cm.ContinueTraining, cm.StopTraining, cm.SaveCheckpoint)
@@ -24,7 +24,7 @@ def files_in(folder: Path) -> list[str]:
 HARMLESS = [
     key.action
     for key in KEYS
-    if key.id not in OFF_FOR_SPECTATORS and key.action_name not in {"ask_quit", "interrupt"}
+    if key.id not in OFF_FOR_SPECTATORS and key.id not in {"program.quit", "program.interrupt"}
 ]
 
 
@@ -51,16 +51,43 @@ async def test_no_key_of_a_spectator_writes_or_commands(tmp_path: Path) -> None:
     assert not files_in(tmp_path)
 
 
+def own_actions(node: DOMNode) -> set[str]:
+    """Returns the names of a node's actions that this program defines."""
+    return {
+        name.removeprefix("action_")
+        for kind in type(node).__mro__
+        if kind.__module__.startswith("tui.")
+        for name in vars(kind)
+        if name.startswith("action_")
+    }
+
+
+@on_a_loop
+async def test_each_key_names_an_action_of_the_app_or_of_the_main_screen() -> None:
+    async with opened() as it:
+        named = {key.action_name for key in KEYS}
+        for node, prefix in ((it.app, "app"), (it.app.main_screen, "screen")):
+            actions = {f"{prefix}.{name}" for name in own_actions(node)}
+            beside = {"app.command_palette", "app.quit"}
+            assert actions - beside == {name for name in named if name.startswith(f"{prefix}.")}
+
+
 @on_a_loop
 async def test_no_action_beside_the_list_runs_for_a_spectator(tmp_path: Path) -> None:
     """Not by the palette, not by a click, not by an action of Textual's that a link could name."""
     async with opened(*training(), *characters("abc"), read_only=True, text_folder=tmp_path) as it:
-        actions = [name for name in dir(CharlmApp) if name.startswith("action_")]
-        names = {name.removeprefix("action_") for name in actions}
+        nodes: dict[str, DOMNode] = {"app": it.app, "screen": it.app.main_screen}
+        names = {
+            f"{prefix}.{name.removeprefix('action_')}"
+            for prefix, node in nodes.items()
+            for name in dir(node)
+            if name.startswith("action_")
+        }
         off = names - SPECTATORS_ACTIONS
-        assert off >= {"write_text", "write_curve", "write_screen", "screenshot", "show_runs"}
+        assert off >= {"screen.write_text", "screen.write_curve", "app.write_screen"}
+        assert off >= {"app.screenshot", "app.show_runs", "screen.dismiss"}
         for name in off:
-            assert not await it.app.run_action(f"app.{name}"), name
+            assert not await it.app.run_action(name), name
         titles = [item.title for item in it.app.get_system_commands(it.app.screen)]
         assert any("Help" in title for title in titles)
         assert not [title for title in titles if "Write the" in title or "checkpoint" in title]
@@ -70,10 +97,26 @@ async def test_no_action_beside_the_list_runs_for_a_spectator(tmp_path: Path) ->
 
 
 @on_a_loop
+async def test_no_widget_of_the_main_screen_has_actions_past_the_list() -> None:
+    """The list covers the app and the main screen; an action of a widget would need its own."""
+    async with opened(*training(), *characters("abc"), read_only=True) as it:
+        for widget in it.app.main_screen.walk_children():
+            assert not own_actions(widget), widget
+
+
+@on_a_loop
+async def test_a_user_who_is_no_spectator_may_run_every_action() -> None:
+    async with opened(*training(), *characters("abc")) as it:
+        for node in (it.app, it.app.main_screen):
+            for name in own_actions(node):
+                assert node.check_action(name, ()), name
+
+
+@on_a_loop
 async def test_what_spectators_may_do_writes_nothing(tmp_path: Path) -> None:
     async with opened(*training(), *characters("abc"), read_only=True, text_folder=tmp_path) as it:
         for action in HARMLESS:
-            await it.app.run_action(f"app.{action}")
+            assert await it.app.run_action(action), action
             await it.pilot.pause()
             if it.app.screen is not it.app.main_screen:
                 await it.press("escape")

@@ -90,7 +90,7 @@ async def visit_every_place(it: Opened, text: str) -> str:
     it.app.draw_title()
     await it.pilot.pause()
     screens: list[Any] = [
-        AlternativesScreen(tuple(it.app.past.characters), ascii_only=False),
+        AlternativesScreen(tuple(it.app.main_screen.feed.past.characters), ascii_only=False),
         PromptEntry(text, None),
         FindEntry(text),
         TemperatureEntry(1.0),
@@ -105,8 +105,8 @@ async def visit_every_place(it: Opened, text: str) -> str:
         if it.app.screen is screen:
             screen.dismiss(None)
         await it.pilot.pause()
-    it.app.sought = text
-    it.app.action_find_next(1)
+    it.app.main_screen.sought = text
+    it.app.main_screen.action_find_next(1)
     await it.say(ev.WorkerCrashed(worker="trainer", sentence=text, traceback=text))
     return take_wire(it.app)
 
@@ -123,7 +123,7 @@ async def show_everywhere(payloads: Sequence[str], *, wall: bool) -> None:
             assert_harmless(wire)
             if "@click" in payload:
                 actions = actions_under_the_mouse(it)
-                assert {action.removeprefix("app.") for action in actions} <= known
+                assert actions <= known
             it.app._notifications.clear()
             assert it.app.is_running
 

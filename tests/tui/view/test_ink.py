@@ -140,11 +140,11 @@ async def test_a_text_that_is_gone_is_said_and_not_waited_for() -> None:
         assert "novelty: reading the text" in it.app.main_screen.title_edge.plain
         await it.say(ev.TextMissing(reason="/a/text.txt: \x1b[2J is gone"))
         it.app.draw_title()
-        assert "novelty: not to be had" in it.app.main_screen.title_edge.plain
-        assert "Novelty is not to be had: /a/text.txt: ␛[2J is gone" in it.toasts()
+        assert "novelty: not available" in it.app.main_screen.title_edge.plain
+        assert "Novelty is not available: /a/text.txt: ␛[2J is gone" in it.toasts()
         it.app.clear_notifications()
         await it.press("c", "c", "c", "c")
-        assert any(toast.startswith("Novelty is not to be had") for toast in it.toasts())
+        assert any(toast.startswith("Novelty is not available") for toast in it.toasts())
         assert "no novelty ink" in it.app.state.log[-1].text
 
 
