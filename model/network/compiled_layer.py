@@ -1,12 +1,12 @@
-"""Our LSTM layer over a whole sequence, trained on a CPU. PyTorch for products, Numba for the rest.
+"""An LSTM layer over a whole sequence, trained on a CPU by compiled code. PyTorch and Numba.
 
-Where the processor has a matrix unit or products of pairs, all time steps are one piece of compiled
-code, products included (`model.kernels.sequence`). The cell state stays in float32 while the
-products run in bfloat16, the recurrent matrix is packed once per sequence, and the weight gradient
-is gathered in one product over all time steps, where ``nn.LSTM`` under autocast rounds the cell at
-every step.
-Numba costs a quarter of a second and up to 100 MB: only who uses the layer imports this module.
-Letters: T time, B batch, H hidden.
+With AMX or AVX512-BF16 one compiled call computes all time steps and their matrix products
+(`model.kernels.sequence`). Otherwise PyTorch multiplies and compiled code does the rest.
+The cell state stays in float32 while the products run in bfloat16; ``nn.LSTM`` under autocast
+rounds the cell at every step. The recurrent matrix is packed once a sequence, and one product over
+all time steps gives its gradient.
+Importing Numba costs a quarter of a second and up to 100 MB, so only callers of the layer import
+this module. Letters: T time, B batch, V vocabulary, D inputs, H hidden.
 Equations: Hochreiter & Schmidhuber (1997), forget gate of Gers et al. (2000).
 """
 
@@ -28,8 +28,8 @@ from model.kernels.sequence import recurrent_gradient, sequence_backward, sequen
 from model.kernels.threads import Arrivals, Part, Team, barrier_arguments
 from model.network.torch_layer import LayerState, PackedProduct
 
-LEAST_UNITS = 32
-"""Hidden units of a thread; with fewer it waits longer for the others than it computes."""
+MIN_UNITS_PER_THREAD = 32
+"""With fewer hidden units a thread waits at barriers for longer than it computes."""
 
 _LOCAL = threading.local()
 
@@ -42,16 +42,19 @@ def packed_layer(  # noqa: PLR0917 - all of them are operands
     state: LayerState,
     products: torch.dtype,
 ) -> tuple[Tensor, LayerState]:
-    """Runs our LSTM layer.
+    """Runs the compiled LSTM layer.
 
     Args:
         gate_inputs: what the layer's inputs add to its gates, [T, B, 4H] in the type of the weights
             or of the products; or a table of it, [V, 4H].
-        ids: int64 [T, B], the rows of the table that count; None without a table.
-        biases: [4H] each.
+        ids: int64 [T, B], the row of the table for each character; None without a table.
+        biases: two of [4H].
         recurrent: [4H, H].
-        state: what is carried in.
+        state: carried in; hidden and cell state, each [B, H].
         products: type of the matrix products.
+
+    Returns:
+        The outputs [T, B, H] and the state after the last time step.
     """
     outputs, hidden, cell = PackedLSTMLayer.apply(  # type: ignore[no-untyped-call]
         gate_inputs, ids, *biases, recurrent, *state, products
@@ -60,10 +63,10 @@ def packed_layer(  # noqa: PLR0917 - all of them are operands
 
 
 class PackedLSTMLayer(torch.autograd.Function):
-    """The layer with its backward pass written out; see `packed_layer`.
+    """The layer with an explicit backward pass; see `packed_layer`.
 
-    Per time step and stream it keeps the four gates after their nonlinearities and the cell state
-    (5H numbers) for the way back.
+    For the backward pass it keeps 5H numbers per time step and stream: the four gates after their
+    nonlinearities, and the cell state.
     """
 
     @staticmethod
@@ -90,14 +93,14 @@ class PackedLSTMLayer(torch.autograd.Function):
         cells[0] = cell
         table = gate_inputs.detach().contiguous().view(-1, 4 * width)
         bias = (inner_bias + recurrent_bias).detach()
-        given = (_array(table), _array(rows), _array(bias))
+        inputs = (_array(table), _array(rows), _array(bias))
         written = (_array(gates), _array(cells), _array(hiddens), _array(outputs))
-        if _is_one_piece(width, products):
+        if _runs_in_one_call(width, products):
             matrix = recurrent.detach().contiguous()
 
-            def work(part: int, clocks: Arrivals) -> None:
-                before = (*barrier_arguments(part, clocks), *given, matrix.numpy())
-                sequence_forward.run(*before, *written)
+            def work(rank: int, arrivals: Arrivals) -> None:
+                barrier = barrier_arguments(rank, arrivals)
+                sequence_forward.run(*barrier, *inputs, matrix.numpy(), *written)
 
             _in_team(width, work)
         else:
@@ -105,9 +108,9 @@ class PackedLSTMLayer(torch.autograd.Function):
             product = PackedProduct(matrix, rows=batch, products=products)
             step = step_forward.run
             for t, operand in enumerate(hiddens[:-1].unbind(0)):
-                step(*given, _array(product(operand)), *written, t, 0)
+                step(*inputs, _array(product(operand)), *written, t, 0)
         ctx.save_for_backward(gates, hiddens, cells, matrix, ids)
-        ctx.products, ctx.given, ctx.symbols = products, table.dtype, len(table)
+        ctx.products, ctx.input_type, ctx.symbols = products, table.dtype, len(table)
         ctx.set_materialize_grads(False)
         return outputs, outputs[-1].clone(), cells[-1].clone()
 
@@ -115,29 +118,37 @@ class PackedLSTMLayer(torch.autograd.Function):
     def backward(
         ctx: Any, *gradients: Tensor | None
     ) -> tuple[Tensor, None, Tensor, Tensor, Tensor, Tensor | None, Tensor, None]:
-        """Returns the gradients of gate inputs, biases, recurrent matrix, hidden and cell state."""
+        """Returns the gradients of gate inputs, biases, recurrent matrix, hidden and cell state.
+
+        Args:
+            ctx: what `forward` kept.
+            gradients: of outputs [T, B, H], last hidden state [B, H] and last cell state [B, H];
+                None for zeros.
+        """
         gates, hiddens, cells, matrix, ids = ctx.saved_tensors
         steps, (batch, width) = len(gates), cells.shape[1:]
-        outer, last_hidden, last_cell = gradients
-        outer = gates.new_zeros((steps, batch, width)) if outer is None else outer.contiguous()
+        d_outputs, last_hidden, last_cell = gradients
+        if d_outputs is None:
+            d_outputs = gates.new_zeros((steps, batch, width))
+        d_outputs = d_outputs.contiguous()
         if last_hidden is not None:
-            outer = outer.clone()
-            outer[-1] += last_hidden
+            d_outputs = d_outputs.clone()
+            d_outputs[-1] += last_hidden
         d_cell = torch.zeros_like(cells[0]) if last_cell is None else last_cell.clone()
         d_gates = torch.empty_like(gates, dtype=ctx.products)
-        read = (_array(gates), _array(cells), _array(outer))
+        read = (_array(gates), _array(cells), _array(d_outputs))
         written = (_array(d_cell), _array(d_gates))
-        is_one_piece = _is_one_piece(width, ctx.products)
-        if is_one_piece:
-            parts: dict[int, Tensor] = {}
+        in_one_call = _runs_in_one_call(width, ctx.products)
+        if in_one_call:
+            d_recurrent: dict[int, Tensor] = {}  # by rank: [B, its units]
 
-            def work(part: int, clocks: Arrivals) -> None:
-                parts[part] = torch.zeros(batch, _units_of(part, width, len(clocks) - 1))
-                before = (*barrier_arguments(part, clocks), *read, matrix.numpy())
-                sequence_backward.run(*before, parts[part].numpy(), *written)
+            def work(rank: int, arrivals: Arrivals) -> None:
+                d_recurrent[rank] = torch.zeros(batch, _units_of(rank, width, len(arrivals) - 1))
+                before = (*barrier_arguments(rank, arrivals), *read, matrix.numpy())
+                sequence_backward.run(*before, d_recurrent[rank].numpy(), *written)
 
             _in_team(width, work)
-            d_hidden = torch.cat([parts[part] for part in sorted(parts)], dim=1)
+            d_hidden = torch.cat([d_recurrent[rank] for rank in sorted(d_recurrent)], dim=1)
         else:
             d_hidden = torch.zeros_like(hiddens[0])
             product = PackedProduct(matrix.t().contiguous(), rows=batch, products=ctx.products)
@@ -147,20 +158,20 @@ class PackedLSTMLayer(torch.autograd.Function):
                 if t or ctx.needs_input_grad[5]:
                     d_hidden = product(rows_of_steps[t])
         flat = d_gates.view(steps * batch, 4 * width)
-        if is_one_piece and HAS_AMX:
+        if in_one_call and HAS_AMX:
             d_matrix = _recurrent_gradient(d_gates, hiddens)
         else:
             d_matrix = torch.mm(flat.t(), hiddens[:-1].view(steps * batch, width))
-        # A table's gradient adds up to the bias's; without one the whole batch is one row of it.
+        # The rows of a table's gradient sum to the bias's. Without a table all rows count as one.
         rows = torch.zeros(len(flat), dtype=torch.int64) if ids is None else ids.reshape(-1)
         sums = gates.new_zeros((1 if ids is None else ctx.symbols, 4 * width))
         sum_rows.run(_array(flat), _array(rows), _array(sums))
         d_bias = sums.sum(0)
         return (
-            d_gates.to(ctx.given) if ids is None else sums,
+            d_gates.to(ctx.input_type) if ids is None else sums,
             None,
             d_bias,
-            d_bias.clone(),  # what is done to gradients in place must be done once to each
+            d_bias.clone(),  # a separate tensor, because gradients are changed in place
             d_matrix.to(gates.dtype),
             d_hidden.to(gates.dtype) if ctx.needs_input_grad[5] else None,
             d_cell,
@@ -169,7 +180,7 @@ class PackedLSTMLayer(torch.autograd.Function):
 
 
 def prepare_packed_layer(products: torch.dtype) -> None:
-    """Compiles what the layer needs for this processor, or finds it on the disk.
+    """Compiles the layer's kernels for this processor, or loads them from the disk.
 
     Args:
         products: type of the matrix products.
@@ -182,80 +193,87 @@ def prepare_packed_layer(products: torch.dtype) -> None:
         step_forward.run(*map(_array, forward), 0, 0)
     backward = (gates, cells, outputs, hiddens[0], cells[0], rounded)
     step_backward.run(*map(_array, backward), 0, 0)
-    if _is_one_piece(2, products):
+    if _runs_in_one_call(2, products):
         _prepare_sequences()
     sum_rows.run(*map(_array, (rounded[0], ids[0], gates[0])))
 
 
 def _prepare_sequences() -> None:
-    """Compiles what takes a whole sequence, or finds it on the disk."""
+    """Compiles the kernels of whole sequences, or loads them from the disk."""
     gates, cells, outputs = (torch.zeros(shape) for shape in ((1, 1, 8), (2, 1, 2), (1, 1, 2)))
     rounded, hiddens = gates.bfloat16(), cells.bfloat16()
     ids, matrix = torch.zeros(1, 1, dtype=torch.int64), np.zeros((8, 2), np.float32)
     written = tuple(map(_array, (gates, cells, hiddens, outputs)))
 
-    def work(part: int, clocks: Arrivals) -> None:
-        first = barrier_arguments(part, clocks)
-        for inputs in (gates[0], rounded[0]):
-            given = map(_array, (inputs, ids, gates[0, 0]))
-            sequence_forward.run(*first, *given, matrix, *written)
-        read, added = map(_array, (gates, cells, outputs)), np.zeros((1, 2), np.float32)
-        given = map(_array, (cells[1], rounded))
-        sequence_backward.run(*first, *read, matrix, added, *given)
+    def work(rank: int, arrivals: Arrivals) -> None:
+        barrier = barrier_arguments(rank, arrivals)
+        for table in (gates[0], rounded[0]):
+            inputs = map(_array, (table, ids, gates[0, 0]))
+            sequence_forward.run(*barrier, *inputs, matrix, *written)
+        read, d_recurrent = map(_array, (gates, cells, outputs)), np.zeros((1, 2), np.float32)
+        gradients = map(_array, (cells[1], rounded))
+        sequence_backward.run(*barrier, *read, matrix, d_recurrent, *gradients)
         if HAS_AMX:
-            turned = _room_for_turned(2, 1)
-            recurrent_gradient.run(*first, _array(rounded), _array(hiddens), turned, matrix)
+            transposed = _empty_transposed(2, 1)
+            recurrent_gradient.run(*barrier, _array(rounded), _array(hiddens), transposed, matrix)
 
     Team(1).run(1, work)
 
 
 def _in_team(width: int, work: Part) -> None:
-    """Does the work in as many parts as this thread may use threads for PyTorch's operations."""
+    """Runs the work on as many threads as PyTorch may use in the calling thread."""
     threads = _threads_for(width)
     if threads > getattr(_LOCAL, "most", 0):
-        # One of its own for each thread that computes: parts of two must not wait for each other.
+        # Each calling thread has a separate team: two calls must not share barriers.
         _LOCAL.team, _LOCAL.most = Team(threads, lambda: prepare_thread(1)), threads
     _LOCAL.team.run(threads, work)
 
 
-def _room_for_turned(width: int, count: int) -> npt.NDArray[np.uint32]:
-    """Returns room for the states of all steps, turned; PyTorch has it begin with a line."""
+def _empty_transposed(width: int, count: int) -> npt.NDArray[np.uint32]:
+    """Returns a buffer for ``count`` transposed states, aligned to a cache line by PyTorch."""
     return torch.empty(transposed_size(width, count), dtype=torch.int32).numpy().view(np.uint32)
 
 
 def _threads_for(width: int) -> int:
-    """Returns how many parts the units are shared out in."""
-    return min(torch.get_num_threads(), max(1, width // LEAST_UNITS))
+    """Returns how many threads share the units."""
+    return min(torch.get_num_threads(), max(1, width // MIN_UNITS_PER_THREAD))
 
 
-def _units_of(part: int, width: int, parts: int) -> int:
-    """Returns how many units a part has."""
-    return width * (part + 1) // parts - width * part // parts
+def _units_of(rank: int, width: int, size: int) -> int:
+    """Returns how many of ``width`` units the thread ``rank`` of ``size`` threads has."""
+    return width * (rank + 1) // size - width * rank // size
 
 
-def _is_one_piece(width: int, products: torch.dtype) -> bool:
-    """Whether compiled code multiplies as well."""
+def _runs_in_one_call(width: int, products: torch.dtype) -> bool:
+    """Whether one compiled call computes the sequence, matrix products included."""
     return HAS_BFLOAT16 and products is torch.bfloat16 and width % 2 == 0
 
 
 def _recurrent_gradient(d_gates: Tensor, hiddens: Tensor) -> Tensor:
-    """Returns the recurrent matrix's gradient [4H, H], made by the matrix unit."""
+    """Computes the recurrent matrix's gradient by AMX.
+
+    Args:
+        d_gates: bfloat16 [T, B, 4H].
+        hiddens: bfloat16 [T + 1, B, H], from the state carried in to the last one.
+
+    Returns:
+        float32 [4H, H].
+    """
     steps, batch, gates = d_gates.shape
     width = gates // 4
-    turned = _room_for_turned(width, steps * batch)
-    d_recurrent = torch.empty(gates, width)
+    transposed = _empty_transposed(width, steps * batch)
+    d_matrix = torch.empty(gates, width)
 
-    def work(part: int, clocks: Arrivals) -> None:
-        before = barrier_arguments(part, clocks)
-        out = d_recurrent.numpy()
-        recurrent_gradient.run(*before, _array(d_gates), _array(hiddens), turned, out)
+    def work(rank: int, arrivals: Arrivals) -> None:
+        barrier, out = barrier_arguments(rank, arrivals), d_matrix.numpy()
+        recurrent_gradient.run(*barrier, _array(d_gates), _array(hiddens), transposed, out)
 
     _in_team(width, work)
-    return d_recurrent
+    return d_matrix
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:
-    """Returns the numbers of a tensor as the kernels take them, in place."""
+    """Returns a tensor's memory as the kernels read it; bfloat16 as uint16 bits."""
     if tensor.dtype is torch.bfloat16:
         return tensor.view(torch.uint16).numpy()
     return tensor.numpy()

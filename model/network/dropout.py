@@ -1,8 +1,8 @@
-"""Masks of one training step: what is dropped stays dropped for the whole sequence.
+"""Dropout masks of one training step, which stay the same over the whole sequence. PyTorch.
 
-Variational dropout (Gal & Ghahramani 2016) on the embedding and on each layer's output; weight
-dropout (DropConnect on the recurrent matrices, Merity et al. 2018). All masks of a step are drawn
-at once, by one generator, however many threads compute the step. Letters: B batch, H hidden.
+Variational dropout (Gal & Ghahramani 2016) acts on the embedding and on each layer's output. Weight
+dropout acts on the recurrent matrices (DropConnect, Merity et al. 2018). One generator draws all
+masks of a step at once, for any number of threads. Letters: B batch, E embedding, H hidden.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from model.network import parameters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropoutMasks:
-    """Factors: 0 for what is dropped, 1 / (1 - chance) for what is kept; None drops nothing."""
+    """Factors: 0 drops a number, 1 / (1 - chance) keeps it. Without a mask nothing is dropped."""
 
     inputs: Tensor | None = None
-    """[B, E], for the embedded characters."""
+    """[B, E], of the embedded characters."""
     outputs: tuple[Tensor | None, ...]
-    """[B, H] for each layer."""
+    """[B, H] of each layer."""
     recurrent: tuple[Tensor | None, ...]
-    """[4H, H] for each layer."""
+    """Of each layer; the shape is `parameters.recurrent_shape`, [4H, H] of an LSTM."""
 
     def of_streams(self, streams: slice) -> DropoutMasks:
         """Returns the masks of some of the streams."""
@@ -37,12 +37,12 @@ class DropoutMasks:
         )
 
     def factors(self) -> list[Tensor]:
-        """Returns what is dropped at all, in a fixed order."""
+        """Returns the masks that are not None, in a fixed order."""
         every = (self.inputs, *self.outputs, *self.recurrent)
         return [mask for mask in every if mask is not None]
 
-    def made_of(self, factors: Iterable[Tensor]) -> DropoutMasks:
-        """Returns masks that drop where these do, with other factors, in the same order."""
+    def with_factors(self, factors: Iterable[Tensor]) -> DropoutMasks:
+        """Returns a copy whose masks, in the order of `factors`, are replaced by these."""
         others = iter(factors)
         every = (self.inputs, *self.outputs, *self.recurrent)
         inputs, *rest = (None if mask is None else next(others) for mask in every)
@@ -58,11 +58,14 @@ def draw_masks(
     """Draws the masks of one step from PyTorch's generator of the device.
 
     Args:
-        model: the shape, and the chance of dropping an output.
-        training: the other chances.
+        model: shape of the network, and the chance of dropping an output.
+        training: the chances of dropping an input and a weight.
         batch: B.
-        width: E, what the first layer takes in.
-        device: where the masks are wanted.
+        width: E, the width of what the first layer reads.
+        device: where the masks are created.
+
+    Returns:
+        None if nothing is dropped.
     """
     if not (model.dropout or training.embedding_dropout or training.weight_dropout):
         return None
@@ -79,10 +82,10 @@ def draw_masks(
 
 
 def _mask(shape: tuple[int, int], chance: float, device: torch.device) -> Tensor:
-    """Returns a mask; on a CPU it compares 16 random bits an entry, which fix a chance to 1/65,536.
+    """Returns a mask; on a CPU the chance is rounded to 1/65,536.
 
-    Four entries share one draw of the generator: three times as fast as ``bernoulli_``, and a mask
-    over a recurrent matrix is a tenth of a step's work.
+    There each entry compares 16 random bits, so four entries share one draw of the generator. That
+    is three times as fast as ``bernoulli_``. A mask of a recurrent matrix is a tenth of a step.
     """
     if device.type != "cpu":
         return torch.empty(shape, device=device).bernoulli_(1 - chance).div_(1 - chance)

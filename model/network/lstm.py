@@ -61,7 +61,7 @@ class CharacterLSTM(CharacterNetwork):
             weights = self._layer_weights(layer, masks)
             carried = (hidden[layer], cell[layer])
             if kind == "packed":
-                from model.network.compiled_layer import packed_layer  # noqa: PLC0415 - see there
+                from model.network.compiled_layer import packed_layer  # noqa: PLC0415 - Numba
 
                 gates = self._gate_inputs(ids, outputs, weights[0], masks)
                 rows = ids if gates.ndim == 2 else None

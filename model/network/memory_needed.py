@@ -1,4 +1,4 @@
-"""Refuses a training that cannot fit into memory, before anything is begun. No torch."""
+"""Refuses a training that does not fit into memory, before it starts. No torch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from model.system.cgroup import SYSTEM
 from model.system.memory import _gigabytes, free_memory
 
 BYTES_PER_PARAMETER = 24
-"""Weights, gradients, two moments of AdamW, and copies of them while saving, all float32."""
+"""Weights, gradients, two moments of AdamW, and their copies during a save, all float32."""
 NUMBERS_PER_UNIT, NUMBERS_PER_LOGIT = 8, 3
-"""What a step keeps at least of each character for each hidden unit of a layer and each symbol, for
-the way back: gates, cell and hidden state, logits (measured: 10 to 18 and 4)."""
+"""Numbers that a step keeps for its backward pass, a lower bound: of each character for each hidden
+unit of a layer (gates, cell and hidden state; measured: 10 to 18), and for each symbol (logits;
+measured: 4)."""
 
 
 def require_memory(
@@ -27,18 +28,18 @@ def require_memory(
     resumed: bool = False,
     system: Path = SYSTEM,
 ) -> None:
-    """Refuses a training that cannot fit.
+    """Refuses a training that does not fit into memory.
 
     Args:
         model: the shape of the network.
         training: how it is trained.
         vocabulary_size: V.
         batch: streams of this process.
-        resumed: whether the settings are those of a run that was begun before.
-        system: below which ``proc`` and ``sys`` are.
+        resumed: whether the run existed before, so that its settings are fixed.
+        system: the folder that contains ``proc`` and ``sys``.
 
     Raises:
-        ConfigError: it needs more than is free.
+        ConfigError: it needs more memory than is free.
     """
     shapes = parameters.parameter_shapes(model, vocabulary_size).values()
     weights = BYTES_PER_PARAMETER * sum(map(math.prod, shapes))

@@ -1,4 +1,4 @@
-"""Weights for the sampler, on their way from the device. PyTorch."""
+"""A snapshot whose weights are still being copied from the device. PyTorch."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from model.network.snapshot import WeightSnapshot
 
 
 class PendingSnapshot:
-    """A snapshot whose weights are on their way from the device."""
+    """A snapshot that does not block the device while its weights are copied."""
 
     def __init__(self, network: CharacterNetwork, step: int) -> None:
-        """Begins to copy."""
+        """Starts to copy.
+
+        Args:
+            network: whose weights are copied.
+            step: optimiser steps behind these weights.
+        """
         self._weights = HostCopy(network.state_dict())
         self._step = step
 
     @property
     def ready(self) -> bool:
-        """Whether `snapshot` need not wait."""
+        """Whether `snapshot` returns without waiting."""
         return self._weights.ready
 
     def snapshot(self) -> WeightSnapshot:
-        """Returns the weights as they were when this was made."""
+        """Returns the weights of the moment at which copying started."""
         return parameters.weight_snapshot(self._weights.arrays(), step=self._step)

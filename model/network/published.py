@@ -1,4 +1,4 @@
-"""What a trainer hands to a sampler: frozen weights and what is needed to write with them."""
+"""What a trainer hands to a sampler: frozen weights, and how to sample from them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from model.network.snapshot import WeightSnapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """Weights to write with from the next character on."""
+    """Weights that a sampler uses from its next character on."""
 
     snapshot: WeightSnapshot
     vocabulary: Vocabulary
     window: int | None = None
-    """Characters of context with a cold start (see ``CharacterStream``); None carries the state."""
+    """Characters of context, each time from a cold start (see `CharacterStream`); None carries the
+    state."""
     best: bool = False
-    """Whether these are the weights with the lowest validation loss, at the end of training."""
+    """Whether these weights have the lowest validation loss, at the end of training."""

@@ -1,8 +1,8 @@
-"""One LSTM layer over a whole sequence, trained: PyTorch's own, and what ours shares with it.
+"""LSTM layers over a whole sequence by PyTorch, for training.
 
-Ours is `model.network.compiled_layer`. It wins where the products are large; for small layers
-PyTorch's fused loop does. ``model.training.autotune`` measures which. Letters: T time, B batch, H
-hidden.
+`model.network.compiled_layer` is the alternative on a CPU. It is faster for large layers, PyTorch's
+fused loop for small ones; `model.training.autotune` measures which. Letters: L layers, T time, B
+batch, D inputs, H hidden.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WEIGHTS_OF_A_LAYER = 4
+TENSORS_PER_LAYER = 4
 
 LayerState = tuple[Tensor, Tensor]
 """Hidden and cell state of one layer, each [B, H]."""
 
-# They are copied into one chunk at each step, which is no work beside the products'.
+# PyTorch copies the weights into one chunk at each step, which takes little time.
 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
 
 
@@ -30,30 +30,30 @@ def torch_layers(
     state: tuple[Tensor, ...],
     products: torch.dtype | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Runs PyTorch's LSTM, all its layers.
+    """Runs all layers in one call of PyTorch's LSTM.
 
     Args:
         inputs: [T, B, D].
         weights: of each layer [4H, D], [4H, H], [4H], [4H], as in ``nn.LSTM``'s state dict.
-        state: what is carried in.
-        products: type of everything in it; None leaves that to autocast. Autocast takes float16
-            for an LSTM on CUDA, whatever type it is told, and small gradients vanish in that.
+        state: carried in; hidden and cell state, each [L, B, H].
+        products: type of the whole computation; None leaves it to autocast. For an LSTM on CUDA
+            autocast always uses float16, in which small gradients underflow.
 
     Returns:
-        Outputs [T, B, H] and the state to carry on.
+        The outputs [T, B, H] and the state after the last time step.
     """
-    told: Any = nullcontext()
+    casting: Any = nullcontext()
     if products is not None:
-        told = torch.autocast(inputs.device.type, enabled=False)
+        casting = torch.autocast(inputs.device.type, enabled=False)
         inputs, state = inputs.to(products), tuple(part.to(products) for part in state)
         weights = [weight.to(products) for weight in weights]
-    with told:
+    with casting:
         outputs, hidden, cell = torch._VF.lstm(  # noqa: SLF001
             inputs,
             state,
             list(weights),
             True,  # biases
-            len(weights) // WEIGHTS_OF_A_LAYER,
+            len(weights) // TENSORS_PER_LAYER,
             0.0,
             True,  # training
             False,
@@ -68,7 +68,7 @@ def torch_layer(
     state: LayerState,
     products: torch.dtype | None,
 ) -> tuple[Tensor, LayerState]:
-    """Runs one layer of it; the state is that of the layer alone."""
+    """Runs one layer by PyTorch's LSTM; see `torch_layers`."""
     outputs, (hidden, cell) = torch_layers(
         inputs, weights, (state[0].unsqueeze(0), state[1].unsqueeze(0)), products
     )
@@ -86,7 +86,7 @@ def can_pack() -> bool:
 
 
 class PackedProduct:
-    """``x -> x @ matrix.T`` for many x of the same shape, with the matrix packed once if it can."""
+    """``x -> x @ matrix.T`` for many x of one shape; mkldnn packs a bfloat16 matrix once."""
 
     def __init__(self, matrix: Tensor, *, rows: int, products: torch.dtype) -> None:
         self._packed: Tensor | None = None
@@ -95,7 +95,7 @@ class PackedProduct:
             self._packed = torch.ops.mkldnn._reorder_linear_weight(matrix, rows)  # noqa: SLF001
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Multiplies."""
+        """Returns ``x @ matrix.T``."""
         if self._packed is None:
             return torch.mm(x, self._transposed)
         return torch.ops.mkldnn._linear_pointwise(  # type: ignore[no-any-return]  # noqa: SLF001

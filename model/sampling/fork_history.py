@@ -1,4 +1,4 @@
-"""Places of a text that can be gone back to: what a fork restores."""
+"""Past positions of a text that a fork can restore."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from dataclasses import dataclass
 from model.sampling.stepper import StepperState
 
 HISTORY = 1_000
-"""Characters of the past that can be forked from; each keeps a hidden state, 4 kB for LSTM(512)."""
+"""Past characters that can be forked from; each keeps the carried state, 4 kB for LSTM(512)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """A place of the text, before its character was read."""
+    """A position of the text, before its character was read."""
 
     state: StepperState | None
+    """None with a window, where ``recent`` is all that counts."""
     recent: tuple[int, ...]
+    """The last ids, as many as the window has."""
     written: int
+    """Characters before this position."""
     chosen: int
+    """The id of its character."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Trunk:
-    """The text from before the first fork."""
+    """The text as it was before the first fork."""
 
     places: tuple[_Place, ...]
+    """Its positions, the oldest first."""
     now: _Place
+    """The position after its last character."""
     kept: int
-    """Characters that no fork has touched."""
+    """Characters at its beginning that no fork replaced."""

@@ -1,8 +1,9 @@
-"""One LSTM step for one stream, in NumPy, with every buffer allocated once.
+"""LSTM steps for one stream and for many, with all buffers allocated once. NumPy.
 
-``nn.LSTM`` called for one character repacks its weight matrices on every call; this kernel does a
-matrix-vector product per layer and little else. Equations: Hochreiter & Schmidhuber (1997) with
-the forget gate of Gers et al. (2000), as in ``torch.nn.LSTM``.
+``nn.LSTM`` packs its weight matrices again in each call, so a call per character is slow. Here a
+character costs one matrix-vector product per layer and little else. Equations: Hochreiter &
+Schmidhuber (1997) with the forget gate of Gers et al. (2000), as in ``torch.nn.LSTM``.
+Letters: S streams, V vocabulary, L layers, H hidden.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ HALF = np.float32(0.5)
 
 
 class LstmStepper:
-    """Steps a snapshot through ids, one at a time, carrying the hidden state."""
+    """Steps one stream; a `Stepper`."""
 
     def __init__(self, snapshot: WeightSnapshot) -> None:
         assert isinstance(snapshot, LstmSnapshot)
         self._snapshot = snapshot
         count, width = len(snapshot.layers), snapshot.hidden
-        # Row l of _joined is [output of layer l-1, hidden state of layer l]; layer 0 has no
-        # recurrent input matrix and uses the second half alone.
+        # Row l of _joined is [output of layer l-1, hidden state of layer l]. Layer 0 has its inputs
+        # in the table and uses the second half alone.
         self._joined = np.zeros((count, 2 * width), np.float32)
         self._cell = np.zeros((count, width), np.float32)
         self._gates = np.empty(4 * width, np.float32)
         self._scratch = np.empty(width, np.float32)
         self._logits = np.zeros(snapshot.vocabulary_size, np.float32)
-        # Views into these, made once: making one costs as much as a small sum.
+        # Views, created once because creating one costs as much as a small addition.
         gates = self._gates
         self._sigmoids, self._output = gates[: 3 * width], gates[2 * width : 3 * width]
         self._input, self._forget = gates[:width], gates[width : 2 * width]
         self._candidate = gates[3 * width :]
-        self._below = [row[:width] for row in self._joined]
+        self._inputs = [row[:width] for row in self._joined]
         self._hidden = [row[width:] for row in self._joined]
         self._operands = [self._hidden[0], *self._joined[1:]]
         self._cells = list(self._cell)
@@ -90,7 +91,7 @@ class LstmStepper:
         for index, layer in enumerate(self._snapshot.layers):
             cell, hidden = self._cells[index], self._hidden[index]
             if index:
-                self._below[index][:] = self._hidden[index - 1]
+                self._inputs[index][:] = self._hidden[index - 1]
             np.dot(layer.matrix, self._operands[index], gates)
             gates += added if layer.bias is None else layer.bias
             np.tanh(gates, gates)
@@ -103,24 +104,21 @@ class LstmStepper:
             np.multiply(self._output, scratch, hidden)
 
 
-SMALL_PRODUCT = 1_000_000
-"""Multiplications up to which OpenBLAS takes the matrix as it lies. A larger one it first copies
-into an order of its own, which for few columns takes longer than the product itself."""
-
-
-FEW_STREAMS = 32
-"""Columns up to which small products are quicker: half the time for 4 and LSTM(512), 0.95 of it
-for 32, 1.1 for 64 (OpenBLAS 0.3 on a Xeon with AVX-512)."""
-
-
-MIN_ROWS = 16
+MAX_UNPACKED_PRODUCT = 1_000_000
+"""Multiplications in a product for which OpenBLAS reads the matrix in place. In a larger product it
+first packs the matrix, which for few columns takes longer than the product itself."""
+MAX_SPLIT_COLUMNS = 32
+"""Columns up to which splitting a product into such small ones pays. For LSTM(512) it takes half
+the time for 4 columns, 0.95 of it for 32, 1.1 for 64 (OpenBLAS 0.3 on a Xeon with AVX-512)."""
+SPLIT_ROWS = 16
+"""The rows of each small product are a multiple of this."""
 
 
 def batch_matmul(matrix: FloatArray, columns: FloatArray, out: FloatArray) -> None:
-    """Puts ``matrix`` [M, K] times ``columns`` [K, S] into ``out`` [M, S]."""
+    """Computes ``matrix`` [M, K] times ``columns`` [K, S] into ``out`` [M, S]."""
     inner, streams = columns.shape
-    rows = SMALL_PRODUCT // (inner * streams) // MIN_ROWS * MIN_ROWS
-    if streams > FEW_STREAMS or rows == 0 or rows >= len(matrix):
+    rows = MAX_UNPACKED_PRODUCT // (inner * streams) // SPLIT_ROWS * SPLIT_ROWS
+    if streams > MAX_SPLIT_COLUMNS or rows == 0 or rows >= len(matrix):
         np.dot(matrix, columns, out)
         return
     for first in range(0, len(matrix), rows):
@@ -128,7 +126,7 @@ def batch_matmul(matrix: FloatArray, columns: FloatArray, out: FloatArray) -> No
 
 
 class LstmBatchStepper:
-    """Does for S streams what ``LstmStepper`` does for one; state and gates have a column each."""
+    """Steps S streams, each a column of state and gates; a `BatchStepper`."""
 
     def __init__(self, snapshot: WeightSnapshot, streams: int) -> None:
         assert isinstance(snapshot, LstmSnapshot)
@@ -164,7 +162,7 @@ class LstmBatchStepper:
         self._cell.fill(0)
 
     def prime(self, ids: Iterable[Symbols]) -> FloatArray:
-        """Feeds characters [S], one after the other; returns the logits [V, S] after the last."""
+        """Reads characters [S] in turn; returns the logits [V, S] after the last."""
         for symbols in ids:
             self._advance(symbols)
         np.dot(self._head_matrix, self._joined[-1, self._width :], self._logits)
@@ -173,7 +171,7 @@ class LstmBatchStepper:
 
     def _advance(self, symbols: Symbols) -> None:
         width, gates, scratch = self._width, self._gates, self._scratch
-        # "clip" lets NumPy write straight into the buffer; no id is out of range.
+        # "clip" lets NumPy write into the buffer without a copy; no id is out of range.
         np.take(self._table, symbols, axis=1, out=self._added, mode="clip")
         for index, (matrix, bias) in enumerate(zip(self._matrices, self._biases, strict=True)):
             joined, cell = self._joined[index], self._cell[index]

@@ -1,7 +1,7 @@
-"""A stream of characters from a weight snapshot: one kernel step, one draw, one character.
+"""A stream of characters from a weight snapshot: one step, one draw, one character. NumPy.
 
-Works on NumPy arrays alone, so text is written while torch is still being imported, and a saved
-run writes without it. It knows no thread and no clock; ``model.session.sampler_thread`` paces it.
+It needs no torch, so it writes while torch is still being imported, and a saved run writes without
+torch. It knows no thread and no clock; `model.session.sampler_thread` paces it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
@@ -27,15 +28,15 @@ from model.sampling.numpy_lstm import LstmStepper
 from model.sampling.prompt import first_ids
 from model.sampling.stepper import MakeStepper, SamplerState
 
-WEIGHED = 24
-"""Characters that are told of before one is drawn: as many as a tall pane has rows for."""
+MAX_DESCRIBED_CHARACTERS = 24
+"""Characters of a distribution that are reported before a draw: the rows of a tall pane."""
 
 
 class CharacterStream:
     """Writes without end; ``sampling`` and ``snapshot`` may change between two characters.
 
-    Each character takes exactly one row of the seed's noise, so a text depends on the seed, the
-    prompt, the weights and the sampling settings and on nothing else.
+    Each character takes exactly one row of the seed's noise. A text therefore depends only on the
+    seed, the prompt, the weights and the sampling settings.
     """
 
     def __init__(
@@ -54,14 +55,14 @@ class CharacterStream:
 
         Args:
             snapshot: the weights.
-            vocabulary: what the ids mean; of the size that the snapshot has.
+            vocabulary: what the ids mean; as many symbols as the snapshot has.
             sampling: how characters are drawn.
             seed: of the random generator.
             prompt: text within the vocabulary (see ``corpus.fit_prompt``). An empty one starts as
                 if a line had just ended.
-            window: predict each character from the last ``window`` ones with a cold start, as the
-                classic notebook does, instead of carrying the state.
-            candidates: how many top candidates each character reports.
+            window: characters that each one is predicted from, with a cold start, as the classic
+                notebook does; None carries the state instead.
+            candidates: how many of the most likely characters each character reports.
             make_stepper: creates the stepper for these weights.
         """
         self.sampling = sampling
@@ -76,7 +77,7 @@ class CharacterStream:
 
     @property
     def snapshot(self) -> WeightSnapshot:
-        """The weights in use; others of the same shape may be assigned and keep the state."""
+        """The weights in use; assigning others of the same shape keeps the state."""
         return self._snapshot
 
     @snapshot.setter
@@ -95,7 +96,7 @@ class CharacterStream:
         return 0 <= layer < shape[0] and 0 <= unit < shape[1]
 
     def restart(self, *, seed: int, prompt: str) -> None:
-        """Begins anew: zero state, fresh noise, the prompt read."""
+        """Starts another text: resets the state and the noise, and reads the prompt."""
         self._noise = GumbelNoise(seed, len(self._vocabulary))
         self._written = 0
         ids = first_ids(prompt, self._vocabulary)
@@ -106,16 +107,16 @@ class CharacterStream:
         self._trunk: _Trunk | None = None
 
     def step(self) -> CharacterWritten:
-        """Writes one character and tells all about it."""
-        own = softmax(self._current_logits())
+        """Writes one character and reports all figures of it."""
+        probabilities = softmax(self._current_logits())
         chosen = self._choose()
-        spread, candidates = entropy(own), self._top(own)
+        spread, candidates = entropy(probabilities), self._top(probabilities)
         self._places.append(self._place(chosen))
         self._read(chosen)
         watched = self.watched
         return CharacterWritten(
             character=self._vocabulary.decode([chosen]),
-            probability=float(own[chosen]),
+            probability=float(probabilities[chosen]),
             entropy=spread,
             candidates=candidates,
             activation=None if watched is None else float(self._stepper.outputs()[watched]),
@@ -124,15 +125,16 @@ class CharacterStream:
     def fork(self, back: int, character: str) -> bool:
         """Takes back the last characters and writes another one in the place of the first.
 
-        The hidden state of that place is restored exactly; the noise of a place is its own, so what
-        is written after a fork differs by the fork alone.
+        The state of that position is restored exactly, and each position keeps its noise. The text
+        after a fork therefore differs only because of the forked character.
 
         Args:
-            back: how many characters.
-            character: of the vocabulary.
+            back: how many characters to take back.
+            character: the one to write instead.
 
         Returns:
-            Whether so much of the past is kept; nothing happens else.
+            False, and nothing changes, if the history is shorter or the vocabulary lacks the
+            character.
         """
         if not 1 <= back <= len(self._places) or character not in self._vocabulary:
             return False
@@ -153,11 +155,11 @@ class CharacterStream:
         return True
 
     def return_to_trunk(self) -> tuple[int, str] | None:
-        """Goes back to where the first fork began and stands at the end of the text from before.
+        """Undoes all forks: restores the text as it was before the first one.
 
         Returns:
-            Characters that are taken back, and those that stand in their place; None without a
-            fork.
+            How many characters are taken back, and the characters that replace them; None without
+            a fork.
         """
         trunk, self._trunk = self._trunk, None
         if trunk is None:
@@ -170,7 +172,7 @@ class CharacterStream:
         return back, self._vocabulary.decode(ids)
 
     def _place(self, chosen: int) -> _Place:
-        """Returns where the text is, before a character is read."""
+        """Returns the current position, before a character is read."""
         state = self._stepper.state if self._window is None else None
         return _Place(state=state, recent=tuple(self._recent), written=self._written, chosen=chosen)
 
@@ -181,29 +183,31 @@ class CharacterStream:
             self._stepper.state = place.state
             self._logits = self._stepper.prime(())
 
-    def weigh(self, count: int = WEIGHED) -> NextCharacterWeighed:
-        """Tells what the next character will be drawn from; writes nothing.
+    def describe_next(self, count: int = MAX_DESCRIBED_CHARACTERS) -> NextCharacterWeighed:
+        """Returns the distribution of the next character; writes nothing.
 
         Args:
-            count: characters to tell of.
+            count: how many of the most likely characters to describe.
         """
         logits = self._current_logits()
-        own, drawn = softmax(logits), shaped(logits, self.sampling)
-        order = np.argsort(-own, kind="stable")[:count]
+        probabilities, adjusted = softmax(logits), shaped(logits, self.sampling)
+        order = np.argsort(-probabilities, kind="stable")[:count]
         symbols = self._vocabulary.decode(order)
         return NextCharacterWeighed(
             candidates=tuple(
-                WeighedCharacter(character=symbol, own=float(own[i]), shaped=float(drawn[i]))
+                WeighedCharacter(
+                    character=symbol, own=float(probabilities[i]), shaped=float(adjusted[i])
+                )
                 for symbol, i in zip(symbols, order, strict=True)
             ),
-            entropy=entropy(own),
-            shaped_entropy=entropy(drawn),
-            kept=int(np.count_nonzero(drawn)),
+            entropy=entropy(probabilities),
+            shaped_entropy=entropy(adjusted),
+            kept=int(np.count_nonzero(adjusted)),
         )
 
     @property
     def window(self) -> int | None:
-        """Characters that each one is predicted from, with a cold start; None: all before."""
+        """Characters that each one is predicted from, with a cold start; None carries the state."""
         return self._window
 
     def state(self) -> SamplerState:
@@ -216,7 +220,7 @@ class CharacterStream:
         )
 
     def write(self) -> tuple[int, float]:
-        """Writes one character, and tells no more than its id and its own probability."""
+        """Writes one character; returns its id and the network's probability of it."""
         logits = self._current_logits()
         chosen = self._choose()
         weights = np.exp(logits - np.maximum.reduce(logits))
@@ -230,7 +234,7 @@ class CharacterStream:
             yield self.step()
 
     def _current_logits(self) -> FloatArray:
-        """Returns what the next character is drawn from, by the weights in use now."""
+        """Returns the logits [V] of the next character by the current weights."""
         if self._window is not None:
             self._stepper.reset()
             self._logits = self._stepper.prime(self._recent)
@@ -246,13 +250,14 @@ class CharacterStream:
         else:
             self._recent.append(chosen)
 
-    def _top(self, own: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[Candidate, ...]:
+    def _top(self, probabilities: npt.NDArray[np.float64]) -> tuple[Candidate, ...]:
+        """Returns the most likely characters, the most likely first."""
         if not self._candidates:
             return ()
-        top = np.argpartition(-own, self._candidates - 1)[: self._candidates]
-        top = top[np.argsort(-own[top], kind="stable")]
+        top = np.argpartition(-probabilities, self._candidates - 1)[: self._candidates]
+        top = top[np.argsort(-probabilities[top], kind="stable")]
         symbols: Sequence[str] = self._vocabulary.decode(top)
         return tuple(
-            Candidate(character=symbol, probability=float(own[i]))
+            Candidate(character=symbol, probability=float(probabilities[i]))
             for symbol, i in zip(symbols, top, strict=True)
         )

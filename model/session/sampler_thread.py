@@ -245,7 +245,7 @@ class SamplerThread:
         """Tells what the next character will be drawn from."""
         if self._stream is not None:
             self._weighed = time.monotonic()
-            self._say(self._stream.weigh())
+            self._say(self._stream.describe_next())
 
     def _start_race(self) -> None:
         """Begins the race that is wished for, once there are weights."""

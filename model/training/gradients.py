@@ -146,7 +146,7 @@ class GradientWorkers:
         def work(operands: Sequence[Tensor]) -> Sequence[Tensor]:
             inputs, targets, *rest = operands
             carried, factors = tuple(rest[: len(state)]), rest[len(state) :]
-            dropped = None if masks is None else masks.made_of(factors)
+            dropped = None if masks is None else masks.with_factors(factors)
             loss, gradients, after = self._of_streams(inputs, targets, carried, dropped, total)
             return (loss, *after, *gradients)
 

@@ -130,11 +130,11 @@ def test_masks_are_made_again_of_their_factors() -> None:
     assert masks is not None
     factors = masks.factors()
     assert [tuple(factor.shape) for factor in factors] == [(3, 4), (3, 8), (3, 8), *[(32, 8)] * 2]
-    doubled = masks.made_of([2 * factor for factor in factors]).factors()
+    doubled = masks.with_factors([2 * factor for factor in factors]).factors()
     assert all(map(torch.equal, doubled, [2 * factor for factor in factors]))
     assert len(doubled) == len(factors)
     without = dataclasses.replace(masks, inputs=None, recurrent=(None, masks.recurrent[1]))
-    again = without.made_of(without.factors())
+    again = without.with_factors(without.factors())
     assert again.inputs is None
     assert again.recurrent[0] is None
     assert again.recurrent[1] is masks.recurrent[1]

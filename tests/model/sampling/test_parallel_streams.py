@@ -86,6 +86,6 @@ def test_a_product_in_pieces_is_the_product(
     columns = random.standard_normal((inner, streams), np.float32)
     out = np.full((rows, streams), np.nan, np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_lstm, "SMALL_PRODUCT", small)
+        patch.setattr(numpy_lstm, "MAX_UNPACKED_PRODUCT", small)
         numpy_lstm.batch_matmul(matrix, columns, out)
     np.testing.assert_allclose(out, matrix @ columns, rtol=1e-4, atol=1e-4)
