@@ -1,4 +1,4 @@
-"""A generator to go through with ``for`` that has its result afterwards."""
+"""Gives a ``for`` loop over a generator access to the value that the generator returns."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ Step = TypeVar("Step")
 Result = TypeVar("Result")
 
 
-class WithResult(Generic[Step, Result]):
-    """Iterates a generator once; ``result`` is what it returned, known once it is exhausted."""
+class GeneratorWithResult(Generic[Step, Result]):
+    """Iterates over a generator once, and stores the value that it returns."""
 
     result: Result
+    """The returned value; set when the generator is exhausted."""
 
     def __init__(self, generator: Generator[Step, None, Result]) -> None:
         self._generator = generator
 
     def __iter__(self) -> Iterator[Step]:
-        """Yields what the generator yields, and keeps what it returns."""
+        """Yields the steps of the generator, then stores its result."""
         self.result = yield from self._generator

@@ -21,7 +21,7 @@ from corpus.corpus import Corpus, CorpusOptions
 from corpus.decoding import decode_chunks, require_encoding
 from corpus.errors import CorpusError, LoadCancelled, NotTextError
 from corpus.files.access import require_size
-from corpus.generators import WithResult
+from corpus.generators import GeneratorWithResult
 from corpus.id_encoder import IdEncoder
 from corpus.vocabulary import Vocabulary, shown_symbols
 
@@ -72,7 +72,7 @@ def load_corpus(
         CorpusError: the text cannot be used (its subclasses: the file system, the network).
         LoadCancelled: `cancelled` said so. No file is left behind.
     """
-    work = WithResult(
+    work = GeneratorWithResult(
         loading(source, options, vocabulary=vocabulary, unknown=unknown, cancelled=cancelled)
     )
     for done in work:
@@ -159,7 +159,7 @@ def _from_cache(
     watch: _Watch,
 ) -> Generator[LoadProgress, None, Corpus | None]:
     """Returns the text as it was encoded before; None where that cannot be used."""
-    looking = WithResult(find_text(stamp))
+    looking = GeneratorWithResult(find_text(stamp))
     for fraction in looking:
         watch.require_wanted()
         yield LoadProgress(stage="checking the cache", fraction=fraction)

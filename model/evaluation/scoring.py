@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from corpus.generators import WithResult
+from corpus.generators import GeneratorWithResult
 from model.compute.batch_threads import ONE_THREAD, StreamThreads
 from model.data.batches import Ids
 from model.errors import ModelError
@@ -173,7 +173,7 @@ def windowed(
 
 def run_to_end(scoring: Generator[float, None, Result]) -> Result:
     """Returns the result of a scoring that nobody needs to interrupt."""
-    whole = WithResult(scoring)
+    whole = GeneratorWithResult(scoring)
     for _ in whole:
         pass
     return whole.result

@@ -25,7 +25,7 @@ from model.runs.checkpoint_form import (
     Tensors,
     require_progress,
 )
-from model.runs.corpus_record import CorpusSource
+from model.runs.corpus_record import CorpusRecord
 
 FORMAT_VERSION = 1
 MAX_SECONDS = 1e12
@@ -35,7 +35,7 @@ MeasuredOn = tuple[object, ...]
 """The text and the method of a validation. Losses are comparable only if these are equal."""
 
 
-def measured_on(source: CorpusSource, training: TrainingConfig) -> MeasuredOn:
+def measured_on(source: CorpusRecord, training: TrainingConfig) -> MeasuredOn:
     """Returns what identifies the held-out text and the method of scoring it."""
     by_windows = (training.sequence, training.window_stride) if training.scoring == "last" else ()
     return (source.sha256, training.validation_fraction, training.scoring, *by_windows)
@@ -58,7 +58,7 @@ class CheckpointMetadata:
     model: ModelConfig
     training: TrainingConfig
     vocabulary: Vocabulary
-    source: CorpusSource
+    source: CorpusRecord
     progress: Mapping[str, Any]
     """The trainer's counters and random states, as plain values for JSON."""
 
@@ -178,7 +178,7 @@ def parse_metadata(description: str, listing: Mapping[str, Listed]) -> Checkpoin
         model=_settings(ModelConfig, values["model"]),
         training=_settings(TrainingConfig, values["training"]),
         vocabulary=Vocabulary.from_symbols(text("vocabulary", values["vocabulary"])),
-        source=CorpusSource.from_record(record("corpus", values["corpus"])),
+        source=CorpusRecord.from_record(record("corpus", values["corpus"])),
         progress=progress,
     )
 

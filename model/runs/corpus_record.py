@@ -21,7 +21,7 @@ _LATER = frozenset({"include", "exclude", "document_mark"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CorpusSource:
+class CorpusRecord:
     """A text by its name, its fingerprint and the way it was read."""
 
     name: str
@@ -39,7 +39,7 @@ class CorpusSource:
     """What stood between the files of a folder; nothing did before there were marks."""
 
     @classmethod
-    def of(cls, corpus: Corpus, options: CorpusOptions) -> CorpusSource:
+    def of(cls, corpus: Corpus, options: CorpusOptions) -> CorpusRecord:
         """Returns the source of a corpus that was read with ``options``."""
         return cls(
             name=corpus.name,
@@ -64,7 +64,7 @@ class CorpusSource:
         )
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> CorpusSource:
+    def from_record(cls, record: Mapping[str, Any]) -> CorpusRecord:
         """Returns what ``to_record`` wrote.
 
         Raises:

@@ -1,7 +1,7 @@
 """From a request to an open run: its text, its folder, its settings, its first weights. No torch.
 
-A new run leaves nothing behind unless its text can be used; a resumed one goes on from its newest
-whole checkpoint. The weights are there before torch is, so the sampler can begin with them.
+A new run leaves no files unless its text can be used. A resumed run starts from its newest
+undamaged checkpoint. The weights exist before torch is imported, so that the sampler can begin.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from corpus import (
     resolve_source,
     split_ids,
 )
-from corpus.generators import WithResult
+from corpus.generators import GeneratorWithResult
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import Batches, make_batches
 from model.errors import CheckpointError, ConfigError
@@ -37,67 +37,52 @@ from model.network import parameters
 from model.network.memory_needed import require_memory
 from model.network.parameters import Weights
 from model.network.published import Publication
-from model.runs.checkpoint import Checkpoint, CheckpointMetadata, measured_on, without_prefix
+from model.runs.checkpoint import Checkpoint, measured_on, without_prefix
 from model.runs.checkpoint_form import CPU_RANDOM, STATE_PREFIX, checkpoint_size
-from model.runs.corpus_record import CorpusSource
+from model.runs.corpus_record import CorpusRecord
 from model.runs.folder import RunFolder
 from model.runs.reload_corpus import find_own_text, path_of_a_moved_run
-from model.runs.request import RunRequest
+from model.runs.request import RunRequest, resumed_settings
 
-CHANGEABLE_ON_RESUME = frozenset(
-    {
-        "epochs",
-        "minutes",
-        "learning_rate",
-        "dropout",
-        "embedding_dropout",
-        "weight_dropout",
-        "weight_decay",
-        "guard",
-        "checkpoint_every",
-        "device",
-        "precision",
-        "threads",
-        "seed",
-    }
-)
-SECONDS_BETWEEN_NEWS = 0.2
-"""Of how far a text is read."""
+SECONDS_BETWEEN_REPORTS = 0.2
+"""Time between two events about the progress of reading a text."""
+MAX_SLUG_CHARACTERS = 40
+"""Longest part of a run's name that comes from the name of its text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedRun:
-    """All that a training starts from; the folder is locked."""
+    """Everything that a training starts from. The folder is locked."""
 
     folder: RunFolder
     preset: str
     model: ModelConfig
     training: TrainingConfig
     corpus: Corpus
-    source: CorpusSource
+    source: CorpusRecord
     split: Split
     batches: Batches
     weights: Weights
-    """Of a new network, or those of the checkpoint."""
+    """The initial weights of a new network, or the weights of the checkpoint."""
     resumed: Checkpoint | None
     goes_on_in_its_epoch: bool
-    """Whether a resumed run knows its place in the text, and the state it had there."""
+    """Whether a resumed run continues at its place in the text, with its recurrent state."""
     weights_only: bool = False
-    """Whether nothing but the weights of `resumed` counts."""
+    """Whether only the weights of `resumed` are used."""
     keeps_its_best: bool = True
-    """Whether a resumed run's losses can be compared with those that come."""
+    """Whether the losses of a resumed run are comparable with those before."""
     notes: tuple[str, ...]
-    """What the user should know of how the text was read and the run was found."""
+    """Sentences for the user about reading the text and finding the run."""
 
     def give_up(self) -> None:
-        """Lets others write the run; of a new one, of which nothing was made, nothing stays."""
+        """Unlocks the run, and deletes a new run, because nothing was made of it."""
         if self.resumed is None:
             self.folder.remove_new()
         else:
             self.folder.unlock()
 
     def publication(self) -> Publication:
-        """Returns the weights as the sampler takes them."""
+        """Returns the weights in the form that the sampler takes."""
         step = 0 if self.resumed is None else self.resumed.metadata.step
         return Publication(
             snapshot=parameters.weight_snapshot(self.weights, step=step),
@@ -110,25 +95,32 @@ Opening = Generator[Preparing, None, OpenedRun]
 
 
 def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
-    """Opens a run, telling the stage it is in; locks the run's folder.
+    """Opens a run and locks its folder; yields the stage it is in.
+
+    Args:
+        request: the run to begin or to resume.
+        cancelled: is asked often while the text is read.
 
     Raises:
-        UserError: the text, the settings, the checkpoint or the file system refuse.
-        corpus.LoadCancelled: ``cancelled`` became true while the text was read.
+        UserError: the text, the settings, the checkpoint or the file system do not allow it.
+        corpus.LoadCancelled: ``cancelled`` returned true.
     """
-    notes: list[str] = []
-    if request.resume:
-        yield Preparing(stage="opening the run")
-        folder = RunFolder.find(request.root, request.run)
-        folder.lock()
-        try:
-            folder.require_readable()
-            return (yield from _open_saved(request, folder, cancelled))
-        except BaseException:
-            folder.unlock()
-            raise
+    if not request.resume:
+        return (yield from _open_new(request, cancelled))
+    yield Preparing(stage="opening the run")
+    folder = RunFolder.find(request.root, request.run)
+    folder.lock()
+    try:
+        folder.require_readable()
+        return (yield from _open_saved(request, folder, cancelled))
+    except BaseException:
+        folder.unlock()
+        raise
+
+
+def _open_new(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
     corpus = yield from _load(request, request.corpus, request.corpus_options, cancelled)
-    notes += corpus.notes
+    notes = list(corpus.notes)
     split = split_of(corpus, request.training, notes)
     batches = make_batches(split.train, request.training, subject=corpus.name)
     _check_division(batches, request.processes)
@@ -145,7 +137,7 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
     )
     try:
         _note_smaller_batch(batches.batch, request.training.batch, notes)
-        source = CorpusSource.of(corpus, request.corpus_options)
+        source = CorpusRecord.of(corpus, request.corpus_options)
         folder.checkpoints.require_room(
             checkpoint_size(request.model, request.training, len(corpus.vocabulary))
         )
@@ -175,28 +167,11 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     notes: list[str] = []
     checkpoint = folder.checkpoints.load_latest(notes.append)
     metadata = checkpoint.metadata
-    model, training = resumed_settings(folder, metadata, request)
+    model, training = resumed_settings(folder.path, metadata, request)
     if request.overrides.get("seed", training.seed) != training.seed:
         notes.append("--seed changes nothing in the training: the seed of a begun run is spent")
-    asked = request.corpus_options
-    options = dataclasses.replace(
-        metadata.source.options(encoding=asked.encoding),
-        maximum_vocabulary=asked.maximum_vocabulary,
-    )
-    if asked.include or asked.exclude:
-        options = dataclasses.replace(options, include=asked.include, exclude=asked.exclude)
-    specification = request.corpus or metadata.source.specification
-    if specification == "-" and request.corpus is None:
-        raise CorpusError("-", "the run read its text from standard input", "name the text again")
-    if request.corpus is None and (path := path_of_a_moved_run(folder, metadata.source)):
-        notes.append(
-            "the run does not say that it was begun in this folder; the text that it names is "
-            f"{path}"
-        )
-    corpus = yield from _load(request, specification, options, cancelled, checkpoint)
-    notes += corpus.notes
+    corpus, source = yield from _load_resumed(request, folder, checkpoint, cancelled, notes)
     same_text = corpus.sha256 == metadata.source.sha256
-    source = CorpusSource.of(corpus, options)
     keeps_its_best = measured_on(source, training) == metadata.measured_on
     if request.weights_only:
         notes.append("only the weights were taken over; the optimiser and the epoch begin anew")
@@ -206,12 +181,7 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
         notes.append("losses before are those of another held-out part; the best one begins anew")
     split = split_of(corpus, training, notes)
     batches = _resumed_batches(split, training, corpus, request)
-    if CPU_RANDOM not in checkpoint.tensors and not request.weights_only:
-        raise CheckpointError(
-            str(folder.path),
-            "its checkpoint holds no state of a training",
-            "go on from its weights by --weights-only, or generate from it",
-        )
+    _require_resumable(folder, checkpoint, request)
     require_memory(
         model,
         training,
@@ -223,7 +193,7 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     folder.record.forget_after(metadata.step)
     goes_on_in_its_epoch = same_text and not request.weights_only
     if goes_on_in_its_epoch:
-        _go_to_its_place(folder, checkpoint, batches)
+        _restore_position(folder, checkpoint, batches)
     else:
         batches.epoch = metadata.epoch
     return OpenedRun(
@@ -244,13 +214,54 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     )
 
 
+def _load_resumed(
+    request: RunRequest,
+    folder: RunFolder,
+    checkpoint: Checkpoint,
+    cancelled: Callable[[], bool],
+    notes: list[str],
+) -> Generator[Preparing, None, tuple[Corpus, CorpusRecord]]:
+    """Reads the text that a resumed run continues with, in the way of the saved run."""
+    saved, asked = checkpoint.metadata.source, request.corpus_options
+    options = dataclasses.replace(
+        saved.options(encoding=asked.encoding), maximum_vocabulary=asked.maximum_vocabulary
+    )
+    if asked.include or asked.exclude:
+        options = dataclasses.replace(options, include=asked.include, exclude=asked.exclude)
+    specification = request.corpus or saved.specification
+    if specification == "-" and request.corpus is None:
+        raise CorpusError("-", "the run read its text from standard input", "name the text again")
+    if request.corpus is None and (path := path_of_a_moved_run(folder, saved)):
+        notes.append(
+            "the run does not say that it was begun in this folder; the text that it names is "
+            f"{path}"
+        )
+    corpus = yield from _load(request, specification, options, cancelled, checkpoint)
+    notes += corpus.notes
+    return corpus, CorpusRecord.of(corpus, options)
+
+
+def _require_resumable(folder: RunFolder, checkpoint: Checkpoint, request: RunRequest) -> None:
+    """Refuses a checkpoint that holds weights alone, unless only its weights are used.
+
+    Raises:
+        CheckpointError: the checkpoint has no state of a training.
+    """
+    if CPU_RANDOM not in checkpoint.tensors and not request.weights_only:
+        raise CheckpointError(
+            str(folder.path),
+            "its checkpoint holds no state of a training",
+            "go on from its weights by --weights-only, or generate from it",
+        )
+
+
 def _resumed_batches(
     split: Split, training: TrainingConfig, corpus: Corpus, request: RunRequest
 ) -> Batches:
-    """Returns the batches of a run that is gone on with, whose settings stay as they are.
+    """Returns the batches of a resumed run, whose batch and sequence are fixed.
 
     Raises:
-        UserError: the text is too short for them.
+        UserError: the text is too short for them, or there are more processes than streams.
     """
     try:
         batches = make_batches(split.train, training, subject=corpus.name)
@@ -265,11 +276,11 @@ def _resumed_batches(
     return batches
 
 
-def _go_to_its_place(folder: RunFolder, checkpoint: Checkpoint, batches: Batches) -> None:
-    """Puts the batches where the checkpoint was made; its state must be that of their streams.
+def _restore_position(folder: RunFolder, checkpoint: Checkpoint, batches: Batches) -> None:
+    """Moves the batches to the position in the text at which the checkpoint was made.
 
     Raises:
-        CheckpointError: its text has no such place, or other streams.
+        CheckpointError: the text has no such position, or another number of streams.
     """
     states = without_prefix(checkpoint.tensors, STATE_PREFIX).values()
     try:
@@ -283,52 +294,6 @@ def _go_to_its_place(folder: RunFolder, checkpoint: Checkpoint, batches: Batches
             f"its checkpoint does not fit its text ({error})",
             "go on from its weights by --weights-only",
         ) from error
-
-
-def resumed_settings(
-    folder: RunFolder, metadata: CheckpointMetadata, request: RunRequest
-) -> tuple[ModelConfig, TrainingConfig]:
-    """Returns the saved settings with those changes that a resumed run can take.
-
-    A new end (epochs or minutes) replaces the planned one and counts from the run's beginning. The
-    weights alone can be trained in any way.
-
-    Raises:
-        CheckpointError: a setting was asked for that a trained network cannot change.
-    """
-    model_fields = {field.name for field in dataclasses.fields(ModelConfig)}
-    model, training = metadata.model, metadata.training
-    changes = dict(request.overrides)
-    besides = {"preset": metadata.preset, "lowercase": metadata.source.lowercase}
-    for name, asked in changes.items():
-        of_training = name not in model_fields and name not in besides
-        holder = training if of_training else model
-        saved = besides[name] if name in besides else getattr(holder, name)
-        fixed = name not in CHANGEABLE_ON_RESUME and not (of_training and request.weights_only)
-        if asked != saved and fixed:
-            was, wished = (_worded(value) for value in (saved, asked))
-            raise CheckpointError(
-                str(folder.path),
-                f"the saved run has {name.replace('_', '-')} {was}, asked for is {wished}",
-                "leave the option out, or start another run with --run",
-            )
-    for name in besides:
-        changes.pop(name, None)
-    if "epochs" in changes or "minutes" in changes:
-        changes.setdefault("epochs", None)
-        changes.setdefault("minutes", None)
-    if not request.weights_only:
-        changes.pop("seed", None)  # the seed of a begun run is spent
-    return (
-        dataclasses.replace(model, **{k: v for k, v in changes.items() if k in model_fields}),
-        dataclasses.replace(
-            training, **{k: v for k, v in changes.items() if k not in model_fields}
-        ),
-    )
-
-
-def _worded(value: object) -> str:
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 def _load(
@@ -350,28 +315,27 @@ def _load(
             options=options,
         )
     vocabulary = None if checkpoint is None else checkpoint.metadata.vocabulary
+    steps = loading(source, options, vocabulary=vocabulary, cancelled=cancelled)
     try:
-        return (
-            yield from _told(loading(source, options, vocabulary=vocabulary, cancelled=cancelled))
-        )
+        return (yield from _report_progress(steps))
     except UnknownSymbolsError as error:
         raise CheckpointError(error.subject, error.cause, error.remedy) from error
 
 
-def _told(work: Loading) -> Generator[Preparing, None, Corpus]:
-    """Loads a text, telling a few times a second how far that is."""
-    told = time.monotonic()
-    loads = WithResult(work)
-    for done in loads:
+def _report_progress(loading_steps: Loading) -> Generator[Preparing, None, Corpus]:
+    """Loads a text and yields the progress a few times a second."""
+    last_report = time.monotonic()
+    steps = GeneratorWithResult(loading_steps)
+    for progress in steps:
         now = time.monotonic()
-        if now - told >= SECONDS_BETWEEN_NEWS:
-            told = now
-            yield Preparing(stage=done.stage, fraction=done.fraction)
-    return loads.result
+        if now - last_report >= SECONDS_BETWEEN_REPORTS:
+            last_report = now
+            yield Preparing(stage=progress.stage, fraction=progress.fraction)
+    return steps.result
 
 
 def split_of(corpus: Corpus, training: TrainingConfig, notes: list[str]) -> Split:
-    """Returns the parts to train on and to hold out; notes where the text is too short for both."""
+    """Returns the parts to train on and to hold out; adds a note if the text is too short."""
     split = split_ids(corpus.ids, training.validation_fraction)
     if len(split.held_out) < 2 or len(split.train) <= training.sequence < len(corpus.ids):
         if training.validation_fraction:
@@ -381,7 +345,7 @@ def split_of(corpus: Corpus, training: TrainingConfig, notes: list[str]) -> Spli
 
 
 def _check_division(batches: Batches, processes: int) -> None:
-    """Refuses more processes than streams: one of them would have nothing to do."""
+    """Refuses more processes than streams, because a process would be idle."""
     if batches.batch < processes:
         raise ConfigError(
             "--batch",
@@ -396,13 +360,13 @@ def _note_smaller_batch(batch: int, asked: int, notes: list[str]) -> None:
 
 
 def _slug(name: str) -> str:
-    """Returns a name that can begin a run's folder."""
-    slug = re.sub(r"[^A-Za-z0-9_]+", "-", name.rsplit(".", 1)[0]).strip("-")[:40]
+    """Returns a text's name in the characters that a run's name may have."""
+    slug = re.sub(r"[^A-Za-z0-9_]+", "-", name.rsplit(".", 1)[0]).strip("-")[:MAX_SLUG_CHARACTERS]
     return slug or "run"
 
 
 def _description(
-    request: RunRequest, folder: RunFolder, corpus: Corpus, source: CorpusSource
+    request: RunRequest, folder: RunFolder, corpus: Corpus, source: CorpusRecord
 ) -> dict[str, Any]:
     return {
         "format": 1,

@@ -20,7 +20,7 @@ from corpus import (
 )
 from corpus.novelty import LARGEST_INDEXED
 from model.errors import CheckpointError
-from model.runs.corpus_record import CorpusSource
+from model.runs.corpus_record import CorpusRecord
 from model.runs.folder import RunFolder
 
 _MOST_BYTES = 8
@@ -49,7 +49,7 @@ def find_own_text(specification: str, options: CorpusOptions, *, offline: bool) 
         raise CorpusError(error.subject, error.cause, remedy) from error
 
 
-def path_of_a_moved_run(folder: RunFolder, source: CorpusSource) -> str | None:
+def path_of_a_moved_run(folder: RunFolder, source: CorpusRecord) -> str | None:
     """Returns the path that a run names as its text, unless it says it was begun in its folder.
 
     A run from elsewhere can name any file of this machine; one of an older version says nothing of
@@ -67,7 +67,7 @@ def path_of_a_moved_run(folder: RunFolder, source: CorpusSource) -> str | None:
 
 
 def read_own_text(
-    source: CorpusSource, vocabulary: Vocabulary, cancelled: Callable[[], bool]
+    source: CorpusRecord, vocabulary: Vocabulary, cancelled: Callable[[], bool]
 ) -> Corpus | str:
     """Returns the very text of a run, or a sentence that says why it is not to be had.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from corpus.generators import WithResult
+from corpus.generators import GeneratorWithResult
 from model.compute.batch_threads import StreamThreads
 from model.config import TrainingConfig
 from model.data.batches import Ids
@@ -147,7 +147,7 @@ def validate(
         if hurried():
             return None
         losses = np.zeros(evaluation.scored(len(held_out), streams, limit), np.float32)
-        scoring = WithResult(
+        scoring = GeneratorWithResult(
             _scoring(
                 network, held_out, training, streams, losses, limit=limit, threads=trainer.threads
             )

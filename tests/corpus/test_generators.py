@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from corpus.generators import WithResult
+from corpus.generators import GeneratorWithResult
 
 
 def counting(closed: list[bool]) -> Generator[int, None, str]:
@@ -20,13 +20,13 @@ def counting(closed: list[bool]) -> Generator[int, None, str]:
 
 def test_the_result_is_there_after_the_last_step() -> None:
     closed: list[bool] = []
-    work = WithResult(counting(closed))
+    work = GeneratorWithResult(counting(closed))
     assert list(work) == [1, 2]
     assert (work.result, closed) == ("done", [True])
 
 
 def test_there_is_none_before() -> None:
-    work = WithResult(counting([]))
+    work = GeneratorWithResult(counting([]))
     steps = iter(work)
     assert next(steps) == 1
     with pytest.raises(AttributeError):
@@ -35,6 +35,6 @@ def test_there_is_none_before() -> None:
 
 def test_leaving_early_closes_the_generator() -> None:
     closed: list[bool] = []
-    for _ in WithResult(counting(closed)):
+    for _ in GeneratorWithResult(counting(closed)):
         break
     assert closed == [True]

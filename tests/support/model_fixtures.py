@@ -28,7 +28,7 @@ from model.runs.checkpoint_form import (
     STATE_PREFIX,
     WEIGHT_PREFIX,
 )
-from model.runs.corpus_record import CorpusSource
+from model.runs.corpus_record import CorpusRecord
 from model.runs.request import RunRequest
 from model.training.divergence_guard import Guard
 
@@ -112,7 +112,7 @@ def make_checkpoint(
         model=model,
         training=training,
         vocabulary=VOCABULARY,
-        source=CorpusSource(
+        source=CorpusRecord(
             name="text.txt",
             specification="text.txt",
             sha256="0" * 64,

@@ -38,10 +38,9 @@ from model.presets import (
     preset_for,
 )
 from model.runs.folder import RunFolder
-from model.runs.open import CHANGEABLE_ON_RESUME
 from model.runs.printed_command import ROOT_VARIABLE, USUAL_ROOT
 from model.runs.reload_corpus import path_of_a_moved_run
-from model.runs.request import RunRequest
+from model.runs.request import CHANGEABLE_ON_RESUME, RunRequest
 from model.system.memory import require_space
 from tui.sanitise import one_line
 
