@@ -164,20 +164,25 @@ class SamplingConfig:
     top_k: int = 0
     """Keep the k most likely characters; 0 keeps all."""
     top_p: float = 1.0
-    """Keep the smallest set of most likely characters that holds this probability (nucleus)."""
+    """Keep the smallest set of most likely characters that holds this probability (nucleus); 1
+    keeps all."""
     min_p: float = 0.0
-    """Keep characters at least this fraction as likely as the most likely one."""
+    """Keep characters at least this fraction as likely as the most likely one; 0 keeps all."""
+    typical: float = 1.0
+    """Keep the smallest set of characters that holds this probability and whose surprisal is
+    closest to the entropy (locally typical sampling); 1 keeps all."""
 
     @property
-    def has_cuts(self) -> bool:
+    def truncates(self) -> bool:
         """Whether any character is left out."""
-        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0
+        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0 or self.typical < 1
 
     def __post_init__(self) -> None:
         require_range("temperature", self.temperature, 0, MAXIMUM_TEMPERATURE)
         require_range("top_k", self.top_k, 0, 1_000_000)
         require_range("top_p", self.top_p, 0, 1, low_open=True)
         require_range("min_p", self.min_p, 0, 1)
+        require_range("typical", self.typical, 0, 1, low_open=True)
 
 
 def to_record(config: ModelConfig | TrainingConfig | SamplingConfig) -> dict[str, Any]:

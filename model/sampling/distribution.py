@@ -23,7 +23,7 @@ LEAST_FOR_FLOAT32 = 1e-3
 def is_plain(sampling: SamplingConfig) -> bool:
     """Whether characters are drawn by nothing but a temperature that suits float32, or by none."""
     temperature = sampling.temperature
-    return not sampling.has_cuts and (temperature == 0 or temperature >= LEAST_FOR_FLOAT32)
+    return not sampling.truncates and (temperature == 0 or temperature >= LEAST_FOR_FLOAT32)
 
 
 def probabilities_of(
@@ -53,11 +53,12 @@ def entropy(probabilities: Probabilities) -> float:
 
 
 def scores(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Scores:
-    """Returns what to draw from: temperature first, then the cuts, each renormalised.
+    """Returns what to draw from: temperature first, then the truncation rules.
 
-    The cuts come in the order top-k, top-p (nucleus sampling, Holtzman et al. 2020), min-p (Nguyen
-    et al. 2024); the most likely character always stays. Temperature 0 leaves nothing but the
-    first of the most likely characters.
+    Each rule looks at what the rules before it left. Their order is top-k, top-p (nucleus sampling,
+    Holtzman et al. 2020), min-p (Nguyen et al. 2024), typical (Meister et al. 2022). At least one
+    character stays; without the last rule it is the most likely one. Temperature 0 leaves only
+    the first of the most likely characters.
     """
     values = _comparable(logits)
     if sampling.temperature == 0:
@@ -69,7 +70,7 @@ def scores(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Scores
     if sampling.temperature != 1:
         with np.errstate(over="ignore"):  # a tiny one sends the rest to -inf, as it should
             shifted /= sampling.temperature
-    if sampling.has_cuts:
+    if sampling.truncates:
         shifted[~_kept(softmax(shifted), sampling)] = -np.inf
     return shifted
 
@@ -90,29 +91,60 @@ def choose(
 
     Args:
         logits: [..., V].
-        sampling: temperature and cuts.
+        sampling: temperature and truncation.
         noise: [..., V], finite.
     """
-    if sampling.has_cuts or sampling.temperature < LEAST_FOR_FLOAT32:
+    if sampling.truncates or sampling.temperature < LEAST_FOR_FLOAT32:
         return np.asarray(np.argmax(scores(logits, sampling) + noise, axis=-1))
     return np.asarray(np.argmax(logits * np.float32(1 / sampling.temperature) + noise, axis=-1))
 
 
 def _kept(probabilities: Probabilities, sampling: SamplingConfig) -> npt.NDArray[np.bool_]:
-    """Tells which characters the cuts leave, [..., V]."""
+    """Tells which characters the truncation rules leave, [..., V]."""
     order = np.argsort(-probabilities, axis=-1, kind="stable")
     rank = np.argsort(order, axis=-1, kind="stable")
     kept = np.ones(probabilities.shape, bool)
     if sampling.top_k:
         kept &= rank < sampling.top_k
     if sampling.top_p < 1:
-        left = np.where(kept, probabilities, 0.0)
-        left /= left.sum(axis=-1, keepdims=True)
-        held = np.cumsum(np.take_along_axis(left, order, axis=-1), axis=-1)
-        kept &= rank <= (held < sampling.top_p).sum(axis=-1, keepdims=True)
+        kept &= rank < _count_to_reach(sampling.top_p, _renormalised(probabilities, kept), order)
     if sampling.min_p:
         kept &= probabilities >= sampling.min_p * probabilities.max(axis=-1, keepdims=True)
+    if sampling.typical < 1:
+        kept &= _is_typical(_renormalised(probabilities, kept), sampling.typical)
     return kept
+
+
+def _renormalised(probabilities: Probabilities, kept: npt.NDArray[np.bool_]) -> Probabilities:
+    """Returns the distribution over the characters that are kept, [..., V]."""
+    left: Probabilities = np.where(kept, probabilities, 0.0)
+    left /= left.sum(axis=-1, keepdims=True)
+    return left
+
+
+def _count_to_reach(
+    mass: float, probabilities: Probabilities, order: npt.NDArray[np.intp]
+) -> npt.NDArray[np.intp]:
+    """Returns how many characters, taken in an order, together hold a probability, [..., 1]."""
+    held = np.cumsum(np.take_along_axis(probabilities, order, axis=-1), axis=-1)
+    count: npt.NDArray[np.intp] = 1 + (held < mass).sum(axis=-1, keepdims=True)
+    return count
+
+
+def _is_typical(probabilities: Probabilities, mass: float) -> npt.NDArray[np.bool_]:
+    """Tells which characters are in the locally typical set that holds a probability, [..., V].
+
+    A character is the more typical, the closer its surprisal -log p is to the entropy (Meister,
+    Pimentel, Wiher and Cotterell 2022, "Locally Typical Sampling").
+    """
+    possible = probabilities > 0
+    surprisal = -np.log(probabilities, where=possible, out=np.zeros_like(probabilities))
+    mean = (probabilities * surprisal).sum(axis=-1, keepdims=True)
+    distance = np.where(possible, np.abs(surprisal - mean), np.inf)
+    order = np.argsort(distance, axis=-1, kind="stable")
+    rank = np.argsort(order, axis=-1, kind="stable")
+    typical: npt.NDArray[np.bool_] = rank < _count_to_reach(mass, probabilities, order)
+    return typical
 
 
 def _comparable(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

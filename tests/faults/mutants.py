@@ -361,13 +361,19 @@ MUTANTS = (
     _mutant(
         "top-p keeps one less",
         "model/sampling/distribution.py",
-        ("kept &= rank <= (held", "kept &= rank < (held"),
+        ("count: npt.NDArray[np.intp] = 1 + (held", "count: npt.NDArray[np.intp] = 0 + (held"),
         "model/sampling/test_distribution.py",
     ),
     _mutant(
         "min-p is a share of everything",
         "model/sampling/distribution.py",
         ("sampling.min_p * probabilities.max(axis=-1, keepdims=True)", "sampling.min_p"),
+        "model/sampling/test_distribution.py",
+    ),
+    _mutant(
+        "typical characters are the likeliest",
+        "model/sampling/distribution.py",
+        ("np.abs(surprisal - mean)", "surprisal"),
         "model/sampling/test_distribution.py",
     ),
     _mutant(

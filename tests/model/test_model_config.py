@@ -41,6 +41,7 @@ OUT_OF_RANGE = [
     (SamplingConfig, "top_k", [-1]),
     (SamplingConfig, "top_p", [0.0, 1.1]),
     (SamplingConfig, "min_p", [-0.1, 1.1]),
+    (SamplingConfig, "typical", [0.0, -0.1, 1.1]),
 ]
 
 
@@ -62,6 +63,7 @@ def test_the_borders_are_within_the_range() -> None:
         SamplingConfig(temperature=temperature)
     ModelConfig(hidden=1, embedding=0)
     SamplingConfig(top_p=1e-9, min_p=1)
+    SamplingConfig(typical=1e-9)
 
 
 def test_some_end_of_training_must_be_planned() -> None:

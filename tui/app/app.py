@@ -41,12 +41,13 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 
-CUTS: Final[dict[str, tuple[float, ...]]] = {
+TRUNCATION_STEPS: Final[dict[str, tuple[float, ...]]] = {
     "top_k": (0, 40, 20, 10, 5, 3, 2),
     "top_p": (1.0, 0.99, 0.95, 0.9, 0.8, 0.6, 0.4),
     "min_p": (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+    "typical": (1.0, 0.99, 0.95, 0.9, 0.8, 0.6, 0.4),
 }
-"""Values that the keys of each cut step through; the first one cuts nothing."""
+"""Values that the keys step through, by field of ``SamplingConfig``; the first keeps everything."""
 
 
 class CharlmApp(LiveApp):
@@ -95,9 +96,9 @@ class CharlmApp(LiveApp):
 
         self.push_screen(TemperatureEntry(self.sampling.temperature), answered)
 
-    def action_change_cut(self, name: Literal["top_k", "top_p", "min_p"], direction: int) -> None:
-        """Goes to the next narrower or wider cut."""
-        choices = CUTS[name]
+    def action_change_truncation(self, name: str, direction: int) -> None:
+        """Goes to the next narrower or wider value of a truncation rule."""
+        choices = TRUNCATION_STEPS[name]
         here = min(
             range(len(choices)), key=lambda i: abs(choices[i] - getattr(self.sampling, name))
         )

@@ -265,6 +265,13 @@ sampling_options = _stack(
         metavar="P",
         help="Keep those at least P times as likely as the likeliest.",
     ),
+    click.option(
+        "--typical",
+        type=float,
+        default=1.0,
+        metavar="TAU",
+        help="Keep the most typical that hold this probability: surprisal near the entropy.",
+    ),
     click.option("--prompt", type=Words(), default="", metavar="TEXT", help="Text to go on from."),
 )
 

@@ -101,28 +101,37 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     ),
     _key(
         "cuts.top_k", "k", "k", "Narrow top-k", "keep only the k most likely characters",
-        "app.change_cut('top_k', 1)", "Temperature",
+        "app.change_truncation('top_k', 1)", "Temperature",
     ),
     _key(
         "cuts.top_k_back", "K", "K", "Widen top-k", "keep more, finally all",
-        "app.change_cut('top_k', -1)", "Temperature",
+        "app.change_truncation('top_k', -1)", "Temperature",
     ),
     _key(
         "cuts.top_p", "u", "u", "Narrow top-p", "keep the most likely, up to this probability",
-        "app.change_cut('top_p', 1)", "Temperature",
+        "app.change_truncation('top_p', 1)", "Temperature",
     ),
     _key(
         "cuts.top_p_back", "U", "U", "Widen top-p", "keep more, finally all",
-        "app.change_cut('top_p', -1)", "Temperature",
+        "app.change_truncation('top_p', -1)", "Temperature",
     ),
     _key(
         "cuts.min_p", "j", "j", "Raise min-p",
         "minimum probability, relative to the most likely",
-        "app.change_cut('min_p', 1)", "Temperature",
+        "app.change_truncation('min_p', 1)", "Temperature",
     ),
     _key(
         "cuts.min_p_back", "J", "J", "Lower min-p", "keep more, finally all",
-        "app.change_cut('min_p', -1)", "Temperature",
+        "app.change_truncation('min_p', -1)", "Temperature",
+    ),
+    _key(
+        "cuts.typical", "d", "d", "Narrow typical",
+        "keep what is about as surprising as expected",
+        "app.change_truncation('typical', 1)", "Temperature",
+    ),
+    _key(
+        "cuts.typical_back", "D", "D", "Widen typical", "keep more, finally all",
+        "app.change_truncation('typical', -1)", "Temperature",
     ),
     _key(
         "writing.hold", "space", "space", "Hold or continue the text", "training continues",

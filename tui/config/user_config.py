@@ -49,6 +49,7 @@ SETTABLE: Final = (
     "top-k",
     "top-p",
     "min-p",
+    "typical",
     "rate",
     "fps",
     "theme",

@@ -82,21 +82,22 @@ def fact_rows(
         (fixed(after, 2), "accent"),
         (" bits", "label"),
     )
-    parts: list[Part] = []
-    for name, value, is_off in (
-        ("k", str(sampling.top_k), sampling.top_k == 0),
-        ("p", f"{sampling.top_p:g}", sampling.top_p >= 1),
-        ("min", f"{sampling.min_p:g}", sampling.min_p <= 0),
-    ):
-        parts += [
-            (f"{name} ", "label"),
-            ("off" if is_off else value, "label" if is_off else "warn"),
-        ]
-        parts.append(("  ", "label"))
-    last: list[Part] = [("seed ", "label"), ("-" if seed is None else str(seed), "value")]
+    rules = (
+        *_rule("k", sampling.top_k, off=0),
+        *_rule("p", sampling.top_p, off=1),
+        *_rule("min", sampling.min_p, off=0),
+    )
+    last: list[Part] = [*_rule("typ", sampling.typical, off=1)]
+    last += [("seed ", "label"), ("-" if seed is None else str(seed), "value")]
     if ascii_only:
-        last += [("  temperature ", "label"), (f"{sampling.temperature:.2f}", "strong")]
-    return [entropy, tuple(parts), tuple(last)]
+        last += [("  T ", "label"), (f"{sampling.temperature:.2f}", "strong")]
+    return [entropy, rules, tuple(last)]
+
+
+def _rule(name: str, value: float, *, off: float) -> Row:
+    """Returns the setting of a truncation rule, which truncates nothing at the value ``off``."""
+    words: Part = ("off", "label") if value == off else (f"{value:g}", "warn")
+    return (f"{name} ", "label"), words, ("  ", "label")
 
 
 def bar_rows(

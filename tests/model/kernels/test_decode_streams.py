@@ -134,8 +134,12 @@ def test_streams_change_over_at_the_same_character(
 
 @pytest.mark.parametrize(
     "settings",
-    [{"sampling": SamplingConfig(top_k=3)}, {"sampling": SamplingConfig(), "window": 4}],
-    ids=["cuts", "window"],
+    [
+        {"sampling": SamplingConfig(top_k=3)},
+        {"sampling": SamplingConfig(typical=0.7)},
+        {"sampling": SamplingConfig(), "window": 4},
+    ],
+    ids=["top-k", "typical", "window"],
 )
 def test_what_only_numpy_does_goes_on_with_it(
     settings: dict[str, object], monkeypatch: pytest.MonkeyPatch

@@ -1,13 +1,14 @@
-"""Temperature, cuts and draws."""
+"""Temperature, truncation and draws."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 from model_fixtures import constant_snapshot
@@ -36,6 +37,8 @@ samplings = st.builds(
     top_p=st.floats(0.01, 1),
     min_p=st.floats(0, 1),
 )
+# At and near 1, the farthest character is in the set by rounding alone, or is not.
+typical_masses = st.floats(0.01, 0.999)
 
 
 def tempered(logits: Floats, temperature: float) -> Floats:
@@ -46,8 +49,14 @@ def tempered(logits: Floats, temperature: float) -> Floats:
 
 
 def expected_distribution(sampling: SamplingConfig) -> Floats:
-    """The cuts by their definitions, one symbol at a time."""
+    """The rules by their definitions, one symbol at a time."""
     probabilities = tempered(LOGITS, sampling.temperature)
+    if sampling.typical < 1:
+        typical = np.zeros_like(probabilities)
+        kept_ids = list(typical_by_definition(list(map(float, probabilities)), sampling.typical))
+        typical[kept_ids] = probabilities[kept_ids]
+        renormalised: Floats = typical / typical.sum()
+        return renormalised
     ranked = sorted(range(len(probabilities)), key=lambda i: -probabilities[i])
     kept: list[int] = []
     held = 0.0
@@ -64,6 +73,22 @@ def expected_distribution(sampling: SamplingConfig) -> Floats:
     cut[kept] = probabilities[kept]
     normalised: Floats = cut / cut.sum()
     return normalised
+
+
+def distances_by_definition(probabilities: list[float]) -> list[float]:
+    """How far each surprisal is from the entropy; infinite for what is impossible."""
+    average = math.fsum(-p * math.log(p) for p in probabilities if p > 0)
+    return [abs(-math.log(p) - average) if p > 0 else math.inf for p in probabilities]
+
+
+def typical_by_definition(probabilities: list[float], mass: float) -> set[int]:
+    """Takes the closest character, then the next, until the set holds the mass."""
+    distances = distances_by_definition(probabilities)
+    kept: set[int] = set()
+    while math.fsum(probabilities[i] for i in kept) < mass and len(kept) < len(probabilities):
+        left = [i for i in range(len(probabilities)) if i not in kept]
+        kept.add(min(left, key=lambda i: (distances[i], i)))
+    return kept
 
 
 def chi_square(counts: Floats, probabilities: Floats) -> float:
@@ -91,12 +116,14 @@ def counts_of(sampling: SamplingConfig) -> Floats:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.5])
 @pytest.mark.parametrize(
-    "cut", [{}, {"top_k": 3}, {"top_p": 0.7}, {"min_p": 0.3}], ids=["plain", "k", "p", "min"]
+    "rule",
+    [{}, {"top_k": 3}, {"top_p": 0.7}, {"min_p": 0.3}, {"typical": 0.6}],
+    ids=["plain", "k", "p", "min", "typical"],
 )
 def test_samples_follow_the_intended_distribution(
-    temperature: float, cut: dict[str, float]
+    temperature: float, rule: dict[str, float]
 ) -> None:
-    sampling = dataclasses.replace(SamplingConfig(temperature=temperature), **cut)  # type: ignore[arg-type]
+    sampling = dataclasses.replace(SamplingConfig(temperature=temperature), **rule)  # type: ignore[arg-type]
     expected = expected_distribution(sampling)
     counts = counts_of(sampling)
     assert chi_square(counts, expected) < chi_square_limit(expected)
@@ -105,15 +132,21 @@ def test_samples_follow_the_intended_distribution(
         assert chi_square(counts, other) > chi_square_limit(other), "the test can tell them apart"
 
 
-def test_each_cut_of_the_table_above_leaves_something_out() -> None:
-    cuts = [SamplingConfig(top_k=3), SamplingConfig(top_p=0.7), SamplingConfig(min_p=0.3)]
-    for sampling in cuts:
+def test_each_rule_of_the_table_above_leaves_something_out() -> None:
+    rules = [
+        SamplingConfig(top_k=3),
+        SamplingConfig(top_p=0.7),
+        SamplingConfig(min_p=0.3),
+        SamplingConfig(typical=0.6),
+    ]
+    for sampling in rules:
         assert 1 < (expected_distribution(sampling) > 0).sum() < len(LOGITS)
 
 
 @given(logits=logits_arrays)
 def test_temperature_zero_takes_the_first_of_the_most_likely(logits: Floats) -> None:
-    probabilities = shaped(logits, SamplingConfig(temperature=0, top_k=2, top_p=0.5, min_p=0.5))
+    rules = {"top_k": 2, "top_p": 0.5, "min_p": 0.5, "typical": 0.5}
+    probabilities = shaped(logits, dataclasses.replace(SamplingConfig(temperature=0), **rules))  # type: ignore[arg-type]
     assert probabilities[int(logits.argmax())] == 1
     assert probabilities.sum() == 1
 
@@ -158,6 +191,74 @@ def test_min_p_keeps_what_is_likely_enough(
     assert not kept[ratio < fraction * (1 - 1e-9)].any()
 
 
+@given(logits=logits_arrays, temperature=st.floats(0.5, 5), mass=typical_masses)
+def test_typical_keeps_the_smallest_set_near_the_entropy(
+    logits: Floats, temperature: float, mass: float
+) -> None:
+    full = tempered(logits, temperature)
+    distances = np.array(distances_by_definition(full.tolist()))
+    kept = shaped(logits, SamplingConfig(temperature=temperature, typical=mass)) > 0
+    assert full[kept].sum() >= mass - 1e-9
+    if not kept.all():
+        assert distances[kept].max() <= distances[~kept].min() + 1e-9
+    farthest = distances[kept].max()
+    last = full[kept & (distances >= farthest - 1e-9)].max()
+    assert full[kept].sum() - last < mass + 1e-9
+
+
+@given(logits=logits_arrays, temperature=st.floats(0.5, 5), mass=typical_masses)
+def test_typical_keeps_what_the_definition_keeps(
+    logits: Floats, temperature: float, mass: float
+) -> None:
+    full = tempered(logits, temperature).tolist()
+    distances = sorted(distances_by_definition(full))
+    gaps = np.diff(distances)
+    assume(not ((gaps > 0) & (gaps < 1e-9)).any())  # where rounding decides who is closer
+    order = sorted(range(len(full)), key=lambda i: distances_by_definition(full)[i])
+    assume(np.abs(np.cumsum([full[i] for i in order]) - mass).min() > 1e-9)
+    kept = shaped(logits, SamplingConfig(temperature=temperature, typical=mass)) > 0
+    assert set(np.flatnonzero(kept)) == typical_by_definition(full, mass)
+
+
+@given(
+    logits=logits_arrays,
+    mass=st.floats(1e-9, 0.999),
+    count=st.integers(0, 5),
+    top_p=st.sampled_from([0.5, 1.0]),
+)
+def test_typical_looks_at_what_the_rules_before_it_left(
+    logits: Floats, mass: float, count: int, top_p: float
+) -> None:
+    before = shaped(logits, SamplingConfig(top_k=count, top_p=top_p))
+    both = shaped(logits, SamplingConfig(top_k=count, top_p=top_p, typical=mass))
+    with np.errstate(divide="ignore"):
+        alone = shaped(np.log(before), SamplingConfig(typical=mass))
+    assert both.sum() == pytest.approx(1)
+    assert not (before == 0)[both > 0].any()
+    assert (both > 0).sum() == (alone > 0).sum()
+
+
+@pytest.mark.filterwarnings("error")
+def test_typical_at_its_edges() -> None:
+    small = SamplingConfig(typical=1e-9)
+    assert shaped(np.array([3.0]), small) == [1], "one symbol"
+    uniform = shaped(np.zeros(8), SamplingConfig(typical=0.5))
+    assert uniform.tolist() == [0.25] * 4 + [0] * 4, "of equals the first, as many as are needed"
+    assert np.array_equal(shaped(LOGITS, SamplingConfig(typical=1)), softmax(LOGITS)), "off"
+    nearly_all = shaped(LOGITS, SamplingConfig(typical=1 - 1e-16))
+    assert np.array_equal(nearly_all > 0, np.ones(8, bool)), "all that is possible"
+    impossible = np.array([0.0, -np.inf, 0.0, -2000.0])
+    assert shaped(impossible, SamplingConfig(typical=0.999)).tolist() == [0.5, 0, 0.5, 0]
+    assert shaped(np.full(3, np.nan), small).tolist() == [1, 0, 0], "a network that went wrong"
+
+
+def test_typical_can_leave_the_most_likely_character_out() -> None:
+    probabilities = np.array([0.4, *[0.02] * 30])
+    kept = shaped(np.log(probabilities), SamplingConfig(typical=0.3)) > 0
+    assert not kept[0], "0.92 nats, where 2.7 are expected"
+    assert kept.sum() == 15
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("temperature", [1e-30, 5e-324, 1e-3, 5.0])
 @pytest.mark.parametrize("size", [1.0, 1e4, 3e38])
@@ -192,10 +293,11 @@ def test_a_network_that_went_wrong_still_gives_a_distribution(
         top_k=st.integers(0, 4),
         top_p=st.sampled_from([0.3, 0.9, 1.0]),
         min_p=st.sampled_from([0.0, 0.4]),
+        typical=st.sampled_from([0.2, 0.7, 1.0]),
     ),
     seed=st.integers(0, 2**64 - 1),
 )
-def test_what_was_cut_is_never_chosen(
+def test_what_was_left_out_is_never_chosen(
     logits: list[float], sampling: SamplingConfig, seed: int
 ) -> None:
     values = np.array(logits, np.float32)
@@ -205,14 +307,15 @@ def test_what_was_cut_is_never_chosen(
         assert probabilities[choose(values, sampling, noise.row(index))] > 0
 
 
-@given(seed=st.integers(0, 2**32), cuts=st.integers(0, 3))
-def test_many_streams_are_shaped_as_each_alone(seed: int, cuts: int) -> None:
+@given(seed=st.integers(0, 2**32), rules=st.integers(0, 4))
+def test_many_streams_are_shaped_as_each_alone(seed: int, rules: int) -> None:
     logits = np.random.default_rng(seed).normal(0, 3, (5, 9)).astype(np.float32)
     sampling = SamplingConfig(
         temperature=0.7,
-        top_k=4 if cuts else 0,
-        top_p=0.8 if cuts > 1 else 1.0,
-        min_p=0.2 if cuts == 3 else 0.0,
+        top_k=4 if rules else 0,
+        top_p=0.8 if rules > 1 else 1.0,
+        min_p=0.2 if rules > 2 else 0.0,
+        typical=0.6 if rules == 4 else 1.0,
     )
     together = shaped(logits, sampling)
     noise = np.stack([GumbelNoise(seed, 9).row(index) for index in range(5)])

@@ -101,10 +101,11 @@ def test_every_number_of_threads_writes_the_same_bits(layers: int) -> None:
     "settings",
     [
         {"sampling": SamplingConfig(top_k=3)},
+        {"sampling": SamplingConfig(typical=0.7)},
         {"sampling": SamplingConfig(temperature=1e-5)},
         {"window": 5},
     ],
-    ids=["cuts", "hardly warm", "window"],
+    ids=["top-k", "typical", "hardly warm", "window"],
 )
 def test_what_only_a_stream_can_do_is_left_to_it(settings: dict[str, object]) -> None:
     snapshot = make_snapshot()

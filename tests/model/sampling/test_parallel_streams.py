@@ -20,6 +20,7 @@ SAMPLINGS = [
     SamplingConfig(temperature=0),
     SamplingConfig(top_k=3, min_p=0.1),
     SamplingConfig(temperature=1.5, top_p=0.7),
+    SamplingConfig(temperature=0.8, typical=0.6),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -184,6 +185,22 @@ async def test_cuts_step_by_key_and_are_posted() -> None:
         assert posted[5] == SetSampling(sampling=SamplingConfig(top_k=40, top_p=0.99, min_p=0.02))
         assert posted[-1] == SetSampling(sampling=SamplingConfig(top_k=40, top_p=0.99))
         assert it.toasts() == ["min-p off"]
+
+
+@on_a_loop
+async def test_typical_sampling_has_a_key_and_keeps_the_other_settings() -> None:
+    chosen = SamplingConfig(temperature=0.5, top_k=20)
+    async with opened(*training(), sampling=chosen) as it:
+        await it.press("d", "d", "minus", "D", "3")
+        assert it.session.commands == [
+            SetSampling(sampling=replace(chosen, temperature=temperature, typical=typical))
+            for temperature, typical in ((0.5, 0.99), (0.5, 0.95), (0.45, 0.95), (0.45, 0.99))
+        ]
+        assert it.toasts()[-1] == "typical 0.99"
+        assert "typ 0.99" in it.app.main_screen.sampling.facts.plain
+        await it.press("D", "D")
+        assert it.session.commands[-1] == SetSampling(sampling=replace(chosen, temperature=0.45))
+        assert "typ off" in it.app.main_screen.sampling.facts.plain
 
 
 @on_a_loop

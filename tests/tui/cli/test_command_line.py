@@ -190,6 +190,7 @@ def test_a_download_that_is_forbidden_is_status_6_and_offers_another_text(home: 
         ("generate --temperature -1", "--temperature"),
         ("generate --top-p 0", "--top-p"),
         ("generate --min-p 2", "--min-p"),
+        ("generate --typical 0", "--typical"),
         ("generate --top-k -1", "--top-k"),
         ("generate --length -1", "--length"),
         ("generate --streams 0", "--streams"),
@@ -516,17 +517,17 @@ def test_generate_says_what_it_did_in_json(trained: Trained) -> None:
             "--top-k",
             "9",
         ],
-        *("--top-p", "0.9", "--min-p", "0.01", "--prompt", "the old "),
+        *("--top-p", "0.9", "--min-p", "0.01", "--typical", "0.8", "--prompt", "the old "),
     )
     assert (done.status, done.complaint) == (0, "")
     first, second = objects(done.output)
     expected = (
-        "run step prompt text temperature top_k top_p min_p seed characters seconds "
+        "run step prompt text temperature top_k top_p min_p typical seed characters seconds "
         "characters_per_second bits_per_character"
     )
     assert set(first) == set(second) == set(expected.split())
-    settings = [first[name] for name in ("temperature", "top_k", "top_p", "min_p", "prompt")]
-    assert settings == [0.5, 9, 0.9, 0.01, "the old "]
+    names = ("temperature", "top_k", "top_p", "min_p", "typical", "prompt")
+    assert [first[name] for name in names] == [0.5, 9, 0.9, 0.01, 0.8, "the old "]
     assert (first["run"], first["seed"], second["seed"]) == ("tiny", 5, 6)
     assert len(first["text"]) == first["characters"] == 60
     assert first["bits_per_character"] > 0

@@ -19,6 +19,7 @@ _DEFAULTS = """\
 # top-k = 0                  # 0: off
 # top-p = 1.0
 # min-p = 0.0
+# typical = 1.0
 # rate = 60.0                # characters written per second
 # fps = 15
 # theme = "tokyo-night"      # okabe-ito: colours for any kind of colour vision

@@ -22,7 +22,7 @@ from corpus import (
     shown_symbols,
     unknown_symbols,
 )
-from model.config import MAXIMUM_SEED, SamplingConfig, require_range
+from model.config import MAXIMUM_SEED, SamplingConfig, require_range, to_record
 from model.errors import ConfigError
 from model.network.snapshot import FloatArray
 from model.runs.checkpoint import Checkpoint
@@ -362,10 +362,7 @@ def _record(
         "step": checkpoint.metadata.step,
         "prompt": prompt,
         "text": written.text,
-        "temperature": sampling.temperature,
-        "top_k": sampling.top_k,
-        "top_p": sampling.top_p,
-        "min_p": sampling.min_p,
+        **to_record(sampling),
         "seed": seed,
         "characters": len(written.text),
         "seconds": round(written.seconds, 6),
