@@ -34,7 +34,8 @@ from model.training.validation import Validation, validate
 from tui.console.reporters import sentence
 from tui.view.chart_view import ChartView, curves_of
 from tui.view.curve import Curve
-from tui.view.state import ViewState, fold
+from tui.view.fold import fold
+from tui.view.state import ViewState
 from tui.widgets.ascii_chart import ascii_rows
 from tui.widgets.header_bar import state_sign
 from tui.widgets.progress_row import progress_row

@@ -39,9 +39,10 @@ from tui.screens.main_screen import MainScreen
 from tui.screens.session_host import Severity
 from tui.terminal.deferred import after_refresh
 from tui.terminal.terminal_app import TerminalApp
+from tui.view.fold import fold
 from tui.view.format import grouped
 from tui.view.repetition import period_of
-from tui.view.state import ViewState, fold
+from tui.view.state import ViewState
 from tui.widgets.writing_pane import WritingPane
 
 if TYPE_CHECKING:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from model.events import WeightsOpened
 from tui.view.format import bar, clock, fixed, grouped, percent, short, span
-from tui.view.state import WARM_UP_SECONDS, Progress, ViewState
+from tui.view.state import Progress, ViewState
 from tui.widgets.painted import Painted, Part, Row, row_width, spread
+
+WARM_UP_SECONDS: Final = 3.0
+"""Minimum training time before an estimate is shown."""
 
 
 class ProgressRow(Painted):

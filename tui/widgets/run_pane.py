@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 from model.events import AcceleratorMeasured
 from tui.sanitise import one_line
 from tui.view.format import UNKNOWN, ago, fixed, grouped, is_known, percent, short, small, sparkline
 from tui.view.machine_use import MachineUse
-from tui.view.state import TREND_BAND, ViewState
+from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Part, Row
 
+TREND_BAND: Final = 0.002
+"""Relative change below which a figure counts as level."""
 _LABEL_CELLS = 10
 
 

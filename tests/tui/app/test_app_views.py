@@ -18,8 +18,9 @@ from model import events as ev
 from model.commands import SetLaneTemperature, SetSampling, StartRace, StopRace
 from model.config import SamplingConfig
 from tui.view.chart_view import METRICS, ChartView, best_point, curves_of, references_of
+from tui.view.fold import fold
 from tui.view.layout import PANES
-from tui.view.state import ViewState, fold
+from tui.view.state import ViewState
 from tui.widgets import loss_chart
 from tui.widgets.sampling_pane import bar_rows, fact_rows
 

@@ -25,8 +25,9 @@ from tui.export.png import png_of
 from tui.export.sample_text import sample_text
 from tui.export.svg import svg_of, without_foreign_fonts
 from tui.view.chart_view import METRICS, ChartView
+from tui.view.fold import fold
 from tui.view.sample_history import SAMPLES
-from tui.view.state import ViewState, fold
+from tui.view.state import ViewState
 
 SVG = "{http://www.w3.org/2000/svg}"
 

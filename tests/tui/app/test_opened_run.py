@@ -16,7 +16,8 @@ from model import events as ev
 from model.config import SamplingConfig
 from model.runs.checkpoint_file import write_checkpoint
 from model.session.live import LiveSession, SavedWeights
-from tui.view.state import ViewState, fold
+from tui.view.fold import fold
+from tui.view.state import ViewState
 from tui.widgets.progress_row import progress_row
 
 WEIGHTS = ev.WeightsOpened(

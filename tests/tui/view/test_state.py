@@ -14,8 +14,9 @@ from model import events as ev
 from model.config import SamplingConfig
 from model.runs.decimate import extremes, means
 from tui.view.curve import CURVE_POINTS, LARGEST, Curve
+from tui.view.fold import fold
 from tui.view.format import bar, clock, fixed, percent, short, slider, small, span, sparkline
-from tui.view.state import ViewState, fold
+from tui.view.state import ViewState
 from tui.widgets.ascii_chart import ascii_rows
 from tui.widgets.header_bar import state_sign
 from tui.widgets.painted import row_width
