@@ -21,7 +21,11 @@ from model.network.parameters import initial_parameters
 from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.long_text import LongText
 from model.sampling.numpy_threads import fastest_products
-from model.sampling.parallel_streams import BY_NUMPY, ParallelStreams, compiled_successor
+from model.sampling.parallel_streams import (
+    NUMPY_CHARACTERS_PER_STREAM,
+    ParallelStreams,
+    make_compiled_decoder,
+)
 from model.sampling.stream import CharacterStream
 from model.sampling.torch_lstm import stepper_on
 from model.system.cores import usable_cores
@@ -53,7 +57,7 @@ def _our_way(task: Task, snapshot: LstmSnapshot) -> Way:
     on_cpu = task.device == "cpu"
     if on_cpu and task.width == 1:
         text = LongText(
-            CharacterStream(snapshot, vocabulary, sampling=sampling, seed=0), by_numpy=0
+            CharacterStream(snapshot, vocabulary, sampling=sampling, seed=0), numpy_characters=0
         )
         return lambda span: rate_of(lambda: text.write(BLOCK), BLOCK, span)
     streams = ParallelStreams(
@@ -63,10 +67,10 @@ def _our_way(task: Task, snapshot: LstmSnapshot) -> Way:
         seeds=range(task.width),
         threads=usable_cores() if on_cpu else 1,
         make_stepper=stepper_on(torch.device(task.device)),
-        find_successor=compiled_successor if on_cpu else None,
+        make_decoder=make_compiled_decoder if on_cpu else None,
     )
     if on_cpu:
-        streams.write(BY_NUMPY)
+        streams.write(NUMPY_CHARACTERS_PER_STREAM)
     characters = task.width * OUR_CHARACTERS_AT_ONCE
     return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_AT_ONCE), characters, span)
 

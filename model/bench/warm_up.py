@@ -56,9 +56,9 @@ def _write_something(precision: str) -> None:
         noises=(GumbelNoise(0, SYMBOLS),),
         written=0,
     )
-    from model.sampling.compiled_lstm import StreamTeam  # noqa: PLC0415 - Numba
+    from model.sampling.compiled_lstm import CompiledDecoder  # noqa: PLC0415 - Numba
 
-    StreamTeam(snapshot, state, 1.0, threads=1).close()
+    CompiledDecoder(snapshot, state, 1.0, threads=1).close()
 
 
 if __name__ == "__main__":

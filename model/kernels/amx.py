@@ -1,12 +1,12 @@
-"""bfloat16 matrices multiplied by a processor's matrix unit (AMX). Numba, LLVM.
+"""bfloat16 matrices multiplied by AMX, and the same sums made with AVX-512. Numba, LLVM.
 
-The unit multiplies a tile of up to 16 rows with one of 16 columns, 32 inner indices at a time, and
-adds to a tile of float32 sums; there are eight tiles. It starves where the rows of a tile do not
-begin with lines of the cache (a third of the speed), or lie a power of two apart: right matrices
-are packed in panels (``model.kernels.matmul``), in `aligned` arrays.
+AMX multiplies a tile of up to 16 rows [16, 32] with a tile of 16 columns [32, 16] and adds to a
+tile of float32 sums [16, 16]; it has eight tile registers. It stalls where the rows of a tile do
+not begin with cache lines (a third of the speed), or lie a power of two apart. Right matrices are
+therefore packed in panels (``model.kernels.packing``), in `aligned` arrays.
 
-A sum is added up in one order whatever is beside it, so no number depends on how many rows or
-columns are asked for at once; it is another order than that of ``model.kernels.matmul``.
+Each sum is added up in one order, which does not depend on M or N: a stream has the same bits
+beside any others. The order is another one than that of ``model.kernels.microkernel``.
 """
 
 from __future__ import annotations
@@ -20,23 +20,39 @@ from numba.extending import intrinsic
 
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.kernels.dtypes import WORD_BYTES
+from model.kernels.ir import (
+    BYTE,
+    FLOAT,
+    SHORT,
+    WORD,
+    broadcast,
+    counted_loop,
+    integer,
+    moved,
+    pointer,
+    unpack_bfloat16,
+)
 from model.kernels.jit import inline
-from model.kernels.microkernel import halves, in_all_lanes
-from model.kernels.packing import DEPTH, LINE, PAIR_LANES, PANEL, PANEL_LINE, PANEL_STEP, TILE_ROWS
+from model.kernels.packing import (
+    CACHE_LINE,
+    PAIR_LANES,
+    PANEL,
+    PANEL_ROW_BYTES,
+    PANEL_STEP_BYTES,
+    TILE_DEPTH,
+    TILE_ROWS,
+)
 
 _TILES: Final = 8
 _COLUMN_TILES: Final = {2: 2, 1: 4}
-"""Of a block, by its tiles of rows: so many that the sums fill four tiles, each of which must wait
-for its last product while the others have theirs."""
-
-_INTEGER, _SHORT, _BYTE = ir.IntType(64), ir.IntType(16), ir.IntType(8)
-_POINTER = _BYTE.as_pointer()
+"""Tiles of columns in a block, by its tiles of rows. The sums fill four tiles, because each tile
+has to wait for its last product while the other three have theirs."""
 
 
-def _call(builder: Any, name: str, *values: Any) -> None:
-    """Has compiled code give the unit an instruction; nothing where there is no unit.
+def _emit(builder: Any, name: str, *values: Any) -> None:
+    """Generates an AMX instruction; nothing if this processor has no AMX.
 
-    Code that multiplies in one way or the other is so compiled for every processor.
+    So the same Python code compiles for every processor.
     """
     if not HAS_AMX:
         return
@@ -48,106 +64,75 @@ def _call(builder: Any, name: str, *values: Any) -> None:
 
 
 def _tile(number: int) -> Any:
-    return ir.Constant(_BYTE, number)
+    return ir.Constant(BYTE, number)
 
 
-def _set_up(_: Any, first: Any, second: Any) -> Any:  # noqa: ARG001
+def _type_shape_tiles(_: Any, first: Any, second: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        first, second = (builder.trunc(rows, _BYTE) for rows in arguments)
-        whole = _tile(TILE_ROWS)
+        first, second = (builder.trunc(rows, BYTE) for rows in arguments)
+        full = _tile(TILE_ROWS)
         # Layout of LDTILECFG: palette 1, zeros, then bytes per row and rows of each tile.
-        palette = cgutils.alloca_once(builder, ir.ArrayType(_BYTE, LINE))  # type: ignore[no-untyped-call]
-        builder.store(ir.Constant(ir.ArrayType(_BYTE, LINE), [1] + [0] * (LINE - 1)), palette)
-        start = builder.bitcast(palette, _POINTER)
-        two = builder.icmp_unsigned(">", second, _tile(0))
-        lower = builder.select(two, second, first)
-        rows = [first, first, lower, lower, first, builder.select(two, second, whole), whole, whole]
+        palette = cgutils.alloca_once(builder, ir.ArrayType(BYTE, CACHE_LINE))  # type: ignore[no-untyped-call]
+        zeros = [0] * (CACHE_LINE - 1)
+        builder.store(ir.Constant(ir.ArrayType(BYTE, CACHE_LINE), [1, *zeros]), palette)
+        start = builder.bitcast(palette, BYTE.as_pointer())
+        has_two = builder.icmp_unsigned(">", second, _tile(0))
+        lower = builder.select(has_two, second, first)
+        last = builder.select(has_two, second, full)
+        # Tiles 0 to 3 are sums. With two tiles of rows these are 4 and 5, and columns are 6 and 7;
+        # with one it is 4, and columns are 5 to 7.
+        rows = [first, first, lower, lower, first, last, full, full]
         for tile in range(_TILES):
-            place = builder.gep(start, [ir.Constant(_INTEGER, 16 + 2 * tile)])
-            builder.store(ir.Constant(_SHORT, LINE), builder.bitcast(place, _SHORT.as_pointer()))
-            builder.store(rows[tile], builder.gep(start, [ir.Constant(_INTEGER, 48 + tile)]))
-        _call(builder, "ldtilecfg", start)
+            place = builder.gep(start, [integer(16 + 2 * tile)])
+            row_bytes = ir.Constant(SHORT, CACHE_LINE)
+            builder.store(row_bytes, builder.bitcast(place, SHORT.as_pointer()))
+            builder.store(rows[tile], builder.gep(start, [integer(48 + tile)]))
+        _emit(builder, "ldtilecfg", start)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
 
 
-def _let_go(_: Any) -> Any:
+def _type_release_tiles(_: Any) -> Any:
     def generate(context: Any, builder: Any, *_: Any) -> Any:
-        _call(builder, "tilerelease")
+        _emit(builder, "tilerelease")
         return context.get_dummy_value()
 
     return types.void(), generate
 
 
-_configure: Callable[..., None] = intrinsic(_set_up)
-"""``_configure(first, second)``: shapes the tiles for blocks with so many rows in their first tile,
-and in their second; with 0 there for blocks of one tile of rows."""
-release: Callable[..., None] = intrinsic(_let_go)
-"""``release()``: ends the use of the unit, which others set up in their own way."""
+_shape_tiles: Callable[..., None] = intrinsic(_type_shape_tiles)
+"""``_shape_tiles(first, second)``: sets the rows of the tiles of a block: ``first`` rows in its
+first tile of rows, ``second`` in its second; 0 for blocks of one tile of rows."""
+release_tiles: Callable[..., None] = intrinsic(_type_release_tiles)
+"""``release_tiles()``: ends the use of AMX, because libraries set up the tiles in their own way."""
 
 
-def _generate(builder: Any, arguments: Any, row_tiles: int, panels: int, *, adds: bool) -> None:
-    """Generates what `_tile_block` returns."""
-    left, left_row, steps, right, panel, out, out_row = arguments
-    across = _COLUMN_TILES[row_tiles]
-    rows, columns = range(4, 4 + row_tiles), range(4 + row_tiles, _TILES)
-
-    def later(address: Any, distance: Any, times: int) -> Any:
-        return builder.add(address, builder.mul(distance, ir.Constant(_INTEGER, times)))
-
-    sums = [row * across + column for row in range(row_tiles) for column in range(2 * panels)]
-    one, line, step = (ir.Constant(_INTEGER, number) for number in (1, LINE, PANEL_STEP))
-    panel_line = ir.Constant(_INTEGER, PANEL_LINE)
-
-    def place_of(tile: int) -> Any:
-        start = later(later(out, out_row, TILE_ROWS * (tile // across)), line, tile % across)
-        return builder.inttoptr(start, _POINTER)
-
-    for tile in sums:
-        if adds:
-            _call(builder, "tileloadd64", _tile(tile), place_of(tile), out_row)
-        else:
-            _call(builder, "tilezero", _tile(tile))
-    before, loop = builder.block, builder.append_basic_block("inner")
-    after = builder.append_basic_block("done")
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    remaining, row_at, column_at = (builder.phi(_INTEGER) for _ in range(3))
-    for place, tile in enumerate(rows):
-        start = builder.inttoptr(later(row_at, left_row, TILE_ROWS * place), _POINTER)
-        _call(builder, "tileloadd64", _tile(tile), start, left_row)
-    for place in range(2 * panels):
-        tile = columns[place % len(columns)]
-        start = later(later(column_at, panel, place // 2), line, place % 2)
-        start = builder.inttoptr(start, _POINTER)
-        _call(builder, "tileloadd64", _tile(tile), start, panel_line)
-        for row in range(row_tiles):
-            _call(builder, "tdpbf16ps", *map(_tile, (row * across + place, rows[row], tile)))
-    fewer = builder.sub(remaining, one)
-    nexts = fewer, builder.add(row_at, line), builder.add(column_at, step)
-    starts = steps, left, right
-    for phi, start, follows in zip((remaining, row_at, column_at), starts, nexts, strict=True):
-        phi.add_incoming(start, before)
-        phi.add_incoming(follows, loop)
-    goes_on = builder.icmp_signed(">", fewer, ir.Constant(_INTEGER, 0))
-    builder.cbranch(goes_on, loop, after)
-    builder.position_at_end(after)
-    for tile in sums:
-        _call(builder, "tilestored64", _tile(tile), place_of(tile), out_row)
+@inline
+def configure_tiles(m: int) -> None:
+    """Prepares AMX for products of a left matrix with M rows; takes a third of a microsecond."""
+    first = min(m, 2 * TILE_ROWS)
+    _shape_tiles(min(first, TILE_ROWS), max(0, first - TILE_ROWS))
 
 
-def _tile_block(row_tiles: int, panels: int, *, adds: bool) -> Callable[..., None]:
-    """Returns the intrinsic that multiplies so many tiles of rows with so many panels.
+def tile_block(row_tiles: int, panels: int, *, adds: bool) -> Callable[..., None]:
+    """Returns the intrinsic that multiplies ``row_tiles`` tiles of rows with ``panels`` panels.
 
-    It takes seven integers: where the rows begin and bytes from one to the next; steps, of `DEPTH`
-    inner indices; where the panels begin and bytes from one to the next; where the sums go and
-    bytes from one row of them to the next. Tiles 0 to 3 are the sums, the next ones rows, the
-    others columns.
+    The intrinsic takes seven int64. Distances are in bytes:
+
+    - left, left_row: address of bfloat16 [M, K], and the distance from one row to the next;
+    - steps: K / TILE_DEPTH, at least 1;
+    - right, panel: address of the panels, and the distance from one panel to the next;
+    - out, out_row: address of float32 [M, N], and the distance from one row to the next.
+
+    Args:
+        row_tiles: 1 or 2; M is at most 16 times that.
+        panels: N / PANEL; 1 or 2, but 1 if there are two tiles of rows.
+        adds: whether to add to the sums in ``out``; otherwise they are overwritten.
     """
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        _generate(builder, arguments, row_tiles, panels, adds=adds)
+        _generate_block(builder, arguments, row_tiles, panels, adds=adds)
         return context.get_dummy_value()
 
     def typed(  # noqa: PLR0917
@@ -165,32 +150,67 @@ def _tile_block(row_tiles: int, panels: int, *, adds: bool) -> Callable[..., Non
     return intrinsic(typed)
 
 
-@inline
-def configure(m: int) -> None:
-    """Prepares the unit for products of a left matrix with m rows; takes it a third of a us."""
-    first = min(m, 2 * TILE_ROWS)
-    _configure(min(first, TILE_ROWS), max(0, first - TILE_ROWS))
+def _generate_block(
+    builder: Any, arguments: Any, row_tiles: int, panels: int, *, adds: bool
+) -> None:
+    """Generates the code of a `tile_block`: one loop over the steps."""
+    left, left_row, steps, right, panel, out, out_row = arguments
+    across = _COLUMN_TILES[row_tiles]
+    # Tiles 0 to 3 are the sums, [row_tiles, across]; the next ones rows, the others columns.
+    sums = [row * across + column for row in range(row_tiles) for column in range(2 * panels)]
+    row_tile_numbers = range(4, 4 + row_tiles)
+    column_tile_numbers = range(4 + row_tiles, _TILES)
+    line = integer(CACHE_LINE)
+
+    def place_of_sums(tile: int) -> Any:
+        row = moved(builder, out, out_row, TILE_ROWS * (tile // across))
+        return pointer(builder, moved(builder, row, line, tile % across), BYTE)
+
+    for tile in sums:
+        if adds:
+            _emit(builder, "tileloadd64", _tile(tile), place_of_sums(tile), out_row)
+        else:
+            _emit(builder, "tilezero", _tile(tile))
+
+    def one_step(left_at: Any, right_at: Any) -> list[Any]:
+        for index, tile in enumerate(row_tile_numbers):
+            start = pointer(builder, moved(builder, left_at, left_row, TILE_ROWS * index), BYTE)
+            _emit(builder, "tileloadd64", _tile(tile), start, left_row)
+        for index in range(2 * panels):
+            # Up to four tiles of columns take turns in the two or three registers that are left.
+            tile = column_tile_numbers[index % len(column_tile_numbers)]
+            start = moved(builder, moved(builder, right_at, panel, index // 2), line, index % 2)
+            start = pointer(builder, start, BYTE)
+            _emit(builder, "tileloadd64", _tile(tile), start, integer(PANEL_ROW_BYTES))
+            for row in range(row_tiles):
+                operands = row * across + index, row_tile_numbers[row], tile
+                _emit(builder, "tdpbf16ps", *map(_tile, operands))
+        return [builder.add(left_at, line), builder.add(right_at, integer(PANEL_STEP_BYTES))]
+
+    counted_loop(builder, steps, [left, right], one_step)
+    for tile in sums:
+        _emit(builder, "tilestored64", _tile(tile), place_of_sums(tile), out_row)
 
 
-_PANELS_AT_ONCE: Final = 4
-"""Panels: eight vectors, of which each sum can wait for the last product while others are begun."""
+_PANELS_PER_ROW_BLOCK: Final = 4
+"""Eight vectors: each sum can wait for its last product while the other seven have theirs."""
 _VECTORS_PER_PANEL: Final = PANEL // PAIR_LANES
-_PAIRS_PER_TILE: Final = DEPTH // 2
-_TO_NEAREST: Final = 8
-"""Rounding that is told in the instruction itself."""
-_FLOAT, _ADDRESS, _BITS = ir.FloatType(), ir.IntType(64), ir.IntType(32)
-_SUMS, _COLUMNS = ir.VectorType(_FLOAT, PAIR_LANES), ir.VectorType(_BITS, PAIR_LANES)
+_PAIRS_PER_STEP: Final = TILE_DEPTH // 2
+_ROUND_TO_NEAREST: Final = 8
+"""Rounding mode that an AVX-512 instruction carries itself."""
+_SUMS, _COLUMNS = ir.VectorType(FLOAT, PAIR_LANES), ir.VectorType(WORD, PAIR_LANES)
 
 
 def _row_intrinsic(panels: int) -> Callable[..., None]:
-    """Returns the intrinsic that multiplies a row with so many panels.
+    """Returns the intrinsic that multiplies one row with ``panels`` panels.
 
-    It takes five integers: where the row begins; tiles that it consists of, at least one; where the
-    panels begin and bytes from one to the next; where the sums go.
+    The intrinsic takes five int64: address of the row, bfloat16 [1, K]; steps, K / TILE_DEPTH, at
+    least 1; address of the panels, and bytes from one panel to the next; address of the float32
+    sums [1, N].
     """
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        if HAS_BFLOAT16:  # other processors must not be asked to compile the instruction
+        if HAS_BFLOAT16:  # LLVM cannot compile the instructions for other processors
             _generate_row(builder, arguments, panels)
         return context.get_dummy_value()
 
@@ -208,97 +228,84 @@ def _row_intrinsic(panels: int) -> Callable[..., None]:
 
 
 def _rounded(builder: Any, name: str, *numbers: Any) -> Any:
-    """Returns what an instruction finds, rounded at once.
+    """Generates an AVX-512 instruction that rounds its result at once.
 
-    Plain sums would be free to be added up in another order.
+    LLVM may add up plain sums in another order, but never these.
     """
-    kind = ir.FunctionType(_SUMS, [*[_SUMS] * len(numbers), _BITS])
+    kind = ir.FunctionType(_SUMS, [*[_SUMS] * len(numbers), WORD])
     function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
         builder.module, kind, f"llvm.x86.avx512.{name}.ps.512"
     )
-    return builder.call(function, [*numbers, ir.Constant(_BITS, _TO_NEAREST)])
+    return builder.call(function, [*numbers, ir.Constant(WORD, _ROUND_TO_NEAREST)])
 
 
 def _generate_row(builder: Any, arguments: Any, panels: int) -> None:
-    """Generates a loop over tiles, and in it one over their pairs."""
+    """Generates a loop over steps, and in it one over the pairs of a step.
+
+    That is the order of AMX: within a tile even and odd inner indices are added up separately, then
+    both to the sum so far.
+    """
     row, steps, right, panel, out = arguments
     vectors = [(place, vector) for place in range(panels) for vector in range(_VECTORS_PER_PANEL)]
-    zero = ir.Constant(_SUMS, [0.0] * PAIR_LANES)
-
-    def number(value: int) -> Any:
-        return ir.Constant(_ADDRESS, value)
+    zeros = [ir.Constant(_SUMS, [0.0] * PAIR_LANES)] * len(vectors)
 
     def place_of(start: Any, distance: Any, vector: tuple[int, int], kind: Any) -> Any:
-        far = builder.add(builder.mul(distance, number(vector[0])), number(vector[1] * LINE))
-        return builder.inttoptr(builder.add(start, far), kind.as_pointer())
+        panel_start = moved(builder, start, distance, vector[0])
+        return pointer(builder, builder.add(panel_start, integer(vector[1] * CACHE_LINE)), kind)
 
-    before, tiles = builder.block, builder.append_basic_block("tiles")
-    pairs, whole = builder.append_basic_block("pairs"), builder.append_basic_block("whole")
-    after = builder.append_basic_block("done")
-    builder.branch(tiles)
-    builder.position_at_end(tiles)
-    left, from_row, from_panel = (builder.phi(_ADDRESS) for _ in range(3))
-    totals = [builder.phi(_SUMS) for _ in vectors]
-    builder.branch(pairs)
-    builder.position_at_end(pairs)
-    remaining, row_at, panel_at = (builder.phi(_ADDRESS) for _ in range(3))
-    sums = [[builder.phi(_SUMS) for _ in vectors] for _ in range(2)]  # of even, of odd indices
-    pair = builder.load(builder.inttoptr(row_at, _BITS.as_pointer()), align=WORD_BYTES)
-    numbers = halves(builder, in_all_lanes(builder, pair, _COLUMNS))
-    added: list[list[Any]] = [[], []]
-    for index, vector in enumerate(vectors):
-        columns = builder.load(place_of(panel_at, panel, vector, _COLUMNS), align=WORD_BYTES)
-        for half, own in enumerate(halves(builder, columns)):
-            sum_ = sums[half][index]
-            added[half].append(_rounded(builder, "vfmadd", numbers[half], own, sum_))
-    fewer = builder.sub(remaining, number(1))
-    nexts = [
-        fewer,
-        builder.add(row_at, number(WORD_BYTES)),
-        builder.add(panel_at, number(PANEL_LINE)),
-    ]
-    phis = [remaining, row_at, panel_at, *sums[0], *sums[1]]
-    starts = [number(_PAIRS_PER_TILE), from_row, from_panel, *[zero] * (2 * len(vectors))]
-    for phi, start, follows in zip(phis, starts, [*nexts, *added[0], *added[1]], strict=True):
-        phi.add_incoming(start, tiles)
-        phi.add_incoming(follows, pairs)
-    builder.cbranch(builder.icmp_signed(">", fewer, number(0)), pairs, whole)
-    builder.position_at_end(whole)
-    both = [_rounded(builder, "add", even, odd) for even, odd in zip(*added, strict=True)]
-    grown = [_rounded(builder, "add", total, one) for total, one in zip(totals, both, strict=True)]
-    less = builder.sub(left, number(1))
-    nexts = [less, nexts[1], builder.add(from_panel, number(PANEL_STEP))]
-    starts = [steps, row, right, *[zero] * len(vectors)]
-    phis = [left, from_row, from_panel, *totals]
-    for phi, start, follows in zip(phis, starts, [*nexts, *grown], strict=True):
-        phi.add_incoming(start, before)
-        phi.add_incoming(follows, whole)
-    builder.cbranch(builder.icmp_signed(">", less, number(0)), tiles, after)
-    builder.position_at_end(after)
-    for vector, total in zip(vectors, grown, strict=True):
-        builder.store(total, place_of(out, number(PANEL_LINE), vector, _SUMS), align=WORD_BYTES)
+    def one_pair(row_at: Any, panel_at: Any, *sums: Any) -> list[Any]:
+        even_sums, odd_sums = sums[: len(vectors)], sums[len(vectors) :]
+        pair = builder.load(pointer(builder, row_at, WORD), align=WORD_BYTES)
+        even, odd = unpack_bfloat16(builder, broadcast(builder, pair, _COLUMNS))
+        even_totals, odd_totals = [], []
+        for index, vector in enumerate(vectors):
+            place = place_of(panel_at, panel, vector, _COLUMNS)
+            own_even, own_odd = unpack_bfloat16(builder, builder.load(place, align=WORD_BYTES))
+            even_totals.append(_rounded(builder, "vfmadd", even, own_even, even_sums[index]))
+            odd_totals.append(_rounded(builder, "vfmadd", odd, own_odd, odd_sums[index]))
+        next_row = builder.add(row_at, integer(WORD_BYTES))
+        next_panel = builder.add(panel_at, integer(PANEL_ROW_BYTES))
+        return [next_row, next_panel, *even_totals, *odd_totals]
+
+    def one_step(row_at: Any, panel_at: Any, *totals: Any) -> list[Any]:
+        starts = [row_at, panel_at, *zeros, *zeros]
+        next_row, _, *sums = counted_loop(builder, integer(_PAIRS_PER_STEP), starts, one_pair)
+        pairs = zip(sums[: len(vectors)], sums[len(vectors) :], strict=True)
+        both = [_rounded(builder, "add", even, odd) for even, odd in pairs]
+        following = [_rounded(builder, "add", *two) for two in zip(totals, both, strict=True)]
+        return [next_row, builder.add(panel_at, integer(PANEL_STEP_BYTES)), *following]
+
+    _, _, *totals = counted_loop(builder, steps, [row, right, *zeros], one_step)
+    for vector, total in zip(vectors, totals, strict=True):
+        place = place_of(out, integer(PANEL_ROW_BYTES), vector, _SUMS)
+        builder.store(total, place, align=WORD_BYTES)
 
 
-_some_panels, _one_panel = _row_intrinsic(_PANELS_AT_ONCE), _row_intrinsic(1)
+_row_times_four_panels = _row_intrinsic(_PANELS_PER_ROW_BLOCK)
+_row_times_one_panel = _row_intrinsic(1)
 
 
 @inline
 def row_in_tile_order(n: int, steps: int, row: int, right: int, out: int) -> None:
-    """Puts a row [1, `DEPTH` steps] times a right matrix into float32 ``out`` [1, n]; by address.
+    """Writes a row [1, K] times a right matrix [K, N] to float32 ``out`` [1, N].
+
+    The sums have the same bits as those of ``matmul_tiles``. For one row AVX-512 is faster beside a
+    busy hyperthread.
 
     Args:
-        n: columns, a multiple of `PANEL`.
-        steps: of `DEPTH` inner indices.
-        row: bfloat16.
-        right: bfloat16, in panels: see ``pack_panels`` of ``model.kernels.matmul``.
-        out: the sums, bit by bit those of ``matmul_tiles``.
+        n: N, a multiple of `PANEL`.
+        steps: K / `TILE_DEPTH`.
+        row: address of bfloat16 [1, K].
+        right: address of bfloat16 panels [N / PANEL, K / 2, PANEL, 2]; see ``pack_pair_panels`` of
+            ``model.kernels.packing``.
+        out: address of float32 [1, N]; written.
     """
-    panel, column = steps * PANEL_STEP, 0
+    panel, column = steps * PANEL_STEP_BYTES, 0
     while column < n:
         start, sums = right + column // PANEL * panel, out + column * WORD_BYTES
-        if n - column >= _PANELS_AT_ONCE * PANEL:
-            _some_panels(row, steps, start, panel, sums)
-            column += _PANELS_AT_ONCE * PANEL
+        if n - column >= _PANELS_PER_ROW_BLOCK * PANEL:
+            _row_times_four_panels(row, steps, start, panel, sums)
+            column += _PANELS_PER_ROW_BLOCK * PANEL
         else:
-            _one_panel(row, steps, start, panel, sums)
+            _row_times_one_panel(row, steps, start, panel, sums)
             column += PANEL

@@ -15,20 +15,20 @@ from numba import types
 from numba.extending import intrinsic
 
 from model.kernels.dtypes import Array
+from model.kernels.ir import INTEGER
 from model.kernels.jit import inline
 from model.kernels.threads import ARRIVALS_WIDTH
 
 _SPINS_BEFORE_YIELD: Final = 2_000
 """Reads of another thread's counter before this one yields the core."""
 
-_INTEGER = ir.IntType(64)
 _BYTES = 8
 
 
-def _yield_thread(_: Any, address: Any) -> Any:  # noqa: ARG001
+def _type_yield_thread(_: Any, address: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        there_is = builder.icmp_unsigned("!=", arguments[0], ir.Constant(_INTEGER, 0))
-        with builder.if_then(there_is):
+        has_function = builder.icmp_unsigned("!=", arguments[0], ir.Constant(INTEGER, 0))
+        with builder.if_then(has_function):
             function = ir.FunctionType(ir.IntType(32), []).as_pointer()
             builder.call(builder.inttoptr(arguments[0], function), [])
         return context.get_dummy_value()
@@ -36,31 +36,31 @@ def _yield_thread(_: Any, address: Any) -> Any:  # noqa: ARG001
     return types.void(types.int64), generate
 
 
-def _load_acquire(_: Any, address: Any) -> Any:  # noqa: ARG001
+def _type_load_acquire(_: Any, address: Any) -> Any:  # noqa: ARG001
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        pointer = builder.inttoptr(arguments[0], _INTEGER.as_pointer())
+        pointer = builder.inttoptr(arguments[0], INTEGER.as_pointer())
         return builder.load_atomic(pointer, "acquire", _BYTES)
 
     return types.int64(types.int64), generate
 
 
-def _store_release(_: Any, address: Any, number: Any) -> Any:  # noqa: ARG001
+def _type_store_release(_: Any, address: Any, number: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        pointer = builder.inttoptr(arguments[0], _INTEGER.as_pointer())
+        pointer = builder.inttoptr(arguments[0], INTEGER.as_pointer())
         builder.store_atomic(arguments[1], pointer, "release", _BYTES)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
 
 
-yield_thread: Callable[..., None] = intrinsic(_yield_thread)
+yield_thread: Callable[..., None] = intrinsic(_type_yield_thread)
 """``yield_thread(address)``: calls ``sched_yield`` at that address; see `yield_address`."""
 
-load_acquire: Callable[..., int] = intrinsic(_load_acquire)
+load_acquire: Callable[..., int] = intrinsic(_type_load_acquire)
 """``load_acquire(address)``: loads an int64 with acquire ordering. Writes made before the matching
 `store_release` are visible."""
 
-store_release: Callable[..., None] = intrinsic(_store_release)
+store_release: Callable[..., None] = intrinsic(_type_store_release)
 """``store_release(address, number)``: stores an int64 with release ordering."""
 
 
@@ -76,6 +76,7 @@ def barrier(arrivals: Array, rank: int, phase: int, sched_yield: int) -> None:
     """
     size, line = len(arrivals) - 1, ARRIVALS_WIDTH * arrivals.itemsize
     start = arrivals.ctypes.data
+    # Each rank writes only its own counter, so that no two threads write to one cache line.
     store_release(start + rank * line, phase)
     for other in range(size):
         spins = 0
@@ -86,3 +87,9 @@ def barrier(arrivals: Array, rank: int, phase: int, sched_yield: int) -> None:
                     return
                 yield_thread(sched_yield)
                 spins = 0
+
+
+@inline
+def rank_range(count: int, rank: int, size: int) -> tuple[int, int]:
+    """Returns the first of a rank's items and their end, of ``count`` items of ``size`` ranks."""
+    return count * rank // size, count * (rank + 1) // size

@@ -1,4 +1,4 @@
-"""What this processor can do that not all can. LLVM."""
+"""Instruction sets of this processor that not all have. LLVM."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 try:
     import llvmlite.binding as llvm  # type: ignore[import-untyped]
-except Exception:  # noqa: BLE001 - a broken library: what needs it is done by NumPy and PyTorch
+except Exception:  # noqa: BLE001 - a broken library: NumPy and PyTorch do the work
     llvm = None
 
 _PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
@@ -16,7 +16,7 @@ _PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
 
 
 def processor_has(feature: str) -> bool:
-    """Whether this processor has instructions that LLVM knows by that name."""
+    """Whether this processor has an instruction set, by LLVM's name for it."""
     if llvm is None:
         return False
     try:
@@ -26,7 +26,7 @@ def processor_has(feature: str) -> bool:
 
 
 def _may_use_tiles() -> bool:
-    """Whether Linux lets this process use the tiles of the matrix unit; it wants to be asked."""
+    """Asks Linux for the permission to use AMX tiles; returns whether this process has it."""
     if sys.platform != "linux" or not processor_has("amx-bf16"):
         return False
     try:
@@ -37,8 +37,9 @@ def _may_use_tiles() -> bool:
 
 
 HAS_BFLOAT16: Final = processor_has("avx512bf16")
-"""Whether the processor multiplies pairs of bfloat16; code that does must not be compiled else."""
+"""Whether the processor multiplies pairs of bfloat16 (AVX512-BF16). If not, LLVM cannot compile the
+instruction."""
 HAS_AMX: Final = HAS_BFLOAT16 and _may_use_tiles()
-"""Whether it multiplies whole tiles of bfloat16 (AMX); likewise."""
+"""Whether the processor multiplies tiles of bfloat16 (AMX), and Linux permits it."""
 LANES: Final = 16 if processor_has("avx512f") else 8
-"""Numbers of a vector."""
+"""Float32 of a vector: AVX-512, otherwise AVX2 or two registers of NEON."""

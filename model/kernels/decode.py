@@ -1,10 +1,22 @@
 """Many characters of one or more texts in one call of compiled code. Numba.
 
-`write_in_pairs` multiplies in bfloat16 for any number of texts; `write_characters` multiplies in
-float32 for one text. Threads share the units of each layer and meet at a barrier between layers.
+`decode_bfloat16` multiplies in bfloat16, for any number of texts; `decode_text` multiplies in
+float32, for one text. Threads share the units of each layer and meet at a barrier between layers.
 
-In bfloat16 matrices and hidden states are rounded as they were in training; cells, sums and logits
+In bfloat16, matrices and hidden states are rounded as they were in training; cells, sums and logits
 stay float32. A text has the same bits beside any others and with any number of threads.
+
+Layouts of `decode_bfloat16`:
+
+- weights, flat: a thread's right matrices from `pack_for_decoding`, one after the other. Of each
+  layer one matrix for each block of units, with four gates, one after the other; then the thread's
+  symbols of the head. N is padded with zeros to `PANEL`, K to `INNER_MULTIPLE`.
+- operands: what the products read, in turns before and after a character. Of each layer and of the
+  head [S, K], flat. K is H for the first layer and for the head. For the others it is 2H: output of
+  the layer below and own hidden state. K is padded with zeros.
+
+Letters: N characters, S streams, V vocabulary, H hidden, L layers, U hidden units of a thread.
+Gates are in the order i, f, o, g, and the rows of the first three are halved: see ``LayerWeights``.
 """
 
 from __future__ import annotations
@@ -13,142 +25,165 @@ from typing import Any, Final
 
 import numpy as np
 
-from model.kernels.amx import configure, release
-from model.kernels.barrier import barrier
+from model.kernels.amx import configure_tiles, release_tiles
+from model.kernels.barrier import barrier, rank_range
 from model.kernels.cpu import HAS_AMX
-from model.kernels.dtypes import Array
-from model.kernels.gumbel import draw_all, drawn_probability
+from model.kernels.dtypes import BFLOAT16_BYTES, WORD_BYTES, Array
+from model.kernels.gumbel import draw_all, record_drawn
 from model.kernels.jit import Kernel, inline
 from model.kernels.lstm_cell import step_units
 from model.kernels.matmul import matmul_by_address
-from model.kernels.packing import INNER_STEP, PANEL, ROWS_PER_BLOCK, round_up
+from model.kernels.packing import INNER_MULTIPLE, PANEL, ROWS_PER_BLOCK, round_up
 from model.kernels.vecmath import tanh
 
-_UNITS, _UNITS_OF_MANY = 32, 32 if HAS_AMX else 64
-_BITS, _NUMBER = 2, 4
-"""Bytes of a bfloat16 and of a float32."""
+_UNITS_OF_FEW: Final = 32
+"""Units of a block for few streams: their four gates are eight vectors, one block of a row."""
+_UNITS_OF_MANY: Final = 32 if HAS_AMX else 64
+"""Units of a block for many streams: without AMX, larger blocks interrupt the products less often
+for a step of the cell."""
 
 
 @inline
-def units_of_a_block(streams: int) -> int:
-    """Returns how many hidden units a block has.
-
-    Four rows of 32 are eight vectors, what a single row is done with. With many rows it pays that
-    products stop less often for a step of the cell.
-    """
-    return _UNITS_OF_MANY if streams >= ROWS_PER_BLOCK else _UNITS
+def units_per_block(streams: int) -> int:
+    """Returns the hidden units whose gates are computed before their cells are stepped."""
+    return _UNITS_OF_MANY if streams >= ROWS_PER_BLOCK else _UNITS_OF_FEW
 
 
 @inline
-def _columns_of(units: int, of_a_block: int) -> int:
-    """Returns how many columns the blocks of so many units have."""
-    rest = units % of_a_block
+def _packed_columns(units: int, block_units: int) -> int:
+    """Returns the columns of a layer's packed blocks; the last block is padded to panels."""
+    rest = units % block_units
     return 4 * (units - rest) + round_up(4 * rest, PANEL)
 
 
-@Kernel
-def write_in_pairs(  # noqa: PLR0917 - compiled code takes them by position
-    part: int,
-    clocks: Array,
-    pause: int,
-    table: Array,
-    biases: Array,
-    head_bias: Array,
-    weights: Array,
-    operands: Array,
-    sums: Array,
-    cell: Array,
-    logits: Array,
-    noise: Array,
-    scale: Any,
-    ids: Array,
-    own: Array,
+@inline
+def _operand_width(hidden: int, layer: int) -> int:
+    """Returns K of a layer's products, padded: H for the first layer, 2H for those above."""
+    return round_up(2 * hidden if layer else hidden, INNER_MULTIPLE)
+
+
+@inline
+def _step_layer(  # noqa: PLR0917 - compiled code takes them by position
+    layer: int,
+    first: int,  # of the thread's units
+    last: int,  # their end
+    backwards: bool,  # whether to begin with the last block
+    operand: int,  # bfloat16 [S, K], what the products read
+    packed: int,  # the thread's packed blocks of the layer
+    sums: int,  # float32 [S, 4 * units of a block], scratch
+    added: int,  # float32 [V, 4H], the table, of the first layer; otherwise the biases [4H]
+    drawn: Array,  # int64 [S], rows of the table
+    cell: Array,  # float32 [L, S, H], updated
+    next_operand: int,  # bfloat16 [S, K], the layer's operand for the next character, written
+    reader: int,  # bfloat16 [S, reader_width], the operand of what reads the layer, written
+    reader_width: int,
 ) -> None:
-    """Does a thread's part of writing; all parts must be at it at the same time.
+    """Steps a thread's units of one layer for all streams, one block of units after the other.
+
+    Matrices are passed by address, because an array view costs more than a small step of the cell.
+    The hidden state is written to both operands.
+    """
+    _, streams, hidden = cell.shape
+    inner = _operand_width(hidden, layer)
+    # An upper layer's operand is [output of the layer below, own hidden state].
+    own_place = hidden if layer else 0
+    gate_bytes, count, block_units = hidden * WORD_BYTES, last - first, units_per_block(streams)
+    blocks = (count + block_units - 1) // block_units
+    for number in range(blocks):
+        block = blocks - 1 - number if backwards else number
+        start = block * block_units
+        size, unit = min(block_units, count - start), first + start
+        columns = round_up(4 * size, PANEL)
+        matrix = packed + start * 4 * inner * BFLOAT16_BYTES
+        matmul_by_address(streams, columns, inner, operand, matrix, sums)
+        # The sums of a block are still in the L1 cache when the cells are stepped.
+        for s in range(streams):
+            row = drawn[s] * 4 * gate_bytes if layer == 0 else 0
+            step_units(
+                size,
+                sums + s * columns * WORD_BYTES,
+                size * WORD_BYTES,
+                added + row + unit * WORD_BYTES,
+                gate_bytes,
+                cell.ctypes.data + ((layer * streams + s) * hidden + unit) * WORD_BYTES,
+                next_operand + (s * inner + own_place + unit) * BFLOAT16_BYTES,
+                reader + (s * reader_width + unit) * BFLOAT16_BYTES,
+            )
+
+
+@inline
+def _put_logits(sums: Array, bias: Array, first: int, last: int, logits: Array) -> None:
+    """Writes the logits of a thread's symbols.
 
     Args:
-        part: which one this is.
-        clocks: of ``model.kernels.threads``.
-        pause: see ``model.kernels.threads.yield_address``.
-        table: [V, 4H], what each character adds to the first layer's gates.
-        biases: [L - 1, 4H].
-        head_bias: [V].
-        weights: this part's pairs, one matrix after the other: of each layer one block of units
-            after the other (four rows of each, one gate after the other), then of the head
-            its symbols; each filled up to whole panels, and packed for
-            ``model.kernels.matmul``.
-        operands: bfloat16, [2, M], in turns what the products take before and after a character: of
-            each layer and of the head [S, K]. K is H for the first layer and the head; else the
-            output of the layer below and the layer's own hidden state; and zeros, to fill it up.
-        sums: [S, 4 * units of a block] numbers or more, and the head's; written over.
-        cell: [L, S, H].
-        logits: [N + 1, S, V]; the first ones are given, the others are written.
-        noise: [N, S, V], Gumbel.
-        scale: of the logits: 1 / temperature.
-        ids: [N, S], the characters that are drawn; written.
-        own: [N, S], their probabilities; written.
+        sums: float32 [S * symbols padded to `PANEL`] or more, products of the head.
+        bias: float32 [V].
+        first: first of the symbols.
+        last: end of the symbols.
+        logits: float32 [S, V]; written.
     """
-    parts = len(clocks) - 1
-    layers, streams, width = cell.shape
-    symbols = len(head_bias)
-    first, last = width * part // parts, width * (part + 1) // parts
-    first_row, last_row = symbols * part // parts, symbols * (part + 1) // parts
-    count, rows = last - first, last_row - first_row
-    held = round_up(rows, PANEL)
-    units = units_of_a_block(streams)
-    blocks = (count + units - 1) // units
+    columns = round_up(last - first, PANEL)
+    for s in range(len(logits)):
+        for v in range(last - first):
+            logits[s, first + v] = sums[s * columns + v] + bias[first + v]
+
+
+@Kernel
+def decode_bfloat16(  # noqa: PLR0917 - compiled code takes them by position
+    rank: int,
+    arrivals: Array,  # int64 [size + 1, ARRIVALS_WIDTH], see `model.kernels.threads`
+    sched_yield: int,  # address of the function, 0 for none
+    table: Array,  # float32 [V, 4H], what each character adds to the first layer's gates
+    biases: Array,  # float32 [L - 1, 4H], of the upper layers
+    head_bias: Array,  # float32 [V]
+    weights: Array,  # bfloat16, the rank's, see the module
+    operands: Array,  # bfloat16 [2, M], see the module
+    sums: Array,  # float32 [S * 4 * units of a block, or S * padded symbols if more], scratch
+    cell: Array,  # float32 [L, S, H], updated
+    logits: Array,  # float32 [N + 1, S, V], the first are read, the others are written
+    noise: Array,  # float32 [N, S, V], Gumbel
+    scale: Any,  # float32, 1 / temperature
+    ids: Array,  # int64 [N, S], the characters, written
+    probabilities: Array,  # float32 [N, S], theirs at temperature 1, written
+) -> None:
+    """Runs a rank's share of N characters in S streams; all ranks must run at the same time."""
+    size, (layers, streams, hidden), symbols = len(arrivals) - 1, cell.shape, len(head_bias)
+    first, last = rank_range(hidden, rank, size)
+    first_symbol, last_symbol = rank_range(symbols, rank, size)
+    first_stream, last_stream = rank_range(streams, rank, size)
     drawn, scores = np.empty(streams, np.int64), np.empty(symbols, np.float32)
-    first_stream, last_stream = streams * part // parts, streams * (part + 1) // parts
-    scratch = sums.ctypes.data
-    line = width * _NUMBER
-    turn = clocks[part, 0]
-    configure(streams)
+    scratch, columns = sums.ctypes.data, _packed_columns(last - first, units_per_block(streams))
+    head_width, phase = _operand_width(hidden, 0), arrivals[rank, 0]
+    configure_tiles(streams)
     for n in range(len(ids)):
+        # Every rank draws all characters: cheaper than one more barrier.
         draw_all(logits, noise, n, scale, drawn, scores)
-        for s in range(first_stream, last_stream):
-            ids[n, s] = drawn[s]
-            own[n, s] = drawn_probability(logits, n, s, drawn[s], scores)
+        record_drawn(logits, n, first_stream, last_stream, drawn, scores, ids, probabilities)
         now, then = operands[n % 2].ctypes.data, operands[1 - n % 2].ctypes.data
-        matrices = weights.ctypes.data
+        packed, read = weights.ctypes.data, then
         for layer in range(layers):
-            inner = round_up(2 * width if layer else width, INNER_STEP)
-            place = width if layer else 0
-            above_inner = round_up(2 * width if layer + 1 < layers else width, INNER_STEP)
-            after = streams * inner * _BITS
-            for number in range(blocks):
-                # Back and forth: what the cache holds of the weights is what was read last.
-                block = number if n % 2 == 0 else blocks - 1 - number
-                start = block * units
-                size, unit = min(units, count - start), first + start
-                packed, columns = matrices + start * 4 * inner * _BITS, round_up(4 * size, PANEL)
-                matmul_by_address(streams, columns, inner, now, packed, scratch)
-                added = biases.ctypes.data + (layer - 1) * 4 * line
-                reader = then if layers == 1 else now + after
-                for s in range(streams):
-                    if layer == 0:
-                        added = table.ctypes.data + drawn[s] * 4 * line
-                    step_units(
-                        size,
-                        scratch + s * columns * _NUMBER,
-                        size * _NUMBER,
-                        added + unit * _NUMBER,
-                        line,
-                        cell.ctypes.data + ((layer * streams + s) * width + unit) * _NUMBER,
-                        then + (s * inner + place + unit) * _BITS,
-                        reader + (s * above_inner + unit) * _BITS,
-                    )
-            turn += 1
-            barrier(clocks, part, turn, pause)
-            matrices += _columns_of(count, units) * inner * _BITS
-            now, then = now + after, then + after
-        read = now if layers > 1 else then - streams * round_up(width, INNER_STEP) * _BITS
-        matmul_by_address(streams, held, round_up(width, INNER_STEP), read, matrices, scratch)
-        for s in range(streams):
-            for v in range(rows):
-                logits[n + 1, s, first_row + v] = sums[s * held + v] + head_bias[first_row + v]
-        turn += 1
-        barrier(clocks, part, turn, pause)
-    release()
+            inner = _operand_width(hidden, layer)
+            following = streams * inner * BFLOAT16_BYTES
+            # A single layer's next operand is what the head reads; otherwise the head has its own.
+            read = then if layers == 1 else now + following
+            reader_width = _operand_width(hidden, 1) if layer + 1 < layers else head_width
+            added = biases[layer - 1].ctypes.data if layer else table.ctypes.data
+            # Odd characters go backwards: a cache too small for the weights holds their end.
+            _step_layer(
+                layer, first, last, n % 2 == 1, now, packed, scratch, added, drawn, cell, then,
+                read, reader_width,
+            )  # fmt: skip
+            # The next product reads the hidden state of all units.
+            phase += 1
+            barrier(arrivals, rank, phase, sched_yield)
+            packed += columns * inner * BFLOAT16_BYTES
+            now, then = now + following, then + following
+        padded_symbols = round_up(last_symbol - first_symbol, PANEL)
+        matmul_by_address(streams, padded_symbols, head_width, read, packed, scratch)
+        _put_logits(sums, head_bias, first_symbol, last_symbol, logits[n + 1])
+        phase += 1
+        barrier(arrivals, rank, phase, sched_yield)
+    release_tiles()
 
 
 _HALF: Final = np.float32(0.5)
@@ -156,7 +191,13 @@ _HALF: Final = np.float32(0.5)
 
 @inline
 def draw_one(logits: Array, noise: Array, scale: Any) -> int:
-    """Returns the symbol with the largest score: see ``model.sampling.distribution.choose``."""
+    """Returns the symbol with the largest score; see ``model.sampling.distribution.choose``.
+
+    Args:
+        logits: float32 [V].
+        noise: float32 [V], Gumbel.
+        scale: float32, 1 / temperature.
+    """
     symbol, best = 0, logits[0] * scale + noise[0]
     for v in range(1, len(logits)):
         score = logits[v] * scale + noise[v]
@@ -167,7 +208,14 @@ def draw_one(logits: Array, noise: Array, scale: Any) -> int:
 
 @inline
 def _gate_sums(matrix: Array, x: Array, unit: int, width: int) -> tuple[Any, Any, Any, Any]:
-    """Returns a unit's four rows times x."""
+    """Returns the products of a unit's four rows: four sums share each load of x.
+
+    Args:
+        matrix: float32 [4H, K].
+        x: float32 [K].
+        unit: index of the unit.
+        width: H.
+    """
     rows = matrix[unit], matrix[width + unit], matrix[2 * width + unit], matrix[3 * width + unit]
     i, f, o, g = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
     i_row, f_row, o_row, g_row = rows
@@ -181,7 +229,7 @@ def _gate_sums(matrix: Array, x: Array, unit: int, width: int) -> tuple[Any, Any
 
 
 @inline
-def _layer(  # noqa: PLR0917 - compiled code takes them by position
+def _text_layer(  # noqa: PLR0917 - compiled code takes them by position
     matrix: Array,
     x: Array,
     added: Array,
@@ -189,30 +237,31 @@ def _layer(  # noqa: PLR0917 - compiled code takes them by position
     out: Array,
     sums: Array,
     first: int,
-    forwards: bool,
+    backwards: bool,
 ) -> None:
-    """Makes a step of some units of a layer, their products from the first on or the last on.
+    """Steps a thread's units of one layer of one text.
 
     Args:
-        matrix: [4H, K].
-        x: [K].
-        added: [4H].
-        cell: [H].
-        out: [H].
-        sums: [4, U], written over.
-        first: of the units.
-        forwards: the order of the products.
+        matrix: float32 [4H, K].
+        x: float32 [K], what the layer reads.
+        added: float32 [4H], what else goes into the gates.
+        cell: float32 [H]; updated.
+        out: float32 [H], the hidden state; written.
+        sums: float32 [4, U]; scratch.
+        first: first of the units.
+        backwards: whether to begin with the last unit.
     """
     width, count = len(cell), sums.shape[1]
     for place in range(count):
-        j = place if forwards else count - 1 - place
+        j = count - 1 - place if backwards else place
         sums[0, j], sums[1, j], sums[2, j], sums[3, j] = _gate_sums(matrix, x, first + j, width)
+    # All sums first, then all cells: LLVM vectorises the loop over cells.
     i_sums, f_sums, o_sums, g_sums = sums[0], sums[1], sums[2], sums[3]
     i_added, f_added = added[first:], added[width + first :]
     o_added, g_added = added[2 * width + first :], added[3 * width + first :]
     own, hidden = cell[first:], out[first:]
     for j in range(count):
-        # The rows of the first three are halved: see ``LayerWeights``.
+        # sigmoid(2x) = tanh(x) / 2 + 1 / 2; the rows of i, f and o are halved.
         i = tanh(i_sums[j] + i_added[j]) * _HALF + _HALF
         f = tanh(f_sums[j] + f_added[j]) * _HALF + _HALF
         o = tanh(o_sums[j] + o_added[j]) * _HALF + _HALF
@@ -221,75 +270,76 @@ def _layer(  # noqa: PLR0917 - compiled code takes them by position
         hidden[j] = o * tanh(after)
 
 
-@Kernel
-def write_characters(  # noqa: PLR0917 - compiled code takes them by position
-    part: int,
-    clocks: Array,
-    pause: int,
-    table: Array,
-    first: Array,
-    upper: Array,
-    biases: Array,
-    head: Array,
-    head_bias: Array,
-    joined: Array,
-    cell: Array,
-    logits: Array,
-    noise: Array,
-    scale: Any,
-    ids: Array,
+@inline
+def _text_logits(  # noqa: PLR0917
+    head: Array, bias: Array, hidden: Array, first: int, last: int, logits: Array
 ) -> None:
-    """Does a thread's part of writing; all parts must be at it at the same time.
+    """Writes the logits of a thread's symbols of one text.
 
     Args:
-        part: which one this is.
-        clocks: of ``model.kernels.threads``.
-        pause: see ``model.kernels.threads.yield_address``.
-        table: [V, 4H], what each character adds to the first layer's gates.
-        first: [4H, H].
-        upper: [L - 1, 4H, 2H].
-        biases: [L - 1, 4H].
-        head: [V, H].
-        head_bias: [V].
-        joined: [2, L, 2H]: in turns the state before and after a character, each row the output of
-            the layer below and the layer's own hidden state. Character n reads row n % 2.
-        cell: [L, H].
-        logits: [N + 1, V]; the first row is given, the others are written.
-        noise: [N, V], Gumbel.
-        scale: of the logits: 1 / temperature.
-        ids: [N], the characters that are drawn; written.
+        head: float32 [V, H].
+        bias: float32 [V].
+        hidden: float32 [H].
+        first: first of the symbols.
+        last: end of the symbols.
+        logits: float32 [V]; written.
     """
-    parts, layers, width = len(clocks) - 1, cell.shape[0], cell.shape[1]
-    symbols = len(head_bias)
-    units = width * part // parts, width * (part + 1) // parts
-    rows = symbols * part // parts, symbols * (part + 1) // parts
-    first_unit, sums = units[0], np.empty((4, units[1] - units[0]), np.float32)
-    turn = clocks[part, 0]
+    for v in range(first, last):
+        row, total = head[v], np.float32(0)
+        for k in range(len(hidden)):
+            total += row[k] * hidden[k]
+        logits[v] = total + bias[v]
+
+
+@Kernel
+def decode_text(  # noqa: PLR0917 - compiled code takes them by position
+    rank: int,
+    arrivals: Array,  # int64 [size + 1, ARRIVALS_WIDTH], see `model.kernels.threads`
+    sched_yield: int,  # address of the function, 0 for none
+    table: Array,  # float32 [V, 4H], what each character adds to the first layer's gates
+    first_matrix: Array,  # float32 [4H, H]
+    upper_matrices: Array,  # float32 [L - 1, 4H, 2H]
+    biases: Array,  # float32 [L - 1, 4H], of the upper layers
+    head: Array,  # float32 [V, H]
+    head_bias: Array,  # float32 [V]
+    joined: Array,  # float32 [2, L, 2H], updated
+    cell: Array,  # float32 [L, H], updated
+    logits: Array,  # float32 [N + 1, V], the first row is read, the others are written
+    noise: Array,  # float32 [N, V], Gumbel
+    scale: Any,  # float32, 1 / temperature
+    ids: Array,  # int64 [N], the characters, written
+) -> None:
+    """Runs a rank's share of N characters of one text; all ranks must run at the same time.
+
+    ``joined`` is the state in turns before and after a character: character n reads n % 2 and
+    writes the other. Its rows are [output of the layer below, the layer's own hidden state].
+    """
+    size, layers, hidden = len(arrivals) - 1, cell.shape[0], cell.shape[1]
+    first, last = rank_range(hidden, rank, size)
+    first_symbol, last_symbol = rank_range(len(head_bias), rank, size)
+    sums, phase = np.empty((4, last - first), np.float32), arrivals[rank, 0]
     for n in range(len(ids)):
         drawn = draw_one(logits[n], noise[n], scale)
-        if part == 0:
+        if rank == 0:
             ids[n] = drawn
-        # Back and forth: of rows that are more than the cache holds the last ones are still there.
-        forwards = n % 2 == 0
+        # Odd characters go backwards: a cache too small for the weights holds their end.
+        backwards = n % 2 == 1
         before, after = joined[n % 2], joined[1 - n % 2]
-        out = after[0, width:]
-        x, added = before[0, width:], table[drawn]
-        _layer(first, x, added, cell[0], out, sums, first_unit, forwards)
+        out = after[0, hidden:]
+        x, added = before[0, hidden:], table[drawn]
+        _text_layer(first_matrix, x, added, cell[0], out, sums, first, backwards)
         for layer in range(1, layers):
-            # The layer below is read where the layer's own past lies beside it.
-            for u in range(units[0], units[1]):
+            # The output of the layer below goes beside the layer's own state: one product for both.
+            for u in range(first, last):
                 before[layer, u] = out[u]
-            turn += 1
-            barrier(clocks, part, turn, pause)
-            out = after[layer, width:]
+            phase += 1
+            barrier(arrivals, rank, phase, sched_yield)
+            out = after[layer, hidden:]
             x, added = before[layer], biases[layer - 1]
-            _layer(upper[layer - 1], x, added, cell[layer], out, sums, first_unit, forwards)
-        turn += 1
-        barrier(clocks, part, turn, pause)
-        for v in range(rows[0], rows[1]):
-            row, total = head[v], np.float32(0)
-            for k in range(width):
-                total += row[k] * out[k]
-            logits[n + 1, v] = total + head_bias[v]
-        turn += 1
-        barrier(clocks, part, turn, pause)
+            matrix = upper_matrices[layer - 1]
+            _text_layer(matrix, x, added, cell[layer], out, sums, first, backwards)
+        phase += 1
+        barrier(arrivals, rank, phase, sched_yield)
+        _text_logits(head, head_bias, out, first_symbol, last_symbol, logits[n + 1])
+        phase += 1
+        barrier(arrivals, rank, phase, sched_yield)

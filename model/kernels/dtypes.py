@@ -1,6 +1,6 @@
 """Number types of the kernels: float32; bfloat16 as bits in uint16, or pairs in uint32. Numba.
 
-A kernel is specialised by the dtype of its arrays; the overloads here load, store and convert.
+A kernel is specialised by the dtypes of its arrays; the overloads here load, store and convert.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from numba.extending import overload
 from model.kernels.jit import inline
 
 Array = npt.NDArray[Any]
+"""An array parameter of compiled code; its docstring gives dtype and shape."""
 FloatArray = npt.NDArray[np.float32]
 WORD_BYTES: Final = 4
 """Bytes of a float32, and of a pair of bfloat16."""
 BFLOAT16_BYTES: Final = 2
 Numbers = Literal["float32", "pairs"]
+"""What a product multiplies: float32, or pairs of bfloat16."""
 
 
 class BFloat(ir.types.Type):  # type: ignore[misc]
-    """LLVM's type of that name, which llvmlite lacks."""
+    """LLVM's type ``bfloat``, which llvmlite lacks."""
 
     def _to_string(self) -> str:
         return "bfloat"
@@ -37,7 +39,7 @@ class BFloat(ir.types.Type):  # type: ignore[misc]
 
 
 def to_bfloat16(numbers: FloatArray) -> npt.NDArray[np.uint16]:
-    """Returns the bits of the nearest bfloat16 numbers."""
+    """Returns the bits of the nearest bfloat16, ties to even; NumPy."""
     bits = numbers.astype(np.float32).view(np.uint32)
     odd = (bits >> 16) & np.uint32(1)
     return ((bits + np.uint32(0x7FFF) + odd) >> 16).astype(np.uint16)
@@ -48,40 +50,51 @@ _BELOW_HALF: Final = np.uint32(0x7FFF)
 
 
 def to_float32(stored: Any) -> Any:
-    """Returns what is stored as a number; compiled code alone calls it."""
+    """Returns a stored number, float32 or bits of a bfloat16, as float32; compiled code only."""
     raise NotImplementedError
 
 
 def stored_like(number: Any, row: Any) -> Any:
-    """Returns a number as the row stores it, rounded to even; compiled code alone calls it."""
+    """Returns a float32 as an array stores it: as it is, or as bits of the nearest bfloat16.
+
+    Compiled code only.
+
+    Args:
+        number: float32.
+        row: the array; only its dtype matters.
+    """
     raise NotImplementedError
 
 
 @overload(to_float32)
-def _number_of_type(stored: Any) -> Any:
+def _typed_to_float32(stored: Any) -> Any:
     def shifted(stored: Any) -> Any:
         return np.uint32(np.uint32(stored) << np.uint32(16)).view(np.float32)
 
-    def as_it_is(stored: Any) -> Any:
+    def unchanged(stored: Any) -> Any:
         return stored
 
-    return shifted if stored == types.uint16 else as_it_is
+    return shifted if stored == types.uint16 else unchanged
 
 
 @inline
 def bfloat16_bits(number: Any) -> Any:
-    """Returns the bits of the nearest bfloat16, in an uint32."""
+    """Returns the bits of the nearest bfloat16, ties to even, in a uint32.
+
+    Half of the lowest kept bit is added, less one unit if that bit is even. A carry goes into the
+    exponent, as it should.
+    """
     bits = np.float32(number).view(np.uint32)
     odd = (bits >> np.uint32(16)) & _LOWEST_BIT
     return (bits + _BELOW_HALF + odd) >> np.uint32(16)
 
 
 @overload(stored_like)
-def _stored_as_type(number: Any, row: Any) -> Any:  # noqa: ARG001 - the type of the row counts
+def _typed_stored_like(number: Any, row: Any) -> Any:  # noqa: ARG001 - its dtype matters
     def rounded(number: Any, row: Any) -> Any:  # noqa: ARG001
         return np.uint16(bfloat16_bits(number))
 
-    def as_it_is(number: Any, row: Any) -> Any:  # noqa: ARG001
+    def unchanged(number: Any, row: Any) -> Any:  # noqa: ARG001
         return number
 
-    return rounded if row.dtype == types.uint16 else as_it_is
+    return rounded if row.dtype == types.uint16 else unchanged

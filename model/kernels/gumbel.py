@@ -1,6 +1,7 @@
 """Gumbel noise and the draw of the next character, compiled. Numba.
 
-`draw_block` makes the rows that `model.sampling.noise.GumbelNoise` makes in NumPy.
+`draw_block` makes the rows that `model.sampling.noise.GumbelNoise` makes in NumPy. Letters: N
+characters, S streams, V vocabulary.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _FIRST_SHIFT, _SECOND_SHIFT, _LAST_SHIFT = (np.uint64(shift) for shift in SHIFTS
 _FIRST_FACTOR, _SECOND_FACTOR = (np.uint64(factor) for factor in FACTORS)
 _STEP, _HALF_STEP = np.float32(UNIFORM_STEP), np.float32(UNIFORM_STEP / 2)
 _ONE, _HALF = np.float32(1), np.float32(0.5)
-_OCTAVE: Final = np.float32(math.log(2))
+_LOG_2: Final = np.float32(math.log(2))
 _ROOT_OF_HALF: Final = np.int32(0x3F3504F3)
-"""Its bits as a float32."""
+"""Bits of the float32 nearest to the square root of 1/2."""
 _MANTISSA_BITS: Final = np.int32(23)
-"""Of the lowest bit of a float32's exponent."""
+"""Bits of a float32 below its exponent."""
 _C7, _C6, _C5, _C4, _C3, _C2, _C1, _C0 = (
     np.float32(coefficient)
     for coefficient in (
@@ -42,9 +43,9 @@ _C7, _C6, _C5, _C4, _C3, _C2, _C1, _C0 = (
 
 @inline
 def _log1p(x: Any) -> Any:
-    """Returns log(1 + x), 1 + x within half an octave of 1, to 1e-7 of it.
+    """Returns log(1 + x) for 1 + x between 2^-0.5 and 2^0.5, with a relative error of 1e-7.
 
-    The coefficients minimise the largest error of ``x - x^2 / 2 + x^3 P(x)``, which is 6e-9 of it.
+    The coefficients minimise the largest relative error of ``x - x^2 / 2 + x^3 P(x)``: 6e-9.
     """
     p = _C7
     p = p * x + _C6
@@ -58,30 +59,34 @@ def _log1p(x: Any) -> Any:
 
 
 @inline
-def _octaves(bits: Any) -> Any:
-    """Returns how many octaves a number, by its bits, is away from 1, to the nearest."""
+def _exponent(bits: Any) -> Any:
+    """Returns the n of y = 2^n m with m nearest to 1, from the bits of y."""
     return (bits - _ROOT_OF_HALF) >> _MANTISSA_BITS
 
 
 @inline
-def _within_octave(bits: Any, octaves: Any) -> Any:
-    """Returns the number less 1 that is so many octaves nearer to 1."""
-    return np.int32(bits - (octaves << _MANTISSA_BITS)).view(np.float32) - _ONE
+def _mantissa_less_one(bits: Any, exponent: Any) -> Any:
+    """Returns m - 1 of y = 2^n m, from the bits of y and n; see `_exponent`."""
+    return np.int32(bits - (exponent << _MANTISSA_BITS)).view(np.float32) - _ONE
 
 
 @inline
 def gumbel(bits: Any) -> Any:
-    """Returns what ``model.sampling.noise.gumbel`` does, for one number of 32 bits."""
+    """Returns -log(-log(u)) of the uniform number u that 32 random bits stand for.
+
+    ``model.sampling.noise.gumbel`` does the same in NumPy. Both logarithms are n log(2) + log(m).
+    """
     p = np.float32(bits) * _STEP + _HALF_STEP
     p = p if p < LARGEST_UNIFORM else LARGEST_UNIFORM  # noqa: FURB136 - max would look for NaN first
     rest = np.float32(_ONE - p).view(np.int32)
-    octaves = _octaves(rest)
-    near = _within_octave(rest, octaves)
-    # 1 - p has lost what a small p has of digits. A call in a branch would not be done in vectors.
-    near = -p if octaves == 0 else near
-    wait = np.float32(-(np.float32(octaves) * _OCTAVE + _log1p(near))).view(np.int32)
-    octaves = _octaves(wait)
-    return -(np.float32(octaves) * _OCTAVE + _log1p(_within_octave(wait, octaves)))
+    n = _exponent(rest)
+    m = _mantissa_less_one(rest, n)
+    # Near 1, 1 - p has lost the last digits of a small p, so p itself is taken. Both values are
+    # computed before the choice, because LLVM does not vectorise a call in a branch.
+    m = -p if n == 0 else m
+    wait = np.float32(-(np.float32(n) * _LOG_2 + _log1p(m))).view(np.int32)
+    n = _exponent(wait)
+    return -(np.float32(n) * _LOG_2 + _log1p(_mantissa_less_one(wait, n)))
 
 
 @Kernel
@@ -89,14 +94,15 @@ def draw_block(start: Any, stream: int, words: Array, out: Array) -> None:
     """Draws a block of one stream's noise.
 
     Args:
-        start: ``GumbelNoise.start``, an ``uint64``.
-        stream: which one.
-        words: uint64 [V], written over.
-        out: [`BLOCK`, S, V]; the stream's numbers are written.
+        start: uint64, ``GumbelNoise.start`` of the block.
+        stream: index of the stream.
+        words: uint64 [V]; scratch.
+        out: float32 [`BLOCK`, S, V]; the stream's numbers are written.
     """
     rows, _, width = out.shape
     bits = words.view(np.uint32)
     place = start
+    # Two rows at a time: V words of 64 bits are 2 V numbers of 32.
     for row in range(0, rows, 2):
         for v in range(width):
             word = place + np.uint64(v) * _STRIDE
@@ -113,19 +119,20 @@ def draw_block(start: Any, stream: int, words: Array, out: Array) -> None:
 def draw_all(  # noqa: PLR0917
     logits: Array, noise: Array, n: int, scale: Any, drawn: Array, scores: Array
 ) -> None:
-    """Draws a character for each stream: see ``model.sampling.distribution.choose``.
+    """Draws character n of each stream; see ``model.sampling.distribution.choose``.
 
     Args:
-        logits: [N + 1, S, V].
-        noise: [N, S, V].
-        n: which ones.
-        scale: of the logits.
-        drawn: [S], written.
-        scores: [V], written over.
+        logits: float32 [N + 1, S, V].
+        noise: float32 [N, S, V], Gumbel.
+        n: index of the character.
+        scale: float32, 1 / temperature.
+        drawn: int64 [S]; written.
+        scores: float32 [V]; scratch.
     """
     for s in range(len(drawn)):
         for v in range(len(scores)):
             scores[v] = logits[n, s, v] * scale + noise[n, s, v]
+        # The maximum first, in vectors; then its place. A loop that tracks both is not vectorised.
         best, symbol = largest(scores), 0
         while symbol < len(scores) - 1 and scores[symbol] < best:
             symbol += 1
@@ -134,14 +141,14 @@ def draw_all(  # noqa: PLR0917
 
 @inline
 def drawn_probability(logits: Array, n: int, s: int, symbol: int, scores: Array) -> Any:
-    """Returns the probability of a stream's character: see ``probabilities_of``.
+    """Returns the probability of a stream's character at temperature 1; see ``probabilities_of``.
 
     Args:
-        logits: [N + 1, S, V].
-        n: which ones.
-        s: the stream.
-        symbol: the character.
-        scores: [V], written over.
+        logits: float32 [N + 1, S, V].
+        n: index of the character.
+        s: index of the stream.
+        symbol: id of the character.
+        scores: float32 [V]; scratch.
     """
     symbols = len(scores)
     for v in range(symbols):
@@ -152,3 +159,31 @@ def drawn_probability(logits: Array, n: int, s: int, symbol: int, scores: Array)
         scores[v] = number
         total += number
     return scores[symbol] / total
+
+
+@inline
+def record_drawn(  # noqa: PLR0917 - compiled code takes them by position
+    logits: Array,
+    n: int,
+    first: int,
+    last: int,
+    drawn: Array,
+    scores: Array,
+    ids: Array,
+    probabilities: Array,
+) -> None:
+    """Writes ids and probabilities of character n of some streams.
+
+    Args:
+        logits: float32 [N + 1, S, V].
+        n: index of the character.
+        first: first of the streams.
+        last: end of the streams.
+        drawn: int64 [S or more], the characters.
+        scores: float32 [V]; scratch.
+        ids: int64 [N, S]; written.
+        probabilities: float32 [N, S]; written.
+    """
+    for s in range(first, last):
+        ids[n, s] = drawn[s]
+        probabilities[n, s] = drawn_probability(logits, n, s, drawn[s], scores)

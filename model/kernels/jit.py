@@ -1,4 +1,4 @@
-"""Functions compiled for this processor when they are first needed, and kept on the disk. Numba."""
+"""Functions that Numba compiles for this processor at the first call, and keeps on the disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from model.kernels.disk_cache import KernelCache
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
-# Branches for a division by zero would keep a loop from being done in vectors; and NaN must stay.
+# Branches for a division by zero would keep LLVM from vectorising a loop. `nnan` is left out,
+# because NaN must propagate.
 _OPTIONS: Final[dict[str, Any]] = {
     "nogil": True,
     "error_model": "numpy",
@@ -25,32 +26,32 @@ _OPTIONS: Final[dict[str, Any]] = {
 }
 
 if cast("Any", numba).config.DISABLE_JIT:
-    raise ImportError("NUMBA_DISABLE_JIT is set")  # interpreted, it would take hours
+    raise ImportError("NUMBA_DISABLE_JIT is set")  # interpreted kernels would take hours
 
 
 class Kernel:
-    """A function, compiled for this processor when it is first needed, and kept on the disk."""
+    """A compiled function that Python calls; it is kept on the disk."""
 
     def __init__(self, function: Callable[..., None]) -> None:
         self.function = function
-        """As it was written; compiled once more, other kernels may call it."""
+        """The Python function. Another kernel that calls it compiles it once more, by `inline`."""
         self.run = inline(function)
-        """Takes arrays; shapes and types are not looked at."""
-        # Numba's own cache takes what lies there for what it wrote.
+        """Takes arrays; it checks neither shapes nor dtypes."""
+        # Numba's own cache trusts any file that it finds in its folder.
         cast("Any", self.run)._cache = KernelCache(function, _stamp)  # noqa: SLF001
 
 
 def inline(function: FunctionT) -> FunctionT:
-    """Returns the function compiled; what is called by kernels alone is kept with them."""
+    """Returns a compiled function for kernels to call; it is kept as a part of each of them."""
     return cast("FunctionT", numba.njit(**_OPTIONS)(function))
 
 
 @lru_cache(maxsize=1)
 def _stamp() -> tuple[int, bool]:
-    """Returns what kernels depend on: times and sizes of this package's files, and the system.
+    """Returns what kernels depend on: times and sizes of this package's files, and AMX.
 
-    A kernel is compiled of functions and constants of several files. What the processor can do is
-    in Numba's own key, what the system lets this process do with it is not.
+    A kernel is compiled from functions and constants of several files. The processor is in Numba's
+    own key; whether the system permits AMX is not.
     """
     files = sorted(Path(__file__).parent.glob("*.py"))
     stamps = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]

@@ -1,7 +1,8 @@
 """The LSTM cell without its products: forward and backward in training, decoding. Numba.
 
-Each is one pass over memory. PyTorch's own operations take some thirty passes, each behind a turn
-at the interpreter. Letters: T time, B batch, H hidden; gate rows as in ``nn.LSTM``: i, f, g, o.
+Each kernel is one pass over memory. PyTorch's own operations take some thirty passes, each behind a
+turn at the interpreter. Letters: T time, B batch, H hidden, U hidden units of a thread. Gates are
+in the order of ``nn.LSTM``, i, f, g, o, except in `step_units`.
 
 `step_units` takes addresses: for an array view Numba computes bounds, counts references and checks
 for overlap, which for 32 units takes ten times as long as the step itself.
@@ -12,27 +13,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
 from model.kernels.cpu import LANES
 from model.kernels.dtypes import BFLOAT16_BYTES, WORD_BYTES, Array, stored_like, to_float32
+from model.kernels.ir import counted_loop, integer, moved
 from model.kernels.jit import Kernel, inline
-from model.kernels.vecmath import (
-    ONE,
-    VectorMath,
-    sigmoid,
-    tanh,
-)
+from model.kernels.vecmath import ONE, VectorMath, sigmoid, tanh
 
 
 @Kernel
 def step_forward(  # noqa: PLR0917 - compiled code takes them by position
-    inputs: Array,
+    input_gates: Array,
     ids: Array,
     bias: Array,
-    added: Array,
+    recurrent_gates: Array,
     gates: Array,
     cells: Array,
     hiddens: Array,
@@ -40,36 +36,39 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
     t: int,
     first: int,
 ) -> None:
-    """Makes time step t of some units, the product with the recurrent matrix done.
+    """Makes time step t of U units, after the product with the recurrent matrix.
 
     Args:
-        inputs: [N, 4H], what the layer's inputs can add to the gates.
-        ids: [T, B], the row of ``inputs`` that counts.
-        bias: [4H].
-        added: [B, 4U], what the hidden state adds to the gates of the units.
-        gates: [T, B, 4H], after their nonlinearities; written at t.
-        cells: [T + 1, B, H], read at t, written at t + 1.
-        hiddens: [T + 1, B, H], the hidden state as the products take it, written at t + 1.
-        outputs: [T, B, H], the hidden state in full, written at t.
+        input_gates: float32 or bfloat16 [N, 4H], what the layer's inputs add to the gates.
+        ids: int64 [T, B], rows of ``input_gates``.
+        bias: float32 [4H].
+        recurrent_gates: float32 or bfloat16 [B, 4U], what the hidden state adds to the gates of
+            the units.
+        gates: float32 [T, B, 4H], the gates after their nonlinearities; written at t.
+        cells: float32 [T + 1, B, H], read at t, written at t + 1.
+        hiddens: float32 or bfloat16 [T + 1, B, H], the hidden state as the products take it;
+            written at t + 1.
+        outputs: float32 [T, B, H], the hidden state unrounded; written at t.
         t: the time step.
-        first: of the units.
+        first: first of the units.
     """
-    width, count = cells.shape[2], added.shape[1] // 4
+    width, count = cells.shape[2], recurrent_gates.shape[1] // 4
     i, f, g, o = first, width + first, 2 * width + first, 3 * width + first
     i_bias, f_bias, g_bias, o_bias = bias[i:], bias[f:], bias[g:], bias[o:]
     for b in range(cells.shape[1]):
-        row, own, all_gates = inputs[ids[t, b]], added[b], gates[t, b]
+        # One view per operand and gate, so that the loop below has one index, from 0.
+        row, own, all_gates = input_gates[ids[t, b]], recurrent_gates[b], gates[t, b]
         i_in, f_in, g_in, o_in = row[i:], row[f:], row[g:], row[o:]
-        i_added, f_added = own[:count], own[count : 2 * count]
-        g_added, o_added = own[2 * count : 3 * count], own[3 * count :]
+        i_own, f_own = own[:count], own[count : 2 * count]
+        g_own, o_own = own[2 * count : 3 * count], own[3 * count :]
         i_row, f_row, g_row, o_row = all_gates[i:], all_gates[f:], all_gates[g:], all_gates[o:]
         before, after = cells[t, b, first:], cells[t + 1, b, first:]
         hidden_row, output_row = hiddens[t + 1, b, first:], outputs[t, b, first:]
         for j in range(count):
-            i_gate = sigmoid(to_float32(i_in[j]) + i_bias[j] + to_float32(i_added[j]))
-            f_gate = sigmoid(to_float32(f_in[j]) + f_bias[j] + to_float32(f_added[j]))
-            g_gate = tanh(to_float32(g_in[j]) + g_bias[j] + to_float32(g_added[j]))
-            o_gate = sigmoid(to_float32(o_in[j]) + o_bias[j] + to_float32(o_added[j]))
+            i_gate = sigmoid(to_float32(i_in[j]) + i_bias[j] + to_float32(i_own[j]))
+            f_gate = sigmoid(to_float32(f_in[j]) + f_bias[j] + to_float32(f_own[j]))
+            g_gate = tanh(to_float32(g_in[j]) + g_bias[j] + to_float32(g_own[j]))
+            o_gate = sigmoid(to_float32(o_in[j]) + o_bias[j] + to_float32(o_own[j]))
             cell = before[j] * f_gate + i_gate * g_gate
             output = o_gate * tanh(cell)
             i_row[j] = i_gate
@@ -78,7 +77,7 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
             o_row[j] = o_gate
             after[j] = cell
             output_row[j] = output
-        # By itself: with one more array to write to, the loop above is not done in vectors.
+        # A separate loop: with one more array to write to, LLVM does not vectorise the one above.
         for j in range(count):
             hidden_row[j] = stored_like(output_row[j], hidden_row)
 
@@ -87,41 +86,42 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
 def step_backward(  # noqa: PLR0917
     gates: Array,
     cells: Array,
-    outer: Array,
-    added: Array,
+    d_outputs: Array,
+    d_recurrent: Array,
     d_cell: Array,
     d_gates: Array,
     t: int,
     first: int,
 ) -> None:
-    """Goes back through time step t of some units, the product with the recurrent matrix done.
+    """Goes back through time step t of U units, after the product with the recurrent matrix.
 
     Args:
-        gates: [T, B, 4H], after their nonlinearities.
-        cells: [T + 1, B, H].
-        outer: [T, B, H], gradients of the outputs from outside.
-        added: [B, U], gradient of this step's hidden state by way of the step after it.
-        d_cell: [B, H], gradient of the cell state at t + 1; becomes that at t.
-        d_gates: [T, B, 4H], gradients of what goes into the gates, as the products take them;
-            written at t.
+        gates: float32 [T, B, 4H], after their nonlinearities.
+        cells: float32 [T + 1, B, H].
+        d_outputs: float32 [T, B, H], gradient of the outputs from what reads the layer.
+        d_recurrent: float32 or bfloat16 [B, U], gradient of the hidden state at t from step t + 1.
+        d_cell: float32 [B, H], gradient of the cell state at t + 1; becomes that at t.
+        d_gates: float32 or bfloat16 [T, B, 4H], gradient of the sums that go into the gates, as
+            the products take it; written at t.
         t: the time step.
-        first: of the units.
+        first: first of the units.
     """
-    width, count = cells.shape[2], added.shape[1]
+    width, count = cells.shape[2], d_recurrent.shape[1]
     i, f, g, o = first, width + first, 2 * width + first, 3 * width + first
     for b in range(cells.shape[1]):
         row, d_row = gates[t, b], d_gates[t, b]
         i_row, f_row, g_row, o_row = row[i:], row[f:], row[g:], row[o:]
         d_i, d_f, d_g, d_o = d_row[i:], d_row[f:], d_row[g:], d_row[o:]
-        before, after = cells[t, b, first:], cells[t + 1, b, first:]
-        outer_row, added_row, d_cell_row = outer[t, b, first:], added[b], d_cell[b, first:]
+        before, after, d_cell_row = cells[t, b, first:], cells[t + 1, b, first:], d_cell[b, first:]
+        d_output_row, d_recurrent_row = d_outputs[t, b, first:], d_recurrent[b]
         for j in range(count):
             i_gate, f_gate, g_gate, o_gate = i_row[j], f_row[j], g_row[j], o_row[j]
+            # Recomputed, so that a step keeps no more than its gates and cells.
             tanh_cell = tanh(after[j])
-            d_hidden = outer_row[j] + to_float32(added_row[j])
+            d_hidden = d_output_row[j] + to_float32(d_recurrent_row[j])
             d_c = d_cell_row[j] + d_hidden * o_gate * (ONE - tanh_cell * tanh_cell)
             d_cell_row[j] = d_c * f_gate
-            # The slope of a sigmoid s is s - s^2.
+            # The derivative of a sigmoid s is s - s^2, that of a tanh t is 1 - t^2.
             d_i[j] = stored_like(d_c * g_gate * (i_gate - i_gate * i_gate), d_i)
             d_f[j] = stored_like(d_c * before[j] * (f_gate - f_gate * f_gate), d_f)
             d_g[j] = stored_like(d_c * i_gate * (ONE - g_gate * g_gate), d_g)
@@ -130,12 +130,12 @@ def step_backward(  # noqa: PLR0917
 
 @Kernel
 def sum_rows(rows: Array, ids: Array, sums: Array) -> None:
-    """Adds each row to the sum of those with its id, in order.
+    """Adds each row to the sum with its id, in order: the gradient of a table lookup.
 
     Args:
-        rows: [N, 4H].
-        ids: [N].
-        sums: [V, 4H].
+        rows: float32 or bfloat16 [N, 4H].
+        ids: int64 [N].
+        sums: float32 [V, 4H]; added to.
     """
     for n in range(len(ids)):
         row, total = rows[n], sums[ids[n]]
@@ -143,54 +143,16 @@ def sum_rows(rows: Array, ids: Array, sums: Array) -> None:
             total[j] += to_float32(row[j])
 
 
-_FLOAT, _INTEGER, _SHORT = ir.FloatType(), ir.IntType(64), ir.IntType(16)
+def _cell_intrinsic(lanes: int) -> Callable[..., None]:
+    """Returns the intrinsic that steps a number of units that is a multiple of ``lanes``.
 
-
-def _cell_vectors(lanes: int) -> Callable[..., None]:
-    """Returns the intrinsic that makes a step of some units, a multiple of ``lanes``.
-
-    It takes eight integers: see `step_units`.
+    It takes eight int64; see `step_units`.
     """
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        count, products, products_gate, added, added_gate, cell, own, above = arguments
-        vectors = VectorMath(builder, lanes)
-        before, loop = builder.block, builder.append_basic_block("units")
-        after = builder.append_basic_block("done")
-        there_are = builder.icmp_signed(">", count, ir.Constant(_INTEGER, 0))
-        builder.cbranch(there_are, loop, after)
-        builder.position_at_end(loop)
-        unit = builder.phi(_INTEGER)
-        unit.add_incoming(ir.Constant(_INTEGER, 0), before)
-        in_full = builder.mul(unit, ir.Constant(_INTEGER, WORD_BYTES))
-        in_short = builder.mul(unit, ir.Constant(_INTEGER, BFLOAT16_BYTES))
-
-        def gate(number: int) -> Any:
-            place = ir.Constant(_INTEGER, number)
-            parts = ((products, products_gate), (added, added_gate))
-            starts = (builder.add(start, builder.mul(line, place)) for start, line in parts)
-            loaded = (vectors.load(builder.add(start, in_full)) for start in starts)
-            return builder.fadd(*loaded)
-
-        times, half = builder.fmul, vectors.all(0.5)
-        (i, i_by), (f, f_by), (o, o_by) = (vectors.sigmoid_of_half(gate(n)) for n in range(3))
-        g, g_by = vectors.tanh(gate(3))
-        carried = builder.add(cell, in_full)
-        # c f + i g over one denominator: divisions are what a step waits for.
-        by = times(i_by, g_by)
-        kept = times(times(vectors.load(carried), f), by)
-        sums = vectors.multiply_add(times(i, g), f_by, kept)
-        now = builder.fdiv(times(sums, half), times(by, f_by))
-        builder.store(now, vectors.at(carried), align=WORD_BYTES)
-        c, c_by = vectors.tanh(now)
-        rounded = vectors.bfloat16(builder.fdiv(times(times(o, half), c), times(o_by, c_by)))
-        for out in (own, above):
-            place = vectors.at(builder.add(out, in_short), rounded.type)
-            builder.store(rounded, place, align=BFLOAT16_BYTES)
-        following = builder.add(unit, ir.Constant(_INTEGER, lanes))
-        unit.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
-        builder.position_at_end(after)
+        has_units = builder.icmp_signed(">", arguments[0], integer(0))
+        with builder.if_then(has_units):
+            _generate_cell(builder, arguments, lanes)
         return context.get_dummy_value()
 
     def typed(  # noqa: PLR0917
@@ -202,14 +164,49 @@ def _cell_vectors(lanes: int) -> Callable[..., None]:
         added_gate: Any,  # noqa: ARG001
         cell: Any,  # noqa: ARG001
         own: Any,  # noqa: ARG001
-        above: Any,  # noqa: ARG001
+        reader: Any,  # noqa: ARG001
     ) -> Any:
         return types.void(*[types.int64] * 8), generate
 
     return intrinsic(typed)
 
 
-_vectors, _units = _cell_vectors(LANES), _cell_vectors(1)
+def _generate_cell(builder: Any, arguments: Any, lanes: int) -> None:
+    """Generates a loop over vectors of units, at least one."""
+    count, sums, sums_gate, added, added_gate, cell, own, reader = arguments
+    vectors = VectorMath(builder, lanes)
+    times, half = builder.fmul, vectors.all(0.5)
+
+    def one_vector(unit: Any) -> list[Any]:
+        in_float32 = builder.mul(unit, integer(WORD_BYTES))
+        in_bfloat16 = builder.mul(unit, integer(BFLOAT16_BYTES))
+
+        def gate(number: int) -> Any:
+            parts = (sums, sums_gate), (added, added_gate)
+            starts = (moved(builder, start, distance, number) for start, distance in parts)
+            return builder.fadd(*(vectors.load(builder.add(at, in_float32)) for at in starts))
+
+        # Each gate is kept as numerator and denominator: a = a / a_by. The sigmoids are doubled.
+        (i, i_by), (f, f_by), (o, o_by) = (vectors.sigmoid_of_half(gate(n)) for n in range(3))
+        g, g_by = vectors.tanh(gate(3))
+        cell_at = builder.add(cell, in_float32)
+        # c f + i g over one denominator: a step waits mostly for its divisions, here two.
+        by = times(i_by, g_by)
+        kept = times(times(vectors.load(cell_at), f), by)
+        total = vectors.multiply_add(times(i, g), f_by, kept)
+        after = builder.fdiv(times(total, half), times(by, f_by))
+        builder.store(after, vectors.at(cell_at), align=WORD_BYTES)
+        c, c_by = vectors.tanh(after)
+        hidden = vectors.bfloat16(builder.fdiv(times(times(o, half), c), times(o_by, c_by)))
+        for out in (own, reader):
+            place = vectors.at(builder.add(out, in_bfloat16), hidden.type)
+            builder.store(hidden, place, align=BFLOAT16_BYTES)
+        return [builder.add(unit, integer(lanes))]
+
+    counted_loop(builder, count, [integer(0)], one_vector, step=lanes)
+
+
+_step_vectors, _step_single = _cell_intrinsic(LANES), _cell_intrinsic(1)
 
 
 @inline
@@ -221,31 +218,32 @@ def step_units(  # noqa: PLR0917 - compiled code takes them by position
     added_gate: int,
     cell: int,
     own: int,
-    above: int,
+    reader: int,
 ) -> None:
-    """Makes a step of some units of one stream; everything by address.
+    """Steps U units of one stream; all arrays by address.
+
+    The gates are i, f, o, g, and the sums of the first three are halved as in ``LayerWeights``.
 
     Args:
-        count: units.
-        sums: float32, what the products add to their first gate.
-        sums_gate: bytes from one gate to the next; they are i, f, o, g, the first three halved as
-            in ``LayerWeights``.
-        added: float32, what else goes into their first gate.
-        added_gate: bytes from one gate to the next.
-        cell: float32, the cell state; it is brought up to date.
-        own: bfloat16, the hidden state; written.
-        above: bfloat16, the same for who reads the layer; written.
+        count: U.
+        sums: float32, products of the first gate [U]; the other gates follow.
+        sums_gate: bytes from one gate of ``sums`` to the next.
+        added: float32, what else goes into the first gate [U]; the other gates follow.
+        added_gate: bytes from one gate of ``added`` to the next.
+        cell: float32 [U], the cell state; updated.
+        own: bfloat16 [U], the hidden state, for the layer's next step; written.
+        reader: bfloat16 [U], the hidden state, for the layer above or the head; written.
     """
     whole = count // LANES * LANES
-    _vectors(whole, sums, sums_gate, added, added_gate, cell, own, above)
-    full, short = whole * WORD_BYTES, whole * BFLOAT16_BYTES
-    _units(
+    _step_vectors(whole, sums, sums_gate, added, added_gate, cell, own, reader)
+    floats, halves = whole * WORD_BYTES, whole * BFLOAT16_BYTES
+    _step_single(
         count - whole,
-        sums + full,
+        sums + floats,
         sums_gate,
-        added + full,
+        added + floats,
         added_gate,
-        cell + full,
-        own + short,
-        above + short,
+        cell + floats,
+        own + halves,
+        reader + halves,
     )

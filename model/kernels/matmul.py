@@ -1,7 +1,7 @@
-"""Matrix products in bfloat16 with float32 sums: blocks of vector registers, or AMX tiles. Numba.
+"""Matrix products in bfloat16 with float32 sums: register blocks, or AMX tiles. Numba.
 
-`matmul`, `matmul_packed` and `matmul_tn` take arrays, for training; `matmul_by_address` takes
-addresses, for decoding. Letters: M rows, N columns, K inner indices.
+`matmul`, `matmul_packed` and `matmul_tn` take arrays, for training. `matmul_by_address` takes
+addresses, for decoding. Letters: M rows, N columns, K inner indices; arrays are row-major.
 """
 
 from __future__ import annotations
@@ -11,38 +11,44 @@ from typing import Final
 
 import numpy as np
 
-from model.kernels.amx import _tile_block, configure, release, row_in_tile_order
+from model.kernels.amx import configure_tiles, release_tiles, row_in_tile_order, tile_block
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.kernels.dtypes import BFLOAT16_BYTES, WORD_BYTES, Array
 from model.kernels.jit import inline
 from model.kernels.microkernel import tile
 from model.kernels.packing import (
-    DEPTH,
     PAIR_LANES,
     PANEL,
-    PANEL_STEP,
+    PANEL_STEP_BYTES,
     ROW_PADDING,
     ROWS_PER_BLOCK,
+    TILE_DEPTH,
     TILE_ROWS,
-    _transposed_line,
-    empty_pairs,
+    empty_words,
     round_up,
+    transposed_row_pairs,
 )
 
 _VECTORS_PER_BLOCK: Final = 2
-"""Of a block: enough sums to begin a product in each half of a cycle while others are under way."""
+"""With eight rows these are 16 independent sums: enough to start two multiplications a cycle while
+others are under way, and few enough for the 32 vector registers."""
 _VECTORS_PER_ROW: Final = 8
-"""Of a block of a single row, for the same reason."""
+"""Vectors of a block of one row: eight independent sums, for the same reason."""
 
 
 def _pair_block(rows: int, vectors: int) -> Callable[..., None]:
-    """Returns what puts a block of sums in its place, wherever that is."""
-    # Other processors must not be asked to compile the instruction.
+    """Returns what computes a block of ``out``, at any row and column of it.
+
+    Args:
+        rows: of the block.
+        vectors: of `PAIR_LANES` columns each; 0 for a block of one column.
+    """
+    # LLVM cannot compile the instruction for processors without it.
     lanes = PAIR_LANES if HAS_BFLOAT16 and vectors else 1
     multiply = tile("pairs", rows=rows, vectors=max(1, vectors), adds=False, lanes=lanes)
 
     @inline
-    def put(  # noqa: PLR0917
+    def multiply_block(  # noqa: PLR0917
         row: int,
         column: int,
         n: int,
@@ -51,27 +57,22 @@ def _pair_block(rows: int, vectors: int) -> Callable[..., None]:
         left_row: int,
         left_step: int,
         right: int,
-        wide: int,
+        right_width: int,
         out: int,
     ) -> None:
-        line = n * WORD_BYTES
-        from_left, from_right = left + row * left_row, right + column * WORD_BYTES
-        sums = out + row * line + column * WORD_BYTES
-        step = wide * WORD_BYTES
-        multiply(from_left, left_row, left_step, pairs, from_right, step, sums, line)
+        out_row, right_row = n * WORD_BYTES, right_width * WORD_BYTES
+        left_start, right_start = left + row * left_row, right + column * WORD_BYTES
+        sums = out + row * out_row + column * WORD_BYTES
+        multiply(left_start, left_row, left_step, pairs, right_start, right_row, sums, out_row)
 
-    return put
+    return multiply_block
 
 
-_wide_block, _narrow_block = (
-    _pair_block(ROWS_PER_BLOCK, _VECTORS_PER_BLOCK),
-    _pair_block(ROWS_PER_BLOCK, 1),
-)
-_long_row, _short_row, _number = (
-    _pair_block(1, _VECTORS_PER_ROW),
-    _pair_block(1, 1),
-    _pair_block(1, 0),
-)
+_wide_block = _pair_block(ROWS_PER_BLOCK, _VECTORS_PER_BLOCK)
+_narrow_block = _pair_block(ROWS_PER_BLOCK, 1)
+_long_row = _pair_block(1, _VECTORS_PER_ROW)
+_short_row = _pair_block(1, 1)
+_single_number = _pair_block(1, 0)
 
 
 @inline
@@ -83,19 +84,21 @@ def _multiply_rows(  # noqa: PLR0917
     left_row: int,
     left_step: int,
     right: int,
-    wide: int,
+    right_width: int,
     out: int,
 ) -> None:
-    """Does what `matmul_pairs` does row by row, for too few rows to fill a block."""
+    """Does what `matmul_pairs` does, row by row, for too few rows to fill a block."""
     for row in range(m):
         start = 0
         while start < n:
             if n - start >= _VECTORS_PER_ROW * PAIR_LANES:
-                _long_row(row, start, n, pairs, left, left_row, left_step, right, wide, out)
+                _long_row(row, start, n, pairs, left, left_row, left_step, right, right_width, out)
                 start += _VECTORS_PER_ROW * PAIR_LANES
             else:
                 column = min(start, n - PAIR_LANES)
-                _short_row(row, column, n, pairs, left, left_row, left_step, right, wide, out)
+                _short_row(
+                    row, column, n, pairs, left, left_row, left_step, right, right_width, out
+                )
                 start = column + PAIR_LANES
 
 
@@ -108,60 +111,67 @@ def matmul_pairs(  # noqa: PLR0917 - compiled code takes them by position
     left_row: int,
     left_step: int,
     right: int,
-    wide: int,
+    right_width: int,
     out: int,
 ) -> None:
-    """Puts a left [m, 2 pairs] times a right [2 pairs, n] into float32 ``out`` [m, n]; by address.
+    """Writes ``out [M, N] = left [M, K] right [K, N]``; matrices by address.
 
-    Only where `HAS_BFLOAT16`. The last block of a row or column begins early enough to be a whole
-    one, and does some sums again.
+    Only if `HAS_BFLOAT16`. The last block of a row or column begins early enough to be a full one,
+    and computes some sums twice: cheaper than code for partial blocks.
 
     Args:
-        m: rows.
-        n: columns.
-        pairs: half of the inner indices.
-        left: bfloat16.
+        m: M.
+        n: N.
+        pairs: K / 2.
+        left: bfloat16 [M, K].
         left_row: bytes from one row to the next.
-        left_step: bytes from one pair of a row to the next: 4 where rows lie one after the other.
-        right: bfloat16 [pairs, wide, 2], of which the first n columns count.
-        wide: see `ROW_PADDING`.
-        out: row by row.
+        left_step: bytes from one pair of a row to the next; 4 if a row is contiguous.
+        right: bfloat16 [K / 2, right_width, 2].
+        right_width: N or more; see `ROW_PADDING`.
+        out: float32 [M, N]; written.
     """
     if n < PAIR_LANES:
         for row in range(m):
             for column in range(n):
-                _number(row, column, n, pairs, left, left_row, left_step, right, wide, out)
+                _single_number(
+                    row, column, n, pairs, left, left_row, left_step, right, right_width, out
+                )
         return
     if m < ROWS_PER_BLOCK:
-        _multiply_rows(m, n, pairs, left, left_row, left_step, right, wide, out)
+        _multiply_rows(m, n, pairs, left, left_row, left_step, right, right_width, out)
         return
+    # Columns outside, rows inside: the right columns of a block stay in the cache for all rows.
     start = 0
     while start < n:
-        whole = n - start >= _VECTORS_PER_BLOCK * PAIR_LANES
-        column = start if whole else min(start, n - PAIR_LANES)
+        is_wide = n - start >= _VECTORS_PER_BLOCK * PAIR_LANES
+        column = start if is_wide else min(start, n - PAIR_LANES)
         for first in range(0, m, ROWS_PER_BLOCK):
             row = min(first, m - ROWS_PER_BLOCK)
-            if whole:
-                _wide_block(row, column, n, pairs, left, left_row, left_step, right, wide, out)
+            if is_wide:
+                _wide_block(
+                    row, column, n, pairs, left, left_row, left_step, right, right_width, out
+                )
             else:
-                _narrow_block(row, column, n, pairs, left, left_row, left_step, right, wide, out)
-        start = column + (_VECTORS_PER_BLOCK * PAIR_LANES if whole else PAIR_LANES)
+                _narrow_block(
+                    row, column, n, pairs, left, left_row, left_step, right, right_width, out
+                )
+        start = column + (_VECTORS_PER_BLOCK * PAIR_LANES if is_wide else PAIR_LANES)
 
 
 @inline
 def matmul_pair_panels(  # noqa: PLR0917
     m: int, n: int, pairs: int, left: int, left_row: int, right: int, out: int
 ) -> None:
-    """Does what `matmul_pairs` does, with a right matrix in panels: see `pack_pair_panels`.
+    """Does what `matmul_pairs` does, with a right matrix in panels.
 
     Args:
-        m: rows, at least those of a block.
-        n: columns, a multiple of `PANEL`.
-        pairs: half of the inner indices.
-        left: bfloat16.
+        m: M, at least `ROWS_PER_BLOCK`.
+        n: N, a multiple of `PANEL`.
+        pairs: K / 2.
+        left: bfloat16 [M, K].
         left_row: bytes from one row to the next.
-        right: bfloat16, in panels.
-        out: row by row.
+        right: bfloat16 [N / PANEL, K / 2, PANEL, 2]; see `pack_pair_panels`.
+        out: float32 [M, N]; written.
     """
     for column in range(0, n, PANEL):
         panel, sums = right + column * pairs * WORD_BYTES, out + column * WORD_BYTES
@@ -170,126 +180,152 @@ def matmul_pair_panels(  # noqa: PLR0917
             _wide_block(row, 0, n, pairs, left, left_row, WORD_BYTES, panel, PANEL, sums)
 
 
-_CHUNK: Final = 512
-"""Inner indices of a long product that are gone through at once: with them panels stay in the
-first-level cache."""
-_COLUMNS_AT_ONCE: Final = 128
-"""Columns of it: with them what is read again and again stays in the second-level cache."""
+_INNER_CHUNK: Final = 512
+"""Inner indices of `matmul_tn` in one pass: a panel of them, 32 kB, stays in the L1 cache."""
+_LEFT_COLUMNS: Final = 128
+"""Left columns of `matmul_tn` in one pass: what a pass reads repeatedly stays in the L2 cache."""
 
 
 @inline
 def matmul_packed(left: Array, right: Array, columns: int, out: Array, backwards: bool) -> None:
-    """Puts a left matrix times a packed right one into ``out``.
+    """Writes ``out [M, N] = left [M, K] right [K, N]``, the right matrix packed.
 
-    Between `configure` for as many rows and `release` of ``model.kernels.amx``.
+    Call it between ``configure_tiles(M)`` and ``release_tiles()`` of ``model.kernels.amx``.
 
     Args:
         left: bfloat16 [M, K], K even.
-        right: packed.
+        right: uint32, from `pack` or `pack_transposed`.
         columns: N.
-        out: float32 [M, N], written.
-        backwards: whether to begin with what the time before ended with, if it began with the
-            first columns: of a matrix that a cache cannot hold it holds what was read last.
+        out: float32 [M, N]; written.
+        backwards: whether to begin with the last columns. If every other product of a series does,
+            a cache that is too small for the right matrix still holds the columns read last.
     """
     rows, inner = left.shape
     if not HAS_AMX:
-        places, line = (
-            (left.ctypes.data, right.ctypes.data, out.ctypes.data),
-            inner * BFLOAT16_BYTES,
-        )
-        pairs, wide = inner // 2, columns + ROW_PADDING
+        left_row, right_width = inner * BFLOAT16_BYTES, columns + ROW_PADDING
         matmul_pairs(
-            rows, columns, pairs, places[0], line, WORD_BYTES, places[1], wide, places[2]
-        )  # fmt: skip
+            rows,
+            columns,
+            inner // 2,
+            left.ctypes.data,
+            left_row,
+            WORD_BYTES,
+            right.ctypes.data,
+            right_width,
+            out.ctypes.data,
+        )
         return
-    deep, wide = round_up(inner, DEPTH), round_up(columns, PANEL)
-    whole, sums = left, out
-    if deep > inner:
-        whole = empty_pairs(rows * deep // 2).view(np.uint16).reshape(rows, deep)
-        whole[:, :inner] = left
-        whole[:, inner:] = np.uint16(0)
-    if wide > columns:
-        sums = empty_pairs(rows * wide).view(np.float32).reshape(rows, wide)
-    steps = deep // DEPTH
-    places = whole.ctypes.data, right.ctypes.data, sums.ctypes.data
-    line, panel = deep * BFLOAT16_BYTES, steps * PANEL_STEP
+    # Whole tiles: K and N padded, where they are not multiples already.
+    padded_inner, padded_columns = round_up(inner, TILE_DEPTH), round_up(columns, PANEL)
+    operand, sums = left, out
+    if padded_inner > inner:
+        operand = empty_words(rows * padded_inner // 2).view(np.uint16).reshape(rows, padded_inner)
+        operand[:, :inner] = left
+        operand[:, inner:] = np.uint16(0)
+    if padded_columns > columns:
+        sums = empty_words(rows * padded_columns).view(np.float32).reshape(rows, padded_columns)
+    steps = padded_inner // TILE_DEPTH
     matmul_tiles(
         rows,
-        wide,
+        padded_columns,
         steps,
-        places[0],
-        line,
-        places[1],
-        panel,
-        places[2],
-        wide * WORD_BYTES,
+        operand.ctypes.data,
+        padded_inner * BFLOAT16_BYTES,
+        right.ctypes.data,
+        steps * PANEL_STEP_BYTES,
+        sums.ctypes.data,
+        padded_columns * WORD_BYTES,
         backwards,
     )
-    if wide > columns:
+    if padded_columns > columns:
         out[:] = sums[:, :columns]
 
 
 @inline
 def matmul(left: Array, right: Array, columns: int, out: Array) -> None:
-    """Does what `matmul_packed` does, once."""
-    configure(len(left))
+    """Does what `matmul_packed` does, once, and sets up AMX for it."""
+    configure_tiles(len(left))
     matmul_packed(left, right, columns, out, False)
-    release()
+    release_tiles()
 
 
 @inline
 def matmul_tn(  # noqa: PLR0917 - compiled code takes them by position
     inner: int, left: Array, rows: int, right: Array, columns: int, out: Array
 ) -> None:
-    """Puts the transpose of a left [K, M] times a right matrix [K, N] into ``out`` [M, N].
+    """Writes ``out [M, N] = left^T right`` of a left [K, M] and a right matrix [K, N].
 
     Args:
         inner: K.
-        left: as `pack_transposed` packed it.
+        left: uint32, from `pack_transposed`.
         rows: M.
-        right: as `transpose` left it.
+        right: uint32, from `transpose`.
         columns: N.
-        out: written.
+        out: float32 [M, N]; written.
     """
-    if not HAS_AMX:
-        pairs, places = (inner + 1) // 2, (left.ctypes.data, right.ctypes.data, out.ctypes.data)
-        step, wide = (rows + ROW_PADDING) * WORD_BYTES, columns + ROW_PADDING
-        matmul_pairs(
-            rows, columns, pairs, places[0], WORD_BYTES, step, places[1], wide, places[2]
-        )  # fmt: skip
+    if HAS_AMX:
+        _matmul_tn_with_amx(inner, left, rows, right, columns, out)
         return
-    # The other way round, for the left one is the larger: [N, K] [K, M], some columns at a time.
-    wide = _COLUMNS_AT_ONCE + ROW_PADDING
-    sums = empty_pairs(columns * wide).view(np.float32)
-    deep, line = round_up(inner, DEPTH), _transposed_line(inner) * WORD_BYTES
-    panel, place, width = deep // DEPTH * PANEL_STEP, sums.ctypes.data, wide * WORD_BYTES
-    configure(columns)
-    for first in range(0, rows, _COLUMNS_AT_ONCE):
-        count = min(_COLUMNS_AT_ONCE, rows - first)
-        filled = round_up(count, PANEL)
-        for start in range(0, deep, _CHUNK):
-            steps = min(_CHUNK, deep - start) // DEPTH
-            turned = right.ctypes.data + start * BFLOAT16_BYTES
-            packed = left.ctypes.data + first // PANEL * panel + start // DEPTH * PANEL_STEP
+    # Row k of the packed left matrix holds pairs of all M rows: the next pair is a row away.
+    left_step = (rows + ROW_PADDING) * WORD_BYTES
+    matmul_pairs(
+        rows,
+        columns,
+        (inner + 1) // 2,
+        left.ctypes.data,
+        WORD_BYTES,
+        left_step,
+        right.ctypes.data,
+        columns + ROW_PADDING,
+        out.ctypes.data,
+    )
+
+
+@inline
+def _matmul_tn_with_amx(  # noqa: PLR0917
+    inner: int, left: Array, rows: int, right: Array, columns: int, out: Array
+) -> None:
+    """Does what `matmul_tn` does, as the product [N, K] [K, M]; see there for the arguments.
+
+    The left matrix is the larger one (of a layer M = 4H, N = H), so it takes the role of the
+    panels, and the smaller one is the one that is transposed.
+    """
+    # Sums of one pass, [N, _LEFT_COLUMNS + padding]; then transposed into `out`.
+    sums_width = _LEFT_COLUMNS + ROW_PADDING
+    sums = empty_words(columns * sums_width).view(np.float32)
+    padded_inner = round_up(inner, TILE_DEPTH)
+    line, sums_row = transposed_row_pairs(inner) * WORD_BYTES, sums_width * WORD_BYTES
+    panel, place = padded_inner // TILE_DEPTH * PANEL_STEP_BYTES, sums.ctypes.data
+    configure_tiles(columns)
+    for first in range(0, rows, _LEFT_COLUMNS):
+        count = min(_LEFT_COLUMNS, rows - first)
+        n = round_up(count, PANEL)
+        for start in range(0, padded_inner, _INNER_CHUNK):
+            steps = min(_INNER_CHUNK, padded_inner - start) // TILE_DEPTH
+            transposed = right.ctypes.data + start * BFLOAT16_BYTES
+            chunk = start // TILE_DEPTH * PANEL_STEP_BYTES
+            packed = left.ctypes.data + first // PANEL * panel + chunk
             if start:
                 add_matmul_tiles(
-                    columns, filled, steps, turned, line, packed, panel, place, width, False
+                    columns, n, steps, transposed, line, packed, panel, place, sums_row, False
                 )
             else:
                 matmul_tiles(
-                    columns, filled, steps, turned, line, packed, panel, place, width, False
+                    columns, n, steps, transposed, line, packed, panel, place, sums_row, False
                 )
+        # 16 columns of `out` at a time are one cache line of each of its rows.
         for start in range(0, columns, TILE_ROWS):
             for row in range(count):
                 total = out[first + row]
                 for column in range(start, min(start + TILE_ROWS, columns)):
-                    total[column] = sums[column * wide + row]
-    release()
+                    total[column] = sums[column * sums_width + row]
+    release_tiles()
 
 
 def _tile_matmul(*, adds: bool) -> Callable[..., None]:
     """Returns `matmul_tiles` or `add_matmul_tiles`."""
-    tall, wide, small = (_tile_block(*shape, adds=adds) for shape in ((2, 1), (1, 2), (1, 1)))
+    # Two tiles of rows and one panel, or one tile and two panels: four tiles of sums either way.
+    tall, wide, small = (tile_block(*shape, adds=adds) for shape in ((2, 1), (1, 2), (1, 1)))
 
     @inline
     def multiply(  # noqa: PLR0917
@@ -304,12 +340,13 @@ def _tile_matmul(*, adds: bool) -> Callable[..., None]:
         out_row: int,
         backwards: bool,
     ) -> None:
-        usual = min(m, 2 * TILE_ROWS)
+        configured = min(m, 2 * TILE_ROWS)
+        # Rows outside: the left rows of a block stay in the cache for all columns.
         for row in range(0, m, 2 * TILE_ROWS):
             rows, start = min(m - row, 2 * TILE_ROWS), left + row * left_row
             sums, done = out + row * out_row, 0
-            if rows != usual:
-                configure(rows)
+            if rows != configured:
+                configure_tiles(rows)
             while done < n:
                 count = PANEL if rows > TILE_ROWS or n - done == PANEL else 2 * PANEL
                 column = n - done - count if backwards else done
@@ -321,46 +358,41 @@ def _tile_matmul(*, adds: bool) -> Callable[..., None]:
                 else:
                     small(start, left_row, steps, packed, panel, place, out_row)
                 done += count
-            if rows != usual:
-                configure(m)
+            if rows != configured:
+                configure_tiles(m)
 
     return multiply
 
 
 matmul_tiles = _tile_matmul(adds=False)
-"""``matmul_tiles(m, n, steps, left, left_row, right, panel, out, out_row, backwards)``: puts a
-left matrix [m, `DEPTH` steps] times a right one into float32 ``out`` [m, n]. Only where the
-processor has a matrix unit, between `configure` and `release`, which do nothing elsewhere. Matrices
-by address:
+"""``matmul_tiles(m, n, steps, left, left_row, right, panel, out, out_row, backwards)``: writes
+``out [M, N] = left [M, K] right [K, N]`` with AMX; matrices by address. Call it between
+`configure_tiles` and `release_tiles`; without AMX it does nothing.
 
-m: rows.
-n: columns, a multiple of `PANEL`.
-steps: of `DEPTH` inner indices.
-left: bfloat16.
-left_row: bytes from one row to the next.
-right: bfloat16, in panels: see ``pack_panels`` of ``model.kernels.matmul``.
-panel: bytes from one panel to the next.
-out: row by row.
-out_row: bytes from one row to the next.
-backwards: whether to begin with the last columns: a cache holds what was read last.
+- m: M.
+- n: N, a multiple of `PANEL`.
+- steps: K / `TILE_DEPTH`.
+- left, left_row: bfloat16 [M, K], and bytes from one row to the next.
+- right, panel: bfloat16 [N / PANEL, K / 2, PANEL, 2], and bytes from one panel to the next.
+- out, out_row: float32 [M, N], and bytes from one row to the next.
+- backwards: whether to begin with the last columns; see `matmul_packed`.
 """
 
 
 add_matmul_tiles = _tile_matmul(adds=True)
-"""Does the same, and adds to what is in ``out``."""
+"""Does what `matmul_tiles` does, but adds the product to ``out``."""
 
 
 @inline
 def _matmul_with_amx(  # noqa: PLR0917
     m: int, n: int, k: int, left: int, right: int, out: int
 ) -> None:
-    steps = k // DEPTH
+    steps = k // TILE_DEPTH
     if m == 1:
         row_in_tile_order(n, steps, left, right, out)
         return
-    matmul_tiles(
-        m, n, steps, left, k * BFLOAT16_BYTES, right, steps * PANEL_STEP, out, n * WORD_BYTES, False
-    )
+    left_row, panel, out_row = k * BFLOAT16_BYTES, steps * PANEL_STEP_BYTES, n * WORD_BYTES
+    matmul_tiles(m, n, steps, left, left_row, right, panel, out, out_row, False)
 
 
 @inline
@@ -374,6 +406,11 @@ def _matmul_with_registers(  # noqa: PLR0917
 
 
 matmul_by_address = _matmul_with_amx if HAS_AMX else _matmul_with_registers
-"""``matmul_by_address(m, n, k, left, right, out)``: writes left [m, k] times a packed matrix to
-float32 out [m, n], all row-major and by address. Call it between ``configure(m)`` and ``release()``
-of ``model.kernels.amx``."""
+"""``matmul_by_address(m, n, k, left, right, out)``: writes ``out [M, N] = left [M, K] right [K,
+N]``; matrices by address. Call it between ``configure_tiles(m)`` and ``release_tiles()``.
+
+- m, n, k: M, N and K; N a multiple of `PANEL`, K of `INNER_MULTIPLE`.
+- left: bfloat16 [M, K].
+- right: from `pack_for_decoding` for M streams.
+- out: float32 [M, N]; written.
+"""

@@ -1,15 +1,16 @@
-"""A few rows times a few columns, summed up in the processor's vector registers. Numba, LLVM.
+"""The micro-kernel of matrix products: a few rows times a few columns in vector registers. LLVM.
 
-BLAS libraries copy a matrix into an order of their own for every product; for few rows or columns
-that takes longer than the product. Here a block of rows times some vectors of columns stays in
-registers from the first to the last inner index (Goto & van de Geijn 2008): one load of columns and
-one of a number for each row do the work of as many multiplications as there are rows and columns in
-the block. Numbers are float32, or pairs of bfloat16 whose two products are added to one sum.
+BLAS libraries copy a matrix into an order of their own for every product. For few rows or columns
+the copy takes longer than the product. Here a tile of rows times some vectors of columns stays in
+registers from the first to the last inner index (Goto & van de Geijn 2008). For each inner index a
+tile of R rows and C vectors costs R + C loads and does R * C vector multiplications. Numbers are
+float32, or pairs of bfloat16 whose two products are added to one float32 sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -18,95 +19,57 @@ from numba.extending import intrinsic
 
 from model.kernels.cpu import LANES
 from model.kernels.dtypes import WORD_BYTES, BFloat, Numbers
+from model.kernels.ir import (
+    FLOAT,
+    WORD,
+    broadcast,
+    counted_loop,
+    integer,
+    moved,
+    pointer,
+    unpack_bfloat16,
+)
 
-_FLOAT, _INTEGER, _BITS = ir.FloatType(), ir.IntType(64), ir.IntType(32)
-Multiply = Callable[[Any, Any, Any, Any], Any]
-"""Takes a builder, sums, numbers and columns; returns the sums with the products added."""
+MultiplyAdd = Callable[[Any, Any, Any, Any], Any]
+"""Takes a builder, sums, left numbers and right numbers; returns sums with the products added."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TileShape:
+    """What is compiled into a tile; see `tile`."""
+
+    numbers: Numbers
+    rows: int
+    vectors: int
+    lanes: int
+    adds: bool
 
 
 def tile(
-    numbers: Numbers,
-    *,
-    rows: int,
-    vectors: int,
-    adds: bool,
-    lanes: int = LANES,
+    numbers: Numbers, *, rows: int, vectors: int, adds: bool, lanes: int = LANES
 ) -> Callable[..., None]:
-    """Returns the intrinsic that multiplies so many rows with so many vectors of columns.
+    """Returns the intrinsic that multiplies a tile: ``out [M, N] = left [M, K] right [K, N]``.
 
-    It takes eight integers: where the rows' numbers begin, bytes from one row to the next and from
-    one inner index to the next; the number of inner indices, at least 1; where the columns begin
-    and bytes to the next inner index; where the sums are and bytes from one row of them to the
-    next.
+    The intrinsic takes eight int64. Distances are in bytes:
+
+    - left, left_row, left_step: address of the left numbers, and the distances from one row and
+      from one inner index to the next;
+    - inner: K for float32, K / 2 for pairs; at least 1;
+    - right, right_step: address of the right numbers, and the distance from one inner index to the
+      next; columns are contiguous;
+    - out, out_row: address of the float32 sums, and the distance from one row to the next.
 
     Args:
-        numbers: what rows and columns are made of.
-        rows: of the block.
-        vectors: of columns.
-        adds: whether to add to the sums that are there; else they are written over.
-        lanes: numbers of a vector; pairs take 16, or 1 for what no vector fills.
+        numbers: type of the left and right numbers.
+        rows: M.
+        vectors: N / lanes.
+        adds: whether to add to the sums in ``out``; otherwise they are overwritten.
+        lanes: float32 of a vector. Pairs need 16, or 1 for a single column.
     """
-    kind = ir.VectorType(_FLOAT, lanes)
-    read = _FLOAT if numbers == "float32" else _BITS
-    columns_kind = ir.VectorType(read, lanes)
+    shape = _TileShape(numbers=numbers, rows=rows, vectors=vectors, lanes=lanes, adds=adds)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        left, left_row, left_step, inner, right, right_step, out, out_row = arguments
-        multiply = _multiply_add(builder, numbers, lanes)
-
-        def at(address: Any, kind: Any) -> Any:
-            return builder.inttoptr(address, kind.as_pointer())
-
-        def later(address: Any, bytes_on: int) -> Any:
-            return builder.add(address, ir.Constant(_INTEGER, bytes_on))
-
-        def times(distance: Any, row: int) -> Any:
-            return builder.mul(distance, ir.Constant(_INTEGER, row))
-
-        places = [
-            later(builder.add(out, times(out_row, row)), vector * lanes * WORD_BYTES)
-            for row in range(rows)
-            for vector in range(vectors)
-        ]
-        begun = [ir.Constant(kind, [0.0] * lanes)] * len(places)
-        if adds:
-            begun = [builder.load(at(place, kind), align=WORD_BYTES) for place in places]
-        rows_on = [times(left_row, row) for row in range(rows)]
-        before, loop = builder.block, builder.append_basic_block("inner")
-        after = builder.append_basic_block("done")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        remaining, number_at, column_at = (builder.phi(_INTEGER) for _ in range(3))
-        sums = [builder.phi(kind) for _ in places]
-        given = [
-            builder.load(
-                at(later(column_at, vector * lanes * WORD_BYTES), columns_kind), align=WORD_BYTES
-            )
-            for vector in range(vectors)
-        ]
-        added = []
-        for row in range(rows):
-            number = builder.load(at(builder.add(number_at, rows_on[row]), read), align=WORD_BYTES)
-            every = in_all_lanes(builder, number, columns_kind)
-            added += [
-                multiply(builder, sums[row * vectors + index], every, vector)
-                for index, vector in enumerate(given)
-            ]
-        fewer = builder.sub(remaining, ir.Constant(_INTEGER, 1))
-        nexts = (fewer, builder.add(number_at, left_step), builder.add(column_at, right_step))
-        for phi, start, follows in zip(
-            (remaining, number_at, column_at, *sums),
-            (inner, left, right, *begun),
-            (*nexts, *added),
-            strict=True,
-        ):
-            phi.add_incoming(start, before)
-            phi.add_incoming(follows, loop)
-        goes_on = builder.icmp_signed(">", fewer, ir.Constant(_INTEGER, 0))
-        builder.cbranch(goes_on, loop, after)
-        builder.position_at_end(after)
-        for place, total in zip(places, added, strict=True):
-            builder.store(total, at(place, kind), align=WORD_BYTES)
+        _generate_tile(builder, arguments, shape)
         return context.get_dummy_value()
 
     def typed(  # noqa: PLR0917
@@ -125,25 +88,50 @@ def tile(
     return intrinsic(typed)
 
 
-def in_all_lanes(builder: Any, number: Any, kind: Any) -> Any:
-    """Returns a vector of that kind that has the number in every place."""
-    undefined = ir.Constant(kind, ir.Undefined)
-    first = ir.Constant(ir.VectorType(_BITS, kind.count), [0] * kind.count)
-    one = builder.insert_element(undefined, number, ir.Constant(_BITS, 0))
-    return builder.shuffle_vector(one, undefined, first)
+def _generate_tile(builder: Any, arguments: Any, shape: _TileShape) -> None:
+    """Generates the code of a tile: one loop over the inner indices."""
+    left, left_row, left_step, inner, right, right_step, out, out_row = arguments
+    sums_kind = ir.VectorType(FLOAT, shape.lanes)
+    number_kind = FLOAT if shape.numbers == "float32" else WORD
+    columns_kind = ir.VectorType(number_kind, shape.lanes)
+    multiply_add = _multiply_add(builder, shape.numbers, shape.lanes)
+    rows, vector_bytes = range(shape.rows), integer(shape.lanes * WORD_BYTES)
+
+    def vectors_at(address: Any, kind: Any) -> list[Any]:
+        places = (moved(builder, address, vector_bytes, v) for v in range(shape.vectors))
+        return [pointer(builder, place, kind) for place in places]
+
+    def load(place: Any) -> Any:
+        return builder.load(place, align=WORD_BYTES)  # no vector has to be aligned
+
+    # Row-major, as the sums below: [rows, vectors].
+    places = [p for row in rows for p in vectors_at(moved(builder, out, out_row, row), sums_kind)]
+    zero = ir.Constant(sums_kind, [0.0] * shape.lanes)
+    starts = [load(place) if shape.adds else zero for place in places]
+    # Products that do not change within the loop; LLVM keeps them in registers.
+    row_distances = [builder.mul(left_row, integer(row)) for row in rows]
+
+    def one_inner_index(left_at: Any, right_at: Any, *sums: Any) -> list[Any]:
+        columns = [load(place) for place in vectors_at(right_at, columns_kind)]
+        totals: list[Any] = []
+        for row in rows:
+            number = load(pointer(builder, builder.add(left_at, row_distances[row]), number_kind))
+            every = broadcast(builder, number, columns_kind)
+            own = sums[row * shape.vectors : (row + 1) * shape.vectors]
+            totals += [
+                multiply_add(builder, sum_, every, column)
+                for sum_, column in zip(own, columns, strict=True)
+            ]
+        return [builder.add(left_at, left_step), builder.add(right_at, right_step), *totals]
+
+    _, _, *totals = counted_loop(builder, inner, [left, right, *starts], one_inner_index)
+    for place, total in zip(places, totals, strict=True):
+        builder.store(total, place, align=WORD_BYTES)
 
 
-def halves(builder: Any, pairs: Any) -> list[Any]:
-    """Returns the lower bfloat16 of each pair of a vector as float32, and the upper ones."""
-    kind = ir.VectorType(_FLOAT, pairs.type.count)
-    places, upper = (ir.Constant(pairs.type, [bits] * kind.count) for bits in (16, 0xFFFF0000))
-    taken = builder.shl(pairs, places), builder.and_(pairs, upper)
-    return [builder.bitcast(half, kind) for half in taken]
-
-
-def _multiply_add(builder: Any, numbers: Numbers, lanes: int) -> Multiply:
-    """Returns what adds products to sums, and declares the function it needs."""
-    kind = ir.VectorType(_FLOAT, lanes)
+def _multiply_add(builder: Any, numbers: Numbers, lanes: int) -> MultiplyAdd:
+    """Returns what adds products to sums, and declares the LLVM function that it calls."""
+    kind = ir.VectorType(FLOAT, lanes)
 
     def function(name: str, *takes: Any) -> Any:
         return cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
@@ -169,7 +157,8 @@ def _multiply_add(builder: Any, numbers: Numbers, lanes: int) -> Multiply:
         return add
 
     def add_halves(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
-        for number, column in zip(halves(builder, every), halves(builder, columns), strict=True):
+        left, right = unpack_bfloat16(builder, every), unpack_bfloat16(builder, columns)
+        for number, column in zip(left, right, strict=True):
             sums = add(builder, sums, number, column)
         return sums
 

@@ -1,8 +1,13 @@
 """Layouts of a right matrix, so that a product reads it from the first byte to the last. Numba.
 
-Training packs into arrays of uint32, each a pair of bfloat16 with neighbouring inner indices. With
-AMX they lie in panels of `PANEL` columns, padded with zeros; else row by row with `ROW_PADDING`
-extra columns. Letters: M rows, N columns, K inner indices; arrays are row-major.
+Letters: M rows, N columns, K inner indices, S streams; arrays are row-major. A pair is a uint32
+with two bfloat16 whose inner indices are neighbours, the lower one in the lower half.
+
+Two layouts of a right matrix [K, N] in pairs, K padded with zeros to a multiple of
+`INNER_MULTIPLE`:
+
+- rows, without AMX: [K / 2, N + ROW_PADDING];
+- panels, with AMX or for many streams: [N / PANEL, K / 2, PANEL], N padded with zeros.
 """
 
 from __future__ import annotations
@@ -20,47 +25,60 @@ from model.kernels.dtypes import WORD_BYTES, Array, FloatArray, bfloat16_bits, t
 from model.kernels.jit import inline
 
 PAIR_LANES: Final = 16
-"""Sums of a vector."""
+"""Pairs of a vector, and float32 sums of one."""
 PANEL: Final = 2 * PAIR_LANES
-"""Columns that lie together in a matrix that stays the same: it is then read from the first byte to
-the last, which is when memory is fastest."""
+"""Columns of a panel: two vectors, or two AMX tiles. A panel is contiguous, so that a product reads
+it from the first byte to the last, which is when memory is fastest."""
 ROWS_PER_BLOCK: Final = 8
+"""Rows of a register block: with two vectors of columns, 16 of the 32 vector registers are sums."""
 ROW_PADDING: Final = PAIR_LANES
-"""Columns more than count, so that the rows of a matrix whose width is a power of two do not all
-fall onto the same lines of the cache."""
-DEPTH: Final = 32
-"""Inner indices of a tile."""
+"""Unused columns at the end of each row. Without them, the rows of a matrix whose width is a power
+of two would all fall onto the same few sets of the cache."""
+TILE_DEPTH: Final = 32
+"""Inner indices of an AMX tile."""
 TILE_ROWS: Final = 16
-"""Rows of a tile, and columns of its sums."""
-LINE: Final = 64
-"""Bytes of a line of the cache, and of a tile's row."""
-PANEL_LINE: Final = 2 * LINE
-PANEL_STEP: Final = TILE_ROWS * PANEL_LINE
-"""Bytes of a panel's pairs, of one row and of a tile's: two tiles lie side by side."""
-INNER_STEP: Final = DEPTH if HAS_AMX else 2
-"""Inner indices are filled up to a multiple of so many."""
-_PAIRS_OF_A_LINE: Final = LINE // WORD_BYTES
+"""Rows of an AMX tile, and columns of its sums."""
+CACHE_LINE: Final = 64
+"""Bytes of a cache line, and of a row of an AMX tile."""
+PANEL_ROW_BYTES: Final = 2 * CACHE_LINE
+"""Bytes of one row of pairs in a panel: two tiles lie side by side."""
+PANEL_STEP_BYTES: Final = TILE_ROWS * PANEL_ROW_BYTES
+"""Bytes of a panel for `TILE_DEPTH` inner indices."""
+INNER_MULTIPLE: Final = TILE_DEPTH if HAS_AMX else 2
+"""K is padded to a multiple of this: whole AMX tiles, otherwise whole pairs."""
+_PAIRS_PER_LINE: Final = CACHE_LINE // WORD_BYTES
 
 
 @inline
-def empty_pairs(count: int) -> Array:
-    """Returns room for so many pairs, or float32; it begins with a line of the cache."""
-    room = np.empty(count + _PAIRS_OF_A_LINE, np.uint32)
-    start = (LINE - room.ctypes.data % LINE) // WORD_BYTES
+def empty_words(count: int) -> Array:
+    """Returns an uninitialised uint32 [count] that begins with a cache line."""
+    room = np.empty(count + _PAIRS_PER_LINE, np.uint32)
+    start = (CACHE_LINE - room.ctypes.data % CACHE_LINE) // WORD_BYTES
     return room[start : start + count]
 
 
 def packed_size(columns: int, inner: int) -> int:
-    """Returns how many pairs a packed matrix takes."""
+    """Returns the number of pairs in a packed matrix [K, N].
+
+    Args:
+        columns: N.
+        inner: K.
+    """
     if HAS_AMX:
-        return (inner + DEPTH - 1) // DEPTH * TILE_ROWS * ((columns + PANEL - 1) // PANEL * PANEL)
+        padded_columns = (columns + PANEL - 1) // PANEL * PANEL
+        return (inner + TILE_DEPTH - 1) // TILE_DEPTH * TILE_ROWS * padded_columns
     return (inner + 1) // 2 * (columns + ROW_PADDING)
 
 
 def transposed_size(columns: int, inner: int) -> int:
-    """Returns how many pairs `transpose` writes of a matrix [K, N]."""
+    """Returns the number of pairs that `transpose` writes for a matrix [K, N].
+
+    Args:
+        columns: N.
+        inner: K.
+    """
     if HAS_AMX:
-        return columns * ((inner + DEPTH - 1) // DEPTH * TILE_ROWS + _PAIRS_OF_A_LINE)
+        return columns * ((inner + TILE_DEPTH - 1) // TILE_DEPTH * TILE_ROWS + _PAIRS_PER_LINE)
     return packed_size(columns, inner)
 
 
@@ -69,125 +87,132 @@ _packed_size = inline(packed_size)
 
 @inline
 def empty_packed(columns: int, inner: int) -> Array:
-    """Returns room for a packed matrix."""
-    return empty_pairs(_packed_size(columns, inner))
+    """Returns an uninitialised uint32 array for a packed matrix [K, N]; see `packed_size`."""
+    return empty_words(_packed_size(columns, inner))
 
 
 @inline
 def empty_transposed(columns: int, inner: int) -> Array:
-    """Returns room for what `transpose` writes of a matrix [K, N]."""
+    """Returns an uninitialised uint32 array for `transpose`; see `transposed_size`."""
     if HAS_AMX:
-        return empty_pairs(columns * _transposed_line(inner))
+        return empty_words(columns * transposed_row_pairs(inner))
     return empty_packed(columns, inner)
 
 
 def _pair(first: Any, second: Any) -> Any:
-    """Returns two numbers as bfloat16, the first in the lower half of an uint32; compiled only."""
+    """Returns two numbers as a pair, the first in the lower half; compiled code only."""
     raise NotImplementedError
 
 
 @overload(_pair)
-def _pair_of_type(first: Any, second: Any) -> Any:  # noqa: ARG001 - both are of one type
+def _typed_pair(first: Any, second: Any) -> Any:  # noqa: ARG001 - both have one type
     def rounded(first: Any, second: Any) -> Any:
         upper = np.uint32(bfloat16_bits(second)) << np.uint32(16)
         return np.uint32(bfloat16_bits(first)) | np.uint32(upper)
 
-    def as_they_are(first: Any, second: Any) -> Any:
+    def joined(first: Any, second: Any) -> Any:
         return np.uint32(first) | np.uint32(np.uint32(second) << np.uint32(16))
 
-    return as_they_are if first == types.uint16 else rounded
+    return joined if first == types.uint16 else rounded
 
 
 @inline
-def _clear_edges(columns: int, inner: int, out: Array) -> None:
-    """Puts zeros where a matrix does not fill its panels."""
-    pairs, panel = round_up(inner, DEPTH) // 2, PANEL * (round_up(inner, DEPTH) // 2)
+def _clear_padding(columns: int, inner: int, out: Array) -> None:
+    """Writes zeros to ``out``, uint32 panels, where a matrix [K, N] does not fill them."""
+    pairs = round_up(inner, TILE_DEPTH) // 2
     for first in range(0, columns, PANEL):
-        start = first // PANEL * panel
-        begun = start if first + PANEL > columns else start + inner // 2 * PANEL
-        for place in range(begun, start + pairs * PANEL):
+        start = first // PANEL * PANEL * pairs
+        # A partial panel is cleared whole, a full one from its last whole pair on.
+        cleared = start if first + PANEL > columns else start + inner // 2 * PANEL
+        for place in range(cleared, start + pairs * PANEL):
             out[place] = np.uint32(0)
 
 
 @inline
 def pack_transposed(matrix: Array, first: int, count: int, out: Array) -> None:
-    """Packs some columns of a right matrix.
+    """Packs N columns of a right matrix.
 
     Args:
-        matrix: [K, at least as many], float32 or bfloat16; if K is odd, zeros are added.
-        first: of the columns.
-        count: N, of the columns.
-        out: of `empty_packed`; written.
+        matrix: float32 or bfloat16 [K, first + N or more]; an odd K is padded with zeros.
+        first: first of the columns.
+        count: N.
+        out: uint32, from `empty_packed`; written.
     """
     inner = len(matrix)
-    whole, step, distance = inner // 2, count, count + ROW_PADDING
-    panel = PANEL * (round_up(inner, DEPTH) // 2)
+    # Rows: one step over all columns. Panels: a step of PANEL columns each.
+    pairs, step, row_distance = inner // 2, count, count + ROW_PADDING
+    panel = PANEL * (round_up(inner, TILE_DEPTH) // 2)
     if HAS_AMX:
-        _clear_edges(count, inner, out)
-        step, distance = PANEL, PANEL
-    for r in range(whole):
+        _clear_padding(count, inner, out)
+        step, row_distance = PANEL, PANEL
+    for r in range(pairs):
         for start in range(0, count, step):
             even, odd = matrix[2 * r, first + start :], matrix[2 * r + 1, first + start :]
-            row = out[start // PANEL * panel + r * distance :]
+            row = out[start // PANEL * panel + r * row_distance :]
             for j in range(min(step, count - start)):
                 row[j] = _pair(even[j], odd[j])
     if inner % 2:
         for start in range(0, count, step):
             last, row = matrix[inner - 1, first + start :], out[start // PANEL * panel :]
-            row = row[whole * distance :]
+            row = row[pairs * row_distance :]
             for j in range(min(step, count - start)):
                 row[j] = _pair(last[j], last[j]) & np.uint32(0xFFFF)
 
 
 @inline
 def pack(matrix: Array, first: int, columns: int, out: Array) -> None:
-    """Packs some columns of a right matrix that is given as its transpose.
+    """Packs some columns of a right matrix [K, N] from rows of its transpose.
 
     Args:
-        matrix: float32 [so many, K], K even.
-        first: its place among the columns; those before it are packed.
-        columns: N, of the whole right matrix.
-        out: of `empty_packed`; written.
+        matrix: float32 [columns to pack, K], K even.
+        first: index of its first row among the N columns; all before it are packed already.
+        columns: N.
+        out: uint32, from `empty_packed`; written.
     """
     count, inner = matrix.shape
     if HAS_AMX and first == 0:
-        _clear_edges(columns, inner, out)
+        _clear_padding(columns, inner, out)
     start = 0
     while start < count:
+        # At most 16 columns at once: they end with a cache line of every packed row.
         column = first + start
         end = min(count, start + TILE_ROWS - column % TILE_ROWS)
-        place, distance = column, columns + ROW_PADDING
+        place, row_distance = column, columns + ROW_PADDING
         if HAS_AMX:
-            panel = PANEL * (round_up(inner, DEPTH) // 2)
-            place, distance = column // PANEL * panel + column % PANEL, PANEL
+            panel = PANEL * (round_up(inner, TILE_DEPTH) // 2)
+            place, row_distance = column // PANEL * panel + column % PANEL, PANEL
         for r in range(inner // 2):
-            row = out[place + r * distance :]
+            row = out[place + r * row_distance :]
             for u in range(start, end):
                 row[u - start] = _pair(matrix[u, 2 * r], matrix[u, 2 * r + 1])
         start = end
 
 
 @inline
-def _transposed_line(inner: int) -> int:
-    """Returns the pairs of a row of a turned matrix: rows are no power of two apart."""
-    return round_up(inner, DEPTH) // 2 + _PAIRS_OF_A_LINE
+def transposed_row_pairs(inner: int) -> int:
+    """Returns the pairs of a row that `transpose` writes for AMX.
+
+    One cache line more than K needs, so that rows do not lie a power of two apart.
+    """
+    return round_up(inner, TILE_DEPTH) // 2 + _PAIRS_PER_LINE
 
 
 @inline
 def transpose(matrix: Array, first: int, last: int, out: Array) -> None:
-    """Prepares a matrix for `matmul_tn`: for the matrix unit its transpose, else packed.
+    """Prepares a matrix [K, N] for `matmul_tn`: transposed in pairs for AMX, otherwise packed.
 
     Args:
         matrix: bfloat16 [K, N].
-        first: of its columns that this thread prepares; without the unit all are.
-        last: their end.
-        out: of `empty_transposed`; written.
+        first: first of the columns that this thread prepares; without AMX it prepares all.
+        last: end of the columns.
+        out: uint32, from `empty_transposed`; written. With AMX [N, transposed_row_pairs(K)].
     """
     inner, columns = matrix.shape
     if not HAS_AMX:
         pack_transposed(matrix, 0, columns, out)
         return
-    line, pairs = _transposed_line(inner), inner // 2
+    line, pairs = transposed_row_pairs(inner), inner // 2
+    # One panel of columns at a time: the rows of `out` written in turns then stay in the cache.
     for start in range(first, last, PANEL):
         end = min(start + PANEL, last)
         for r in range(pairs):
@@ -204,15 +229,15 @@ def transpose(matrix: Array, first: int, last: int, out: Array) -> None:
 
 @inline
 def round_up(count: int, multiple: int) -> int:
-    """Returns the least multiple that is so many or more."""
+    """Rounds ``count`` up to a multiple of ``multiple``."""
     return (count + multiple - 1) // multiple * multiple
 
 
 def pack_pairs(matrix: FloatArray) -> npt.NDArray[np.uint16]:
-    """Returns a matrix [N, K] as the right one that ``x @ matrix.T`` takes, [K / 2, N, 2].
+    """Packs the right matrix of ``x @ matrix.T`` as rows; returns bfloat16 [K / 2, N, 2].
 
     Args:
-        matrix: K is even.
+        matrix: float32 [N, K], K even.
     """
     columns, inner = matrix.shape
     return np.ascontiguousarray(
@@ -221,31 +246,32 @@ def pack_pairs(matrix: FloatArray) -> npt.NDArray[np.uint16]:
 
 
 def pack_pair_panels(matrix: FloatArray) -> npt.NDArray[np.uint16]:
-    """Returns the same as `matmul_pair_panels` takes it, [N / PANEL, K / 2, PANEL, 2].
+    """Packs the right matrix of ``x @ matrix.T`` as panels, [N / PANEL, K / 2, PANEL, 2].
 
     Args:
-        matrix: K is even, N a multiple of `PANEL`.
+        matrix: float32 [N, K], K even, N a multiple of `PANEL`.
     """
     columns, inner = matrix.shape
-    parts = to_bfloat16(matrix).reshape(columns // PANEL, PANEL, inner // 2, 2)
-    return np.ascontiguousarray(parts.transpose(0, 2, 1, 3))
+    panels = to_bfloat16(matrix).reshape(columns // PANEL, PANEL, inner // 2, 2)
+    return np.ascontiguousarray(panels.transpose(0, 2, 1, 3))
 
 
 def aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Returns a copy that begins with a line of the cache."""
-    room = np.empty(array.nbytes + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
+    """Returns a copy that begins with a cache line."""
+    room = np.empty(array.nbytes + CACHE_LINE, np.uint8)
+    start = -room.ctypes.data % CACHE_LINE
     copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
 
 
 def pack_for_decoding(matrices: Sequence[FloatArray], streams: int) -> npt.NDArray[np.uint16]:
-    """Packs matrices [N, K] for `matmul_by_address`, one after the other.
+    """Packs right matrices for `matmul_by_address`, one after the other.
 
     Args:
-        matrices: N are multiples of `PANEL`, K of `INNER_STEP`.
-        streams: S.
+        matrices: float32 [N, K] each; N are multiples of `PANEL`, K of `INNER_MULTIPLE`.
+        streams: S, the rows of the left matrices. For few rows without AMX a product reads eight
+            vectors of one row at once, which lie side by side only in rows.
     """
     in_panels = HAS_AMX or streams >= ROWS_PER_BLOCK
     pack_one = pack_pair_panels if in_panels else pack_pairs

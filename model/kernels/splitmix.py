@@ -1,4 +1,4 @@
-"""Constants of SplitMix64 (Steele, Lea & Flood 2014) and of uniform numbers from it. No Numba."""
+"""Constants of SplitMix64 (Steele, Lea & Flood 2014) and of uniform numbers from it. NumPy."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 
 BLOCK = 256
-"""Rows drawn at once; even, for a word is two numbers."""
+"""Rows of noise drawn at once; even, because a word of 64 bits makes two numbers."""
 STRIDE: Final = 0x9E3779B97F4A7C15
-"""From one word's place on SplitMix64's cycle to the next one's."""
+"""Distance of two successive words on SplitMix64's cycle."""
 SHIFTS: Final = (30, 27, 31)
 FACTORS: Final = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-"""Of its output function."""
+"""Shifts and factors of the output function; the last shift has no factor."""
 UNIFORM_STEP: Final = 2.0**-32
-"""From one probability that 32 bits can tell to the next."""
+"""Distance of two neighbouring uniform numbers made of 32 bits."""
 LARGEST_UNIFORM: Final = np.float32(1 - 2**-24)
-"""The largest float32 below 1: the logarithm of what is missing to 1 is finite."""
+"""The largest float32 below 1, so that log(1 - u) is finite."""

@@ -1,4 +1,4 @@
-"""Threads that run one piece of compiled code together, each its rank's part of it. NumPy."""
+"""Threads that run one compiled function together, each for its rank. NumPy."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ ARRIVALS_WIDTH: Final = 8
 """Numbers in a row of the counters: one cache line, so that ranks do not share lines."""
 
 Arrivals = npt.NDArray[np.int64]
-"""[size + 1, ARRIVALS_WIDTH]: barriers that each rank has reached; the last row is not 0 after a
-failure, and then no rank waits any more."""
+"""int64 [size + 1, ARRIVALS_WIDTH]: column 0 counts the barriers that each rank has reached. The
+last row is not 0 after a failure, and then no rank waits any more."""
 
-Part = Callable[[int, Arrivals], object]
-"""Does one rank's part of the work; ranks meet at barriers that count in the arrivals."""
+RankWork = Callable[[int, Arrivals], object]
+"""Takes a rank and the arrivals, and does the rank's share of the work."""
 
 
 class Team:
-    """So many threads at most, the caller's own among them."""
+    """A pool of threads; the calling thread is rank 0."""
 
-    def __init__(self, most: int, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(self, max_size: int, prepare: Callable[[], None] | None = None) -> None:
         """Starts no thread yet.
 
         Args:
-            most: threads.
-            prepare: is called first in each of the others.
+            max_size: the most ranks of a run.
+            prepare: each new thread calls it first.
         """
-        self._pool = ThreadPoolExecutor(max(1, most - 1), "team", initializer=prepare)
+        self._pool = ThreadPoolExecutor(max(1, max_size - 1), "team", initializer=prepare)
 
-    def run(self, parts: int, work: Part) -> None:
-        """Does all parts at the same time; returns when all are done."""
-        clocks = np.zeros((parts + 1, ARRIVALS_WIDTH), np.int64)
-        others = [self._pool.submit(work, part, clocks) for part in range(1, parts)]
+    def run(self, size: int, work: RankWork) -> None:
+        """Runs ranks 0 to ``size - 1`` at the same time; returns when all are done."""
+        arrivals = np.zeros((size + 1, ARRIVALS_WIDTH), np.int64)
+        others = [self._pool.submit(work, rank, arrivals) for rank in range(1, size)]
         try:
-            work(0, clocks)
+            work(0, arrivals)
         except BaseException:
-            clocks[-1] = 1
+            arrivals[-1] = 1
             raise
         finally:
             for other in others:
@@ -53,15 +53,15 @@ class Team:
 
 
 def thread_counts(units: int, block: int, cores: int) -> list[int]:
-    """Returns the numbers of threads worth trying: each has the same number of whole blocks.
+    """Returns the thread counts worth trying: powers of two that give each thread whole blocks.
 
-    What is left over of a block is not computed in vectors, which round differently, and a text
-    must not depend on the number of threads.
+    A partial block is not computed in vectors, which round differently, and a text must not depend
+    on the number of threads.
 
     Args:
-        units: that are shared.
-        block: so many at least, of which a multiple is computed in vectors alone.
-        cores: the largest number.
+        units: to be shared.
+        block: units that are computed in vectors together.
+        cores: the largest count.
     """
     counts = [1]
     while 2 * counts[-1] <= cores and units % (2 * counts[-1] * block) == 0:
@@ -69,14 +69,14 @@ def thread_counts(units: int, block: int, cores: int) -> list[int]:
     return counts
 
 
-def barrier_arguments(part: int, clocks: Arrivals) -> tuple[Any, ...]:
-    """Returns what compiled code takes first: rank, arrivals, address of ``sched_yield``."""
-    return part, clocks, yield_address()
+def barrier_arguments(rank: int, arrivals: Arrivals) -> tuple[Any, ...]:
+    """Returns the first arguments of compiled code: rank, arrivals, address of ``sched_yield``."""
+    return rank, arrivals, yield_address()
 
 
 @lru_cache(maxsize=1)
 def yield_address() -> int:
-    """Returns the address of the C library's ``sched_yield``; 0 where it has none."""
+    """Returns the address of the C library's ``sched_yield``; 0 if it has none."""
     try:
         return ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0
     except (OSError, AttributeError, TypeError):

@@ -2,10 +2,11 @@
 
 For a small network the products of a step take less time than the operations between them and the
 interpreter, for which threads then queue. Here a thread needs the interpreter once a step. All
-products are of bfloat16 (``model.kernels.packing``) and added up in float32; loss and softmax
-are float32, as they are in ``model.network.compiled_layer`` and in what surrounds it.
+products are of bfloat16 (``model.kernels.packing``) with float32 sums. Loss and softmax are
+float32, as in ``model.network.compiled_layer`` and around it.
 
-Letters: T time, B batch, V vocabulary, W the same rounded up to whole panels, H hidden.
+Letters: T time, B batch, V vocabulary, W = V rounded up to whole panels, H hidden, E embedding.
+Matrices are those of ``nn.LSTM`` and ``nn.Linear``.
 """
 
 from __future__ import annotations
@@ -28,27 +29,28 @@ _sum_rows = inline(sum_rows.function)
 
 
 @inline
-def _score(  # noqa: PLR0917
-    logits: Array, bias: Array, targets: Array, share: Any, slopes: Array, d_bias: Array
+def _cross_entropy(  # noqa: PLR0917
+    logits: Array, bias: Array, targets: Array, share: Any, d_logits: Array, d_bias: Array
 ) -> float:
-    """Returns the loss in nats, and what the loss changes by with each logit.
+    """Returns the loss in nats, and writes its gradient: ``share * (softmax - one_hot)``.
 
     Args:
-        logits: [N, W] without the bias; written over.
-        bias: [W].
-        targets: [N].
-        share: of each character in the loss.
-        slopes: bfloat16 [N, W], written.
-        d_bias: [W], added to.
+        logits: float32 [N, W], without the bias; scratch afterwards.
+        bias: float32 [W].
+        targets: int64 [N].
+        share: float32, weight of each character in the loss.
+        d_logits: bfloat16 [N, W]; written.
+        d_bias: float32 [W]; added to.
     """
     width, loss = len(bias), 0.0
     for n in range(len(targets)):
-        row, rounded = logits[n], slopes[n]
+        row, rounded = logits[n], d_logits[n]
         for v in range(width):
             row[v] = row[v] + bias[v]
+        # Less the maximum, so that no exponential overflows.
         most = largest(row)
         target = targets[n]
-        # A number that is none, anywhere in the row, comes out of the sum below.
+        # A NaN anywhere in the row propagates into `total`.
         wanted, total = row[target], np.float32(0)
         for v in range(width):
             number = exp(row[v] - most)
@@ -56,6 +58,7 @@ def _score(  # noqa: PLR0917
             total += number
         loss += math.log(total) + most - wanted
         scale = share / total
+        # Separate loops, each of which LLVM vectorises.
         for v in range(width):
             row[v] = row[v] * scale
         row[target] -= share
@@ -67,8 +70,13 @@ def _score(  # noqa: PLR0917
 
 
 @inline
-def _times_mask(numbers: Array, mask: Array) -> None:
-    """Multiplies numbers [T, B, H] by the factors of each stream, [B, H]."""
+def _apply_mask(numbers: Array, mask: Array) -> None:
+    """Multiplies in place by a dropout mask that is the same at every time step.
+
+    Args:
+        numbers: float32 [T, B, H].
+        mask: float32 [B, H].
+    """
     for t in range(len(numbers)):
         for b in range(len(mask)):
             row, factors = numbers[t, b], mask[b]
@@ -77,119 +85,147 @@ def _times_mask(numbers: Array, mask: Array) -> None:
 
 
 @inline
-def _rounded(numbers: Array, out: Array) -> None:
-    """Puts float32 [N, K] into bfloat16 [N, K]."""
+def _round_rows(numbers: Array, out: Array) -> None:
+    """Rounds float32 [N, K] to bfloat16 [N, K], in ``out``."""
     for n in range(len(numbers)):
         row, rounded = numbers[n], out[n]
         for j in range(len(row)):
             rounded[j] = np.uint16(bfloat16_bits(row[j]))
 
 
-@Kernel
-def train_step(  # noqa: PLR0917 - compiled code takes them by position
-    clocks: Array,
-    ids: Array,
-    targets: Array,
-    table: Array,
-    bias: Array,
-    recurrent: Array,
-    head: Array,
-    head_bias: Array,
-    mask: Array,
-    cells: Array,
-    hiddens: Array,
-    outputs: Array,
-    share: Any,
-    loss: Array,
-    d_gates: Array,
-    sides: Array,
-    d_recurrent: Array,
-    d_head: Array,
-    d_head_bias: Array,
-) -> None:
-    """Runs some streams forwards and back; all that it returns is written into its arguments.
+@inline
+def _head_operand(hiddens: Array, outputs: Array, mask: Array) -> Array:
+    """Returns what the head reads, bfloat16 [TB, H]: the hidden states after dropout.
 
     Args:
-        clocks: of ``model.kernels.threads``, for one part.
-        ids: [T, B], the rows of ``table`` that count.
-        targets: [T, B].
-        table: [N, 4H], what can be added to the gates.
-        bias: [4H].
-        recurrent: [4H, H], H even; entries that are dropped are 0.
-        head: [W, H]; rows beyond V are 0.
-        head_bias: [W].
-        mask: [B, H], factors of what the head reads; or [0, H].
-        cells: [T + 1, B, H], the first given, the others written: the last one is carried on.
-        hiddens: bfloat16 [T + 1, B, H], likewise.
-        outputs: [T, B, H], written; the last one is carried on, in full.
-        share: of each character in the loss.
-        loss: [1], in nats.
-        d_gates: bfloat16 [T, B, 4H], gradients of what goes into the gates.
-        sides: of `packed_size` of 4H columns and TB inner indices, the same packed for
-            `matmul_tn`; begins with a line of the cache.
-        d_recurrent: [4H, H], the gradient.
-        d_head: [W, H], the gradient.
-        d_head_bias: [W], zeros; the gradient.
+        hiddens: bfloat16 [T + 1, B, H].
+        outputs: float32 [T, B, H]; dropout scales these, before they are rounded.
+        mask: float32 [B, H], or [0, H] for no dropout.
     """
-    (steps, batch), (gates_width, width) = ids.shape, recurrent.shape
-    count, symbols = steps * batch, len(head_bias)
-    gates = np.empty((steps, batch, gates_width), np.float32)
-    _forward(
-        0, clocks, 0, table, ids, bias, recurrent, gates, cells, hiddens, outputs
-    )  # fmt: skip
-    # The head reads what the products take, after dropout.
-    read = hiddens[1:].reshape(count, width)
-    if len(mask):
-        dropped = outputs.copy()
-        _times_mask(dropped, mask)
-        read = np.empty((count, width), np.uint16)
-        _rounded(dropped.reshape(count, width), read)
+    steps, batch, width = outputs.shape
+    count = steps * batch
+    if not len(mask):
+        return hiddens[1:].reshape(count, width)
+    dropped = outputs.copy()
+    _apply_mask(dropped, mask)
+    operand = np.empty((count, width), np.uint16)
+    _round_rows(dropped.reshape(count, width), operand)
+    return operand
+
+
+@inline
+def _head_step(  # noqa: PLR0917
+    operand: Array,
+    head: Array,
+    head_bias: Array,
+    targets: Array,
+    share: Any,
+    d_operand: Array,
+    d_head: Array,
+    d_head_bias: Array,
+    transposed: Array,
+) -> float:
+    """Runs the head forwards and back; returns the loss in nats.
+
+    Args:
+        operand: bfloat16 [N, H], what the head reads.
+        head: float32 [W, H].
+        head_bias: float32 [W].
+        targets: int64 [N].
+        share: float32, weight of each character in the loss.
+        d_operand: float32 [N, H]; written.
+        d_head: float32 [W, H]; written.
+        d_head_bias: float32 [W]; added to.
+        transposed: uint32, from `empty_transposed` for H columns and N inner indices; scratch.
+    """
+    (count, width), symbols = operand.shape, len(head_bias)
     packed = empty_packed(symbols, width)
     pack(head, 0, symbols, packed)
-    logits, slopes = np.empty((count, symbols), np.float32), np.empty((count, symbols), np.uint16)
-    matmul(read, packed, symbols, logits)
-    loss[0] = _score(logits, head_bias, targets.reshape(count), share, slopes, d_head_bias)
-    # The way back: what the head read, then the head.
+    logits, d_logits = np.empty((count, symbols), np.float32), np.empty((count, symbols), np.uint16)
+    matmul(operand, packed, symbols, logits)
+    loss = _cross_entropy(logits, head_bias, targets, share, d_logits, d_head_bias)
+    # Gradient of the operand, then of the matrix.
     packed = empty_packed(width, symbols)
     pack_transposed(head, 0, width, packed)
-    outer = np.empty((steps, batch, width), np.float32)
-    matmul(slopes, packed, width, outer.reshape(count, width))
+    matmul(d_logits, packed, width, d_operand)
+    packed = empty_packed(symbols, count)
+    pack_transposed(d_logits, 0, symbols, packed)
+    transpose(operand, 0, width, transposed)
+    matmul_tn(count, packed, symbols, transposed, width, d_head)
+    return loss
+
+
+@Kernel
+def train_step(  # noqa: PLR0917 - compiled code takes them by position
+    arrivals: Array,  # int64 [2, ARRIVALS_WIDTH], for one rank, see `model.kernels.threads`
+    ids: Array,  # int64 [T, B], rows of `input_gates`
+    targets: Array,  # int64 [T, B]
+    input_gates: Array,  # float32 [N, 4H], what the layer's inputs add to the gates
+    bias: Array,  # float32 [4H]
+    recurrent_matrix: Array,  # float32 [4H, H], H even, dropped entries are 0
+    head: Array,  # float32 [W, H], rows beyond V are 0
+    head_bias: Array,  # float32 [W]
+    mask: Array,  # float32 [B, H], dropout factors of what the head reads, or [0, H]
+    cells: Array,  # float32 [T + 1, B, H], the first is read, the others are written
+    hiddens: Array,  # bfloat16 [T + 1, B, H], the first is read, the others are written
+    outputs: Array,  # float32 [T, B, H], the hidden states unrounded, written
+    share: Any,  # float32, weight of each character in the loss
+    loss: Array,  # float64 [1], in nats, written
+    d_gates: Array,  # bfloat16 [T, B, 4H], gradient of the sums that go into the gates, written
+    packed_gradients: Array,  # uint32 [`packed_size` of 4H columns, TB inner indices], written
+    d_matrix: Array,  # float32 [4H, H], gradient of the recurrent matrix, written
+    d_head: Array,  # float32 [W, H], written
+    d_head_bias: Array,  # float32 [W], zeros, written
+) -> None:
+    """Runs some streams forwards and back; all results are written into its arguments.
+
+    ``packed_gradients`` is ``d_gates`` packed for `matmul_tn`; it begins with a cache line.
+    """
+    (steps, batch), (gates_width, width) = ids.shape, recurrent_matrix.shape
+    count = steps * batch
+    gates = np.empty((steps, batch, gates_width), np.float32)
+    _forward(
+        0, arrivals, 0, input_gates, ids, bias, recurrent_matrix, gates, cells, hiddens, outputs
+    )  # fmt: skip
+    operand, transposed = _head_operand(hiddens, outputs, mask), empty_transposed(width, count)
+    d_outputs = np.empty((steps, batch, width), np.float32)
+    d_operand, flat_targets = d_outputs.reshape(count, width), targets.reshape(count)
+    loss[0] = _head_step(
+        operand, head, head_bias, flat_targets, share, d_operand, d_head, d_head_bias, transposed
+    )  # fmt: skip
     if len(mask):
-        _times_mask(outer, mask)
-    packed, turned = empty_packed(symbols, count), empty_transposed(width, count)
-    pack_transposed(slopes, 0, symbols, packed)
-    transpose(read, 0, width, turned)
-    matmul_tn(count, packed, symbols, turned, width, d_head)
-    # Then the layer.
-    back, d_cell = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
-    _backward(0, clocks, 0, gates, cells, outer, recurrent, back, d_cell, d_gates)
-    pack_transposed(d_gates.reshape(count, gates_width), 0, gates_width, sides)
-    transpose(hiddens[:-1].reshape(count, width), 0, width, turned)
-    matmul_tn(count, sides, gates_width, turned, width, d_recurrent)
+        _apply_mask(d_outputs, mask)
+    d_hidden, d_cell = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
+    _backward(
+        0, arrivals, 0, gates, cells, d_outputs, recurrent_matrix, d_hidden, d_cell, d_gates
+    )  # fmt: skip
+    pack_transposed(d_gates.reshape(count, gates_width), 0, gates_width, packed_gradients)
+    transpose(hiddens[:-1].reshape(count, width), 0, width, transposed)
+    matmul_tn(count, packed_gradients, gates_width, transposed, width, d_matrix)
 
 
 @Kernel
 def embed(  # noqa: PLR0917
-    embedding: Array, ids: Array, mask: Array, inner: Array, x: Array, out: Array
+    embedding: Array, ids: Array, mask: Array, inner_matrix: Array, x: Array, out: Array
 ) -> None:
-    """Embeds characters, of each stream with entries dropped, for the gates of the layer.
+    """Embeds characters, with entries dropped, and multiplies them for the layer's gates.
 
     Args:
-        embedding: [V, E], E even.
-        ids: [T, B].
-        mask: [B, E], factors.
-        inner: [4H, E].
+        embedding: float32 [V, E], E even.
+        ids: int64 [T, B].
+        mask: float32 [B, E], dropout factors of each stream.
+        inner_matrix: float32 [4H, E].
         x: bfloat16 [T, B, E], the embedded characters; written.
-        out: [T, B, 4H], what they add to the gates; written.
+        out: float32 [T, B, 4H], what they add to the gates; written.
     """
-    (steps, batch), (gates_width, width) = ids.shape, inner.shape
+    (steps, batch), (gates_width, width) = ids.shape, inner_matrix.shape
     for t in range(steps):
         for b in range(batch):
             row, factors, rounded = embedding[ids[t, b]], mask[b], x[t, b]
             for j in range(width):
                 rounded[j] = np.uint16(bfloat16_bits(row[j] * factors[j]))
     packed = empty_packed(gates_width, width)
-    pack(inner, 0, gates_width, packed)
+    pack(inner_matrix, 0, gates_width, packed)
     count = steps * batch
     matmul(x.reshape(count, width), packed, gates_width, out.reshape(count, gates_width))
 
@@ -197,32 +233,32 @@ def embed(  # noqa: PLR0917
 @Kernel
 def embed_backward(  # noqa: PLR0917
     d_gates: Array,
-    sides: Array,
+    packed_gradients: Array,
     ids: Array,
     mask: Array,
-    inner: Array,
+    inner_matrix: Array,
     x: Array,
     d_embedding: Array,
-    d_inner: Array,
+    d_inner_matrix: Array,
     d_bias: Array,
 ) -> None:
-    """Goes back through what `embed` did.
+    """Goes back through `embed`.
 
     Args:
-        d_gates: as `train_step` leaves it.
-        sides: likewise.
-        ids: [T, B].
-        mask: [B, E].
-        inner: [4H, E].
+        d_gates: bfloat16 [T, B, 4H], from `train_step`.
+        packed_gradients: uint32, from `train_step`.
+        ids: int64 [T, B].
+        mask: float32 [B, E].
+        inner_matrix: float32 [4H, E].
         x: bfloat16 [T, B, E].
-        d_embedding: [V, E], zeros; the gradient.
-        d_inner: [4H, E], the gradient.
-        d_bias: [1, 4H], zeros; the gradient.
+        d_embedding: float32 [V, E], zeros; written.
+        d_inner_matrix: float32 [4H, E]; written.
+        d_bias: float32 [1, 4H], zeros; written.
     """
-    (steps, batch), (gates_width, width) = ids.shape, inner.shape
+    (steps, batch), (gates_width, width) = ids.shape, inner_matrix.shape
     count = steps * batch
     packed = empty_packed(width, gates_width)
-    pack_transposed(inner, 0, width, packed)
+    pack_transposed(inner_matrix, 0, width, packed)
     d_x = np.empty((steps, batch, width), np.float32)
     flat = d_gates.reshape(count, gates_width)
     matmul(flat, packed, width, d_x.reshape(count, width))
@@ -231,7 +267,8 @@ def embed_backward(  # noqa: PLR0917
             row, factors, total = d_x[t, b], mask[b], d_embedding[ids[t, b]]
             for j in range(width):
                 total[j] += row[j] * factors[j]
-    turned = empty_transposed(width, count)
-    transpose(x.reshape(count, width), 0, width, turned)
-    matmul_tn(count, sides, gates_width, turned, width, d_inner)
+    transposed = empty_transposed(width, count)
+    transpose(x.reshape(count, width), 0, width, transposed)
+    matmul_tn(count, packed_gradients, gates_width, transposed, width, d_inner_matrix)
+    # All rows go into one sum: id 0 for each.
     _sum_rows(flat, np.zeros(count, np.int64), d_bias)

@@ -1,4 +1,8 @@
-"""Elementary functions for kernels: scalars, which LLVM vectorises, and vectors. Numba."""
+"""Elementary functions for kernels, of float32. Numba, LLVM.
+
+The functions on scalars are for Numba loops, which LLVM vectorises; `VectorMath` is for generated
+code. Both use the same coefficients.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils
 
 from model.kernels.dtypes import WORD_BYTES, Array, BFloat
+from model.kernels.ir import FLOAT, SHORT, pointer
 from model.kernels.jit import inline
 
-_FLOAT, _SHORT = ir.FloatType(), ir.IntType(16)
 HALF: Final = np.float32(0.5)
 ONE: Final = np.float32(1)
 TANH_LIMIT: Final = np.float32(8)
-"""From here on tanh is 1 to seven digits."""
+"""From here on tanh is 1 in float32, to seven digits."""
 TANH_NUMERATOR: Final = (
     1.523051068e-08,
     2.189472715e-05,
@@ -24,25 +28,26 @@ TANH_NUMERATOR: Final = (
     9.999999936e-01,
 )
 TANH_DENOMINATOR: Final = (8.522484045e-07, 3.411298446e-04, 2.616445779e-02, 4.677782859e-01, 1.0)
-"""Coefficients in x^2, the highest first: see `tanh`."""
+"""Coefficients of P and Q in x^2, the highest power first; see `tanh`."""
 _P4, _P3, _P2, _P1, _P0 = (np.float32(number) for number in TANH_NUMERATOR)
 _Q4, _Q3, _Q2, _Q1, _ = (np.float32(number) for number in TANH_DENOMINATOR)
 _LOWEST: Final = np.float32(-87)
-"""From here down the exponential function is next to nothing in float32."""
-_PER_OCTAVE: Final = np.float32(1.4426950408889634)
-_OCTAVE: Final = np.float32(0.6931471805599453)
-_BIAS: Final = 127
-"""Of the exponent of a float32."""
+"""Below this e^x is nearly 0 in float32, and its exponent would overflow."""
+_LOG2_E: Final = np.float32(1.4426950408889634)
+_LOG_2: Final = np.float32(0.6931471805599453)
+_EXPONENT_BIAS: Final = 127
+"""A float32 stores its exponent plus this."""
 _MANTISSA_BITS: Final = 23
-"""Of its lowest bit."""
+"""Bits of a float32 below its exponent."""
 
 
 @inline
 def tanh(x: Any) -> Any:
-    """Returns tanh to 4e-7: an odd rational function, coefficients by weighted least squares.
+    """Returns the hyperbolic tangent as x P(x^2) / Q(x^2), with an error of at most 4e-7.
 
-    They minimise the largest ``|x P(x^2) / (tanh(x) Q(x^2)) - 1|`` up to 8, which is 6e-9; all are
-    positive, so nothing cancels.
+    The coefficients come from weighted least squares. They minimise the largest
+    ``|x P(x^2) / (tanh(x) Q(x^2)) - 1|`` up to 8, which is 6e-9. All are positive, so nothing
+    cancels.
     """
     x = -TANH_LIMIT if x < -TANH_LIMIT else x  # noqa: FURB136 - min and max would lose a NaN
     x = TANH_LIMIT if x > TANH_LIMIT else x  # noqa: FURB136
@@ -61,13 +66,13 @@ def tanh(x: Any) -> Any:
 
 @inline
 def exp(x: Any) -> Any:
-    """Returns e to the x, at most 0, to 3e-7 of it: a power of two times a polynomial.
+    """Returns e^x of an x <= 0, with a relative error of at most 3e-7.
 
-    The series of e to the r, |r| at most half the logarithm of 2, ends with the seventh power.
+    e^x = 2^n e^r with |r| <= log(2) / 2; the Taylor series of e^r ends with r^7.
     """
     x = _LOWEST if x < _LOWEST else x  # noqa: FURB136 - min and max would lose a NaN
-    octaves = np.int32(x * _PER_OCTAVE - HALF)
-    r = x - np.float32(octaves) * _OCTAVE
+    n = np.int32(x * _LOG2_E - HALF)
+    r = x - np.float32(n) * _LOG_2
     p = np.float32(1 / 5040)
     p = p * r + np.float32(1 / 720)
     p = p * r + np.float32(1 / 120)
@@ -76,18 +81,22 @@ def exp(x: Any) -> Any:
     p = p * r + HALF
     p = p * r + ONE
     p = p * r + ONE
-    return p * np.uint32((octaves + np.int32(_BIAS)) << np.int32(_MANTISSA_BITS)).view(np.float32)
+    power = np.uint32((n + np.int32(_EXPONENT_BIAS)) << np.int32(_MANTISSA_BITS))
+    return p * power.view(np.float32)
 
 
 @inline
 def sigmoid(x: Any) -> Any:
-    """Returns the logistic function of x."""
+    """Returns 1 / (1 + e^-x), as tanh(x / 2) / 2 + 1 / 2."""
     return tanh(x * HALF) * HALF + HALF
 
 
 @inline
 def largest(row: Array) -> Any:
-    """Returns the largest of some numbers; four at a time, for one must wait for the one before."""
+    """Returns the largest number of float32 [N], N > 0.
+
+    Four maxima at a time, because each comparison waits for the one before it.
+    """
     whole = len(row) // 4 * 4
     a = row[0]
     b, c, d = a, a, a
@@ -103,11 +112,11 @@ def largest(row: Array) -> Any:
 
 
 class VectorMath:
-    """Arithmetic with vectors of so many float32."""
+    """Generates arithmetic with vectors of ``lanes`` float32."""
 
     def __init__(self, builder: Any, lanes: int) -> None:
         self.builder, self.lanes = builder, lanes
-        self.kind = ir.VectorType(_FLOAT, lanes)
+        self.kind = ir.VectorType(FLOAT, lanes)
         self._multiply_add = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
             builder.module,
             ir.FunctionType(self.kind, [self.kind] * 3),
@@ -115,23 +124,23 @@ class VectorMath:
         )
 
     def all(self, number: float) -> Any:
-        """Returns a number in every place."""
+        """Returns a vector with one constant in every lane."""
         return ir.Constant(self.kind, [float(number)] * self.lanes)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """Returns a b + c."""
+        """Returns a * b + c."""
         return self.builder.call(self._multiply_add, [a, b, c])
 
     def at(self, address: Any, kind: Any = None) -> Any:
-        """Returns what points to a vector."""
-        return self.builder.inttoptr(address, (kind or self.kind).as_pointer())
+        """Returns an int64 address as a pointer to a vector."""
+        return pointer(self.builder, address, kind or self.kind)
 
     def load(self, address: Any) -> Any:
-        """Returns the vector at an address."""
+        """Loads the vector at an address, which need not be aligned."""
         return self.builder.load(self.at(address), align=WORD_BYTES)
 
     def tanh(self, x: Any) -> tuple[Any, Any]:
-        """Returns what `tanh` divides, and by what; NaN stays NaN."""
+        """Returns numerator and denominator of the hyperbolic tangent; NaN stays NaN."""
         builder, limit = self.builder, self.all(float(TANH_LIMIT))
         low = self.all(-float(TANH_LIMIT))
         x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
@@ -141,14 +150,14 @@ class VectorMath:
         return builder.fmul(x, p), q
 
     def sigmoid_of_half(self, x: Any) -> tuple[Any, Any]:
-        """Returns what to divide, and by what, for twice the logistic function of 2x."""
+        """Returns numerator and denominator of 2 sigmoid(2x) = tanh(x) + 1."""
         p, q = self.tanh(x)
         return self.builder.fadd(p, q), q
 
     def bfloat16(self, numbers: Any) -> Any:
-        """Returns the bits of the nearest bfloat16, ties to even; only where ``HAS_BFLOAT16``."""
+        """Returns the bits of the nearest bfloat16, ties to even; only if ``HAS_BFLOAT16``."""
         rounded = self.builder.fptrunc(numbers, ir.VectorType(BFloat(), self.lanes))
-        return self.builder.bitcast(rounded, ir.VectorType(_SHORT, self.lanes))
+        return self.builder.bitcast(rounded, ir.VectorType(SHORT, self.lanes))
 
     def _polynomial(self, y: Any, series: tuple[float, ...]) -> Any:
         highest, *others = series

@@ -25,7 +25,7 @@ from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.kernels.lstm_cell import step_backward, step_forward, sum_rows
 from model.kernels.packing import transposed_size
 from model.kernels.sequence import recurrent_gradient, sequence_backward, sequence_forward
-from model.kernels.threads import Arrivals, Part, Team, barrier_arguments
+from model.kernels.threads import Arrivals, RankWork, Team, barrier_arguments
 from model.network.torch_layer import LayerState, PackedProduct
 
 MIN_UNITS_PER_THREAD = 32
@@ -220,7 +220,7 @@ def _prepare_sequences() -> None:
     Team(1).run(1, work)
 
 
-def _in_team(width: int, work: Part) -> None:
+def _in_team(width: int, work: RankWork) -> None:
     """Runs the work on as many threads as PyTorch may use in the calling thread."""
     threads = _threads_for(width)
     if threads > getattr(_LOCAL, "most", 0):

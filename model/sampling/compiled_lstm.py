@@ -1,8 +1,9 @@
-"""Threads that write texts side by side, in compiled code. NumPy, Numba.
+"""Decoders of S streams in compiled code. NumPy, Numba.
 
-Goes on with what ``model.sampling.parallel_streams`` or ``model.sampling.long_text`` began; how it
-computes is in ``model.sampling.compiled_lstm``. Letters: S streams, V vocabulary, H hidden, L
-layers.
+They take over the state of ``model.sampling.parallel_streams`` or ``model.sampling.long_text``. The
+kernels are ``model.kernels.decode`` and ``model.kernels.decode_streams``; this module packs weights
+and state for them, and chooses the number of threads. Letters: S streams, P = S padded to vectors,
+V vocabulary, H hidden, L layers, N characters, K inner indices.
 """
 
 from __future__ import annotations
@@ -11,28 +12,23 @@ import itertools
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
-from model.kernels.decode import units_of_a_block, write_in_pairs
+from model.kernels.decode import decode_bfloat16, units_per_block
 from model.kernels.decode_streams import (
     GATE_BLOCK_ROWS,
     UNITS_PER_BLOCK,
+    decode_columns,
     pack_gate_rows,
     padded_columns,
-    write_streams,
 )
-from model.kernels.dtypes import Array, to_bfloat16
+from model.kernels.dtypes import BFLOAT16_BYTES, Array, to_bfloat16
 from model.kernels.gumbel import draw_block
 from model.kernels.jit import Kernel
-from model.kernels.packing import (
-    INNER_STEP,
-    PANEL,
-    aligned,
-    pack_for_decoding,
-)
+from model.kernels.packing import INNER_MULTIPLE, PANEL, aligned, pack_for_decoding
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
 from model.network.snapshot import FloatArray, LstmSnapshot
@@ -40,75 +36,79 @@ from model.sampling.numpy_threads import fastest_count
 from model.sampling.stepper import SamplerState, Symbols
 from model.system.cores import usable_cores
 
-LEAST_STREAMS = 4
-LEAST_UNITS = 32
-"""With less there is nothing to gain."""
-STREAMS_OF_A_TEAM = 8
-"""At least: the rows of a block of ``model.kernels.matmul``. Fewer streams share the units."""
-STREAMS_OF_THE_UNIT, MANY_OF_THE_UNIT = 16, 64
-"""The same where the matrix unit multiplies: the rows of a tile, and where a core's cache does not
-hold the weights, for the unit is quicker than what is behind that cache."""
-SMALL = 2**20
-"""Bytes of weights that a core's second-level cache holds beside all else."""
-UNITS_OF_A_THREAD = 16
-"""A multiple of so many, at least."""
-_BITS = 2
-"""Bytes of a bfloat16."""
-TIMED_OF_FEW, TIMED_OF_MANY = BLOCK, 64
-"""Characters of few streams, and of many, that a number of threads is timed with: some milliseconds
-of work; see ``model.sampling.long_text``."""
+MIN_STREAMS: Final = 4
+MIN_HIDDEN: Final = 32
+"""NumPy is as fast with fewer streams, or with fewer hidden units."""
+MIN_STREAMS_PER_SHARD: Final = 8
+"""Minimum streams per shard without AMX: one register block of rows. With fewer streams the threads
+share the hidden units instead."""
+MIN_STREAMS_PER_AMX_SHARD: Final = 16
+"""Minimum streams per shard with AMX, if the weights fit in the L2 cache: the rows of one tile."""
+MIN_STREAMS_PER_LARGE_AMX_SHARD: Final = 64
+"""The same if the weights do not fit in the L2 cache, because AMX is then limited by memory."""
+L2_WEIGHT_BYTES: Final = 2**20
+"""Bytes of weights that the L2 cache of a core holds beside everything else."""
+UNITS_PER_THREAD: Final = 16
+"""A thread has a multiple of this many hidden units: whole vectors on every processor."""
+TIMED_CHARACTERS_OF_FEW: Final = BLOCK
+TIMED_CHARACTERS_OF_MANY: Final = 64
+"""Characters with which a thread count is timed, for fewer and for more streams than
+`MIN_STREAMS_PER_SHARD`. They take some milliseconds; see ``model.sampling.compiled_text``."""
 
 
-def successor(
+def choose_decoder(
     snapshot: LstmSnapshot, state: SamplerState, temperature: float
-) -> StreamTeam | StreamTeams | None:
-    """Returns what goes on from there; None where network or S are too small for it."""
+) -> CompiledDecoder | ShardedDecoder | None:
+    """Returns a decoder that goes on from a state; None if NumPy is as fast."""
     streams = len(state.noises)
-    if streams < LEAST_STREAMS or snapshot.hidden < LEAST_UNITS:
+    if streams < MIN_STREAMS or snapshot.hidden < MIN_HIDDEN:
         return None
-    teams = min(usable_cores(), streams // _least_of_a_team(snapshot))
-    if writes_in_bfloat16(snapshot) and teams > 1:
-        return StreamTeams(snapshot, state, temperature, teams)
-    return StreamTeam(snapshot, state, temperature)
+    shards = min(usable_cores(), streams // _min_streams_per_shard(snapshot))
+    if decodes_in_bfloat16(snapshot) and shards > 1:
+        return ShardedDecoder(snapshot, state, temperature, shards)
+    return CompiledDecoder(snapshot, state, temperature)
 
 
-def _least_of_a_team(snapshot: LstmSnapshot) -> int:
-    """Returns how many streams of their own make up for weights of their own."""
+def _min_streams_per_shard(snapshot: LstmSnapshot) -> int:
+    """Returns the streams from which a shard pays, though each shard reads all weights itself."""
     if not HAS_AMX:
-        return STREAMS_OF_A_TEAM
+        return MIN_STREAMS_PER_SHARD
     matrices = [*(layer.matrix for layer in snapshot.layers), snapshot.head_matrix]
-    is_small = sum(matrix.size for matrix in matrices) * _BITS <= SMALL
-    return STREAMS_OF_THE_UNIT if is_small else MANY_OF_THE_UNIT
+    weight_bytes = sum(matrix.size for matrix in matrices) * BFLOAT16_BYTES
+    fits_in_l2 = weight_bytes <= L2_WEIGHT_BYTES
+    return MIN_STREAMS_PER_AMX_SHARD if fits_in_l2 else MIN_STREAMS_PER_LARGE_AMX_SHARD
 
 
-class StreamTeams:
-    """S texts, shared out among teams that never wait for each other within a character."""
+class ShardedDecoder:
+    """Decodes S streams in shards, whose threads never wait for each other within a character."""
 
     def __init__(
-        self, snapshot: LstmSnapshot, state: SamplerState, temperature: float, count: int
+        self, snapshot: LstmSnapshot, state: SamplerState, temperature: float, shards: int
     ) -> None:
-        """Forms so many teams; the cores are shared out among them."""
-        streams, most = len(state.noises), max(1, usable_cores() // count)
-        borders = [streams * team // count for team in range(count + 1)]
+        """Shares out the streams, and the cores, among the shards."""
+        streams, max_threads = len(state.noises), max(1, usable_cores() // shards)
+        borders = [streams * shard // shards for shard in range(shards + 1)]
         parts = [state.of_streams(slice(*pair)) for pair in itertools.pairwise(borders)]
-        self._teams = [StreamTeam(snapshot, part, temperature, most=most) for part in parts]
-        self._pool = ThreadPoolExecutor(count, "streams")
+        self._shards = [
+            CompiledDecoder(snapshot, part, temperature, max_threads=max_threads) for part in parts
+        ]
+        self._pool = ThreadPoolExecutor(shards, "streams")
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
-        """Writes so many characters in each text; returns ids and own probabilities [count, S]."""
-        written = self._pool.map(lambda team: team.write(count), self._teams)
-        ids, own = zip(*written, strict=True)
-        return np.concatenate(ids, axis=1), np.concatenate(own, axis=1)
+        """Writes N characters in each stream; returns ids and probabilities, each [N, S]."""
+        written = self._pool.map(lambda shard: shard.write(count), self._shards)
+        ids, probabilities = zip(*written, strict=True)
+        return np.concatenate(ids, axis=1), np.concatenate(probabilities, axis=1)
 
     def close(self) -> None:
         """Ends the threads."""
         self._pool.shutdown()
-        for team in self._teams:
-            team.close()
+        for shard in self._shards:
+            shard.close()
 
 
-class StreamTeam:
-    """S texts; the threads that write them share the hidden units, and end with it."""
+class CompiledDecoder:
+    """Decodes S streams; its threads share the hidden units."""
 
     def __init__(
         self,
@@ -117,79 +117,81 @@ class StreamTeam:
         temperature: float,
         *,
         threads: int | None = None,
-        most: int | None = None,
+        max_threads: int | None = None,
     ) -> None:
-        """Compiles what it needs or finds it on the disk, and finds out how many threads pay.
+        """Compiles the kernels or loads them from the disk, and times thread counts.
 
         Args:
             snapshot: the weights.
-            state: of the texts.
-            temperature: that characters are drawn at; 0: always the likeliest.
-            threads: so many; None: as many as prove fastest.
-            most: but no more than so many; None: as many as there are cores.
+            state: of the streams.
+            temperature: of the draws; 0 always draws the likeliest character.
+            threads: number of threads; None for the fastest.
+            max_threads: limit for the fastest; None for the number of cores.
         """
         streams, symbols = state.logits.shape
         self._noises, self._written = state.noises, state.written
-        self._number = -1
+        self._block_number = -1
         self._block = np.zeros((BLOCK, streams, symbols), np.float32)
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
         self._logits = np.empty((BLOCK + 1, streams, symbols), np.float32)
         self._logits[0] = state.logits
-        self._way = way_for(snapshot, state)
-        self._operands, self._cell = self._way.operands, self._way.cell
-        counts = thread_counts(snapshot.hidden, UNITS_OF_A_THREAD, most or usable_cores())
+        self._layout = layout_for(snapshot, state)
+        self._operands, self._cell = self._layout.operands, self._layout.cell
+        counts = thread_counts(snapshot.hidden, UNITS_PER_THREAD, max_threads or usable_cores())
         self._team = Team(threads or counts[-1])
-        self._take_threads(1)
+        self._share_out(1)
         self._try()
         draw_block.run(np.uint64(0), 0, np.empty(symbols, np.uint64), self._block[:2].copy())
-        self._take_threads(threads or fastest_count(counts, self._seconds))
+        self._share_out(threads or fastest_count(counts, self._seconds))
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
-        """Writes so many characters in each text; returns ids and own probabilities [count, S]."""
+        """Writes N characters in each stream; returns ids and probabilities, each [N, S]."""
         parts: list[tuple[Symbols, FloatArray]] = []
         while count:
             number, place = divmod(self._written, BLOCK)
-            if number != self._number:
+            if number != self._block_number:
                 self._draw_block(number)
             some = min(count, BLOCK - place)
-            parts.append(self._write(self._block[place : place + some]))
+            parts.append(self._decode(self._block[place : place + some]))
             self._written += some
             count -= some
-        ids, own = zip(*parts, strict=True)
-        return np.concatenate(ids), np.concatenate(own)
+        ids, probabilities = zip(*parts, strict=True)
+        return np.concatenate(ids), np.concatenate(probabilities)
 
     def close(self) -> None:
         """Ends the threads."""
         self._team.close()
 
     def _draw_block(self, number: int) -> None:
-        """Draws the noise of the next characters, each thread that of some texts."""
-        self._number = number
+        """Draws the noise of the next `BLOCK` characters; each thread has some of the streams."""
+        self._block_number = number
         if self._is_greedy:
-            return  # what it was made of, zeros
+            return  # the block stays zero
 
-        def work(part: int, _: Arrivals) -> None:
+        def work(rank: int, _: Arrivals) -> None:
             words = np.empty(self._block.shape[2], np.uint64)
-            for stream in self._streams_of(part):
+            for stream in self._streams_of(rank):
                 start = np.uint64(self._noises[stream].start(number))
                 draw_block.run(start, stream, words, self._block)
 
         self._team.run(len(self._shares), work)
 
-    def _streams_of(self, part: int) -> range:
-        """Returns the texts that are a thread's where each has some."""
-        streams, parts = len(self._noises), len(self._shares)
-        return range(streams * part // parts, streams * (part + 1) // parts)
+    def _streams_of(self, rank: int) -> range:
+        """Returns the streams whose noise a thread draws."""
+        streams, size = len(self._noises), len(self._shares)
+        return range(streams * rank // size, streams * (rank + 1) // size)
 
-    def _write(self, noise: FloatArray) -> tuple[Symbols, FloatArray]:
-        """Writes a character in each text for every row of the noise."""
+    def _decode(self, noise: FloatArray) -> tuple[Symbols, FloatArray]:
+        """Writes N characters in each stream, one for every row of the noise [N, S, V]."""
         count, streams = noise.shape[:2]
-        ids, own = np.empty((count, streams), np.int64), np.empty((count, streams), np.float32)
-        self._run(self._operands, self._cell, self._logits[: count + 1], noise, (ids, own))
+        ids = np.empty((count, streams), np.int64)
+        probabilities = np.empty((count, streams), np.float32)
+        logits = self._logits[: count + 1]
+        self._run(self._operands, self._cell, logits, noise, (ids, probabilities))
         self._logits[0] = self._logits[count]
         self._operands[0] = self._operands[count % 2]
-        return ids, own
+        return ids, probabilities
 
     def _run(
         self,
@@ -199,149 +201,155 @@ class StreamTeam:
         noise: FloatArray,
         written: tuple[Symbols, FloatArray],
     ) -> None:
-        def work(part: int, clocks: Arrivals) -> None:
-            given, sums = self._shares[part]
-            before = (*barrier_arguments(part, clocks), *given, operands, sums)
-            self._way.kernel.run(*before, cell, logits, noise, self._scale, *written)
+        def work(rank: int, arrivals: Arrivals) -> None:
+            weights, sums = self._shares[rank]
+            first = (*barrier_arguments(rank, arrivals), *weights, operands, sums)
+            self._layout.kernel.run(*first, cell, logits, noise, self._scale, *written)
 
         self._team.run(len(self._shares), work)
 
-    def _take_threads(self, threads: int) -> None:
-        """Gives each thread its rows of all matrices, and room for its sums."""
-        self._shares: list[Share] = [self._way.share(part, threads) for part in range(threads)]
+    def _share_out(self, threads: int) -> None:
+        """Packs each thread's rows of all matrices, and allocates its sums."""
+        self._shares: list[Share] = [self._layout.share(rank, threads) for rank in range(threads)]
 
     def _seconds(self, threads: int) -> float:
-        """Returns how long some characters take with so many threads."""
+        """Returns the seconds that some characters take with a number of threads."""
         if len(self._shares) != threads:
-            self._take_threads(threads)
+            self._share_out(threads)
         began = time.perf_counter()
         self._try()
         return time.perf_counter() - began
 
     def _try(self) -> None:
-        """Writes some characters that nobody reads; the texts stay where they are."""
-        is_few = len(self._noises) < STREAMS_OF_A_TEAM
-        count = TIMED_OF_FEW if is_few else TIMED_OF_MANY
+        """Decodes some characters from copies of the state, and drops them."""
+        is_few = len(self._noises) < MIN_STREAMS_PER_SHARD
+        count = TIMED_CHARACTERS_OF_FEW if is_few else TIMED_CHARACTERS_OF_MANY
         logits = self._logits[: count + 1].copy()
         noise = np.zeros_like(logits[1:])
-        ids, own = np.empty(noise.shape[:2], np.int64), np.empty(noise.shape[:2], np.float32)
-        self._run(aligned(self._operands), self._cell.copy(), logits, noise, (ids, own))
+        ids = np.empty(noise.shape[:2], np.int64)
+        probabilities = np.empty(noise.shape[:2], np.float32)
+        copies = aligned(self._operands), self._cell.copy()
+        self._run(*copies, logits, noise, (ids, probabilities))
 
 
 Share = tuple[tuple[Any, ...], FloatArray]
-"""What a thread's kernel takes between the clocks and the operands; room for its sums."""
+"""A thread's weights, in the order of the kernel's parameters, and its scratch for sums."""
 
 
-class Way(Protocol):
-    """What a kernel is called with; its last arguments are those that all ways have."""
+class DecoderLayout(Protocol):
+    """A kernel, and weights and state as it takes them. All kernels end with the same arguments."""
 
     kernel: Kernel
     operands: Array
-    """What the products take before and after a character."""
+    """[2, ...], what the products read, in turns before and after a character."""
     cell: FloatArray
+    """Cell states: [L, S, H] or [L, H, P]."""
 
-    def share(self, part: int, parts: int) -> Share:
-        """Returns one thread's share of the weights, and room for its sums."""
-
-
-def way_for(snapshot: LstmSnapshot, state: SamplerState) -> Way:
-    """Returns the quickest way that writes as the network was trained."""
-    if writes_in_bfloat16(snapshot):
-        return InPairs(snapshot, state)
-    return InColumns(snapshot, state)
+    def share(self, rank: int, size: int) -> Share:
+        """Returns the share of one of ``size`` threads."""
 
 
-class InColumns:
-    """float32, a column for each stream: `model.kernels.decode_streams`."""
+def layout_for(snapshot: LstmSnapshot, state: SamplerState) -> DecoderLayout:
+    """Returns the layout that computes in the precision in which the network was trained."""
+    if decodes_in_bfloat16(snapshot):
+        return PairLayout(snapshot, state)
+    return ColumnLayout(snapshot, state)
+
+
+class ColumnLayout:
+    """float32, one column a stream; for `decode_columns`."""
 
     def __init__(self, snapshot: LstmSnapshot, state: SamplerState) -> None:
-        """Takes over the state."""
-        self.kernel = write_streams
+        """Copies the state."""
+        self.kernel = decode_columns
         self._snapshot = snapshot
-        self._fixed = (snapshot.input_table, _biases(snapshot), snapshot.head_bias)
-        hidden, self.cell = map(_with_columns, state.carried)
+        self._biases = (snapshot.input_table, _upper_biases(snapshot), snapshot.head_bias)
+        hidden, self.cell = map(_pad_streams, state.carried)
         _, width, columns = hidden.shape
         empty = np.zeros((width, columns), np.float32)
+        # The first layer's own state; of each upper layer the output below and the own state; then
+        # what the head reads.
         pieces = [hidden[0]]
         for own in hidden[1:]:
             pieces += [empty, own]
         self.operands = np.stack([np.concatenate([*pieces, empty])] * 2)
 
-    def share(self, part: int, parts: int) -> Share:
-        """Returns one thread's share of the weights, and room for its sums."""
-        pieces = list(_blocks(self._snapshot, part, parts, UNITS_PER_BLOCK))
-        rows = _rows(self._snapshot, part, parts)
-        weights = np.concatenate([pack_gate_rows(piece) for piece in [*pieces, rows]])
-        sums = np.zeros(
-            (max(4 * UNITS_PER_BLOCK, len(rows)) + GATE_BLOCK_ROWS, self.cell.shape[2]), np.float32
-        )
-        return (*self._fixed, weights), sums
+    def share(self, rank: int, size: int) -> Share:
+        """Returns the share of one of ``size`` threads."""
+        blocks = list(_gate_blocks(self._snapshot, rank, size, UNITS_PER_BLOCK))
+        rows = _head_rows(self._snapshot, rank, size)
+        weights = np.concatenate([pack_gate_rows(matrix) for matrix in [*blocks, rows]])
+        most_rows = max(4 * UNITS_PER_BLOCK, len(rows)) + GATE_BLOCK_ROWS
+        sums = np.zeros((most_rows, self.cell.shape[2]), np.float32)
+        return (*self._biases, weights), sums
 
 
-class InPairs:
-    """bfloat16, a row for each stream: `model.kernels.decode`."""
+class PairLayout:
+    """bfloat16 in pairs, one row a stream; for `decode_bfloat16`."""
 
     def __init__(self, snapshot: LstmSnapshot, state: SamplerState) -> None:
-        """Takes over the state, rounded as in training."""
-        self.kernel = write_in_pairs
+        """Copies the state, rounded as in training."""
+        self.kernel = decode_bfloat16
         self._snapshot = snapshot
-        self._fixed = (snapshot.input_table, _biases(snapshot), snapshot.head_bias)
+        self._biases = (snapshot.input_table, _upper_biases(snapshot), snapshot.head_bias)
         hidden, cell = (part.transpose(0, 2, 1) for part in state.carried)
         self.cell = cell.copy()
         empty = np.zeros_like(hidden[0])
+        # The first layer's own state; of each upper layer the output below and the own state; then
+        # what the head reads.
         pieces = [hidden[0]] + [np.concatenate([empty, own], axis=1) for own in hidden[1:]]
-        rounded = [to_bfloat16(_with_inner(piece)).reshape(-1) for piece in (*pieces, empty)]
+        rounded = [to_bfloat16(_pad_inner(piece)).reshape(-1) for piece in (*pieces, empty)]
         self.operands = aligned(np.stack([np.concatenate(rounded)] * 2))
 
-    def share(self, part: int, parts: int) -> Share:
-        """Returns one thread's share of the weights, and room for its sums."""
+    def share(self, rank: int, size: int) -> Share:
+        """Returns the share of one of ``size`` threads."""
         streams = self.cell.shape[1]
-        pieces = list(_blocks(self._snapshot, part, parts, units_of_a_block(streams)))
-        rows = _rows(self._snapshot, part, parts)
-        matrices = [_with_rows(_with_inner(piece)) for piece in [*pieces, rows]]
+        blocks = list(_gate_blocks(self._snapshot, rank, size, units_per_block(streams)))
+        rows = _head_rows(self._snapshot, rank, size)
+        matrices = [_pad_rows(_pad_inner(matrix)) for matrix in [*blocks, rows]]
         sums = aligned(np.zeros(streams * max(map(len, matrices)), np.float32))
-        return (*self._fixed, pack_for_decoding(matrices, streams)), sums
+        return (*self._biases, pack_for_decoding(matrices, streams)), sums
 
 
-def _with_rows(matrix: FloatArray) -> FloatArray:
-    """Returns a matrix with rows of zeros, up to whole panels."""
+def _pad_rows(matrix: FloatArray) -> FloatArray:
+    """Pads a matrix [N, K] with zeros to whole panels of rows."""
     return np.pad(matrix, ((0, -len(matrix) % PANEL), (0, 0)))
 
 
-def _with_inner(matrix: FloatArray) -> FloatArray:
-    """Returns a matrix with columns of zeros, as many as its products take."""
-    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % INNER_STEP)))
+def _pad_inner(matrix: FloatArray) -> FloatArray:
+    """Pads a matrix [N, K] with zeros to a multiple of `INNER_MULTIPLE` inner indices."""
+    return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % INNER_MULTIPLE)))
 
 
-def _blocks(snapshot: LstmSnapshot, part: int, parts: int, units: int) -> Iterator[FloatArray]:
-    """Yields a thread's rows of all layers, so many units at a time, one gate after the other."""
+def _gate_blocks(snapshot: LstmSnapshot, rank: int, size: int, units: int) -> Iterator[FloatArray]:
+    """Yields a thread's rows of all layers: blocks [4 * units, K], one gate after the other."""
     width = snapshot.hidden
-    first, last = width * part // parts, width * (part + 1) // parts
+    first, last = width * rank // size, width * (rank + 1) // size
     for layer in snapshot.layers:
         gates = layer.matrix.reshape(4, width, -1)
         for start in range(first, last, units):
-            some = gates[:, start : min(start + units, last)]
-            yield some.reshape(-1, some.shape[2])
+            block = gates[:, start : min(start + units, last)]
+            yield block.reshape(-1, block.shape[2])
 
 
-def _rows(snapshot: LstmSnapshot, part: int, parts: int) -> FloatArray:
+def _head_rows(snapshot: LstmSnapshot, rank: int, size: int) -> FloatArray:
     """Returns a thread's rows of the head."""
     symbols = snapshot.vocabulary_size
-    return snapshot.head_matrix[symbols * part // parts : symbols * (part + 1) // parts]
+    return snapshot.head_matrix[symbols * rank // size : symbols * (rank + 1) // size]
 
 
-def _biases(snapshot: LstmSnapshot) -> FloatArray:
+def _upper_biases(snapshot: LstmSnapshot) -> FloatArray:
     """Returns the biases of all layers but the first, [L - 1, 4H]."""
     biases = [layer.bias for layer in snapshot.layers if layer.bias is not None]
     return np.array(biases, np.float32).reshape(len(biases), 4 * snapshot.hidden)
 
 
-def _with_columns(state: FloatArray) -> FloatArray:
-    """Returns a state [L, H, S] with columns of zeros, [L, H, P]."""
-    spare = padded_columns(state.shape[2]) - state.shape[2]
-    return np.pad(state, ((0, 0), (0, 0), (0, spare)))
+def _pad_streams(state: FloatArray) -> FloatArray:
+    """Pads a state [L, H, S] with columns of zeros to [L, H, P]."""
+    padding = padded_columns(state.shape[2]) - state.shape[2]
+    return np.pad(state, ((0, 0), (0, 0), (0, padding)))
 
 
-def writes_in_bfloat16(snapshot: LstmSnapshot) -> bool:
-    """Whether a network was trained in bfloat16, and this processor multiplies pairs of them."""
+def decodes_in_bfloat16(snapshot: LstmSnapshot) -> bool:
+    """Whether a network was trained in bfloat16 and this processor multiplies pairs of them."""
     return HAS_BFLOAT16 and snapshot.precision == "bf16" and snapshot.hidden % 2 == 0

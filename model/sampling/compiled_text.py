@@ -1,9 +1,12 @@
-"""One long text in float32, written by compiled code on several threads. NumPy; Numba when made."""
+"""A decoder of one text in float32, in compiled code on several threads. NumPy; Numba when made.
+
+Letters: V vocabulary, H hidden, L layers, N characters.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,24 +19,17 @@ from model.sampling.numpy_threads import fastest_count
 from model.sampling.stepper import SamplerState
 from model.system.cores import usable_cores
 
-if TYPE_CHECKING:
-    pass
-
-
-UNITS = 32
-"""Hidden units of which a thread has a multiple."""
-
-
-TIMED = BLOCK
-"""Characters that a number of threads is timed with: some milliseconds, for the system may wake
-threads on one and the same core and moves them apart only after a while."""
-
+TEXT_UNITS_PER_THREAD: Final = 32
+"""A thread has a multiple of this many hidden units."""
+TIMED_CHARACTERS: Final = BLOCK
+"""Characters with which a thread count is timed. They take some milliseconds, because the system
+may wake threads on one core and moves them apart only after a while."""
 
 Ids = npt.NDArray[np.int64]
 
 
-class WritingTeam:
-    """Threads that write one text together in float32, in compiled code."""
+class CompiledTextDecoder:
+    """Decodes one text in float32; its threads share the hidden units."""
 
     def __init__(
         self,
@@ -43,54 +39,43 @@ class WritingTeam:
         *,
         threads: int | None = None,
     ) -> None:
-        """Compiles what it needs or finds it on the disk, and finds out how many threads pay.
+        """Compiles the kernel or loads it from the disk, and times thread counts.
 
         Args:
             snapshot: the weights.
             state: of the one text, at the beginning of a block of the noise.
-            temperature: that characters are drawn at; 0: always the likeliest.
-            threads: so many; None: as many as prove fastest.
+            temperature: of the draws; 0 always draws the likeliest character.
+            threads: number of threads; None for the fastest.
         """
-        from model.kernels.decode import write_characters  # noqa: PLC0415 - Numba: see above
+        from model.kernels.decode import decode_text  # noqa: PLC0415 - Numba: see above
 
-        self._call = write_characters.run
+        self._kernel = decode_text.run
         self._noise, self._block = state.noises[0], state.written // BLOCK
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
         hidden, cell = (part[..., 0] for part in state.carried)
         layers, width = hidden.shape
+        # In turns before and after a character: of each layer the output below and the own state.
         self._joined = np.zeros((2, layers, 2 * width), np.float32)
         self._joined[0, :, width:] = hidden
         self._cell = cell.copy()
         self._logits = np.empty((BLOCK + 1, snapshot.vocabulary_size), np.float32)
         self._logits[0] = state.logits[0]
-        above = snapshot.layers[1:]
-        upper = np.empty((len(above), 4 * width, 2 * width), np.float32)
-        biases = np.empty((len(above), 4 * width), np.float32)
-        for place, layer in enumerate(above):
-            upper[place], biases[place] = layer.matrix, layer.bias
-        self._weights = (
-            snapshot.input_table,
-            snapshot.layers[0].matrix,
-            upper,
-            biases,
-            snapshot.head_matrix,
-            snapshot.head_bias,
-        )
-        counts = thread_counts(width, UNITS, usable_cores())
+        self._weights = _weights(snapshot)
+        counts = thread_counts(width, TEXT_UNITS_PER_THREAD, usable_cores())
         self._team = Team(threads or counts[-1])
         self._threads = 1
-        self._ready: tuple[Ids, FloatArray] | None = None
-        self._try(TIMED)
+        self._unread: tuple[Ids, FloatArray] | None = None
+        self._try(TIMED_CHARACTERS)
         self._threads = threads or fastest_count(counts, self._seconds)
 
     def write(self, most: int) -> tuple[Ids, FloatArray]:
-        """Writes up to so many characters, at least one; returns ids and own probabilities."""
-        if self._ready is None:
-            self._ready = self._next_block()
-        ids, own = self._ready
-        self._ready = (ids[most:], own[most:]) if most < len(ids) else None
-        return ids[:most], own[:most]
+        """Writes 1 to ``most`` characters; returns ids and probabilities, each [N]."""
+        if self._unread is None:
+            self._unread = self._next_block()
+        ids, probabilities = self._unread
+        self._unread = (ids[most:], probabilities[most:]) if most < len(ids) else None
+        return ids[:most], probabilities[:most]
 
     def close(self) -> None:
         """Ends the threads."""
@@ -103,30 +88,47 @@ class WritingTeam:
             noise = np.zeros_like(noise)
         ids = np.empty(BLOCK, np.int64)
         self._run(self._joined, self._cell, self._logits, noise, ids)
-        own = probabilities_of(ids, self._logits[:-1])
+        probabilities = probabilities_of(ids, self._logits[:-1])
         self._logits[0] = self._logits[-1]
-        return ids, own
+        return ids, probabilities
 
     def _run(
         self, joined: FloatArray, cell: FloatArray, logits: FloatArray, noise: FloatArray, ids: Ids
     ) -> None:
         text = (joined, cell, logits, noise, self._scale, ids)
 
-        def work(part: int, clocks: Arrivals) -> None:
-            self._call(*barrier_arguments(part, clocks), *self._weights, *text)
+        def work(rank: int, arrivals: Arrivals) -> None:
+            self._kernel(*barrier_arguments(rank, arrivals), *self._weights, *text)
 
         self._team.run(self._threads, work)
 
     def _seconds(self, threads: int) -> float:
-        """Returns how long some characters take with so many threads."""
+        """Returns the seconds that some characters take with a number of threads."""
         self._threads = threads
         began = time.perf_counter()
-        self._try(TIMED)
+        self._try(TIMED_CHARACTERS)
         return time.perf_counter() - began
 
     def _try(self, count: int) -> None:
-        """Writes so many characters that nobody reads; the text stays where it is."""
+        """Decodes some characters from copies of the state, and drops them."""
         noise = np.zeros((count, self._logits.shape[1]), np.float32)
         logits = self._logits[: count + 1].copy()
         ids = np.empty(count, np.int64)
         self._run(self._joined.copy(), self._cell.copy(), logits, noise, ids)
+
+
+def _weights(snapshot: LstmSnapshot) -> tuple[FloatArray, ...]:
+    """Returns the weights in the order of the kernel's parameters."""
+    upper_layers, width = snapshot.layers[1:], snapshot.hidden
+    matrices = np.empty((len(upper_layers), 4 * width, 2 * width), np.float32)
+    biases = np.empty((len(upper_layers), 4 * width), np.float32)
+    for place, layer in enumerate(upper_layers):
+        matrices[place], biases[place] = layer.matrix, layer.bias
+    return (
+        snapshot.input_table,
+        snapshot.layers[0].matrix,
+        matrices,
+        biases,
+        snapshot.head_matrix,
+        snapshot.head_bias,
+    )

@@ -1,8 +1,8 @@
-"""Gumbel noise for drawing characters, drawn in blocks ahead. NumPy.
+"""Gumbel noise for drawing characters, in blocks of rows. NumPy.
 
-One row per character of a text. A word of the generator is computed from its number alone
-(SplitMix64, Steele, Lea & Flood 2014), so the row of any character can be had without those before
-it: a text can be taken up at any place. ``model.kernels.gumbel`` draws the same in compiled code.
+One row per character of a text. The generator is counter-based (SplitMix64, Steele, Lea & Flood
+2014): the row of a character does not need the rows before it, so a text can be resumed anywhere.
+``model.kernels.gumbel`` computes the same numbers in compiled code.
 """
 
 from __future__ import annotations
@@ -15,41 +15,43 @@ import numpy.typing as npt
 from model.kernels.splitmix import BLOCK, FACTORS, LARGEST_UNIFORM, SHIFTS, STRIDE, UNIFORM_STEP
 
 _CYCLE: Final = 2**64
+"""States of the generator."""
+"""States of the generator."""
 
 Words = npt.NDArray[np.uint64]
 
 
 class GumbelNoise:
-    """Rows of independent standard Gumbel numbers, the same ones for the same seed."""
+    """Rows of independent standard Gumbel numbers that depend only on seed and width."""
 
     def __init__(self, seed: int, width: int) -> None:
         """Draws nothing yet.
 
         Args:
-            seed: below 2**64.
+            seed: 0 to 2**64 - 1.
             width: V, numbers in a row.
         """
         self._origin = int(mixed(np.array([seed], np.uint64))[0])
         self._width = width
-        self._number = -1
+        self._block_number = -1
         self._block: npt.NDArray[np.float32] = np.empty((0, width), np.float32)
 
     def row(self, index: int) -> npt.NDArray[np.float32]:
-        """Returns the noise [V] of a text's character number ``index``; do not change it."""
+        """Returns the noise [V] of character ``index`` of a text: a view, not to be changed."""
         number, place = divmod(index, BLOCK)
-        if number != self._number:
+        if number != self._block_number:
             self._block = self.block(number)
-            self._number = number
+            self._block_number = number
         row: npt.NDArray[np.float32] = self._block[place]
         return row
 
     def start(self, number: int) -> int:
-        """Returns the place on the cycle of the first word of a block, below 2**64."""
+        """Returns the generator's state for the first word of a block, below 2**64."""
         words = number * BLOCK * self._width // 2
         return (self._origin + words * STRIDE) % _CYCLE
 
     def block(self, number: int) -> npt.NDArray[np.float32]:
-        """Returns rows ``number * BLOCK`` and those after it, [BLOCK, V]."""
+        """Returns the rows from ``number * BLOCK`` on, [BLOCK, V]."""
         words = np.arange(BLOCK * self._width // 2, dtype=np.uint64)
         words *= np.uint64(STRIDE)
         words += np.uint64(self.start(number))
@@ -57,9 +59,13 @@ class GumbelNoise:
 
 
 def gumbel(bits: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
-    """Returns ``-log(-log(1 - p))`` of the probabilities that random bits stand for.
+    """Returns standard Gumbel numbers, ``-log(-log(1 - p))``, p uniform in (0, 1).
 
-    Small waits decide which character is drawn: they are told apart to the last of the 32 bits.
+    The smallest p give the largest noise, which decides the draw. Therefore log1p, which keeps all
+    32 bits of a small p, where a float32 of 1 - p would not.
+
+    Args:
+        bits: uint32 of any shape; p is bits / 2**32, plus half a unit.
     """
     numbers = bits.astype(np.float32)
     numbers *= np.float32(UNIFORM_STEP)
@@ -74,7 +80,7 @@ def gumbel(bits: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
 
 
 def mixed(words: Words) -> Words:
-    """Returns SplitMix64's output for places on its cycle, in their place."""
+    """Replaces states of SplitMix64 by their outputs, in place, and returns them."""
     for shift, factor in zip(SHIFTS, (*FACTORS, 1), strict=True):
         words ^= words >> np.uint64(shift)
         words *= np.uint64(factor)

@@ -1,7 +1,7 @@
-"""Threads of NumPy's own that share a matrix-vector product: as many as prove faster.
+"""The number of BLAS threads with which NumPy multiplies a matrix by a vector fastest. NumPy.
 
-For a text that has the machine to itself. Beside a training the sampler keeps to one thread, for
-the others would fight the trainer's. NumPy.
+For a text that has the machine to itself. Beside a training the sampler keeps to one thread,
+because more would compete with the trainer's.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from model.system.cores import usable_cores
 from model.timing import quickest
 
 ROUNDS = 5
-REPEATS = 8
-"""Passes over all matrices between two looks at the clock."""
-ROWS_OF_A_GROUP = 8
-LARGEST_HEAD = 400
-"""Rows of a head matrix that BLAS leaves to one thread or shares out without a trace."""
-LEAST_GAIN = 1.2
-"""How much faster several threads must be; they keep as many cores busy."""
+"""Timings of each thread count."""
+PASSES_PER_TIMING = 8
+"""Passes over all matrices."""
+BLAS_ROW_GROUP = 8
+"""Rows that BLAS adds up together."""
+MAX_HEAD_ROWS = 400
+"""Rows of the head up to which several BLAS threads return the same bits as one."""
+MIN_SPEEDUP = 1.2
+"""Speed-up for which several threads are worth the cores that they keep busy."""
 
 Timer = Callable[[int], float]
-"""Makes products on so many threads; returns the seconds that it took."""
+"""Takes a number of threads; returns the seconds that some work took with them."""
 
 
 @contextmanager
 def fastest_products(snapshot: WeightSnapshot) -> Iterator[int]:
-    """Lets NumPy take the number of threads that proves fastest for products with a vector.
+    """Limits NumPy to the number of threads that is fastest for products with a vector.
 
     Args:
-        snapshot: whose matrices are to be multiplied.
+        snapshot: its matrices are timed.
 
     Yields:
-        The number of threads; before and after, it is what it was.
+        The number of threads. On exit the former limit is restored.
     """
     blas = ThreadpoolController().select(user_api="blas")
     matrices: list[FloatArray] = []
@@ -57,27 +59,27 @@ def fastest_products(snapshot: WeightSnapshot) -> Iterator[int]:
 
 
 def numpy_thread_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
-    """Returns the numbers of threads that leave every digit of the products as it is with one.
+    """Returns the thread counts with which products have the same bits as with one thread.
 
-    BLAS adds up rows in groups of eight; where a thread's share does not consist of whole groups,
-    the last digits change, and with them, sooner or later, the text of a seed.
+    BLAS adds up rows in groups of eight. If a thread's share is not made of whole groups, the last
+    digits change, and sooner or later the text of a seed does.
 
     Args:
-        snapshot: whose matrices are to be multiplied.
-        cores: the largest number.
+        snapshot: its matrices are multiplied.
+        cores: the largest count.
     """
-    if not isinstance(snapshot, LstmSnapshot) or snapshot.vocabulary_size > LARGEST_HEAD:
+    if not isinstance(snapshot, LstmSnapshot) or snapshot.vocabulary_size > MAX_HEAD_ROWS:
         return [1]
-    return thread_counts(4 * snapshot.hidden, ROWS_OF_A_GROUP, cores)
+    return thread_counts(4 * snapshot.hidden, BLAS_ROW_GROUP, cores)
 
 
 def fastest_count(counts: Sequence[int], timer: Timer) -> int:
-    """Returns the quickest count; more threads than the first must gain what they cost."""
-    return quickest(counts, timer, lambda count: count, rounds=ROUNDS, least_gain=LEAST_GAIN)
+    """Returns the fastest count; others than the first must be `MIN_SPEEDUP` times as fast."""
+    return quickest(counts, timer, lambda count: count, rounds=ROUNDS, least_gain=MIN_SPEEDUP)
 
 
 class _Products:
-    """The products of one character, with made-up operands."""
+    """The matrix-vector products of one character, with random vectors."""
 
     def __init__(self, matrices: Sequence[FloatArray]) -> None:
         random = np.random.default_rng(0)
@@ -91,9 +93,9 @@ class _Products:
         ]
 
     def seconds(self) -> float:
-        """Returns how long `REPEATS` passes take."""
+        """Returns the seconds of `PASSES_PER_TIMING` passes over all matrices."""
         began = time.perf_counter()
-        for _ in range(REPEATS):
+        for _ in range(PASSES_PER_TIMING):
             for matrix, x, out in self._operands:
                 np.dot(matrix, x, out)
         return time.perf_counter() - began

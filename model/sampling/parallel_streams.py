@@ -1,8 +1,8 @@
-"""Many streams of characters from one snapshot, side by side: a matrix product for all of them.
+"""Many streams of characters from one snapshot, in one matrix product for all of them. NumPy.
 
-Writes what as many `model.sampling.stream.CharacterStream` with the same seeds would, but for
-rounding. A product with many columns reads each weight once for all streams. Letters: S streams, V
-vocabulary, H hidden, L layers. NumPy.
+They write what `model.sampling.stream.CharacterStream` writes with the same seeds; only rounding
+differs. A product with many columns reads each weight once for all streams. Letters: S streams, V
+vocabulary, H hidden, L layers, N characters.
 """
 
 from __future__ import annotations
@@ -28,37 +28,38 @@ from model.sampling.prompt import first_ids
 from model.sampling.stepper import MakeBatchStepper, SamplerState, Symbols
 from model.system.compiled_code import made_or_none
 
-BY_NUMPY = 4 * BLOCK
-"""Characters of each stream before one asks for a faster kernel, which takes a second to load. A
-fixed number: kernels round differently, and the text of a seed must not depend on its length."""
+NUMPY_CHARACTERS_PER_STREAM = 4 * BLOCK
+"""Characters that NumPy writes in each stream before a compiled decoder, which takes a second to
+load, takes over. The number is fixed, because decoders round differently, and the text of a seed
+must not depend on its length."""
 
 
-class Successor(Protocol):
-    """What goes on with S texts."""
+class Decoder(Protocol):
+    """Writes S streams on from a state."""
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
-        """Writes so many characters in each; returns ids and own probabilities [count, S]."""
+        """Writes N characters in each stream; returns ids and probabilities, each [N, S]."""
 
     def close(self) -> None:
         """Ends its threads."""
 
 
-FindSuccessor = Callable[[WeightSnapshot, SamplerState, float], Successor | None]
-"""Takes weights, texts and temperature; returns None where NumPy may go on by itself."""
+MakeDecoder = Callable[[WeightSnapshot, SamplerState, float], Decoder | None]
+"""Takes weights, state and temperature; returns None if NumPy is to go on."""
 
 
-def compiled_successor(
+def make_compiled_decoder(
     snapshot: WeightSnapshot, state: SamplerState, temperature: float
-) -> Successor | None:
-    """Returns what goes on with texts in compiled code; loads Numba."""
-    from model.sampling.compiled_lstm import successor  # noqa: PLC0415 - half a second
+) -> Decoder | None:
+    """Returns a decoder in compiled code, or None if NumPy is as fast; loads Numba."""
+    from model.sampling.compiled_lstm import choose_decoder  # noqa: PLC0415 - half a second
 
     assert isinstance(snapshot, LstmSnapshot)
-    return successor(snapshot, state, temperature)
+    return choose_decoder(snapshot, state, temperature)
 
 
 class StreamBatch:
-    """S texts that grow by one character each at every step."""
+    """S streams that each grow by one character a step, in NumPy or on a device."""
 
     def __init__(
         self,
@@ -75,26 +76,28 @@ class StreamBatch:
 
         Args:
             snapshot: the weights.
-            vocabulary: what the ids mean; of the size that the snapshot has.
-            sampling: how characters are drawn, in all of the streams.
-            seeds: of each stream's noise; there are as many streams.
-            prompt: text within the vocabulary, for all.
+            vocabulary: characters of the ids; of the size of the snapshot.
+            sampling: how characters are drawn, in all streams.
+            seeds: [S], of each stream's noise.
+            prompt: text within the vocabulary, for all streams.
             window: as in ``CharacterStream``.
-            make_stepper: makes what computes.
+            make_stepper: makes the stepper.
         """
         self._sampling = sampling
         self._noises = [GumbelNoise(seed, len(vocabulary)) for seed in seeds]
         self._stepper = make_stepper(snapshot, len(seeds))
         self._window = window
         self._written = 0
-        self._numbers = np.arange(len(seeds))
+        self._rows = np.arange(len(seeds))
         ids = [np.full(len(seeds), first) for first in first_ids(prompt, vocabulary)]
         self._recent: deque[Symbols] = deque(ids, maxlen=window or 1)
         self._logits = self._stepper.prime(ids)
 
     def state(self) -> SamplerState:
-        """Returns the state of the texts, for streams without a window that NumPy computes."""
-        assert isinstance(self._stepper, LstmBatchStepper), "no other stepper gives its state away"
+        """Returns the state of the streams, if NumPy steps them and there is no window."""
+        assert isinstance(self._stepper, LstmBatchStepper), (
+            "only NumPy's stepper hands over its state"
+        )
         return SamplerState(
             carried=self._stepper.state,
             logits=np.ascontiguousarray(self._logits.T),
@@ -103,22 +106,22 @@ class StreamBatch:
         )
 
     def step(self) -> tuple[Symbols, npt.NDArray[np.float32]]:
-        """Writes a character in each stream; returns ids [S] and their own probabilities [S]."""
+        """Writes a character in each stream; returns ids and probabilities, each [S]."""
         if self._window is not None:
             self._stepper.reset()
             self._logits = self._stepper.prime(self._recent)
         logits = np.ascontiguousarray(self._logits.T)
         chosen = choose(logits, self._sampling, self._noise())
         weights = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
-        own = weights[self._numbers, chosen] / np.add.reduce(weights, axis=1)
+        probabilities = weights[self._rows, chosen] / np.add.reduce(weights, axis=1)
         self._written += 1
         self._recent.append(chosen)
         if self._window is None:
             self._logits = self._stepper.prime([chosen])
-        return chosen, own
+        return chosen, probabilities
 
     def _noise(self) -> npt.NDArray[np.float32]:
-        """Returns the row of each stream, [S, V]."""
+        """Returns the noise of the next character, [S, V]."""
         number, place = divmod(self._written, BLOCK)
         if place == 0:
             self._block = np.stack([noise.block(number) for noise in self._noises], axis=1)
@@ -127,9 +130,10 @@ class StreamBatch:
 
 
 class ParallelStreams:
-    """Streams shared out among threads; NumPy lets go of the interpreter in its products."""
+    """S streams shared out among threads; NumPy releases the GIL in its products."""
 
-    LEAST_OF_A_THREAD = 4
+    MIN_STREAMS_PER_THREAD = 4
+    """With fewer, threads cost more than they gain."""
 
     def __init__(
         self,
@@ -142,32 +146,32 @@ class ParallelStreams:
         window: int | None = None,
         threads: int = 1,
         make_stepper: MakeBatchStepper = LstmBatchStepper,
-        find_successor: FindSuccessor | None = None,
+        make_decoder: MakeDecoder | None = None,
     ) -> None:
         """Starts cold and reads the prompt.
 
         Args:
-            snapshot: as in `StreamBatch`.
-            vocabulary: the same.
-            sampling: the same.
-            seeds: the same.
-            prompt: the same.
-            window: the same.
-            threads: at most so many.
-            make_stepper: as in `StreamBatch`.
-            find_successor: is asked once, after `BY_NUMPY` characters of each stream, for what
-                goes on faster; where nothing can be compiled, nothing does.
+            snapshot: the weights.
+            vocabulary: characters of the ids; of the size of the snapshot.
+            sampling: how characters are drawn, in all streams.
+            seeds: [S], of each stream's noise.
+            prompt: text within the vocabulary, for all streams.
+            window: as in ``CharacterStream``.
+            threads: limit of the threads.
+            make_stepper: makes the stepper.
+            make_decoder: is called once, after `NUMPY_CHARACTERS_PER_STREAM` characters of each
+                stream, for a faster decoder. If nothing can be compiled, NumPy goes on.
         """
-        parts = max(1, min(threads, len(seeds) // self.LEAST_OF_A_THREAD))
+        parts = max(1, min(threads, len(seeds) // self.MIN_STREAMS_PER_THREAD))
         borders = [len(seeds) * part // parts for part in range(parts + 1)]
         self._count = len(seeds)
         self._snapshot = snapshot
         self._temperature = sampling.temperature
-        self._find_successor = None
+        self._make_decoder = None
         if window is None and is_plain(sampling) and make_stepper is LstmBatchStepper:
-            self._find_successor = find_successor
-        self._until_asked = BY_NUMPY
-        self._successor: Successor | None = None
+            self._make_decoder = make_decoder
+        self._numpy_left = NUMPY_CHARACTERS_PER_STREAM
+        self._decoder: Decoder | None = None
         self._batches = [
             StreamBatch(
                 snapshot,
@@ -182,46 +186,42 @@ class ParallelStreams:
         ]
 
     def __len__(self) -> int:
-        """Streams."""
+        """Returns the number of streams."""
         return self._count
 
     def write(self, count: int) -> tuple[Symbols, npt.NDArray[np.float32]]:
-        """Writes so many characters in each stream.
-
-        Returns:
-            Ids and their own probabilities, each [count, S].
-        """
-        if self._find_successor is None:
+        """Writes N characters in each stream; returns ids and probabilities, each [N, S]."""
+        if self._make_decoder is None:
             return self._write(count)
-        first = min(count, self._until_asked)
-        self._until_asked -= first
+        first = min(count, self._numpy_left)
+        self._numpy_left -= first
         parts = [self._write(first)] if first else []
-        if not self._until_asked:
+        if not self._numpy_left:
             state = SamplerState.joined([batch.state() for batch in self._batches])
-            find = partial(self._find_successor, self._snapshot, state, self._temperature)
-            self._successor = made_or_none(find)
-            self._find_successor = None
+            make = partial(self._make_decoder, self._snapshot, state, self._temperature)
+            self._decoder = made_or_none(make)
+            self._make_decoder = None
         if first < count:
             parts.append(self._write(count - first))
-        ids, own = zip(*parts, strict=True)
-        return np.concatenate(ids), np.concatenate(own)
+        ids, probabilities = zip(*parts, strict=True)
+        return np.concatenate(ids), np.concatenate(probabilities)
 
     def close(self) -> None:
-        """Ends the threads of what went on with the texts."""
-        if self._successor is not None:
-            self._successor.close()
+        """Ends the threads of the compiled decoder."""
+        if self._decoder is not None:
+            self._decoder.close()
 
     def _write(self, count: int) -> tuple[Symbols, npt.NDArray[np.float32]]:
-        if self._successor is not None:
-            return self._successor.write(count)
+        if self._decoder is not None:
+            return self._decoder.write(count)
         if len(self._batches) == 1:
-            return _steps(self._batches[0], count)
+            return _write_steps(self._batches[0], count)
         with ThreadPoolExecutor(len(self._batches)) as pool:
-            parts = list(pool.map(_steps, self._batches, repeat(count)))
-        ids, own = zip(*parts, strict=True)
-        return np.concatenate(ids, axis=1), np.concatenate(own, axis=1)
+            parts = list(pool.map(_write_steps, self._batches, repeat(count)))
+        ids, probabilities = zip(*parts, strict=True)
+        return np.concatenate(ids, axis=1), np.concatenate(probabilities, axis=1)
 
 
-def _steps(batch: StreamBatch, count: int) -> tuple[Symbols, npt.NDArray[np.float32]]:
-    ids, own = zip(*(batch.step() for _ in range(count)), strict=True)
-    return np.stack(ids), np.stack(own)
+def _write_steps(batch: StreamBatch, count: int) -> tuple[Symbols, npt.NDArray[np.float32]]:
+    ids, probabilities = zip(*(batch.step() for _ in range(count)), strict=True)
+    return np.stack(ids), np.stack(probabilities)

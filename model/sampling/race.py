@@ -1,7 +1,7 @@
-"""A race: one prompt, one row of random numbers for all, and a temperature for each lane. NumPy.
+"""A race: one prompt, one row of noise for all lanes, and a temperature for each lane. NumPy.
 
-What differs between the lanes is the temperature alone: with the same noise, lanes write the same
-until a temperature turns one choice. Letters: S lanes, V vocabulary.
+The lanes differ only in temperature. Because they share the noise, they write the same text until
+a temperature changes one draw. Letters: S lanes, V vocabulary.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from model.sampling.stepper import MakeBatchStepper
 
 
 class Race:
-    """S lanes that write one character each at every step, in one batched product."""
+    """S lanes that each write one character a step, in one batched product."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Race:
         Args:
             snapshot: the weights.
             vocabulary: what the ids mean; of the size that the snapshot has.
-            temperatures: one for each lane; 0 takes the likeliest character.
-            seed: of the noise that all lanes share.
+            temperatures: one for each lane; 0 draws the likeliest character.
+            seed: of the shared noise.
             prompt: text within the vocabulary.
             window: as in ``CharacterStream``.
-            make_stepper: makes what computes.
+            make_stepper: makes the stepper.
         """
         self._vocabulary = vocabulary
         self._noise = GumbelNoise(seed, len(vocabulary))
@@ -61,16 +61,16 @@ class Race:
         self._logits = self._stepper.prime(ids)
 
     def __len__(self) -> int:
-        """Lanes."""
+        """Returns the number of lanes."""
         return len(self._temperatures)
 
     def set_temperature(self, lane: int, temperature: float) -> None:
         """Sets a lane's temperature from its next character on."""
-        # One so low is the likeliest character; in float32 its quotients would overflow.
+        # A lower one draws the likeliest character anyway, and logits / temperature would overflow.
         self._temperatures[lane] = temperature if temperature >= LEAST_FOR_FLOAT32 else 0.0
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
-        """Goes on with other weights of the same shape, the state kept."""
+        """Replaces the weights by others of the same shape, and keeps the state."""
         self._stepper.adopt(snapshot)
 
     def step(self) -> LanesWritten:
@@ -86,7 +86,7 @@ class Race:
         return LanesWritten(characters=tuple(self._vocabulary.decode(chosen)))
 
     def _choose(self) -> npt.NDArray[np.intp]:
-        """Returns the next id of each lane; adding noise draws (see ``distribution.choose``)."""
+        """Returns the next id of each lane by the Gumbel-max trick; see ``distribution.choose``."""
         logits = self._logits.T
         if not np.isfinite(logits).all():
             plain = SamplingConfig(temperature=1.0, top_k=1)

@@ -32,12 +32,12 @@ class TorchLstmStepper:
         self._weights = [torch.tensor(array, device=device) for array in _arrays(snapshot)]
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
-        """Goes on with these weights, of the shape of those before; the state is kept."""
+        """Replaces the weights by others of the same shape, and keeps the state."""
         for weight, array in zip(self._weights, _arrays(snapshot), strict=True):
-            weight.copy_(torch.tensor(array))  # recorded work reads them where they are
+            weight.copy_(torch.tensor(array))  # a CUDA graph reads them at their addresses
 
     def reset(self) -> None:
-        """Sets every state to zero, a cold start."""
+        """Sets every state to zero (cold start)."""
         self._hidden, self._cell = torch.zeros_like(self._hidden), torch.zeros_like(self._cell)
 
     def prime(self, ids: Iterable[Symbols]) -> FloatArray:
@@ -49,39 +49,39 @@ class TorchLstmStepper:
         return logits.cpu().numpy().T
 
     def _advance(self, operands: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Takes ids [S] and state, each [L, S, H]; returns logits [S, V] and state."""
+        """Takes ids [S], hidden and cell state [L, S, H]; returns logits [S, V] and both states."""
         symbols, hidden, cell = operands
         table, head_bias, head_matrix, *layers = self._weights
         width = hidden.shape[-1]
-        added, below = table[symbols], hidden[0]
+        added, operand = table[symbols], hidden[0]
         hiddens: list[Tensor] = []
         cells: list[Tensor] = []
         for layer, before in enumerate(cell):
             if layer:
-                added, below = layers[2 * layer - 1], torch.cat((below, hidden[layer]), 1)
-            gates = torch.addmm(added, below, layers[2 * layer].T).tanh()
-            opened = gates[:, : 3 * width] * 0.5 + 0.5
-            enter, keep, leave = opened.chunk(3, dim=1)
-            after = before * keep + enter * gates[:, 3 * width :]
-            below = leave * after.tanh()
+                added, operand = layers[2 * layer - 1], torch.cat((operand, hidden[layer]), 1)
+            gates = torch.addmm(added, operand, layers[2 * layer].T).tanh()
+            # sigmoid(2x) = tanh(x) / 2 + 1 / 2; the rows of i, f and o are halved.
+            i, f, o = (gates[:, : 3 * width] * 0.5 + 0.5).chunk(3, dim=1)
+            after = before * f + i * gates[:, 3 * width :]
+            operand = o * after.tanh()
             cells.append(after)
-            hiddens.append(below)
-        logits = torch.addmm(head_bias, below, head_matrix.T)
+            hiddens.append(operand)
+        logits = torch.addmm(head_bias, operand, head_matrix.T)
         return logits, torch.stack(hiddens), torch.stack(cells)
 
 
 def stepper_on(device: torch.device) -> MakeBatchStepper:
-    """Returns what makes kernels that compute on the device."""
+    """Returns what makes steppers that compute on the device."""
     return LstmBatchStepper if device.type == "cpu" else partial(TorchLstmStepper, device=device)
 
 
 def stepper_beside_training(device: torch.device) -> MakeBatchStepper:
-    """Returns what makes kernels for streams beside a training on the device."""
+    """Returns what makes steppers for sampling beside a training on the device."""
     return stepper_on(device) if device.type == "cuda" else LstmBatchStepper
 
 
 def _arrays(snapshot: WeightSnapshot) -> list[FloatArray]:
-    """Returns table, head, first matrix, and bias and matrix of each layer above."""
+    """Returns table, head bias and matrix, first matrix, bias and matrix of each upper layer."""
     assert isinstance(snapshot, LstmSnapshot)
     arrays = [snapshot.input_table, snapshot.head_bias, snapshot.head_matrix]
     for layer in snapshot.layers:

@@ -9,12 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_fixtures import draw_bfloat16
 
-from model.kernels.amx import configure, release, row_in_tile_order
+from model.kernels.amx import configure_tiles, release_tiles, row_in_tile_order
 from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.jit import inline
 from model.kernels.matmul import add_matmul_tiles, matmul_tiles
-from model.kernels.packing import DEPTH, LINE, PANEL, PANEL_STEP, aligned, pack_pair_panels
+from model.kernels.packing import (
+    CACHE_LINE,
+    PANEL,
+    PANEL_STEP_BYTES,
+    TILE_DEPTH,
+    aligned,
+    pack_pair_panels,
+)
 
 needs_unit = pytest.mark.skipif(not HAS_AMX, reason="no matrix unit in this processor")
 
@@ -33,25 +40,25 @@ def multiply(
     out_row: int,
     backwards: bool,
 ) -> None:
-    configure(m)
-    panel, half = steps * PANEL_STEP, steps // 2
+    configure_tiles(m)
+    panel, half = steps * PANEL_STEP_BYTES, steps // 2
     for _ in range(2):  # the second time it must be set up as it was the first time
         if half == 0:
             matmul_tiles(m, n, steps, left, row, right, panel, out, out_row, backwards)
             continue
         matmul_tiles(m, n, half, left, row, right, panel, out, out_row, backwards)
-        left_on, right_on = left + half * LINE, right + half * PANEL_STEP
+        left_on, right_on = left + half * CACHE_LINE, right + half * PANEL_STEP_BYTES
         add_matmul_tiles(m, n, steps - half, left_on, row, right_on, panel, out, out_row, backwards)
-    release()
+    release_tiles()
 
 
 @inline
 def multiply_whole(
     m: int, n: int, steps: int, left: int, row: int, right: int, out: int, out_row: int
 ) -> None:
-    configure(m)
-    matmul_tiles(m, n, steps, left, row, right, steps * PANEL_STEP, out, out_row, False)
-    release()
+    configure_tiles(m)
+    matmul_tiles(m, n, steps, left, row, right, steps * PANEL_STEP_BYTES, out, out_row, False)
+    release_tiles()
 
 
 def product(left: Array, right: Array, spare: int = 0, *, backwards: bool = False) -> Array:
@@ -63,7 +70,7 @@ def product(left: Array, right: Array, spare: int = 0, *, backwards: bool = Fals
     out = np.full((m, n + spare), 7, np.float32)
     places = rows.ctypes.data, packed.ctypes.data, out.ctypes.data
     line, out_line = rows.strides[0], out.strides[0]
-    multiply(m, n, k // DEPTH, places[0], line, places[1], places[2], out_line, backwards)
+    multiply(m, n, k // TILE_DEPTH, places[0], line, places[1], places[2], out_line, backwards)
     assert (out[:, n:] == 7).all()
     return out[:, :n]
 
@@ -78,10 +85,11 @@ def product(left: Array, right: Array, spare: int = 0, *, backwards: bool = Fals
 )
 @settings(deadline=None)
 def test_it_is_the_product(m: int, panels: int, steps: int, spare: int, backwards: bool) -> None:
-    left, right = draw_bfloat16(m, DEPTH * steps), draw_bfloat16(DEPTH * steps, PANEL * panels)
+    k = TILE_DEPTH * steps
+    left, right = draw_bfloat16(m, k), draw_bfloat16(k, PANEL * panels)
     expected = left.astype(np.float64) @ right.astype(np.float64)
     found = product(left, right, spare, backwards=backwards)
-    np.testing.assert_allclose(found, expected, atol=1e-5 * DEPTH * steps)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * k)
 
 
 @needs_unit
@@ -99,7 +107,7 @@ def test_no_number_depends_on_its_neighbours(m: int, panels: int) -> None:
 def test_a_copy_begins_with_a_line(size: int, skipped: int) -> None:
     numbers = np.arange(size + skipped, dtype=np.float32)[skipped:].reshape(1, size)
     copy = aligned(numbers)
-    assert copy.ctypes.data % LINE == 0
+    assert copy.ctypes.data % CACHE_LINE == 0
     assert np.array_equal(copy, numbers)
     copy[:] = -1
     assert numbers[0, 0] == skipped
@@ -110,9 +118,10 @@ def test_a_copy_begins_with_a_line(size: int, skipped: int) -> None:
 @settings(deadline=None)
 def test_vectors_find_the_same_number_for_a_row(panels: int, steps: int, seed: int) -> None:
     random = np.random.default_rng(seed)
-    scale = np.exp(random.uniform(-20, 20, (DEPTH * steps, 1)))  # much is cancelled and rounded
-    row = (random.standard_normal((1, DEPTH * steps)) / scale.T).astype(np.float32)
-    right = (random.standard_normal((DEPTH * steps, PANEL * panels)) * scale).astype(np.float32)
+    k = TILE_DEPTH * steps
+    scale = np.exp(random.uniform(-20, 20, (k, 1)))  # much is cancelled and rounded
+    row = (random.standard_normal((1, k)) / scale.T).astype(np.float32)
+    right = (random.standard_normal((k, PANEL * panels)) * scale).astype(np.float32)
     packed, rounded = aligned(pack_pair_panels(np.ascontiguousarray(right.T))), to_bfloat16(row)
     out = np.full((1, PANEL * panels), np.nan, np.float32)
     places = rounded.ctypes.data, packed.ctypes.data, out.ctypes.data

@@ -15,7 +15,12 @@ from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, LstmSnapshot
-from model.sampling.compiled_lstm import StreamTeam, StreamTeams, successor, writes_in_bfloat16
+from model.sampling.compiled_lstm import (
+    CompiledDecoder,
+    ShardedDecoder,
+    choose_decoder,
+    decodes_in_bfloat16,
+)
 from model.sampling.long_text import LongText
 from model.sampling.parallel_streams import StreamBatch
 from model.sampling.stepper import SamplerState
@@ -81,7 +86,7 @@ def test_it_draws_from_numpys_logits(
 ) -> None:
     snapshot = make_snapshot(hidden, layers)
     state = begun(snapshot, streams, temperature)
-    team = StreamTeam(snapshot, state, temperature, threads=1)
+    team = CompiledDecoder(snapshot, state, temperature, threads=1)
     parts = [team.write(count) for count in (1, 20, 39)]
     team.close()
     ids, own = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -104,7 +109,7 @@ def test_every_number_of_threads_writes_the_same_texts(layers: int, streams: int
     snapshot = make_snapshot(192, layers)
     found = []
     for threads in (1, 2, 3):
-        team = StreamTeam(snapshot, begun(snapshot, streams, 0.8), 0.8, threads=threads)
+        team = CompiledDecoder(snapshot, begun(snapshot, streams, 0.8), 0.8, threads=threads)
         found.append(team.write(300))
         team.close()
     for ids, own in found[1:]:
@@ -115,11 +120,11 @@ def test_every_number_of_threads_writes_the_same_texts(layers: int, streams: int
 def test_a_text_does_not_depend_on_its_neighbours() -> None:
     snapshot = make_snapshot(64, layers=2)
     state = begun(snapshot, 20, 0.8)
-    whole = StreamTeam(snapshot, state, 0.8)
+    whole = CompiledDecoder(snapshot, state, 0.8)
     expected = whole.write(200)
     whole.close()
     for streams in (slice(1), slice(3, 8), slice(8, 16), slice(7, 19)):
-        team = StreamTeam(snapshot, state.of_streams(streams), 0.8)
+        team = CompiledDecoder(snapshot, state.of_streams(streams), 0.8)
         for found, all_of_it in zip(team.write(200), expected, strict=True):
             assert np.array_equal(np.asarray(found), np.asarray(all_of_it)[:, streams])
         team.close()
@@ -127,8 +132,8 @@ def test_a_text_does_not_depend_on_its_neighbours() -> None:
 
 def test_streams_are_shared_out_among_teams() -> None:
     snapshot = make_snapshot(64)
-    together = StreamTeam(snapshot, begun(snapshot, 19, 0.8), 0.8)
-    apart = StreamTeams(snapshot, begun(snapshot, 19, 0.8), 0.8, 2)
+    together = CompiledDecoder(snapshot, begun(snapshot, 19, 0.8), 0.8)
+    apart = ShardedDecoder(snapshot, begun(snapshot, 19, 0.8), 0.8, 2)
     for count in (1, BLOCK, 30):
         expected, found = together.write(count), apart.write(count)
         assert np.array_equal(found[0], expected[0])
@@ -145,10 +150,10 @@ def test_many_streams_have_teams_of_their_own(
 ) -> None:
     monkeypatch.setattr("model.sampling.compiled_lstm.usable_cores", lambda: 2)
     monkeypatch.setattr("model.sampling.compiled_lstm.HAS_AMX", has_unit)
-    monkeypatch.setattr("model.sampling.compiled_lstm.SMALL", small)
+    monkeypatch.setattr("model.sampling.compiled_lstm.L2_WEIGHT_BYTES", small)
     snapshot = make_snapshot(64)
-    for streams, kind in ((2 * least, StreamTeams), (2 * least - 1, StreamTeam)):
-        found = successor(snapshot, begun(snapshot, streams, 0.8), 0.8)
+    for streams, kind in ((2 * least, ShardedDecoder), (2 * least - 1, CompiledDecoder)):
+        found = choose_decoder(snapshot, begun(snapshot, streams, 0.8), 0.8)
         assert type(found) is kind
         found.close()
 
@@ -160,7 +165,7 @@ def test_a_long_text_goes_on_in_pairs() -> None:
     def written(snapshot: LstmSnapshot, most: int) -> list[float]:
         own: list[float] = []
         stream = CharacterStream(snapshot, VOCABULARY, sampling=sampling, seed=3)
-        with LongText(stream, by_numpy=BLOCK) as text:
+        with LongText(stream, numpy_characters=BLOCK) as text:
             while len(own) < 2 * BLOCK:
                 own += text.write(min(most, 2 * BLOCK - len(own)))[1].tolist()
         return own
@@ -174,6 +179,6 @@ def test_a_long_text_goes_on_in_pairs() -> None:
 
 def test_what_was_trained_in_float32_is_written_in_float32() -> None:
     snapshot = make_snapshot(64)
-    assert writes_in_bfloat16(snapshot)
-    assert not writes_in_bfloat16(dataclasses.replace(snapshot, precision="fp32"))
-    assert not writes_in_bfloat16(make_snapshot(65))
+    assert decodes_in_bfloat16(snapshot)
+    assert not decodes_in_bfloat16(dataclasses.replace(snapshot, precision="fp32"))
+    assert not decodes_in_bfloat16(make_snapshot(65))

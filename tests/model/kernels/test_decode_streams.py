@@ -11,9 +11,9 @@ from noise_by_definition import assert_drawn
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import LstmSnapshot, WeightSnapshot
-from model.sampling import parallel_streams as batch_sampler
-from model.sampling.compiled_lstm import LEAST_STREAMS, LEAST_UNITS, StreamTeam, successor
-from model.sampling.parallel_streams import ParallelStreams, StreamBatch, Successor
+from model.sampling import parallel_streams
+from model.sampling.compiled_lstm import MIN_HIDDEN, MIN_STREAMS, CompiledDecoder, choose_decoder
+from model.sampling.parallel_streams import Decoder, ParallelStreams, StreamBatch
 from model.sampling.stepper import SamplerState
 
 SYMBOLS = len(VOCABULARY)
@@ -51,7 +51,7 @@ def test_it_goes_on_where_numpy_stopped(
 ) -> None:
     snapshot = make_snapshot(hidden, layers)
     batch = begun(snapshot, streams, 30, temperature)
-    team = successor(snapshot, batch.state(), temperature)
+    team = choose_decoder(snapshot, batch.state(), temperature)
     assert team is not None
     parts = [team.write(count) for count in (1, 40, 3, BLOCK)]
     team.close()
@@ -66,7 +66,7 @@ def test_each_character_is_drawn_with_the_noise_of_its_own_place(threads: int) -
     logits = np.linspace(-1, 1, SYMBOLS)
     batch = begun(constant_snapshot(logits), 5, 0, 0.7)
     before = [batch.step()[0] for _ in range(BLOCK + 30)]
-    team = StreamTeam(constant_snapshot(logits), batch.state(), 0.7, threads=threads)
+    team = CompiledDecoder(constant_snapshot(logits), batch.state(), 0.7, threads=threads)
     after, _ = team.write(BLOCK + 30)
     team.close()
     for seed, ids in enumerate(np.concatenate([before, after]).T):
@@ -79,7 +79,7 @@ def test_every_number_of_threads_writes_the_same_texts(layers: int) -> None:
     found = []
     for threads in (1, 2, 3):
         state = begun(snapshot, 9, 5, 0.8).state()
-        team = StreamTeam(snapshot, state, 0.8, threads=threads)
+        team = CompiledDecoder(snapshot, state, 0.8, threads=threads)
         ids, own = team.write(300)
         team.close()
         found.append((ids, own))
@@ -90,13 +90,13 @@ def test_every_number_of_threads_writes_the_same_texts(layers: int) -> None:
 
 @pytest.mark.parametrize(
     ("hidden", "streams"),
-    [(LEAST_UNITS - 1, 32), (128, LEAST_STREAMS - 1)],
+    [(MIN_HIDDEN - 1, 32), (128, MIN_STREAMS - 1)],
     ids=["small", "few"],
 )
 def test_what_does_not_suit_is_left_to_numpy(hidden: int, streams: int) -> None:
     snapshot = make_snapshot(hidden)
     state = make_batch(snapshot, streams).state()
-    assert successor(snapshot, state, 1.0) is None
+    assert choose_decoder(snapshot, state, 1.0) is None
 
 
 @pytest.mark.parametrize("counts", [[300], [1] * 300, [49, 1, 1, 249], [51, 249]])
@@ -104,22 +104,22 @@ def test_what_does_not_suit_is_left_to_numpy(hidden: int, streams: int) -> None:
 def test_streams_change_over_at_the_same_character(
     counts: list[int], threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_sampler, "BY_NUMPY", 50)
+    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS_PER_STREAM", 50)
     snapshot = make_snapshot(64)
     asked: list[tuple[int, int]] = []
 
-    def find(snapshot: WeightSnapshot, state: SamplerState, temperature: float) -> Successor | None:
+    def find(snapshot: WeightSnapshot, state: SamplerState, temperature: float) -> Decoder | None:
         asked.append((state.written, len(state.noises)))
-        return batch_sampler.compiled_successor(snapshot, state, temperature)
+        return parallel_streams.make_compiled_decoder(snapshot, state, temperature)
 
-    def streams(find_successor: batch_sampler.FindSuccessor | None) -> ParallelStreams:
+    def streams(make_decoder: parallel_streams.MakeDecoder | None) -> ParallelStreams:
         return ParallelStreams(
             snapshot,
             VOCABULARY,
             sampling=SamplingConfig(),
             seeds=range(20),
             threads=threads,
-            find_successor=find_successor,
+            make_decoder=make_decoder,
         )
 
     changing = streams(find)
@@ -144,16 +144,16 @@ def test_streams_change_over_at_the_same_character(
 def test_what_only_numpy_does_goes_on_with_it(
     settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_sampler, "BY_NUMPY", 2)
+    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS_PER_STREAM", 2)
 
-    def find(*_: object) -> Successor | None:
+    def find(*_: object) -> Decoder | None:
         raise AssertionError("nobody is asked")
 
     streams = ParallelStreams(
         make_snapshot(64),
         VOCABULARY,
         seeds=range(9),
-        find_successor=find,
+        make_decoder=find,
         **settings,  # type: ignore[arg-type]
     )
     assert streams.write(5)[0].shape == (5, 9)

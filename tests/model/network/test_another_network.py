@@ -294,7 +294,7 @@ def test_samplers_follow_the_network_and_agree() -> None:
         make_stepper=TanhStepper,
     )
     assert together.write(50)[0].T.tolist() == written
-    text = LongText(make_stream(snapshot), by_numpy=0)
+    text = LongText(make_stream(snapshot), numpy_characters=0)
     assert [int(text.write(1)[0][0]) for _ in range(50)] == written[0]
 
 

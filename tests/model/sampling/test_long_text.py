@@ -15,11 +15,11 @@ from network_fixtures import make_network, snapshot_of
 from noise_by_definition import assert_drawn
 
 from model.config import ModelConfig, SamplingConfig
-from model.kernels.decode import write_characters
+from model.kernels.decode import decode_text
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import ARRIVALS_WIDTH, thread_counts, yield_address
 from model.network.snapshot import LstmSnapshot
-from model.sampling.compiled_text import WritingTeam
+from model.sampling.compiled_text import CompiledTextDecoder
 from model.sampling.long_text import LongText
 from model.sampling.stream import CharacterStream
 
@@ -53,15 +53,16 @@ def written(text: LongText, length: int, most: int = 1000) -> tuple[list[int], l
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("embedding", [0, 4])
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 0.0])
-@pytest.mark.parametrize("by_numpy", [0, BLOCK])
+@pytest.mark.parametrize("numpy_characters", [0, BLOCK])
 def test_it_is_the_text_of_a_stream(
-    hidden: int, layers: int, embedding: int, temperature: float, by_numpy: int
+    hidden: int, layers: int, embedding: int, temperature: float, numpy_characters: int
 ) -> None:
     snapshot = make_snapshot(hidden, layers, embedding)
     sampling = SamplingConfig(temperature=temperature)
     stream = make_stream(snapshot, sampling=sampling)
     ids, own = written(
-        LongText(make_stream(snapshot, sampling=sampling), by_numpy=by_numpy), LENGTH
+        LongText(make_stream(snapshot, sampling=sampling), numpy_characters=numpy_characters),
+        LENGTH,
     )
     expected = [stream.write() for _ in range(LENGTH)]
     assert ids == [symbol for symbol, _ in expected]
@@ -70,18 +71,21 @@ def test_it_is_the_text_of_a_stream(
 
 @given(st.integers(1, 2 * BLOCK), st.sampled_from([0, BLOCK, 2 * BLOCK]))
 @settings(deadline=None, max_examples=20)
-def test_how_much_is_asked_for_at_once_changes_nothing(most: int, by_numpy: int) -> None:
+def test_how_much_is_asked_for_at_once_changes_nothing(most: int, numpy_characters: int) -> None:
     snapshot = make_snapshot()
-    expected = written(LongText(make_stream(snapshot), by_numpy=by_numpy), LENGTH)
-    assert written(LongText(make_stream(snapshot), by_numpy=by_numpy), LENGTH, most) == expected
+    expected = written(LongText(make_stream(snapshot), numpy_characters=numpy_characters), LENGTH)
+    assert (
+        written(LongText(make_stream(snapshot), numpy_characters=numpy_characters), LENGTH, most)
+        == expected
+    )
 
 
-@pytest.mark.parametrize("by_numpy", [0, BLOCK])
-def test_each_character_is_drawn_with_the_noise_of_its_own_place(by_numpy: int) -> None:
+@pytest.mark.parametrize("numpy_characters", [0, BLOCK])
+def test_each_character_is_drawn_with_the_noise_of_its_own_place(numpy_characters: int) -> None:
     logits = np.linspace(-1, 1, len(VOCABULARY))
-    text = LongText(make_stream(constant_snapshot(logits)), by_numpy=by_numpy)
+    text = LongText(make_stream(constant_snapshot(logits)), numpy_characters=numpy_characters)
     ids, _ = written(text, LENGTH)
-    assert text._team is not None
+    assert text._decoder is not None
     assert_drawn(ids, logits, seed=7)
 
 
@@ -90,7 +94,7 @@ def test_every_number_of_threads_writes_the_same_bits(layers: int) -> None:
     snapshot = make_snapshot(hidden=192, layers=layers)
     found = []
     for threads in (1, 2, 3):
-        team = WritingTeam(snapshot, make_stream(snapshot).state(), 0.8, threads=threads)
+        team = CompiledTextDecoder(snapshot, make_stream(snapshot).state(), 0.8, threads=threads)
         blocks = [team.write(BLOCK) for _ in range(3)]
         team.close()
         found.append([np.concatenate(arrays).tobytes() for arrays in zip(*blocks, strict=True)])
@@ -109,9 +113,9 @@ def test_every_number_of_threads_writes_the_same_bits(layers: int) -> None:
 )
 def test_what_only_a_stream_can_do_is_left_to_it(settings: dict[str, object]) -> None:
     snapshot = make_snapshot()
-    text = LongText(make_stream(snapshot, **settings), by_numpy=0)
+    text = LongText(make_stream(snapshot, **settings), numpy_characters=0)
     ids, _ = written(text, 300)
-    assert text._team is None
+    assert text._decoder is None
     stream = make_stream(snapshot, **settings)
     assert ids == [stream.write()[0] for _ in range(300)]
 
@@ -120,7 +124,7 @@ def test_weights_that_overflowed_still_write_something() -> None:
     weights = make_network(ModelConfig(hidden=12), len(VOCABULARY)).state_dict()
     arrays = {name: np.full_like(value.numpy(), np.nan) for name, value in weights.items()}
     snapshot = LstmSnapshot.from_weights(arrays, step=0)
-    ids, own = written(LongText(make_stream(snapshot), by_numpy=0), 10)
+    ids, own = written(LongText(make_stream(snapshot), numpy_characters=0), 10)
     assert all(0 <= symbol < len(VOCABULARY) for symbol in ids)
     assert np.isnan(own).all()
 
@@ -129,7 +133,7 @@ def test_nobody_waits_for_a_thread_that_has_given_up() -> None:
     snapshot, symbols = make_snapshot(), len(VOCABULARY)
     clocks = np.zeros((3, ARRIVALS_WIDTH), np.int64)
     clocks[2] = 1
-    write_characters.run(
+    decode_text.run(
         1,
         clocks,
         yield_address(),
@@ -153,14 +157,14 @@ def test_the_first_thousands_of_characters_need_no_numba() -> None:
     code = (
         "import sys; sys.path.append(sys.argv[1]);"
         "from model_fixtures import make_checkpoint; from model.config import SamplingConfig;"
-        "from model.sampling.long_text import BY_NUMPY, LongText;"
+        "from model.sampling.long_text import NUMPY_CHARACTERS_PER_TEXT as COUNT, LongText;"
         "from model.sampling.stream import CharacterStream;"
         "import tui.cli.commands.generate;"
         "checkpoint = make_checkpoint();"
         "stream = CharacterStream(checkpoint.snapshot(), checkpoint.metadata.vocabulary,"
         " sampling=SamplingConfig(), seed=1);"
         "text = LongText(stream); count = 0\n"
-        "while count < BY_NUMPY: count += len(text.write(BY_NUMPY)[0])\n"
+        "while count < COUNT: count += len(text.write(COUNT)[0])\n"
         "print('numba' in sys.modules); text.write(1); print('numba' in sys.modules); text.close()"
     )
     support = str(Path(__file__).parents[2] / "support")

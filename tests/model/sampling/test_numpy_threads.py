@@ -9,7 +9,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from model.config import ModelConfig
 from model.network.snapshot import LstmSnapshot
-from model.sampling import numpy_threads as product_threads
+from model.sampling import numpy_threads
 from model.sampling.numpy_threads import fastest_count, fastest_products, numpy_thread_counts
 
 
@@ -44,7 +44,7 @@ def test_a_slow_first_round_does_not_count() -> None:
 def test_the_number_holds_within_and_is_put_back(
     gain: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(product_threads, "LEAST_GAIN", gain)
+    monkeypatch.setattr(numpy_threads, "MIN_SPEEDUP", gain)
     monkeypatch.setattr("model.sampling.numpy_threads.usable_cores", lambda: 2)
     before = blas_threads()
     with fastest_products(make_snapshot()) as threads:

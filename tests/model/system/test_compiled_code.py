@@ -19,8 +19,7 @@ from model.compute.engine import Engine
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
 from model.runs.checkpoint_file import write_checkpoint
-from model.sampling import long_text
-from model.sampling import parallel_streams as batch_sampler
+from model.sampling import long_text, parallel_streams
 from model.sampling.long_text import LongText
 from model.sampling.parallel_streams import ParallelStreams
 from model.sampling.stepper import Symbols
@@ -53,8 +52,8 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         tries.append(1)
         raise RuntimeError("failed to map segment\nfrom shared object")
 
-    monkeypatch.setattr(long_text, "_team_for", fail)
-    monkeypatch.setattr(batch_sampler, "compiled_successor", fail)
+    monkeypatch.setattr(long_text, "_decoder_for", fail)
+    monkeypatch.setattr(parallel_streams, "make_compiled_decoder", fail)
     monkeypatch.setattr(engine_list, "_tried", fail)
     return tries
 
@@ -74,7 +73,7 @@ def test_a_long_text_goes_on_from_the_same_state_c24(no_compiler: list[int]) -> 
     expected = [stream.write()[0] for _ in range(3 * BLOCK)]
     for _ in range(2):
         ids: list[int] = []
-        with LongText(make_stream(), by_numpy=BLOCK) as text:
+        with LongText(make_stream(), numpy_characters=BLOCK) as text:
             while len(ids) < 3 * BLOCK:
                 ids += text.write(3 * BLOCK - len(ids))[0].tolist()
         assert ids == expected
@@ -88,18 +87,18 @@ def test_a_long_text_goes_on_from_the_same_state_c24(no_compiler: list[int]) -> 
 def test_streams_go_on_from_the_same_state_c24(
     no_compiler: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_sampler, "BY_NUMPY", 20)
+    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS_PER_STREAM", 20)
     snapshot = make_stream().snapshot
 
-    def write(find: batch_sampler.FindSuccessor | None) -> Symbols:
+    def write(find: parallel_streams.MakeDecoder | None) -> Symbols:
         streams = ParallelStreams(
-            snapshot, VOCABULARY, sampling=SamplingConfig(), seeds=range(6), find_successor=find
+            snapshot, VOCABULARY, sampling=SamplingConfig(), seeds=range(6), make_decoder=find
         )
         parts = [streams.write(count)[0] for count in (10, 30, 5)]
         streams.close()
         return np.concatenate(parts)
 
-    assert np.array_equal(write(batch_sampler.compiled_successor), write(None))
+    assert np.array_equal(write(parallel_streams.make_compiled_decoder), write(None))
     assert setback() is not None
 
 

@@ -28,10 +28,10 @@ from model.network.snapshot import FloatArray
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
-from model.sampling.long_text import AT_ONCE, BlockWriter, LongText
+from model.sampling.long_text import CHARACTERS_PER_READ, BlockWriter, LongText
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.numpy_threads import fastest_products
-from model.sampling.parallel_streams import ParallelStreams, compiled_successor
+from model.sampling.parallel_streams import ParallelStreams, make_compiled_decoder
 from model.sampling.stepper import MakeBatchStepper
 from model.sampling.stream import CharacterStream
 from model.session.sampler_thread import new_seed
@@ -172,7 +172,7 @@ class Order:
             seeds=seeds,
             threads=usable_cores() if self.make_stepper is None else 1,
             make_stepper=self.make_stepper or LstmBatchStepper,
-            find_successor=compiled_successor if self.make_stepper is None else None,
+            make_decoder=make_compiled_decoder if self.make_stepper is None else None,
             **self._settings(),
         )
 
@@ -194,7 +194,7 @@ class _FirstOf:
     vocabulary: Vocabulary
 
     def write(self, most: int) -> tuple[npt.NDArray[Any], FloatArray]:
-        ids, own = self.streams.write(min(most, AT_ONCE))
+        ids, own = self.streams.write(min(most, CHARACTERS_PER_READ))
         return ids[:, 0], own[:, 0]
 
 
