@@ -14,7 +14,7 @@ from model_fixtures import TEXT
 
 from corpus import CorpusError
 from model.runs.folder import RunFolder
-from tui.cli import options
+from tui.cli import options, request
 from tui.cli.commands.train import train
 
 SETTINGS = (
@@ -150,6 +150,6 @@ def test_on_a_terminal_a_run_from_elsewhere_is_asked_about(
 
     monkeypatch.setattr(click, "confirm", answer)
     with pytest.raises(CorpusError, match="is not trained on; name the text as CORPUS"):
-        options.confirm_text(RunFolder(moved))
+        request.confirm_text(RunFolder(moved))
     start = "moved does not say that it was begun in this folder."
     assert asked == [f"{start} It trains on {home / 'u.txt'}. Go on?"]

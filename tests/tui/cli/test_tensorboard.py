@@ -13,7 +13,7 @@ from model_fixtures import make_request, of_kind
 from model.events import Event, SampleRecorded, StepFinished, Validated, WarningRaised
 from model.training.controls import TrainingControls
 from model.training.training_run import TrainingRun
-from tui.cli import options
+from tui.cli import request
 from tui.cli.main import run
 
 MISSING = importlib.util.find_spec("tensorboard") is None
@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_written_costs_no_training(
 def test_without_the_package_the_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(options, "find_spec", lambda name: None)
+    monkeypatch.setattr(request, "find_spec", lambda name: None)
     for command in (["train"], []):
         assert run([*command, "--tensorboard"]) == 2
         assert "charlm-tui[tensorboard]" in capsys.readouterr().err

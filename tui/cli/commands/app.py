@@ -19,16 +19,13 @@ from model.runs.printed_command import printed_command
 from model.runs.request import RunRequest
 from model.session.live import LiveSession, SavedWeights
 from model.session.watch import WatchSession
-from tui.cli.options import (
-    checkpoint_option,
+from tui.cli.options import checkpoint_option, sampling_options, screen_options, training_options
+from tui.cli.request import (
     require_no_training,
     require_screen_ranges,
     require_there,
     run_request,
     sampling_config,
-    sampling_options,
-    screen_options,
-    training_options,
 )
 from tui.config.user_config import UserConfig
 from tui.console.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of

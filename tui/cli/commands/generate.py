@@ -43,10 +43,10 @@ from tui.cli.options import (
     checkpoints_option,
     json_option,
     run_option,
-    sampling_config,
     sampling_options,
     seed_option,
 )
+from tui.cli.request import sampling_config
 from tui.console.exit_status import complain
 from tui.console.output import say_json
 from tui.sanitise import PrintableStream, one_line

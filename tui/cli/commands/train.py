@@ -22,7 +22,8 @@ from model.errors import ConfigError, RankLost, TrainingDiverged
 from model.events import RunStarted
 from model.runs.request import RunRequest
 from model.training.controls import TrainingControls
-from tui.cli.options import json_option, require_there, run_request, training_options
+from tui.cli.options import json_option, training_options
+from tui.cli.request import require_there, run_request
 from tui.console.exit_status import FILE_SYSTEM, SIGNAL, status_of
 from tui.console.reporters import JsonReporter, LastingReporter, LineReporter, Reporter
 from tui.terminal.ending_signals import ending_signals

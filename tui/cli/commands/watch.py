@@ -12,13 +12,8 @@ from model.runs.folder import RunFolder
 from model.runs.printed_command import printed_command
 from model.session.watch import WatchSession
 from tui.cli.commands.app import prepare_screen, show
-from tui.cli.options import (
-    checkpoints_option,
-    sampling_config,
-    sampling_options,
-    screen_options,
-    seed_option,
-)
+from tui.cli.options import checkpoints_option, sampling_options, screen_options, seed_option
+from tui.cli.request import sampling_config
 from tui.console.exit_status import USAGE, complain
 from tui.terminal.entrance import why_no_terminal
 

@@ -1,0 +1,191 @@
+"""What the options of a command line add up to: a request for a run, sampling settings.
+
+The ranges of most settings are checked where the settings are made (``model.config``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from corpus import (
+    DEFAULT_TEXT,
+    CorpusError,
+    CorpusOptions,
+    require_encoding,
+    require_prompt,
+    resolve_source,
+)
+from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
+from model.errors import ConfigError
+from model.presets import find_preset, preset_for
+from model.runs.folder import RunFolder
+from model.runs.reload_corpus import path_of_a_moved_run
+from model.runs.request import RunRequest
+from model.system.memory import require_space
+from tui.sanitise import one_line
+
+MODEL_FIELDS = ("hidden", "layers", "embedding", "dropout")
+TRAINING_FIELDS = (
+    "batch",
+    "sequence",
+    "learning_rate",
+    "embedding_dropout",
+    "weight_dropout",
+    "weight_decay",
+    "averaging",
+    "guard",
+    "epochs",
+    "minutes",
+    "validation_fraction",
+    "checkpoint_every",
+    "seed",
+    "device",
+    "precision",
+    "threads",
+)
+_NEEDS_TRAINING = ("preset", "lowercase", "tensorboard", "include", "exclude", "encoding")
+"""Further options that mean nothing where nothing is trained."""
+
+
+def require_screen_ranges(options: Mapping[str, Any]) -> None:
+    """Refuses options of the app that no screen can follow.
+
+    Raises:
+        ConfigError: one is out of range.
+    """
+    require_range("rate", options["rate"], 0.1, 10_000)
+    require_range("fps", options["fps"], 1, 60)
+    require_range("seed", options["seed"] or 0, 0, MAXIMUM_SEED)
+
+
+def sampling_config(options: Mapping[str, Any]) -> SamplingConfig:
+    """Returns the sampling settings among the options.
+
+    Raises:
+        ConfigError: one is out of range.
+        CorpusError: the prompt is too long.
+    """
+    require_prompt(options["prompt"])
+    names = [field.name for field in dataclasses.fields(SamplingConfig)]
+    return SamplingConfig(**{name: options[name] for name in names})
+
+
+def require_there(request: RunRequest) -> None:
+    """Refuses what can be known to be missing before torch, which takes two seconds, is imported.
+
+    Raises:
+        UserError: there is no such text, run or encoding.
+    """
+    require_space()
+    require_encoding(request.corpus_options.encoding)
+    if request.corpus is not None:
+        resolve_source(request.corpus, offline=request.offline, options=request.corpus_options)
+    if request.resume:
+        folder = RunFolder.find(request.root, request.run)
+        if request.corpus is None and sys.stdin.isatty() and sys.stderr.isatty():
+            confirm_text(folder)
+
+
+def confirm_text(folder: RunFolder) -> None:
+    """Asks whether to train on the file that a run from elsewhere names.
+
+    Raises:
+        CorpusError: the answer was no.
+    """
+    saved = folder.checkpoints.saved(lambda _: None)
+    path = path_of_a_moved_run(folder, saved[-1].metadata.source) if saved else None
+    if path is None:
+        return
+    name, shown = one_line(folder.name, 60), one_line(path, 300)
+    question = f"{name} does not say that it was begun in this folder. It trains on {shown}. Go on?"
+    if not click.confirm(question, err=True):
+        raise CorpusError(path, "is not trained on", "name the text as CORPUS, beside --resume")
+
+
+def _named_besides(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns preset and lower case where somebody named them; a user's file names none."""
+    context = click.get_current_context(silent=True)
+    by_file = context is not None and (
+        context.get_parameter_source("preset") is ParameterSource.DEFAULT_MAP
+    )
+    return {
+        name: given[name]
+        for name in ("preset", "lowercase")
+        if name in given and not (name == "preset" and by_file)
+    }
+
+
+def require_no_training(options: Mapping[str, Any]) -> None:
+    """Refuses options of a training where saved weights are only written with.
+
+    Raises:
+        ConfigError: one was given.
+    """
+    named = {name for name, value in options.items() if value not in {None, False, ()}}
+    of_a_training = {*MODEL_FIELDS, *TRAINING_FIELDS, *_NEEDS_TRAINING} - {"seed"}
+    if not _named_besides({"preset": options["preset"]} if options["preset"] else {}):
+        named.discard("preset")
+    for name in sorted(of_a_training & named):
+        raise ConfigError(
+            f"--{name.replace('_', '-')}",
+            "nothing is trained with --checkpoint",
+            "leave it out, or go on with the run by --resume",
+        )
+
+
+def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
+    """Returns what the training options ask for.
+
+    Raises:
+        ConfigError: an option is out of range.
+    """
+    name = options["preset"]
+    preset = preset_for(options["minutes"]) if name is None else find_preset(name)
+    given = {name: value for name, value in options.items() if value is not None}
+    model_changes = {name: given[name] for name in MODEL_FIELDS if name in given}
+    training_changes = {name: given[name] for name in TRAINING_FIELDS if name in given}
+    overrides = {**model_changes, **training_changes, **_named_besides(given)}
+    if "epochs" in given or "minutes" in given:
+        training_changes.setdefault("epochs", None)
+        training_changes.setdefault("minutes", None)
+    training_changes.setdefault("seed", random.SystemRandom().randrange(10**6))
+    training: TrainingConfig = dataclasses.replace(preset.training, **training_changes)
+    resume = bool(options["resume"])
+    if options["weights_only"] and not resume:
+        raise ConfigError(
+            "--weights-only", "there is no run to take weights from", "give it with --resume"
+        )
+    if options["tensorboard"] and find_spec("tensorboard") is None:
+        raise ConfigError(
+            "--tensorboard",
+            "the package tensorboard is not installed",
+            "install charlm-tui with its extra, charlm-tui[tensorboard]",
+        )
+    lowercase = options["lowercase"]
+    return RunRequest(
+        corpus=corpus if corpus is not None or resume else DEFAULT_TEXT,
+        corpus_options=CorpusOptions(
+            encoding=options["encoding"],
+            lowercase=preset.lowercase if lowercase is None else lowercase,
+            include=tuple(options["include"] or ()),
+            exclude=tuple(options["exclude"] or ()),
+        ),
+        offline=options["offline"],
+        preset=preset.name,
+        model=dataclasses.replace(preset.model, **model_changes),
+        training=training,
+        root=options["root"],
+        run=options["run"],
+        resume=resume,
+        weights_only=bool(options["weights_only"]),
+        tensorboard=bool(options["tensorboard"]),
+        overrides=overrides,
+    )
