@@ -62,8 +62,6 @@ class MainScreen(PaneScreen):
         )
         self._racing = False
         """Whether a race was asked for."""
-        self.alternatives_wanted = False
-        """Whether the alternatives open as soon as the text is on hold."""
         self.sought = ""
         """The words that were looked for last."""
 
@@ -235,13 +233,13 @@ class MainScreen(PaneScreen):
         if self._host.state.writing.held:
             self._open_alternatives()
         else:
-            self.alternatives_wanted = True
+            self._host.awaits_dialog = True
             self._host.hold_writing(True)
 
     def writing_held(self) -> None:
         """Opens the alternatives if the user waits for them; the text is on hold now."""
-        if self.alternatives_wanted:
-            self.alternatives_wanted = False
+        if self._host.awaits_dialog:
+            self._host.awaits_dialog = False
             self._open_alternatives()
 
     def _open_alternatives(self) -> None:

@@ -18,6 +18,8 @@ class SessionHost(Protocol):
     state: ViewState
     sampling: SamplingConfig
     """The settings that the user chose."""
+    awaits_dialog: bool
+    """Whether a dialog was asked for that opens as soon as the session has answered."""
 
     def post(self, command: Command) -> None:
         """Hands a command to the session; never waits."""

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from textual.events import Event, InputEvent, Paste
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from textual.app import App
     from textual.message_pump import MessagePump
+
+    from tui.terminal.host import TerminalHost
 
 EAGER_LOOKS: Final = 200
 """So often the door looks without a pause; a key is mostly handled after ten."""
@@ -31,15 +31,15 @@ a machine that is busy must not shorten it."""
 class Door:
     """What is typed waits here until what was typed before has been acted on."""
 
-    def __init__(self, app: App[Any], is_leaving: Callable[[], bool]) -> None:
+    def __init__(self, app: App[Any], host: TerminalHost) -> None:
         """Stands open.
 
         Args:
             app: whose input goes through it.
-            is_leaving: whether the app was told to end.
+            host: the same app, as it is seen from here.
         """
         self._app = app
-        self._is_leaving = is_leaving
+        self._host = host
         self._waiting: deque[Event] = deque()
         self._let_in: Event | None = None
         self._task: asyncio.Task[None] | None = None
@@ -56,7 +56,7 @@ class Door:
         """
         if not isinstance(event, InputEvent | Paste) or event.is_forwarded:
             return True
-        if self._is_leaving():
+        if self._host.is_leaving:
             return False
         if event is self._let_in:
             self._let_in = None
@@ -71,7 +71,7 @@ class Door:
         """Hands the app what waits, one after the other, until nothing does."""
         try:
             await self._rest()
-            while self._waiting and not self._is_leaving():
+            while self._waiting and not self._host.is_leaving:
                 self._let_in = self._waiting.popleft()
                 self._app.post_message(self._let_in)
                 await self._rest()
@@ -80,17 +80,25 @@ class Door:
             self._let_in = self._task = None
 
     async def _rest(self) -> None:
-        """Waits until the app has acted on all that it knows of; never for a worker."""
+        """Waits until the app has acted on all that it knows of.
+
+        A dialog that a worker's answer opens is waited for as well: what is typed next is meant for
+        it. One that has not come when the patience is at its end is not wanted any more, because it
+        would open over whatever is typed meanwhile.
+        """
         for look in range(MOST_LOOKS):
             await asyncio.sleep(0 if look < EAGER_LOOKS else SECONDS_BETWEEN_LOOKS)
             if self._is_at_rest():
                 return
+        self._host.awaits_dialog = False
 
     def _is_at_rest(self) -> bool:
         """Tells whether the app, its top screen and all on it have nothing left to do."""
         app = self._app
-        if self._is_leaving() or not app.screen_stack:
+        if self._host.is_leaving or not app.screen_stack:
             return True
+        if self._host.awaits_dialog:
+            return False
         screen = app.screen
         return (
             is_waiting(app)

@@ -1,4 +1,4 @@
-"""What a driver asks of the app that it serves, beyond Textual's own interface."""
+"""What drivers and the door ask of the app that they serve, beyond Textual's own interface."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import Protocol
 
 
 class TerminalHost(Protocol):
-    """The app, as the drivers see it; ``TerminalApp`` is one."""
+    """The app, as they see it; ``TerminalApp`` is one."""
 
+    is_leaving: bool
+    """Whether the app was told to end."""
+    awaits_dialog: bool
+    """Whether a dialog was asked for that opens as soon as a worker has answered."""
     terminal_has_stalled: bool
     """Whether the app has ended before the terminal took all that it wrote."""
     abandon_output: Callable[[], object]

@@ -38,9 +38,11 @@ class TerminalApp(App[None]):
         # No part of Textual's public interface; a test shows that it still does what it did.
         self._filters.append(ForeignTextWall())
         self._painting_is_held = False
-        self.door = Door(self, lambda: self.is_leaving)
+        self.door = Door(self, self)
         self.is_leaving = False
         """Whether the app was told to end: what was put off until later is not done any more."""
+        self.awaits_dialog = False
+        """Whether a dialog was asked for that opens as soon as a worker has answered."""
         self._wished_status: int | None = None
         self.terminal_has_stalled = False
         """Whether the app has ended before the terminal took all that it wrote."""

@@ -10,9 +10,10 @@ import asyncio
 import pytest
 from app_opened import opened
 from app_script import on_a_loop, training
+from textual._xterm_parser import XTermParser
 from textual.events import MouseDown, MouseUp
 
-from model.commands import RestartWriting, SaveCheckpoint, SetSampling
+from model.commands import HoldWriting, RestartWriting, SaveCheckpoint, SetSampling
 from model.config import SamplingConfig
 from model.events import CharacterWritten, WritingHeld
 from tui.screens.dialog import Dialog
@@ -187,9 +188,38 @@ async def test_a_dialog_that_waits_for_the_text_to_stand_never_opens_after_the_e
     character = CharacterWritten(character="a", probability=0.3, entropy=1.0, candidates=())
     async with opened(*training()) as it:
         it.app.main_screen.feed.past.add([character])
-        it.app.main_screen.alternatives_wanted = True
+        it.app.awaits_dialog = True
         it.app.exit()
         await it.until(lambda: not it.app.is_running)
     # As in the program, where the loop has ended by then.
     await asyncio.to_thread(it.app.take, [WritingHeld(held=True)])
     assert it.app.state.writing.held
+
+
+@on_a_loop
+async def test_keys_after_the_one_whose_dialog_a_worker_opens_go_into_it() -> None:
+    """`a` waits for the sampler to hold: Escape and `t` behind it are meant for what comes then."""
+    character = CharacterWritten(character="a", probability=0.3, entropy=1.0, candidates=())
+    async with opened(*training(), character) as it:
+        for message in XTermParser().feed("a" + ESCAPE + "t" + BACKSPACE * 6 + "0.7"):
+            it.app.post_message(message)
+        await it.until(lambda: HoldWriting() in it.session.commands)
+        await it.say(WritingHeld(held=True))
+        await it.settle()
+        assert [type(screen) for screen in it.app.screen_stack[1:]] == [TemperatureEntry]
+        assert it.app.screen.query_one(SafeInput).value == "0.7"
+
+
+@on_a_loop
+async def test_a_dialog_whose_worker_does_not_answer_is_not_wanted_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise it would open over what was typed meanwhile."""
+    monkeypatch.setattr("tui.terminal.door.MOST_LOOKS", 20)
+    character = CharacterWritten(character="a", probability=0.3, entropy=1.0, candidates=())
+    async with opened(*training(), character) as it:
+        await it.type("at" + BACKSPACE * 6 + "0.7")
+        await it.say(WritingHeld(held=True))
+        await it.settle()
+        assert [type(screen) for screen in it.app.screen_stack[1:]] == [TemperatureEntry]
+        assert it.app.screen.query_one(SafeInput).value == "0.7"
