@@ -9,7 +9,7 @@ from model.network.snapshot import WeightSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
+class PublishedWeights:
     """Weights that a sampler uses from its next character on."""
 
     snapshot: WeightSnapshot

@@ -16,7 +16,7 @@ from corpus.files.json_values import odd, real, record, text, whole
 from model.config import ConfigT, ModelConfig, TrainingConfig, from_record, to_record
 from model.errors import ConfigError
 from model.network import parameters
-from model.network.published import Publication
+from model.network.published import PublishedWeights
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint_form import (
     AVERAGE_PREFIX,
@@ -102,9 +102,9 @@ class Checkpoint:
             precision=engine.get("precision", "fp32"),
         )
 
-    def published(self) -> Publication:
-        """Returns the best weights, with their vocabulary, for publication to the sampler."""
-        return Publication(
+    def published(self) -> PublishedWeights:
+        """Returns the best weights, with their vocabulary, for a sampler."""
+        return PublishedWeights(
             snapshot=self.snapshot(),
             vocabulary=self.metadata.vocabulary,
             window=self.metadata.training.window,

@@ -36,7 +36,7 @@ from model.events import Preparing
 from model.network import parameters
 from model.network.memory_needed import require_memory
 from model.network.parameters import Weights
-from model.network.published import Publication
+from model.network.published import PublishedWeights
 from model.runs.checkpoint import Checkpoint, measured_on, without_prefix
 from model.runs.checkpoint_form import CPU_RANDOM, STATE_PREFIX, checkpoint_size
 from model.runs.corpus_record import CorpusRecord
@@ -81,10 +81,10 @@ class OpenedRun:
         else:
             self.folder.unlock()
 
-    def publication(self) -> Publication:
+    def published(self) -> PublishedWeights:
         """Returns the weights in the form that the sampler takes."""
         step = 0 if self.resumed is None else self.resumed.metadata.step
-        return Publication(
+        return PublishedWeights(
             snapshot=parameters.weight_snapshot(self.weights, step=step),
             vocabulary=self.corpus.vocabulary,
             window=self.training.window,

@@ -24,7 +24,7 @@ from model.events import (
     TextMissing,
     UnitsRanked,
 )
-from model.network.published import Publication
+from model.network.published import PublishedWeights
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.reload_corpus import read_own_text
 
@@ -48,7 +48,7 @@ class Analysis:
         """
         self._put = put
         self._stopping = threading.Event()
-        self._latest: Publication | None = None
+        self._latest: PublishedWeights | None = None
 
     def start(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
         """Starts the thread."""
@@ -62,9 +62,9 @@ class Analysis:
             target=self._read_and_run, args=(metadata,), name="analysis", daemon=True
         ).start()
 
-    def publish(self, publication: Publication) -> None:
+    def publish(self, published: PublishedWeights) -> None:
         """Takes the newest weights; waits for nobody."""
-        self._latest = publication
+        self._latest = published
 
     def stop(self) -> None:
         """Asks the thread to end; what it has under way is lost."""

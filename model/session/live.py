@@ -37,7 +37,7 @@ from model.events import (
     of_the_last_text,
     recorded_event,
 )
-from model.network.published import Publication
+from model.network.published import PublishedWeights
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.file_names import METRICS_NAME
@@ -157,7 +157,7 @@ class LiveSession:
         """Opens the run, lets the sampler begin, and only then imports torch and trains."""
         opened = yield from open_run(request, lambda: self._controls.stopping)
         try:
-            self._hand_on(opened.publication())
+            self._hand_on(opened.published())
             self._analysis.start(opened.corpus, opened.split.held_out)
             if opened.resumed is not None:
                 yield from _curve_so_far(opened.folder, opened.resumed.metadata.step)
@@ -174,10 +174,10 @@ class LiveSession:
             yield event
             self.unsaved = run.last_save_failed
 
-    def _hand_on(self, publication: Publication) -> None:
+    def _hand_on(self, published: PublishedWeights) -> None:
         """Hands new weights to whoever works with them; waits for nobody."""
-        self._sampler.publish(publication)
-        self._analysis.publish(publication)
+        self._sampler.publish(published)
+        self._analysis.publish(published)
 
     def _open(self, path: Path) -> None:
         """Writes from one checkpoint; says what can be known of the run that made it."""

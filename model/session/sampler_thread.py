@@ -42,7 +42,7 @@ from model.events import (
     WritingRestarted,
     WritingRewound,
 )
-from model.network.published import Publication
+from model.network.published import PublishedWeights
 from model.sampling.race import Race
 from model.sampling.stream import CharacterStream
 from model.system.refusal import crash_of
@@ -58,7 +58,7 @@ SamplerEvent = WritingEvent | WorkerCrashed
 
 
 class SamplerThread:
-    """Writes from the newest publication at the wished pace, until stopped."""
+    """Writes with the newest published weights at the wished pace, until stopped."""
 
     def __init__(
         self, *, sampling: SamplingConfig, rate: float, prompt: str, seed: int | None
@@ -77,7 +77,7 @@ class SamplerThread:
         self._seed = new_seed() if seed is None else seed
         self._changed = threading.Condition()
         self._commands: deque[WritingCommand] = deque()
-        self._publication: Publication | None = None
+        self._published: PublishedWeights | None = None
         self._buffer: deque[SamplerEvent] = deque()
         self._stopping = False
         self._held = False
@@ -92,10 +92,10 @@ class SamplerThread:
         """Starts the thread."""
         self._thread.start()
 
-    def publish(self, publication: Publication) -> None:
+    def publish(self, published: PublishedWeights) -> None:
         """Takes new weights, to be used from the next character on; never waits for the thread."""
         with self._changed:
-            self._publication = publication
+            self._published = published
             self._changed.notify_all()
 
     def post(self, command: WritingCommand) -> None:
@@ -139,11 +139,11 @@ class SamplerThread:
                 if self._wait_until(due):
                     return
                 commands, self._commands = self._commands, deque()
-                publication, self._publication = self._publication, None
+                published, self._published = self._published, None
             for command in commands:
                 self._obey(command)
-            if publication is not None:
-                self._adopt(publication)
+            if published is not None:
+                self._adopt(published)
             now = time.monotonic()
             if self._stream is None or self._held or self._is_full or now < due:
                 if self._held or self._is_full:
@@ -162,7 +162,7 @@ class SamplerThread:
 
         That is: a command, new weights, or the time for a character that may be written.
         """
-        while not (self._stopping or self._commands or self._publication is not None):
+        while not (self._stopping or self._commands or self._published is not None):
             if self._stream is None or self._held or self._is_full:
                 self._changed.wait()
                 continue
@@ -285,27 +285,27 @@ class SamplerThread:
                 self._buffer.pop()
             self._buffer.extend(events)
 
-    def _adopt(self, publication: Publication) -> None:
+    def _adopt(self, published: PublishedWeights) -> None:
         """Goes on with new weights; the first ones begin the text."""
-        self._window = publication.window
+        self._window = published.window
         if self._stream is None:
-            self._say(VocabularyKnown(vocabulary=publication.vocabulary))
-            prompt, note = self._fitted_prompt(publication.vocabulary)
+            self._say(VocabularyKnown(vocabulary=published.vocabulary))
+            prompt, note = self._fitted_prompt(published.vocabulary)
             self._stream = CharacterStream(
-                publication.snapshot,
-                publication.vocabulary,
+                published.snapshot,
+                published.vocabulary,
                 sampling=self._sampling,
                 seed=self._seed,
                 prompt=prompt,
-                window=publication.window,
+                window=published.window,
             )
             self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
         else:
-            self._stream.snapshot = publication.snapshot
+            self._stream.snapshot = published.snapshot
             if self._race is not None:
-                self._race.adopt(publication.snapshot)
+                self._race.adopt(published.snapshot)
         self._start_race()
-        self._say(WeightsSwapped(step=publication.snapshot.step, best=publication.best))
+        self._say(WeightsSwapped(step=published.snapshot.step, best=published.best))
 
 
 def new_seed() -> int:

@@ -166,9 +166,9 @@ class WatchSession:
             schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
             self._events.put(schedule.planned(metadata.model, 0))
             self._analysis.start_again(metadata)
-        publication = checkpoint.published()
-        self._sampler.publish(publication)
-        self._analysis.publish(publication)
+        weights = checkpoint.published()
+        self._sampler.publish(weights)
+        self._analysis.publish(weights)
         return paths[-1]
 
 

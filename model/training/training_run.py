@@ -42,7 +42,7 @@ from model.events import (
 )
 from model.network.make import make_network
 from model.network.pending_snapshot import PendingSnapshot
-from model.network.published import Publication
+from model.network.published import PublishedWeights
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint_form import STATE_PREFIX
 from model.runs.checkpoint_store import CheckpointSaver
@@ -75,7 +75,7 @@ WORSE_THAN_GOOD = 0.5
 VALIDATIONS_LOST = 2
 """In a row with streams that did not recover from their start, from which on it is said."""
 
-Publish = Callable[[Publication], None]
+Publish = Callable[[PublishedWeights], None]
 """Takes new weights for the sampler; never waits."""
 
 
@@ -87,7 +87,7 @@ class TrainingRun:
         request: RunRequest,
         controls: TrainingControls,
         *,
-        publish: Publish = lambda publication: None,  # noqa: ARG005
+        publish: Publish = lambda published: None,  # noqa: ARG005
         on_record: Callable[[RecordedEvent], None] = lambda event: None,  # noqa: ARG005
         opened: OpenedRun | None = None,
         ranks: Ranks = ALONE,
@@ -497,7 +497,7 @@ class TrainingRun:
     def _hand_over(self, snapshot: WeightSnapshot, *, best: bool = False) -> None:
         """Hands weights to the sampler."""
         self._publish(
-            Publication(
+            PublishedWeights(
                 snapshot=snapshot,
                 vocabulary=self._run.corpus.vocabulary,
                 window=self._run.training.window,

@@ -24,7 +24,7 @@ from model.events import (
     event_from_record,
     recorded_event,
 )
-from model.network.published import Publication
+from model.network.published import PublishedWeights
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
 from model.training.controls import TrainingControls
@@ -108,8 +108,8 @@ class Watched:
             request, TrainingControls(), publish=self._take, clock=TickingClock(0.01)
         )
 
-    def _take(self, publication: Publication) -> None:
-        assert is_finite(publication.snapshot)
+    def _take(self, published: PublishedWeights) -> None:
+        assert is_finite(published.snapshot)
 
     def to_the_end(self) -> None:
         try:

@@ -12,7 +12,7 @@ from patience import PATIENCE, wait_until
 from corpus import Corpus, Vocabulary
 from model.evaluation.hidden_units import activations_of, features_of, rank_units
 from model.events import AnalysisEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
-from model.network.published import Publication
+from model.network.published import PublishedWeights
 from model.network.snapshot import LstmSnapshot
 from model.session.analysis_thread import Analysis
 
@@ -80,7 +80,7 @@ def test_the_analysis_says_all_three_things(monkeypatch: pytest.MonkeyPatch) -> 
             ranked.set()
 
     analysis = Analysis(put)
-    analysis.publish(Publication(snapshot=make_snapshot(), vocabulary=vocabulary))
+    analysis.publish(PublishedWeights(snapshot=make_snapshot(), vocabulary=vocabulary))
     analysis.start(corpus, corpus.ids[-1000:])
     assert ranked.wait(PATIENCE)
     analysis.stop()

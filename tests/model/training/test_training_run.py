@@ -45,7 +45,7 @@ from model.events import (
     to_json_line,
 )
 from model.network.lstm import CharacterLSTM
-from model.network.published import Publication
+from model.network.published import PublishedWeights
 from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
 from model.runs.checkpoint_store import CheckpointStore, best_first
 from model.runs.folder import RunFolder
@@ -253,14 +253,14 @@ def test_the_file_holds_the_recorded_events_and_ten_steps_a_second(tmp_path: Pat
 
 
 def test_weights_are_published_twice_a_second_and_the_best_at_the_end(tmp_path: Path) -> None:
-    published: list[Publication] = []
+    published: list[PublishedWeights] = []
     clock = TickingClock(0.02)
     events = watch(make_request(tmp_path, epochs=4), publish=published.append, clock=clock)
     assert published[0].snapshot.step == 0
     assert published[-1].best
     best = [event.step for event in of_kind(events, Validated) if event.best][-1]
     assert published[-1].snapshot.step == best
-    assert not any(publication.best for publication in published[:-1])
+    assert not any(weights.best for weights in published[:-1])
     (finished,) = of_kind(events, Finished)
     assert finished.seconds / 0.5 * 0.5 <= len(published) <= finished.seconds / 0.5 + 3
 
@@ -668,7 +668,7 @@ def test_the_best_of_an_earlier_session_stays_the_best(tmp_path: Path) -> None:
     first = watch(make_request(tmp_path, epochs=6, averaging=0.0, guard=False))
     best = of_kind(first, Finished)[0].best_nats_per_character
     overrides = {"epochs": 7, "learning_rate": 100.0}  # makes it worse
-    published: list[Publication] = []
+    published: list[PublishedWeights] = []
     events = watch(
         make_request(tmp_path, resume=True, overrides=overrides), publish=published.append
     )
@@ -792,7 +792,7 @@ def test_weights_alone_go_on_with_a_new_optimiser_in_an_epoch_that_begins_anew(
 ) -> None:
     watch(make_request(tmp_path), at_step(20, lambda controls: controls.stop(hurry=True)))
     request = make_request(tmp_path, resume=True, weights_only=True, overrides={"batch": 3})
-    published: list[Publication] = []
+    published: list[PublishedWeights] = []
     events = watch(request, publish=published.append)
     assert any("only the weights were taken over" in text for text in warnings_of(events))
     steps = of_kind(events, StepFinished)
