@@ -19,9 +19,9 @@ Scoring = Literal["every", "last"]
 
 ConfigT = TypeVar("ConfigT", "ModelConfig", "TrainingConfig", "SamplingConfig")
 
-MAXIMUM_TEMPERATURE = 5.0
-MAXIMUM_SEED = 2**63 - 1
-MOST_TEMPERATURES = 32
+MAX_TEMPERATURE = 5.0
+MAX_SEED = 2**63 - 1
+MAX_TEMPERATURES = 32
 
 
 def require_range(
@@ -146,11 +146,11 @@ class TrainingConfig:
             raise ConfigError("--epochs", "no end of training is planned", "give epochs or minutes")
         require_range("validation_fraction", self.validation_fraction, 0, 0.9)
         require_range("checkpoint_every", self.checkpoint_every, 0, 1e9, low_open=True)
-        require_range("seed", self.seed, 0, MAXIMUM_SEED)
+        require_range("seed", self.seed, 0, MAX_SEED)
         require_range("threads", self.threads, 0, 1024)
-        require_range("sample_temperatures", len(self.sample_temperatures), 0, MOST_TEMPERATURES)
+        require_range("sample_temperatures", len(self.sample_temperatures), 0, MAX_TEMPERATURES)
         for temperature in self.sample_temperatures:
-            require_range("sample_temperatures", temperature, 0, MAXIMUM_TEMPERATURE)
+            require_range("sample_temperatures", temperature, 0, MAX_TEMPERATURE)
         require_range("sample_prompt", self.sample_prompt, 0, 1_000_000)
         require_range("sample_length", self.sample_length, 0, 1_000_000)
 
@@ -178,7 +178,7 @@ class SamplingConfig:
         return self.top_k > 0 or self.top_p < 1 or self.min_p > 0 or self.typical < 1
 
     def __post_init__(self) -> None:
-        require_range("temperature", self.temperature, 0, MAXIMUM_TEMPERATURE)
+        require_range("temperature", self.temperature, 0, MAX_TEMPERATURE)
         require_range("top_k", self.top_k, 0, 1_000_000)
         require_range("top_p", self.top_p, 0, 1, low_open=True)
         require_range("min_p", self.min_p, 0, 1)

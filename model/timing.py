@@ -39,7 +39,7 @@ class Stopwatch:
             self._since = self._clock()
 
 
-class Speedometer:
+class Throughput:
     """Characters per second over the last few seconds of steps, and over all of them."""
 
     def __init__(self, window: float = 2.0) -> None:
@@ -73,20 +73,20 @@ class Speedometer:
         return self._characters / self._seconds if self._seconds > 0 else 0.0
 
 
-WayT = TypeVar("WayT")
+CandidateT = TypeVar("CandidateT")
 
 
-def quickest(
-    ways: Sequence[WayT],
-    timer: Callable[[WayT], float],
-    threads_of: Callable[[WayT], int],
+def fastest(
+    ways: Sequence[CandidateT],
+    timer: Callable[[CandidateT], float],
+    threads_of: Callable[[CandidateT], int],
     *,
     rounds: int,
-    least_gain: float,
-    hopeless: float = float("inf"),
+    min_speedup: float,
+    prune_ratio: float = float("inf"),
     budget: float = float("inf"),
     clock: Callable[[], float] = time.perf_counter,
-) -> WayT:
+) -> CandidateT:
     """Returns the way with the shortest best time in interleaved rounds, the first untimed.
 
     Of ways that are about as quick the one with the fewest threads is taken: others need the cores,
@@ -97,8 +97,8 @@ def quickest(
         timer: does the work once in a way and returns the seconds that it took.
         threads_of: how many cores a way keeps busy.
         rounds: at most so many, beside the untimed one.
-        least_gain: how many times as quick one must be that takes more threads.
-        hopeless: a way that took so many times the best time so far is not measured again.
+        min_speedup: how many times as quick one must be that takes more threads.
+        prune_ratio: a way that took so many times the best time so far is not measured again.
         budget: seconds; once they are used up, there is no further round.
         clock: in seconds.
     """
@@ -113,9 +113,9 @@ def quickest(
         for way in left:
             best[way] = min(best[way], timer(way))
         shortest = min(best.values())
-        left = [way for way in left if best[way] <= hopeless * shortest]
+        left = [way for way in left if best[way] <= prune_ratio * shortest]
         if clock() - began > budget or len(left) == 1:
             break
     shortest = min(best.values())
-    good = [way for way in ways if best[way] <= least_gain * shortest]
+    good = [way for way in ways if best[way] <= min_speedup * shortest]
     return min(good, key=lambda way: (threads_of(way), best[way]))

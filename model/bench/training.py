@@ -105,7 +105,7 @@ def _our_trainer(task: Task, resources: ExitStack) -> Way:
 
     def way(span: float) -> float:
         keep_freed_memory()
-        prepare_thread(machine.engine.threads_of_a_shard)
+        prepare_thread(machine.engine.threads_per_shard)
         return repeated(lambda: trainer.step(0.0).characters, span, task.device)
 
     return way

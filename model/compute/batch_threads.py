@@ -16,7 +16,7 @@ from model.compute.torch_threads import prepare_thread
 Result = TypeVar("Result")
 
 
-class StreamThreads:
+class BatchThreads:
     """So many threads; what is done by one alone is done by the caller."""
 
     def __init__(self, count: int = 1, *, threads_of_each: int = 1) -> None:
@@ -56,5 +56,5 @@ class StreamThreads:
             self._pool.shutdown()
 
 
-ONE_THREAD = StreamThreads()
+ONE_THREAD = BatchThreads()
 """The caller's own."""

@@ -22,7 +22,7 @@ WARM_UPS = 3
 """Runs before the one that is recorded: libraries choose kernels and take memory in the first."""
 
 
-class Recording:
+class GraphRunner:
     """Does the same work again and again, on operands of the same shapes.
 
     What comes twice in a row is recorded, so that a shorter batch at the end of an epoch, done as

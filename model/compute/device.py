@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from model.compute.engine import Engine
-from model.distributed.rank import ProcessPlace
+from model.distributed.rank import ProcessRank
 from model.errors import ConfigError
 
 
@@ -62,7 +62,7 @@ def trains_in_bf16() -> bool:
 
 def choose_device(
     name: str,
-    place: ProcessPlace = ProcessPlace(),  # noqa: B008 - frozen
+    place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
 ) -> torch.device:
     """Returns the device of that name; ``auto`` takes the fastest kind there is.
 

@@ -1,37 +1,60 @@
-"""One way of computing the steps of a training, as a checkpoint names it. No torch.
+"""One way to compute training steps, as a checkpoint records it. No torch.
 
-Which ways a machine has, and which of them is the fastest, is in ``model.compute.device`` and
-``model.training.autotune``.
+`model.training.engines` lists the engines of a machine. `model.training.autotune` measures which
+one is the fastest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 LayerKind = Literal["torch", "packed", "whole", "compiled"]
-"""PyTorch's ``nn.LSTM`` layer by layer, or ours (`model.network.compiled_layer`), or ``nn.LSTM``
-with all its layers at once where nothing is dropped: cuDNN then computes several layers side by
-side. The last one is no layer: embedding, layer, head and loss are one call,
-`model.training.compiled_step`."""
+"""How the LSTM layers are computed.
+
+- ``torch``: PyTorch's ``nn.LSTM``, one layer at a time.
+- ``packed``: the compiled layer of `model.network.compiled_layer`, one layer at a time.
+- ``whole``: one ``nn.LSTM`` with all layers, where nothing is dropped. cuDNN overlaps the layers.
+- ``compiled``: embedding, layer, head and loss in one call (`model.training.compiled_step`).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """One way of computing a step on a CPU; on other devices there is but one."""
+    """One way to compute a step on a CPU. Every other device has exactly one engine."""
 
     precision: str
-    """``bf16`` or ``fp32``: type of the matrix products."""
+    """Type of the matrix products, ``bf16`` or ``fp32``."""
     layer: LayerKind = "torch"
-    shards: int = 1
-    """Threads that each take some of the streams, from forward pass to gradient."""
-    threads_of_a_shard: int = 1
+    batch_shards: int = 1
+    """Threads that each compute a part of the batch, from the forward pass to the gradient."""
+    threads_per_shard: int = 1
     """Threads that share each matrix product of a shard."""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Engine:
+        """Returns the engine that ``to_record`` described."""
+        return cls(
+            precision=record["precision"],
+            layer=record["layer"],
+            batch_shards=record["shards"],
+            threads_per_shard=record["threads_of_a_shard"],
+        )
+
+    def to_record(self) -> dict[str, Any]:
+        """Returns the engine as plain values for the JSON of a checkpoint."""
+        return {
+            "precision": self.precision,
+            "layer": self.layer,
+            "shards": self.batch_shards,
+            "threads_of_a_shard": self.threads_per_shard,
+        }
 
     @property
     def threads(self) -> int:
         """Threads that compute at the same time."""
-        return self.shards * self.threads_of_a_shard
+        return self.batch_shards * self.threads_per_shard
 
     def __str__(self) -> str:
-        return f"{self.layer} {self.precision} {self.shards}x{self.threads_of_a_shard}"
+        return f"{self.layer} {self.precision} {self.batch_shards}x{self.threads_per_shard}"

@@ -16,7 +16,7 @@ PAUSE: Final = 1.0
 """Seconds between two measurements: asking for them waits for nothing, but is not free."""
 
 
-class AcceleratorMeter:
+class GpuMonitor:
     """Measures the device of one training, now and then."""
 
     def __init__(self, device: torch.device, clock: Clock, *, backend: Any = None) -> None:

@@ -18,12 +18,12 @@ import numpy.typing as npt
 from corpus import CorpusError
 from corpus.files.json_values import whole
 from model.config import TrainingConfig
-from model.data.permutation import LargeOrder
+from model.data.permutation import LazyPermutation
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
-MOST_SHUFFLED = 1 << 24
+MAX_SHUFFLED_WINDOWS = 1 << 24
 """Windows whose order is a list (128 MB); that of more is worked out as it is needed."""
-Order = npt.NDArray[np.int64] | LargeOrder
+Permutation = npt.NDArray[np.int64] | LazyPermutation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +198,7 @@ class WindowBatches:
         self._seed = training.seed
         self.epoch = 1
         self._index = 0
-        self._order: Order = self._shuffled()
+        self._order: Permutation = self._shuffled()
 
     @property
     def at_epoch_end(self) -> bool:
@@ -237,8 +237,8 @@ class WindowBatches:
         self.epoch = position["epoch"]
         self._order = self._shuffled()
 
-    def _shuffled(self) -> Order:
+    def _shuffled(self) -> Permutation:
         seed = [self._seed, 2, self.epoch]
-        if self._windows > MOST_SHUFFLED:
-            return LargeOrder(self._windows, seed)
+        if self._windows > MAX_SHUFFLED_WINDOWS:
+            return LazyPermutation(self._windows, seed)
         return np.random.default_rng(seed).permutation(self._windows)

@@ -16,7 +16,7 @@ _ROUNDS = 4
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-class LargeOrder:
+class LazyPermutation:
     """The numbers from 0 to ``count - 1``, each once, in an order that follows from the seed."""
 
     def __init__(self, count: int, seed: Sequence[int]) -> None:

@@ -1,8 +1,8 @@
-"""Several processes that train one model: the few exchanges between them. PyTorch.
+"""The exchanges between processes that train one model together. PyTorch.
 
-The first process leads: it says before each piece of work what is done next (`Order`), and the
-others do it on their own streams. A process alone has the same object, whose exchanges do nothing,
-so that there is one code path. Tensors are added up in the group's order, the same for all.
+Rank 0 leads. Before each piece of work it broadcasts an `Instruction`, which every process carries
+out on its own streams. A training in one process uses the same class, whose exchanges do nothing.
+All processes add tensors in the group's order, so their sums have the same bits.
 Letters: L layers, B batch, H hidden.
 """
 
@@ -22,17 +22,17 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from model.distributed.rank import ProcessPlace
-from model.distributed.shared_memory import SharedSums, forget, make_memory, open_memory
+from model.distributed.rank import ProcessRank
+from model.distributed.shared_memory import SharedMemoryAllReduce, forget, make_memory, open_memory
 from model.errors import RankLost
 
-LONGEST_WAIT = timedelta(minutes=30)
+MAX_WAIT = timedelta(minutes=30)
 """For the others, while the leader reads a long text; one that died is noticed at once."""
-SECONDS_BETWEEN_SIGNS = 1.0
+HEARTBEAT_SECONDS = 1.0
 """In which the leader shows that it lives while the others wait for it."""
 
 
-class Order(IntEnum):
+class Instruction(IntEnum):
     """What the leader says is done next."""
 
     JOIN = 1
@@ -51,25 +51,25 @@ class Order(IntEnum):
 class Agreement:
     """What all processes know after they met."""
 
-    order: Order
+    order: Instruction
     value: float
     signal: int
     """Number of the signal that asked one of them to end; 0: none did."""
 
 
-class Ranks:
+class ProcessGroup:
     """The processes of a training, as one of them sees them."""
 
-    def __init__(self, place: ProcessPlace, group: dist.ProcessGroup | None) -> None:
+    def __init__(self, place: ProcessRank, group: dist.ProcessGroup | None) -> None:
         """Takes an open group; None for a process alone."""
         self.place = place
         self._group = group
         self._met: Tensor | None = None
         self._flat = torch.empty(0)
-        self._shared: SharedSums | None = None
+        self._shared: SharedMemoryAllReduce | None = None
 
     @classmethod
-    def join(cls, place: ProcessPlace) -> Ranks:
+    def join(cls, place: ProcessRank) -> ProcessGroup:
         """Meets the other processes where MASTER_ADDR and MASTER_PORT say.
 
         Raises:
@@ -85,7 +85,7 @@ class Ranks:
         import_module("torch.distributed.nn.functional")
 
         with _others(place, "does not find the others"):
-            dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=LONGEST_WAIT)
+            dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=MAX_WAIT)
         return cls(place, dist.group.WORLD)
 
     def __enter__(self) -> Self:
@@ -110,13 +110,15 @@ class Ranks:
         They take the interpreter's lock for it, and whoever ends the group waits for them with that
         lock in hand, for ever (seen with PyTorch 2.13).
         """
-        deadline = time.monotonic() + SECONDS_BETWEEN_SIGNS
+        deadline = time.monotonic() + HEARTBEAT_SECONDS
         while self._met is not None and self._met._use_count() > 1:  # type: ignore[attr-defined]  # noqa: SLF001
             if time.monotonic() > deadline:
                 break
             time.sleep(0.001)
 
-    def agree(self, order: Order | None = None, value: float = 0.0, signal: int = 0) -> Agreement:
+    def broadcast_instruction(
+        self, order: Instruction | None = None, value: float = 0.0, signal: int = 0
+    ) -> Agreement:
         """Meets the others: returns the leader's order, and a signal that any of them was sent.
 
         Args:
@@ -139,9 +141,9 @@ class Ranks:
         self._met = vote
         with self._meeting():
             self._group.allreduce([vote], options).wait()
-        return Agreement(order=Order(int(vote[0])), value=float(vote[1]), signal=int(vote[2]))
+        return Agreement(order=Instruction(int(vote[0])), value=float(vote[1]), signal=int(vote[2]))
 
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce(self, tensor: Tensor) -> None:
         """Puts the sum over all processes into ``tensor``, the same bits in each.
 
         Raises:
@@ -156,7 +158,7 @@ class Ranks:
         if met is not tensor:
             tensor.copy_(met)
 
-    def sum_of(self, pieces: list[Tensor]) -> Tensor:
+    def all_reduce_many(self, pieces: list[Tensor]) -> Tensor:
         """Returns the sums over all processes of so many numbers, one after the other.
 
         Processes of one machine do it in memory that they share. The next call overwrites it.
@@ -174,30 +176,30 @@ class Ranks:
                 self._shared = self._share_memory(numbers)
         if self._shared is None:
             self._flat = torch.cat(pieces, out=self._flat)
-            self.add_up(self._flat)
+            self.all_reduce(self._flat)
             return self._flat
         self._shared.write(pieces)
         self._meet()
         return self._shared.total()
 
-    def _share_memory(self, numbers: int) -> SharedSums | None:
+    def _share_memory(self, numbers: int) -> SharedMemoryAllReduce | None:
         """Returns memory that all processes see; None where one of them does not."""
         place = self.place
         made = make_memory(numbers, place.size) if place.leads else None
-        told = self.hand_out(f"={made or ''}".encode() if place.leads else None)
+        told = self.broadcast_bytes(f"={made or ''}".encode() if place.leads else None)
         name = told.decode().removeprefix("=")
         shared = open_memory(Path(name), numbers, place.rank, place.size) if name else None
         seen = torch.tensor([0 if shared is None else 1])
-        self.add_up(seen)
+        self.all_reduce(seen)
         if made is not None:
             forget(made)
         return shared if int(seen) == place.size else None
 
     def _meet(self) -> None:
         """Waits until all processes are here."""
-        self.add_up(torch.zeros(1))
+        self.all_reduce(torch.zeros(1))
 
-    def hand_out(self, data: bytes | None) -> bytes:
+    def broadcast_bytes(self, data: bytes | None) -> bytes:
         """Returns the leader's bytes in every process; only the leader gives them.
 
         Raises:
@@ -207,7 +209,7 @@ class Ranks:
             assert data is not None, "a process alone leads"
             return data
         length = torch.tensor([0 if data is None else len(data)])
-        self.add_up(length)
+        self.all_reduce(length)
         content = torch.empty(int(length), dtype=torch.uint8)
         if data is not None:
             content = torch.frombuffer(bytearray(data), dtype=torch.uint8)
@@ -218,7 +220,7 @@ class Ranks:
             self._group.broadcast([content], options).wait()
         return content.numpy().tobytes()
 
-    def whole(self, part: Tensor, streams: int) -> Tensor:
+    def all_gather(self, part: Tensor, streams: int) -> Tensor:
         """Returns [L, B, H] of all streams from each process's part of them.
 
         Args:
@@ -232,7 +234,7 @@ class Ranks:
             return part
         whole = part.new_zeros((part.shape[0], streams, part.shape[2]))
         whole[:, self.place.share(streams)] = part
-        self.add_up(whole)
+        self.all_reduce(whole)
         return whole
 
     def _meeting(self) -> AbstractContextManager[None]:
@@ -240,7 +242,7 @@ class Ranks:
 
 
 @contextmanager
-def _others(place: ProcessPlace, trouble: str) -> Iterator[None]:
+def _others(place: ProcessRank, trouble: str) -> Iterator[None]:
     """Turns what the group says when a process is gone into one sentence."""
     try:
         yield
@@ -252,5 +254,5 @@ def _others(place: ProcessPlace, trouble: str) -> Iterator[None]:
         ) from error
 
 
-ALONE = Ranks(ProcessPlace(), None)
+ALONE = ProcessGroup(ProcessRank(), None)
 """The one process of a training that is not divided."""

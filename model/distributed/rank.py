@@ -9,7 +9,7 @@ from model.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessPlace:
+class ProcessRank:
     """A process among those that train one model together."""
 
     rank: int = 0
@@ -31,7 +31,7 @@ class ProcessPlace:
         return slice(streams * self.rank // self.size, streams * (self.rank + 1) // self.size)
 
 
-def place_in(environment: Mapping[str, str]) -> ProcessPlace:
+def rank_from_environment(environment: Mapping[str, str]) -> ProcessRank:
     """Returns the place that RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE tell.
 
     Without the first two the process is alone; without the others all are on one machine.
@@ -40,11 +40,11 @@ def place_in(environment: Mapping[str, str]) -> ProcessPlace:
         ConfigError: they contradict each other.
     """
     if "RANK" not in environment or "WORLD_SIZE" not in environment:
-        return ProcessPlace()
+        return ProcessRank()
     size = _number("WORLD_SIZE", environment)
     rank = _number("RANK", environment)
     local = "LOCAL_RANK" in environment and "LOCAL_WORLD_SIZE" in environment
-    place = ProcessPlace(
+    place = ProcessRank(
         rank=rank,
         size=size,
         local_rank=_number("LOCAL_RANK", environment) if local else rank,

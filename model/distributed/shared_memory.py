@@ -19,32 +19,32 @@ from torch import Tensor
 from corpus.files.removal import remove_file
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the system's folder of shared memory
-TURNS = 2
+PHASES = 2
 """Places that each process has: while it writes into one, others may still read the other."""
 _BYTES = 4
 _PREFIX = "charlm-sums-"
 MEMORY_FILES = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 
 
-class SharedSums:
+class SharedMemoryAllReduce:
     """A piece of memory with a place for each process and turn."""
 
     def __init__(self, memory: mmap.mmap, rank: int, size: int) -> None:
-        """Takes memory of `TURNS` times ``size`` places, the same in all processes.
+        """Takes memory of `PHASES` times ``size`` places, the same in all processes.
 
         Args:
             memory: that is shared.
             rank: of this process.
             size: number of processes.
         """
-        self._places = torch.frombuffer(memory, dtype=torch.float32).view(TURNS, size, -1)
+        self._places = torch.frombuffer(memory, dtype=torch.float32).view(PHASES, size, -1)
         self._rank = rank
         self._turn = 0
         self._total = torch.empty(self._places.shape[-1])
 
     def write(self, pieces: list[Tensor]) -> None:
         """Puts this process's numbers into its place of the next turn; then all must meet."""
-        self._turn = (self._turn + 1) % TURNS
+        self._turn = (self._turn + 1) % PHASES
         torch.cat(pieces, out=self._places[self._turn, self._rank])
 
     def total(self) -> Tensor:
@@ -66,7 +66,7 @@ def make_memory(numbers: int, size: int) -> Path | None:
         file = Path(name)
         try:
             # What is promised but not there would end the process when it is first written to.
-            os.posix_fallocate(descriptor, 0, TURNS * size * numbers * _BYTES)
+            os.posix_fallocate(descriptor, 0, PHASES * size * numbers * _BYTES)
         finally:
             os.close(descriptor)
     except (OSError, AttributeError):
@@ -76,14 +76,14 @@ def make_memory(numbers: int, size: int) -> Path | None:
     return file
 
 
-def open_memory(file: Path, numbers: int, rank: int, size: int) -> SharedSums | None:
+def open_memory(file: Path, numbers: int, rank: int, size: int) -> SharedMemoryAllReduce | None:
     """Returns the memory behind a file; None where this process cannot see it."""
     try:
         with file.open("r+b") as stream:
-            memory = mmap.mmap(stream.fileno(), TURNS * size * numbers * _BYTES)
+            memory = mmap.mmap(stream.fileno(), PHASES * size * numbers * _BYTES)
     except (OSError, ValueError):
         return None
-    return SharedSums(memory, rank, size)
+    return SharedMemoryAllReduce(memory, rank, size)
 
 
 def forget(file: Path) -> None:

@@ -31,7 +31,7 @@ class Scores:
     """Of dynamic evaluation, which learns as it goes; None where it was not asked for."""
 
 
-def score(
+def evaluate(
     checkpoint: Checkpoint, ids: Ids, *, cold_places: int = 0, dynamically: bool = False
 ) -> Scores:
     """Scores a text in float32 on the CPU.

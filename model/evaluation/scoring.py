@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from corpus.generators import GeneratorWithResult
-from model.compute.batch_threads import ONE_THREAD, StreamThreads
+from model.compute.batch_threads import ONE_THREAD, BatchThreads
 from model.data.batches import Ids
 from model.errors import ModelError
 from model.network.character_network import CharacterNetwork, State, joined, streams_of
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 CHUNK = 256
 PRIMER = 256
 """Characters read, unscored, before each stream but the first."""
-SHORTEST_STREAM = 1024
+MIN_STREAM_CHARACTERS = 1024
 
 
 def stateful(
@@ -40,7 +40,7 @@ def stateful(
     streams: int = 1,
     losses: npt.NDArray[np.float32] | None = None,
     limit: int | None = None,
-    threads: StreamThreads = ONE_THREAD,
+    threads: BatchThreads = ONE_THREAD,
 ) -> Scoring:
     """Scores the text in order with the state carried.
 
@@ -99,7 +99,7 @@ def cut(characters: int, streams: int) -> tuple[int, int]:
         characters: of the text.
         streams: the most parts.
     """
-    streams = max(1, min(streams, characters // SHORTEST_STREAM))
+    streams = max(1, min(streams, characters // MIN_STREAM_CHARACTERS))
     return streams, -(-(characters - 1) // streams)
 
 
@@ -131,7 +131,7 @@ def windowed(
     last_only: bool = False,
     batch: int = 64,
     limit: int | None = None,
-    threads: StreamThreads = ONE_THREAD,
+    threads: BatchThreads = ONE_THREAD,
 ) -> Scoring:
     """Scores windows, each from a cold start.
 
@@ -229,7 +229,7 @@ def _score(
     state: State | None,
     *,
     last_only: bool = False,
-    threads: StreamThreads = ONE_THREAD,
+    threads: BatchThreads = ONE_THREAD,
 ) -> tuple[Tensor, State]:
     """Returns nats [T, B] and state of ``block`` [T + 1, B]: inputs and their targets."""
 

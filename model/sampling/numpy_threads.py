@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from model.kernels.threads import thread_counts
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.system.cores import usable_cores
-from model.timing import quickest
+from model.timing import fastest
 
 ROUNDS = 5
 """Timings of each thread count."""
@@ -75,7 +75,7 @@ def numpy_thread_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
 
 def fastest_count(counts: Sequence[int], timer: Timer) -> int:
     """Returns the fastest count; others than the first must be `MIN_SPEEDUP` times as fast."""
-    return quickest(counts, timer, lambda count: count, rounds=ROUNDS, least_gain=MIN_SPEEDUP)
+    return fastest(counts, timer, lambda count: count, rounds=ROUNDS, min_speedup=MIN_SPEEDUP)
 
 
 class _Products:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.compute.cuda_graph import Recording
+from model.compute.cuda_graph import GraphRunner
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.stepper import MakeBatchStepper, Symbols
@@ -25,7 +25,7 @@ class TorchLstmStepper:
     """Steps S streams through ids; state, weights and products are on the device."""
 
     def __init__(self, snapshot: WeightSnapshot, streams: int, *, device: torch.device) -> None:
-        self._recording = Recording(device)
+        self._recording = GraphRunner(device)
         assert isinstance(snapshot, LstmSnapshot)
         self._hidden = torch.zeros((len(snapshot.layers), streams, snapshot.hidden), device=device)
         self._cell = torch.zeros_like(self._hidden)

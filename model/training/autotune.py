@@ -13,10 +13,10 @@ from model.compute.device import Machine, choose_device
 from model.compute.engine import Engine
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, Precision, TrainingConfig
-from model.distributed.rank import ProcessPlace
+from model.distributed.rank import ProcessRank
 from model.network.dropout import draw_masks
 from model.network.make import make_network
-from model.timing import quickest
+from model.timing import fastest
 from model.training.engines import possible_engines
 from model.training.gradients import GradientWorkers
 
@@ -27,16 +27,16 @@ WARM_UP_STEPS = 3
 TIMED_STEPS = 2
 """In a row, of which the quicker counts: the first one finds memory and threads cold."""
 ROUNDS = 8
-HOPELESS = 1.5
+PRUNE_RATIO = 1.5
 """Times the best time so far from which an engine is not measured again."""
-LEAST_GAIN = 1.15
+MIN_SPEEDUP = 1.15
 """How much faster more threads must be: the screen, the text and other programs want a core, too.
 
 Two threads that are a tenth faster than one alone are slower beside the app (LSTM(128))."""
 BUDGET = 2.0
 """Seconds; where the first round has used it up, there is no second."""
 
-LOOKS_AGAIN = (60.0, 600.0)
+RETUNE_AFTER_SECONDS = (60.0, 600.0)
 """Seconds of training after which it is measured again: another program may have been at work when
 the training began, and half of the speed of a night is much to lose to it."""
 WORTH_A_LOOK = 5
@@ -52,7 +52,7 @@ def choose_machine(
     vocabulary_size: int,
     *,
     used_before: Engine | None = None,
-    place: ProcessPlace = ProcessPlace(),  # noqa: B008 - frozen
+    place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
 ) -> Machine:
     """Returns device and engine: what was asked for, and for the rest the fastest.
 
@@ -76,17 +76,17 @@ def choose_machine(
         return Machine.on(device, engines[0])
     share = dataclasses.replace(training, batch=-(-training.batch // place.size))
     with _timer(share, model, vocabulary_size, device) as timer:
-        return Machine.on(device, fastest(engines, timer))
+        return Machine.on(device, fastest_engine(engines, timer))
 
 
-def later_looks(training: TrainingConfig) -> list[float]:
+def retune_times(training: TrainingConfig) -> list[float]:
     """Returns the seconds of training after which to measure again."""
     if training.minutes is None:
-        return list(LOOKS_AGAIN)
-    return [look for look in LOOKS_AGAIN if WORTH_A_LOOK * look <= 60 * training.minutes]
+        return list(RETUNE_AFTER_SECONDS)
+    return [look for look in RETUNE_AFTER_SECONDS if WORTH_A_LOOK * look <= 60 * training.minutes]
 
 
-def look_again(
+def retune(
     machine: Machine, training: TrainingConfig, model: ModelConfig, vocabulary_size: int
 ) -> Machine:
     """Returns the machine with the engine that is fastest now; the same one unless it gains.
@@ -114,8 +114,8 @@ def look_again(
             best[engine] = min(best[engine], seconds) if engine in best else float("inf")
             return seconds
 
-        chosen = fastest(engines, noted)
-    if best[machine.engine] < LEAST_GAIN * best[chosen]:
+        chosen = fastest_engine(engines, noted)
+    if best[machine.engine] < MIN_SPEEDUP * best[chosen]:
         return machine
     return Machine.on(machine.device, chosen)
 
@@ -130,17 +130,17 @@ def _timer(
         yield StepTimer(training, model, vocabulary_size, device, open_pools)
 
 
-def fastest(
+def fastest_engine(
     engines: Sequence[Engine], timer: Timer, clock: Callable[[], float] = time.perf_counter
 ) -> Engine:
-    """Returns the quickest engine that does not take more threads for little."""
-    return quickest(
+    """Returns the fastest engine that does not take more threads for little."""
+    return fastest(
         engines,
         timer,
         lambda engine: engine.threads,
         rounds=ROUNDS,
-        least_gain=LEAST_GAIN,
-        hopeless=HOPELESS,
+        min_speedup=MIN_SPEEDUP,
+        prune_ratio=PRUNE_RATIO,
         budget=BUDGET,
         clock=clock,
     )
@@ -180,13 +180,13 @@ class StepTimer:
         )
 
     def __call__(self, engine: Engine) -> float:
-        """Makes some steps; returns the seconds of the quickest."""
+        """Makes some steps; returns the seconds of the fastest."""
         is_first = engine not in self._workers
         if is_first:
             machine = Machine(device=self._device, engine=engine)
             workers = GradientWorkers(self._network, machine, self._scoring)
             self._workers[engine] = self._open_pools.enter_context(closing(workers))
-        prepare_thread(engine.threads_of_a_shard)
+        prepare_thread(engine.threads_per_shard)
         short = min(len(self._inputs), WARM_UP_SEQUENCE)
         seconds = [self._step(engine, short) for _ in range(WARM_UP_STEPS)]
         if not is_first:

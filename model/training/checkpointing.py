@@ -56,7 +56,7 @@ def engine_of(run: OpenedRun, processes: int) -> Engine | None:
     if run.resumed is None or processes_of(run) != processes:
         return None
     record = run.resumed.metadata.progress.get("engine")
-    return None if record is None else Engine(**record)
+    return None if record is None else Engine.from_record(record)
 
 
 def processes_of(run: OpenedRun) -> int | None:

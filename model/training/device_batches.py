@@ -15,13 +15,13 @@ from model.data.batches import Batch, Ids
 
 SHARE_OF_FREE_MEMORY = 0.25
 """Of the device, that a text may take."""
-MOST_WITHOUT_A_COUNT = 2**30
+MAX_TEXT_BYTES = 2**30
 """Bytes that it may take where the device does not tell what is free."""
-AT_ONCE = 2**26
+CHARACTERS_PER_COPY = 2**26
 """Characters that are moved at a time, for a mapped file must not be in memory as a whole."""
 
 
-class BatchReader:
+class DeviceBatches:
     """Reads batches of one text."""
 
     def __init__(self, machine: Machine) -> None:
@@ -53,8 +53,8 @@ class BatchReader:
         if len(ids) * np.dtype(kind).itemsize > self._room():
             return None
         parts = [
-            self._machine.take(np.array(ids[first : first + AT_ONCE], dtype=kind))
-            for first in range(0, len(ids), AT_ONCE)
+            self._machine.take(np.array(ids[first : first + CHARACTERS_PER_COPY], dtype=kind))
+            for first in range(0, len(ids), CHARACTERS_PER_COPY)
         ]
         return torch.cat(parts)
 
@@ -62,4 +62,4 @@ class BatchReader:
         device = self._machine.device
         if device.type == "cuda":
             return SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(device)[0]
-        return MOST_WITHOUT_A_COUNT
+        return MAX_TEXT_BYTES

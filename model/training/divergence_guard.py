@@ -27,7 +27,7 @@ class Verdict(Enum):
     GIVE_UP = auto()
 
 
-class Guard:
+class DivergenceGuard:
     """Skips a step that is not finite; rolls back from trouble that lasts; the fourth time, ends.
 
     ``learning_rate_scale`` multiplies every later learning rate.

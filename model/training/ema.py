@@ -16,7 +16,7 @@ from torch import Tensor
 from model.network.character_network import CharacterNetwork
 
 
-class WeightAverage:
+class EmaWeights:
     """Follows a network's weights: ``average += (1 - decay) * (weights - average)``.
 
     The decay grows with the steps, ``min(decay, (1 + n) / (10 + n))``, so that a short training is

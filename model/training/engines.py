@@ -9,7 +9,7 @@ import torch
 from model.compute.device import native_bf16
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
-from model.distributed.rank import ProcessPlace
+from model.distributed.rank import ProcessRank
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.network.torch_layer import can_pack
 from model.system.compiled_code import made_or_none
@@ -19,7 +19,7 @@ from model.system.cores import usable_cores
 def possible_engines(
     training: TrainingConfig,
     device: torch.device,
-    place: ProcessPlace = ProcessPlace(),  # noqa: B008 - frozen
+    place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
     model: ModelConfig | None = None,
 ) -> list[Engine]:
     """Returns the ways of computing that the settings leave open, the safest guess first.
@@ -37,7 +37,7 @@ def possible_engines(
         precision = "bf16" if native else "fp32"
     if device.type != "cpu":
         threads = training.threads or 1
-        return [Engine(precision=precision, layer="whole", threads_of_a_shard=threads)]
+        return [Engine(precision=precision, layer="whole", threads_per_shard=threads)]
     threads = training.threads or max(1, usable_cores() // place.local_size)
     streams = -(-training.batch // place.size)
     counts = [training.threads] if training.threads else sorted({1, threads}, reverse=True)
@@ -51,7 +51,7 @@ def possible_engines(
             counts, packs=native and can_pack() and can_compile(), shape=(training, model)
         )
     if "fp32" in precisions:
-        engines += [Engine(precision="fp32", shards=count) for count in counts]
+        engines += [Engine(precision="fp32", batch_shards=count) for count in counts]
     return engines
 
 
@@ -64,13 +64,13 @@ def _bf16_engines(
     compiles = packs and HAS_BFLOAT16
     for count in counts:
         if not compiles:
-            engines.append(Engine(precision="bf16", shards=count))
+            engines.append(Engine(precision="bf16", batch_shards=count))
         if is_one_call:  # layer by layer the same products would take longer
-            engines.append(Engine(precision="bf16", layer="compiled", shards=count))
+            engines.append(Engine(precision="bf16", layer="compiled", batch_shards=count))
         elif packs:
-            engines.append(Engine(precision="bf16", layer="packed", shards=count))
+            engines.append(Engine(precision="bf16", layer="packed", batch_shards=count))
         if compiles and count > 1 and (HAS_AMX or not is_one_call):
-            shared = Engine(precision="bf16", layer="packed", threads_of_a_shard=count)
+            shared = Engine(precision="bf16", layer="packed", threads_per_shard=count)
             engines.append(shared)
     return engines
 

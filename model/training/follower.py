@@ -14,7 +14,7 @@ from model.compute.engine import Engine
 from model.compute.malloc import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.data.batches import Batches, make_batches
-from model.distributed.process_group import Order, Ranks
+from model.distributed.process_group import Instruction, ProcessGroup
 from model.errors import ConfigError
 from model.network.make import make_network
 from model.runs.checkpoint import CheckpointMetadata
@@ -29,7 +29,9 @@ from model.training.trainer import Trainer
 class Follower:
     """One process that is led by another."""
 
-    def __init__(self, request: RunRequest, controls: TrainingControls, ranks: Ranks) -> None:
+    def __init__(
+        self, request: RunRequest, controls: TrainingControls, ranks: ProcessGroup
+    ) -> None:
         """Does not meet the leader yet.
 
         Args:
@@ -49,10 +51,10 @@ class Follower:
             UserError: this process cannot read the text, or not compute as the leader does.
             RankLost: another process is gone.
         """
-        agreed = self._ranks.agree()
-        if agreed.order is Order.END:
+        agreed = self._ranks.broadcast_instruction()
+        if agreed.order is Instruction.END:
             return int(agreed.value)
-        start = checkpoint_of_bytes(self._ranks.hand_out(None), Path("the first process"))
+        start = checkpoint_of_bytes(self._ranks.broadcast_bytes(None), Path("the first process"))
         metadata = start.metadata
         machine = self._machine(metadata)
         network = make_network(metadata.model, len(metadata.vocabulary))
@@ -72,21 +74,21 @@ class Follower:
         assert trainer is not None, "it has joined"
         try:
             while True:
-                agreed = self._ranks.agree(signal=self._controls.signal)
+                agreed = self._ranks.broadcast_instruction(signal=self._controls.signal)
                 match agreed.order:
-                    case Order.STEP:
+                    case Instruction.STEP:
                         trainer.step(agreed.value)
-                    case Order.GATHER:
+                    case Instruction.GATHER:
                         trainer.tensors()
-                    case Order.END:
+                    case Instruction.END:
                         return agreed.signal
-                    case Order.WAIT | Order.JOIN:
+                    case Instruction.WAIT | Instruction.JOIN:
                         pass
         finally:
             trainer.close()
 
     def _machine(self, metadata: CheckpointMetadata) -> Machine:
-        engine = Engine(**metadata.progress["engine"])
+        engine = Engine.from_record(metadata.progress["engine"])
         device = choose_device(metadata.training.device, self._ranks.place)
         if not can_compute(engine):
             raise ConfigError(
@@ -95,7 +97,7 @@ class Follower:
                 "give --precision fp32",
             )
         keep_freed_memory()
-        prepare_thread(engine.threads_of_a_shard)
+        prepare_thread(engine.threads_per_shard)
         return Machine.on(device, engine)
 
     def _batches(self, metadata: CheckpointMetadata) -> Batches:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.compute.batch_threads import StreamThreads
-from model.compute.cuda_graph import Recording
+from model.compute.batch_threads import BatchThreads
+from model.compute.cuda_graph import GraphRunner
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import Scoring
-from model.distributed.process_group import ALONE, Ranks
+from model.distributed.process_group import ALONE, ProcessGroup
 from model.network.character_network import CharacterNetwork, State, joined, streams_of
 from model.network.dropout import DropoutMasks
 
@@ -36,7 +36,7 @@ class GradientWorkers:
         network: CharacterNetwork,
         machine: Machine,
         scoring: Scoring,
-        ranks: Ranks = ALONE,
+        ranks: ProcessGroup = ALONE,
     ) -> None:
         self._network = network
         self._ranks = ranks
@@ -44,7 +44,7 @@ class GradientWorkers:
         self._engine: Engine = machine.engine
         self._scoring = scoring
         self._parameters = list(network.parameters())
-        self._recording = Recording(machine.device)
+        self._recording = GraphRunner(machine.device)
         if self._engine.layer == "packed":
             from model.network.compiled_layer import prepare_packed_layer  # noqa: PLC0415 - see there
 
@@ -55,11 +55,11 @@ class GradientWorkers:
 
             self._step = CompiledStep(network)
         engine = self._engine
-        self._threads = StreamThreads(engine.shards, threads_of_each=engine.threads_of_a_shard)
+        self._threads = BatchThreads(engine.batch_shards, threads_of_each=engine.threads_per_shard)
         self.threads = self._threads
         """As many, each with streams of its own, for others between two steps."""
-        if engine.threads_of_a_shard > 1:
-            self.threads = StreamThreads(engine.threads)
+        if engine.threads_per_shard > 1:
+            self.threads = BatchThreads(engine.threads)
 
     def close(self) -> None:
         """Ends the threads."""
@@ -129,7 +129,7 @@ class GradientWorkers:
         """Returns the sums over all processes; the gradients are views of one piece of memory."""
         sizes = [gradient.numel() for gradient in gradients]
         pieces = [*(gradient.reshape(-1) for gradient in gradients), loss.reshape(1)]
-        *flat, total = torch.split(self._ranks.sum_of(pieces), [*sizes, 1])
+        *flat, total = torch.split(self._ranks.all_reduce_many(pieces), [*sizes, 1])
         views = [piece.view_as(like) for piece, like in zip(flat, gradients, strict=True)]
         return total[0], views
 

@@ -5,7 +5,7 @@ What it says, they do (`model.training.follower`); a process alone says it to no
 
 from __future__ import annotations
 
-from model.distributed.process_group import SECONDS_BETWEEN_SIGNS, Order, Ranks
+from model.distributed.process_group import HEARTBEAT_SECONDS, Instruction, ProcessGroup
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import checkpoint_bytes
 from model.timing import Clock
@@ -15,7 +15,7 @@ from model.training.controls import TrainingControls
 class Leader:
     """Says what is done next, and hears of signals that the others were sent."""
 
-    def __init__(self, ranks: Ranks, controls: TrainingControls, clock: Clock) -> None:
+    def __init__(self, ranks: ProcessGroup, controls: TrainingControls, clock: Clock) -> None:
         """Says nothing yet.
 
         Args:
@@ -33,13 +33,13 @@ class Leader:
         """How many there are, this one included."""
         return self.ranks.place.size
 
-    def say(self, order: Order, value: float = 0.0) -> None:
+    def say(self, order: Instruction, value: float = 0.0) -> None:
         """Meets the others for an order.
 
         Raises:
             RankLost: one of them is gone.
         """
-        signal = self.ranks.agree(order, value, self._controls.signal).signal
+        signal = self.ranks.broadcast_instruction(order, value, self._controls.signal).signal
         if signal and not self._controls.signal:
             self._controls.stop(hurry=True, signal=signal)
 
@@ -49,9 +49,9 @@ class Leader:
         Raises:
             RankLost: one of them is gone.
         """
-        self.say(Order.JOIN)
-        self.ranks.hand_out(checkpoint_bytes(start))
-        self.say(Order.WAIT)
+        self.say(Instruction.JOIN)
+        self.ranks.broadcast_bytes(checkpoint_bytes(start))
+        self.say(Instruction.WAIT)
 
     def is_hurried(self) -> bool:
         """Whether to leave long work that is this process's alone; shows that it lives, meanwhile.
@@ -61,9 +61,9 @@ class Leader:
         """
         if self.processes > 1:
             now = self._clock()
-            if now - self._last_sign >= SECONDS_BETWEEN_SIGNS:
+            if now - self._last_sign >= HEARTBEAT_SECONDS:
                 self._last_sign = now
-                self.say(Order.WAIT)
+                self.say(Instruction.WAIT)
         return self._controls.hurried
 
     def note(self, processes_before: int | None) -> list[str]:

@@ -10,7 +10,7 @@ from model.events import Planned
 
 FINAL_FRACTION = 0.02
 """Of the peak learning rate, at the planned end."""
-LONGEST_WARMUP = 0.05
+MAX_WARMUP_FRACTION = 0.05
 """Part of the plan that warm-up may take: a training of seconds has no time for more."""
 
 
@@ -65,6 +65,6 @@ class Schedule:
             return peak
         progress = self.progress(step, seconds)
         warm = (step + 1) / max(1, self.training.warmup_steps)
-        warm = min(1.0, max(warm, progress / LONGEST_WARMUP))
+        warm = min(1.0, max(warm, progress / MAX_WARMUP_FRACTION))
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return peak * warm * (FINAL_FRACTION + (1 - FINAL_FRACTION) * cosine)

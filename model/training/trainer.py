@@ -7,7 +7,6 @@ Letters: T time, B batch, L layers, H hidden.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,12 +16,12 @@ import safetensors.numpy
 import torch
 from torch import Tensor, nn
 
-from model.compute.batch_threads import StreamThreads
+from model.compute.batch_threads import BatchThreads
 from model.compute.device import Machine
 from model.compute.host_copy import HostCopy
 from model.config import TrainingConfig
 from model.data.batches import Batch, Batches
-from model.distributed.process_group import ALONE, Ranks
+from model.distributed.process_group import ALONE, ProcessGroup
 from model.errors import TrainingDiverged
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import draw_masks
@@ -38,9 +37,9 @@ from model.runs.checkpoint_form import (
     WEIGHT_PREFIX,
     Tensors,
 )
-from model.training.device_batches import BatchReader
-from model.training.divergence_guard import Guard, Verdict
-from model.training.ema import WeightAverage
+from model.training.device_batches import DeviceBatches
+from model.training.divergence_guard import DivergenceGuard, Verdict
+from model.training.ema import EmaWeights
 from model.training.gradients import GradientWorkers
 from model.training.schedule import Schedule
 from model.training.step_result import StepFigures, StepResult
@@ -58,7 +57,7 @@ class Trainer:
         batches: Batches,
         training: TrainingConfig,
         machine: Machine,
-        ranks: Ranks = ALONE,
+        ranks: ProcessGroup = ALONE,
     ) -> None:
         """Puts the network on the machine's device.
 
@@ -80,13 +79,13 @@ class Trainer:
         self._ranks = ranks
         self._workers = GradientWorkers(network, machine, training.scoring, ranks)
         averaging = training.averaging if ranks.place.leads else 0.0  # nobody else looks at them
-        self._average = WeightAverage(network, averaging) if averaging else None
+        self._average = EmaWeights(network, averaging) if averaging else None
         self.average_leads = False
         """Whether the averaged weights have proved better than the last ones."""
-        self._guard = Guard(spikes=training.guard)
+        self._guard = DivergenceGuard(spikes=training.guard)
         self._state: State | None = None
         self._last_good: Tensors = {}
-        self._reader = BatchReader(machine)
+        self._reader = DeviceBatches(machine)
         # An optimiser that skips a step by itself is needed, on the device's own finding.
         self._reads_late = machine.queues and training.optimiser == "adamw"
         self._pending: StepFigures | None = None
@@ -180,7 +179,7 @@ class Trainer:
         if verdict is not Verdict.APPLY:
             self._state = None
         if verdict is Verdict.ROLL_BACK:
-            self._go_back()
+            self._roll_back()
         elif verdict is Verdict.GIVE_UP:
             raise TrainingDiverged(
                 f"step {figures.step}",
@@ -189,7 +188,7 @@ class Trainer:
             )
         return figures.result
 
-    def _settle(self) -> None:
+    def _flush_pending(self) -> None:
         """Judges a step that nobody has looked at yet."""
         if self._pending is not None:
             self._judged(self._pending)
@@ -221,16 +220,16 @@ class Trainer:
         return [self.network, self._average.network]
 
     @property
-    def threads(self) -> StreamThreads:
+    def threads(self) -> BatchThreads:
         """Those that compute steps, idle between two."""
         return self._workers.threads
 
     @property
-    def trouble(self) -> str:
+    def reason(self) -> str:
         """What the guard saw last, in words."""
         return self._guard.reason
 
-    def keep_as_good(self) -> None:
+    def save_rollback_point(self) -> None:
         """Remembers this moment as the one to go back to, unless the numbers look wrong now."""
         if not self._last_good or self._guard.is_stable:
             self._last_good = self._weights_and_optimiser()
@@ -255,11 +254,11 @@ class Trainer:
         Args:
             carried: whether to ask for the state, which begins cold where it is not saved.
         """
-        self._settle()
+        self._flush_pending()
         tensors = self._weights_and_optimiser()
         if carried and self._state is not None:
             for name, part in zip(self.network.state_names, self._state, strict=True):
-                whole = self._ranks.whole(part, self._batches.batch)
+                whole = self._ranks.all_gather(part, self._batches.batch)
                 tensors[STATE_PREFIX + name] = _numpy(whole)
         tensors[CPU_RANDOM] = torch.get_rng_state().numpy().copy()
         if self._machine.device.type == "cuda":
@@ -281,13 +280,13 @@ class Trainer:
 
     def progress(self) -> dict[str, Any]:
         """Returns the counters that the next step depends on, as plain values for JSON."""
-        self._settle()
+        self._flush_pending()
         return {
             "step": self.step_count,
             "batches": self._batches.position(),
             "guard": self._guard.state(),
             "average_leads": self.average_leads,
-            "engine": dataclasses.asdict(self._machine.engine),
+            "engine": self._machine.engine.to_record(),
             "processes": self._ranks.place.size,
             "steps_per_epoch": self.schedule.steps_per_epoch,
         }
@@ -370,7 +369,7 @@ class Trainer:
         norm = nn.utils.get_total_norm(self._parameters)
         return bool(torch.isfinite(norm))
 
-    def _go_back(self) -> None:
+    def _roll_back(self) -> None:
         """Takes weights and optimiser from the last good moment, but not its place in the text.
 
         The learning rate has been halved; repeating the same batches would be no remedy.
@@ -379,7 +378,7 @@ class Trainer:
         if self._ranks.place.size > 1:
             leads = self._ranks.place.leads
             data = safetensors.numpy.save(dict(good)) if leads else None
-            good = safetensors.numpy.load(self._ranks.hand_out(data))
+            good = safetensors.numpy.load(self._ranks.broadcast_bytes(data))
         if good:
             self._load_weights_and_optimiser(good)
         self._state = None

@@ -18,10 +18,10 @@ import torch
 
 from corpus import LoadCancelled, release_pages
 from corpus.files.missing_guarantees import take_missing
-from model.compute.gpu_monitor import AcceleratorMeter
+from model.compute.gpu_monitor import GpuMonitor
 from model.compute.malloc import give_back_memory, keep_freed_memory
 from model.compute.torch_threads import prepare_thread
-from model.distributed.process_group import ALONE, Order, Ranks
+from model.distributed.process_group import ALONE, Instruction, ProcessGroup
 from model.errors import CheckpointError, RankLost, TrainingDiverged
 from model.events import (
     CheckpointSaved,
@@ -52,8 +52,8 @@ from model.runs.request import RunRequest
 from model.runs.tensorboard import TensorBoardLog
 from model.sampling.torch_lstm import stepper_beside_training
 from model.system.refusal import refusal_of
-from model.timing import Clock, Speedometer, Stopwatch
-from model.training.autotune import choose_machine, later_looks, look_again
+from model.timing import Clock, Stopwatch, Throughput
+from model.training.autotune import choose_machine, retune, retune_times
 from model.training.checkpointing import checkpoint_of, engine_of, processes_of
 from model.training.controls import TrainingControls
 from model.training.divergence_guard import Verdict
@@ -62,7 +62,7 @@ from model.training.leader import Leader
 from model.training.trainer import Trainer
 from model.training.validation import (
     DEAR_PAUSE,
-    MOST_CHARACTERS,
+    MAX_VALIDATION_CHARACTERS,
     affordable,
     guessed_cost,
     next_pause,
@@ -90,7 +90,7 @@ class TrainingRun:
         publish: Publish = lambda published: None,  # noqa: ARG005
         on_record: Callable[[RecordedEvent], None] = lambda event: None,  # noqa: ARG005
         opened: OpenedRun | None = None,
-        ranks: Ranks = ALONE,
+        ranks: ProcessGroup = ALONE,
         clock: Clock = time.monotonic,
     ) -> None:
         """Prepares nothing yet.
@@ -113,7 +113,7 @@ class TrainingRun:
         self._opened = opened
         self._leader = Leader(ranks, controls, clock)
         self._board: TensorBoardLog | None = None
-        self._speed = Speedometer()
+        self._speed = Throughput()
         self._best_nats: float | None = None
         self._best_snapshot: WeightSnapshot | None = None
         self._scored: int | None = None
@@ -186,7 +186,7 @@ class TrainingRun:
         give_back_memory()
         # Threads that shared the short sums between two steps may stay awake for milliseconds
         # (unless OMP_WAIT_POLICY tells them not to), on the cores that the next step needs.
-        prepare_thread(self._machine.engine.threads_of_a_shard)
+        prepare_thread(self._machine.engine.threads_per_shard)
         torch.manual_seed(run.training.seed)
         network = make_network(run.model, len(run.corpus.vocabulary))
         network.load_arrays(run.weights)
@@ -206,16 +206,20 @@ class TrainingRun:
             if run.keeps_its_best:
                 self._best_nats = metadata.best_nats_per_character
                 # Runs of older versions scored as many as there may be.
-                most = MOST_CHARACTERS if metadata.best_nats_per_character is not None else None
+                most = (
+                    MAX_VALIDATION_CHARACTERS
+                    if metadata.best_nats_per_character is not None
+                    else None
+                )
                 self._scored = metadata.progress.get("validation_characters", most)
             if run.keeps_its_best and metadata.nats_per_character is not None:
                 self._validated = (metadata.step, metadata.nats_per_character)
         # A resumed run goes on exactly as its checkpoint was computed.
         is_open = run.resumed is None and self._leader.processes == 1
-        self._later_looks = later_looks(run.training) if is_open else []
+        self._retune_times = retune_times(run.training) if is_open else []
         saved_step = -1 if run.resumed is None else run.resumed.metadata.step
         self._saver = CheckpointSaver(run.folder.checkpoints, self._clock, saved_step)
-        self._accelerator = AcceleratorMeter(self._machine.device, self._clock)
+        self._accelerator = GpuMonitor(self._machine.device, self._clock)
 
     def _share(self) -> None:
         """Hands the run to the other processes as a checkpoint; time counts once they have it."""
@@ -243,7 +247,7 @@ class TrainingRun:
         for note in (*run.notes, *self._leader.note(processes_of(run))):
             yield self._warning(note)
         yield from self._missing_guarantees()
-        trainer.keep_as_good()
+        trainer.save_rollback_point()
         self._hand_over(trainer.snapshot())
         reason: FinishReason = "completed"
         diverged: TrainingDiverged | None = None
@@ -269,7 +273,7 @@ class TrainingRun:
         if diverged is None:
             reason = "completed" if self._plan_is_done() else "stopped"
             yield from self._wind_up()
-            self._leader.say(Order.END)
+            self._leader.say(Instruction.END)
         yield self._finished(reason)
         yield self._state("finished")
         self._hand_over_best()
@@ -286,8 +290,8 @@ class TrainingRun:
                 yield from self._pause()
                 continue
             yield from self._step()
-            if self._later_looks and self._watch.seconds >= self._later_looks[0]:
-                yield from self._look_again()
+            if self._retune_times and self._watch.seconds >= self._retune_times[0]:
+                yield from self._retune()
             now = self._clock()
             if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
                 coming = trainer.begin_snapshot()
@@ -313,13 +317,13 @@ class TrainingRun:
                 yield from self._save()
                 last_save = self._clock()
 
-    def _look_again(self) -> Iterator[Event]:
+    def _retune(self) -> Iterator[Event]:
         """Goes over to another way of computing if it has become the faster one."""
         run, before = self._run, self._machine
-        self._later_looks.pop(0)
-        self._machine = look_again(before, run.training, run.model, len(run.corpus.vocabulary))
+        self._retune_times.pop(0)
+        self._machine = retune(before, run.training, run.model, len(run.corpus.vocabulary))
         give_back_memory()
-        prepare_thread(self._machine.engine.threads_of_a_shard)
+        prepare_thread(self._machine.engine.threads_per_shard)
         if self._machine != before:
             self._trainer.compute_on(self._machine)
             threads = f"{before.threads} to {self._machine.threads}"
@@ -356,7 +360,7 @@ class TrainingRun:
         trainer = self._trainer
         began = self._clock()
         seconds = self._watch.seconds
-        self._leader.say(Order.STEP, seconds)
+        self._leader.say(Instruction.STEP, seconds)
         result = trainer.step(seconds)
         self._began = True
         self._speed.add(result.characters, self._clock() - began)
@@ -375,11 +379,11 @@ class TrainingRun:
             )
         elif result.verdict is Verdict.ROLL_BACK:
             yield self._warning(
-                f"step {result.step}: {trainer.trouble}; went back to the last good "
+                f"step {result.step}: {trainer.reason}; went back to the last good "
                 "weights and halved the learning rate"
             )
         else:
-            yield self._warning(f"step {result.step}: {trainer.trouble}; the step was skipped")
+            yield self._warning(f"step {result.step}: {trainer.reason}; the step was skipped")
 
     def _wind_up(self) -> Iterator[Event]:
         """Validates and saves where the last steps have not been."""
@@ -400,7 +404,7 @@ class TrainingRun:
         """Scores the held-out part; returns whether it is the best yet (no held-out part: no)."""
         run, trainer = self._run, self._trainer
         if len(run.split.held_out) < 2:
-            trainer.keep_as_good()
+            trainer.save_rollback_point()
             return False
         yield self._state("validating")
         if self._scored is None:
@@ -424,7 +428,7 @@ class TrainingRun:
             self._best_nats = nats
             self._best_snapshot = trainer.snapshot()
         if self._best_nats is not None and nats < self._best_nats + WORSE_THAN_GOOD:
-            trainer.keep_as_good()
+            trainer.save_rollback_point()
         self._validated = (trainer.step_count, nats)
         yield Validated(
             time=self._watch.seconds,
@@ -468,7 +472,7 @@ class TrainingRun:
         if self._controls.abandoned:
             return
         if carried:
-            self._leader.say(Order.GATHER)
+            self._leader.say(Instruction.GATHER)
         run, trainer = self._run, self._trainer
         step = trainer.step_count
         nats = self._validated[1] if self._validated and self._validated[0] == step else None

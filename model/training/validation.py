@@ -2,7 +2,7 @@
 
 The held-out part is scored as the recipe is meant to be judged: with carried state, or for a
 recipe of windows the character after each window. Of a held-out part that is longer than
-``MOST_CHARACTERS`` so many are scored, always the same, in 16 pieces at even distances.
+``MAX_VALIDATION_CHARACTERS`` so many are scored, always the same, in 16 pieces at even distances.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus.generators import GeneratorWithResult
-from model.compute.batch_threads import StreamThreads
+from model.compute.batch_threads import BatchThreads
 from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.evaluation import scoring as evaluation
 from model.network.character_network import CharacterNetwork
 from model.training.trainer import Trainer
 
-LONGEST_PAUSE = 10.0
+MAX_PAUSE_SECONDS = 10.0
 """Seconds of training between two validations."""
 FIRST_PAUSE = 1.0
 GROWTH = 0.5
@@ -36,12 +36,12 @@ FORWARD_TIMES = 2.0
 STREAMS = 16
 STREAMS_ON_A_CARD = 64
 """A card takes as long for a few of them as for many."""
-MOST_CHARACTERS = 262_144
+MAX_VALIDATION_CHARACTERS = 262_144
 """Scored by one validation. A tenth of a gigabyte would take an hour, and say the same to two
 digits; `evaluate` scores all of it."""
-MOST_WINDOWS = 32_768
+MAX_VALIDATION_WINDOWS = 32_768
 """Likewise of a recipe of windows, each of which costs as much as a window of characters."""
-LEAST_CHARACTERS = 8_192
+MIN_VALIDATION_CHARACTERS = 8_192
 """Scored at least, however little time is planned."""
 WINDOWS_AT_ONCE = 512
 LOST_NATS, LOST_TIMES = 1.0, 1.5
@@ -58,7 +58,7 @@ def next_pause(trained_seconds: float, cost: float) -> float:
         trained_seconds: training time so far.
         cost: seconds that the last validation took.
     """
-    pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, GROWTH * trained_seconds))
+    pause = min(MAX_PAUSE_SECONDS, max(FIRST_PAUSE, GROWTH * trained_seconds))
     return max(pause, cost / SHARE)
 
 
@@ -74,14 +74,14 @@ def affordable(trainer: Trainer, training: TrainingConfig, speed: float) -> int:
         speed: of training, characters per second.
     """
     if training.minutes is None or speed <= 0:
-        return MOST_CHARACTERS
+        return MAX_VALIDATION_CHARACTERS
     seconds = SHARE * 60 * training.minutes
     characters = seconds * FORWARD_TIMES * speed / len(trainer.networks)
-    return int(min(MOST_CHARACTERS, max(LEAST_CHARACTERS, characters)))
+    return int(min(MAX_VALIDATION_CHARACTERS, max(MIN_VALIDATION_CHARACTERS, characters)))
 
 
 def guessed_cost(
-    trainer: Trainer, characters: int, speed: float, limit: int = MOST_CHARACTERS
+    trainer: Trainer, characters: int, speed: float, limit: int = MAX_VALIDATION_CHARACTERS
 ) -> float:
     """Returns about how many seconds a validation takes that none has been timed of.
 
@@ -124,7 +124,7 @@ def validate(
     held_out: Ids,
     training: TrainingConfig,
     hurried: Callable[[], bool],
-    limit: int = MOST_CHARACTERS,
+    limit: int = MAX_VALIDATION_CHARACTERS,
 ) -> Validation | None:
     """Returns the held-out loss of the better of last and averaged weights.
 
@@ -189,7 +189,7 @@ def _scoring(
     losses: npt.NDArray[np.float32],
     *,
     limit: int,
-    threads: StreamThreads,
+    threads: BatchThreads,
 ) -> evaluation.Scoring:
     if training.scoring == "every":
         return evaluation.stateful(
@@ -207,8 +207,8 @@ def _scoring(
         stride=training.window_stride,
         last_only=True,
         batch=WINDOWS_AT_ONCE,
-        limit=min(MOST_WINDOWS, max(1, limit // training.sequence))
-        if limit < MOST_CHARACTERS
-        else MOST_WINDOWS,
+        limit=min(MAX_VALIDATION_WINDOWS, max(1, limit // training.sequence))
+        if limit < MAX_VALIDATION_CHARACTERS
+        else MAX_VALIDATION_WINDOWS,
         threads=threads,
     )

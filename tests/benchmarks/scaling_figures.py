@@ -47,8 +47,8 @@ from model.compute.malloc import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
-from model.distributed.process_group import ALONE, Order, Ranks
-from model.distributed.rank import ProcessPlace, place_in
+from model.distributed.process_group import ALONE, Instruction, ProcessGroup
+from model.distributed.rank import ProcessRank, rank_from_environment
 from model.network.character_network import CharacterNetwork, State
 from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
@@ -78,7 +78,7 @@ def settings(options: argparse.Namespace) -> tuple[ModelConfig, TrainingConfig]:
 
 
 def trainer_of(
-    model: ModelConfig, training: TrainingConfig, machine: Machine, ranks: Ranks
+    model: ModelConfig, training: TrainingConfig, machine: Machine, ranks: ProcessGroup
 ) -> Trainer:
     """Returns a trainer on made-up characters, the same in every process."""
     random = np.random.default_rng(0)
@@ -109,7 +109,9 @@ class Wrapped(nn.Module):
         return loss, tuple(part.detach() for part in state)
 
 
-def ddp_step(model: ModelConfig, training: TrainingConfig, machine: Machine, ranks: Ranks) -> Work:
+def ddp_step(
+    model: ModelConfig, training: TrainingConfig, machine: Machine, ranks: ProcessGroup
+) -> Work:
     """Returns a step by DistributedDataParallel: the same network, batches and optimiser."""
     trainer = trainer_of(model, training, machine, ALONE)
     network, batches = trainer.network, trainer._batches
@@ -134,18 +136,18 @@ def ddp_step(model: ModelConfig, training: TrainingConfig, machine: Machine, ran
     return step
 
 
-def exchange(model: ModelConfig, ranks: Ranks) -> Work:
+def exchange(model: ModelConfig, ranks: ProcessGroup) -> Work:
     """Returns what one step exchanges beside the order, without the step."""
     flat = torch.zeros(CharacterLSTM(model, VOCABULARY_SIZE).parameter_count() + 1)
 
     def step() -> int:
-        ranks.sum_of([flat])
+        ranks.all_reduce_many([flat])
         return 1
 
     return step
 
 
-def work_of(way: str, options: argparse.Namespace, ranks: Ranks) -> Work:
+def work_of(way: str, options: argparse.Namespace, ranks: ProcessGroup) -> Work:
     """Returns the step of a way."""
     model, training = settings(options)
     if way == "exchange":
@@ -157,10 +159,10 @@ def work_of(way: str, options: argparse.Namespace, ranks: Ranks) -> Work:
         timed = dataclasses.replace(training, threads=threads)
         machine = choose_machine(timed, model, VOCABULARY_SIZE)
     else:
-        engine = Engine(**json.loads(options.engine))
+        engine = Engine.from_record(json.loads(options.engine))
         machine = Machine(device=torch.device("cpu"), engine=engine)
     keep_freed_memory()
-    prepare_thread(machine.engine.threads_of_a_shard)
+    prepare_thread(machine.engine.threads_per_shard)
     if way == "ddp":
         return ddp_step(model, training, machine, ranks)
     trainer = trainer_of(model, training, machine, ranks)
@@ -173,15 +175,15 @@ def time_in_rank(options: argparse.Namespace) -> None:
 
     Before each step the leader says that there is one, as in a training.
     """
-    with Ranks.join(place_in(os.environ)) as ranks:
+    with ProcessGroup.join(rank_from_environment(os.environ)) as ranks:
         step = work_of(options.way, options, ranks)
         for _ in range(2):
             step()
         began, characters, steps = time.perf_counter(), 0, 0
         while True:
             going = time.perf_counter() - began < options.seconds or not steps
-            order = (Order.STEP if going else Order.END) if ranks.place.leads else None
-            if ranks.agree(order).order is Order.END:
+            order = (Instruction.STEP if going else Instruction.END) if ranks.place.leads else None
+            if ranks.broadcast_instruction(order).order is Instruction.END:
                 break
             characters += step()
             steps += 1
@@ -219,9 +221,9 @@ def measure(way: str, options: argparse.Namespace, engine: str) -> dict[str, flo
 def chosen_engine(options: argparse.Namespace) -> str:
     """Returns the engine that one of the processes would choose, as JSON."""
     model, training = settings(options)
-    place = ProcessPlace(rank=0, size=options.processes, local_size=options.processes)
+    place = ProcessRank(rank=0, size=options.processes, local_size=options.processes)
     machine = choose_machine(training, model, VOCABULARY_SIZE, place=place)
-    return json.dumps(dataclasses.asdict(machine.engine))
+    return json.dumps(machine.engine.to_record())
 
 
 def report(options: argparse.Namespace, engine: str, found: dict[str, list[Any]]) -> None:

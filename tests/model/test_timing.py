@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from model_fixtures import TickingClock
 
-from model.timing import Speedometer, Stopwatch
+from model.timing import Stopwatch, Throughput
 
 
 def test_pauses_are_left_out() -> None:
@@ -24,7 +24,7 @@ def test_pauses_are_left_out() -> None:
 
 
 def test_speed_is_that_of_the_last_two_seconds() -> None:
-    speed = Speedometer(window=2.0)
+    speed = Throughput(window=2.0)
     assert (speed.recent, speed.mean) == (0, 0)
     for _ in range(100):
         speed.add(1000, 0.1)
@@ -36,7 +36,7 @@ def test_speed_is_that_of_the_last_two_seconds() -> None:
 
 
 def test_a_step_longer_than_the_window_still_counts() -> None:
-    speed = Speedometer(window=2.0)
+    speed = Throughput(window=2.0)
     speed.add(500, 10.0)
     assert speed.recent == pytest.approx(50)
     speed.add(0, 0.0)

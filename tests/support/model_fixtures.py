@@ -30,7 +30,7 @@ from model.runs.checkpoint_form import (
 )
 from model.runs.corpus_record import CorpusRecord
 from model.runs.request import RunRequest
-from model.training.divergence_guard import Guard
+from model.training.divergence_guard import DivergenceGuard
 
 Weights = dict[str, npt.NDArray[np.float32]]
 EventT = TypeVar("EventT")
@@ -153,7 +153,7 @@ def make_training_checkpoint(
             "index": min(step, 9),
             "random": np.random.default_rng(1).bit_generator.state,
         },
-        "guard": Guard().state(),
+        "guard": DivergenceGuard().state(),
         "average_leads": True,
         "engine": {"precision": "fp32", "layer": "torch", "shards": 1, "threads_of_a_shard": 1},
         "processes": 1,

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from patience import PATIENCE
 from torch import distributed
 
-from model.distributed.process_group import Ranks
-from model.distributed.rank import ProcessPlace
+from model.distributed.process_group import ProcessGroup
+from model.distributed.rank import ProcessRank
 
 Result = TypeVar("Result")
 
 
 def in_ranks(
-    size: int, work: Callable[[Ranks], Result], *, seconds: float = PATIENCE
+    size: int, work: Callable[[ProcessGroup], Result], *, seconds: float = PATIENCE
 ) -> list[Result]:
     """Returns what `work` returned in each of `size` ranks; an exchange that waits longer fails."""
     dist: Any = distributed  # its type stubs lack both names
@@ -25,8 +25,8 @@ def in_ranks(
     limit = timedelta(seconds=seconds)
 
     def in_rank(rank: int) -> Result:
-        place = ProcessPlace(rank=rank, size=size, local_rank=rank, local_size=size)
-        return work(Ranks(place, dist.ProcessGroupGloo(store, rank, size, limit)))
+        place = ProcessRank(rank=rank, size=size, local_rank=rank, local_size=size)
+        return work(ProcessGroup(place, dist.ProcessGroupGloo(store, rank, size, limit)))
 
     with ThreadPoolExecutor(size) as pool:
         return list(pool.map(in_rank, range(size)))

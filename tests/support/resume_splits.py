@@ -32,7 +32,7 @@ from model.training.training_run import TrainingRun
 
 ENGINES = {
     "1 thread": Engine(precision="fp32"),
-    "2 threads": Engine(precision="fp32", shards=2),
+    "2 threads": Engine(precision="fp32", batch_shards=2),
 }
 MODEL = ModelConfig(hidden=8, layers=2, embedding=4, dropout=0.2)
 TEXT = make_text(2400)

@@ -23,7 +23,7 @@ from model.commands import (
     SetRate,
     StopTraining,
 )
-from model.config import MAXIMUM_TEMPERATURE
+from model.config import MAX_TEMPERATURE
 from tui.app.live import LiveApp
 from tui.config.keys import KeyAction, bindings, keys_of, may_run
 from tui.config.screen_settings import RATES
@@ -83,7 +83,7 @@ class CharlmApp(LiveApp):
 
     def action_set_temperature(self, temperature: float) -> None:
         """Sets the temperature and shows it at once; the sampler follows."""
-        temperature = min(MAXIMUM_TEMPERATURE, max(0.0, temperature))
+        temperature = min(MAX_TEMPERATURE, max(0.0, temperature))
         self.set_sampling(replace(self.sampling, temperature=temperature))
         self.draw_title()
 

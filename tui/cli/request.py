@@ -23,7 +23,7 @@ from corpus import (
     require_prompt,
     resolve_source,
 )
-from model.config import MAXIMUM_SEED, SamplingConfig, TrainingConfig, require_range
+from model.config import MAX_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
 from model.presets import find_preset, preset_for
 from model.runs.folder import RunFolder
@@ -63,7 +63,7 @@ def require_screen_ranges(options: Mapping[str, Any]) -> None:
     """
     require_range("rate", options["rate"], 0.1, 10_000)
     require_range("fps", options["fps"], 1, 60)
-    require_range("seed", options["seed"] or 0, 0, MAXIMUM_SEED)
+    require_range("seed", options["seed"] or 0, 0, MAX_SEED)
 
 
 def sampling_config(options: Mapping[str, Any]) -> SamplingConfig:

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.events import Paste
 from textual.widgets import Input, Static
 
-from model.config import MAXIMUM_TEMPERATURE
+from model.config import MAX_TEMPERATURE
 from tui.sanitise import one_line, printable
 from tui.screens.dialog import Dialog
 
@@ -86,7 +86,7 @@ class TemperatureEntry(Dialog[float | None]):
         self._note.set_class(wrong, "-wrong")
 
 
-_RANGE = f"0 (greedy) to {MAXIMUM_TEMPERATURE:g} · Enter sets · Esc leaves"
+_RANGE = f"0 (greedy) to {MAX_TEMPERATURE:g} · Enter sets · Esc leaves"
 
 
 def parse_temperature(text: str) -> tuple[float | None, str | None]:
@@ -97,8 +97,8 @@ def parse_temperature(text: str) -> tuple[float | None, str | None]:
     except ValueError:
         shown = one_line(text, 20)
         return None, f"“{shown}” is not a number" if typed else "type a number"
-    if not math.isfinite(value) or not 0 <= value <= MAXIMUM_TEMPERATURE:
-        return None, f"{value:g} is not between 0 and {MAXIMUM_TEMPERATURE:g}"
+    if not math.isfinite(value) or not 0 <= value <= MAX_TEMPERATURE:
+        return None, f"{value:g} is not between 0 and {MAX_TEMPERATURE:g}"
     return value + 0.0, None
 
 

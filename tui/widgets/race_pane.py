@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from model.config import MAXIMUM_TEMPERATURE
+from model.config import MAX_TEMPERATURE
 from tui.view.format import grouped
 from tui.view.transcript import Transcript
 from tui.widgets.frame import temperature_label
@@ -48,7 +48,7 @@ class RacePane(Painted):
     def next_temperature(self, direction: int) -> float:
         """Returns the chosen lane's temperature after one step up or down."""
         wished = round(self.temperatures[self.chosen] + _LANE_STEP * direction, 2)
-        return min(MAXIMUM_TEMPERATURE, max(0.0, wished))
+        return min(MAX_TEMPERATURE, max(0.0, wished))
 
     def start(self, temperatures: Sequence[float], prompt: str) -> None:
         """Begins anew with the prompt in every lane."""

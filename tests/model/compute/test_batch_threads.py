@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import PATIENCE
 
-from model.compute.batch_threads import ONE_THREAD, StreamThreads
+from model.compute.batch_threads import ONE_THREAD, BatchThreads
 
 
 @given(count=st.integers(1, 5), streams=st.integers(0, 40))
 def test_every_stream_is_in_one_part_and_parts_are_alike(count: int, streams: int) -> None:
-    threads = StreamThreads(count)
+    threads = BatchThreads(count)
     parts = threads.map(lambda part: list(range(streams))[part], streams)
     threads.close()
     assert list(itertools.chain(*parts)) == list(range(streams))
@@ -25,7 +25,7 @@ def test_every_stream_is_in_one_part_and_parts_are_alike(count: int, streams: in
 
 
 def test_parts_are_worked_on_at_the_same_time_by_prepared_threads() -> None:
-    threads = StreamThreads(2, threads_of_each=3)
+    threads = BatchThreads(2, threads_of_each=3)
     meeting = threading.Barrier(2, timeout=PATIENCE)
 
     def work(_: slice) -> tuple[int, int]:
@@ -43,7 +43,7 @@ def test_one_part_is_the_callers_own_work() -> None:
 
 
 def test_an_error_in_a_thread_is_the_callers() -> None:
-    threads = StreamThreads(2)
+    threads = BatchThreads(2)
     with pytest.raises(ZeroDivisionError):
         threads.map(lambda part: 1 // part.start, 8)
     threads.close()

@@ -10,7 +10,7 @@ import torch
 from device_fixtures import DROPPING, PLAIN, WINDOWS, every_device, on, trainer_on
 from torch import Tensor
 
-from model.compute.cuda_graph import Recording
+from model.compute.cuda_graph import GraphRunner
 from model.config import ModelConfig, TrainingConfig
 from model.network.dropout import draw_masks
 
@@ -30,7 +30,7 @@ class Squares:
         return (squares, squares.sum())
 
 
-def taken(recording: Recording, work: Squares, rows: int, number: float) -> list[float]:
+def taken(recording: GraphRunner, work: Squares, rows: int, number: float) -> list[float]:
     """Calls it with rows of the number; returns the squares of the first row, and the sum."""
     operand = torch.full((rows, 3), number, device=work.weights.device)
     squares, total = recording(work, (operand,), rows)
@@ -40,7 +40,7 @@ def taken(recording: Recording, work: Squares, rows: int, number: float) -> list
 @every_device
 def test_each_call_is_answered_with_its_own_operands_and_the_weights_of_now(name: str) -> None:
     work = Squares(name)
-    recording = Recording(torch.device(name))
+    recording = GraphRunner(torch.device(name))
     for number in (1.0, 2.0, 3.0, 4.0):
         square = number**2
         expected = [square, 2 * square, 3 * square, 2 * 6 * square]
@@ -52,7 +52,7 @@ def test_each_call_is_answered_with_its_own_operands_and_the_weights_of_now(name
 @every_device
 def test_shapes_that_come_once_leave_the_recording_alone(name: str) -> None:
     work = Squares(name)
-    recording = Recording(torch.device(name))
+    recording = GraphRunner(torch.device(name))
 
     def place(rows: int) -> int:
         operand = torch.ones((rows, 3), device=name)
@@ -69,7 +69,7 @@ def test_shapes_that_come_once_leave_the_recording_alone(name: str) -> None:
 @every_device
 def test_another_shape_in_between_is_no_reason_to_record_again(name: str) -> None:
     work = Squares(name)
-    recording = Recording(torch.device(name))
+    recording = GraphRunner(torch.device(name))
     for rows in (4, 4, 4):
         taken(recording, work, rows, 1.0)
     begun = work.begun
@@ -81,7 +81,7 @@ def test_another_shape_in_between_is_no_reason_to_record_again(name: str) -> Non
 
 @every_device
 def test_other_numbers_than_operands_are_told_apart_by_the_key(name: str) -> None:
-    recording = Recording(torch.device(name))
+    recording = GraphRunner(torch.device(name))
     operand = torch.ones(3, device=name)
 
     def times(factor: float) -> float:
@@ -94,11 +94,11 @@ def test_other_numbers_than_operands_are_told_apart_by_the_key(name: str) -> Non
 
 def test_work_that_cannot_be_recorded_is_done_as_it_comes() -> None:
     work = Squares("cpu")
-    recording = Recording(torch.device("cpu"))
+    recording = GraphRunner(torch.device("cpu"))
     taken(recording, work, 2, 1.0)
     trouble = RuntimeError("operation not permitted when stream is capturing")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recording, "_do_again", lambda *_: (_ for _ in ()).throw(trouble))
+        patch.setattr(GraphRunner, "_do_again", lambda *_: (_ for _ in ()).throw(trouble))
         assert taken(recording, work, 2, 2.0) == [4, 8, 12, 48]
     begun = work.begun
     assert taken(recording, work, 2, 3.0) == [9, 18, 27, 108]
@@ -114,7 +114,7 @@ def test_recorded_steps_are_the_steps(
     model = MODEL if training is DROPPING else dataclasses.replace(MODEL, dropout=0.0)
     recorded = trainer_on(on(name, layer=layer), training, model)
     losses = [recorded.step(0.0).loss for _ in range(12)]
-    monkeypatch.setattr(Recording, "_record", lambda *_: False)
+    monkeypatch.setattr(GraphRunner, "_record", lambda *_: False)
     plain = trainer_on(on(name, layer=layer), training, model)
     again = [plain.step(0.0).loss for _ in range(12)]
     assert recorded._workers._recording._recorded is not None

@@ -21,7 +21,7 @@ from model.network.dropout import draw_masks
 from model.network.lstm import CharacterLSTM
 from model.network.pending_snapshot import PendingSnapshot
 from model.network.snapshot import LstmSnapshot
-from model.training.device_batches import BatchReader
+from model.training.device_batches import DeviceBatches
 from model.training.divergence_guard import Verdict
 from model.training.gradients import GradientWorkers
 
@@ -33,8 +33,8 @@ def test_a_batch_gathered_on_the_device_is_the_batch(
     name: str, dtype: npt.DTypeLike, training: TrainingConfig
 ) -> None:
     ids = TEXT_IDS.astype(dtype)
-    held = BatchReader(on(name))
-    brought = BatchReader(dataclasses.replace(on(name), holds_text=False))
+    held = DeviceBatches(on(name))
+    brought = DeviceBatches(dataclasses.replace(on(name), holds_text=False))
     batches = make_batches(ids, training, subject="text")
     for _ in range(5):
         batch = batches.next()
@@ -48,7 +48,7 @@ def test_a_batch_gathered_on_the_device_is_the_batch(
 def test_a_text_that_does_not_fit_is_brought_batch_by_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    reader = BatchReader(on("cpu"))
+    reader = DeviceBatches(on("cpu"))
     monkeypatch.setattr(reader, "_room", lambda: len(TEXT_IDS) - 1.0)
     batch = make_batches(TEXT_IDS, PLAIN, subject="text").next()
     assert np.array_equal(reader.read(batch, slice(0, 4))[0].numpy(), batch.inputs)
@@ -112,7 +112,7 @@ def test_numbers_that_are_not_finite_never_reach_the_weights_of_a_device_with_a_
     trainer = trainer_on(on(name))
     for _ in range(4):
         trainer.step(0.0)
-    trainer.keep_as_good()
+    trainer.save_rollback_point()
     before = {n: w.cpu().clone() for n, w in trainer.network.state_dict().items()}
     compute = trainer._workers.compute
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from model_fixtures import make_request
 
-from model.compute.gpu_monitor import AcceleratorMeter
+from model.compute.gpu_monitor import GpuMonitor
 from model.events import AcceleratorMeasured
 from model.runs.folder import RunFolder
 from model.training import training_run
@@ -44,8 +44,8 @@ class Cuda:
         return self.busy
 
 
-def meter(backend: Any, times: list[float], device: str = "cuda") -> AcceleratorMeter:
-    return AcceleratorMeter(torch.device(device), lambda: times.pop(0), backend=backend)
+def meter(backend: Any, times: list[float], device: str = "cuda") -> GpuMonitor:
+    return GpuMonitor(torch.device(device), lambda: times.pop(0), backend=backend)
 
 
 def test_a_gpu_is_measured_once_a_second() -> None:
@@ -85,17 +85,17 @@ def test_apples_gpu_tells_its_memory() -> None:
 
 
 def test_a_cpu_says_nothing() -> None:
-    assert AcceleratorMeter(torch.device("cpu"), lambda: 0.0).read() is None
+    assert GpuMonitor(torch.device("cpu"), lambda: 0.0).read() is None
 
 
 def test_a_training_tells_and_its_file_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Fake(AcceleratorMeter):
+    class Fake(GpuMonitor):
         def read(self) -> AcceleratorMeasured:
             return MEASURED
 
-    monkeypatch.setattr(training_run, "AcceleratorMeter", Fake)
+    monkeypatch.setattr(training_run, "GpuMonitor", Fake)
     monkeypatch.setattr(training_run, "SECONDS_BETWEEN_SNAPSHOTS", 0.0)
     request = make_request(tmp_path)
     events = list(TrainingRun(request, TrainingControls()).events())

@@ -8,26 +8,26 @@ from model_fixtures import TINY_TRAINING
 
 from model.data import batches
 from model.data.batches import WindowBatches
-from model.data.permutation import LargeOrder
+from model.data.permutation import LazyPermutation
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 16, 17, 1000, 65_537])
 def test_every_number_comes_once(count: int) -> None:
-    order = LargeOrder(count, [1, 2])
+    order = LazyPermutation(count, [1, 2])
     assert sorted(order[0:count].tolist()) == list(range(count))
 
 
 def test_the_order_follows_from_the_seed_and_from_no_cut() -> None:
-    order = LargeOrder(10_000, [1, 2])
+    order = LazyPermutation(10_000, [1, 2])
     whole = order[0:10_000]
-    parts = [LargeOrder(10_000, [1, 2])[start : start + 77] for start in range(0, 10_000, 77)]
+    parts = [LazyPermutation(10_000, [1, 2])[start : start + 77] for start in range(0, 10_000, 77)]
     assert np.array_equal(np.concatenate(parts), whole)
-    assert not np.array_equal(LargeOrder(10_000, [1, 3])[0:10_000], whole)
+    assert not np.array_equal(LazyPermutation(10_000, [1, 3])[0:10_000], whole)
 
 
 def test_the_order_looks_random() -> None:
     count = 100_000
-    order = LargeOrder(count, [5])[0:count]
+    order = LazyPermutation(count, [5])[0:count]
     places = np.arange(count)
     for lag in (0, 1, 2):
         correlation = np.corrcoef(places[: count - lag], order[lag:])[0, 1]
@@ -37,7 +37,7 @@ def test_the_order_looks_random() -> None:
 
 
 def test_a_billion_numbers_take_no_memory() -> None:
-    order = LargeOrder(10**9, [0])
+    order = LazyPermutation(10**9, [0])
     numbers = order[123_456_789 : 123_456_789 + 128]
     assert len(set(numbers.tolist())) == 128
     assert 0 <= numbers.min() <= numbers.max() < 10**9
@@ -46,7 +46,7 @@ def test_a_billion_numbers_take_no_memory() -> None:
 def test_windows_of_a_large_text_come_once_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     import dataclasses
 
-    monkeypatch.setattr(batches, "MOST_SHUFFLED", 10)
+    monkeypatch.setattr(batches, "MAX_SHUFFLED_WINDOWS", 10)
     training = dataclasses.replace(
         TINY_TRAINING, scoring="last", sequence=4, window_stride=1, batch=7
     )

@@ -1,4 +1,4 @@
-"""Ranks that train together: the exchanges, and that they find what one process finds."""
+"""ProcessGroup that train together: the exchanges, and that they find what one process finds."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from rank_threads import in_ranks
 from model.config import TrainingConfig
 from model.data.batches import make_batches
 from model.distributed import shared_memory as shared_sums
-from model.distributed.process_group import ALONE, Order, Ranks
-from model.distributed.shared_memory import SharedSums, make_memory, open_memory
+from model.distributed.process_group import ALONE, Instruction, ProcessGroup
+from model.distributed.shared_memory import SharedMemoryAllReduce, make_memory, open_memory
 from model.errors import ConfigError, RankLost
 from model.runs.open import open_run
 from model.training.divergence_guard import Verdict
@@ -37,7 +37,7 @@ WINDOWS = dataclasses.replace(
 )
 
 
-def make(training: TrainingConfig, ranks: Ranks = ALONE) -> Trainer:
+def make(training: TrainingConfig, ranks: ProcessGroup = ALONE) -> Trainer:
     network = fresh_network(TINY_MODEL, training.seed)
     batches = make_batches(TEXT_IDS, training, subject="text")
     return Trainer(network, batches, training, MACHINE, ranks)
@@ -48,36 +48,36 @@ def steps(trainer: Trainer, count: int) -> list[StepResult]:
 
 
 def test_a_process_alone_exchanges_nothing() -> None:
-    agreed = ALONE.agree(Order.STEP, 2.5, 15)
-    assert (agreed.order, agreed.value, agreed.signal) == (Order.STEP, 2.5, 15)
+    agreed = ALONE.broadcast_instruction(Instruction.STEP, 2.5, 15)
+    assert (agreed.order, agreed.value, agreed.signal) == (Instruction.STEP, 2.5, 15)
     tensor = torch.arange(3.0)
-    ALONE.add_up(tensor)
+    ALONE.all_reduce(tensor)
     assert tensor.tolist() == [0, 1, 2]
-    assert ALONE.hand_out(b"run") == b"run"
-    assert ALONE.whole(tensor, 3) is tensor
+    assert ALONE.broadcast_bytes(b"run") == b"run"
+    assert ALONE.all_gather(tensor, 3) is tensor
 
 
 def test_all_hear_the_leader_and_a_signal_that_one_was_sent() -> None:
-    def work(ranks: Ranks) -> Any:
-        order = Order.STEP if ranks.place.leads else None
-        first = ranks.agree(order, 0.0, 15 if ranks.place.rank == 2 else 0)
-        second = ranks.agree(Order.END if ranks.place.leads else None, 3.0)
+    def work(ranks: ProcessGroup) -> Any:
+        order = Instruction.STEP if ranks.place.leads else None
+        first = ranks.broadcast_instruction(order, 0.0, 15 if ranks.place.rank == 2 else 0)
+        second = ranks.broadcast_instruction(Instruction.END if ranks.place.leads else None, 3.0)
         return first, second
 
     for first, second in in_ranks(3, work):
-        assert (first.order, first.value, first.signal) == (Order.STEP, 0.0, 15)
-        assert (second.order, second.value, second.signal) == (Order.END, 3.0, 0)
+        assert (first.order, first.value, first.signal) == (Instruction.STEP, 0.0, 15)
+        assert (second.order, second.value, second.signal) == (Instruction.END, 3.0, 0)
 
 
 def test_bytes_and_sums_and_parts_reach_every_rank() -> None:
-    def work(ranks: Ranks) -> Any:
+    def work(ranks: ProcessGroup) -> Any:
         rank = ranks.place.rank
-        data = ranks.hand_out(b"the run" if ranks.place.leads else None)
+        data = ranks.broadcast_bytes(b"the run" if ranks.place.leads else None)
         total = torch.full((2,), float(rank + 1))
-        ranks.add_up(total)
+        ranks.all_reduce(total)
         own = range(5)[ranks.place.share(5)]
         part = torch.tensor([[[float(stream)] for stream in own]])
-        return data, total.tolist(), ranks.whole(part, 5)[0, :, 0].tolist()
+        return data, total.tolist(), ranks.all_gather(part, 5)[0, :, 0].tolist()
 
     for data, total, whole in in_ranks(3, work):
         assert (data, total, whole) == (b"the run", [6, 6], [0, 1, 2, 3, 4])
@@ -86,12 +86,12 @@ def test_bytes_and_sums_and_parts_reach_every_rank() -> None:
 def sums_in_ranks(size: int) -> list[tuple[bool, list[list[float]]]]:
     """Returns of each rank whether memory is shared, and three sums of two pieces."""
 
-    def work(ranks: Ranks) -> tuple[bool, list[list[float]]]:
+    def work(ranks: ProcessGroup) -> tuple[bool, list[list[float]]]:
         rank = ranks.place.rank
         found = []
         for turn in range(3):
             pieces = [torch.full((2,), float(rank + 10 * turn)), torch.full((1,), 0.1 * rank)]
-            found.append(ranks.sum_of(pieces).tolist())
+            found.append(ranks.all_reduce_many(pieces).tolist())
         return ranks._shared is not None, found
 
     return in_ranks(size, work)
@@ -122,7 +122,9 @@ def test_without_shared_memory_the_sums_go_over_the_network(
 def test_memory_that_one_rank_does_not_see_is_used_by_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def only_the_leader(file: Path, numbers: int, rank: int, size: int) -> SharedSums | None:
+    def only_the_leader(
+        file: Path, numbers: int, rank: int, size: int
+    ) -> SharedMemoryAllReduce | None:
         return open_memory(file, numbers, rank, size) if rank == 0 else None
 
     monkeypatch.setattr("model.distributed.process_group.open_memory", only_the_leader)
@@ -139,13 +141,13 @@ def test_too_little_shared_memory_is_noticed_before_it_is_used(tmp_path: Path) -
 MEETING = """
 import os
 import torch
-from model.distributed.process_group import Ranks
-from model.distributed.rank import place_in
+from model.distributed.process_group import ProcessGroup
+from model.distributed.rank import rank_from_environment
 
-with Ranks.join(place_in(os.environ)) as ranks:
+with ProcessGroup.join(rank_from_environment(os.environ)) as ranks:
     torch.optim.AdamW([torch.ones(1, requires_grad=True)])
     for _ in range(300):
-        ranks.add_up(torch.ones(1000))
+        ranks.all_reduce(torch.ones(1000))
 """
 
 
@@ -170,9 +172,9 @@ def test_processes_that_met_end_without_a_word(attempt: int) -> None:
 
 
 def test_a_rank_that_never_comes_is_lost_and_not_waited_for_for_ever() -> None:
-    def work(ranks: Ranks) -> None:
+    def work(ranks: ProcessGroup) -> None:
         if ranks.place.leads:
-            ranks.agree(Order.STEP)
+            ranks.broadcast_instruction(Instruction.STEP)
 
     with pytest.raises(RankLost, match="process 0 of 2: lost another process"):
         in_ranks(2, work, seconds=1.0)
@@ -184,7 +186,7 @@ def test_ranks_follow_the_loss_curve_of_one_process(training: TrainingConfig) ->
     count = 2 * alone.schedule.steps_per_epoch + 3
     one = steps(alone, count)
 
-    def work(ranks: Ranks) -> tuple[list[StepResult], Trainer]:
+    def work(ranks: ProcessGroup) -> tuple[list[StepResult], Trainer]:
         trainer = make(training, ranks)
         return steps(trainer, count), trainer
 
@@ -201,7 +203,7 @@ def test_two_ranks_of_32_streams_follow_one_process_of_64_for_200_steps() -> Non
     training = dataclasses.replace(PLAIN, batch=64, sequence=12, epochs=1000)
     one = [result.loss for result in steps(make(training), 200)]
 
-    def work(ranks: Ranks) -> list[float]:
+    def work(ranks: ProcessGroup) -> list[float]:
         return [result.loss for result in steps(make(training, ranks), 200)]
 
     for losses in in_ranks(2, work):
@@ -217,7 +219,7 @@ def test_more_ranks_than_streams_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_ranks_weights_are_the_same_to_the_bit() -> None:
-    def work(ranks: Ranks) -> dict[str, Any]:
+    def work(ranks: ProcessGroup) -> dict[str, Any]:
         trainer = make(PLAIN, ranks)
         steps(trainer, 20)
         return weights_of(trainer.network)
@@ -228,7 +230,7 @@ def test_the_ranks_weights_are_the_same_to_the_bit() -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (2, 3)])
 def test_what_so_many_ranks_saved_as_many_others_go_on_with(before: int, after: int) -> None:
-    def first(ranks: Ranks) -> tuple[Any, Any, list[float]]:
+    def first(ranks: ProcessGroup) -> tuple[Any, Any, list[float]]:
         trainer = make(PLAIN, ranks)
         steps(trainer, 9)
         tensors, progress = trainer.tensors(), trainer.progress()
@@ -238,7 +240,7 @@ def test_what_so_many_ranks_saved_as_many_others_go_on_with(before: int, after: 
     assert tensors["state.hidden"].shape[1] == 7
     assert progress["processes"] == before
 
-    def second(ranks: Ranks) -> list[float]:
+    def second(ranks: ProcessGroup) -> list[float]:
         trainer = make(PLAIN, ranks)
         trainer.restore(tensors, progress)
         return [result.loss for result in steps(trainer, 12)]
@@ -248,11 +250,11 @@ def test_what_so_many_ranks_saved_as_many_others_go_on_with(before: int, after: 
 
 
 def test_after_an_explosion_all_ranks_go_back_to_what_the_leader_kept() -> None:
-    def work(ranks: Ranks) -> tuple[list[Verdict], dict[str, Any], dict[str, Any]]:
+    def work(ranks: ProcessGroup) -> tuple[list[Verdict], dict[str, Any], dict[str, Any]]:
         trainer = make(PLAIN, ranks)
         steps(trainer, 5)
         if ranks.place.leads:
-            trainer.keep_as_good()
+            trainer.save_rollback_point()
         good = {name: value.copy() for name, value in weights_of(trainer.network).items()}
         verdicts = [result.verdict for result in steps(trainer, 2)]
         if not ranks.place.leads:

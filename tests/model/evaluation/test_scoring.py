@@ -14,10 +14,10 @@ import torch
 from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoint, make_text
 from network_fixtures import make_network, make_trainer
 
-from model.compute.batch_threads import ONE_THREAD, StreamThreads
+from model.compute.batch_threads import ONE_THREAD, BatchThreads
 from model.errors import ModelError
 from model.evaluation import scoring as evaluation
-from model.evaluation.protocols import score
+from model.evaluation.protocols import evaluate
 from model.evaluation.scoring import run_to_end
 from model.network.character_network import CharacterNetwork
 
@@ -100,7 +100,7 @@ def test_every_character_but_the_first_is_scored_once(streams: int, length: int)
 def test_threads_that_share_the_streams_change_nothing(streams: int, length: int) -> None:
     network, ids = make_network(TINY_MODEL), LONG_IDS[:length]
     losses = np.zeros((2, length - 1), np.float32)
-    threads = StreamThreads(3)
+    threads = BatchThreads(3)
     alone = run_to_end(evaluation.stateful(network, ids, streams=streams, losses=losses[0]))
     shared = run_to_end(
         evaluation.stateful(network, ids, streams=streams, losses=losses[1], threads=threads)
@@ -175,7 +175,7 @@ def test_scoring_leaves_the_networks_mode_and_gradients_alone(training: bool) ->
 
 def test_a_checkpoint_is_scored_by_both_protocols() -> None:
     ids = LONG_IDS[:700]
-    scores = score(make_checkpoint(), ids)
+    scores = evaluate(make_checkpoint(), ids)
     network = make_network(TINY_MODEL)
     assert scores.characters == 699
     assert scores.nats_per_character == pytest.approx(

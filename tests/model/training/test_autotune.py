@@ -17,9 +17,9 @@ from model.training import engines as engine_list
 from model.training.autotune import (
     WARM_UP_SEQUENCE,
     choose_machine,
-    fastest,
-    later_looks,
-    look_again,
+    fastest_engine,
+    retune,
+    retune_times,
 )
 from model.training.engines import possible_engines
 from model.training.gradients import GradientWorkers
@@ -41,7 +41,7 @@ def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
 
 def test_everything_is_open_by_default(native: bool) -> None:
     engines = possible_engines(OPEN, CPU)
-    assert {engine.shards for engine in engines} == {1, 2}
+    assert {engine.batch_shards for engine in engines} == {1, 2}
     assert {engine.precision for engine in engines} == ({"bf16", "fp32"} if native else {"fp32"})
     assert ("packed" in {engine.layer for engine in engines}) == native
     assert len(set(engines)) == len(engines)
@@ -60,8 +60,8 @@ def test_threads_share_units_only_where_compiled_code_has_products(
     native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_list, "HAS_BFLOAT16", True)
-    shared = [engine for engine in possible_engines(OPEN, CPU) if engine.threads_of_a_shard > 1]
-    expected = Engine(precision="bf16", layer="packed", threads_of_a_shard=2)
+    shared = [engine for engine in possible_engines(OPEN, CPU) if engine.threads_per_shard > 1]
+    expected = Engine(precision="bf16", layer="packed", threads_per_shard=2)
     assert shared == ([expected] if native else [])
 
 
@@ -75,7 +75,7 @@ def test_a_step_is_one_call_where_network_and_processor_allow(
     def is_offered(training: TrainingConfig = OPEN, **shape: int) -> bool:
         model = dataclasses.replace(MODEL, **shape)
         engines = possible_engines(training, CPU, model=model)
-        return Engine(precision="bf16", layer="compiled", shards=2) in engines
+        return Engine(precision="bf16", layer="compiled", batch_shards=2) in engines
 
     assert is_offered() == (native and pairs)
     assert not is_offered(layers=2)
@@ -109,23 +109,23 @@ def test_there_are_no_more_threads_than_streams() -> None:
 
 
 def test_the_fastest_wins_and_the_first_round_does_not_count() -> None:
-    engines = [Engine(precision="fp32"), Engine(precision="fp32", shards=2)]
+    engines = [Engine(precision="fp32"), Engine(precision="fp32", batch_shards=2)]
     seconds = {
         engines[0]: itertools.chain([0.1], itertools.repeat(3.0)),
         engines[1]: itertools.chain([9.0, 4.0, 2.0], itertools.repeat(4.0)),
     }
-    assert fastest(engines, lambda engine: next(seconds[engine]), lambda: 0.0) == engines[1]
+    assert fastest_engine(engines, lambda engine: next(seconds[engine]), lambda: 0.0) == engines[1]
 
 
 def test_more_threads_must_be_worth_a_core() -> None:
-    engines = [Engine(precision="fp32", shards=count) for count in (1, 2)]
+    engines = [Engine(precision="fp32", batch_shards=count) for count in (1, 2)]
     for two, chosen in ((0.9, engines[0]), (0.6, engines[1])):
         seconds = dict(zip(engines, (1.0, two), strict=True))
-        assert fastest(engines, seconds.__getitem__, lambda: 0.0) == chosen
+        assert fastest_engine(engines, seconds.__getitem__, lambda: 0.0) == chosen
 
 
 def test_what_is_far_behind_is_not_measured_again() -> None:
-    engines = [Engine(precision="fp32", shards=count) for count in (1, 2, 3)]
+    engines = [Engine(precision="fp32", batch_shards=count) for count in (1, 2, 3)]
     seconds = dict(zip(engines, (1.0, 1.2, 5.0), strict=True))
     calls: list[Engine] = []
 
@@ -133,7 +133,7 @@ def test_what_is_far_behind_is_not_measured_again() -> None:
         calls.append(engine)
         return seconds[engine]
 
-    assert fastest(engines, timer, lambda: 0.0) == engines[0]
+    assert fastest_engine(engines, timer, lambda: 0.0) == engines[0]
     assert calls.count(engines[2]) == 2
     assert calls.count(engines[1]) > 2
 
@@ -160,7 +160,7 @@ def test_measuring_leaves_the_threads_of_others_alone() -> None:
 
 
 def test_where_time_is_short_one_round_decides() -> None:
-    engines = [Engine(precision="fp32"), Engine(precision="fp32", shards=2)]
+    engines = [Engine(precision="fp32"), Engine(precision="fp32", batch_shards=2)]
     calls: list[Engine] = []
 
     def timer(engine: Engine) -> float:
@@ -168,7 +168,7 @@ def test_where_time_is_short_one_round_decides() -> None:
         return 1.0
 
     moments = iter([0.0, 99.0])
-    assert fastest(engines, timer, lambda: next(moments)) == engines[0]
+    assert fastest_engine(engines, timer, lambda: next(moments)) == engines[0]
     assert calls == engines * 2
 
 
@@ -186,11 +186,11 @@ def look(monkeypatch: pytest.MonkeyPatch, before: Machine, seconds: dict[Engine,
 
     monkeypatch.setattr("model.training.autotune.StepTimer", Timer)
     monkeypatch.setattr(engine_list, "usable_cores", lambda: 2)
-    return look_again(before, OPEN, MODEL, 9)
+    return retune(before, OPEN, MODEL, 9)
 
 
 def test_a_second_look_changes_the_engine_only_for_a_gain(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, two = Engine(precision="fp32"), Engine(precision="fp32", shards=2)
+    one, two = Engine(precision="fp32"), Engine(precision="fp32", batch_shards=2)
     with_one, with_two = Machine.on(CPU, one), Machine.on(CPU, two)
     assert look(monkeypatch, with_one, {one: 1.0, two: 0.6}) == with_two
     assert look(monkeypatch, with_one, {one: 1.0, two: 0.95}) is with_one
@@ -201,17 +201,17 @@ def test_a_second_look_changes_the_engine_only_for_a_gain(monkeypatch: pytest.Mo
 
 def test_what_was_asked_for_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.training.autotune.StepTimer", None)  # to time would fail
-    for threads, shards in ((1, 1), (2, 2)):
+    for threads, batch_shards in ((1, 1), (2, 2)):
         asked = dataclasses.replace(OPEN, precision="fp32", threads=threads)
-        before = Machine.on(CPU, Engine(precision="fp32", shards=shards))
-        assert look_again(before, asked, MODEL, 9) is before
+        before = Machine.on(CPU, Engine(precision="fp32", batch_shards=batch_shards))
+        assert retune(before, asked, MODEL, 9) is before
 
 
 @pytest.mark.parametrize(
     ("minutes", "looks"), [(None, [60, 600]), (60, [60, 600]), (5, [60]), (4.9, [])]
 )
 def test_short_trainings_are_not_looked_at_again(minutes: float | None, looks: list[float]) -> None:
-    assert later_looks(dataclasses.replace(OPEN, minutes=minutes)) == looks
+    assert retune_times(dataclasses.replace(OPEN, minutes=minutes)) == looks
 
 
 def test_a_resumed_run_keeps_its_engine() -> None:
@@ -221,7 +221,7 @@ def test_a_resumed_run_keeps_its_engine() -> None:
 
 
 def test_an_engine_of_another_machine_is_chosen_anew() -> None:
-    elsewhere = Engine(precision="bf16", shards=999)
+    elsewhere = Engine(precision="bf16", batch_shards=999)
     assert choose_machine(OPEN, MODEL, 9, used_before=elsewhere).engine != elsewhere
 
 

@@ -26,8 +26,8 @@ AUTOGRAD = Engine(precision="fp32")
 needs_pairs = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
 
 
-def compiled(shards: int = 1) -> Engine:
-    return Engine(precision="bf16", layer="compiled", shards=shards)
+def compiled(batch_shards: int = 1) -> Engine:
+    return Engine(precision="bf16", layer="compiled", batch_shards=batch_shards)
 
 
 def compute(
@@ -96,24 +96,24 @@ def test_any_number_of_streams_and_time_steps_will_do(batch: int, steps: int) ->
     ("outputs", "weights", "embeddings"),
     [(0.4, 0.0, 0.0), (0.0, 0.3, 0.0), (0.0, 0.0, 0.3), (0.4, 0.3, 0.3)],
 )
-@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("batch_shards", [1, 2])
 def test_what_is_dropped_is_dropped_on_the_way_back_too(
-    outputs: float, weights: float, embeddings: float, shards: int
+    outputs: float, weights: float, embeddings: float, batch_shards: int
 ) -> None:
     model = ModelConfig(hidden=48, embedding=6, dropout=outputs)
     found, expected = (
         compute(model, engine, batch=7, weight_dropout=weights, embedding_dropout=embeddings)
-        for engine in (compiled(shards), AUTOGRAD)
+        for engine in (compiled(batch_shards), AUTOGRAD)
     )
     assert_same(found, expected, share=0.01)
 
 
 @needs_pairs
-@pytest.mark.parametrize("shards", [2, 3])
-def test_threads_with_streams_of_their_own_find_what_one_finds(shards: int) -> None:
+@pytest.mark.parametrize("batch_shards", [2, 3])
+def test_threads_with_streams_of_their_own_find_what_one_finds(batch_shards: int) -> None:
     model = ModelConfig(hidden=48, embedding=6, dropout=0.4)
-    assert_same(compute(model, compiled(shards)), compute(model, compiled()), share=1e-4)
-    first, again = (compute(model, compiled(shards)) for _ in range(2))
+    assert_same(compute(model, compiled(batch_shards)), compute(model, compiled()), share=1e-4)
+    first, again = (compute(model, compiled(batch_shards)) for _ in range(2))
     assert_same(first, again, share=0.0)
 
 

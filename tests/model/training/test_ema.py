@@ -13,14 +13,14 @@ from network_fixtures import make_trainer
 from model.config import ModelConfig
 from model.network.lstm import CharacterLSTM
 from model.network.snapshot import LstmSnapshot
-from model.training.ema import WeightAverage
+from model.training.ema import EmaWeights
 
 AVERAGED = dataclasses.replace(TINY_TRAINING, averaging=0.9)
 
 
 def test_the_average_follows_the_formula() -> None:
     network = CharacterLSTM(ModelConfig(hidden=3, embedding=2), 4)
-    average = WeightAverage(network, 0.9)
+    average = EmaWeights(network, 0.9)
     expected = network.head.weight.detach().clone()
     for step in range(200):
         with torch.no_grad():

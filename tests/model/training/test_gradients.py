@@ -48,14 +48,14 @@ def compute(
 @pytest.mark.parametrize("batch", [1, 5, 8])
 def test_several_threads_find_what_one_finds(scoring: Scoring, kind: LayerKind, batch: int) -> None:
     one = compute(Engine(precision="fp32"), batch, scoring=scoring)
-    more = compute(Engine(precision="fp32", layer=kind, shards=3), batch, scoring=scoring)
+    more = compute(Engine(precision="fp32", layer=kind, batch_shards=3), batch, scoring=scoring)
     assert more[0] == pytest.approx(one[0], rel=1e-5)
     for mine, other in zip((*more[1], *more[2]), (*one[1], *one[2]), strict=True):
         assert torch.allclose(mine, other, atol=1e-6, rtol=1e-4)
 
 
 def test_threads_change_nothing_from_one_time_to_the_next() -> None:
-    engine = Engine(precision="fp32", layer="packed", shards=2)
+    engine = Engine(precision="fp32", layer="packed", batch_shards=2)
     first, again = compute(engine, 7), compute(engine, 7)
     assert first[0] == again[0]
     assert all(torch.equal(a, b) for a, b in zip(first[2], again[2], strict=True))

@@ -235,7 +235,7 @@ def test_three_in_a_row_go_back_to_the_last_good_weights(monkeypatch: pytest.Mon
     trainer = make_trainer()
     losses_of(trainer, 3)
     good = fingerprint(trainer)
-    trainer.keep_as_good()
+    trainer.save_rollback_point()
     losses_of(trainer, 3)
     assert fingerprint(trainer) != good
     with monkeypatch.context() as patch:
@@ -250,18 +250,18 @@ def test_three_in_a_row_go_back_to_the_last_good_weights(monkeypatch: pytest.Mon
 
 def test_weights_that_overflowed_are_mended(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = make_trainer()
-    trainer.keep_as_good()
+    trainer.save_rollback_point()
     good = fingerprint(trainer)
     with torch.no_grad():
         trainer.network.head.weight[0, 0] = math.nan
     assert trainer.step(0.0).verdict is Verdict.ROLL_BACK
     assert fingerprint(trainer) == good
-    assert trainer.trouble == "the weights are not finite"
+    assert trainer.reason == "the weights are not finite"
 
 
 def test_after_three_roll_backs_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = make_trainer()
-    trainer.keep_as_good()
+    trainer.save_rollback_point()
     spoil_loss(trainer, math.inf, monkeypatch)
     before = fingerprint(trainer)
     for _ in range(11):

@@ -55,7 +55,7 @@ from model.training.controls import TrainingControls
 from model.training.step_result import StepResult
 from model.training.trainer import Trainer
 from model.training.training_run import TrainingRun
-from model.training.validation import LEAST_CHARACTERS, Validation
+from model.training.validation import MIN_VALIDATION_CHARACTERS, Validation
 
 React = Callable[[Event, TrainingControls], None]
 
@@ -132,14 +132,14 @@ def looking_again(monkeypatch: pytest.MonkeyPatch, found: Engine) -> list[Engine
         used.append(machine.engine)
         return Machine.on(machine.device, found)
 
-    monkeypatch.setattr("model.training.training_run.look_again", look)
+    monkeypatch.setattr("model.training.training_run.retune", look)
     return used
 
 
 def test_the_way_of_computing_is_looked_at_again_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, two = TickingClock(), Engine(precision="fp32", shards=2)
+    clock, two = TickingClock(), Engine(precision="fp32", batch_shards=2)
     used = looking_again(monkeypatch, two)
 
     def react(event: Event, _: TrainingControls) -> None:
@@ -154,14 +154,17 @@ def test_the_way_of_computing_is_looked_at_again_after_a_while(
     assert "1 to 2" in told
     assert [event.threads for event in of_kind(events, ComputingChanged)] == [2]
     saved = run_folder(tmp_path).checkpoints.saved(pytest.fail)[-1].metadata
-    assert Engine(**saved.progress["engine"]) == two
+    assert Engine.from_record(saved.progress["engine"]) == two
 
 
 def test_a_resumed_run_is_not_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch(make_request(tmp_path, epochs=1, threads=1, precision="fp32"))
-    used, clock = looking_again(monkeypatch, Engine(precision="fp32", shards=2)), TickingClock(30)
+    used, clock = (
+        looking_again(monkeypatch, Engine(precision="fp32", batch_shards=2)),
+        TickingClock(30),
+    )
     events = watch(make_request(tmp_path, resume=True, overrides={"epochs": 2}), clock=clock)
     assert len(of_kind(events, StepFinished)) == STEPS_PER_EPOCH
     assert used == []
@@ -774,10 +777,10 @@ def test_all_validations_of_a_run_score_as_many_characters(
     monkeypatch.setattr("model.training.training_run.validate", validate)
     watch(make_request(tmp_path, minutes=1e-3, epochs=None))
     first = list(limits)
-    assert first == [LEAST_CHARACTERS] * len(first)
+    assert first == [MIN_VALIDATION_CHARACTERS] * len(first)
     watch(make_request(tmp_path, resume=True, overrides={"epochs": 400}))
     assert len(limits) > len(first)
-    assert set(limits) == {LEAST_CHARACTERS}
+    assert set(limits) == {MIN_VALIDATION_CHARACTERS}
 
 
 def test_another_held_out_part_of_the_same_text_is_another_measure(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from network_fixtures import TEXT_IDS, make_trainer
 from model.config import Scoring, TrainingConfig
 from model.evaluation import scoring as evaluation
 from model.training.validation import (
-    LEAST_CHARACTERS,
-    LONGEST_PAUSE,
-    MOST_CHARACTERS,
+    MAX_PAUSE_SECONDS,
+    MAX_VALIDATION_CHARACTERS,
+    MIN_VALIDATION_CHARACTERS,
     SHARE,
     STREAMS,
     affordable,
@@ -40,9 +40,9 @@ def test_no_validation_takes_more_than_its_part_of_the_time_that_is_planned() ->
     limit = affordable(trainer, training, speed)
     assert limit == pytest.approx(0.6 * 2 * speed, abs=1)
     assert guessed_cost(trainer, 10**9, speed, limit) <= 0.1 * 6
-    assert affordable(trainer, training, 10.0) == LEAST_CHARACTERS
-    assert affordable(trainer, training, 1e9) == MOST_CHARACTERS
-    assert affordable(trainer, TrainingConfig(epochs=1), speed) == MOST_CHARACTERS
+    assert affordable(trainer, training, 10.0) == MIN_VALIDATION_CHARACTERS
+    assert affordable(trainer, training, 1e9) == MAX_VALIDATION_CHARACTERS
+    assert affordable(trainer, TrainingConfig(epochs=1), speed) == MAX_VALIDATION_CHARACTERS
 
 
 def test_pauses_grow_from_one_second_to_ten() -> None:
@@ -50,7 +50,7 @@ def test_pauses_grow_from_one_second_to_ten() -> None:
     while moments[-1] < 60:
         moments.append(moments[-1] + next_pause(moments[-1], 0.0))
     assert moments[:5] == [0, 1, 2, 3, 4.5]
-    assert moments[-1] - moments[-2] == LONGEST_PAUSE
+    assert moments[-1] - moments[-2] == MAX_PAUSE_SECONDS
 
 
 @given(trained=st.floats(0, 1e6), cost=st.floats(0, 1e4))
@@ -70,7 +70,7 @@ def test_the_first_cost_is_guessed_from_speed_and_networks() -> None:
 def test_the_guess_for_a_long_text_counts_what_is_scored_of_it() -> None:
     """Or the first validation of a gigabyte would come after hours."""
     trainer = make_trainer(TINY_TRAINING)
-    whole = guessed_cost(trainer, MOST_CHARACTERS, 500.0)
+    whole = guessed_cost(trainer, MAX_VALIDATION_CHARACTERS, 500.0)
     assert guessed_cost(trainer, 100_000_000, 500.0) == whole
 
 
@@ -151,7 +151,7 @@ def test_of_a_long_text_so_many_characters_are_scored_at_even_distances(
         piece = losses[stream * length : (stream + 1) * length]
         expected = whole[stream * stride : stream * stride + len(piece)]
         assert np.allclose(piece, expected, atol=1e-5)
-    if length >= evaluation.SHORTEST_STREAM:
+    if length >= evaluation.MIN_STREAM_CHARACTERS:
         assert judged(nats, losses).streams == streams
 
 

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from corpus import DEFAULT_TEXT, UserError
 from model.config import SamplingConfig
-from model.distributed.rank import place_in
+from model.distributed.rank import rank_from_environment
 from model.errors import ConfigError
 from model.runs.printed_command import printed_command
 from model.runs.request import RunRequest
@@ -100,7 +100,7 @@ def _refuse_several_processes() -> None:
     Raises:
         ConfigError: ``torchrun`` started this process and others.
     """
-    size = place_in(os.environ).size
+    size = rank_from_environment(os.environ).size
     if size > 1:
         raise ConfigError(
             "the app",

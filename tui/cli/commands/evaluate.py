@@ -72,10 +72,10 @@ def evaluate(corpus: str | None, **options: Any) -> None:
         raise CorpusError(
             corpus or "the held-out part", "has nothing to score", "name a text of some length"
         )
-    from model.evaluation.protocols import score  # noqa: PLC0415 - torch takes two seconds
+    from model.evaluation.protocols import evaluate as evaluate_checkpoint  # noqa: PLC0415 - torch takes two seconds
 
     began = time.perf_counter()
-    scores = score(
+    scores = evaluate_checkpoint(
         checkpoint,
         ids,
         cold_places=options["cold_places"] or 0,

@@ -22,7 +22,7 @@ from corpus import (
     shown_symbols,
     unknown_symbols,
 )
-from model.config import MAXIMUM_SEED, SamplingConfig, require_range, to_record
+from model.config import MAX_SEED, SamplingConfig, require_range, to_record
 from model.errors import ConfigError
 from model.network.snapshot import FloatArray
 from model.runs.checkpoint import Checkpoint
@@ -94,7 +94,7 @@ def generate(**options: Any) -> None:
     require_range("length", options["length"], 0, 10**15)
     require_range("streams", options["streams"], 1, 10_000)
     seed = new_seed() if options["seed"] is None else options["seed"]
-    require_range("seed", seed, 0, MAXIMUM_SEED)
+    require_range("seed", seed, 0, MAX_SEED)
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
     prompt = _prompt(options["prompt"], checkpoint)
     seeds = range(seed, seed + options["streams"])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from corpus import UserError
-from model.distributed.rank import ProcessPlace, place_in
+from model.distributed.rank import ProcessRank, rank_from_environment
 from model.errors import ConfigError, RankLost, TrainingDiverged
 from model.events import RunStarted
 from model.runs.request import RunRequest
@@ -29,7 +29,7 @@ from tui.console.reporters import JsonReporter, LastingReporter, LineReporter, R
 from tui.terminal.ending_signals import ending_signals
 
 if TYPE_CHECKING:
-    from model.distributed.process_group import Ranks
+    from model.distributed.process_group import ProcessGroup
 
 
 class SignalStop:
@@ -61,7 +61,7 @@ class SignalStop:
 @json_option
 def train(corpus: str | None, *, as_json: bool, **options: Any) -> int:
     """Train on CORPUS without a screen; stop it with Ctrl-C and nothing is lost."""
-    place = place_in(os.environ)
+    place = rank_from_environment(os.environ)
     request = replace(run_request(corpus, options), processes=place.size)
     controls = TrainingControls()
     signals = SignalStop(controls)
@@ -75,7 +75,7 @@ def _train(
     request: RunRequest,
     controls: TrainingControls,
     signals: SignalStop,
-    ranks: Ranks | None = None,
+    ranks: ProcessGroup | None = None,
     *,
     as_json: bool,
 ) -> int:
@@ -101,16 +101,16 @@ def _train_together(
     request: RunRequest,
     controls: TrainingControls,
     signals: SignalStop,
-    place: ProcessPlace,
+    place: ProcessRank,
     *,
     as_json: bool,
 ) -> int:
     """Trains as one of several processes, which all end with the same signal."""
     if request.corpus == "-":
         raise ConfigError("-", "several processes cannot read standard input", "name a file")
-    from model.distributed.process_group import Ranks  # noqa: PLC0415 - torch takes two seconds
+    from model.distributed.process_group import ProcessGroup  # noqa: PLC0415 - torch takes two seconds
 
-    with Ranks.join(place) as ranks:
+    with ProcessGroup.join(place) as ranks:
         if place.leads:
             return _lead(request, controls, signals, ranks, as_json=as_json)
         return _follow(request, controls, signals, ranks)
@@ -120,27 +120,27 @@ def _lead(
     request: RunRequest,
     controls: TrainingControls,
     signals: SignalStop,
-    ranks: Ranks,
+    ranks: ProcessGroup,
     *,
     as_json: bool,
 ) -> int:
     """Trains as the process that leads, and ends the others where there is nothing to train."""
-    from model.distributed.process_group import Order  # noqa: PLC0415 - torch takes two seconds
+    from model.distributed.process_group import Instruction  # noqa: PLC0415 - torch takes two seconds
 
     try:
         status = _train(request, controls, signals, ranks, as_json=as_json)
     except UserError as error:
         # One that the others cannot know of ends them too, before they have the run.
         if not (signals.training_began or isinstance(error, RankLost)):
-            ranks.agree(Order.END, status_of(error))
+            ranks.broadcast_instruction(Instruction.END, status_of(error))
         raise
     if not signals.training_began:
-        ranks.agree(Order.END, status)
+        ranks.broadcast_instruction(Instruction.END, status)
     return status
 
 
 def _follow(
-    request: RunRequest, controls: TrainingControls, signals: SignalStop, ranks: Ranks
+    request: RunRequest, controls: TrainingControls, signals: SignalStop, ranks: ProcessGroup
 ) -> int:
     """Trains as a process that is led; silent, but for what is wrong with this one alone."""
     from model.training.follower import Follower  # noqa: PLC0415 - torch takes two seconds
