@@ -1,4 +1,4 @@
-"""What this process takes of the machine: processor time and memory."""
+"""Measures processor time and memory of this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.view.machine_use import MachineUse
 
 
 class MachineMeter:
-    """Reads how busy the process was since the last reading."""
+    """Measures the use of the processor since the last reading."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class MachineMeter:
         self._cores: float | None = None
 
     def read(self) -> MachineUse:
-        """Returns what is known now; readings closer than half a second share one figure."""
+        """Returns the current use; readings within half a second share one figure."""
         now, used = self._clock(), self._processor()
         if self._before is None:
             self._before = now, used
@@ -34,7 +34,7 @@ class MachineMeter:
 
 
 def resident_bytes() -> int | None:
-    """Returns the resident memory of this process, where the system tells (Linux)."""
+    """Returns the resident memory of this process in bytes; None except on Linux."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

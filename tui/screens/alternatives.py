@@ -1,4 +1,4 @@
-"""A cursor through the written text: what else the model considered there, and a fork to it."""
+"""A cursor in the written text: the other candidates at each character, and forks to them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 Fork = tuple[int, str]
-"""How many characters to take back, and what to write instead."""
+"""How many characters to remove, and which character to write instead."""
 
 _BAR_CELLS = 24
 _LABEL_CELLS = 4
 
 
 class AlternativesScreen(Dialog[Fork | None]):
-    """Left and right move, up and down choose, Enter forks; Escape leaves the text as it is."""
+    """Left and right move, up and down choose, Enter forks, Escape closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1)", "Earlier"),
@@ -100,7 +100,7 @@ class AlternativesScreen(Dialog[Fork | None]):
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        """What the model considered at the cursor; what it wrote is always among it."""
+        """The candidates at the cursor; the written character is always one of them."""
         event = self._written[self.place]
         if any(item.character == event.character for item in event.candidates):
             return event.candidates
@@ -119,7 +119,7 @@ class AlternativesScreen(Dialog[Fork | None]):
         self._draw()
 
     def action_fork(self) -> None:
-        """Closes with the candidate; what was written already is no fork."""
+        """Closes with the candidate; the written character is no fork."""
         character = self.candidates[self.choice].character
         if character == self._written[self.place].character:
             self.dismiss(None)

@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
-LONGEST_ENTRY = 10_000
-"""Characters that a field holds; the end of what is longer is cut off."""
+MAX_ENTRY_CHARACTERS = 10_000
+"""Maximum characters in a field; a longer text is cut at its end."""
 
 
 class SafeInput(Input):
-    """An input that holds printable text of some length only, whatever is pasted into it."""
+    """An input field that makes pasted text printable and limits its length."""
 
     def validate_value(self, value: str) -> str:
-        """Returns the value as it may be shown."""
-        return printable(value[:LONGEST_ENTRY])
+        """Returns the value, printable and cut to the maximum length."""
+        return printable(value[:MAX_ENTRY_CHARACTERS])
 
     def _on_paste(self, event: Paste) -> None:
-        """Takes all that was pasted, of which Textual's own field keeps the first line alone."""
+        """Takes all pasted lines; Textual's field would keep the first one only."""
         event.prevent_default()
         event.stop()
         lines = event.text.replace("\r\n", "\n").replace("\r", "\n")
         line = self.one_line_of(lines)
         start, end = sorted(self.selection)
-        room = (self.max_length or LONGEST_ENTRY) - len(self.value) + (end - start)
+        room = (self.max_length or MAX_ENTRY_CHARACTERS) - len(self.value) + (end - start)
         if len(line) > room:
             self.notify("The end of what was pasted did not fit.", severity="warning", markup=False)
         self.replace(line[: max(0, room)], start, end)
 
     def one_line_of(self, lines: str) -> str:
-        """Returns lines as the one that this field can hold."""
+        """Returns lines joined to the one line of this field."""
         return " ".join(lines.splitlines())
 
 
@@ -59,7 +59,7 @@ class TemperatureEntry(Dialog[float | None]):
         self._note = Static(Content(_RANGE), classes="dialog-note")
 
     def compose(self) -> ComposeResult:
-        """Shows the question, a line to type on and what is wrong with it."""
+        """Shows the title, the field and a note."""
         with Vertical(classes="dialog"):
             yield Static(Content("Temperature"), classes="dialog-title")
             yield SafeInput(f"{self._temperature:.2f}", select_on_focus=True, max_length=12)
@@ -67,13 +67,13 @@ class TemperatureEntry(Dialog[float | None]):
 
     @on(Input.Changed)
     def changed(self, event: Input.Changed) -> None:
-        """Says at once what is wrong."""
+        """Shows at once what is wrong."""
         _, note = parse_temperature(event.value)
         self._say(note or _RANGE, wrong=note is not None)
 
     @on(Input.Submitted)
     def submitted(self, event: Input.Submitted) -> None:
-        """Closes with a good value, and stays open with a bad one."""
+        """Closes with a valid value; stays open with an invalid one."""
         value, note = parse_temperature(event.value)
         if value is None:
             self._say(note or _RANGE, wrong=True)
@@ -90,7 +90,7 @@ _RANGE = f"0 (greedy) to {MAX_TEMPERATURE:g} · Enter sets · Esc leaves"
 
 
 def parse_temperature(text: str) -> tuple[float | None, str | None]:
-    """Returns the temperature that was typed, or why it is none."""
+    """Returns the typed temperature, or why it is not valid."""
     typed = text.strip().replace(",", ".")
     try:
         value = float(typed)
@@ -103,7 +103,7 @@ def parse_temperature(text: str) -> tuple[float | None, str | None]:
 
 
 class FindEntry(Dialog[str | None]):
-    """Asks for what to find in the text."""
+    """Asks for words to find in the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
 

@@ -1,4 +1,4 @@
-"""Every key, from the table of keys, and what the signs on the screen mean."""
+"""The help: every key of the table of keys, and the meaning of the signs on the screen."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOTES = (
 
 
 class HelpScreen(Dialog[None]):
-    """A page to scroll; Escape, Enter or the key that opened it closes it."""
+    """A page to scroll; Escape, Enter or the key that opened it closes the page."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,question_mark,f1,q", "dismiss", "Close"),
@@ -56,7 +56,7 @@ class HelpPage(Painted):
         self._keys = keys
 
     def on_mount(self) -> None:
-        """Fills the page and takes the height that it needs."""
+        """Draws the page and sets its height."""
         rows = help_rows(self._keys)
         self.styles.height = len(rows)
         self.present(rows)
@@ -82,6 +82,6 @@ def help_rows(keys: Sequence[KeyAction] = KEYS) -> list[Row]:
 
 
 def _others(keys: tuple[str, ...]) -> list[str]:
-    """Returns the further keys of an action, as a reader knows them."""
+    """Returns the other keys of an action, as users know them."""
     names = {"equals_sign": "=", "f1": "F1", "ctrl+q": "^q"}
     return [names[key] for key in keys if key in names]

@@ -1,4 +1,4 @@
-"""Asks for a prompt, and says beforehand what of it the model cannot read."""
+"""Asks for a prompt, and shows which of its characters the model does not know."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOTE: Final = r"The text restarts from it. \n is a new line; Enter sets it, Esc
 
 
 class PromptEntry(Dialog[str | None]):
-    """Asks for the text that the model is to go on from."""
+    """Asks for the text that the model continues."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
 
@@ -44,7 +44,7 @@ class PromptEntry(Dialog[str | None]):
         self._fit = Static(Content(""), classes="dialog-note", id="prompt-fit")
 
     def compose(self) -> ComposeResult:
-        """Shows the question, a line to type on and what will become of what is typed."""
+        """Shows the title, the field and a note on unknown characters."""
         with Vertical(classes="dialog -wide-dialog"):
             yield Static(Content("Prompt"), classes="dialog-title")
             marks = None if self._vocabulary is None else UnknownMarks(self._vocabulary)
@@ -54,12 +54,12 @@ class PromptEntry(Dialog[str | None]):
             yield Static(Content(_NOTE), classes="dialog-note")
 
     def on_mount(self) -> None:
-        """Says it of the prompt that is there."""
+        """Shows the note for the current prompt."""
         self._say_what_becomes_of(self._prompt)
 
     @on(Input.Changed)
     def changed(self, event: Input.Changed) -> None:
-        """Says what will be replaced, before Enter does it."""
+        """Shows which characters Enter will replace."""
         self._say_what_becomes_of(unescaped(event.value))
 
     @on(Input.Submitted)
@@ -74,7 +74,7 @@ class PromptEntry(Dialog[str | None]):
 
 
 class PromptInput(SafeInput):
-    """A field in which a line feed stands as it is typed."""
+    r"""A field in which a line feed is typed as ``\n``."""
 
     def one_line_of(self, lines: str) -> str:
         r"""Returns lines with ``\n`` between them; a backslash means what it means when typed."""
@@ -88,7 +88,7 @@ class UnknownMarks(Highlighter):
         self._vocabulary = vocabulary
 
     def highlight(self, text: Text) -> None:
-        """Marks them in a line that was typed."""
+        """Marks unknown characters in the typed line."""
         changed = fit_prompt(unescaped(text.plain)[-LONGEST_PROMPT:], self._vocabulary).changed
         for match in _SYMBOL.finditer(text.plain):
             if unescaped(match.group()) in changed:
@@ -96,7 +96,7 @@ class UnknownMarks(Highlighter):
 
 
 def fit_words(prompt: str, vocabulary: Vocabulary) -> str:
-    """Returns how many characters the model does not know and what stands for them; else nothing.
+    """Returns the number of unknown characters and their replacement; empty if all are known.
 
     Of a prompt that is too long its end counts, as for the sampler.
     """
@@ -110,7 +110,7 @@ def fit_words(prompt: str, vocabulary: Vocabulary) -> str:
 
 
 def escaped(prompt: str) -> str:
-    """Returns a prompt as one line: line feeds and tabulators as they are typed."""
+    """Returns a prompt as one line: line feeds and tabs as they are typed."""
     return prompt.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
 
 

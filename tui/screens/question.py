@@ -1,4 +1,4 @@
-"""Questions that lie over the panes: a dialog of few rows, answered by keys or clicks."""
+"""Small dialogs with buttons, answered by keys or clicks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QuitChoice = Literal["save", "discard"]
 
 
 class QuitQuestion(Dialog[QuitChoice | None]):
-    """Save and stop, stop without saving, or stay; the safe answer is under Enter."""
+    """Save and stop, stop without saving, or stay; Enter takes the safe answer."""
 
     AUTO_FOCUS = "#save"
     BINDINGS: ClassVar[list[BindingType]] = [

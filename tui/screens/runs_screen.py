@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 FAR_ABOVE = 1.5
-"""Times the lowest loss from which on a point is left out: it would flatten the rest."""
+"""Points above this multiple of the lowest loss are left out, because they flatten the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Successor:
-    """What the app is to show when the session at hand has ended."""
+    """What the app shows after the current session."""
 
     kind: Literal["open", "resume"]
     run: str
@@ -44,7 +44,7 @@ class Successor:
 
 
 class RunsScreen(Dialog[Successor | None]):
-    """A table of runs; closes with what is to be opened or resumed."""
+    """A table of runs; closes with the run to open or to resume."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,o", "leave", "Close"),
@@ -72,7 +72,7 @@ class RunsScreen(Dialog[Successor | None]):
         self._note = Static(Content("Reading the runs ..."), id="runs-note")
 
     def compose(self) -> ComposeResult:
-        """Shows the table and a line for what there is to say."""
+        """Shows the table and a line for notes."""
         with Vertical(classes="dialog -runs") as dialog:
             dialog.border_title = "Runs"
             dialog.border_subtitle = "Enter opens, r resumes, space marks, c compares, d deletes"
@@ -80,7 +80,7 @@ class RunsScreen(Dialog[Successor | None]):
             yield self._note
 
     async def on_mount(self) -> None:
-        """Reads the runs without stopping the screen."""
+        """Reads the runs in a thread."""
         self._table.add_columns("", "run", "text", "state", "steps", "best nats")
         self.run_worker(self._read(), group="runs", exclusive=True)
 
@@ -143,7 +143,7 @@ class RunsScreen(Dialog[Successor | None]):
             self.dismiss(Successor(kind="open", run=run.name, path=run.best_path))
 
     def action_resume(self) -> None:
-        """Closes with the run under the cursor, to train it on."""
+        """Closes with the run under the cursor, to resume its training."""
         run = self.chosen
         if run is None or self._is_open(run):
             return
@@ -153,19 +153,19 @@ class RunsScreen(Dialog[Successor | None]):
             command = printed_command("watch", run.name, checkpoints=self._root)
             self._say(f"Another process trains it; {command}")
         elif run.best_path is None:
-            self._say("This run has no checkpoint to go on from.")
+            self._say("This run has no checkpoint to resume from.")
         else:
             self.dismiss(Successor(kind="resume", run=run.name))
 
     def action_mark(self) -> None:
-        """Marks the run for comparison, or takes the mark back."""
+        """Marks the run for comparison, or removes the mark."""
         run = self.chosen
         if run is not None:
             self._marked ^= {run.name}
             self._fill()
 
     def action_compare(self) -> None:
-        """Shows the curves of the marked runs; without marks, of the one under the cursor."""
+        """Shows the curves of the marked runs; without marks, of the run under the cursor."""
         names = [run.name for run in self.runs if run.name in self._marked]
         if not names and self.chosen is not None:
             names = [self.chosen.name]
@@ -229,7 +229,7 @@ class DeleteQuestion(Dialog[bool]):
         self._run = run
 
     def compose(self) -> ComposeResult:
-        """Shows the question; keeping is the safe answer under Enter."""
+        """Shows the question; Enter keeps the run."""
         with Vertical(classes="dialog -wide-dialog"):
             name, count = one_line(self._run.name, 50), len(self._run.checkpoints)
             words = f"Delete {name} and its {count} checkpoints?"
@@ -274,7 +274,7 @@ class CompareScreen(Dialog[None]):
         self.page.present(self.rows(*self.page.size))
 
     def rows(self, width: int, height: int) -> list[Row]:
-        """Returns the legend and the chart below it; a sign for each run, whatever the colour."""
+        """Returns the legend and the chart below it, with a sign for each run."""
         legend: list[Row] = []
         paints = ("accent", "warn", "good", "bad", "key", "value", "strong", "label")
         signs = {}

@@ -1,4 +1,4 @@
-"""A list of all views, for the mouse and for whoever does not know the digits."""
+"""A list of all panes, for the mouse, and for users who do not know the digits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ViewMenu(Dialog[str | None]):
-    """Closes with the id of the pane to switch on or off."""
+    """Closes with the id of the pane to show or hide."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(pane.digit, f"choose('{pane.id}')", pane.name) for pane in PANES),
@@ -32,7 +32,7 @@ class ViewMenu(Dialog[str | None]):
         self._shown = shown
 
     def compose(self) -> ComposeResult:
-        """Shows a row for each pane; those on the screen are marked."""
+        """Shows a row for each pane; visible panes are marked."""
         with VerticalScroll(classes="dialog -wide-dialog") as dialog:
             dialog.border_title = "Views"
             dialog.border_subtitle = "Esc closes"

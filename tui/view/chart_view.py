@@ -1,4 +1,4 @@
-"""Which curve is looked at, and how: metric, range, unit, axis. Pure."""
+"""Which curve is shown, and how: metric, range, unit, axis. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tui.view.state import ViewState
 
 METRICS: Final = ("loss", "learning rate", "gradient norm", "speed")
 RECENT_PART: Final = 0.2
-"""Of the steps so far, in the recent range."""
+"""Fraction of the steps that the recent range shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartView:
-    """What the reader chose."""
+    """The metric, range, unit and axis that the user chose."""
 
     metric: str = "loss"
     recent: bool = False
@@ -31,7 +31,7 @@ class ChartView:
         return replace(self, metric=METRICS[place % len(METRICS)])
 
     def words(self, *, epochs: bool, wide: bool) -> str:
-        """Returns what the axes show."""
+        """Returns the words for the axes."""
         units = {"loss": "bits per character" if self.bits else "nats per character"}
         units["speed"] = "characters per second"
         unit = units.get(self.metric, self.metric)
@@ -64,7 +64,7 @@ def curves_of(state: ViewState, view: ChartView) -> dict[str, tuple[Point, ...]]
 
 
 def best_point(state: ViewState, view: ChartView) -> Point | None:
-    """Returns the place of the lowest validation loss, where it is in sight."""
+    """Returns the point of the lowest validation loss if it is visible."""
     losses = state.losses
     if view.metric != "loss" or losses.best is None or losses.best_step is None:
         return None
@@ -74,7 +74,7 @@ def best_point(state: ViewState, view: ChartView) -> Point | None:
 
 
 def references_of(state: ViewState, view: ChartView) -> dict[str, float]:
-    """Returns heights of lines across the loss: what general-purpose compressors reach."""
+    """Returns the heights of the reference lines: the losses that compressors reach."""
     if view.metric != "loss":
         return {}
     return {

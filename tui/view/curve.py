@@ -1,4 +1,4 @@
-"""A line of points that stays short however long a training lasts. Pure."""
+"""A curve of limited length, however long a training lasts. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 CURVE_POINTS: Final = 2_000
 LARGEST: Final = 1e12
 SMALLEST: Final = 1e-12
-"""Beyond these no axis has room: the range of a plot would overflow, or be nothing."""
+"""Largest value of a plot; beyond it, the range of an axis would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Curve:
 
     points: tuple[tuple[float, float], ...] = ()
     stride: int = 1
-    """Values that make one point."""
+    """Number of values in one point."""
     pending: tuple[tuple[float, float], ...] = ()
-    """Values that wait for the next point."""
+    """Values of the next point."""
 
     def add(self, x: float, y: float) -> Curve:
-        """Returns the curve with one more value; a value that is not finite is left out.
+        """Returns the curve with one more value; skips a value that is not finite.
 
         One that no axis has room for is drawn at the edge of what has.
         """
@@ -46,7 +46,7 @@ class Curve:
         return Curve(points=points, stride=stride)
 
     def before(self, x: float) -> Curve:
-        """Returns the curve without what lies at ``x`` or beyond."""
+        """Returns the curve without the points at ``x`` or beyond."""
         return replace(
             self,
             points=tuple(point for point in self.points if point[0] < x),
@@ -63,13 +63,13 @@ NO_POINTS: Final = Curve()
 
 
 def within_reason(value: float) -> float:
-    """Returns the number that is nearest among those that can be drawn."""
+    """Returns the nearest number that can be drawn."""
     if abs(value) < SMALLEST:
         return 0.0
     return min(LARGEST, max(-LARGEST, value))
 
 
 def _mean_point(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:
-    """Returns the centre of some points."""
+    """Returns the mean of some points."""
     count = len(points)
     return (sum(x for x, _ in points) / count, sum(y for _, y in points) / count)

@@ -17,7 +17,7 @@ _ASCII_SPARKS: Final = "_.-=+*%#"
 
 
 def is_known(value: float | None) -> bool:
-    """Tells whether there is a finite number to show."""
+    """Returns whether a value is a finite number."""
     return value is not None and math.isfinite(value)
 
 
@@ -29,7 +29,7 @@ def fixed(value: float | None, digits: int = 3) -> str:
 
 
 def grouped(value: int) -> str:
-    """Returns a whole number with its thousands apart: ``12 481``."""
+    """Returns an integer with grouped thousands: ``12 481``."""
     return f"{value:,}".replace(",", " ")
 
 
@@ -82,7 +82,7 @@ def ago(seconds: float) -> str:
 
 
 def percent(fraction: float | None) -> str:
-    """Returns a part as a whole percentage; 100 only when it is all."""
+    """Returns a fraction as an integer percentage; 100 only if it is complete."""
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
     return f"{math.floor(100 * min(1.0, max(0.0, fraction)) + 1e-9)}%"
@@ -115,7 +115,7 @@ def sparkline(values: Sequence[float], width: int, *, ascii_only: bool = False) 
 
 
 def slider(value: float, largest: float, width: int, *, ascii_only: bool = False) -> str:
-    """Returns a track with a knob at the value."""
+    """Returns a slider: a track with a knob at the value."""
     knob, track = ("o", "-") if ascii_only else ("●", "─")
     part = min(1.0, max(0.0, value / largest)) if math.isfinite(value) else 0.0
     place = round(part * (width - 1))

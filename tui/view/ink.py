@@ -1,4 +1,4 @@
-"""Ink: what each written character is coloured by, at its place in the transcript. No widget.
+"""Ink: the colours of the written characters, by their place in the transcript. No widget.
 
 Three kinds of knowledge are kept for every character, so that switching between them colours the
 text that is already there: its surprise, whether it is new or copied, and the activation of the
@@ -30,7 +30,7 @@ _NEW, _COPIED = 1, 2
 
 
 class Ink:
-    """What is known of the characters of a transcript."""
+    """Surprise, novelty and activation of the characters of a transcript."""
 
     def __init__(self) -> None:
         self.kind: InkKind = "off"
@@ -45,19 +45,19 @@ class Ink:
         self._places: deque[int] = deque(maxlen=SPAN * 10)
 
     def use_index(self, index: NoveltyIndex | None) -> None:
-        """Can tell new words and copied spans from now on; without an index never will."""
+        """Finds new words and copied spans from now on; None: the text is too long for that."""
         self._is_hopeless = index is None
         self._tracker = None if index is None else NoveltyTracker(index)
         self._places.clear()
 
     def restart(self) -> None:
-        """Begins a new text: spans and words do not reach across."""
+        """Starts a new text; spans and words do not cross its start."""
         self._places.clear()
         if self._tracker is not None:
             self._tracker.restart()
 
     def add(self, position: int, written: Sequence[CharacterWritten]) -> tuple[int, int] | None:
-        """Takes characters that stand at this position and after it.
+        """Takes characters from this position on.
 
         Returns:
             The range of earlier positions that look different now, where the novelty is shown.
@@ -79,7 +79,7 @@ class Ink:
         return min(first for first, _ in changed), max(last for _, last in changed)
 
     def style_at(self, position: int) -> str | None:
-        """Returns the name of the style of a character; None for the plain one."""
+        """Returns the name of the style of a character; None for the default style."""
         index = position - self._base
         if not 0 <= index < len(self._surprise):
             return None
@@ -94,7 +94,7 @@ class Ink:
 
     @property
     def words(self) -> str:
-        """What the frame says of the ink in use."""
+        """The words of the frame for the current ink."""
         if self.kind != "novelty":
             return "" if self.kind == "off" else self.kind
         tracker = self._tracker
@@ -107,7 +107,7 @@ class Ink:
         return f"novelty: {share:.0%} copied, {tracker.new_words} new"
 
     def _flag(self, finding: Finding) -> tuple[int, int]:
-        """Marks a finding; returns the positions that it reaches from and to."""
+        """Marks a finding; returns its first and last position."""
         assert self._tracker is not None
         newest = self._tracker.characters
         places = [
@@ -122,7 +122,7 @@ class Ink:
         return (places[0], places[-1]) if places else (self._base, self._base)
 
     def _grow_to(self, place: int) -> None:
-        """Makes room for a position; marks in between are plain. Drops the oldest."""
+        """Makes room for a position; positions in between have no ink. Drops the oldest."""
         if (
             not self._surprise
             or place < self._base
@@ -142,7 +142,7 @@ class Ink:
 
 
 def _bits(event: CharacterWritten) -> float:
-    """Returns what the model paid for the character."""
+    """Returns the surprise of the character, bits."""
     return -math.log2(event.probability) if 0 < event.probability <= 1 else 99.0
 
 

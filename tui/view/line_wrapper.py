@@ -1,4 +1,4 @@
-"""Breaks a stream of characters into lines at words, as they come. Knows no widget, no colour."""
+"""Breaks a stream of characters into lines at words. Knows no widget and no colour."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.widths import cells_of, joins
 Kind = Literal["text", "prompt", "mark", "rule"]
 
 MINIMUM_WIDTH: Final = 2
-"""A narrower pane is wrapped as if it were this wide: a wide character must fit."""
+"""Minimum width, cells: a wide character must fit."""
 
 _WORDS: Final = re.compile(r"[^ \n]+| +|\n")
 _NO_WIDTH: Final = frozenset("\u200d\ufe0e\ufe0f")
@@ -23,7 +23,7 @@ already on the screen, and terminals disagree by how much, so the lines leave th
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Part of a line that is drawn in one way."""
+    """Part of a line with one kind of characters."""
 
     kind: Kind
     text: str
@@ -93,7 +93,7 @@ class LineWrapper:
         self._word = len(self._cells)
 
     def remove_mark(self, length: int) -> None:
-        """Takes back the mark of ``length`` characters that was added last."""
+        """Removes the last mark, of ``length`` characters."""
         length = min(length, self.width)
         del self._cells[-length:], self._kinds[-length:], self._positions[-length:]
         self._used -= length
@@ -101,7 +101,7 @@ class LineWrapper:
         self.position -= 1
 
     def add_rule(self, label: str) -> None:
-        """Takes a rule: a line of its own."""
+        """Takes a rule, which fills a separate line."""
         if self._cells:
             self._break(len(self._cells), next_start=self.position)
         self.finished.append((self.position, (Piece("rule", label),)))
@@ -109,7 +109,7 @@ class LineWrapper:
         self.open_start = self.position
 
     def _add_spaces(self, count: int, kind: Kind) -> None:
-        """Takes spaces; those beyond the end of the line are swallowed by its break."""
+        """Takes spaces; the line break swallows those past the end of the line."""
         fitting = min(count, self.width - self._used)
         if fitting:
             self._extend(" " * fitting, kind)

@@ -1,4 +1,4 @@
-"""What the log of events says of an event. Pure."""
+"""The lines of the log of events. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LogLine:
     """One line of the log of events."""
 
     seconds: float
-    """Training time."""
+    """Training time, seconds."""
     text: str
     paint: str = "value"
 
@@ -34,7 +34,7 @@ class LogLine:
 def log_line(
     event: Event, *, seconds: float, sampled_epoch: int | None, opened: bool
 ) -> LogLine | None:
-    """Returns what the log says of an event, if anything; foreign text is made printable.
+    """Returns the line for an event, or None; makes foreign text printable.
 
     Args:
         event: what happened.

@@ -1,4 +1,4 @@
-"""What the process takes of the machine, as one value."""
+"""Processor time and memory that the process uses."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ class MachineUse:
     """One reading."""
 
     cores: float | None
-    """Processor time for each second since the reading before; None for the first."""
+    """Processor seconds per second since the last reading; None for the first."""
     bytes: int | None
-    """Resident memory; None where the system does not say."""
+    """Resident memory, bytes; None if the system does not report it."""

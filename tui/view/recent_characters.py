@@ -1,4 +1,4 @@
-"""The characters that were written last, with what else the model considered for each. Pure."""
+"""The last written characters, each with the other candidates of the model. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model.sampling.fork_history import HISTORY
 
 
 class Past:
-    """As much of the text as can be forked from."""
+    """The end of the text: the characters that can be forked from."""
 
     def __init__(self) -> None:
         self.characters: deque[CharacterWritten] = deque(maxlen=HISTORY)
@@ -29,11 +29,11 @@ class Past:
         self._trunk = None
 
     def add(self, written: Sequence[CharacterWritten]) -> None:
-        """Takes what was written."""
+        """Appends written characters."""
         self.characters.extend(written)
 
     def rewind(self, event: WritingRewound) -> None:
-        """Follows a fork, or the return to the trunk."""
+        """Applies a fork, or the return to the trunk."""
         if not event.forked:
             trunk, self._trunk = self._trunk or (), None
             self.characters = deque(trunk, maxlen=HISTORY)

@@ -1,4 +1,4 @@
-"""Notices a text that repeats itself. Pure."""
+"""Detects a text that repeats itself. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ REPEATED: Final = 120
 
 
 def period_of(text: str) -> int | None:
-    """Returns the length of what the end of the text repeats; None where it repeats nothing.
+    """Returns the length of the passage that the end of the text repeats, or None.
 
     A run of one character, such as spaces, counts as any other period.
     """

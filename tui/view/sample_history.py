@@ -7,7 +7,7 @@ from typing import Final
 from model.events import SampleRecorded
 
 SAMPLES: Final = 2_000
-"""Samples that are kept at most; `samples.jsonl` in the run's folder has all."""
+"""Maximum number of samples in memory; `samples.jsonl` in the run's folder has all."""
 
 Samples = tuple[SampleRecorded, ...]
 
@@ -18,7 +18,7 @@ def epochs_of(samples: Samples) -> list[int]:
 
 
 def with_sample(samples: Samples, sample: SampleRecorded, maximum: int = SAMPLES) -> Samples:
-    """Returns the samples and one more; above the maximum, every second epoch goes.
+    """Returns the samples and one more; above the maximum, drops every second epoch.
 
     The first quarter of the epochs, where words are born, and the newest quarter stay whole.
     """

@@ -1,4 +1,4 @@
-"""What the model has written, as lines that fit a pane.
+"""The written text, as lines that fit a pane.
 
 Text arrives a few characters at a time and is wrapped at words as it comes: appending costs what
 the new characters cost, however long the text is. Between the characters stand *marks* (where the
@@ -17,7 +17,7 @@ from tui.sanitise import replace_unprintable
 from tui.view.line_wrapper import MINIMUM_WIDTH, Kind, Line, LineWrapper, Piece
 
 MAXIMUM_CHARACTERS: Final = 100_000
-"""Characters kept for copying, and for wrapping anew when the width changes."""
+"""Characters kept for copying, and for wrapping when the width changes."""
 MAXIMUM_LINES: Final = 2_000
 """Lines that can be scrolled back to."""
 _CHUNK: Final = 1_000
@@ -56,12 +56,12 @@ class Transcript:
 
     @property
     def position(self) -> int:
-        """Where in the stream the next character goes; see `place_of`."""
+        """Position in the stream of the next character; see `place_of`."""
         return self._wrapper.position
 
     @property
     def cursor_cell(self) -> int:
-        """Cells of the open line: where the next character goes."""
+        """Width of the open line, cells: the column of the next character."""
         return self._wrapper.open_cells
 
     @property
@@ -95,7 +95,7 @@ class Transcript:
         return self._wrapper.open_line if index == len(self._lines) else ()
 
     def append(self, text: str, kind: Literal["text", "prompt"] = "text") -> None:
-        """Adds what the model wrote, or was given to go on from."""
+        """Appends text of the model, or a prompt."""
         if not text:
             return
         self._last_mark = None
@@ -104,7 +104,7 @@ class Transcript:
         self._take_finished()
 
     def mark(self, label: str) -> None:
-        """Marks this place; a mark with no character since is replaced."""
+        """Marks the end of the text; replaces a mark that no character has followed."""
         self.unmark()
         self._last_mark = label
         self._chunks.append(Piece("mark", label))
@@ -112,14 +112,14 @@ class Transcript:
         self._take_finished()
 
     def unmark(self) -> None:
-        """Takes back a mark with no character since."""
+        """Removes a mark that no character has followed."""
         if self._last_mark is not None:
             self._wrapper.remove_mark(len(self._last_mark))
             self._chunks.pop()
             self._last_mark = None
 
     def replace_end(self, count: int, text: str, mark: str | None) -> None:
-        """Takes back the last characters that the model wrote and puts others in their place.
+        """Replaces the last characters that the model wrote.
 
         Args:
             count: characters to take back; a prompt and what is before it stay.
@@ -143,7 +143,7 @@ class Transcript:
         self.append(text)
 
     def restart(self, label: str, prompt: str) -> None:
-        """Begins a new text: a rule, unless this is the first, and the prompt."""
+        """Starts a new text: a rule, except before the first, and the prompt."""
         self._last_mark = None
         if self._chunks:
             self._chunks.append(Piece("rule", label))
@@ -152,7 +152,7 @@ class Transcript:
         self.append(prompt, "prompt")
 
     def set_width(self, width: int) -> None:
-        """Wraps everything anew, unless the width is the same."""
+        """Wraps all lines for a new width."""
         if max(MINIMUM_WIDTH, width) != self._wrapper.width:
             self._wrap_anew(width, self._first_position())
 
@@ -161,7 +161,7 @@ class Transcript:
         return self._wrapper.position - sum(_units(piece) for piece in self._chunks)
 
     def _wrap_anew(self, width: int, first: int) -> None:
-        """Wraps what is kept, beginning at the position that its first character has."""
+        """Wraps the kept text, from the position of its first character."""
         self._wrapper = LineWrapper(width)
         self._wrapper.position = self._wrapper.open_start = first
         self._lines.clear()
@@ -172,7 +172,7 @@ class Transcript:
         self.trimmed = 0
 
     def place_of(self, index: int) -> int:
-        """Returns where in the text the line ``index`` begins; it outlives a change of width."""
+        """Returns the start of line ``index`` in the text; stays valid when the width changes."""
         return self._starts[index] if index < len(self._starts) else self._wrapper.open_start
 
     def line_at(self, place: int) -> int:
@@ -182,7 +182,7 @@ class Transcript:
         return max(0, bisect_right(self._starts, place) - 1)
 
     def _wrap(self, piece: Piece) -> None:
-        """Hands a piece to the wrapper in printable form."""
+        """Hands a printable piece to the wrapper."""
         if piece.kind == "mark":
             self._wrapper.add_mark(piece.text)
         elif piece.kind == "rule":
@@ -191,7 +191,7 @@ class Transcript:
             self._wrapper.add(replace_unprintable(piece.text, keep_newlines=True), piece.kind)
 
     def _take_finished(self) -> None:
-        """Moves finished lines over, dropping the oldest where there are too many."""
+        """Takes finished lines from the wrapper; drops the oldest above the maximum."""
         for start, line in self._wrapper.finished:
             self._starts.append(start)
             self._lines.append(line)
@@ -202,7 +202,7 @@ class Transcript:
             self.trimmed += excess
 
     def _remember(self, text: str, kind: Kind) -> None:
-        """Keeps the text as it was written, dropping the oldest where there is too much."""
+        """Keeps the written text; drops the oldest above the maximum."""
         if len(text) > self._maximum_characters:
             text = text[-self._maximum_characters :]
         for start in range(0, len(text), _CHUNK):
@@ -224,5 +224,5 @@ class Transcript:
 
 
 def _units(piece: Piece) -> int:
-    """How far the wrapper's position moves for a piece."""
+    """Positions in the stream that a piece takes."""
     return len(piece.text) if piece.kind in {"text", "prompt"} else 1

@@ -16,11 +16,11 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     "train": ("*", "accent"),
     "validation": ("o", "warn"),
 }
-"""Sign and paint of each curve; later ones lie over earlier ones."""
+"""Sign and paint of each curve; later curves cover earlier ones."""
 
 
 class AsciiChart(Painted):
-    """Dots, one column of characters at a time."""
+    """A chart of signs, one point in each column."""
 
     def show(self, state: ViewState, view: ChartView) -> None:
         """Draws the curves of the state."""
@@ -85,7 +85,7 @@ def ascii_rows(
 
 
 def _tick(value: float, logarithmic: bool) -> str:
-    """Returns a number of the axis in five characters at most."""
+    """Returns a number of the axis in at most five characters."""
     if logarithmic:
         value = 10**value
     if abs(value) >= 1000:
@@ -96,7 +96,7 @@ def _tick(value: float, logarithmic: bool) -> str:
 
 
 def _joined(cells: list[tuple[str, str]]) -> Row:
-    """Returns the cells with neighbours of one paint joined."""
+    """Returns the cells as parts; neighbours with the same paint become one part."""
     parts: list[tuple[str, str]] = []
     for sign, paint in cells:
         if parts and (parts[-1][1] == paint or sign == " "):

@@ -1,4 +1,4 @@
-"""A row that stays: a worker failed, or a checkpoint is not saved, and what goes on."""
+"""A row about a crashed worker or a checkpoint that cannot be saved, and what continues."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _GOES_ON = {"trainer": "writing goes on", "sampler": "training goes on"}
 
 
 class Banner(Painted):
-    """Hidden until a worker has crashed, and while the newest steps are not saved."""
+    """Visible after a worker crashed, and while checkpoints cannot be written."""
 
     def show(self, state: ViewState) -> None:
-        """Shows the last crash, if there was one, else the last failure to save."""
+        """Shows the last crash; if there is none, the last failure to save."""
         if not state.crashes:
             self._show_save_failure(state)
             return
@@ -26,7 +26,7 @@ class Banner(Painted):
         self.present([((f" {crash.worker} failed: {sentence}{end}", "bad"),)])
 
     def _show_save_failure(self, state: ViewState) -> None:
-        """Shows that the disk refuses, until it does no more."""
+        """Shows that checkpoints cannot be written, until one is written again."""
         failure = state.save_failure
         self.display = failure is not None
         if failure is None:
@@ -37,7 +37,7 @@ class Banner(Painted):
 
 
 def failure_words(sentence: str, width: int, *, trains: bool) -> str:
-    """Returns why nothing is saved and what goes on; the path goes first where it is narrow."""
+    """Returns why nothing is saved and what continues; a narrow row leaves the path out."""
     line = one_line(sentence, 1000)
     short = line.rpartition(": ")[2]
     ends = ("; training goes on, s tries again", "; s tries again", "") if trains else ("",)

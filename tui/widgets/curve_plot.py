@@ -1,4 +1,4 @@
-"""The plot of the library, safe while it comes and goes; imported with it, which takes long.
+"""The library's plot, safe while it is mounted and removed; slow to import, as the library is.
 
 A plot asks for its parts when it is put in place, when its margins change and when it is drawn.
 When the app ends, or its screen is taken away, the parts go first, one after the other, and what
@@ -13,11 +13,11 @@ _PARTS = ("Grid", "#margin-top", "#margin-left", "#plot", "#margin-bottom", "#le
 
 
 class CurvePlot(PlotWidget):
-    """A plot that does nothing without its parts."""
+    """A plot that draws only while all its parts are mounted."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether all parts are there."""
+        """Whether all parts are mounted."""
         return all(self.query(part) for part in _PARTS)
 
     def _update_margin_sizes(self) -> None:

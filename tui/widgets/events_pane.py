@@ -8,7 +8,7 @@ from tui.widgets.painted import Painted, Row
 
 
 class EventsPane(Painted):
-    """The newest lines, the last at the bottom."""
+    """The newest lines of the log, the last one at the bottom."""
 
     def show(self, state: ViewState) -> None:
         """Shows the end of the log."""

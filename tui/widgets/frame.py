@@ -1,4 +1,4 @@
-"""The upper and lower edge of the writing pane, each a row of its own.
+"""The upper and lower edge of the writing pane, each a separate widget of one row.
 
 A border title of Textual belongs to its container: changing one draws the whole pane again. The
 count of characters changes all the time, so the edges are widgets here.
@@ -18,17 +18,17 @@ _SLIDER_END = 2.0
 
 
 class FrameEdge(Painted):
-    """One edge with words in it."""
+    """An edge with words in it."""
 
     class Resized(Message):
-        """The edge has another width; whoever knows the words should say them again."""
+        """The width of the edge has changed; the receiver shows the words again."""
 
     def on_resize(self) -> None:
-        """Asks for the words anew: which of them fit has changed."""
+        """Asks for the words again, because other words may fit now."""
         self.post_message(self.Resized())
 
     def show(self, words: Row, *, top: bool, ascii_only: bool) -> None:
-        """Draws the edge around the words; at the top they stand left, at the bottom right."""
+        """Draws the edge with its words: at the top on the left, at the bottom on the right."""
         self.present([edge_row(words, self.size.width, top=top, ascii_only=ascii_only)])
 
 
@@ -51,7 +51,7 @@ def edge_row(words: Row, width: int, *, top: bool, ascii_only: bool) -> Row:
 def title_words(
     state: ViewState, temperature: float, width: int, *, ink: str, ascii_only: bool
 ) -> Row:
-    """Returns what the upper edge says: temperature and weights."""
+    """Returns the words of the upper edge: temperature and weights."""
     words: list[Part] = [("Writing  ", "strong"), ("temperature ", "label")]
     greedy = " greedy" if temperature == 0 else ""
     words.append((f"{temperature:.2f}{greedy} ", "accent"))
@@ -72,7 +72,7 @@ def title_words(
 def status_words(
     state: ViewState, rate: float, width: int, *, held: bool, following: bool, lines_below: int
 ) -> Row:
-    """Returns what the lower edge says: pace, count, and whether the pane follows."""
+    """Returns the words of the lower edge: rate, count, and whether the pane follows the text."""
     if any(crash.worker == "sampler" for crash in state.crashes):
         place: Part = ("writing failed", "bad")
     elif held:
@@ -87,6 +87,6 @@ def status_words(
 
 
 def temperature_label(temperature: float, *, ascii_only: bool) -> str:
-    """Returns the mark that stands in the text where the temperature changed."""
+    """Returns the mark that shows a change of temperature in the text."""
     value = fixed(temperature, 2)
     return f"<{value}>" if ascii_only else f"‹{value}›"  # noqa: RUF001 - meant

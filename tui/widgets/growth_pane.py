@@ -14,18 +14,18 @@ from tui.widgets.painted import Painted, Row, line_parts, row_width
 if TYPE_CHECKING:
     from textual import events
 
-LEAST_SLIDER = 5
+MIN_SLIDER_CELLS = 5
 
 
 class GrowthPane(Painted):
-    """One sample at a time; the newest, until the reader moves."""
+    """Shows one sample: the newest, until the user chooses another."""
 
     def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._ascii_only = ascii_only
         self._state = ViewState()
         self._epoch: int | None = None
-        """None follows the newest."""
+        """The chosen epoch; None follows the newest."""
         self._temperature: float | None = None
 
     def show(self, state: ViewState) -> None:
@@ -34,7 +34,7 @@ class GrowthPane(Painted):
         self._draw()
 
     def scrub(self, direction: int) -> None:
-        """Goes to a later or earlier epoch; beyond the newest it follows again."""
+        """Goes to a later or earlier epoch; at the newest, it follows again."""
         epochs = epochs_of(self._state.samples)
         if not epochs:
             return
@@ -52,7 +52,7 @@ class GrowthPane(Painted):
             self._draw()
 
     def on_resize(self, _: events.Resize) -> None:
-        """Wraps anew."""
+        """Wraps the sample for the new width."""
         self._draw()
 
     def _chosen_temperature(self, choices: list[float]) -> float:
@@ -77,7 +77,7 @@ class GrowthPane(Painted):
 
 
 def _nearest(samples: tuple[SampleRecorded, ...], epoch: int, temperature: float) -> SampleRecorded:
-    """Returns the newest sample of that epoch whose temperature is nearest."""
+    """Returns the newest sample of an epoch with the nearest temperature."""
     of_epoch = [sample for sample in reversed(samples) if sample.epoch == epoch]
     return min(of_epoch, key=lambda sample: abs(sample.temperature - temperature))
 
@@ -85,7 +85,7 @@ def _nearest(samples: tuple[SampleRecorded, ...], epoch: int, temperature: float
 def head_row(
     state: ViewState, sample: SampleRecorded, epochs: list[int], width: int, *, ascii_only: bool
 ) -> Row:
-    """Returns the row with the scrubber and the loss of that time."""
+    """Returns the row with the slider of epochs and the validation loss of that epoch."""
     before = [y for x, y in state.losses.validation_curve.points if x <= sample.step]
     place = epochs.index(sample.epoch) / max(1, len(epochs) - 1)
     left: Row = (
@@ -96,14 +96,14 @@ def head_row(
     right: Row = (("  T ", "label"), (f"{sample.temperature:.2f}", "accent"))
     loss: Row = (("  val ", "label"), (fixed(before[-1]), "value")) if before else ()
     room = width - row_width(left) - row_width(right) - row_width(loss)
-    if room < LEAST_SLIDER:
+    if room < MIN_SLIDER_CELLS:
         room, loss = room + row_width(loss), ()
-    cells = max(LEAST_SLIDER, min(room, 11 if width < 60 else 21))
+    cells = max(MIN_SLIDER_CELLS, min(room, 11 if width < 60 else 21))
     return (*left, (slider(place, 1.0, cells, ascii_only=ascii_only), "accent"), *right, *loss)
 
 
 def _text_rows(sample: SampleRecorded, width: int, height: int) -> list[Row]:
-    """Returns the text after its prompt, as many lines as there are rows."""
+    """Returns prompt and text as rows, at most ``height``."""
     transcript = Transcript(max(2, width))
     transcript.append(sample.prompt, "prompt")
     transcript.append(sample.text)

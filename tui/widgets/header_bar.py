@@ -18,7 +18,7 @@ _REASONS = {"completed": "", "stopped": " stopped", "diverged": " diverged"}
 
 
 class HeaderBar(Painted):
-    """Name and shape on the left, sign of the state and elapsed time on the right."""
+    """Corpus and network on the left, training state and elapsed time on the right."""
 
     def show(self, state: ViewState, title: str, now: float, *, ascii_only: bool) -> None:
         """Shows the state at a time."""
@@ -31,7 +31,7 @@ class HeaderBar(Painted):
 
 
 def state_sign(state: ViewState, *, ascii_only: bool) -> Part:
-    """Returns the state of the training as a sign with a word, so that colour adds nothing."""
+    """Returns the training state as a sign and a word, readable without colour."""
     if any(crash.worker == "trainer" for crash in state.crashes):
         return ("! TRAINER FAILED" if ascii_only else "✗ TRAINER FAILED", "bad")
     sign, plain_sign, word, paint = _SIGNS[state.training]

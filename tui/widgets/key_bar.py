@@ -1,4 +1,4 @@
-"""The last row: the keys that matter most, as many as fit; each can be clicked."""
+"""The last row: the most important keys, as many as fit; each can be clicked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _GAP = ("  ", "label")
 
 
 class KeyBar(Painted):
-    """Keys and words from the table of keys."""
+    """Hints from the table of keys."""
 
     def __init__(self, keys: Sequence[KeyAction] = KEYS, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)

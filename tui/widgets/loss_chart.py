@@ -31,7 +31,7 @@ _BEST = "◆"
 
 
 class LossChart(Widget):
-    """A chart that fills itself once there are two points."""
+    """A chart that appears once there are two points."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "chart--raw",
@@ -49,14 +49,14 @@ class LossChart(Widget):
         self._drawn: tuple[Any, ...] | None = None
 
     def compose(self) -> ComposeResult:
-        """Starts with words, or with the ASCII chart."""
+        """Starts with a sentence, or with the ASCII chart."""
         if self._ascii_only:
             yield AsciiChart(id="ascii-chart")
         else:
             yield Painted(id="chart-words")
 
     def show(self, state: ViewState, view: ChartView, *, again: bool = False) -> None:
-        """Draws the curves, unless they are the ones on the screen."""
+        """Draws the curves if they have changed."""
         curves = (state.losses.raw_curve, state.losses.validation_curve, state.references)
         key = (*curves, view, self.size, self._canvas_size(), self.app.theme)
         if (key == self._drawn and not again) or not self.size:
@@ -76,18 +76,18 @@ class LossChart(Widget):
             self._draw(self._plot, state, view)
 
     def _canvas_size(self) -> Size | None:
-        """Returns the size that the plot draws on; it has none until it was laid out."""
+        """Returns the size of the plot's canvas; empty before the first layout."""
         canvas = self._plot.query("#plot") if self._plot is not None else ()
         return canvas[0].size if canvas else None
 
     def _mount_plot_once(self) -> None:
-        """Begins to put the plot in place."""
+        """Starts to mount the plot."""
         if not self._mounting:
             self._mounting = True
             self.run_worker(self._mount_plot())
 
     async def _mount_plot(self) -> None:
-        """Imports the plotting library without stopping the screen, and puts the plot in place."""
+        """Imports the plotting library in a thread, then mounts the plot."""
         module = await asyncio.to_thread(importlib.import_module, "tui.widgets.curve_plot")
         if not self.is_attached:
             return
@@ -101,7 +101,7 @@ class LossChart(Widget):
         self._plot = plot
 
     def _draw(self, plot: CurvePlot, state: ViewState, view: ChartView) -> None:
-        """Hands the curves to the plot, at most two points for each of its columns."""
+        """Hands the curves to the plot, at most two points a column."""
         width, height = self.size
         plot.display = width >= _LEAST_PLOT[0] and height >= _LEAST_PLOT[1]
         # The plot draws a whole frame. One cell more than there is room for, and its upper and
@@ -145,7 +145,7 @@ class LossChart(Widget):
                 if points:
                     xs, ys = zip(*points, strict=True)
                     plot.scatter(xs, ys, marker=sign, marker_style=self._style(name))
-            # Rendering would else happen while painting and ask for a second painting: twice the
+            # Otherwise rendering happens while painting and asks for a second painting: twice the
             # bytes on the wire.
             plot.render()
 
@@ -155,7 +155,7 @@ class LossChart(Widget):
 
 
 def spaced(low: float, high: float, columns: int) -> list[float]:
-    """Returns places for dashes: every other column."""
+    """Returns the positions of dashes: every other column."""
     count = max(1, columns // 2)
     return [low + (high - low) * (place + 0.5) / count for place in range(count)]
 
@@ -170,7 +170,7 @@ def padded(values: list[float], cells: int) -> tuple[float | None, float | None]
 
 
 def _show_words(widget: Painted, words: str) -> None:
-    """Puts a sentence in the middle."""
+    """Shows a sentence in the middle."""
     width, height = widget.size
     middle = ((words.center(width)[:width], "label"),)
     widget.present([()] * (max(1, height) // 2) + [middle])

@@ -45,7 +45,7 @@ class Painted(StyledOnce):
         return "\n".join("".join(text for text, _ in row) for row in self._rows)
 
     def present(self, rows: Sequence[Row]) -> None:
-        """Shows these rows; only the cells that differ are sent."""
+        """Shows these rows; redraws only the cells that differ."""
         before, self._rows = self._rows, tuple(rows)
         width = self.size.width
         changed = []
@@ -57,7 +57,7 @@ class Painted(StyledOnce):
             self.refresh(*changed)
 
     def click_action(self, part: Part) -> str | None:  # noqa: ARG002 - for those who override it
-        """Returns the action that a click on a part runs; None for none."""
+        """Returns the action that a click on a part runs, or None."""
         return None
 
     def render_line(self, y: int) -> Strip:
@@ -77,7 +77,7 @@ class Painted(StyledOnce):
 
 
 def changed_cells(old: Row, new: Row, width: int) -> tuple[int, int]:
-    """Returns where two rows differ: the first cell, and the one behind the last."""
+    """Returns the range of cells in which two rows differ: the first, and one past the last."""
     if old == new:
         return 0, 0
     widths = _character_widths(old) | _character_widths(new)
@@ -101,7 +101,7 @@ def changed_cells(old: Row, new: Row, width: int) -> tuple[int, int]:
 
 
 def _common_length(one: str, other: str) -> int:
-    """Returns how many characters are the same at the beginning of both."""
+    """Returns the length of the common prefix, in characters."""
     same, most = 0, min(len(one), len(other))
     while same < most:  # by halves: slices are compared much faster than characters
         middle = (same + most + 1) // 2
@@ -122,7 +122,7 @@ def _cells_of_characters(text: str) -> int:
 
 
 def _text_and_paints(row: Row) -> tuple[str, str]:
-    """Returns the characters, and for each of them a letter that stands for its paint."""
+    """Returns the characters, and one letter for the paint of each."""
     return (
         "".join(text for text, _ in row),
         "".join(_LETTERS[paint] * len(text) for text, paint in row),
@@ -130,7 +130,7 @@ def _text_and_paints(row: Row) -> tuple[str, str]:
 
 
 def _common_parts(one: Row, other: Row) -> int:
-    """Returns how many parts are the same at the beginning of both."""
+    """Returns the length of the common prefix, in parts."""
     pairs = zip(one, other, strict=False)
     return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
@@ -141,7 +141,7 @@ def row_width(row: Row) -> int:
 
 
 def spread(left: Row, right: Row, width: int) -> Row:
-    """Returns one row with a part at each end; the left one gives way where both do not fit."""
+    """Returns a row with parts at both ends; the left ones are cut if both do not fit."""
     gap = width - row_width(left) - row_width(right)
     while gap < 1 and left:
         text, paint = left[-1]
@@ -151,7 +151,7 @@ def spread(left: Row, right: Row, width: int) -> Row:
 
 
 def line_parts(line: Line, cells: int) -> Row:
-    """Returns a line of a transcript, filled up to so many cells."""
+    """Returns a line of a transcript, padded to ``width`` cells."""
     parts: Row = tuple((piece.text, _LINE_PAINTS[piece.kind]) for piece in line)
     used = sum(len(text) if text.isascii() else cell_len(text) for text, _ in parts)
     return (*parts, (" " * max(0, cells - used), "value"))

@@ -1,4 +1,4 @@
-"""Axes for the plot; imported together with the plotting library, which takes long."""
+"""Axes of the plot; slow to import, because the plotting library is imported, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class LogarithmicAxis(NumericAxisFormatter):
     """Ticks of an axis whose values are decimal logarithms."""
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """Returns the numbers that the logarithms stand for."""
+        """Returns the labels: the numbers whose logarithms are given."""
         return [f"{10**tick:.3g}" if abs(tick) < 4 else f"{10**tick:.0e}" for tick in ticks]
 
 
@@ -22,7 +22,7 @@ class SpacedAxis(NumericAxisFormatter):
     """Ticks below a plot: as many as have room for their labels, with a cell between."""
 
     def __init__(self, columns: int) -> None:
-        """Makes an axis that is so many cells wide."""
+        """Makes an axis of a width in cells."""
         self._columns = columns
 
     def get_ticks_and_labels(

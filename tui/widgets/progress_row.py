@@ -1,4 +1,4 @@
-"""One row: how far this epoch and the whole training are, and how long they will still take."""
+"""One row: progress of the epoch and of the training, and the time left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WARM_UP_SECONDS: Final = 3.0
 
 
 class ProgressRow(Painted):
-    """Bars for the epoch and for the whole."""
+    """Bars for the epoch and for the training."""
 
     def show(self, state: ViewState, now: float, *, ascii_only: bool) -> None:
         """Shows the state at a time."""
@@ -22,7 +22,7 @@ class ProgressRow(Painted):
 
 
 def pace(progress: Progress) -> float | None:
-    """Returns steps per second of the recent past; None before there is enough of it."""
+    """Returns the recent steps per second; None during the warm-up."""
     if len(progress.marks) < 2:
         return None
     (first_time, first_step), (last_time, last_step) = progress.marks[0], progress.marks[-1]
@@ -33,7 +33,7 @@ def pace(progress: Progress) -> float | None:
 
 
 def epoch_fraction(progress: Progress) -> float | None:
-    """Returns the done part of the epoch."""
+    """Returns the completed fraction of the epoch, 0 to 1."""
     if not progress.steps_per_epoch or progress.epoch < 1:
         return None
     made = progress.step - (progress.epoch - 1) * progress.steps_per_epoch
@@ -41,7 +41,7 @@ def epoch_fraction(progress: Progress) -> float | None:
 
 
 def epoch_seconds_left(progress: Progress) -> float | None:
-    """Returns how long the epoch will still take."""
+    """Returns the seconds until the epoch ends."""
     speed, done = pace(progress), epoch_fraction(progress)
     if speed is None or done is None or progress.steps_per_epoch is None:
         return None
@@ -49,7 +49,7 @@ def epoch_seconds_left(progress: Progress) -> float | None:
 
 
 def total_fraction(progress: Progress, seconds: float) -> float | None:
-    """Returns the done part of the training, by whichever plan is nearer to its end."""
+    """Returns the completed fraction of the training, by the plan that is nearer to its end."""
     fractions = []
     if progress.planned_steps:
         fractions.append(progress.step / progress.planned_steps)
@@ -59,7 +59,7 @@ def total_fraction(progress: Progress, seconds: float) -> float | None:
 
 
 def total_seconds_left(progress: Progress, seconds: float) -> float | None:
-    """Returns how long the training will still take, by whichever plan ends first."""
+    """Returns the seconds until the training ends, by the plan that ends first."""
     estimates = []
     speed = pace(progress)
     if progress.planned_steps and speed is not None:
@@ -70,7 +70,7 @@ def total_seconds_left(progress: Progress, seconds: float) -> float | None:
 
 
 def progress_row(state: ViewState, now: float, width: int, *, ascii_only: bool) -> Row:
-    """Returns the row; what matters less goes first where it is narrow."""
+    """Returns the row; a narrow row leaves out the least important parts."""
     if state.finished is not None:
         return _finished_row(state, width, ascii_only=ascii_only)
     if state.opened is not None:
@@ -97,7 +97,7 @@ def progress_row(state: ViewState, now: float, width: int, *, ascii_only: bool) 
 
 
 def _finished_row(state: ViewState, width: int, *, ascii_only: bool) -> Row:
-    """Returns what there is to say once training has ended."""
+    """Returns the row after the training ended."""
     assert state.finished is not None
     finished = state.finished
     words = {"completed": "Training completed", "stopped": "Training stopped"}
@@ -111,7 +111,7 @@ def _finished_row(state: ViewState, width: int, *, ascii_only: bool) -> Row:
 
 
 def _opened_row(opened: WeightsOpened, width: int, *, ascii_only: bool) -> Row:
-    """Returns which weights write, and what became of the run that they are from."""
+    """Returns the row for saved weights: their step, and how their run ended."""
     done, _ = bar(1.0, 4, ascii_only=ascii_only)
     parts: list[Part] = [
         (" ", "label"),

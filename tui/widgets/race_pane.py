@@ -1,4 +1,4 @@
-"""The race: lanes side by side, and in each the places where it leaves its neighbour."""
+"""The race: lanes side by side, each with a mark where it first differs from its left neighbour."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LANE_LINES = 500
 
 
 class RacePane(Painted):
-    """Up to as many lanes as there are temperatures; the chosen one takes the keys."""
+    """A lane for each temperature; keys act on the chosen lane."""
 
     def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
@@ -51,7 +51,7 @@ class RacePane(Painted):
         return min(MAX_TEMPERATURE, max(0.0, wished))
 
     def start(self, temperatures: Sequence[float], prompt: str) -> None:
-        """Begins anew with the prompt in every lane."""
+        """Starts a race with the prompt in every lane."""
         self.temperatures = list(temperatures)
         self.chosen = min(self.chosen, len(temperatures) - 1)
         self._lanes = [
@@ -77,7 +77,7 @@ class RacePane(Painted):
         self._written += 1
 
     def set_temperature(self, lane: int, temperature: float) -> None:
-        """Notes a lane's new temperature at its place in the text."""
+        """Marks a lane's new temperature at its place in the text."""
         if lane < len(self.temperatures):
             self.temperatures[lane] = temperature
             self._lanes[lane].mark(temperature_label(temperature, ascii_only=self._ascii_only))
@@ -90,7 +90,7 @@ class RacePane(Painted):
             self.draw()
 
     def on_resize(self, _: events.Resize) -> None:
-        """Wraps the lanes anew."""
+        """Wraps the lanes for the new width."""
         for lane in self._lanes:
             lane.set_width(self._columns)
         self.draw()
@@ -120,13 +120,13 @@ class RacePane(Painted):
 
     @property
     def words(self) -> str:
-        """What the frame says."""
+        """The words of the frame."""
         apart = sum(self._parted)
         lanes = max(0, len(self._lanes) - 1)
         return f"{grouped(self._written)} characters, {apart} of {lanes} left their neighbour"
 
     @property
     def _columns(self) -> int:
-        """Cells of a lane."""
+        """Width of a lane in cells."""
         count = max(1, len(self.temperatures))
         return max(2, (self.size.width - 3 * (count - 1)) // count)

@@ -24,7 +24,7 @@ class RunPane(Painted):
     def show(
         self, state: ViewState, now: float, use: MachineUse, *, ascii_only: bool, spark: bool
     ) -> None:
-        """Shows the state at a time, and what it takes of the machine."""
+        """Shows the state at a time, and the use of the machine."""
         width, height = self.size
         rows = figure_rows(state, now, width, ascii_only=ascii_only, spark=spark)
         rows.append((9, machine_row(use)))
@@ -47,7 +47,7 @@ def trend(before: float | None, after: float | None, *, ascii_only: bool) -> Par
 def figure_rows(
     state: ViewState, now: float, width: int, *, ascii_only: bool, spark: bool
 ) -> list[tuple[int, Row]]:
-    """Returns rows with their rank: where the pane is low, the highest ranks are left out."""
+    """Returns rows with their rank; a low pane leaves out the highest ranks."""
     losses, progress = state.losses, state.progress
     epochs = _planned_epochs(state)
     epoch = f"{progress.epoch or UNKNOWN}" + (f" / {epochs}" if epochs else "")
@@ -94,7 +94,7 @@ def figure_rows(
 
 
 def _reference_parts(state: ViewState, room: int) -> list[Part]:
-    """Returns what compressors reach on the same text: the dashed lines of the curve."""
+    """Returns the bits per character of compressors: the dashed lines of the curve."""
     parts = [
         (f"  {one_line(name, 8)} {fixed(bits, 2)}", "label")
         for name, bits in state.references[::-1]
@@ -103,7 +103,7 @@ def _reference_parts(state: ViewState, room: int) -> list[Part]:
 
 
 def machine_row(use: MachineUse) -> Row:
-    """Returns processor and memory; a figure that the system does not tell is a dash."""
+    """Returns processor and memory; a dash for a figure that is not available."""
     cores = UNKNOWN if use.cores is None else f"{use.cores:.1f}"
     memory = UNKNOWN if use.bytes is None else f"{use.bytes / 1e6:.0f}"
     return _row(
@@ -112,7 +112,7 @@ def machine_row(use: MachineUse) -> Row:
 
 
 def accelerator_row(use: AcceleratorMeasured, width: int) -> Row:
-    """Returns memory and busyness of a GPU, and its name where there is room."""
+    """Returns memory and utilisation of a GPU, and its name if there is room."""
     busy = "" if use.busy is None else f"{percent(use.busy)}, "
     total = f" of {use.bytes_total / 1e9:.1f}" if use.bytes_total else ""
     figures = f"{busy}{use.bytes / 1e9:.1f}{total} GB"
@@ -122,7 +122,7 @@ def accelerator_row(use: AcceleratorMeasured, width: int) -> Row:
 
 
 def _checkpoint_parts(state: ViewState, now: float, width: int) -> list[Part]:
-    """Returns which checkpoint is the last, and how old it is."""
+    """Returns the last checkpoint and its age."""
     if state.opened is not None:
         return [(f"step {grouped(state.opened.step)}", "value")]
     if state.checkpoint is None:
@@ -136,7 +136,7 @@ def _checkpoint_parts(state: ViewState, now: float, width: int) -> list[Part]:
 
 
 def _spare_rows(state: ViewState) -> list[tuple[int, Row]]:
-    """Returns what is worth a row where there are rows to spare."""
+    """Returns the rows of least importance."""
     run, writing = state.run, state.writing
     rows = [(9, _row("surprise", (fixed(writing.surprise, 2), "value"), (" bits", "label")))]
     if run is not None:
@@ -152,7 +152,7 @@ def _spare_rows(state: ViewState) -> list[tuple[int, Row]]:
 
 
 def _planned_epochs(state: ViewState) -> int | None:
-    """Returns how many epochs the plan has."""
+    """Returns the number of planned epochs."""
     progress = state.progress
     if not progress.planned_steps or not progress.steps_per_epoch:
         return None
@@ -165,6 +165,6 @@ def _row(label: str, *parts: Part) -> Row:
 
 
 def _fitting(rows: Sequence[tuple[int, Row]], height: int) -> list[Row]:
-    """Returns the rows that fit, those of low rank kept, in their order."""
+    """Returns the rows that fit, in their order; leaves out the highest ranks."""
     by_rank = sorted(range(len(rows)), key=lambda place: rows[place][0])
     return [rows[place][1] for place in sorted(by_rank[: max(0, height)])]

@@ -43,7 +43,7 @@ class SamplingPane(Widget):
         yield self.bars
 
     def show(self, state: ViewState, sampling: SamplingConfig) -> None:
-        """Shows the last account of the sampler."""
+        """Shows the sampler's last description of the next character."""
         value = f"{sampling.temperature:.2f}"
         if not self._ascii_only and self._digits.value != value:
             self._digits.update(value)

@@ -1,4 +1,4 @@
-"""A widget that works its styles out once, not for every row that it draws."""
+"""A widget that computes its styles once, not for every row that it draws."""
 
 from __future__ import annotations
 

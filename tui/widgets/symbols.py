@@ -11,7 +11,7 @@ _ASCII_NAMES = {" ": "sp", "\n": "\\n", "\t": "\\t"}
 
 
 def symbol_label(character: str, *, ascii_only: bool = False) -> str:
-    """Returns a character so that it can be seen, whatever it is."""
+    """Returns a visible label for any character."""
     names = _ASCII_NAMES if ascii_only else _NAMES
     if character in names:
         return names[character]
@@ -19,6 +19,6 @@ def symbol_label(character: str, *, ascii_only: bool = False) -> str:
 
 
 def padded_label(character: str, cells: int, *, ascii_only: bool = False) -> str:
-    """Returns the label in a field of so many cells."""
+    """Returns the label, padded to ``cells``."""
     label = symbol_label(character, ascii_only=ascii_only)
     return label + " " * max(0, cells - cell_len(label))

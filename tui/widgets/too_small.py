@@ -1,4 +1,4 @@
-"""What a terminal below 40x10 gets: one sentence."""
+"""The sentence that a terminal smaller than 40x10 shows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ MINIMUM_ROWS = 10
 
 
 class TooSmall(Widget):
-    """Says which size is needed; shown by the style sheet."""
+    """Says which size is needed; the style sheet shows it."""
 
     def render(self) -> str:
-        """Returns the sentence with the size at hand."""
+        """Returns the sentence with the current size."""
         width, height = self.app.size
         return (
             f"Needs {MINIMUM_COLUMNS}x{MINIMUM_ROWS}, here {width}x{height}. "

@@ -1,4 +1,4 @@
-"""The pane that shows what the model writes, character by character, as cheaply as can be.
+"""The pane that shows what the model writes, with few bytes a character.
 
 Over a slow line every byte counts: only the rows that changed are drawn, a row is drawn up to the
 cursor only, and where the text reaches the last row the pane moves up several rows at once, so
@@ -46,7 +46,7 @@ class WritingPane(StyledOnce):
     ALLOW_SELECT = False
 
     class Scrolled(Message):
-        """The reader moved, or the pane follows again."""
+        """The user scrolled, or the pane follows the text again."""
 
     def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
@@ -60,7 +60,7 @@ class WritingPane(StyledOnce):
 
     @property
     def following(self) -> bool:
-        """Whether the end of the text stays in sight."""
+        """Whether the end of the text stays visible."""
         return self._following
 
     @property
@@ -70,14 +70,14 @@ class WritingPane(StyledOnce):
 
     @property
     def visible_text(self) -> str:
-        """What the pane shows, without colours."""
+        """The visible text, without colours."""
         rows = range(self._top, self._top + self.size.height)
         return "\n".join(
             "".join(piece.text for piece in self.transcript.line(row)) for row in rows
         ).rstrip("\n")
 
     def write(self, written: Sequence[CharacterWritten]) -> None:
-        """Adds what the model wrote."""
+        """Appends what the model wrote."""
         before = self._cursor()
         changed = self.ink.add(self.transcript.position, written)
         self.transcript.append("".join(event.character for event in written))
@@ -86,7 +86,7 @@ class WritingPane(StyledOnce):
             self._refresh_places(*changed)
 
     def mark(self, label: str | None) -> None:
-        """Marks this place of the text; None takes the mark back."""
+        """Marks the end of the text; None removes the last mark."""
         before = self._cursor()
         if label is None:
             self.transcript.unmark()
@@ -95,7 +95,7 @@ class WritingPane(StyledOnce):
         self._update_from(before, whole_rows=True)
 
     def replace_end(self, count: int, text: str, mark: str | None) -> None:
-        """Takes back the last characters and puts others in their place."""
+        """Replaces the last ``count`` characters."""
         self.ink.restart()
         self.transcript.replace_end(count, text, mark)
         self._trimmed_seen = self.transcript.trimmed
@@ -104,7 +104,7 @@ class WritingPane(StyledOnce):
         self.refresh()
 
     def restart(self, label: str, prompt: str) -> None:
-        """Begins a new text below the old one."""
+        """Starts a new text below the old one."""
         before = self._cursor()
         self.ink.restart()
         self.transcript.restart(label, prompt)
@@ -117,7 +117,7 @@ class WritingPane(StyledOnce):
         self._move_to(self._end_top())
 
     def scroll_lines(self, lines: int) -> None:
-        """Moves by lines, upwards where negative; moving past the end follows again."""
+        """Moves by lines, upwards if negative; past the end, the pane follows again."""
         if not lines:
             return
         last = max(0, self.transcript.line_count - self.size.height)
@@ -126,7 +126,7 @@ class WritingPane(StyledOnce):
         self._move_to(self._end_top() if self._following else max(0, target))
 
     def scroll_pages(self, pages: int) -> None:
-        """Moves by pages, one line of the old page staying in sight."""
+        """Moves by pages; one line of the old page stays visible."""
         self.scroll_lines(pages * max(1, self.size.height - 1))
 
     def scroll_by_key(self, how: ScrollKey) -> None:
@@ -149,10 +149,10 @@ class WritingPane(StyledOnce):
         self._move_to(0)
 
     def find(self, words: str, direction: int) -> bool:
-        """Goes to the nearest line above that holds the words, or below where negative.
+        """Goes to the nearest line above that contains the words; below if negative.
 
-        From the end of the text the search begins anew at the other side. Words that a line break
-        cuts are not found.
+        The search wraps around at the ends of the text. Words that a line break splits are not
+        found.
 
         Returns:
             Whether there is such a line.
@@ -173,7 +173,7 @@ class WritingPane(StyledOnce):
         return False
 
     def on_resize(self, event: events.Resize) -> None:
-        """Wraps the text anew, keeping the reader's place."""
+        """Wraps the text for the new width and keeps the user's place."""
         place = self.transcript.place_of(self._top)
         self.transcript.set_width(event.size.width - 1)  # the last column is the cursor's
         self._trimmed_seen = self.transcript.trimmed
@@ -201,7 +201,7 @@ class WritingPane(StyledOnce):
             )
         segments = [segment for piece in line for segment in self._inked(piece)]
         if row == self.transcript.line_count - 1:
-            # In the style of the text: one change of colour less in each frame.
+            # The style of the text saves one change of colour a frame.
             segments.append(self._segment(Piece("text", "_" if self._ascii_only else "▌")))
         if row == self._found:
             segments = [
@@ -213,7 +213,7 @@ class WritingPane(StyledOnce):
         return Strip(segments).simplify().crop_extend(0, width, self.rich_style)
 
     def _inked(self, piece: Piece) -> Iterator[Segment]:
-        """Yields a piece in its style, or each run of it in the style of its ink."""
+        """Yields a piece as segments: one in its style, or one for each run of the same ink."""
         if piece.kind != "text" or self.ink.kind == "off":
             yield self._segment(piece)
             return
@@ -256,7 +256,7 @@ class WritingPane(StyledOnce):
         return transcript.trimmed + transcript.line_count - 1, transcript.cursor_cell
 
     def _end_top(self) -> int:
-        """Returns the first visible line that keeps the end in sight."""
+        """Returns the first visible line that keeps the end visible."""
         height = max(1, self.size.height)
         if self.transcript.line_count <= height:
             return 0
@@ -291,13 +291,13 @@ class WritingPane(StyledOnce):
             self.refresh(*regions)
 
     def _is_disputed(self, index: int) -> bool:
-        """Tells whether terminals may disagree on how wide a line is."""
+        """Returns whether terminals may disagree on the width of a line."""
         return any(DISPUTED.search(piece.text) for piece in self.transcript.line(index))
 
     def _changed_regions(
         self, before: tuple[int, int], after: tuple[int, int], *, whole_rows: bool
     ) -> Iterator[Region]:
-        """Returns the visible cells between two places of the cursor."""
+        """Yields the visible regions between two places of the cursor."""
         width, height = self.size
         for row in range(before[0], after[0] + 1):
             y = row - self.transcript.trimmed - self._top

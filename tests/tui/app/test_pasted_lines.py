@@ -9,7 +9,7 @@ from textual.events import Paste
 
 from model.commands import RestartWriting, SetSampling
 from model.config import SamplingConfig
-from tui.screens.entry import LONGEST_ENTRY, SafeInput
+from tui.screens.entry import MAX_ENTRY_CHARACTERS, SafeInput
 
 ENTER = "\r"
 
@@ -44,7 +44,7 @@ async def test_lines_pasted_elsewhere_become_one() -> None:
         assert it.session.commands[-1] == SetSampling(sampling=SamplingConfig(temperature=0.7))
 
 
-@pytest.mark.parametrize(("key", "longest"), [("/", 200), ("i", LONGEST_ENTRY)])
+@pytest.mark.parametrize(("key", "longest"), [("/", 200), ("i", MAX_ENTRY_CHARACTERS)])
 @on_a_loop
 async def test_what_does_not_fit_is_said(key: str, longest: int) -> None:
     async with opened(*training()) as it:

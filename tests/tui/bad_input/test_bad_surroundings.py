@@ -24,7 +24,7 @@ from textual.widgets import Input
 
 from model import events as ev
 from tui.cli.main import APP, COMMANDS, run
-from tui.screens.entry import LONGEST_ENTRY
+from tui.screens.entry import MAX_ENTRY_CHARACTERS
 
 WORDS = make_words(3000)
 
@@ -93,7 +93,7 @@ async def test_e8_a_long_paste_is_cut_at_the_limit() -> None:
         field = it.app.screen.query_one(Input)
         it.app.post_message(Paste("x" * 200_000))
         await it.until(lambda: bool(field.value))
-        assert len(field.value) == LONGEST_ENTRY
+        assert len(field.value) == MAX_ENTRY_CHARACTERS
         await it.press("escape")
 
 
