@@ -31,6 +31,8 @@ from model.network.torch_layer import LayerState, PackedProduct
 MIN_UNITS_PER_THREAD = 32
 """With fewer hidden units a thread waits at barriers for longer than it computes."""
 
+AnyArray = npt.NDArray[Any]
+
 _LOCAL = threading.local()
 
 
@@ -140,15 +142,7 @@ class PackedLSTMLayer(torch.autograd.Function):
         written = (_array(d_cell), _array(d_gates))
         in_one_call = _runs_in_one_call(width, ctx.products)
         if in_one_call:
-            d_recurrent: dict[int, Tensor] = {}  # by rank: [B, its units]
-
-            def work(rank: int, arrivals: Arrivals) -> None:
-                d_recurrent[rank] = torch.zeros(batch, _units_of(rank, width, len(arrivals) - 1))
-                before = (*barrier_arguments(rank, arrivals), *read, matrix.numpy())
-                sequence_backward.run(*before, d_recurrent[rank].numpy(), *written)
-
-            _in_team(width, work)
-            d_hidden = torch.cat([d_recurrent[rank] for rank in sorted(d_recurrent)], dim=1)
+            d_hidden = _hidden_gradient(batch, matrix, read, written)
         else:
             d_hidden = torch.zeros_like(hiddens[0])
             product = PackedProduct(matrix.t().contiguous(), rows=batch, products=ctx.products)
@@ -249,6 +243,32 @@ def _runs_in_one_call(width: int, products: torch.dtype) -> bool:
     return HAS_BFLOAT16 and products is torch.bfloat16 and width % 2 == 0
 
 
+def _hidden_gradient(
+    batch: int, matrix: Tensor, read: tuple[AnyArray, ...], written: tuple[AnyArray, ...]
+) -> Tensor:
+    """Runs the backward pass of a whole sequence in one compiled call.
+
+    Args:
+        batch: B.
+        matrix: recurrent weights, float32 [4H, H].
+        read: gates [T, B, 4H], cell states [T + 1, B, H], gradients of the outputs [T, B, H].
+        written: gradients of the cell state [B, H] and of the gates [T, B, 4H].
+
+    Returns:
+        The gradient of the hidden state carried in, [B, H].
+    """
+    width = matrix.shape[1]
+    d_recurrent: dict[int, Tensor] = {}  # by rank: [B, its units]
+
+    def work(rank: int, arrivals: Arrivals) -> None:
+        d_recurrent[rank] = torch.zeros(batch, _units_of(rank, width, len(arrivals) - 1))
+        before = (*barrier_arguments(rank, arrivals), *read, matrix.numpy())
+        sequence_backward.run(*before, d_recurrent[rank].numpy(), *written)
+
+    _in_team(width, work)
+    return torch.cat([d_recurrent[rank] for rank in sorted(d_recurrent)], dim=1)
+
+
 def _recurrent_gradient(d_gates: Tensor, hiddens: Tensor) -> Tensor:
     """Computes the recurrent matrix's gradient by AMX.
 
@@ -272,7 +292,7 @@ def _recurrent_gradient(d_gates: Tensor, hiddens: Tensor) -> Tensor:
     return d_matrix
 
 
-def _array(tensor: Tensor) -> npt.NDArray[Any]:
+def _array(tensor: Tensor) -> AnyArray:
     """Returns a tensor's memory as the kernels read it; bfloat16 as uint16 bits."""
     if tensor.dtype is torch.bfloat16:
         return tensor.view(torch.uint16).numpy()

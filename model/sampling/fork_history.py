@@ -11,7 +11,7 @@ HISTORY = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class Position:
     """A position of the text, before its character was read."""
 
     state: StepperState | None
@@ -25,12 +25,12 @@ class _Place:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Trunk:
+class Trunk:
     """The text as it was before the first fork."""
 
-    places: tuple[_Place, ...]
+    places: tuple[Position, ...]
     """Its positions, the oldest first."""
-    now: _Place
+    now: Position
     """The position after its last character."""
     kept: int
     """Characters at its beginning that no fork replaced."""

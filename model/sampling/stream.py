@@ -22,7 +22,7 @@ from model.events import (
 )
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.distribution import choose, entropy, shaped, softmax
-from model.sampling.fork_history import HISTORY, _Place, _Trunk
+from model.sampling.fork_history import HISTORY, Position, Trunk
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import LstmStepper
 from model.sampling.prompt import first_ids
@@ -103,8 +103,8 @@ class CharacterStream:
         self._stepper.reset()
         self._recent: deque[int] = deque(ids, maxlen=self._window or 1)
         self._logits = self._stepper.prime(ids)
-        self._places: deque[_Place] = deque(maxlen=HISTORY)
-        self._trunk: _Trunk | None = None
+        self._places: deque[Position] = deque(maxlen=HISTORY)
+        self._trunk: Trunk | None = None
 
     def step(self) -> CharacterWritten:
         """Writes one character and reports all figures of it."""
@@ -140,7 +140,7 @@ class CharacterStream:
             return False
         kept = len(self._places) - back
         if self._trunk is None:
-            self._trunk = _Trunk(
+            self._trunk = Trunk(
                 places=tuple(self._places), now=self._place(-1), kept=self._written - back
             )
         elif self._written - back < self._trunk.kept:
@@ -171,12 +171,14 @@ class CharacterStream:
         ids = [place.chosen for place in trunk.places[len(trunk.places) - count :]]
         return back, self._vocabulary.decode(ids)
 
-    def _place(self, chosen: int) -> _Place:
+    def _place(self, chosen: int) -> Position:
         """Returns the current position, before a character is read."""
         state = self._stepper.state if self._window is None else None
-        return _Place(state=state, recent=tuple(self._recent), written=self._written, chosen=chosen)
+        return Position(
+            state=state, recent=tuple(self._recent), written=self._written, chosen=chosen
+        )
 
-    def _restore(self, place: _Place) -> None:
+    def _restore(self, place: Position) -> None:
         self._written = place.written
         self._recent = deque(place.recent, maxlen=self._window or 1)
         if place.state is not None:
