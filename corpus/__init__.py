@@ -35,7 +35,7 @@ from corpus.errors import (
 from corpus.files.cache_folder import cache_folder
 from corpus.load import Loading, LoadProgress, load_corpus, loading
 from corpus.prompt import (
-    LONGEST_PROMPT,
+    MAX_PROMPT_CHARACTERS,
     FittedPrompt,
     fit_prompt,
     in_known_form,
@@ -49,7 +49,7 @@ from corpus.vocabulary import Vocabulary, shown_symbols
 __all__ = [
     "DEFAULT_TEXT",
     "DOCUMENT_MARK",
-    "LONGEST_PROMPT",
+    "MAX_PROMPT_CHARACTERS",
     "BuiltinText",
     "CachedText",
     "Corpus",

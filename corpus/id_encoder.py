@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from corpus.cache.ids_array import LARGEST_IN_MEMORY, IdStore
+from corpus.cache.ids_array import MAX_IDS_IN_MEMORY, IdStore
 from corpus.errors import CorpusError, UnknownSymbolsError
 from corpus.vocabulary import (
     CODE_POINTS,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-PIECE = 1 << 16
+CHARACTERS_PER_PIECE = 1 << 16
 """Characters that are looked up at once. What is made of them on the way fits a core's cache, and
 in a text with an accent here and there most pieces are ASCII."""
 
@@ -41,7 +41,7 @@ class IdEncoder:
         vocabulary: Vocabulary | None,
         unknown: Literal["refuse", "skip"],
         maximum_vocabulary: int,
-        largest_in_memory: int = LARGEST_IN_MEMORY,
+        max_ids_in_memory: int = MAX_IDS_IN_MEMORY,
     ) -> None:
         self.characters = 0
         """Characters met so far, skipped ones included."""
@@ -63,7 +63,7 @@ class IdEncoder:
         self._unknown: set[int] = set()
         self._sha256 = hashlib.sha256()
         dtype = smallest_dtype(1) if vocabulary is None else vocabulary.dtype
-        self._store = IdStore(dtype, largest_in_memory=largest_in_memory)
+        self._store = IdStore(dtype, max_ids_in_memory=max_ids_in_memory)
 
     @property
     def sha256(self) -> str:
@@ -92,8 +92,8 @@ class IdEncoder:
             CorpusError: it holds half a surrogate pair.
             CorpusAccessError: the disk is full or fails.
         """
-        for start in range(0, len(text), PIECE):
-            self._add(text[start : start + PIECE])
+        for start in range(0, len(text), CHARACTERS_PER_PIECE):
+            self._add(text[start : start + CHARACTERS_PER_PIECE])
 
     def finish(self) -> Iterator[float]:
         """Brings the ids to code point order, yielding the done part after each block.

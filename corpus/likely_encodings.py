@@ -17,9 +17,9 @@ from typing import Final
 SAMPLE_BYTES: Final = 1 << 16
 """As many are looked at."""
 
-_LEAST: Final = 0.6
+_MIN_COMMON_SHARE: Final = 0.6
 """Share of everyday characters from which an encoding is named."""
-_NEAR: Final = 0.97
+_MIN_SHARE_OF_BEST: Final = 0.97
 """Share of the best one's from which a second is named beside it."""
 
 _PUNCTUATION: Final = frozenset("‘’‚“”„–—…«»°§€£·•©№\u00a0")  # noqa: RUF001 - meant
@@ -109,9 +109,9 @@ def likely_encodings(sample: bytes, *, but: str = "") -> list[str]:
     found = [
         name
         for name, share in sorted(shares.items(), key=lambda item: -item[1])
-        if share >= _LEAST and codecs.lookup(name).name != excluded
+        if share >= _MIN_COMMON_SHARE and codecs.lookup(name).name != excluded
     ]
-    return [name for name in found[:2] if shares[name] >= _NEAR * shares[found[0]]]
+    return [name for name in found[:2] if shares[name] >= _MIN_SHARE_OF_BEST * shares[found[0]]]
 
 
 def _share(

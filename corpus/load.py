@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from corpus.cache.encoded_cache import cache_limit, find_text, keep_text
 from corpus.cache.fingerprint import Stamp, stamp_of
-from corpus.cache.ids_array import LARGEST_IN_MEMORY
+from corpus.cache.ids_array import MAX_IDS_IN_MEMORY
 from corpus.corpus import Corpus, CorpusOptions
 from corpus.decoding import decode_chunks, require_encoding
 from corpus.errors import CorpusError, LoadCancelled, NotTextError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
-LONGEST_WAIT = 2.5
+MAX_SETTLE_SECONDS = 2.5
 """Seconds to wait for files that have just been written, so that the cache can trust them."""
 
 
@@ -110,7 +110,7 @@ def loading(
         vocabulary=vocabulary,
         unknown=unknown,
         maximum_vocabulary=options.maximum_vocabulary,
-        largest_in_memory=LARGEST_IN_MEMORY,
+        max_ids_in_memory=MAX_IDS_IN_MEMORY,
     )
     try:
         notes = _Notes()
@@ -137,11 +137,11 @@ def _stamp(
     documents: list[Document], options: CorpusOptions, mark: str, watch: _Watch
 ) -> Generator[LoadProgress, None, Stamp | None]:
     """Returns the stamp of a large text, once its files have settled; None where there is none."""
-    if watch.total is None or watch.total <= LARGEST_IN_MEMORY:
+    if watch.total is None or watch.total <= MAX_IDS_IN_MEMORY:
         return None
     cache_limit()  # a size that makes no sense is refused before the work, not after it
     stamp = stamp_of(documents, options, mark)
-    if stamp is None or not 0 < stamp.seconds_to_settle <= LONGEST_WAIT:
+    if stamp is None or not 0 < stamp.seconds_to_settle <= MAX_SETTLE_SECONDS:
         return stamp
     until = time.monotonic() + stamp.seconds_to_settle
     while time.monotonic() < until:

@@ -20,7 +20,7 @@ from corpus.vocabulary import Vocabulary
 
 SPAN: Final = 30
 """Characters from which on a span counts as copied."""
-LARGEST_INDEXED: Final = 25_000_000
+MAX_INDEXED_CHARACTERS: Final = 25_000_000
 """Characters; making the index takes some 25 bytes for each (313 MB for 16 million)."""
 _BASE: Final = 0x9E3779B97F4A7C15
 _MASK: Final = 2**64 - 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from corpus.vocabulary import Vocabulary
 
-LONGEST_PROMPT = 100_000
+MAX_PROMPT_CHARACTERS = 100_000
 """Characters; a longer one is a file that went astray."""
 
 _EQUIVALENTS = {
@@ -94,10 +94,10 @@ class FittedPrompt:
 
 def require_prompt(text: str) -> None:
     """Raises `CorpusError` where a prompt is longer than 100,000 characters."""
-    if len(text) > LONGEST_PROMPT:
+    if len(text) > MAX_PROMPT_CHARACTERS:
         raise CorpusError(
             "--prompt",
-            f"has {len(text):,} characters, more than {LONGEST_PROMPT:,}",
+            f"has {len(text):,} characters, more than {MAX_PROMPT_CHARACTERS:,}",
             "give a shorter one",
         )
 

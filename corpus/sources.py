@@ -31,7 +31,7 @@ STANDARD_INPUT_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0"})
 
 _URL = "file://"
 
-_MOST_NEIGHBOURS = 2000
+_MAX_NEIGHBOURS = 2000
 """Names of a folder that are compared in search of a nearest one."""
 
 
@@ -180,7 +180,7 @@ def _missing(path: Path, given: str, error: OSError) -> CorpusError:
 def _nearest(path: Path) -> str | None:
     try:
         neighbours = {
-            entry.name: str(entry) for entry in islice(path.parent.iterdir(), _MOST_NEIGHBOURS)
+            entry.name: str(entry) for entry in islice(path.parent.iterdir(), _MAX_NEIGHBOURS)
         }
     except OSError:
         neighbours = {}

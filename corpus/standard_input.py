@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LABEL = "standard input"
 
-LARGEST_BYTES = 4 << 30
+MAX_PIPE_BYTES = 4 << 30
 """More than this is not taken from a pipe, whose size nobody knows beforehand."""
 
 PATIENCE_SECONDS = 0.1
@@ -29,9 +29,9 @@ PATIENCE_SECONDS = 0.1
 class StandardInput:
     """What has come out of a descriptor so far, and what is still in it."""
 
-    def __init__(self, descriptor: int = 0, *, largest_bytes: int = LARGEST_BYTES) -> None:
+    def __init__(self, descriptor: int = 0, *, max_bytes: int = MAX_PIPE_BYTES) -> None:
         self._descriptor = descriptor
-        self._largest = largest_bytes
+        self._largest = max_bytes
         self._ended = False
         self._length = 0
         self._spool = tempfile.SpooledTemporaryFile(max_size=CHUNK_BYTES)  # noqa: SIM115

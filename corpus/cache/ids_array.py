@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LARGEST_IN_MEMORY = 16 << 20
+MAX_IDS_IN_MEMORY = 16 << 20
 """From this many ids on they live in a file."""
 
-BLOCK = 1 << 20
+BLOCK_IDS = 1 << 20
 """Ids that are handled at once when all of them are gone through again."""
 
 
 class IdStore:
     """Ids of one dtype, appended block by block. `close` it, whatever happens."""
 
-    def __init__(self, dtype: np.dtype[Any], *, largest_in_memory: int = LARGEST_IN_MEMORY) -> None:
+    def __init__(self, dtype: np.dtype[Any], *, max_ids_in_memory: int = MAX_IDS_IN_MEMORY) -> None:
         self.dtype = dtype
-        self._largest_in_memory = largest_in_memory
+        self._largest_in_memory = max_ids_in_memory
         self._blocks: list[NDArray[Any]] = []
         self._file: IO[bytes] | None = None
         self._length = 0
@@ -64,16 +64,16 @@ class IdStore:
             self._blocks.clear()
 
     def blocks(self) -> Iterator[NDArray[Any]]:
-        """Yields the ids in order, in arrays of at most `BLOCK` (in memory: as appended)."""
+        """Yields the ids in order, in arrays of at most `BLOCK_IDS` (in memory: as appended)."""
         if self._file is None:
             yield from self._blocks
             return
-        for start in range(0, self._length, BLOCK):
-            yield self._read(start, min(BLOCK, self._length - start))
+        for start in range(0, self._length, BLOCK_IDS):
+            yield self._read(start, min(BLOCK_IDS, self._length - start))
 
     def widened(self, dtype: np.dtype[Any]) -> IdStore:
         """Returns a store of the same ids in a wider dtype, and closes this one."""
-        wider = IdStore(dtype, largest_in_memory=self._largest_in_memory)
+        wider = IdStore(dtype, max_ids_in_memory=self._largest_in_memory)
         try:
             for block in self.blocks():
                 wider.append(block)
@@ -92,11 +92,11 @@ class IdStore:
                 self._blocks[index] = new_ids[block]
                 yield (index + 1) / len(self._blocks)
             return
-        for start in range(0, self._length, BLOCK):
-            block = new_ids[self._read(start, min(BLOCK, self._length - start))]
+        for start in range(0, self._length, BLOCK_IDS):
+            block = new_ids[self._read(start, min(BLOCK_IDS, self._length - start))]
             self._file.seek(start * self.dtype.itemsize)
             self._write(block)
-            yield min(1.0, (start + BLOCK) / self._length)
+            yield min(1.0, (start + BLOCK_IDS) / self._length)
 
     def array(self) -> NDArray[Any]:
         """Returns all ids, shape (length,), read-only; a memory map where they are in a file.

@@ -32,7 +32,7 @@ _WORD = 8
 _MAGIC = b"charlmT1"
 _TAIL = struct.Struct("<QQ32s8s")
 """Size of the padded ids, size of the description, digest, magic."""
-_LARGEST_DESCRIPTION = 64 << 20
+_MAX_DESCRIPTION_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -153,7 +153,7 @@ def _read_end(file: IO[bytes]) -> tuple[dict[str, Any], NDArray[np.uint64], int]
     file.seek(size - _TAIL.size)
     padded, length, digest, magic = _TAIL.unpack(file.read(_TAIL.size))
     before = size - _TAIL.size - length
-    if magic != _MAGIC or length > _LARGEST_DESCRIPTION:
+    if magic != _MAGIC or length > _MAX_DESCRIPTION_BYTES:
         return None
     if padded % _WORD or before != padded + _WORD * _blocks(padded):
         return None

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-MOST_REDIRECTS: Final = 5
+MAX_REDIRECTS: Final = 5
 _PIECE_BYTES: Final = 1 << 20
-_MOST_WAITING: Final = 4
+_MAX_WAITING_PIECES: Final = 4
 """Pieces that wait for the reader."""
 _LAST_WAIT: Final = 0.5
 """Seconds that are given to the thread to end."""
@@ -79,7 +79,7 @@ class _Transfer:
     """A thread that receives, its sockets, and what it has received; last comes an empty piece."""
 
     def __init__(self, url: str, allows: Callable[[str], bool], read_seconds: float) -> None:
-        self.pieces: queue.Queue[bytes | ReceiveError] = queue.Queue(_MOST_WAITING)
+        self.pieces: queue.Queue[bytes | ReceiveError] = queue.Queue(_MAX_WAITING_PIECES)
         self._url = url
         self._allows = allows
         self._read_seconds = read_seconds
@@ -185,7 +185,7 @@ def _by(transfer: _Transfer, client: http.client.HTTPConnection) -> http.client.
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows a few redirects, and never to where the file may not come from."""
 
-    max_redirections = MOST_REDIRECTS
+    max_redirections = MAX_REDIRECTS
 
     def __init__(self, allows: Callable[[str], bool]) -> None:
         self._allows = allows

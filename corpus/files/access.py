@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 20
 """How much is read at once, in bytes: large enough to be fast, small enough to stop in between."""
 
-LARGEST_TEXT_BYTES = 64 << 30
+MAX_TEXT_BYTES = 64 << 30
 """Texts above this size are refused before they are read (a sparse file can claim terabytes)."""
 
-LONGEST_SUBJECT = 90
+MAX_SUBJECT_CHARACTERS = 90
 """Characters of a path that a message shows where the path itself is what is too long."""
 
 _KINDS = (
@@ -47,10 +47,9 @@ def refusal(subject: str, error: OSError) -> CorpusError:
     if error.errno in {errno.EACCES, errno.EPERM}:
         return CorpusAccessError(subject, "permission denied", "make it readable for this user")
     if error.errno == errno.ENAMETOOLONG:
-        half = LONGEST_SUBJECT // 2
-        short = (
-            subject if len(subject) <= LONGEST_SUBJECT else f"{subject[:half]}…{subject[-half:]}"
-        )
+        half = MAX_SUBJECT_CHARACTERS // 2
+        is_short = len(subject) <= MAX_SUBJECT_CHARACTERS
+        short = subject if is_short else f"{subject[:half]}…{subject[-half:]}"
         return CorpusAccessError(short, "file name too long", "give it a shorter name")
     cause = (error.strerror or type(error).__name__).lower()
     return CorpusAccessError(subject, cause, "check the disk and try again")
@@ -68,8 +67,8 @@ def require_regular(subject: str, status: os.stat_result) -> None:
 
 def require_size(subject: str, size: int) -> None:
     """Raises `CorpusError` where `size` bytes are more than any text should have."""
-    if size > LARGEST_TEXT_BYTES:
-        limit = LARGEST_TEXT_BYTES >> 30
+    if size > MAX_TEXT_BYTES:
+        limit = MAX_TEXT_BYTES >> 30
         raise CorpusError(
             subject, f"has {size:,} bytes, more than {limit} GiB", "give a part of it"
         )

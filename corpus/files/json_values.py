@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-LARGEST_COUNT = 2**53
+MAX_COUNT = 2**53
 """Of steps, epochs, characters: what a float64 still counts exactly."""
 SHOWN = 40
 """Characters of a value that a message shows."""
 
 
-def whole(name: str, value: object, low: int = 0, high: int = LARGEST_COUNT) -> int:
+def whole(name: str, value: object, low: int = 0, high: int = MAX_COUNT) -> int:
     """Returns a whole number.
 
     Raises:

@@ -32,8 +32,8 @@ SLOTS = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
-MOST_THREADS = 1024
-MOST_PROCESSES = 65_536
+MAX_THREADS = 1024
+MAX_PROCESSES = 65_536
 
 # --- the state of PyTorch's Mersenne Twister (ATen/CPUGeneratorImpl.cpp) --------------------------
 
@@ -314,7 +314,7 @@ def _require_engine(name: str, value: object) -> None:
     if engine["layer"] not in get_args(LayerKind):
         raise ValueError(odd("engine.layer", engine["layer"]))
     for count in ("shards", "threads_of_a_shard"):
-        whole(f"engine.{count}", engine[count], 1, MOST_THREADS)
+        whole(f"engine.{count}", engine[count], 1, MAX_THREADS)
 
 
 _CHECKS: Mapping[str, Callable[[str, object], object]] = {
@@ -323,7 +323,7 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "guard": _require_guard,
     "average_leads": truth,
     "engine": _require_engine,
-    "processes": lambda name, value: whole(name, value, 1, MOST_PROCESSES),
+    "processes": lambda name, value: whole(name, value, 1, MAX_PROCESSES),
     "steps_per_epoch": whole,
     "validation_characters": lambda name, value: value is None or whole(name, value, 1),
 }

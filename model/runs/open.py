@@ -41,7 +41,7 @@ from model.runs.checkpoint import Checkpoint, measured_on, without_prefix
 from model.runs.checkpoint_form import CPU_RANDOM, STATE_PREFIX, checkpoint_size
 from model.runs.corpus_record import CorpusRecord
 from model.runs.folder import RunFolder
-from model.runs.reload_corpus import find_own_text, path_of_a_moved_run
+from model.runs.reload_corpus import find_saved_text, path_of_a_moved_run
 from model.runs.request import RunRequest, resumed_settings
 
 SECONDS_BETWEEN_REPORTS = 0.2
@@ -306,7 +306,7 @@ def _load(
     assert specification is not None, "only a resumed run may leave its corpus out"
     yield Preparing(stage="reading the text")
     if checkpoint is not None and request.corpus is None:
-        source = find_own_text(specification, options, offline=request.offline)
+        source = find_saved_text(specification, options, offline=request.offline)
     else:
         source = resolve_source(
             specification,

@@ -1,4 +1,4 @@
-"""Reads the text again that a saved run was trained on. No torch."""
+"""Finds and reads the text that a saved run was trained on. No torch."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from corpus import (
     load_corpus,
     resolve_source,
 )
-from corpus.novelty import LARGEST_INDEXED
+from corpus.novelty import MAX_INDEXED_CHARACTERS
 from model.errors import CheckpointError
 from model.runs.corpus_record import CorpusRecord
 from model.runs.folder import RunFolder
 
-_MOST_BYTES = 8
-"""Of a character in any encoding, with a carriage return and a mark before the first one."""
+_MAX_BYTES_PER_CHARACTER = 8
+"""In any encoding, with a carriage return. One more character allows for a byte order mark."""
 
 
-def find_own_text(specification: str, options: CorpusOptions, *, offline: bool) -> Source:
-    """Returns the text that a saved run names, where nobody named one.
+def find_saved_text(specification: str, options: CorpusOptions, *, offline: bool) -> Source:
+    """Finds the text that a saved run names, for a command without a CORPUS.
 
     Args:
-        specification: what the run says of it.
-        options: how it is read.
+        specification: a built-in name or a path, from the run's record.
+        options: the way to read the text.
         offline: whether a text that would have to be downloaded is an error.
 
     Raises:
-        CorpusError: it is gone; what the user can do is to name it.
+        CorpusError: the text is missing. The remedy is to name a text.
     """
     try:
         return resolve_source(specification, offline=offline, options=options)
@@ -50,10 +50,10 @@ def find_own_text(specification: str, options: CorpusOptions, *, offline: bool) 
 
 
 def path_of_a_moved_run(folder: RunFolder, source: CorpusRecord) -> str | None:
-    """Returns the path that a run names as its text, unless it says it was begun in its folder.
+    """Returns the path of a run's text if the run may come from another place; otherwise None.
 
-    A run from elsewhere can name any file of this machine; one of an older version says nothing of
-    its folder. None: the run was begun here, or its text is no file.
+    A run from another machine can name any file of this machine, so the user is informed. A run of
+    an older version does not record its folder. None also means that the text is not a file.
     """
     specification = source.specification
     try:
@@ -66,30 +66,30 @@ def path_of_a_moved_run(folder: RunFolder, source: CorpusRecord) -> str | None:
     return None if is_built_in else specification
 
 
-def read_own_text(
+def reload_corpus(
     source: CorpusRecord, vocabulary: Vocabulary, cancelled: Callable[[], bool]
 ) -> Corpus | str:
-    """Returns the very text of a run, or a sentence that says why it is not to be had.
+    """Returns exactly the text that a run was trained on, or a sentence that says why it cannot.
 
-    The network is never used: nobody who opens a run has asked for a download.
+    The network is not used, because opening a run is not a request for a download.
 
     Args:
-        source: what the run says of its text.
+        source: the run's record of its text.
         vocabulary: of the run.
-        cancelled: is asked while the text is read.
+        cancelled: is asked often while the text is read.
 
     Raises:
-        corpus.LoadCancelled: ``cancelled`` said so.
+        corpus.LoadCancelled: ``cancelled`` returned true.
     """
     if source.specification == "-":
         return "the run read its text from standard input"
-    if source.characters > LARGEST_INDEXED:
+    if source.characters > MAX_INDEXED_CHARACTERS:
         return f"{source.name}: the text is too long for it"
     options = CorpusOptions(encoding=source.encoding, lowercase=source.lowercase)
     try:
         found = resolve_source(source.specification, offline=True)
         sizes = [] if found.is_folder else [document.size for document in found.documents()]
-        if sum(size or 0 for size in sizes) > source.characters * _MOST_BYTES + _MOST_BYTES:
+        if sum(size or 0 for size in sizes) > (source.characters + 1) * _MAX_BYTES_PER_CHARACTER:
             return f"{source.specification}: is not the text that the run was trained on any more"
         corpus = load_corpus(found, options, vocabulary=vocabulary, cancelled=cancelled)
     except UserError as error:

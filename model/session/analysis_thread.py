@@ -15,7 +15,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from corpus import Corpus, LoadCancelled, split_ids
-from corpus.novelty import LARGEST_INDEXED, NoveltyIndex
+from corpus.novelty import MAX_INDEXED_CHARACTERS, NoveltyIndex
 from model.evaluation.hidden_units import rank_units
 from model.events import (
     AnalysisEvent,
@@ -26,7 +26,7 @@ from model.events import (
 )
 from model.network.published import PublishedWeights
 from model.runs.checkpoint import CheckpointMetadata
-from model.runs.reload_corpus import read_own_text
+from model.runs.reload_corpus import reload_corpus
 
 FIRST_PAUSE: Final = 2.0
 """Seconds that the screen and the first characters have for themselves."""
@@ -78,7 +78,7 @@ class Analysis:
         if self._stopping.wait(FIRST_PAUSE):
             return
         try:
-            corpus = read_own_text(metadata.source, metadata.vocabulary, self._stopping.is_set)
+            corpus = reload_corpus(metadata.source, metadata.vocabulary, self._stopping.is_set)
         except LoadCancelled:
             return
         if isinstance(corpus, str):
@@ -88,7 +88,7 @@ class Analysis:
         self._work(corpus, split_ids(corpus.ids, fraction).held_out)
 
     def _work(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
-        fits = len(corpus) <= LARGEST_INDEXED
+        fits = len(corpus) <= MAX_INDEXED_CHARACTERS
         index = NoveltyIndex(corpus.ids, corpus.vocabulary) if fits else None
         self._put(NoveltyIndexed(index=index))
         if len(corpus) <= LARGEST_COMPRESSED and not self._stopping.is_set():

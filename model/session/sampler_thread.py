@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt
+from corpus import MAX_PROMPT_CHARACTERS, Vocabulary, fit_prompt
 from model.commands import (
     ContinueWriting,
     ForkWriting,
@@ -266,11 +266,11 @@ class SamplerThread:
 
     def _fitted_prompt(self, vocabulary: Vocabulary) -> tuple[str, str | None]:
         """Returns the prompt in the model's characters, of a long one its end, and what to say."""
-        end = self._prompt[-LONGEST_PROMPT:]
+        end = self._prompt[-MAX_PROMPT_CHARACTERS:]
         fitted = fit_prompt(end, vocabulary)
         if len(end) == len(self._prompt):
             return fitted.text, fitted.note
-        cut = f"the prompt is long: its last {LONGEST_PROMPT:,} characters are read"
+        cut = f"the prompt is long: its last {MAX_PROMPT_CHARACTERS:,} characters are read"
         return fitted.text, "; ".join(filter(None, (cut, fitted.note)))
 
     def _say(self, *events: SamplerEvent) -> None:

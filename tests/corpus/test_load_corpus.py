@@ -93,7 +93,7 @@ def encoder(vocabulary: Vocabulary | None = None, *, in_memory: int = 100) -> Id
         vocabulary=vocabulary,
         unknown="skip",
         maximum_vocabulary=1 << 21,
-        largest_in_memory=in_memory,
+        max_ids_in_memory=in_memory,
     )
 
 

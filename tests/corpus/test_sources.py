@@ -239,7 +239,7 @@ def test_a_mark_that_stands_in_a_file_is_no_mark() -> None:
 def test_a_folder_is_found_again_until_one_of_its_files_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("corpus.load.LARGEST_IN_MEMORY", 20)
+    monkeypatch.setattr("corpus.load.MAX_IDS_IN_MEMORY", 20)
     monkeypatch.setattr("corpus.cache.fingerprint.SECONDS_TO_SETTLE", -60.0)
     make_sources()
     options = CorpusOptions(include=("*.py",))

@@ -57,7 +57,7 @@ def test_a_pipe_is_read_once_and_can_be_loaded_twice(pipe: tuple[int, int]) -> N
 def test_more_than_the_limit_is_refused(pipe: tuple[int, int]) -> None:
     os.write(pipe[1], b"x" * 11)
     with pytest.raises(CorpusError, match="more than 10 bytes"):
-        list(StandardInput(pipe[0], largest_bytes=10).chunks())
+        list(StandardInput(pipe[0], max_bytes=10).chunks())
 
 
 def test_waiting_for_a_silent_pipe_can_be_given_up(pipe: tuple[int, int]) -> None:

@@ -144,7 +144,7 @@ def test_an_export_over_an_older_one_goes_on(
 
 KEEP = """
 import sys, corpus.load, corpus.cache.fingerprint
-corpus.load.LARGEST_IN_MEMORY, corpus.cache.fingerprint.SECONDS_TO_SETTLE = 1000, -60.0
+corpus.load.MAX_IDS_IN_MEMORY, corpus.cache.fingerprint.SECONDS_TO_SETTLE = 1000, -60.0
 from corpus import *
 from corpus.files.missing_guarantees import take_missing
 for name in ("text", "copy", "text"):

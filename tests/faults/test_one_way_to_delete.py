@@ -172,7 +172,7 @@ def test_making_room_in_the_cache_leaves_the_user_s_files(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CHARLM_CACHE", "data")
     monkeypatch.setenv("CHARLM_CACHE_LIMIT", "6K")
-    monkeypatch.setattr(corpus.load, "LARGEST_IN_MEMORY", 1000)
+    monkeypatch.setattr(corpus.load, "MAX_IDS_IN_MEMORY", 1000)
     monkeypatch.setattr(corpus.cache.fingerprint, "SECONDS_TO_SETTLE", -60.0)
     texts = Path("data/texts")
     texts.mkdir(parents=True)

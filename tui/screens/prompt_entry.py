@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from corpus import LONGEST_PROMPT, Vocabulary, fit_prompt, in_known_form
+from corpus import MAX_PROMPT_CHARACTERS, Vocabulary, fit_prompt, in_known_form
 from tui.screens.dialog import Dialog
 from tui.screens.entry import SafeInput
 from tui.view.format import grouped
@@ -89,7 +89,8 @@ class UnknownMarks(Highlighter):
 
     def highlight(self, text: Text) -> None:
         """Marks unknown characters in the typed line."""
-        changed = fit_prompt(unescaped(text.plain)[-LONGEST_PROMPT:], self._vocabulary).changed
+        prompt = unescaped(text.plain)[-MAX_PROMPT_CHARACTERS:]
+        changed = fit_prompt(prompt, self._vocabulary).changed
         for match in _SYMBOL.finditer(text.plain):
             if unescaped(match.group()) in changed:
                 text.stylize("bold reverse", *match.span())
@@ -100,7 +101,7 @@ def fit_words(prompt: str, vocabulary: Vocabulary) -> str:
 
     Of a prompt that is too long its end counts, as for the sampler.
     """
-    prompt = prompt[-LONGEST_PROMPT:]
+    prompt = prompt[-MAX_PROMPT_CHARACTERS:]
     fitted = fit_prompt(prompt, vocabulary)
     if fitted.preview is None:
         return ""

@@ -43,7 +43,7 @@ def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CHARLM_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CHARLM_CACHE_LIMIT", raising=False)
-    monkeypatch.setattr(corpus.load, "LARGEST_IN_MEMORY", LARGE_FROM)
+    monkeypatch.setattr(corpus.load, "MAX_IDS_IN_MEMORY", LARGE_FROM)
     monkeypatch.setattr(corpus.cache.fingerprint, "SECONDS_TO_SETTLE", -60.0)
     Path("text").write_text(TEXT, newline="")
     return tmp_path / "cache" / "texts"
@@ -346,7 +346,7 @@ def test_closing_a_load_leaves_nothing(texts: Path) -> None:
 
 WORKER = """
 import sys, corpus.load, corpus.cache.fingerprint
-corpus.load.LARGEST_IN_MEMORY, corpus.cache.fingerprint.SECONDS_TO_SETTLE = 1000, -60.0
+corpus.load.MAX_IDS_IN_MEMORY, corpus.cache.fingerprint.SECONDS_TO_SETTLE = 1000, -60.0
 from corpus import *
 print("ready", flush=True)
 sys.stdin.readline()
@@ -414,8 +414,8 @@ def test_no_border_between_chunks_or_pieces_changes_the_ids(
     Path("text").write_text(text, newline="")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("corpus.files.access.CHUNK_BYTES", chunk)
-        patch.setattr(corpus.id_encoder, "PIECE", piece)
-        patch.setattr(corpus.load, "LARGEST_IN_MEMORY", in_memory)
+        patch.setattr(corpus.id_encoder, "CHARACTERS_PER_PIECE", piece)
+        patch.setattr(corpus.load, "MAX_IDS_IN_MEMORY", in_memory)
         first = read(lowercase=lowercase)[0]
         again = read(lowercase=lowercase)[0]
     whole = text.replace("\r\n", "\n").replace("\r", "\n")

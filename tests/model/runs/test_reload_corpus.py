@@ -11,7 +11,7 @@ from model_fixtures import make_request, of_kind
 from patience import wait_until
 
 from corpus import Corpus
-from corpus.novelty import LARGEST_INDEXED
+from corpus.novelty import MAX_INDEXED_CHARACTERS
 from model.config import SamplingConfig
 from model.events import (
     Event,
@@ -24,7 +24,7 @@ from model.events import (
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_metadata
 from model.runs.folder import RunFolder
-from model.runs.reload_corpus import read_own_text
+from model.runs.reload_corpus import reload_corpus
 from model.session.live import LiveSession, SavedWeights
 from model.session.watch import WatchSession
 from model.training.controls import TrainingControls
@@ -50,7 +50,7 @@ def text_of(run: RunFolder) -> Path:
 
 
 def read(metadata: CheckpointMetadata) -> Corpus | str:
-    return read_own_text(metadata.source, metadata.vocabulary, lambda: False)
+    return reload_corpus(metadata.source, metadata.vocabulary, lambda: False)
 
 
 def test_the_very_text_is_read_again(run: RunFolder) -> None:
@@ -76,7 +76,7 @@ def test_standard_input_and_endless_texts_are_not_tried(run: RunFolder) -> None:
     metadata = metadata_of(run)
     for change, words in (
         ({"specification": "-"}, "standard input"),
-        ({"characters": LARGEST_INDEXED + 1}, "too long"),
+        ({"characters": MAX_INDEXED_CHARACTERS + 1}, "too long"),
     ):
         source = dataclasses.replace(metadata.source, **change)
         assert words in str(read(dataclasses.replace(metadata, source=source)))

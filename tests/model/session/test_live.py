@@ -26,7 +26,7 @@ from model_fixtures import (
 )
 from patience import PATIENCE, wait_until
 
-from corpus import LONGEST_PROMPT, CorpusError
+from corpus import MAX_PROMPT_CHARACTERS, CorpusError
 from model.commands import (
     Command,
     ContinueTraining,
@@ -408,9 +408,9 @@ def test_a_prompt_with_foreign_characters_is_fitted_and_that_is_said(
 def test_of_a_prompt_too_long_the_end_is_read_and_that_is_said(weights: SavedWeights) -> None:
     with opened(weights) as watched:
         watched.until_said(WritingRestarted)
-        watched.post(RestartWriting(prompt="the end" + "a rat " * (LONGEST_PROMPT // 6)))
+        watched.post(RestartWriting(prompt="the end" + "a rat " * (MAX_PROMPT_CHARACTERS // 6)))
         restarted = watched.until_said(WritingRestarted, 2)
-        assert len(restarted.prompt) == LONGEST_PROMPT
+        assert len(restarted.prompt) == MAX_PROMPT_CHARACTERS
         assert restarted.prompt.endswith("a rat a rat ")
         assert restarted.note is not None
         assert "its last 100,000 characters" in restarted.note

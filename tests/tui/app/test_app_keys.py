@@ -11,7 +11,7 @@ from app_opened import opened
 from app_script import characters, finished, on_a_loop, training
 from textual.widgets import Input, Static
 
-from corpus import LONGEST_PROMPT, Vocabulary
+from corpus import MAX_PROMPT_CHARACTERS, Vocabulary
 from corpus.errors import CorpusError
 from model import commands as cm
 from model import events as ev
@@ -176,7 +176,7 @@ async def test_nothing_is_said_before_the_vocabulary_is_known() -> None:
 
 def test_what_becomes_of_a_prompt_is_said_of_its_end() -> None:
     assert fit_words("abc", KNOWN) == ""
-    assert fit_words("é" + "a" * LONGEST_PROMPT, KNOWN) == ""
+    assert fit_words("é" + "a" * MAX_PROMPT_CHARACTERS, KNOWN) == ""
     assert fit_words("\x1b", KNOWN).endswith("text: U+001B will be left out.")
 
 

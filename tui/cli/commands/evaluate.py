@@ -11,7 +11,7 @@ import click
 
 from corpus import Corpus, CorpusError, load_corpus, resolve_source, split_ids
 from model.runs.checkpoint import Checkpoint
-from model.runs.reload_corpus import find_own_text
+from model.runs.reload_corpus import find_saved_text
 from tui.cli.commands.generate import find_checkpoint
 from tui.cli.options import (
     checkpoint_option,
@@ -140,7 +140,7 @@ def _ids_to_score(corpus: str | None, checkpoint: Checkpoint, options: dict[str,
     if options["include"] or options["exclude"]:
         reading = replace(reading, include=options["include"], exclude=options["exclude"])
     loaded: Corpus = load_corpus(
-        find_own_text(specification, reading, offline=options["offline"])
+        find_saved_text(specification, reading, offline=options["offline"])
         if corpus is None
         else resolve_source(specification, offline=options["offline"], options=reading),
         reading,
