@@ -17,12 +17,12 @@ from typing import Any
 
 from model.system.cores import usable_cores
 
-# They are read when NumPy and torch are imported, which the lines below cause. NumPy's own threads
-# would fight the trainer's, and gain nothing on products this small. The trainer's threads meet at
-# every time step; one that spins while it waits takes the core from the one that it waits for, and
-# from the screen (LSTM(512), two threads, one core busy with other work: 13k characters a second
-# against 4k; on an idle machine it costs a quarter). Of itself, as in
-# `evaluate`, PyTorch would take every core of the machine, also where a control group allows fewer.
+# NumPy and torch read these variables when they are imported, which the lines below cause.
+# - NumPy's own threads would compete with the trainer's, and gain nothing on such small products.
+# - The trainer's threads pass a barrier at every time step. A thread that spins there takes the core
+#   from the thread that it waits for, and from the screen. LSTM(512), two threads, one core busy:
+#   13k characters a second without spinning, 4k with it. On an idle machine it costs a quarter.
+# - By default PyTorch uses every core of the machine, even if a control group allows fewer.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
@@ -50,7 +50,7 @@ from tui.console.interrupts import leave_at_once, raise_from_now_on
 from tui.console.output import open_streams
 
 APP = "(app)"
-"""Name of the command that a missing or unknown first word means; nobody can type it."""
+"""Name of the command that a missing or unknown first word means; it cannot be typed."""
 
 COMMANDS = {
     APP: "tui.cli.commands.app:app",
@@ -70,7 +70,7 @@ OWN_OPTIONS = ("--help", "-h", "--version", "--completion")
 
 
 class ReaderGone(Exception):  # noqa: N818 - a fact, and no error of ours
-    """Whoever read our output has closed it; no ``OSError``, which Click would make status 1."""
+    """The reader of our output has closed it. Not an ``OSError``: Click would make it status 1."""
 
 
 class CommandLine(click.Group):
@@ -81,7 +81,7 @@ class CommandLine(click.Group):
         return [name for name in COMMANDS if name != APP]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Imports the command; None where there is none of that name."""
+        """Imports the command; returns None if no command has that name."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
@@ -90,7 +90,7 @@ class CommandLine(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Puts the app's name in front of what does not begin with a command."""
+        """Inserts the app's name if the first word is not a command."""
         if ctx.resilient_parsing and not args:
             return super().parse_args(ctx, args)  # the shell completes the first word
         known = (*self.list_commands(ctx), *OWN_OPTIONS)
@@ -99,7 +99,7 @@ class CommandLine(click.Group):
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offers for the first word the commands, and the options of the app."""
+        """Completes the first word with the commands and the options of the app."""
         app = self.get_command(ctx, APP)
         assert app is not None
         options = app.shell_complete(click.Context(app, parent=ctx), incomplete)
@@ -111,7 +111,7 @@ class CommandLine(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Imports the command that is asked for; from then on Ctrl-C is an exception."""
+        """Imports the requested command; from then on Ctrl-C raises an exception."""
         resolved = super().resolve_command(ctx, args)
         raise_from_now_on()
         return resolved
@@ -120,14 +120,14 @@ class CommandLine(click.Group):
         """Runs the command.
 
         Raises:
-            RunFolderError: the working directory is gone. Every relative path would be wrong, and a
-                library of PyTorch's ends the process without a word to us.
+            RunFolderError: the working directory is gone. Every relative path would be wrong, and
+                one of PyTorch's libraries would end the process without a message.
         """
         try:
             Path.cwd()
         except OSError as error:
             raise RunFolderError(
-                "the working directory", "is not there any more", "go to one that is"
+                "the working directory", "no longer exists", "change to one that exists"
             ) from error
         try:
             return super().invoke(ctx)
@@ -137,12 +137,12 @@ class CommandLine(click.Group):
             raise RuntimeError("a pipe that is not an output of ours broke") from error
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Writes both ways of calling the program."""
+        """Writes both ways to call the program."""
         formatter.write_usage(PROGRAM, "[CORPUS] [OPTIONS]")
         formatter.write_usage(PROGRAM, "COMMAND [OPTIONS]")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the commands, then the options of the app, which has no page of its own."""
+        """Writes the commands, then the options of the app, which has no separate help page."""
         self.format_commands(ctx, formatter)
         app = self.get_command(ctx, APP)
         assert app is not None
@@ -155,7 +155,7 @@ class CommandLine(click.Group):
 
 
 def _print_completion(ctx: click.Context, _param: click.Parameter, shell: str | None) -> None:
-    """Prints the completion script of a shell and ends."""
+    """Prints the completion script of a shell and exits."""
     if shell is None or ctx.resilient_parsing:
         return
     completion = get_completion_class(shell)
@@ -180,16 +180,16 @@ def _print_completion(ctx: click.Context, _param: click.Parameter, shell: str | 
 def cli() -> None:
     """Train a character-level language model in the terminal and watch it write while it learns.
 
-    CORPUS is a built-in text (see `corpora`), a file, a folder, or - for standard input; without
-    it the app trains on the embedded one. A file that is called like a command is ./NAME.
+    CORPUS is a built-in text (see `corpora`), a file, a folder, or - for standard input. Without
+    it the app trains on the embedded text. Write ./NAME for a file that is named like a command.
     With --debug an error shows its traceback.
     """
 
 
 def _complete(order: str) -> int:
-    """Answers a shell that completes a word; names of files leave as the bytes that came.
+    """Answers a shell that completes a word; file names keep their bytes.
 
-    Click's own way writes in the encoding of standard output, which may not have them.
+    Click itself would write in the encoding of standard output, which may lack some characters.
     """
     shell, _, work = order.partition("_")
     completion = get_completion_class(shell)
@@ -203,10 +203,10 @@ def _complete(order: str) -> int:
 
 
 def _own_settings(arguments: list[str]) -> dict[str, Any]:
-    """Returns what the user's own file adds to a command's context: its defaults, and itself.
+    """Returns what the user's settings file adds to a command's context: defaults and the file.
 
     Raises:
-        UserError: the file is there and is not right; ``config`` alone does not look at it.
+        UserError: the file exists and is invalid. The command ``config`` does not read it.
     """
     path = None if "config" in arguments[:1] else config_path()
     if path is None or not os.path.lexists(path):
@@ -220,7 +220,7 @@ def _own_settings(arguments: list[str]) -> dict[str, Any]:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs one command and returns its exit status, having said in one line what went wrong."""
+    """Runs one command and returns its exit status; prints an error as one line."""
     debug = "--debug" in arguments
     try:
         if order := os.environ.get(COMPLETION_VARIABLE):

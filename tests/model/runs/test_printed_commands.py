@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from terminal_harness import TINY, make_words
 
 from model.runs.printed_command import printed_command, quoted
-from tui.cli.commands.app import LONGEST_FAREWELL, farewell
+from tui.cli.commands.app import MAX_FAREWELL_CHARACTERS, farewell
 from tui.sanitise import one_line
 
 BASH = shutil.which("bash")
@@ -65,7 +65,7 @@ def pasted(commands: list[str]) -> list[list[str]]:
 
 def shown(command: str) -> str:
     """Returns a command as a message shows it on a terminal."""
-    return one_line(command, LONGEST_FAREWELL)
+    return one_line(command, MAX_FAREWELL_CHARACTERS)
 
 
 def test_a_shell_hands_on_the_words_of_every_name() -> None:

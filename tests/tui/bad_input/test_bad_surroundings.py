@@ -166,5 +166,5 @@ def test_without_a_working_directory_every_command_says_so(home: Path, command: 
     finally:
         os.chdir(before)
     assert complaint.getvalue() == (
-        "charlm-tui: the working directory: is not there any more; go to one that is\n"
+        "charlm-tui: the working directory: no longer exists; change to one that exists\n"
     )

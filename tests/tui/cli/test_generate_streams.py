@@ -55,11 +55,11 @@ def test_a_stop_that_lies_across_two_looks_is_found() -> None:
 
 
 @pytest.mark.parametrize("seeds", [[7], [7, 8, 9]], ids=["one", "three"])
-@pytest.mark.parametrize("longest_side_by_side", [0, 1000], ids=["in turn", "side by side"])
+@pytest.mark.parametrize("max_parallel_characters", [0, 1000], ids=["in turn", "side by side"])
 def test_a_kernel_of_a_device_writes_the_same_texts(
-    seeds: list[int], longest_side_by_side: int, monkeypatch: pytest.MonkeyPatch
+    seeds: list[int], max_parallel_characters: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generate, "LONGEST_SIDE_BY_SIDE", longest_side_by_side)
+    monkeypatch.setattr(generate, "MAX_PARALLEL_CHARACTERS", max_parallel_characters)
     checkpoint = make_checkpoint()
     found = []
     for make_stepper in (None, partial(TorchLstmStepper, device=torch.device("cpu"))):

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 
 LOW_BANDWIDTH_FPS = 8
-LONGEST_FAREWELL = 40_000
-"""Characters: the longest path that there can be, twice, byte by byte."""
+MAX_FAREWELL_CHARACTERS = 40_000
+"""Room for the longest possible path twice, with every byte escaped."""
 SWITCH_SECONDS = 0.0002
-"""In which a thread gives way to another one. While the screen is drawn, the trainer needs the
-interpreter for moments, many times a step; Python's 5 ms each would cost it a twentieth."""
+"""Interpreter switch interval. The trainer needs the GIL briefly many times a step while the screen
+is drawn. Python's default of 5 ms would cost the trainer 5 %."""
 
 
 @click.command()
@@ -55,8 +55,8 @@ interpreter for moments, many times a step; Python's 5 ms each would cost it a t
 @click.option(
     "--on-hangup",
     type=click.Choice(["save", "continue"]),
-    help="When the terminal goes away: save and end (default), or go on training without a screen "
-    "(default where SIGHUP is ignored, as under nohup) and write train.log beside the checkpoints. "
+    help="When the terminal closes: save and end (default), or continue training without a screen "
+    "(default if SIGHUP is ignored, as under nohup) and write train.log beside the checkpoints. "
     "For long runs, tmux keeps the screen too.",
 )
 def app(corpus: str | None, **options: Any) -> int:
@@ -72,7 +72,7 @@ def app(corpus: str | None, **options: Any) -> int:
 
 
 def _without_a_screen(work: RunRequest | SavedWeights) -> str:
-    """Returns the command that trains, or writes, where there is no terminal."""
+    """Returns the command that trains, or writes, without a terminal."""
     if isinstance(work, SavedWeights):
         return printed_command("generate", flags=("--checkpoint", str(work.path)))
     flags = ("--resume",) if work.resume else ()
@@ -83,10 +83,10 @@ def _without_a_screen(work: RunRequest | SavedWeights) -> str:
 def require_app(
     corpus: str | None, options: dict[str, Any]
 ) -> tuple[RunRequest | SavedWeights, SamplingConfig]:
-    """Returns what the app is to work at and how it draws at first.
+    """Returns what the app trains or opens, and its first sampling settings.
 
     Raises:
-        UserError: an option is out of range, or the text is not there.
+        UserError: an option is out of range, or the text does not exist.
     """
     sampling = sampling_config(options)
     prepare_screen(options)
@@ -95,7 +95,7 @@ def require_app(
 
 
 def _refuse_several_processes() -> None:
-    """Refuses to be one of the processes of a divided training: there is one screen for them all.
+    """Refuses to run as one of several training processes, because they would share one screen.
 
     Raises:
         ConfigError: ``torchrun`` started this process and others.
@@ -105,18 +105,18 @@ def _refuse_several_processes() -> None:
         raise ConfigError(
             "the app",
             f"cannot be one of {size} processes",
-            "let torchrun start `-m tui train`, and look on with `charlm-tui watch RUN`",
+            "let torchrun start `-m tui train`, and watch it with `charlm-tui watch RUN`",
         )
 
 
 def prepare_screen(options: dict[str, Any]) -> None:
-    """Checks the options of the screen, and tells Textual what it reads once, when imported.
+    """Checks the screen options, and sets the variables that Textual reads at import.
 
     Raises:
-        ConfigError: one is out of range, or there is no such theme.
+        ConfigError: an option is out of range, or the theme does not exist.
     """
     require_screen_ranges(options)
-    # A frame more often than the text moves is bytes wasted.
+    # More frames than the text has changes would waste bytes.
     slow = options["low_bandwidth"]
     fps = min(LOW_BANDWIDTH_FPS, options["fps"]) if slow else options["fps"]
     os.environ.setdefault("TEXTUAL_FPS", str(fps))
@@ -134,12 +134,12 @@ def prepare_screen(options: dict[str, Any]) -> None:
 
 
 def own_config() -> UserConfig:
-    """Returns what the user's own file says."""
+    """Returns the content of the user's settings file."""
     return click.get_current_context().find_object(UserConfig) or UserConfig()
 
 
 def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeights:
-    """Returns what to train, or the weights to write with; refuses a text that is not there."""
+    """Returns what to train, or the weights to write with; refuses a text that does not exist."""
     if options["checkpoint"] is not None:
         if corpus is not None or options["resume"] or options["run"] is not None:
             raise ConfigError(
@@ -178,7 +178,7 @@ def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: An
 
 
 def _succeeding(successor: Successor, options: Any) -> RunRequest | SavedWeights:
-    """Returns the work that was chosen in the table of runs."""
+    """Returns the run to resume or the weights to open that the user chose in the table of runs."""
     if successor.path is not None:
         return SavedWeights(path=successor.path)
     kept = ("root", "offline", "encoding")
@@ -196,7 +196,7 @@ def show(
     *,
     trains: bool,
 ) -> tuple[int, Successor | None]:
-    """Runs the app on a session; returns the exit status and what is to be shown next."""
+    """Runs the app on a session; returns the exit status and what to open next."""
     from tui.app.app import CharlmApp  # noqa: PLC0415 - after the environment is set
     from tui.config.screen_settings import ScreenSettings  # noqa: PLC0415
     from tui.terminal.terminal_app import is_loss  # noqa: PLC0415
@@ -247,7 +247,7 @@ def _status(
     *,
     ended: bool,
 ) -> int:
-    """Says what there is to say in the plain terminal and returns the exit status."""
+    """Prints the last messages in the plain terminal and returns the exit status."""
     if screen.refusal is not None:
         complain(str(screen.refusal))
         return status_of(screen.refusal)
@@ -278,7 +278,7 @@ def _terminal_speaks_unicode() -> bool:
 
 
 def _terminal_has_few_colors() -> bool:
-    """Tells whether Textual, by what it reads of the environment, will take sixteen colours."""
+    """Tells whether Textual will choose sixteen colours, according to the environment."""
     from rich.console import Console  # noqa: PLC0415 - the app has it anyway
     from textual import constants  # noqa: PLC0415
 
@@ -288,14 +288,14 @@ def _terminal_has_few_colors() -> bool:
 
 
 def _say_goodbye(screen: Any, session: LiveSession | WatchSession) -> None:
-    """Says in the plain terminal what became of the run."""
+    """Prints the outcome of the run in the plain terminal."""
     screen.take(session.poll())
     for line in farewell(screen.state, session, saved=screen.quit_choice == "save"):
-        complain(line, LONGEST_FAREWELL)
+        complain(line, MAX_FAREWELL_CHARACTERS)
 
 
 def farewell(state: Any, session: LiveSession | WatchSession, *, saved: bool) -> list[str]:
-    """Returns the lines that stay behind: the run, its best loss, where it is, how to go on."""
+    """Returns the last lines: the run, its best loss, its folder, and the command to resume it."""
     lines = [crash.sentence for crash in state.crashes]
     if state.run is None or session.run_path is None:
         return lines
@@ -303,7 +303,7 @@ def farewell(state: Any, session: LiveSession | WatchSession, *, saved: bool) ->
     loss = "not validated yet" if best is None else f"best validation {best:.4f} nats per character"
     lines.append(f"run {state.run.run}: step {state.progress.step:,}, {loss}")
     if not saved:
-        lines.append("stopped without saving: steps after the last checkpoint are gone")
+        lines.append("stopped without saving: steps after the last checkpoint are lost")
     elif session.unsaved:
         lines.append(f"{session.run_path}: the last checkpoint could not be saved")
     else:

@@ -51,14 +51,13 @@ from tui.console.exit_status import complain
 from tui.console.output import say_json
 from tui.sanitise import PrintableStream, one_line
 
-LONGEST_SIDE_BY_SIDE = 1_000_000
-"""Characters of a text that waits in memory until it is whole; longer ones are written in turn."""
-STREAMS_AT_ONCE = 32
-"""Streams of a thread."""
-STREAMS_OF_A_DEVICE = 8
-"""Times so many on a card."""
-CHARACTERS_AT_ONCE = 256
-"""Characters between two looks at who is done."""
+MAX_PARALLEL_CHARACTERS = 1_000_000
+"""Longest text that is held in memory until it is complete; longer texts are written in turn."""
+STREAMS_PER_THREAD = 32
+GROUPS_PER_DEVICE = 8
+"""On a GPU, this many groups of ``STREAMS_PER_THREAD`` streams are computed together."""
+CHARACTERS_PER_BLOCK = 256
+"""Characters written between two searches for the stop text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ class WrittenText:
     text: str
     seconds: float
     bits_per_character: float | None
-    """Of what was written, by the model's own distribution; None for an empty text."""
+    """Information content of the text under the model's distribution; None for an empty text."""
 
 
 @click.command()
@@ -76,20 +75,22 @@ class WrittenText:
 @checkpoint_option
 @checkpoints_option
 @click.option("--length", type=int, default=400, metavar="N", help="Characters (default: 400).")
-@click.option("--streams", type=int, default=1, metavar="N", help="Texts, with seeds one apart.")
+@click.option(
+    "--streams", type=int, default=1, metavar="N", help="Number of texts (seeds SEED, SEED+1, ...)."
+)
 @click.option("--stop", type=Words(), default="", metavar="TEXT", help="End a text before this.")
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda", "mps"]),
     default="cpu",
-    help="Where to compute (default: cpu; a card pays for many streams and large networks).",
+    help="Where to compute (default: cpu; a GPU is worth it for many streams or large networks).",
 )
-@click.option("--raw", is_flag=True, help="Leave control characters in, also on a terminal.")
+@click.option("--raw", is_flag=True, help="Keep control characters, even on a terminal.")
 @sampling_options
 @seed_option
 @json_option
 def generate(**options: Any) -> None:
-    """Write text from a saved run (the newest, unless named), by its best weights."""
+    """Write text with the best weights of a saved run (by default the newest)."""
     sampling = sampling_config(options)
     require_range("length", options["length"], 0, 10**15)
     require_range("streams", options["streams"], 1, 10_000)
@@ -122,7 +123,7 @@ def generate(**options: Any) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be written, and where it is shown."""
+    """The texts to write, and the function that shows them."""
 
     checkpoint: Checkpoint
     sampling: SamplingConfig
@@ -132,11 +133,11 @@ class Order:
     stop: str
     show: Callable[[str], None]
     make_stepper: MakeBatchStepper | None
-    """Makes what computes on a device; None: this program's own ways on a CPU."""
+    """Makes the stepper that computes on a device; None selects the CPU kernels."""
 
     def texts(self) -> Iterator[WrittenText]:
-        """Yields each text after it was shown."""
-        if len(self.seeds) == 1 or self.length > LONGEST_SIDE_BY_SIDE:
+        """Yields each text after it has been shown."""
+        if len(self.seeds) == 1 or self.length > MAX_PARALLEL_CHARACTERS:
             return self._one_by_one()
         return self._side_by_side()
 
@@ -154,9 +155,9 @@ class Order:
                     yield write(first, self.length, self.stop, self.show)
 
     def _side_by_side(self) -> Iterator[WrittenText]:
-        """Writes a group of texts at once, and shows each when it is whole."""
-        size = STREAMS_AT_ONCE * (
-            usable_cores() if self.make_stepper is None else STREAMS_OF_A_DEVICE
+        """Writes a group of texts in parallel, and shows each when it is complete."""
+        size = STREAMS_PER_THREAD * (
+            usable_cores() if self.make_stepper is None else GROUPS_PER_DEVICE
         )
         for first in range(0, len(self.seeds), size):
             with closing(self._streams(self.seeds[first : first + size])) as streams:
@@ -188,7 +189,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class _FirstOf:
-    """One stream, written alone where streams are computed side by side."""
+    """A single stream on a stepper that computes many in parallel."""
 
     streams: ParallelStreams
     vocabulary: Vocabulary
@@ -199,14 +200,14 @@ class _FirstOf:
 
 
 def _stepper_on(device: str) -> MakeBatchStepper | None:
-    """Returns what makes kernels for a device.
+    """Returns the factory of steppers for a device; None for the CPU.
 
     Raises:
         ConfigError: this machine does not have it.
     """
     if device == "cpu":
         return None
-    # Whoever writes on the CPU does not wait for torch.
+    # Writing on the CPU does not import torch.
     from model.compute.device import choose_device  # noqa: PLC0415
     from model.sampling.torch_lstm import stepper_on  # noqa: PLC0415
 
@@ -216,14 +217,14 @@ def _stepper_on(device: str) -> MakeBatchStepper | None:
 def write_group(
     streams: ParallelStreams, vocabulary: Vocabulary, length: int, stop: str
 ) -> list[WrittenText]:
-    """Writes up to ``length`` characters in each stream; ends when all came to ``stop``."""
+    """Writes up to ``length`` characters in each stream; ends when all have reached ``stop``."""
     began = time.perf_counter()
     count = len(streams)
     texts, bits, seconds = [""] * count, [0.0] * count, [0.0] * count
     written = [0] * count
     growing, done = list(range(count)), 0
     while growing and done < length:
-        ids, own = streams.write(min(CHARACTERS_AT_ONCE, length - done))
+        ids, own = streams.write(min(CHARACTERS_PER_BLOCK, length - done))
         done += len(ids)
         now = time.perf_counter() - began
         for number in growing:
@@ -251,7 +252,7 @@ def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoin
     """Returns the named checkpoint file, or the best one of the named (or newest) run.
 
     Raises:
-        CheckpointError: there is none, or it is damaged.
+        CheckpointError: there is no checkpoint, or it is damaged.
         ConfigError: both a run and a file were named.
     """
     if path is not None:
@@ -262,9 +263,9 @@ def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoin
 
 
 def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:
-    """Writes up to ``length`` characters, handing them to ``show`` as they come.
+    """Writes up to ``length`` characters, and passes them to ``show`` as they are drawn.
 
-    What could be the beginning of ``stop`` is held back until it is known not to be.
+    A possible beginning of ``stop`` is held back until it is known not to be one.
     """
     began = time.perf_counter()
     shown: list[str] = []
@@ -273,7 +274,7 @@ def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]
     held = ""
     stopped = False
     while count < length and not stopped:
-        ids, own = text.write(min(CHARACTERS_AT_ONCE, length - count))
+        ids, own = text.write(min(CHARACTERS_PER_BLOCK, length - count))
         held += text.vocabulary.decode(ids)
         place = held.find(stop) if stop else -1
         stopped = place >= 0
@@ -295,7 +296,7 @@ def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]
 
 
 def _bits(probability: float) -> float:
-    """Returns what a character of that probability carries; at most what the smallest one does."""
+    """Returns the information content in bits; a probability of 0 counts as the smallest float64."""
     return -math.log2(probability) if probability > 0 else 1075.0
 
 
@@ -313,7 +314,7 @@ def _prompt(text: str, checkpoint: Checkpoint) -> str:
 
 
 def _stop(text: str, vocabulary: Vocabulary) -> str:
-    """Returns what ends a text, in the Unicode form that the model writes; says if it never can."""
+    """Returns the stop text in the model's Unicode form; warns if the model can never write it."""
     stop = in_known_form(text, vocabulary)
     if lacking := unknown_symbols(stop, vocabulary):
         complain(
@@ -323,7 +324,7 @@ def _stop(text: str, vocabulary: Vocabulary) -> str:
 
 
 def _show_on_stdout(*, raw: bool) -> Callable[[str], None]:
-    """Returns what writes to stdout: as it is to a file or a pipe, harmless to a terminal."""
+    """Returns a function that writes to stdout: unchanged to a file, made printable on a terminal."""
     on_terminal = sys.stdout.isatty()
     output, encoding = sys.stdout.buffer, sys.stdout.encoding
     stream = PrintableStream(keep_newlines=True)

@@ -1,4 +1,4 @@
-"""``charlm-tui serve``: the app in a browser, for somebody without a terminal."""
+"""``charlm-tui serve``: the app in a browser, for users without a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WATCH = "watch"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """What stands behind each page: the app, or `watch` on a run."""
+    """The program behind each page: the app, or `watch` on a run."""
 
     arguments: tuple[str, ...]
     watches: bool
@@ -35,7 +35,7 @@ class Served:
     "--host",
     metavar="ADDRESS",
     default="127.0.0.1",
-    help="Address to listen on (default: 127.0.0.1, this machine alone).",
+    help="Address to listen on (default: 127.0.0.1, only this machine).",
 )
 @click.option(
     "--port",
@@ -47,7 +47,7 @@ class Served:
 @click.option(
     "--read-only",
     is_flag=True,
-    help="For spectators: watch a run that another process trains; keys that write, delete or "
+    help="For spectators: watch a run that another process trains. Keys that write, delete or "
     "train are off. Takes the arguments of watch: [RUN] [WATCH OPTIONS].",
 )
 @click.option(
@@ -55,20 +55,20 @@ class Served:
     type=click.IntRange(1, 1000),
     metavar="N",
     default=8,
-    help="Pages that may be open at once, each with a process (default: 8).",
+    help="Maximum number of open pages; each has a process (default: 8).",
 )
 @click.option(
     "--public-url",
     "public_urls",
     multiple=True,
     metavar="URL",
-    help="Address of a proxy in front, as browsers ask for it; may be repeated.",
+    help="Address of a reverse proxy, as browsers request it; may be repeated.",
 )
 @click.option(
     "--allow-remote",
     is_flag=True,
-    help="Listen on an address that other machines reach. There is no encryption: who reads the "
-    "network along learns the token, and whoever has it trains, writes and deletes runs as you.",
+    help="Listen on an address that other machines can reach. There is no encryption: anyone who "
+    "reads the network traffic learns the token, and can then train, write and delete runs as you.",
 )
 @click.argument(
     "arguments", nargs=-1, type=click.UNPROCESSED, metavar="[watch] [CORPUS | RUN] [OPTIONS]"
@@ -87,10 +87,10 @@ def serve(
 ) -> int:
     """Show the app in a browser, on a port of this machine.
 
-    CORPUS and options are those of the app. Each time the page is opened the app starts again; when
-    the page is closed it saves, as when a terminal hangs up. `serve watch [RUN]` shows a run that
-    another process trains, and `serve --read-only [RUN]` does so for a class: nobody can change
-    anything. Only the printed link opens the page: it holds a secret token.
+    CORPUS and options are those of the app. Every opened page starts the app again. The app saves
+    when its page is closed, as when a terminal hangs up. `serve watch [RUN]` shows a run that
+    another process trains. `serve --read-only [RUN]` does the same for a class, which cannot change
+    anything. Only the printed link opens the page, because it holds a secret token.
     """
     try:
         # An extra.
@@ -122,7 +122,7 @@ def serve(
 
 
 def _served(arguments: tuple[str, ...], *, read_only: bool) -> Served:
-    """Returns what the arguments ask for; spectators never start a training."""
+    """Returns the program to serve; spectators never start a training."""
     named = arguments[:1] == (WATCH,)
     rest = arguments[1:] if named else arguments
     if read_only:
@@ -131,7 +131,7 @@ def _served(arguments: tuple[str, ...], *, read_only: bool) -> Served:
 
 
 def _require_served(context: click.Context, served: Served) -> None:
-    """Refuses now what the app would refuse on a page that nobody can read."""
+    """Refuses at once what the app would otherwise refuse only when a page opens."""
     if served.watches:
         own = watch.make_context("serve", list(served.arguments[1:]), parent=context)
         options = dict(own.params)
@@ -148,7 +148,7 @@ def _require_served(context: click.Context, served: Served) -> None:
 
 
 def _require_host(host: str, port: int, *, allow_remote: bool) -> None:
-    """Refuses an address that others reach unless that is wished for; then says what it means.
+    """Refuses an address that other machines reach, unless it is allowed; then prints a warning.
 
     Raises:
         ConfigError: other machines could reach the port.
@@ -165,10 +165,10 @@ def _require_host(host: str, port: int, *, allow_remote: bool) -> None:
 
 
 def _public_url(text: str) -> SplitResult:
-    """Returns the address of a proxy.
+    """Returns the parsed address of a proxy.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text is not the address of a page.
     """
     try:
         url = urlsplit(text)
@@ -178,6 +178,6 @@ def _public_url(text: str) -> SplitResult:
         is_one = False
     if not is_one or url.query or url.fragment:
         raise ConfigError(
-            "--public-url", f"{text!r} is no address of a page", "write https://name/ or the like"
+            "--public-url", f"{text!r} is not the address of a page", "write https://name/, say"
         )
     return url

@@ -1,8 +1,7 @@
 """``charlm-tui train``: the engine without a screen.
 
-A progress bar on a terminal, plain lines elsewhere, JSON lines with ``--json``. It runs in the
-main thread: there is nobody else to keep waiting. Of several processes that ``torchrun`` started
-the first does all that; the others are silent.
+It prints a progress bar on a terminal, plain lines elsewhere, and JSON lines with ``--json``. The
+training runs in the main thread. If ``torchrun`` started several processes, only the first prints.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SignalStop:
-    """Turns the first signal into a wish to stop; before training has begun, into an exit."""
+    """Turns the first signal into a request to stop; before training has begun, into an exit."""
 
     def __init__(self, controls: TrainingControls) -> None:
         self._controls = controls
@@ -41,7 +40,7 @@ class SignalStop:
         self.training_began = False
 
     def install(self) -> None:
-        """Takes over the signals that end a program, but for those that were told to be ignored."""
+        """Handles the signals that end a program, except those that are ignored."""
         for number in ending_signals():
             signal.signal(number, self._handle)
 
@@ -50,7 +49,7 @@ class SignalStop:
             return
         self._controls.stop(hurry=True, signal=number)
         if not self.training_began:
-            # Lost where a compiler's callback is what it interrupts; then the wish above stands.
+            # A compiler's callback may swallow the exception; then the request above still holds.
             raise SystemExit(SIGNAL + number)
         self.received = number
 
@@ -60,7 +59,7 @@ class SignalStop:
 @training_options
 @json_option
 def train(corpus: str | None, *, as_json: bool, **options: Any) -> int:
-    """Train on CORPUS without a screen; stop it with Ctrl-C and nothing is lost."""
+    """Train on CORPUS without a screen. Ctrl-C saves and stops."""
     place = rank_from_environment(os.environ)
     request = replace(run_request(corpus, options), processes=place.size)
     controls = TrainingControls()
@@ -79,7 +78,7 @@ def _train(
     *,
     as_json: bool,
 ) -> int:
-    """Trains, as the only process or as the one that leads, and tells what happens."""
+    """Trains as the only or the leading process, and reports the events."""
     require_there(request)
     from model.distributed.process_group import ALONE  # noqa: PLC0415 - torch takes two seconds
     from model.training.training_run import TrainingRun  # noqa: PLC0415
@@ -105,7 +104,7 @@ def _train_together(
     *,
     as_json: bool,
 ) -> int:
-    """Trains as one of several processes, which all end with the same signal."""
+    """Trains as one of several processes; one signal ends them all."""
     if request.corpus == "-":
         raise ConfigError("-", "several processes cannot read standard input", "name a file")
     from model.distributed.process_group import ProcessGroup  # noqa: PLC0415 - torch takes two seconds
@@ -124,13 +123,13 @@ def _lead(
     *,
     as_json: bool,
 ) -> int:
-    """Trains as the process that leads, and ends the others where there is nothing to train."""
+    """Trains as the leading process, and ends the followers if no training begins."""
     from model.distributed.process_group import Instruction  # noqa: PLC0415 - torch takes two seconds
 
     try:
         status = _train(request, controls, signals, ranks, as_json=as_json)
     except UserError as error:
-        # One that the others cannot know of ends them too, before they have the run.
+        # The followers cannot see this error, so the leader ends them before they open the run.
         if not (signals.training_began or isinstance(error, RankLost)):
             ranks.broadcast_instruction(Instruction.END, status_of(error))
         raise
@@ -142,7 +141,7 @@ def _lead(
 def _follow(
     request: RunRequest, controls: TrainingControls, signals: SignalStop, ranks: ProcessGroup
 ) -> int:
-    """Trains as a process that is led; silent, but for what is wrong with this one alone."""
+    """Trains as a follower; prints only errors of this process."""
     from model.training.follower import Follower  # noqa: PLC0415 - torch takes two seconds
 
     follower = Follower(request, controls, ranks)
@@ -153,9 +152,9 @@ def _follow(
     try:
         number = follower.work()
     except TrainingDiverged as error:
-        return status_of(error)  # the first process says it
+        return status_of(error)  # the first process prints it
     except RankLost:
-        if controls.signal:  # it went the same way
+        if controls.signal:  # the lost process received the same signal
             return SIGNAL + controls.signal
         raise
     return SIGNAL + number if number else 0
