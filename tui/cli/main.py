@@ -19,9 +19,10 @@ from model.system.cores import usable_cores
 
 # NumPy and torch read these variables when they are imported, which the lines below cause.
 # - NumPy's own threads would compete with the trainer's, and gain nothing on such small products.
-# - The trainer's threads pass a barrier at every time step. A thread that spins there takes the core
-#   from the thread that it waits for, and from the screen. LSTM(512), two threads, one core busy:
-#   13k characters a second without spinning, 4k with it. On an idle machine it costs a quarter.
+# - The trainer's threads pass a barrier at every time step. A thread that spins there takes the
+#   core from the thread that it waits for, and from the screen. LSTM(512), two threads, one core
+#   busy: 13k characters a second without spinning, 4k with it. Without spinning, an idle machine
+#   is a quarter slower.
 # - By default PyTorch uses every core of the machine, even if a control group allows fewer.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -296,7 +296,7 @@ def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]
 
 
 def _bits(probability: float) -> float:
-    """Returns the information content in bits; a probability of 0 counts as the smallest float64."""
+    """Returns the information in bits; a probability of 0 counts as the smallest float64."""
     return -math.log2(probability) if probability > 0 else 1075.0
 
 
@@ -324,7 +324,7 @@ def _stop(text: str, vocabulary: Vocabulary) -> str:
 
 
 def _show_on_stdout(*, raw: bool) -> Callable[[str], None]:
-    """Returns a function that writes to stdout: unchanged to a file, made printable on a terminal."""
+    """Returns a function that writes to stdout; on a terminal the text is made printable."""
     on_terminal = sys.stdout.isatty()
     output, encoding = sys.stdout.buffer, sys.stdout.encoding
     stream = PrintableStream(keep_newlines=True)
