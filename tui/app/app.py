@@ -202,7 +202,7 @@ class CharlmApp(LiveApp):
         )
 
     def action_suspend_process(self) -> None:
-        """Suspends to the shell; draws nothing meanwhile, because Textual 8.2 would hang."""
+        """Suspends to the shell; draws nothing then, because Textual 8.2 would hang."""
         with self.batch_update():
             super().action_suspend_process()
 

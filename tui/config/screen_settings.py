@@ -1,4 +1,4 @@
-"""How the screen is to look and behave; the command line fills it, the app trusts it."""
+"""How the screen looks and behaves; the command line fills it, the app trusts it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PLAIN_THEME: Final = "ansi-dark"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreenSettings:
-    """Screen options, checked by whoever made them."""
+    """Screen options; the command line has checked their ranges."""
 
     title: str = "charlm-tui"
     """Name of the corpus, shown until the run says its own."""
     trains: bool = True
-    """Whether the session has a trainer of its own that this screen steers and must not lose."""
+    """Whether the session has a trainer, which this screen steers and must not lose."""
     rate: float = 60.0
     """Characters that the model writes per second, at the start."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -33,7 +33,7 @@ class ScreenSettings:
     prompt: str = ""
     """Prompt at the start, offered for editing."""
     fps: int = 16
-    """How often a second the screen takes news from the session."""
+    """How many times a second the screen polls the events of the session."""
     low_bandwidth: bool = False
     """Fewer frames, a chart every five seconds, no sparkline, plain colours."""
     ascii: bool = False
@@ -48,7 +48,7 @@ class ScreenSettings:
     keymap: Mapping[str, str] = field(default_factory=dict)
     """Keys that the user has given to actions, by their ids."""
     read_only: bool = False
-    """Whether only those keys act that write no file and command no training."""
+    """Whether the user is a spectator: only keys act that write no file and command no training."""
     root: Path | None = None
     """Where the runs are; None hides them."""
     text_folder: Path | None = None

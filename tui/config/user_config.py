@@ -38,9 +38,9 @@ COLOURS: Final = (
 """What a theme can give a colour to; it has to have the first."""
 Colours = Mapping[str, str | bool]
 """Colours as ``#rrggbb``, and perhaps ``dark``."""
-MOST_BYTES: Final = 64 << 10
+MAX_BYTES: Final = 64 << 10
 """Of the file; it needs a few thousand."""
-LONGEST_LINE: Final = 2000
+MAX_LINE_CHARACTERS: Final = 2000
 """Characters; reading a name of many parts takes a time that grows with their square."""
 SETTABLE: Final = (
     "preset",
@@ -105,8 +105,10 @@ def read_config(
     text = _text_of(path)
     if text is None:
         return UserConfig()
-    if any(len(line) > LONGEST_LINE for line in text.splitlines()):
-        raise ConfigError(str(path), f"has a line of more than {LONGEST_LINE:,} characters", _HELP)
+    if any(len(line) > MAX_LINE_CHARACTERS for line in text.splitlines()):
+        raise ConfigError(
+            str(path), f"has a line of more than {MAX_LINE_CHARACTERS:,} characters", _HELP
+        )
     try:
         return _Checker(path, text).checked(tomllib.loads(text), actions, options)
     except tomllib.TOMLDecodeError as error:
@@ -125,8 +127,8 @@ def _text_of(path: Path) -> str | None:
     try:
         status = path.stat()
         require_regular(str(path), status)
-        if status.st_size > MOST_BYTES:
-            cause = f"has {status.st_size:,} bytes, more than {MOST_BYTES:,}"
+        if status.st_size > MAX_BYTES:
+            cause = f"has {status.st_size:,} bytes, more than {MAX_BYTES:,}"
         else:
             return b"".join(read_chunks(path, str(path))).decode("utf-8-sig")
     except FileNotFoundError:
@@ -167,7 +169,7 @@ class _Checker:
         keys = record.get("keys", {})
         owners: dict[str, str] = {}
         for name, value in keys.items():
-            # A dotted name that is not quoted is a table of its own in TOML.
+            # A dotted name that is not quoted is a separate table in TOML.
             if name not in actions:
                 remedy = 'put it in quotes: "writing.hold"' if isinstance(value, dict) else ""
                 self._refuse(name, "is no action", remedy or _nearest(name, actions))

@@ -1,4 +1,4 @@
-"""The app's connection to the terminal: its driver, the wall, and what happens when it is gone."""
+"""The app's connection to the terminal: driver, wall, and the end of the terminal."""
 
 from __future__ import annotations
 
@@ -28,46 +28,46 @@ if TYPE_CHECKING:
 
 
 class TerminalApp(App[None]):
-    """A Textual app that a terminal cannot stop, whatever it sends and however it ends."""
+    """A Textual app that survives whatever the terminal sends, and the end of the terminal."""
 
     def __init__(self) -> None:
         cache_colours_by_colour()
         count_larger_widths()
         let_go_of_empty_toast_holders()
         super().__init__(driver_class=_own_driver())
-        # No part of Textual's public interface; a test shows that it still does what it did.
+        # Not part of Textual's public interface; a test checks it.
         self._filters.append(ForeignTextWall())
         self._painting_is_held = False
         self.door = Door(self, self)
         self.is_leaving = False
-        """Whether the app was told to end: what was put off until later is not done any more."""
+        """Whether the app ends; deferred work is not done any more."""
         self.awaits_dialog = False
         """Whether a dialog was asked for that opens as soon as a worker has answered."""
         self._wished_status: int | None = None
         self.terminal_has_stalled = False
-        """Whether the app has ended before the terminal took all that it wrote."""
+        """Whether the app ended before the terminal took all output."""
         self.abandon_output: Callable[[], object] = lambda: None
-        """Forgets what the terminal has not taken yet, but for what restores it."""
+        """Drops pending output, except the sequences that restore the terminal."""
         self.wait_for_output: Callable[[], object] = lambda: None
-        """Waits until the terminal has taken all, however long; whoever writes past the driver
-        would write into the middle of a sequence."""
+        """Waits without limit until the terminal has taken all output. Writing past the driver
+        earlier would split a control sequence."""
         self.on_lost_terminal: Callable[[], None] | None = None
-        """Is called, from the thread that reads keys, when there are none any more."""
+        """Called by the thread that reads keys when the terminal has ended."""
 
     @property
     def defect(self) -> Exception | None:
-        """What Textual ended the app for: a defect of ours or of its own."""
+        """The error that ended the app: a defect of this program or of Textual."""
         return self._exception
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        """Sends an update with each part at its own place."""
+        """Sends an update in which each part is placed absolutely."""
         super()._display(screen, placed(renderable))
 
     def obey_no_color(self) -> None:
-        """Takes all colours away where NO_COLOR asks for it.
+        """Removes all colours if NO_COLOR is set and not empty.
 
-        Textual takes an empty NO_COLOR for a wish, too. And it chooses how to obey before it knows
-        the theme: it would make greys of the terminal's own colours, black on black.
+        Textual obeys an empty NO_COLOR, too. It also chooses its filter before it knows the theme,
+        and would turn the terminal's own colours into greys: black on black.
         """
         self.no_color = bool(os.environ.get("NO_COLOR"))
         self._filters = [item for item in self._filters if not isinstance(item, Monochrome)]
@@ -75,7 +75,7 @@ class TerminalApp(App[None]):
             self._filters.append(NoColor())
 
     def lose_terminal(self) -> None:
-        """Tells whoever guards the program that the terminal has ended."""
+        """Reports the end of the terminal to the guard of the program."""
         if self.on_lost_terminal is not None:
             self.on_lost_terminal()
 
@@ -92,7 +92,7 @@ class TerminalApp(App[None]):
         self.exit(return_code=return_code)
 
     def on_load(self) -> None:
-        """Ends an app that was asked to leave before it had begun."""
+        """Ends an app that was asked to end before it started."""
         if self._wished_status is not None:
             self.request_exit(self._wished_status)
 
@@ -107,23 +107,23 @@ class TerminalApp(App[None]):
         super().exit(result, return_code, message)
 
     def on_exit_app(self) -> None:
-        """Notes that the app ends, also where a driver asked for it without ``exit``."""
+        """Notes that the app ends, even if a driver ends it without ``exit``."""
         self.is_leaving = True
 
     async def _shutdown(self) -> None:
-        """Ends the app, also where it was told in none of those ways, as by an error or a test."""
+        """Notes that the app ends, even if an error or a test ends it."""
         self.is_leaving = True
         await super()._shutdown()
 
     async def on_event(self, event: Event) -> None:
-        """Acts on an event, on one of the keyboard or the mouse only when its turn has come."""
+        """Acts on an event; keys and clicks wait for their turn at the door."""
         if self.door.admits(event) and not self._is_on_what_has_gone(event):
             await super().on_event(event)
 
     def _is_on_what_has_gone(self, event: Event) -> bool:
-        """Tells whether the mouse is on something that the next frame will not show any more.
+        """Returns whether the mouse is on a widget that is being removed.
 
-        Textual 8.2.8 looks for the parent of what was clicked at, and a toast may have none by now.
+        Textual 8.2.8 looks up the parent of a clicked widget, which a removed toast has lost.
         """
         if not isinstance(event, MouseEvent) or event.is_forwarded or not self.screen_stack:
             return False
@@ -134,25 +134,25 @@ class TerminalApp(App[None]):
         return widget.parent is None
 
     def _handle_exception(self, error: Exception) -> None:
-        """Ends the app for a defect; while it ends, what fails to find its parts is none.
+        """Ends the app for a defect; ignores errors while the app ends.
 
-        A screen loses its parts one after the other, and messages to them are still on their way.
+        Widgets are removed one by one then, while messages to them are still queued.
         """
         if self.is_leaving:
             return
         if is_loss(error) and self.on_lost_terminal is not None:
-            self.lose_terminal()  # to say so on the screen would fail likewise
+            self.lose_terminal()  # showing it on the screen would fail, too
         else:
             super()._handle_exception(error)
 
     def hold_painting(self, held: bool, lost: bool) -> None:
-        """Stops painting while the terminal cannot follow; paints what has changed afterwards.
+        """Stops painting while the terminal is behind; paints what has changed afterwards.
 
         Args:
             held: whether the terminal is behind.
-            lost: whether something that was painted never went there.
+            lost: whether painted output was dropped.
         """
-        if self.is_leaving:  # its screens have gone, or go
+        if self.is_leaving:  # its screens are being removed
             return
         if held and not self._painting_is_held:
             self._painting_is_held = True
@@ -166,7 +166,7 @@ class TerminalApp(App[None]):
                 self.screen.check_idle()
 
     def paint_all_again(self) -> None:
-        """Draws every cell again: somebody else has written on the terminal meanwhile."""
+        """Draws every cell again, because another program has written on the terminal."""
         self.refresh(layout=True)
         for screen in self.screen_stack:
             screen.refresh()
@@ -174,18 +174,18 @@ class TerminalApp(App[None]):
                 widget.refresh()
 
     def _print_error_renderables(self) -> None:
-        """Prints no traceback: it holds foreign text as it is, and is no line for a user."""
+        """Prints no traceback: it holds raw foreign text, and does not help a user."""
         self._exit_renderables.clear()
 
 
 def is_loss(error: Exception | None) -> bool:
-    """Tells whether an error is what the system answers to writing where nobody reads any more."""
+    """Returns whether an error means that the terminal has gone."""
     lost = {errno.EPIPE, errno.ECONNRESET, errno.EIO, errno.EBADF, errno.ENXIO}
     return isinstance(error, OSError) and error.errno in lost
 
 
 def _own_driver() -> type[Driver] | None:
-    """Returns our driver for a page or a POSIX terminal; None where Textual has to choose."""
+    """Returns our driver for a web page or a POSIX terminal; None lets Textual choose."""
     if is_served():
         from tui.terminal.page_driver import PageDriver  # noqa: PLC0415 - needed by few
 

@@ -60,9 +60,9 @@ class WithoutScreen:
         try:
             while number is None and self._session.is_training:
                 number = self._next_signal(hang_up)
-                self._take_news()
+                self._drain_events()
             saved = self._session.close(save=True, timeout=seconds_to_save)
-            self._take_news()
+            self._drain_events()
         finally:
             if self._log is not None:
                 self._log.close()
@@ -79,7 +79,7 @@ class WithoutScreen:
             return None
         return None if number == hang_up else number
 
-    def _take_news(self) -> None:
+    def _drain_events(self) -> None:
         """Writes down what happened; holds it back until there is a folder to write it to."""
         self._held += (
             event for event in self._session.poll() if not isinstance(event, CharacterWritten)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 CURVE_POINTS: Final = 2_000
-LARGEST: Final = 1e12
+MAX_PLOTTED: Final = 1e12
 SMALLEST: Final = 1e-12
 """Largest value of a plot; beyond it, the range of an axis would overflow."""
 
@@ -66,7 +66,7 @@ def within_reason(value: float) -> float:
     """Returns the nearest number that can be drawn."""
     if abs(value) < SMALLEST:
         return 0.0
-    return min(LARGEST, max(-LARGEST, value))
+    return min(MAX_PLOTTED, max(-MAX_PLOTTED, value))
 
 
 def _mean_point(points: tuple[tuple[float, float], ...]) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-LONGEST_PERIOD: Final = 200
+MAX_PERIOD: Final = 200
 REPEATED: Final = 120
 """Characters that must have repeated before it is said; and at least three times the period."""
 
@@ -14,7 +14,7 @@ def period_of(text: str) -> int | None:
 
     A run of one character, such as spaces, counts as any other period.
     """
-    for period in range(1, min(LONGEST_PERIOD, len(text) // 4) + 1):
+    for period in range(1, min(MAX_PERIOD, len(text) // 4) + 1):
         needed = max(REPEATED, 3 * period)
         if len(text) < needed + period:
             return None

@@ -2,7 +2,7 @@
 
 Text arrives a few characters at a time and is wrapped at words as it comes: appending costs what
 the new characters cost, however long the text is. Between the characters stand *marks* (where the
-temperature changed), *prompts* and *rules* (where the text began anew); each piece knows what it
+temperature changed), *prompts* and *rules* (where a new text started); each piece knows what it
 is, so that a screen can draw ours unlike the model's. The text itself is kept as it was written,
 for copying; what the lines hold is printable. This module knows no widget and no colour.
 """

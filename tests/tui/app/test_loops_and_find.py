@@ -7,7 +7,7 @@ from app_script import characters, on_a_loop, training
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.view.repetition import LONGEST_PERIOD, REPEATED, period_of
+from tui.view.repetition import MAX_PERIOD, REPEATED, period_of
 
 
 @given(st.text("abc ", min_size=1, max_size=40), st.text("xyz", max_size=100))
@@ -25,7 +25,7 @@ def test_what_is_called_a_period_is_one(text: str) -> None:
     if period is not None:
         needed = max(REPEATED, 3 * period)
         assert text[-needed:] == text[-needed - period : -period]
-        assert period <= LONGEST_PERIOD
+        assert period <= MAX_PERIOD
 
 
 def test_an_ordinary_text_has_none() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model import events as ev
 from model.config import SamplingConfig
 from model.runs.decimate import extremes, means
-from tui.view.curve import CURVE_POINTS, LARGEST, Curve
+from tui.view.curve import CURVE_POINTS, MAX_PLOTTED, Curve
 from tui.view.fold import fold
 from tui.view.format import bar, clock, fixed, percent, short, slider, small, span, sparkline
 from tui.view.state import ViewState
@@ -103,8 +103,8 @@ def test_a_curve_holds_nothing_that_an_axis_has_no_room_for(
         curve = curve.add(x, y)
     for numbers in zip(*curve.points, strict=True):
         width = max(numbers) - min(numbers)
-        assert width == 0 or 1e-290 < width <= 2 * LARGEST
-        assert all(abs(number) <= LARGEST for number in numbers)
+        assert width == 0 or 1e-290 < width <= 2 * MAX_PLOTTED
+        assert all(abs(number) <= MAX_PLOTTED for number in numbers)
 
 
 def test_the_smoothed_loss_follows() -> None:
