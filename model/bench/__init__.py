@@ -1,4 +1,4 @@
-"""The ``bench`` command: this program's speed beside the stock way.
+"""The ``bench`` command: this program's speed beside stock implementations.
 
 May import all rooms below it.
 """

@@ -1,6 +1,6 @@
-"""Rows of `bench` for Keras 3 on TensorFlow, where both are installed: the classic loops.
+"""The implementations of Keras 3 on TensorFlow that `bench` measures, if both are installed.
 
-Nothing here is needed: without them the rows are left out.
+They are optional: without Keras its rows are left out.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from typing import Any
 
 import numpy as np
 
-from model.bench.rows import Task, Way, rate_of
+from model.bench.rows import Implementation, Task, rate_of
 
 WINDOW = 60
 HIDDEN = 128
 BATCH = 128
 WINDOWS = 2_048
-"""Windows of one ``fit``; one character of each is scored."""
+"""Windows of one ``fit``; each scores one character."""
 TEMPERATURE = 0.5
 
 
 def keras_is_installed() -> bool:
-    """Whether the rows can be measured."""
+    """Whether Keras and TensorFlow can be imported."""
     return all(find_spec(name) is not None for name in ("keras", "tensorflow"))
 
 
 def fits(task: Task) -> bool:
-    """Whether the notebook's network is the task's: one layer of 128, one stream to write."""
+    """Whether a task has the shape of the notebook: one layer of 128, and 32 or 1 streams."""
     wanted = 32 if task.kind == "training" else 1
     return (task.hidden, task.layers, task.width) == (HIDDEN, 1, wanted)
 
 
-def keras_fit(symbols: int) -> Way:
+def keras_fit(symbols: int) -> Implementation:
     """Returns the notebook's training: one-hot windows of 60, RMSprop 0.01, batches of 128.
 
-    Its rate counts what it learns from: the one scored character of each window.
+    Its rate counts scored characters: one of each window.
     """
     model = notebook_model(symbols)
     random = np.random.default_rng(0)
@@ -50,8 +50,8 @@ def keras_fit(symbols: int) -> Way:
     return lambda span: rate_of(fit, WINDOWS, span)
 
 
-def keras_predict(symbols: int) -> Way:
-    """Returns the notebook's writing: ``predict`` on the last 60 characters, then a draw."""
+def keras_predict(symbols: int) -> Implementation:
+    """Returns the notebook's sampling: ``predict`` on the last 60 characters, then a draw."""
     model = notebook_model(symbols)
     random = np.random.default_rng(0)
     recent = [int(symbol) for symbol in random.integers(symbols, size=WINDOW)]
@@ -68,7 +68,7 @@ def keras_predict(symbols: int) -> Way:
 
 
 def notebook_model(symbols: int) -> Any:
-    """Returns the notebook's network with its optimiser, as Keras makes it."""
+    """Returns the notebook's compiled Keras model."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     keras: Any = importlib.import_module("keras")

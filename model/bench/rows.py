@@ -1,4 +1,4 @@
-"""Rows of a benchmark: ways of doing the same work, timed in turns."""
+"""Rows of a benchmark: implementations of one task, timed in turns."""
 
 from __future__ import annotations
 
@@ -10,42 +10,44 @@ from typing import Any, Literal
 
 Kind = Literal["training", "sampling"]
 
-Way = Callable[[float], float]
-"""Works for about so many seconds; returns characters per second."""
+Implementation = Callable[[float], float]
+"""Takes a time in seconds, works for about as long, and returns characters per second."""
 
 OURS = "ours"
+"""Name of our implementation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One piece of work that can be done in several ways."""
+    """One piece of work that can be done in several implementations."""
 
     kind: Kind
     hidden: int
     layers: int
     width: int
-    """Streams of text in a training step, or streams that are written side by side."""
+    """Streams of a training step, or streams sampled side by side."""
     device: str = "cpu"
-    """Where all but a limit is computed; of writing, the draws are made on the CPU in our way."""
+    """Device of all implementations but the limits. Ours draws characters on the CPU."""
 
     @property
     def width_name(self) -> str:
-        """What the width is called."""
+        """Name of the width in the JSON row."""
         return "batch" if self.kind == "training" else "streams"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What one way achieved at one task."""
+    """What one implementation achieved at one task."""
 
     task: Task
     way: str
+    """Name of the implementation."""
     characters_per_second: float
     """Median of the rounds."""
     spread: tuple[float, float]
-    """Least and most."""
+    """Minimum and maximum of the rounds."""
     ratio: float
-    """Median over the rounds of our rate divided by this way's."""
+    """Median over the rounds of our rate divided by this one."""
 
     def record(self) -> dict[str, Any]:
         """Returns the row as plain values for JSON."""
@@ -64,12 +66,12 @@ class Row:
 
 
 def rate_of(work: Callable[[], object], characters: int, span: float) -> float:
-    """Returns characters per second of work that does so many; it is done once at least.
+    """Repeats some work, at least once; returns characters per second.
 
     Args:
-        work: what is timed, over and over.
-        characters: that it does each time.
-        span: seconds.
+        work: is called again and again.
+        characters: of one call.
+        span: seconds after which no call begins.
     """
     began = time.perf_counter()
     done = 0
@@ -79,27 +81,29 @@ def rate_of(work: Callable[[], object], characters: int, span: float) -> float:
     return done / seconds
 
 
-def compare(task: Task, ways: Mapping[str, Way], *, rounds: int, span: float) -> Iterator[Row]:
-    """Times each way once a round, so that what slows the machine down slows all of them down.
+def compare(
+    task: Task, implementations: Mapping[str, Implementation], *, rounds: int, span: float
+) -> Iterator[Row]:
+    """Times each implementation once a round, so that a busy machine slows all of them down.
 
     Args:
         task: what is done.
-        ways: how; `OURS` is among them.
-        rounds: that count; one before them does not.
-        span: seconds of each way in a round.
+        implementations: by name; `OURS` is among them.
+        rounds: number of timings; a shorter warm-up comes before them.
+        span: seconds of each implementation in a round.
     """
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        way(span / 4)
+    rates: dict[str, list[float]] = {name: [] for name in implementations}
+    for implementation in implementations.values():
+        implementation(span / 4)
     for _ in range(rounds):
-        for name, way in ways.items():
-            rates[name].append(way(span))
-    for name, found in rates.items():
-        pairs = zip(rates[OURS], found, strict=True)
+        for name, implementation in implementations.items():
+            rates[name].append(implementation(span))
+    for name, measured in rates.items():
+        pairs = zip(rates[OURS], measured, strict=True)
         yield Row(
             task=task,
             way=name,
-            characters_per_second=statistics.median(found),
-            spread=(min(found), max(found)),
+            characters_per_second=statistics.median(measured),
+            spread=(min(measured), max(measured)),
             ratio=statistics.median(ours / other for ours, other in pairs),
         )

@@ -1,4 +1,4 @@
-"""Ways of writing that `bench` compares: ours, and matrix products alone. PyTorch.
+"""Sampling implementations that `bench` compares: ours, and matrix products alone. PyTorch.
 
 Letters: S streams, V vocabulary, H hidden, L layers.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from corpus import Vocabulary
-from model.bench.rows import OURS, Task, Way, rate_of
+from model.bench.rows import OURS, Implementation, Task, rate_of
 from model.bench.training import VOCABULARY_SIZE
 from model.compute.device import trains_in_bf16
 from model.config import ModelConfig, SamplingConfig
@@ -31,27 +31,27 @@ from model.sampling.torch_lstm import stepper_on
 from model.system.cores import usable_cores
 
 TEMPERATURE = 0.8
-CHARACTERS_AT_ONCE = 16
-OUR_CHARACTERS_AT_ONCE = 256
-"""Characters of each stream between two looks at the clock, as ``generate`` writes them."""
+CHARACTERS_PER_TIMING = 16
+OUR_CHARACTERS_PER_TIMING = 256
+"""Characters of each stream in one call, as in ``generate``."""
 
 
-def sampling_ways(task: Task) -> Mapping[str, Way]:
-    """Returns our way of writing with a network of the task's shape, and the limit."""
+def sampling_implementations(task: Task) -> Mapping[str, Implementation]:
+    """Returns our sampler for a network of the task's shape, and the limit."""
     model = ModelConfig(hidden=task.hidden, layers=task.layers)
     snapshot = LstmSnapshot.from_weights(
         initial_parameters(model, VOCABULARY_SIZE, seed=0),
         step=0,
-        precision="bf16" if trains_in_bf16() else "fp32",  # as one that was trained here
+        precision="bf16" if trains_in_bf16() else "fp32",  # the default of a training here
     )
-    ways = {OURS: _our_way(task, snapshot)}
+    implementations = {OURS: _ours(task, snapshot)}
     if task.device == "cpu":
-        ways["limit-fp32"] = _products_alone(task, snapshot)
-    return ways
+        implementations["limit-fp32"] = _products_alone(task, snapshot)
+    return implementations
 
 
-def _our_way(task: Task, snapshot: LstmSnapshot) -> Way:
-    """What ``generate`` does after the first thousands of characters."""
+def _ours(task: Task, snapshot: LstmSnapshot) -> Implementation:
+    """Returns what ``generate`` runs after its first thousands of characters."""
     vocabulary = Vocabulary.from_symbols([chr(33 + symbol) for symbol in range(VOCABULARY_SIZE)])
     sampling = SamplingConfig(temperature=TEMPERATURE)
     on_cpu = task.device == "cpu"
@@ -71,12 +71,12 @@ def _our_way(task: Task, snapshot: LstmSnapshot) -> Way:
     )
     if on_cpu:
         streams.write(NUMPY_CHARACTERS_PER_STREAM)
-    characters = task.width * OUR_CHARACTERS_AT_ONCE
-    return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_AT_ONCE), characters, span)
+    characters = task.width * OUR_CHARACTERS_PER_TIMING
+    return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_PER_TIMING), characters, span)
 
 
-def _products_alone(task: Task, snapshot: LstmSnapshot) -> Way:
-    """The kernel's matrix products in NumPy and nothing else, shared out as ours are."""
+def _products_alone(task: Task, snapshot: LstmSnapshot) -> Implementation:
+    """Returns the sampler's matrix products in NumPy, without anything else."""
     threads = 1 if task.width == 1 else min(usable_cores(), task.width)
     matrices = [layer.matrix for layer in snapshot.layers] + [snapshot.head_matrix]
     random = np.random.default_rng(0)
@@ -93,17 +93,17 @@ def _products_alone(task: Task, snapshot: LstmSnapshot) -> Way:
 
     def multiply(share: list[tuple[FloatArray, FloatArray, FloatArray]], span: float) -> float:
         def products() -> None:
-            for _ in range(CHARACTERS_AT_ONCE):
+            for _ in range(CHARACTERS_PER_TIMING):
                 for matrix, x, out in share:
                     np.dot(matrix, x, out)
 
-        return rate_of(products, CHARACTERS_AT_ONCE * (task.width // threads), span)
+        return rate_of(products, CHARACTERS_PER_TIMING * (task.width // threads), span)
 
-    def way(span: float) -> float:
+    def rate(span: float) -> float:
         if threads == 1:
             with fastest_products(snapshot):
                 return multiply(shares[0], span)
         with ThreadPoolExecutor(threads) as pool:
             return sum(pool.map(lambda share: multiply(share, span), shares))
 
-    return way
+    return rate

@@ -1,4 +1,4 @@
-"""The loops of tutorials, which `model.bench.stock_process` times: PyTorch's, and Keras'. PyTorch.
+"""The loops of tutorials that `model.bench.stock_process` times: PyTorch's and Keras'. PyTorch.
 
 Letters: S streams, T time, V vocabulary, H hidden.
 """
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.bench.keras import keras_fit, keras_predict
-from model.bench.rows import Task, Way, rate_of
+from model.bench.rows import Implementation, Task, rate_of
 from model.bench.training import SEQUENCE, VOCABULARY_SIZE, random_text, repeated
 from model.config import ModelConfig
 from model.network.lstm import CharacterLSTM
@@ -22,8 +22,8 @@ from model.network.parameters import initial_parameters
 TEMPERATURE = 0.8
 
 
-def stock_way(task: Task, name: str) -> Way:
-    """Returns one of the ways that `model.bench.stock_process.stock_names` names."""
+def stock_implementation(task: Task, name: str) -> Implementation:
+    """Returns the implementation with a name of `model.bench.stock_process.stock_names`."""
     training = task.kind == "training"
     if name == "keras":
         return keras_fit(VOCABULARY_SIZE) if training else keras_predict(VOCABULARY_SIZE)
@@ -33,13 +33,11 @@ def stock_way(task: Task, name: str) -> Way:
     network = CharacterLSTM(model, VOCABULARY_SIZE)
     network.load_arrays(initial_parameters(model, VOCABULARY_SIZE, seed=0))
     network.to(task.device)
-    return _stepping(
-        task, network, _through_layers if name == "nn.LSTM" else _through_cells(network)
-    )
+    return _stepping(task, network, _step_layers if name == "nn.LSTM" else _step_cells(network))
 
 
 class _StockNetwork(nn.Module):
-    """What a tutorial builds: one-hot vectors, ``nn.LSTM``, a linear head."""
+    """The network of a tutorial: one-hot vectors, ``nn.LSTM``, a linear head."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -53,8 +51,8 @@ class _StockNetwork(nn.Module):
         return self.head(outputs), state
 
 
-def _training(task: Task) -> Way:
-    """The loop of a tutorial: float32, plain AdamW, state carried and detached."""
+def _training(task: Task) -> Implementation:
+    """Returns the loop of a tutorial: float32, plain AdamW, state carried and detached."""
     torch.manual_seed(0)
     network = _StockNetwork(task).to(task.device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
@@ -78,23 +76,23 @@ def _training(task: Task) -> Way:
         place += SEQUENCE
         return SEQUENCE * task.width
 
-    def way(span: float) -> float:
+    def rate(span: float) -> float:
         return repeated(step, span, task.device)
 
-    return way
+    return rate
 
 
 State = tuple[Tensor, Tensor]
-Through = Callable[[CharacterLSTM, Tensor, State], tuple[Tensor, State]]
-"""Takes one character further: network, inputs [S, E], state; returns outputs [S, H], state."""
+StepFunction = Callable[[CharacterLSTM, Tensor, State], tuple[Tensor, State]]
+"""Steps one character: takes network, inputs [S, E], state; returns outputs [S, H], state."""
 
 
-def _through_layers(network: CharacterLSTM, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+def _step_layers(network: CharacterLSTM, inputs: Tensor, state: State) -> tuple[Tensor, State]:
     outputs, after = network.lstm(inputs[None], state)
     return outputs[0], after
 
 
-def _through_cells(network: CharacterLSTM) -> Through:
+def _step_cells(network: CharacterLSTM) -> StepFunction:
     lstm = network.lstm
     cells = [
         nn.LSTMCell(lstm.input_size if layer == 0 else lstm.hidden_size, lstm.hidden_size)
@@ -105,7 +103,7 @@ def _through_cells(network: CharacterLSTM) -> Through:
             {name: getattr(lstm, f"{name}_l{layer}") for name in cell.state_dict()}
         )
 
-    def through(_: CharacterLSTM, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(_: CharacterLSTM, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         hiddens, carried = [], []
         for layer, cell in enumerate(cells):
             inputs, kept = cell(inputs, (state[0][layer], state[1][layer]))
@@ -113,11 +111,11 @@ def _through_cells(network: CharacterLSTM) -> Through:
             carried.append(kept)
         return inputs, (torch.stack(hiddens), torch.stack(carried))
 
-    return through
+    return step
 
 
-def _stepping(task: Task, network: CharacterLSTM, through: Through) -> Way:
-    """A loop as tutorials write it: step, softmax, ``multinomial``, the id as a Python number."""
+def _stepping(task: Task, network: CharacterLSTM, step: StepFunction) -> Implementation:
+    """Returns the loop of a tutorial: step, softmax, ``multinomial``, the id as a Python number."""
     assert network.embedding is not None, "the benchmark's shapes have an embedding"
     embedding = network.embedding
     ids = torch.zeros(task.width, dtype=torch.int64, device=task.device)
@@ -126,13 +124,13 @@ def _stepping(task: Task, network: CharacterLSTM, through: Through) -> Way:
 
     def write() -> None:
         nonlocal ids, state
-        outputs, state = through(network, embedding(ids), state)
+        outputs, state = step(network, embedding(ids), state)
         probabilities = torch.softmax(network.logits(outputs) / TEMPERATURE, dim=-1)
         ids = torch.multinomial(probabilities, 1)[:, 0]
         ids.tolist()
 
-    def way(span: float) -> float:
+    def rate(span: float) -> float:
         with torch.no_grad():
             return rate_of(write, task.width, span)
 
-    return way
+    return rate

@@ -1,10 +1,9 @@
-"""What `bench` compares ours with: PyTorch's stock loops and Keras', in a process of their own.
+"""PyTorch's stock loops and Keras', which `bench` compares ours with, in a separate process.
 
-Our program tells threads that wait to sleep, and NumPy to keep to one thread, for the sake of the
-screen beside a training. The loop of a tutorial has neither, and a small network pays for them with
-half its speed; so it runs as its user would run it. The process is asked for one way after the
-other, a line of JSON each, and answers with a rate; between two of them it waits. Who
-only asks imports no PyTorch here.
+This program sets waiting threads to sleep and NumPy to one thread, for the screen beside a
+training. A tutorial does neither, and those settings would halve the speed of a small network. So
+the stock loops run in a process without them. It reads one question a line, in JSON, and answers
+with a rate; between two questions it waits. The asking side imports no PyTorch here.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from contextlib import contextmanager
 from functools import partial
 
 from model.bench.keras import fits, keras_is_installed
-from model.bench.rows import Task, Way
+from model.bench.rows import Implementation, Task
 from model.system.child_process import AnsweringChild, answering_child
 
-NAME = "the process of the stock ways"
+NAME = "the process of the stock implementations"
 OURS_ALONE = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Settings of this program for itself (`tui.cli.main`)."""
+"""Environment variables that this program sets for itself (`tui.cli.main`)."""
 
 
 def stock_names(task: Task) -> tuple[str, ...]:
-    """Returns the names of the ways that there are for a task on this machine."""
+    """Returns the names of the stock implementations of a task on this machine."""
     if task.kind == "training" or task.device != "cpu":
         names: tuple[str, ...] = ("nn.LSTM",)
     else:
@@ -38,15 +37,15 @@ def stock_names(task: Task) -> tuple[str, ...]:
 
 
 class StockProcess:
-    """The process, as seen from `bench`."""
+    """The asking side of the process."""
 
     def __init__(self, child: AnsweringChild) -> None:
         self._child = child
 
-    def ways(self, task: Task) -> Mapping[str, Way]:
-        """Returns the stock ways of doing a task; calling one has the process work.
+    def implementations(self, task: Task) -> Mapping[str, Implementation]:
+        """Returns the stock implementations of a task; the process runs them.
 
-        A way raises ``ChildEnded`` when the process has ended.
+        Calling one raises ``ChildEnded`` if the process has ended.
         """
         return {name: partial(self._rate, task, name) for name in stock_names(task)}
 
@@ -56,39 +55,39 @@ class StockProcess:
 
 
 def environment_of_others(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment without what this program sets for itself."""
+    """Returns an environment without the variables that this program sets for itself."""
     return {name: value for name, value in environment.items() if name not in OURS_ALONE}
 
 
 @contextmanager
 def stock_process() -> Iterator[StockProcess]:
-    """Starts the process; ends it."""
+    """Starts the process, and ends it on exit."""
     environment = environment_of_others(os.environ)
     with answering_child(NAME, "model.bench.stock_process", environment=environment) as child:
         yield StockProcess(child)
 
 
 def answers(questions: Iterable[str]) -> Iterator[float]:
-    """Does what it is asked for; keeps the ways of the task at hand."""
-    from model.bench.stock_loops import stock_way  # noqa: PLC0415 - see above
+    """Answers questions with rates; keeps the implementations of the current task."""
+    from model.bench.stock_loops import stock_implementation  # noqa: PLC0415 - see above
 
     task: Task | None = None
-    ways: dict[str, Way] = {}
+    implementations: dict[str, Implementation] = {}
     for line in questions:
         question = json.loads(line)
         asked = Task(**question["task"])
         if asked != task:
-            task, ways = asked, {}
+            task, implementations = asked, {}
         name = question["way"]
-        if name not in ways:
-            ways[name] = stock_way(asked, name)
-        yield ways[name](question["span"])
+        if name not in implementations:
+            implementations[name] = stock_implementation(asked, name)
+        yield implementations[name](question["span"])
 
 
 def main() -> None:
-    """Answers on the standard output; whatever else is printed goes to the standard error.
+    """Answers on standard output; everything else that is printed goes to standard error.
 
-    TensorFlow prints from compiled code, too, so the descriptor is moved and not the stream alone.
+    The file descriptor is redirected, because TensorFlow also prints from compiled code.
     """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)

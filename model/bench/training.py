@@ -1,4 +1,4 @@
-"""Ways of training that `bench` compares: ours, and matrix products alone. PyTorch.
+"""Training implementations that `bench` compares: ours, and matrix products alone. PyTorch.
 
 Letters: B batch, T time, V vocabulary, H hidden, L layers.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.bench.rows import OURS, Task, Way
+from model.bench.rows import OURS, Implementation, Task
 from model.compute.device import trains_in_bf16
 from model.compute.malloc import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
@@ -28,24 +28,24 @@ from model.training.trainer import Trainer
 
 VOCABULARY_SIZE = 96
 SEQUENCE = 64
-TEXT_LENGTH = 300_000
-PRODUCTS_AT_ONCE = 20
+TEXT_CHARACTERS = 300_000
+PRODUCTS_PER_TIMING = 20
 THREADS = usable_cores()
-"""Those that the products alone may take."""
+"""Threads of the matrix products alone."""
 
 
-def training_ways(task: Task, resources: ExitStack) -> Mapping[str, Way]:
-    """Returns our way of training a network of the task's shape, and the limits.
+def training_implementations(task: Task, resources: ExitStack) -> Mapping[str, Implementation]:
+    """Returns our trainer for a network of the task's shape, and the limits.
 
-    Closing ``resources`` ends the threads that they use.
+    Closing ``resources`` ends the threads that they start.
     """
-    ways: dict[str, Way] = {OURS: _our_trainer(task, resources)}
+    implementations: dict[str, Implementation] = {OURS: _our_trainer(task, resources)}
     if task.device != "cpu":
-        return ways
-    ways["limit-fp32"] = _products_alone(task, torch.float32)
+        return implementations
+    implementations["limit-fp32"] = _products_alone(task, torch.float32)
     if trains_in_bf16():
-        ways["limit-bf16"] = _products_alone(task, torch.bfloat16)
-    return ways
+        implementations["limit-bf16"] = _products_alone(task, torch.bfloat16)
+    return implementations
 
 
 def operations_per_character(task: Task) -> int:
@@ -60,7 +60,7 @@ def operations_per_character(task: Task) -> int:
 
 
 def device_tasks() -> tuple[Task, ...]:
-    """Returns what is to be measured on the cards that this machine has; nothing without one."""
+    """Returns the tasks for the GPUs of this machine."""
     kinds = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     shape = {"hidden": 1024, "layers": 2}
     return tuple(
@@ -72,7 +72,7 @@ def device_tasks() -> tuple[Task, ...]:
 
 
 def repeated(step: Callable[[], int], span: float, device: str = "cpu") -> float:
-    """Returns characters per second of steps that tell how many they did, once they are done."""
+    """Repeats a step that returns its characters; returns characters per second."""
     began = time.perf_counter()
     done = 0
     while time.perf_counter() - began < span or not done:
@@ -82,12 +82,12 @@ def repeated(step: Callable[[], int], span: float, device: str = "cpu") -> float
 
 
 def random_text() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Returns the ids of made-up characters, the same every time."""
-    return np.random.default_rng(0).integers(0, VOCABULARY_SIZE, TEXT_LENGTH, dtype=np.uint8)
+    """Returns uint8 ids of random characters, always the same ones."""
+    return np.random.default_rng(0).integers(0, VOCABULARY_SIZE, TEXT_CHARACTERS, dtype=np.uint8)
 
 
-def _our_trainer(task: Task, resources: ExitStack) -> Way:
-    """The trainer itself, with the way of computing that it chooses at the start of a run."""
+def _our_trainer(task: Task, resources: ExitStack) -> Implementation:
+    """Returns the trainer itself, with the engine that a run would choose at its start."""
     model = ModelConfig(hidden=task.hidden, layers=task.layers)
     training = TrainingConfig(
         batch=task.width,
@@ -103,18 +103,18 @@ def _our_trainer(task: Task, resources: ExitStack) -> Way:
     )
     resources.callback(trainer.close)
 
-    def way(span: float) -> float:
+    def rate(span: float) -> float:
         keep_freed_memory()
         prepare_thread(machine.engine.threads_per_shard)
         return repeated(lambda: trainer.step(0.0).characters, span, task.device)
 
-    return way
+    return rate
 
 
-def _products_alone(task: Task, kind: torch.dtype) -> Way:
-    """Characters a second if the products [B, H] x [H, 4H] were all the work there is.
+def _products_alone(task: Task, kind: torch.dtype) -> Implementation:
+    """Returns the limit: only the products [B, H] x [H, 4H], as many as a character needs.
 
-    The better of PyTorch's threads sharing each product, and threads with a part of the batch each.
+    The faster of two: PyTorch's threads share each product, or each thread has a part of the batch.
     """
     parts = max(1, min(THREADS, task.width))
     flops = 8 * task.hidden**2
@@ -124,25 +124,25 @@ def _products_alone(task: Task, kind: torch.dtype) -> Way:
         matrix = torch.randn(task.hidden, 4 * task.hidden).to(kind)
         return x, matrix, torch.empty(rows, 4 * task.hidden, dtype=kind)
 
-    whole = operands(task.width)
+    undivided = operands(task.width)
     shares = [operands(task.width // parts) for _ in range(parts)]
 
     def multiply(chosen: tuple[Tensor, Tensor, Tensor]) -> int:
-        for _ in range(PRODUCTS_AT_ONCE):
+        for _ in range(PRODUCTS_PER_TIMING):
             torch.mm(chosen[0], chosen[1], out=chosen[2])
-        return PRODUCTS_AT_ONCE * len(chosen[0])
+        return PRODUCTS_PER_TIMING * len(chosen[0])
 
     def alone(share: tuple[Tensor, Tensor, Tensor], span: float) -> float:
         torch.set_num_threads(1)
         return repeated(lambda: multiply(share), span)
 
-    def way(span: float) -> float:
+    def rate(span: float) -> float:
         torch.set_num_threads(THREADS)
-        rate = repeated(lambda: multiply(whole), span / 2)
+        best = repeated(lambda: multiply(undivided), span / 2)
         if parts > 1:
             with ThreadPoolExecutor(parts) as pool:
                 rates = pool.map(lambda share: alone(share, span / 2), shares)
-                rate = max(rate, sum(rates))
-        return rate * flops / operations_per_character(task)
+                best = max(best, sum(rates))
+        return best * flops / operations_per_character(task)
 
-    return way
+    return rate

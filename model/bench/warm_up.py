@@ -1,11 +1,9 @@
-"""Compiles everything that is compiled for this processor, and keeps it on the disk. PyTorch.
+"""Compiles all kernels for this processor, and saves them on the disk. PyTorch.
 
     python -P -m model.bench.warm_up
 
--P keeps Python from importing files of the working directory.
-
-The first training, or the first long text, would else wait for it, some ten seconds; ``make`` calls
-it when it sets up.
+-P keeps Python from importing files of the working directory. ``make`` runs this when it sets up,
+because otherwise the first training or long text would wait some ten seconds.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ HIDDEN, SYMBOLS = 16, 3
 
 
 def main() -> None:
-    """Compiles; what this processor has no use for is left out."""
+    """Compiles the kernels that this processor can use."""
     if not can_compile():
         raise SystemExit(setback())
     if trains_in_bf16() and can_pack():
@@ -41,11 +39,11 @@ def main() -> None:
 
             CompiledStep(CharacterLSTM(ModelConfig(hidden=HIDDEN), SYMBOLS))
     for precision in ("fp32", "bf16"):
-        _write_something(precision)
+        _decode_a_little(precision)
 
 
-def _write_something(precision: str) -> None:
-    """Writes a little with a network that has learned nothing."""
+def _decode_a_little(precision: str) -> None:
+    """Decodes a little with an untrained network."""
     model = ModelConfig(hidden=HIDDEN)
     weights = initial_parameters(model, SYMBOLS, seed=0)
     snapshot = LstmSnapshot.from_weights(weights, step=0, precision=precision)

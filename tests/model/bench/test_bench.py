@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from model.bench.keras import fits, keras_fit, keras_is_installed, keras_predict
-from model.bench.rows import OURS, Row, Task, Way, compare
-from model.bench.sampling import sampling_ways
-from model.bench.stock_loops import stock_way
+from model.bench.rows import OURS, Implementation, Row, Task, compare
+from model.bench.sampling import sampling_implementations
+from model.bench.stock_loops import stock_implementation
 from model.bench.stock_process import OURS_ALONE, environment_of_others, stock_names, stock_process
-from model.bench.training import device_tasks, operations_per_character, training_ways
+from model.bench.training import device_tasks, operations_per_character, training_implementations
 from model.errors import ChildEnded
 
 SMALL = Task(kind="training", hidden=8, layers=2, width=4)
@@ -28,7 +28,7 @@ def test_ways_take_turns_and_the_first_round_does_not_count() -> None:
     order: list[str] = []
     rates = {OURS: iter([9.0, 10.0, 30.0, 20.0]), "other": iter([9.0, 5.0, 6.0, 10.0])}
 
-    def named(name: str) -> Way:
+    def named(name: str) -> Implementation:
         def way(_: float) -> float:
             order.append(name)
             return next(rates[name])
@@ -63,7 +63,7 @@ def test_the_operations_are_those_of_all_products() -> None:
 def test_every_way_of_training_makes_steps(layers: int) -> None:
     task = Task(kind="training", hidden=8, layers=layers, width=4)
     with ExitStack() as resources:
-        rows = list(compare(task, training_ways(task, resources), rounds=1, span=0.01))
+        rows = list(compare(task, training_implementations(task, resources), rounds=1, span=0.01))
     assert {OURS, "limit-fp32"} <= {row.way for row in rows} <= {OURS, "limit-fp32", "limit-bf16"}
     assert all(row.characters_per_second > 0 for row in rows)
 
@@ -74,9 +74,9 @@ def test_every_stock_way_works_in_a_process_of_its_own() -> None:
     writing = dataclasses.replace(training, kind="sampling", width=3)
     with stock_process() as stock:
         for task, names in ((training, ["nn.LSTM"]), (writing, ["nn.LSTM", "nn.LSTMCell"])):
-            ways = stock.ways(task)
-            assert list(ways) == names
-            assert all(way(0.01) > 0 for way in ways.values() for _ in range(2))
+            implementations = stock.implementations(task)
+            assert list(implementations) == names
+            assert all(way(0.01) > 0 for way in implementations.values() for _ in range(2))
 
 
 def test_the_stock_process_has_none_of_our_settings() -> None:
@@ -98,9 +98,9 @@ def test_a_stock_process_that_ends_is_an_error() -> None:
     unknown = dataclasses.replace(SMALL, device="nowhere")
     with (
         stock_process() as stock,
-        pytest.raises(ChildEnded, match=r"stock ways: ended with status 1: .*nowhere"),
+        pytest.raises(ChildEnded, match=r"stock implementations: ended with status 1: .*nowhere"),
     ):
-        stock.ways(unknown)["nn.LSTM"](0.01)
+        stock.implementations(unknown)["nn.LSTM"](0.01)
 
 
 def test_a_card_stands_beside_the_stock_loop_on_the_same_card() -> None:
@@ -108,9 +108,16 @@ def test_a_card_stands_beside_the_stock_loop_on_the_same_card() -> None:
         small = dataclasses.replace(task, hidden=8, width=min(task.width, 4))
         with ExitStack() as resources:
             training = task.kind == "training"
-            ways = training_ways(small, resources) if training else sampling_ways(small)
-            ways = {**ways, **{name: stock_way(small, name) for name in stock_names(small)}}
-            rows = list(compare(small, ways, rounds=1, span=0.01))
+            implementations = (
+                training_implementations(small, resources)
+                if training
+                else sampling_implementations(small)
+            )
+            implementations = {
+                **implementations,
+                **{name: stock_implementation(small, name) for name in stock_names(small)},
+            }
+            rows = list(compare(small, implementations, rounds=1, span=0.01))
         assert [row.way for row in rows] == [OURS, "nn.LSTM"]
         assert rows[0].record()["device"] == task.device
     cards = torch.cuda.is_available() + torch.backends.mps.is_available()
@@ -121,7 +128,7 @@ def test_a_card_stands_beside_the_stock_loop_on_the_same_card() -> None:
 @pytest.mark.parametrize("streams", [1, 9])
 def test_every_way_of_writing_writes(layers: int, streams: int) -> None:
     task = Task(kind="sampling", hidden=8, layers=layers, width=streams)
-    rows = list(compare(task, sampling_ways(task), rounds=1, span=0.01))
+    rows = list(compare(task, sampling_implementations(task), rounds=1, span=0.01))
     assert [row.way for row in rows] == [OURS, "limit-fp32"]
     assert all(row.characters_per_second > 0 for row in rows)
 

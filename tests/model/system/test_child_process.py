@@ -108,7 +108,7 @@ def test_a_child_runs_no_file_of_the_working_directory(tmp_path: Path) -> None:
         "os.environ['PYTHONPATH'] = ':/nowhere'\n"
         "task = Task(kind='sampling', hidden=8, layers=1, width=1)\n"
         "with stock_process() as stock:\n"
-        "    print(stock.ways(task)['nn.LSTM'](0.01) > 0)"
+        "    print(stock.implementations(task)['nn.LSTM'](0.01) > 0)"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
@@ -190,7 +190,7 @@ def test_a_child_that_dies_ends_bench_in_one_line_and_not_as_a_reader_that_has_g
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "charlm-tui: the process of the stock ways: ended with status 7: "
+        "charlm-tui: the process of the stock implementations: ended with status 7: "
         "the library ␛[2J is broken; try it again\n"
     )
 

@@ -1,4 +1,4 @@
-"""``charlm-tui bench``: how fast this machine trains and writes, beside the stock ways."""
+"""``charlm-tui bench``: how fast this machine trains and writes, beside stock loops."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
 def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> None:
     """Measures the tasks; prints each row as JSON when it is known, or a table at the end."""
     # Torch takes two seconds.
-    from model.bench.sampling import sampling_ways  # noqa: PLC0415
-    from model.bench.training import training_ways  # noqa: PLC0415
+    from model.bench.sampling import sampling_implementations  # noqa: PLC0415
+    from model.bench.training import training_implementations  # noqa: PLC0415
 
     rows: list[Row] = []
     with stock_process() as stock:
@@ -75,9 +75,13 @@ def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> 
                 print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
             with ExitStack() as resources:
                 training = task.kind == "training"
-                ways = training_ways(task, resources) if training else sampling_ways(task)
-                ways = {**ways, **stock.ways(task)}
-                for row in compare(task, ways, rounds=rounds, span=span):
+                implementations = (
+                    training_implementations(task, resources)
+                    if training
+                    else sampling_implementations(task)
+                )
+                implementations = {**implementations, **stock.implementations(task)}
+                for row in compare(task, implementations, rounds=rounds, span=span):
                     rows.append(row)
                     if as_json:
                         say_json(row.record())
