@@ -1,8 +1,8 @@
-"""Where compiled functions are kept: in folders that belong to this user alone. Numba.
+"""A disk cache of compiled functions, in folders that only this user may enter. Numba.
 
-What is loaded is unpickled and run, so a file must be the user's own, in a folder that no other
-account may enter, and what was written; anything else is as good as not there, and the function is
-compiled and kept once more. An entry is one file: a digest, and what it is the digest of.
+An entry is unpickled and run. Therefore its file and its folder must belong to this user, no other
+account may have rights to them, and its digest must match. Otherwise the function is compiled and
+saved again. An entry is one file: a SHA-256 digest, and the bytes that it is the digest of.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ SUFFIX: Final = ".nbc"
 UNFINISHED_FILES: Final = re.compile(r"[A-Za-z0-9_.]*-[0-9a-f]{16}\.nbc\.[0-9a-f]{16}\.tmp")
 _DIGEST: Final = hashlib.sha256().digest_size
 _NUMBA: Final[Any] = numba
-"""Its settings have no types."""
+"""Numba without types: its internals have none."""
 _OTHERS: Final = 0o077
-"""Rights of other accounts."""
+"""Permission bits of other accounts."""
 
 
 class KernelCache(NullCache):
-    """What is kept of one function, for each kind of arguments and of processor."""
+    """The entries of one function: one for each signature and kind of processor."""
 
     def __init__(self, function: Callable[..., Any], stamp: Callable[[], object]) -> None:
         """Reads nothing yet.
 
         Args:
-            function: as it was written.
-            stamp: changes with all that the compiled function depends on beside its own code.
+            function: the Python function.
+            stamp: changes with everything that the compiled code depends on besides the function.
         """
         self._function = function
         self._stamp = stamp
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Returns what was compiled for a signature; None where it is not kept, or damaged."""
+        """Returns the compiled code of a signature; None if there is none, or if it is damaged."""
         target_context.refresh()
         codegen = target_context.codegen()
         key = self._key(sig, codegen)
@@ -63,7 +63,7 @@ class KernelCache(NullCache):
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keeps what was compiled for a signature in the first folder that takes it."""
+        """Saves the compiled code of a signature in the first folder that can be written to."""
         if data.lifted or data.library.has_dynamic_globals:
             return
         payload = _NUMBA.core.serialize.dumps(data._reduce())  # noqa: SLF001
@@ -74,14 +74,14 @@ class KernelCache(NullCache):
                 return
 
     def _name(self, sig: Any, codegen: Any) -> str:
-        """Returns a name that stays when sources change: what is stale is written over."""
+        """Returns a file name that is independent of sources: stale entries are replaced."""
         function = f"{self._function.__module__}.{self._function.__qualname__}"
-        told_apart = str(PACKAGE), sig, codegen.magic_tuple(), sys.implementation.cache_tag
-        digest = hashlib.sha256(repr(told_apart).encode()).hexdigest()
+        identity = str(PACKAGE), sig, codegen.magic_tuple(), sys.implementation.cache_tag
+        digest = hashlib.sha256(repr(identity).encode()).hexdigest()
         return f"{re.sub(r'[^A-Za-z0-9_.]', '', function)[:100]}-{digest[:16]}{SUFFIX}"
 
     def _key(self, sig: Any, codegen: Any) -> bytes:
-        """Returns a digest of all that the compiled code depends on."""
+        """Returns a digest of everything that the compiled code depends on."""
         cells = tuple(cell.cell_contents for cell in self._function.__closure__ or ())
         versions = numba.__version__, llvmlite.__version__, sys.version
         code = self._function.__code__.co_code, _NUMBA.core.serialize.dumps(cells)
@@ -90,14 +90,14 @@ class KernelCache(NullCache):
 
 
 def _places() -> Iterator[Path]:
-    """Yields folders to keep compiled code in, the best first."""
+    """Yields cache folders, the preferred one first."""
     chosen = _NUMBA.config.CACHE_DIR  # $NUMBA_CACHE_DIR
     yield Path(chosen) / "charlm-tui" if chosen else PACKAGE / "__pycache__" / "kernels"
     yield from (folder / "kernels" for folder in cache_folders(usual=not chosen))
 
 
 def _folders(*, make: bool = False) -> Iterator[int]:
-    """Yields handles of those folders that are this user's alone; made, if asked for."""
+    """Yields handles of the folders that only this user may enter; ``make`` creates them."""
     for path in _places():
         with contextlib.suppress(OSError), _opened(path, make=make) as folder:
             yield folder
@@ -105,10 +105,10 @@ def _folders(*, make: bool = False) -> Iterator[int]:
 
 @contextmanager
 def _opened(path: Path, *, make: bool) -> Iterator[int]:
-    """Lends the handle of a folder.
+    """Opens a folder for the duration of a ``with`` block; yields its handle.
 
     Raises:
-        OSError: it cannot be had, or is not this user's alone.
+        OSError: it cannot be opened, or other accounts have rights to it.
     """
     if make:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,13 +122,13 @@ def _opened(path: Path, *, make: bool) -> Iterator[int]:
 
 
 def _require_own(status: os.stat_result) -> None:
-    """Refuses what another account owns or has rights to, with an ``OSError``."""
+    """Raises ``PermissionError`` if another account owns it or has rights to it."""
     if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
-        raise PermissionError("not this user's alone")
+        raise PermissionError("other accounts have rights to it")
 
 
 def _content(folder: int, name: str) -> bytes | None:
-    """Returns what a file of a folder holds; None where there is none that can be trusted."""
+    """Returns the content of a file in a folder; None if it is missing or cannot be trusted."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         with open(name, "rb", opener=lambda path, _: os.open(path, flags, dir_fd=folder)) as file:
@@ -140,7 +140,7 @@ def _content(folder: int, name: str) -> bytes | None:
 
 
 def _verified(content: bytes | None, key: bytes) -> bytes | None:
-    """Returns an entry's compiled code if it is whole, and of that key."""
+    """Returns an entry's compiled code; None if it is damaged or has another key."""
     if content is None or hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
         return None
     rest = content[_DIGEST:]
@@ -148,10 +148,10 @@ def _verified(content: bytes | None, key: bytes) -> bytes | None:
 
 
 def _write(folder: int, name: str, content: bytes) -> None:
-    """Writes a file under another name first; what reads it has the old one or the new one.
+    """Writes a file atomically, by renaming a temporary one.
 
     Raises:
-        OSError: it cannot be written; nothing of it is left.
+        OSError: it cannot be written; the temporary file is removed.
     """
     temporary = f"{name}.{secrets.token_hex(8)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -90,10 +90,10 @@ class GradientWorkers:
         """
         total = targets.numel() if total is None else total
 
-        begun = None if self._step is None else self._step.begin(masks)
+        step_context = None if self._step is None else self._step.begin(masks)
         of_streams = self._recorded if self._machine.queues else self._of_streams
-        if begun is not None:
-            of_streams = begun.of_streams
+        if step_context is not None:
+            of_streams = step_context.of_streams
 
         def of_shard(streams: slice) -> tuple[Tensor, tuple[Tensor, ...], State]:
             return of_streams(
@@ -110,8 +110,8 @@ class GradientWorkers:
             gradients = list(results[0][1])
             for part in results[1:]:
                 torch._foreach_add_(gradients, list(part[1]))
-            if begun is not None:
-                gradients = begun.gradients(gradients)
+            if step_context is not None:
+                gradients = step_context.gradients(gradients)
         else:
             loss = self._parameters[0].new_zeros(())
             gradients = [torch.zeros_like(parameter) for parameter in self._parameters]
