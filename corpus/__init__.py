@@ -7,8 +7,8 @@ The way through it::
     parts = split_ids(corpus.ids, 0.1)              # what to learn from, what to measure on
     prompt = fit_prompt("Ça ira", corpus.vocabulary)
 
-It needs NumPy and knows neither a network nor a screen. What can go wrong in the outside world is
-raised as a `UserError`, one line that a person understands.
+It needs NumPy and knows neither a network nor a screen. Errors of the environment are raised as a
+`UserError`, one line for a person.
 """
 
 from corpus.cache.encoded_cache import (

@@ -1,4 +1,4 @@
-"""Names and words that came from the system as bytes, as people read them."""
+"""Converts arguments and file names, which the system gives as bytes, to readable text."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 
 def readable(text: str) -> str:
-    """Returns the UTF-8 text that an argument or a file's name was before the locale decoded it.
+    """Returns an argument or a file's name decoded as UTF-8 instead of by the locale.
 
-    Where its bytes are no UTF-8, the locale's reading stays.
+    If the bytes are not UTF-8, the text is returned unchanged.
     """
     try:
         return os.fsencode(text).decode()

@@ -1,6 +1,6 @@
-"""What a loaded text is: ids, vocabulary and fingerprint; and the choices that it depends on.
+"""The values of a loaded text: ids, vocabulary and fingerprint; and the options of loading it.
 
-Plain data. How it comes about is in `load`.
+Plain data; `load` makes it.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from numpy.typing import NDArray
 from corpus.vocabulary import Vocabulary
 
 DOCUMENT_MARK = "\N{INFORMATION SEPARATOR TWO}"
-"""ASCII's own separator of records; screens show its picture, one character wide. In the files
-themselves it is read as a space, so that it means nothing else."""
+"""ASCII's record separator. Screens show its symbol, one character wide. If a file contains this
+character, it is read as a space, so that the mark is unique."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusOptions:
-    """How a text is read. The same options give the same ids from the same bytes."""
+    """The way to read a text. The same options give the same ids from the same bytes."""
 
     encoding: str | None = None
-    """A Python encoding name; None: a byte order mark decides, else UTF-8."""
+    """A Python encoding name; None means the byte order mark's, or UTF-8 without a mark."""
 
     lowercase: bool = False
     """Whether upper-case letters are read as lower-case ones."""
 
     include: tuple[str, ...] = ()
-    """Of a folder, only files that one of these patterns fits; none: all. See `folder`."""
+    """Patterns of the files to read from a folder; none means all. See `folder`."""
 
     exclude: tuple[str, ...] = ()
-    """Of a folder, no file that one of these patterns fits."""
+    """Patterns of the files of a folder to leave out."""
 
     document_mark: str = DOCUMENT_MARK
-    """What stands on a line of its own between two files of a folder; empty: nothing does."""
+    """The mark on a separate line between two files of a folder; empty means no line."""
 
     maximum_vocabulary: int = 16_384
-    """Distinct characters from which on a text is refused: the output layer grows with them."""
+    """Maximum number of distinct characters, because the output layer grows with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,10 +48,10 @@ class Corpus:
     """Short, for display: a built-in name, a file's or folder's name, or `stdin`."""
 
     specification: str
-    """What finds the same text again: a built-in name, an absolute path, or `-`."""
+    """The argument that finds the same text again: a built-in name, an absolute path, or `-`."""
 
     ids: NDArray[Any]
-    """Shape (characters,), dtype `vocabulary.dtype`; a memory map where the text is large."""
+    """Shape (characters,), dtype `vocabulary.dtype`; a memory map if the text is large."""
 
     vocabulary: Vocabulary
     """The symbols that the ids stand for."""
@@ -60,10 +60,10 @@ class Corpus:
     """Hexadecimal digest of the decoded, normalised text in UTF-8, with any skipped characters."""
 
     notes: tuple[str, ...] = ()
-    """What was done to the text or is odd about it, one sentence each, for the person."""
+    """Sentences for the user about changes to the text and its peculiarities."""
 
     skipped: int = 0
-    """Characters left out because a given vocabulary lacks them."""
+    """Number of characters left out because a given vocabulary lacks them."""
 
     def __len__(self) -> int:
         return len(self.ids)

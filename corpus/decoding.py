@@ -1,15 +1,15 @@
-"""From bytes to characters, in one pass and chunk by chunk: the result never depends on the chunks.
+"""Decodes bytes to characters in one pass. The result never depends on the size of the chunks.
 
-The rules, which a resumed run relies on:
+The rules, on which a resumed run relies:
 
-* Without a named encoding a byte order mark decides among UTF-8, UTF-16 and UTF-32, else it is
-  UTF-8; every invalid byte is an error, none is replaced. A leading byte order mark is dropped.
+* Without a named encoding, a byte order mark selects UTF-8, UTF-16 or UTF-32; without a mark, the
+  encoding is UTF-8. Every invalid byte is an error. A leading byte order mark is dropped.
 * CRLF and a lone CR become LF. Other separators (U+0085, U+2028, form feed) are data and stay.
-* Lower case is taken character by character: a final sigma is no special case.
+* Lower case is applied to single characters: a final sigma is not a special case.
 * A NUL byte outside UTF-16 and UTF-32, or the first bytes of a well-known other kind of file, is
   an error. Nothing is ever decompressed.
 
-It knows no file and no vocabulary.
+This module knows no file and no vocabulary.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def decode_chunks(
         label: what an error names, a path for example.
         encoding: a Python encoding name; None lets a byte order mark decide, else UTF-8.
         lowercase: whether upper-case letters become lower-case.
-        note: is told what was done that the person may want to know.
+        note: receives a sentence for the user about each change.
 
     Raises:
         NotTextError: the bytes look like something else than text.

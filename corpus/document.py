@@ -1,6 +1,6 @@
-"""A document: one named run of bytes within a source.
+"""A document: one named sequence of bytes within a source.
 
-It says where bytes come from and what is known of them beforehand, and does not look at them.
+It describes where bytes come from and what is known before reading them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentFile:
-    """The file that a document is read from, as it was found."""
+    """The file of a document, with its status when it was found."""
 
     path: Path
     """Absolute."""
 
     status: os.stat_result
-    """Of the file that the path led to."""
+    """Status of the file, with links followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,19 +27,19 @@ class Document:
     """One file of a folder, one built-in text, or all of standard input."""
 
     label: str
-    """What an error message names: a path, or the name of a built-in text."""
+    """The name in error messages: a path, or the name of a built-in text."""
 
     chunks: Callable[[], Iterator[bytes]]
-    """Opens the document and yields its bytes; an empty chunk means "still waiting"."""
+    """Opens the document and yields its bytes; an empty chunk means that no bytes came yet."""
 
     size: int | None = None
-    """Bytes, for the progress display only; None where it is not known before reading."""
+    """Size in bytes, for the display of progress only; None if unknown before reading."""
 
     encoding: str | None = None
-    """The encoding where the source knows it; it then goes before the user's choice."""
+    """The encoding if the source knows it; it takes precedence over the user's choice."""
 
     optional: bool = False
-    """Whether it may be left out, with a note, where it looks like something else than text."""
+    """Whether to leave the document out, with a note, if it does not look like text."""
 
     file: DocumentFile | None = None
-    """Where an encoded text can be known again without being read; None where it cannot."""
+    """The file, by which the cache recognises the text without reading it; None without one."""

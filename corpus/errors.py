@@ -1,24 +1,24 @@
-"""What can go wrong between a text and its ids, in words for the person who gave the text.
+"""The errors between a text and its ids, in words for the person who gave the text.
 
 The tree::
 
     UserError                 one sentence: subject, cause, remedy; the root of all packages' errors
     └── CorpusError           the text itself cannot be used
-        ├── NotTextError      its bytes are no text
-        ├── UnknownSymbolsError a given vocabulary cannot write it
-        ├── CorpusAccessError the file system refuses to hand the text over
-        └── DownloadError     the network does
-    LoadCancelled             no error: the answer to a request to stop loading
+        ├── NotTextError      its bytes are not text
+        ├── UnknownSymbolsError a given vocabulary lacks some of its characters
+        ├── CorpusAccessError the file system refuses to read the text
+        └── DownloadError     the text cannot be downloaded
+    LoadCancelled             not an error: the caller has stopped the loading
 """
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """An error that is the outside world's, said in one line.
+    """An error that the user can understand and fix, in one line.
 
     Its ``str`` is ``subject: cause; remedy``. The subject is a path or a name exactly as it was
-    given: whoever prints it makes it safe for a terminal.
+    given. The code that prints it must make it safe for a terminal.
     """
 
     def __init__(self, subject: str, cause: str, remedy: str) -> None:
@@ -40,7 +40,7 @@ class CorpusAccessError(CorpusError):
 
 
 class DownloadError(CorpusError):
-    """The network refuses, or hands over something else than the pinned text."""
+    """The network fails, or the server sends another file than the pinned text."""
 
 
 class NotTextError(CorpusError):
@@ -51,5 +51,5 @@ class UnknownSymbolsError(CorpusError):
     """The text has symbols that the vocabulary given for it lacks."""
 
 
-class LoadCancelled(Exception):  # noqa: N818 - a wish that was fulfilled, not an error
-    """Whoever asked for a text does not want it any more; nothing of it was left on the disk."""
+class LoadCancelled(Exception):  # noqa: N818 - not an error
+    """The caller has stopped the loading of a text. No part of it is left on the disk."""

@@ -1,11 +1,11 @@
-"""A folder as documents: its files, sorted by their path, hidden ones left out.
+"""The files of a folder as documents, sorted by path, without hidden files.
 
-Symbolic links to files are followed, those to folders are not, so no loop can be entered. Whether
-a file is text is seen when it is read.
+Symbolic links to files are followed. Links to folders are not, so that there are no loops. Whether
+a file is text is known only when it is read.
 
-A pattern is a shell's: `*` stands for anything, `?` for one character, `[abc]` for one of these.
-Without a slash it has to fit a file's name, with one the path from the folder on, in which `*`
-stands for slashes, too.
+Patterns are those of a shell: `*` matches any characters, `?` one character, `[abc]` one of these.
+A pattern without a slash is matched with the file's name. A pattern with a slash is matched with
+the path relative to the folder, where `*` also matches slashes.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ def folder_documents(
 
     Args:
         folder: the folder to walk.
-        given: how messages name it.
-        include: only files that one of these patterns fits; none: all.
-        exclude: no file that one of these patterns fits.
+        given: the name of the folder in messages.
+        include: patterns of the files to read; none means all.
+        exclude: patterns of the files to leave out.
 
     Raises:
-        CorpusError: it is gone; `CorpusAccessError` where a folder may not be listed.
+        CorpusError: the folder is missing.
+        CorpusAccessError: a folder may not be listed.
     """
     for path, status in _files(folder, given):
         relative = path.relative_to(folder)
@@ -68,7 +69,7 @@ def _files(folder: Path, given: str) -> Iterator[tuple[Path, os.stat_result]]:
         except OSError:
             if path == folder:
                 raise
-            continue  # a dangling link, a loop, or a file that has just gone
+            continue  # a dangling link, a loop, or a file that was just deleted
         if stat.S_ISREG(status.st_mode):
             yield path, status
         elif stat.S_ISDIR(status.st_mode) and (path == folder or not path.is_symlink()):
@@ -76,5 +77,5 @@ def _files(folder: Path, given: str) -> Iterator[tuple[Path, os.stat_result]]:
                 names = [name for name in os.listdir(path) if not name.startswith(".")]  # noqa: PTH208
             except OSError as error:
                 raise refusal(str(Path(given) / path.relative_to(folder)), error) from None
-            # A stack, so that each folder's files stand where its name is sorted.
+            # A stack, so that the files of a folder come at the sorted place of its name.
             waiting.extend(path / name for name in sorted(names, reverse=True))

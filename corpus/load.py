@@ -1,9 +1,9 @@
-"""Loading: from a source to a corpus, in one pass, with a way to watch it and to stop it.
+"""Loads a corpus from a source in one pass, with progress reports and cancellation.
 
-It never holds the text as one string. A large text is encoded whole before anything is done with
-it: its vocabulary decides the network's size, its end is what is held out, and the streams of a
-training begin at places all over it. It knows no model: whether a text is long enough for one is
-decided where the model's sizes are known.
+The text is never held as one string. A large text is encoded completely before it is used, for
+three reasons: its vocabulary determines the network's size, its end is held out, and the streams of
+a training start at places all over it. This module does not know the model, so it does not decide
+whether a text is long enough.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 
 MAX_SETTLE_SECONDS = 2.5
-"""Seconds to wait for files that have just been written, so that the cache can trust them."""
+"""Longest time to wait until files that were just written are old enough for the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadProgress:
-    """How far a text is read."""
+    """The progress of loading a text."""
 
     stage: Literal["encoding the text", "ordering the ids", "checking the cache", "keeping it"]
     fraction: float | None = None
-    """Done part of the stage from 0 to 1, where it is known."""
+    """Completed part of the stage from 0 to 1; None if unknown."""
 
 
 Loading = Generator[LoadProgress, None, Corpus]
@@ -61,16 +61,16 @@ def load_corpus(
     """Reads, decodes and encodes a source, as `loading` does, to the end.
 
     Args:
-        source: where the bytes come from (see `resolve_source`).
-        options: how they become characters.
-        vocabulary: ids follow this one; None builds the text's own.
-        unknown: what becomes of characters outside a given vocabulary.
-        progress: is told the fraction read so far after each chunk, None where it is not known.
+        source: the origin of the bytes (see `resolve_source`).
+        options: the way to decode the bytes.
+        vocabulary: determines the ids; None means a new vocabulary for the text.
+        unknown: whether to refuse or to skip characters outside a given vocabulary.
+        progress: receives the fraction read so far after each chunk; None if unknown.
         cancelled: is asked before each chunk; True stops the load.
 
     Raises:
         CorpusError: the text cannot be used (its subclasses: the file system, the network).
-        LoadCancelled: `cancelled` said so. No file is left behind.
+        LoadCancelled: `cancelled` returned true. No file is left behind.
     """
     work = GeneratorWithResult(
         loading(source, options, vocabulary=vocabulary, unknown=unknown, cancelled=cancelled)
@@ -91,9 +91,9 @@ def loading(
 ) -> Loading:
     """Reads, decodes and encodes a source, or finds it encoded; yields after each chunk.
 
-    A large text that is read from files goes into the cache of encoded texts, and is looked for
-    there first. Whoever closes the generator leaves no file behind either. Arguments and errors
-    are those of `load_corpus`.
+    A large text from files is searched for in the cache of encoded texts first, and stored there
+    after reading. Closing the generator leaves no file behind. Arguments and errors are those of
+    `load_corpus`.
     """
     require_encoding(options.encoding)
     watch = _Watch(cancelled)
@@ -136,10 +136,10 @@ def loading(
 def _stamp(
     documents: list[Document], options: CorpusOptions, mark: str, watch: _Watch
 ) -> Generator[LoadProgress, None, Stamp | None]:
-    """Returns the stamp of a large text, once its files have settled; None where there is none."""
+    """Returns the stamp of a large text after its files have settled; None without a stamp."""
     if watch.total is None or watch.total <= MAX_IDS_IN_MEMORY:
         return None
-    cache_limit()  # a size that makes no sense is refused before the work, not after it
+    cache_limit()  # refuses an invalid size before the work, not after it
     stamp = stamp_of(documents, options, mark)
     if stamp is None or not 0 < stamp.seconds_to_settle <= MAX_SETTLE_SECONDS:
         return stamp
@@ -158,7 +158,7 @@ def _from_cache(
     vocabulary: Vocabulary | None,
     watch: _Watch,
 ) -> Generator[LoadProgress, None, Corpus | None]:
-    """Returns the text as it was encoded before; None where that cannot be used."""
+    """Returns the text from the cache; None if it is missing or does not fit the options."""
     looking = GeneratorWithResult(find_text(stamp))
     for fraction in looking:
         watch.require_wanted()
@@ -202,7 +202,7 @@ def _nothing_read(options: CorpusOptions) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """What all documents of a source have to do with."""
+    """The values that the reading of all documents of a source shares."""
 
     options: CorpusOptions
     mark: str
@@ -212,7 +212,7 @@ class _Reading:
 
 
 def _add(document: Document, reading: _Reading) -> Generator[LoadProgress, None, int]:
-    """Adds one document, or leaves it out where that is allowed; returns how many were read."""
+    """Adds one document, or skips it if it is optional; returns the number of documents read."""
     options, mark, encoder = reading.options, reading.mark, reading.encoder
     notes, watch = reading.notes, reading.watch
     started = marked = False
@@ -248,7 +248,7 @@ def _add(document: Document, reading: _Reading) -> Generator[LoadProgress, None,
 
 
 def _between(encoder: IdEncoder, mark: str) -> str:
-    """Returns what stands between the text so far and the next document."""
+    """Returns the separator between the text so far and the next document."""
     if not encoder.last_character:
         return ""
     newline = "" if encoder.last_character == "\n" else "\n"
@@ -273,7 +273,7 @@ def _oddities(vocabulary: Vocabulary, encoder: IdEncoder | None) -> Iterator[str
 
 
 class _Notes:
-    """Remarks about documents: the same one about many of them is said once, with their number."""
+    """Collects remarks about documents; an equal remark is reported once, with a count."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -288,21 +288,21 @@ class _Notes:
 
 
 class _Watch:
-    """Counts what was read and asks whether to stop, at each step of the work."""
+    """Counts the bytes read, and checks for cancellation at each step of the work."""
 
     def __init__(self, cancelled: Callable[[], bool] | None) -> None:
         self.total: int | None = None
-        """Bytes to come; None where it is not known."""
+        """Size of all documents in bytes; None if unknown."""
         self._cancelled = cancelled
         self._done = 0
 
     @property
     def fraction(self) -> float | None:
-        """The part of the total that was read, where it is known."""
+        """The part of the total that was read; None if unknown."""
         return min(self._done / self.total, 1.0) if self.total else None
 
     def each(self, items: Iterator[_Item]) -> Iterator[_Item]:
-        """Passes `items` on; stops by `LoadCancelled`, and then closes a generator at once."""
+        """Yields `items`; on cancellation raises `LoadCancelled` and closes a generator."""
         try:
             self.require_wanted()
             for item in items:
@@ -313,12 +313,12 @@ class _Watch:
                 items.close()
 
     def counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Passes `chunks` on as `each` does, and counts how much of the total they are."""
+        """Yields `chunks` as `each` does, and counts their bytes."""
         for chunk in self.each(chunks):
             self._done += len(chunk)
             yield chunk
 
     def require_wanted(self) -> None:
-        """Raises `LoadCancelled` where nobody wants the text any more."""
+        """Raises `LoadCancelled` if the caller has cancelled the load."""
         if self._cancelled is not None and self._cancelled():
             raise LoadCancelled

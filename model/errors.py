@@ -1,4 +1,4 @@
-"""What can go wrong in the model's domain, in words for the person who runs it.
+"""The errors of the package, in words for the person who runs it.
 
 The tree (``UserError`` is ``corpus.errors.UserError``)::
 
@@ -7,10 +7,10 @@ The tree (``UserError`` is ``corpus.errors.UserError``)::
         ├── ConfigError        a setting is out of range, or settings contradict each other
         ├── CheckpointError    a checkpoint cannot be read, or does not fit
         ├── RunFolderError     the folder of a run cannot be made, locked or written
-        ├── RankLost           another process of a divided training is gone
+        ├── RankLost           another process of a shared training has ended
         ├── SystemRefusal      the system gives no more memory, threads or open files
         ├── ChildEnded         a child process of this program ended before its work was done
-        └── TrainingDiverged   the numbers went wrong and could not be mended
+        └── TrainingDiverged   loss or gradients stayed non-finite
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from corpus.errors import UserError
 
 
 class ModelError(UserError):
-    """Base of everything that this package raises for users."""
+    """Base class of all errors that this package raises for users."""
 
 
 class ConfigError(ModelError):
@@ -27,7 +27,7 @@ class ConfigError(ModelError):
 
 
 class CheckpointError(ModelError):
-    """A checkpoint is missing, damaged, foreign, or of another shape than asked."""
+    """A checkpoint is missing or damaged, is no checkpoint, or does not fit the request."""
 
 
 class RunFolderError(ModelError):
@@ -35,11 +35,11 @@ class RunFolderError(ModelError):
 
 
 class RankLost(ModelError):  # noqa: N818 - it states a fact, as the events do
-    """Another process of a training that several share has ended, or never came."""
+    """Another process of a training with several processes has ended or never joined."""
 
 
 class SystemRefusal(ModelError):  # noqa: N818 - it states a fact, as the events do
-    """The system gives no more of something that every program needs."""
+    """The system refuses memory, threads or open files."""
 
 
 class ChildEnded(ModelError):  # noqa: N818 - it states a fact, as the events do
@@ -50,4 +50,4 @@ class ChildEnded(ModelError):  # noqa: N818 - it states a fact, as the events do
 
 
 class TrainingDiverged(ModelError):  # noqa: N818 - it states a fact, as the events do
-    """Loss or gradients stayed non-finite after every remedy that the guard has."""
+    """Loss or gradients stayed non-finite after all rollbacks of the guard."""

@@ -1,4 +1,4 @@
-"""Events of what is measured beside the training: novelty, compressors, hidden units."""
+"""Events about analyses beside the training: novelty, compressors, hidden units."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from corpus.novelty import NoveltyIndex
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoveltyIndexed:
-    """What of a written text is new and what is copied can be told from now on."""
+    """The index of the corpus is ready: new words and copied spans can be found."""
 
     index: NoveltyIndex | None
-    """None: the text is too long for one."""
+    """None if the text is too long for an index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferencesMeasured:
-    """What general-purpose compressors reach on the same text."""
+    """General-purpose compressors were measured on the same text."""
 
     bits_per_character: tuple[tuple[str, float], ...]
-    """Name and figure of each."""
+    """Name of each compressor, and its bits per character."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedUnit:
-    """The hidden unit that tracks something in the text best."""
+    """The hidden unit whose activation correlates best with a feature of the text."""
 
     feature: str
     layer: int
     unit: int
     correlation: float
-    """Of its activation with the feature over the characters of a held-out text; -1 to 1."""
+    """Correlation of activation and feature over the characters of a held-out text, -1 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitsRanked:
-    """Which units track what, by the newest weights."""
+    """The best unit for each feature was found, with the newest weights."""
 
     units: tuple[RankedUnit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextMissing:
-    """The text of a saved run cannot be read again, so nothing can be compared with it."""
+    """The text of a saved run cannot be read again, so the analyses are not available."""
 
     reason: str
     """A sentence."""

@@ -1,4 +1,4 @@
-"""Events of one open session: what the training is doing, and what went wrong."""
+"""Events of one open session: the state of the training, and its errors."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Preparing:
 
     stage: str
     fraction: float | None = None
-    """Done part from 0 to 1, where it is known."""
+    """Completed part from 0 to 1; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """How long the training will be; the screen's progress bars follow from it."""
+    """The length of the training was planned; progress bars use it."""
 
     steps_per_epoch: int
     planned_steps: int | None
-    """Total steps where the plan counts epochs, else None."""
+    """Total steps if the plan counts epochs; otherwise None."""
     planned_seconds: float | None
-    """Total training time where the plan is a time budget, else None."""
+    """Total training time in seconds if the plan is a time budget; otherwise None."""
     first_step: int
     """Steps made before this session (0 for a new run)."""
     layers: int
@@ -40,7 +40,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputingChanged:
-    """The trainer computes in another way from the next step on."""
+    """The trainer uses another engine from the next step on."""
 
     threads: int
     """As in ``RunStarted``."""
@@ -60,12 +60,12 @@ class SaveFailed:
     sentence: str
     """The run's folder and the cause."""
     retry_seconds: float
-    """Until the trainer tries again by itself."""
+    """Seconds until the trainer retries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRefused:
-    """The outside world ended the session: no such text, a damaged checkpoint."""
+    """An error of the environment ended the session, such as a damaged checkpoint."""
 
     error: Exception
     """A ``corpus.errors.UserError``; the program ends with its sentence and exit status."""
@@ -73,7 +73,7 @@ class SessionRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerCrashed:
-    """A defect of ours ended a worker; the other one goes on."""
+    """A defect of this program ended a worker; the other worker continues."""
 
     worker: Literal["trainer", "sampler"]
     sentence: str
@@ -82,31 +82,31 @@ class WorkerCrashed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceleratorMeasured:
-    """What the training takes of a GPU; said once a second where there is one."""
+    """The load of the GPU was measured; once a second."""
 
     device: str
-    """As its maker calls it."""
+    """The manufacturer's name of the GPU."""
     bytes: int
-    """Memory that this process holds there."""
+    """GPU memory that this process holds, bytes."""
     bytes_total: int
-    """Memory that it has; 0 where that is not told."""
+    """Memory of the GPU, bytes; 0 if unknown."""
     busy: float | None
-    """Part of the recent time in which it computed, whoever for; None where that is not told."""
+    """Part of the recent time in which the GPU was busy, for any process; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsOpened:
-    """A saved checkpoint was opened to write from, not to train on."""
+    """A saved checkpoint was opened for sampling, not for training."""
 
     step: int
     nats_per_character: float | None
-    """Validation loss of these weights; None where they were not validated."""
+    """Validation loss of these weights; None if they were not validated."""
     best: bool
-    """Whether that was the lowest of the run when they were saved."""
+    """Whether this loss was the lowest of the run when they were saved."""
     last_step: int
     """Of the run, as far as its file tells."""
     run_ended: FinishReason | None
-    """How the run's training ended; None where it did not, or where nothing tells."""
+    """How the run's training ended; None if it did not end, or if that is unknown."""
 
 
 LiveEvent = (

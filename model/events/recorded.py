@@ -24,7 +24,7 @@ class RecordedEvent:
     name: ClassVar[str]
 
     time: float
-    """Seconds since the run began, pauses left out and earlier sessions of the run counted in."""
+    """Seconds since the run began, without pauses, with earlier sessions of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,8 @@ class RunStarted(RecordedEvent):
     threads: int
     seed: int
     new_text: bool = False
-    """Whether the validation losses before cannot be compared with those that come; a line of a
-    file says it where it is so."""
+    """Whether earlier validation losses are not comparable with later ones. A line of a file has
+    this field only if it is true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class StepFinished(RecordedEvent):
     gradient_norm: float
     """Global L2 norm before clipping."""
     characters_per_second: float
-    """Smoothed over the last steps; validation and saving left out."""
+    """Smoothed over the last steps, without validation and saving."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Validated(RecordedEvent):
     nats_per_character: float
     bits_per_character: float
     best: bool
-    """Whether this is the lowest of the run so far."""
+    """Whether this loss is the lowest of the run so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ class SampleRecorded(RecordedEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarningRaised(RecordedEvent):
-    """Something that the user should know and that did not end the run."""
+    """A warning for the user; the run continues."""
 
     name: ClassVar[str] = "warning"
 
@@ -118,7 +118,7 @@ class WarningRaised(RecordedEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(RecordedEvent):
-    """Training ended; the run's last checkpoint is on disk unless it was told not to save."""
+    """Training ended. The run's last checkpoint is on disk, unless saving was declined."""
 
     name: ClassVar[str] = "finished"
 
@@ -127,7 +127,7 @@ class Finished(RecordedEvent):
     best_nats_per_character: float | None
     best_bits_per_character: float | None
     seconds: float
-    """Training time of the whole run, pauses left out."""
+    """Training time of the whole run in seconds, without pauses."""
     characters_per_second: float
     """Mean over this session's steps."""
 
@@ -149,7 +149,7 @@ def to_json_line(event: RecordedEvent) -> str:
 
 
 def recorded_event(record: Mapping[str, Any]) -> RecordedUnion | None:
-    """Returns the event that a line of a run's file holds; None for one that makes no sense.
+    """Returns the event that a line of a run's file holds; None for an invalid line.
 
     A number that JSON could not hold comes back as one that is not a number.
     """
@@ -181,7 +181,7 @@ def recorded_event(record: Mapping[str, Any]) -> RecordedUnion | None:
 
 
 def of_the_last_text(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Returns the lines of a run's file without validations of a text that it was in before."""
+    """Returns the lines of a run's file without validations on an earlier text of the run."""
     borders = [
         number
         for number, record in enumerate(records)
@@ -196,7 +196,7 @@ def of_the_last_text(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, 
 
 
 def _fits(value: object, annotation: str) -> bool:
-    """Tells whether a value from a file is of a field's type; a whole number passes for a float."""
+    """Returns whether a value from a file has a field's type; an integer counts as a float."""
     if annotation == "FinishReason":
         return value in get_args(FinishReason)
     if annotation == "bool" or isinstance(value, bool):

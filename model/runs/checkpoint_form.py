@@ -28,7 +28,7 @@ STATE_PREFIX = "state."
 CPU_RANDOM, CARD_RANDOM = "random.torch", "random.cuda"
 
 SLOTS = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square_avg")}
-"""What PyTorch's optimisers keep of each weight; all but ``exp_avg`` are never negative."""
+"""The state of PyTorch's optimisers for each weight. Only ``exp_avg`` can be negative."""
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -41,7 +41,7 @@ CPU_RANDOM_BYTES, CARD_RANDOM_BYTES = 5056, 16
 _WORDS = 624
 _LEFT, _SEEDED, _NEXT = slice(8, 12), slice(12, 16), slice(16, 24)
 _FLAGS = (slice(5040, 5044), slice(5052, 5053))
-"""Whether a normal number waits to be handed out: an int, and a C++ bool."""
+"""Whether the generator has cached a normal number: an int, and a C++ bool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class Listed:
     """A tensor as a file's header lists it."""
 
     type: str
-    """As NumPy calls it."""
+    """NumPy's name of the type."""
     shape: tuple[int, ...]
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return math.prod(self.shape) * np.dtype(self.type).itemsize
 
     def __str__(self) -> str:
@@ -63,16 +63,16 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Tensors that are there all together or not at all."""
+    """Tensors of which a checkpoint holds all or none."""
 
     tensors: Mapping[str, Listed]
     required: bool = False
     least: Mapping[str, float] = field(default_factory=dict)
-    """The smallest number that a tensor may hold, where there is one."""
+    """Smallest allowed number, by the name of the tensor; no entry means no limit."""
 
 
 class CheckpointForm:
-    """What the tensors of a checkpoint are, by its settings."""
+    """The tensors that a checkpoint must hold, derived from its settings."""
 
     def __init__(
         self,
@@ -89,8 +89,8 @@ class CheckpointForm:
             model: the shape of the network.
             training: how it is trained.
             vocabulary_size: V.
-            average_leads: whether the averaged weights are those to write with.
-            resumable: whether a training can go on from it; otherwise it holds weights alone.
+            average_leads: whether the averaged weights are the best ones.
+            resumable: whether training can be resumed; otherwise it holds weights alone.
         """
         self._model = model
         self._training = training
@@ -102,7 +102,7 @@ class CheckpointForm:
         """Compares names, types and shapes.
 
         Raises:
-            ValueError: a tensor is missing, does not belong there, or is another one.
+            ValueError: a tensor is missing, unexpected, or of another type or shape.
         """
         groups = self._groups(listing)
         expected = {name for group in groups for name in group.tensors}
@@ -117,10 +117,10 @@ class CheckpointForm:
                     raise ValueError(f"{name} is {listing[name]}, not {group.tensors[name]}")
 
     def require_values(self, tensors: Tensors) -> None:
-        """Looks at every number, once names, types and shapes are right.
+        """Checks every number. Names, types and shapes must be right already.
 
         Raises:
-            ValueError: one is not finite, or out of its range.
+            ValueError: a number is not finite, or out of its range.
         """
         groups = self._groups(listing_of(tensors))
         least = {name: low for group in groups for name, low in group.least.items()}
@@ -137,7 +137,7 @@ class CheckpointForm:
             raise ValueError(f"{CARD_RANDOM} is no state of a generator")
 
     def size(self) -> int:
-        """Returns about how many bytes all tensors have: weights, their average, the moments."""
+        """Returns the approximate size in bytes of weights, averaged weights and moments."""
         groups = (self._weight_group(WEIGHT_PREFIX), self._optimiser())
         averaged = self._weight_group(AVERAGE_PREFIX) if self._training.averaging else None
         listed = [one for group in (*groups, averaged) if group for one in group.tensors.values()]
@@ -162,9 +162,9 @@ class CheckpointForm:
         return Group(tensors=tensors, required=required)
 
     def _optimiser(self) -> Group:
-        """Returns the optimiser's state, which begins with its first step.
+        """Returns the optimiser's state, which exists from its first step.
 
-        A count of steps has shape [1] in a file, for NumPy makes a list of a single number there.
+        A count of steps has shape [1] in a file, because NumPy stores a scalar as an array.
         """
         tensors, least = {}, {}
         for name, shape in self._weights.items():
@@ -176,7 +176,7 @@ class CheckpointForm:
         return Group(tensors=tensors, least=least)
 
     def _carried(self, listing: Mapping[str, Listed]) -> Group:
-        """Returns the state of as many streams as there are: a short text has fewer."""
+        """Returns the recurrent state of the listed streams; a short text has fewer streams."""
         streams = self._training.batch
         named = [one.shape for name, one in listing.items() if name.startswith(STATE_PREFIX)]
         if named and len(named[0]) > 1 and 1 <= named[0][1] <= streams:
@@ -197,15 +197,15 @@ def listing_of(tensors: Tensors) -> dict[str, Listed]:
 
 
 def checkpoint_size(model: ModelConfig, training: TrainingConfig, vocabulary_size: int) -> int:
-    """Returns about how large a checkpoint is."""
+    """Returns the approximate size of a checkpoint in bytes."""
     return CheckpointForm(model, training, vocabulary_size).size()
 
 
 def _require_random(state: npt.NDArray[np.uint8]) -> None:
-    """Refuses a state of the generator that would read behind its words.
+    """Refuses a state with which the generator would read behind its array of words.
 
-    Of the words so many are ``left``, and ``next`` is the place of the one that comes: fresh from a
-    seed 1 and 0, and then together always one more than there are words.
+    ``left`` counts the unused words, and ``next`` is the index of the next word. They are 1 and 0
+    after seeding. Later, their sum is always the number of words plus one.
     """
     left = int(state[_LEFT].view(np.int32)[0])
     seeded = int(state[_SEEDED].view(np.int32)[0])
@@ -217,7 +217,7 @@ def _require_random(state: npt.NDArray[np.uint8]) -> None:
 
 
 def _some(names: list[str]) -> str:
-    """Lists the first few names, each cut."""
+    """Lists the first three names, each shortened."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(f"{name[:60]}" for name in names[:3]) + more
 
@@ -240,19 +240,19 @@ _VERSIONS = (
         "validation_characters",
     ),
 )
-"""The fields of the trainer's counters that the versions of this program wrote."""
+"""The fields of the trainer's counters, for each version of this program."""
 
 
 def require_progress(
     progress: Mapping[str, Any], *, step: int, epoch: int, resumable: bool
 ) -> None:
-    """Checks the counters that a training goes on from.
+    """Checks the counters from which training is resumed.
 
     Args:
         progress: the counters.
         step: of the checkpoint.
         epoch: of the checkpoint.
-        resumable: whether a training can go on from it; otherwise any of them may be missing.
+        resumable: whether training can be resumed; otherwise any counter may be missing.
 
     Raises:
         ValueError: one is missing, of another type, or out of its range.
@@ -274,7 +274,7 @@ def require_progress(
 
 
 def _require_position(name: str, value: object) -> None:
-    """Checks a place in a text as far as that is possible without the text."""
+    """Checks a position in a text, without the text."""
     position = record(name, value)
     if set(position) not in ({"epoch", "index"}, {"epoch", "index", "offset", "random"}):
         raise ValueError(f"{name} is not whole")

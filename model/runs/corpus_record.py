@@ -1,4 +1,4 @@
-"""Where a run's text came from, so that a later session finds and reads it the same way."""
+"""The record of a run's text, with which a later session finds and reads it in the same way."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from corpus import (
 from corpus.files.json_values import odd, text, truth, whole
 
 _LATER = frozenset({"include", "exclude", "document_mark"})
-"""Fields that older records lack."""
+"""Fields that records of older versions lack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusRecord:
-    """A text by its name, its fingerprint and the way it was read."""
+    """The name of a text, its fingerprint, and the way it was read."""
 
     name: str
     specification: str
     """A built-in name, an absolute path, or ``-``."""
     sha256: str
-    """Of the text as it was trained on: decoded, newlines normalised, perhaps lower-cased."""
+    """Digest of the training text: decoded, with newlines normalised, perhaps in lower case."""
     characters: int
     encoding: str | None
     lowercase: bool
     include: tuple[str, ...] = ()
-    """Of a folder, the patterns of the files that were read; none: all."""
+    """Patterns of the files of a folder that were read; none means all."""
     exclude: tuple[str, ...] = ()
     document_mark: str = ""
-    """What stood between the files of a folder; nothing did before there were marks."""
+    """The mark between the files of a folder; empty in older records, which had no marks."""
 
     @classmethod
     def of(cls, corpus: Corpus, options: CorpusOptions) -> CorpusRecord:
-        """Returns the source of a corpus that was read with ``options``."""
+        """Returns the record of a corpus that was read with ``options``."""
         return cls(
             name=corpus.name,
             specification=corpus.specification,
@@ -54,7 +54,7 @@ class CorpusRecord:
         )
 
     def options(self, *, encoding: str | None = None) -> CorpusOptions:
-        """Returns the way to read the same text again, perhaps in another encoding."""
+        """Returns the options to read the same text again, optionally in another encoding."""
         return CorpusOptions(
             encoding=encoding or self.encoding,
             lowercase=self.lowercase,

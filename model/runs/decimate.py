@@ -1,4 +1,4 @@
-"""Thins out points for a chart that has few columns, without losing what stands out."""
+"""Reduces the points of a curve to the columns of a chart, and keeps extremes or means."""
 
 from __future__ import annotations
 

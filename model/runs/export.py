@@ -1,9 +1,8 @@
-"""A run's weights to hand on: one safetensors file, and a card beside it that people can read.
+"""Exports a run's weights: one safetensors file, and a JSON card that people can read.
 
-The file holds the weights alone, in float32, under the names of the network's state dict, which
-are those of ``torch.nn.Embedding``, ``torch.nn.LSTM`` and ``torch.nn.Linear``; its header is that
-of a checkpoint, so whatever reads a checkpoint reads it. Nothing of it tells where on a machine
-anything was. No torch.
+The file holds the weights alone, in float32, under the names of the network's state dict. These
+are the names of ``torch.nn.Embedding``, ``torch.nn.LSTM`` and ``torch.nn.Linear``. The header is
+that of a checkpoint, so the file can be read as a checkpoint. It holds no paths. No torch.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from model.runs.storage import write_atomically
 
 SUFFIX, CARD_SUFFIX = ".safetensors", ".json"
 MAX_NAME_BYTES = 255
-"""Of a file; the card of a file with a longer name gets the beginning of it."""
+"""Longest name of a file. The name of a card is shortened to it."""
 
 
 def card_path(path: Path) -> Path:
-    """Returns where the card of an exported file is.
+    """Returns the path of an exported file's card.
 
     Raises:
         ConfigError: the file would be its own card.
@@ -44,18 +43,18 @@ def card_path(path: Path) -> Path:
 
 
 def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
-    """Writes the checkpoint's better weights and their card; returns the card's path.
+    """Writes the checkpoint's best weights and their card; returns the card's path.
 
     Args:
-        checkpoint: whose weights.
-        path: of the file.
-        force: whether files that are there are replaced.
+        checkpoint: the source of the weights.
+        path: of the file to write.
+        force: whether to replace existing files.
 
     Raises:
         ConfigError: a file is there, and ``force`` is not given, or what is there is no regular
             file, or a run's own, or the name is that of standard output; nothing was written.
         CheckpointError: a weight is not finite; nothing was written.
-        OSError: the file system refuses; each file is as it was, or whole.
+        OSError: the file system refuses. Each file is unchanged or complete.
     """
     if str(path) == "-":
         raise ConfigError("--output", "- is no file, and two are written", f"name a {SUFFIX} file")
@@ -83,7 +82,7 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
 
 
 def exported_checkpoint(checkpoint: Checkpoint) -> Checkpoint:
-    """Returns the checkpoint with its better weights alone, and without paths."""
+    """Returns the checkpoint with only its best weights, and without paths."""
     metadata = checkpoint.metadata
     name = Path(metadata.source.specification).name
     return Checkpoint(
@@ -99,7 +98,7 @@ def exported_checkpoint(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def card_of(exported: Checkpoint, file_name: str) -> dict[str, Any]:
-    """Returns what there is to know of an exported file, as plain values for JSON."""
+    """Returns the card of an exported file, as plain values for JSON."""
     metadata = exported.metadata
     nats = metadata.nats_per_character
     return {

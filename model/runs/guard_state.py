@@ -1,4 +1,4 @@
-"""What a checkpoint keeps of the divergence guard, with types and ranges checked. Pure."""
+"""The divergence guard's state in a checkpoint, with checks of types and ranges. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MAX_ROLL_BACKS = 3
 MAX_SUSPECTS = 200
 
 _FIRST_FIELDS = {"learning_rate_scale", "roll_backs"}
-"""All that checkpoints hold that were written before the guard looked for explosions."""
+"""The only fields in checkpoints of versions whose guard did not detect rising losses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardState:
-    """Everything that later verdicts of the guard depend on."""
+    """All values on which later decisions of the guard depend."""
 
     learning_rate_scale: float = 1.0
     """Halved by each rollback; multiplies every later learning rate."""

@@ -1,8 +1,8 @@
-"""The lock of a run's folder: one process writes, as many as like read.
+"""The lock of a run's folder: one process writes, and any number of processes read.
 
-A writer holds the lock of ``.lock`` exclusively; a look takes it shared, for an instant. A writer
-that finds only looks tries again, so looking never refuses it. The file belongs to its account
-alone (mode 600): another account that could open it could lock it for ever.
+A writer holds an exclusive lock on ``.lock``. A check takes a shared lock for an instant. A writer
+that meets only shared locks tries again, so that a check never stops it. Other accounts cannot open
+the file (mode 600), because they could lock it for ever.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ try:
     import fcntl
 
     CAN_LOCK = True
-except ImportError:  # no POSIX locks (Windows): two writers are then not told apart
+except ImportError:  # Windows has no POSIX locks: a second writer is not detected
     CAN_LOCK = False
 
 NAME: Final = ".lock"
 TURN_NAME: Final = ".lock-turn"
-"""Held while a lock that somebody looks at without an end is replaced."""
+"""Locked while a process replaces a lock file that others hold shared without end."""
 _PRIVATE: Final = 0o600
 _OTHERS: Final = 0o077
 _SECONDS_FOR_LOOKS: Final = 2.0
-"""How long a writer that meets only looks tries again; a look lasts microseconds."""
+"""How long a writer retries against shared locks; a check takes microseconds."""
 _MAX_PAUSE: Final = 0.01
-"""Seconds between two tries, at most; random, so that two writers do not meet again and again."""
+"""Longest delay between two tries, seconds. It is random, so that two writers separate."""
 _MAX_TRIES: Final = 100
-"""Files of that name, one after the other, until a folder that is always another is refused."""
+"""Attempts to lock a file whose folder other processes keep replacing."""
 
 
 class RunLock:
-    """A lock that ends with its process, however that ends; the file names the holder."""
+    """A lock that the system releases when its process ends. The file names the holder."""
 
     def __init__(self, folder: Path) -> None:
-        """Takes nothing yet."""
+        """Locks nothing yet."""
         self._folder = folder
         self._path = folder / NAME
         self._file: IO[bytes] | None = None
@@ -52,8 +52,8 @@ class RunLock:
         """Makes this process the only writer.
 
         Raises:
-            RunFolderError: another process is it.
-            FileNotFoundError: the folder is not there (any more).
+            RunFolderError: another process writes.
+            FileNotFoundError: the folder does not exist (any more).
             OSError: the folder cannot be written, or its ``.lock`` is no regular file.
         """
         if self._file is not None:
@@ -71,17 +71,17 @@ class RunLock:
         raise RunFolderError(str(self._folder), "is made and removed all the time", "try again")
 
     def release(self) -> None:
-        """Lets others write."""
+        """Lets other processes write."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def is_in_place(self) -> bool:
-        """Whether the file that this process holds is still the one of that name."""
+        """Returns whether the locked file still has its name in the folder."""
         return self._file is not None and self._is_named(self._file)
 
     def is_held(self) -> bool | None:
-        """Whether some process writes at this moment; None where that cannot be known."""
+        """Returns whether a process writes now; None if that cannot be known."""
         if self._file is not None:
             return True
         if not CAN_LOCK:
@@ -96,7 +96,7 @@ class RunLock:
             return None
 
     def _take(self, file: IO[bytes]) -> bool:
-        """Locks the file, past looks; returns False where the name has another file by now.
+        """Locks the file, despite shared locks; returns False if the name has another file now.
 
         Raises:
             RunFolderError: another process writes.
@@ -120,16 +120,16 @@ class RunLock:
         return self._is_named(file)
 
     def _is_named(self, file: IO[bytes]) -> bool:
-        """Whether the file is still the one of that name: a run may be deleted meanwhile."""
+        """Returns whether the file still has its name: another process may delete the run."""
         with contextlib.suppress(FileNotFoundError):
             return os.path.samestat(os.fstat(file.fileno()), os.lstat(self._path))
         return False
 
     def _replace(self, looked_at: IO[bytes]) -> None:
-        """Puts a new file in the place of one that somebody looks at without an end.
+        """Replaces a lock file that other processes hold shared without end.
 
-        The caller holds the old one shared, so nobody can become its writer meanwhile; of several
-        callers, only the first replaces it.
+        The caller holds the old file shared, so no process can become its writer. If several
+        processes call this, only the first one replaces the file.
         """
         turn = self._path.with_name(TURN_NAME)
         with open_regular(turn, os.O_RDWR | os.O_CREAT, _PRIVATE) as file:
@@ -140,12 +140,12 @@ class RunLock:
                 temporary.replace(self._path)
 
     def _made_private(self, file: IO[bytes]) -> IO[bytes]:
-        """Returns the locked file, or a new one in its place where other accounts may open it."""
+        """Returns the locked file, or a new one that replaces it if other accounts may open it."""
         if not os.fstat(file.fileno()).st_mode & _OTHERS:
             return file
         try:
             temporary, new = create_temporary(self._folder, _PRIVATE)
-        except OSError:  # a full disk, as for the name below: the lock holds all the same
+        except OSError:  # a full disk: the lock holds nevertheless
             return file
         try:
             if CAN_LOCK:
@@ -170,14 +170,16 @@ class RunLock:
         )
 
     def _sign(self, file: IO[bytes]) -> None:
-        with contextlib.suppress(OSError):  # a full disk: the lock holds without a name
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk: the lock holds without the number of its process
             file.seek(0)
             file.truncate(0)
             file.write(f"{os.getpid()}\n".encode())
             file.flush()
 
     def _note(self, error: OSError) -> bool:
-        """Notes that the file system has no locks, and returns whether that is what it said."""
+        """Returns whether an error says that the file system has no locks, and notes that."""
         if error.errno not in LOCKS_UNSUPPORTED:
             return False
         note_missing("lock", self._folder, error)
@@ -185,7 +187,7 @@ class RunLock:
 
 
 def _try(file: IO[bytes], how: int) -> bool:
-    """Locks a file if that takes no waiting; returns whether it did."""
+    """Tries to lock a file without waiting; returns whether that succeeded."""
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:

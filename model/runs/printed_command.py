@@ -1,8 +1,8 @@
-"""The commands that messages print: pasted into a shell they do what the message says.
+"""The commands that messages print. Pasted into a shell, they do what the message says.
 
-A name is quoted as the shell wants it. One that a message could not show as it is (a line feed, two
-spaces, a byte that is no text, a letter that the terminal's encoding lacks) is written byte by byte
-as `$'...'`, which bash, zsh and ksh read.
+A name is quoted for the shell. Some names cannot be shown unchanged: they hold a line feed, two
+spaces, a byte that is not text, or a letter that the terminal's encoding lacks. Such a name is
+written byte by byte as `$'...'`, which bash, zsh and ksh read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 from corpus.files.places import NAME, expand_home
 
 USUAL_ROOT: Final = Path("checkpoints")
-"""Where runs are, unless the person says otherwise."""
+"""The default folder of runs."""
 ROOT_VARIABLE: Final = "CHARLM_CHECKPOINTS"
 
 _HARD_TO_SHOW: Final = re.compile("^ | $|  |[^\\W\\d_][\u0300-\u036f]{5}")
@@ -34,11 +34,11 @@ def printed_command(
     """Returns a command line of this program, to be pasted into a shell.
 
     Args:
-        command: its name; none for the app.
-        operands: what it is about.
+        command: the name of the command; empty for the app.
+        operands: its arguments without an option.
         flags: options without a value.
         run: the value of ``--run``.
-        checkpoints: where the runs are; left out where the command would look there anyway.
+        checkpoints: the folder of runs; omitted if it is the default.
     """
     words = [NAME, *([command] if command else []), *flags]
     if run is not None:
@@ -56,12 +56,12 @@ def _usual_root() -> Path:
 
 
 def _option(name: str, value: str) -> list[str]:
-    """Returns the words of an option; behind `=` a value may begin with a dash."""
+    """Returns the words of an option. A value that begins with a dash follows `=`."""
     return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
 def quoted(word: str) -> str:
-    """Returns a word as a shell wants it, in characters that every message shows as they are."""
+    """Returns a word quoted for a shell, in characters that every message shows unchanged."""
     if _can_be_shown(word):
         return shlex.quote(word)
     # Three octal digits: behind two hexadecimal ones some shells take a third.

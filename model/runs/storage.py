@@ -1,7 +1,7 @@
-"""Writing the files of a run so that neither a full disk nor a power cut leaves a part of one.
+"""Writes the files of a run so that neither a full disk nor a power cut leaves a part of one.
 
-Knows nothing of what the bytes mean. Links and everything else that is no regular file are
-refused, because a run's folder may come from an archive.
+This module does not know what the bytes mean. It refuses links and everything else that is not a
+regular file, because a run's folder may come from an archive.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from model.errors import CheckpointError, RunFolderError
 TEMPORARY_FILES = re.compile(
     rf"{TEMPORARY.pattern}|\.(?:step-\d{{8,}}\.safetensors|run\.json|probe)\.tmp-\d+"
 )
-"""What an interrupted write leaves in a run's folder, that of versions up to 0.1 included."""
+"""Files that an interrupted write leaves in a run's folder, also those of versions up to 0.1."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replaces ``path`` by ``data``, durably.
+    """Replaces the content of ``path`` durably.
 
-    The bytes go to a temporary name in the same folder (renaming across folders could copy), are
-    fsynced, renamed, and the folder is fsynced, because a rename that is only in memory is lost
-    with the power.
+    The bytes are written to a temporary file in the same folder, because renaming across folders
+    can copy. The file is synced and renamed. Then the folder is synced, because a power cut would
+    otherwise lose the rename.
 
     Raises:
-        OSError: the file system refuses, or ``path`` is no regular file; it is as it was, and no
-            temporary file is left. The error names ``path``.
+        OSError: the file system refuses, or ``path`` is not a regular file. ``path`` is unchanged,
+            and no temporary file is left. The error names ``path``.
     """
     require_regular_or_none(path)
     try:
@@ -66,12 +66,12 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def append_whole(path: Path, data: bytes) -> None:
-    """Appends to a file; where there is no room for all of it, nothing of it stays.
+    """Appends to a file; if there is not enough room, nothing is appended.
 
-    Without that the next line would be glued to the half one, and both be lost.
+    Otherwise the next line would continue an unfinished one, and both would be lost.
 
     Raises:
-        OSError: the file system refuses, or it is no regular file; the file is as it was.
+        OSError: the file system refuses, or the path is not a regular file. The file is unchanged.
     """
     with open_to_append(path) as file:
         end = file.seek(0, os.SEEK_END)
@@ -86,17 +86,17 @@ def append_whole(path: Path, data: bytes) -> None:
 
 
 def require_room(folder: Path, size: int) -> None:
-    """Tries whether a file of ``size`` bytes can be written in ``folder``; leaves nothing there.
+    """Checks that a file of ``size`` bytes can be written in ``folder``; leaves no file there.
 
     Raises:
-        OSError: it cannot: no permission, no room, a quota, a limit on the size of files.
+        OSError: permission, room, a quota or a limit on the size of files is missing.
     """
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     probe, file = create_temporary(folder)
     try:
         with file:
-            if hasattr(os, "posix_fallocate"):  # quotas and limits are not told by free space
+            if hasattr(os, "posix_fallocate"):  # free space does not include quotas and limits
                 _reserve(file.fileno(), max(1, size), folder)
             else:
                 file.write(b"\0")
@@ -117,7 +117,7 @@ def cut_off(path: Path, end: int) -> None:
     """Shortens a file to its first ``end`` bytes, durably.
 
     Raises:
-        OSError: the file system refuses, or it is no regular file.
+        OSError: the file system refuses, or the path is not a regular file.
     """
     with open_regular(path, os.O_RDWR) as file:
         file.truncate(end)
@@ -125,9 +125,9 @@ def cut_off(path: Path, end: int) -> None:
 
 
 def remove_stale_temporaries(folder: Path) -> int:
-    """Deletes what interrupted writes left in ``folder``; returns how many files that were.
+    """Deletes what interrupted writes left in ``folder``; returns the number of files.
 
-    Call it only while no other process can be writing there.
+    Call this only while no other process can write there.
 
     Raises:
         OSError: a file cannot be removed.

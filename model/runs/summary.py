@@ -1,4 +1,4 @@
-"""What the app shows of saved runs; reads files, knows no widget."""
+"""The summary of each saved run, for lists of runs; and deletion of a run by its name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RunState = Literal["training", "finished", "interrupted", "unreadable"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """One saved run."""
+    """The facts about one saved run that a list shows."""
 
     name: str
     corpus: str
@@ -27,17 +27,17 @@ class RunSummary:
     steps: int
     best_nats: float | None
     best_path: Path | None
-    """The checkpoint with the lowest validation loss of the newest one's text, else the newest."""
+    """The checkpoint with the lowest validation loss on the newest one's text; else the newest."""
     checkpoints: tuple[SavedCheckpoint, ...]
     """By step."""
     identity: str | None = None
-    """What tells it from other runs of its name."""
+    """Differs between runs of the same name."""
     problem: str | None = None
-    """Why the run is unreadable, as a sentence; None where it is not."""
+    """Why the run is unreadable, as a clause; None if it is readable."""
 
 
 def list_runs(root: Path) -> list[RunSummary]:
-    """Returns the runs under a folder, the newest first; a damaged one says what is wrong.
+    """Returns the runs under a folder, the newest first. A damaged run has a `problem`.
 
     Raises:
         RunFolderError: the folder cannot be read.
@@ -47,11 +47,11 @@ def list_runs(root: Path) -> list[RunSummary]:
 
 
 def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
-    """Returns what can be said of a run without reading its tensors.
+    """Returns the summary of a run, without reading its tensors.
 
     Args:
         folder: of the run.
-        warn: is told of each file that is damaged.
+        warn: receives a sentence for each damaged file.
     """
     saved = folder.checkpoints.saved(warn)
     best = next(iter(best_first(saved)), None)
@@ -72,7 +72,7 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
 
 
 def state_of(folder: RunFolder) -> RunState:
-    """Returns whether a run is being trained, came to its planned end, or can be gone on with.
+    """Returns whether a run is being trained, has reached its planned end, or was interrupted.
 
     Raises:
         CheckpointError: its record cannot be read.
@@ -101,15 +101,16 @@ def validation_curve(folder: RunFolder) -> list[Point]:
 
 
 def delete_run(root: Path, name: str, identity: str | None = None) -> list[str]:
-    """Deletes a run's files, and its folder if nothing else is in it; returns the names that stay.
+    """Deletes a run's files, and its folder if it is empty then; returns the names that stay.
 
     Args:
         root: where the runs are.
         name: of the run.
-        identity: of the run that is meant: another may have got its name since it was shown.
+        identity: of the run to delete; another run may have got its name since it was listed.
 
     Raises:
-        RunFolderError: it is being trained, is another by now, or the file system refuses.
+        RunFolderError: the run is being trained, another run has its name now, or the file system
+            refuses.
     """
     folder = RunFolder.find(root, name)
     if folder.is_being_written():

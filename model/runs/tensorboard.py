@@ -1,7 +1,7 @@
-"""A run's curves and samples in the form that TensorBoard shows. Needs the extra ``tensorboard``.
+"""Writes a run's curves and samples for TensorBoard. Needs the extra ``tensorboard``.
 
-PyTorch writes the file, in a thread of its own; the package is imported where somebody asks for it.
-What goes wrong with the file is said once and is no reason to lose the training.
+PyTorch writes the file in a separate thread. The package is imported only on request. An error of
+the file is reported once and does not end the training.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from model.events import RecordedEvent, SampleRecorded, StepFinished, Validated
 from model.runs.file_names import TENSORBOARD_FILES
 
 INDENT = " " * 4
-"""Before each line of a sample: TensorBoard reads Markdown, and must take none from a model."""
+"""Before each line of a sample. TensorBoard renders Markdown, and indented text stays literal."""
 
 
 class TensorBoardLog:
@@ -26,15 +26,15 @@ class TensorBoardLog:
 
         Args:
             folder: of the run; ``tensorboard --logdir`` of its parent shows all runs by name.
-            first_step: from which a resumed run goes on; later ones in older files are not shown.
+            first_step: at which a resumed run starts; later steps in older files are hidden.
         """
-        # It takes half a second, and the package may be missing where nobody asked for this.
+        # The import takes half a second, and the package is optional.
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
 
         self._trouble = ""
         self._writer: Any = None
         try:
-            for path in folder.iterdir():  # a file of the same name would be followed, if a link
+            for path in folder.iterdir():  # a link of the same name would be followed
                 if TENSORBOARD_FILES.fullmatch(path.name):
                     require_regular_or_none(path)
             self._writer = SummaryWriter(
@@ -44,7 +44,7 @@ class TensorBoardLog:
             self._fail(error)
 
     def write(self, event: RecordedEvent) -> None:
-        """Takes an event; those without a curve or a text are left out."""
+        """Writes an event that has a curve or a text; ignores the others."""
         if self._writer is None:
             return
         try:
@@ -53,12 +53,12 @@ class TensorBoardLog:
             self._fail(error)
 
     def take_trouble(self) -> str:
-        """Returns what went wrong, once; nothing is written after it."""
+        """Returns the error that ended the writing, once; empty if there is none."""
         trouble, self._trouble = self._trouble, ""
         return trouble
 
     def close(self) -> None:
-        """Writes what is left and ends the thread."""
+        """Writes pending events and ends the thread."""
         if self._writer is not None:
             try:
                 self._writer.close()
