@@ -52,7 +52,7 @@ def operations_per_character(task: Task) -> int:
     """Returns the floating-point operations in the products of one trained character.
 
     Each of the L recurrent and L - 1 inner matrices [4H, H] takes part in three products (forward,
-    gradient of its input, gradient of itself) of 8 H^2 operations; the head [V, H] likewise. The
+    gradient of its input, gradient of itself) of 8 H^2 operations; and so does the head [V, H]. The
     first layer's input is looked up.
     """
     hidden, layers = task.hidden, task.layers

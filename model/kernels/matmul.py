@@ -57,10 +57,10 @@ def _pair_block(rows: int, vectors: int) -> Callable[..., None]:
         left_row: int,
         left_step: int,
         right: int,
-        right_width: int,
+        width: int,
         out: int,
     ) -> None:
-        out_row, right_row = n * WORD_BYTES, right_width * WORD_BYTES
+        out_row, right_row = n * WORD_BYTES, width * WORD_BYTES
         left_start, right_start = left + row * left_row, right + column * WORD_BYTES
         sums = out + row * out_row + column * WORD_BYTES
         multiply(left_start, left_row, left_step, pairs, right_start, right_row, sums, out_row)
@@ -84,7 +84,7 @@ def _multiply_rows(  # noqa: PLR0917
     left_row: int,
     left_step: int,
     right: int,
-    right_width: int,
+    width: int,
     out: int,
 ) -> None:
     """Does what `matmul_pairs` does, row by row, for too few rows to fill a block."""
@@ -92,13 +92,11 @@ def _multiply_rows(  # noqa: PLR0917
         start = 0
         while start < n:
             if n - start >= _VECTORS_PER_ROW * PAIR_LANES:
-                _long_row(row, start, n, pairs, left, left_row, left_step, right, right_width, out)
+                _long_row(row, start, n, pairs, left, left_row, left_step, right, width, out)
                 start += _VECTORS_PER_ROW * PAIR_LANES
             else:
                 column = min(start, n - PAIR_LANES)
-                _short_row(
-                    row, column, n, pairs, left, left_row, left_step, right, right_width, out
-                )
+                _short_row(row, column, n, pairs, left, left_row, left_step, right, width, out)
                 start = column + PAIR_LANES
 
 
@@ -111,7 +109,7 @@ def matmul_pairs(  # noqa: PLR0917 - compiled code takes them by position
     left_row: int,
     left_step: int,
     right: int,
-    right_width: int,
+    width: int,
     out: int,
 ) -> None:
     """Writes ``out [M, N] = left [M, K] right [K, N]``; matrices by address.
@@ -126,19 +124,17 @@ def matmul_pairs(  # noqa: PLR0917 - compiled code takes them by position
         left: bfloat16 [M, K].
         left_row: bytes from one row to the next.
         left_step: bytes from one pair of a row to the next; 4 if a row is contiguous.
-        right: bfloat16 [K / 2, right_width, 2].
-        right_width: N or more; see `ROW_PADDING`.
+        right: bfloat16 [K / 2, width, 2].
+        width: N or more; see `ROW_PADDING`.
         out: float32 [M, N]; written.
     """
     if n < PAIR_LANES:
         for row in range(m):
             for column in range(n):
-                _single_number(
-                    row, column, n, pairs, left, left_row, left_step, right, right_width, out
-                )
+                _single_number(row, column, n, pairs, left, left_row, left_step, right, width, out)
         return
     if m < ROWS_PER_BLOCK:
-        _multiply_rows(m, n, pairs, left, left_row, left_step, right, right_width, out)
+        _multiply_rows(m, n, pairs, left, left_row, left_step, right, width, out)
         return
     # Columns outside, rows inside: the right columns of a block stay in the cache for all rows.
     start = 0
@@ -148,13 +144,9 @@ def matmul_pairs(  # noqa: PLR0917 - compiled code takes them by position
         for first in range(0, m, ROWS_PER_BLOCK):
             row = min(first, m - ROWS_PER_BLOCK)
             if is_wide:
-                _wide_block(
-                    row, column, n, pairs, left, left_row, left_step, right, right_width, out
-                )
+                _wide_block(row, column, n, pairs, left, left_row, left_step, right, width, out)
             else:
-                _narrow_block(
-                    row, column, n, pairs, left, left_row, left_step, right, right_width, out
-                )
+                _narrow_block(row, column, n, pairs, left, left_row, left_step, right, width, out)
         start = column + (_VECTORS_PER_BLOCK * PAIR_LANES if is_wide else PAIR_LANES)
 
 
@@ -202,17 +194,10 @@ def matmul_packed(left: Array, right: Array, columns: int, out: Array, backwards
     """
     rows, inner = left.shape
     if not HAS_AMX:
-        left_row, right_width = inner * BFLOAT16_BYTES, columns + ROW_PADDING
+        places = left.ctypes.data, right.ctypes.data, out.ctypes.data
+        left_row, width = inner * BFLOAT16_BYTES, columns + ROW_PADDING
         matmul_pairs(
-            rows,
-            columns,
-            inner // 2,
-            left.ctypes.data,
-            left_row,
-            WORD_BYTES,
-            right.ctypes.data,
-            right_width,
-            out.ctypes.data,
+            rows, columns, inner // 2, places[0], left_row, WORD_BYTES, places[1], width, places[2]
         )
         return
     # Whole tiles: K and N padded, where they are not multiples already.
@@ -267,18 +252,11 @@ def matmul_tn(  # noqa: PLR0917 - compiled code takes them by position
         _matmul_tn_with_amx(inner, left, rows, right, columns, out)
         return
     # Row k of the packed left matrix holds pairs of all M rows: the next pair is a row away.
-    left_step = (rows + ROW_PADDING) * WORD_BYTES
+    left_step, width = (rows + ROW_PADDING) * WORD_BYTES, columns + ROW_PADDING
+    pairs, places = (inner + 1) // 2, (left.ctypes.data, right.ctypes.data, out.ctypes.data)
     matmul_pairs(
-        rows,
-        columns,
-        (inner + 1) // 2,
-        left.ctypes.data,
-        WORD_BYTES,
-        left_step,
-        right.ctypes.data,
-        columns + ROW_PADDING,
-        out.ctypes.data,
-    )
+        rows, columns, pairs, places[0], WORD_BYTES, left_step, places[1], width, places[2]
+    )  # fmt: skip
 
 
 @inline
