@@ -1,7 +1,7 @@
-"""From characters to ids in one pass, learning the vocabulary on the way or following a given one.
+"""Converts characters to ids in one pass, with a given vocabulary or a new one.
 
-A vocabulary that is still being learned gives provisional ids in the order of meeting; `finish`
-renumbers them to code point order. It knows no file and no encoding.
+A new vocabulary grows while the text is read. Its ids are provisional, in the order of first
+appearance; `finish` renumbers them to code point order.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHARACTERS_PER_PIECE = 1 << 16
-"""Characters that are looked up at once. What is made of them on the way fits a core's cache, and
-in a text with an accent here and there most pieces are ASCII."""
+"""Characters that are looked up in one call. Their intermediate arrays fit in a core's cache. In a
+text with few accents, most pieces are ASCII."""
 
 
 class IdEncoder:
-    """Takes a text piece by piece and keeps its ids. `close` it, whatever happens."""
+    """Takes a text piece by piece and stores its ids. Always call `close`."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class IdEncoder:
         max_ids_in_memory: int = MAX_IDS_IN_MEMORY,
     ) -> None:
         self.characters = 0
-        """Characters met so far, skipped ones included."""
+        """Number of characters so far, including skipped ones."""
         self.skipped = 0
-        """Characters left out so far."""
+        """Number of characters left out so far."""
         self.last_character = ""
-        """The character met last; empty before the first."""
+        """The last character so far; empty before the first one."""
         self._label = label
         self._given = vocabulary
         self._skip = unknown == "skip"
@@ -58,7 +58,7 @@ class IdEncoder:
         if vocabulary is not None:
             self._table[vocabulary.codes] = np.arange(len(vocabulary), dtype=np.int32)
         self._learned: list[int] = []
-        # Which of the given ids were not met yet; None once all were, or where none are given.
+        # Given ids that have not appeared yet; None if all have, or without a given vocabulary.
         self._unmet = None if vocabulary is None else np.ones(len(vocabulary), np.bool_)
         self._unknown: set[int] = set()
         self._sha256 = hashlib.sha256()
@@ -72,34 +72,34 @@ class IdEncoder:
 
     @property
     def unknown_symbols(self) -> tuple[str, ...]:
-        """Symbols met that the given vocabulary lacks, in code point order."""
+        """Symbols of the text that the given vocabulary lacks, in code point order."""
         return tuple(map(chr, sorted(self._unknown)))
 
     @property
     def file(self) -> IO[bytes] | None:
-        """The file that the ids are in, where there are so many."""
+        """The file that holds the ids; None while they are in memory."""
         return self._store.file
 
     @property
     def has_own_vocabulary(self) -> bool:
-        """Whether the ids are those that the text has by itself: a given vocabulary fits it."""
+        """Whether the vocabulary consists of exactly the symbols of the text."""
         return self._unmet is None and not self._unknown
 
     def add(self, text: str) -> None:
         """Appends a piece of the text.
 
         Raises:
-            CorpusError: it holds half a surrogate pair.
+            CorpusError: the text holds half a surrogate pair.
             CorpusAccessError: the disk is full or fails.
         """
         for start in range(0, len(text), CHARACTERS_PER_PIECE):
             self._add(text[start : start + CHARACTERS_PER_PIECE])
 
     def finish(self) -> Iterator[float]:
-        """Brings the ids to code point order, yielding the done part after each block.
+        """Renumbers the ids to code point order; yields the completed part after each block.
 
         Raises:
-            CorpusError: no character at all, too many distinct ones, or ones that are unknown.
+            CorpusError: there are no characters, too many distinct ones, or unknown ones.
         """
         if self.characters == 0:
             raise CorpusError(self._label, "is empty", "give a text with some characters")
@@ -113,7 +113,7 @@ class IdEncoder:
                 f"has {count:,} distinct characters, more than {self._maximum}",
                 "check its encoding, or give a text with fewer",
             )
-        # Met third, but first in code point order: provisional id 2 becomes 0.
+        # Example: a symbol that appeared third and is first in code point order: id 2 becomes 0.
         order = np.argsort(np.array(self._learned))
         new_ids = np.empty(count, np.int64)
         new_ids[order] = np.arange(count)
@@ -125,7 +125,7 @@ class IdEncoder:
         return self._store.array(), vocabulary
 
     def close(self) -> None:
-        """Lets go of what is held; ids handed out stay valid."""
+        """Releases memory and file; ids that were returned stay valid."""
         self._store.close()
 
     def _add(self, text: str) -> None:
@@ -169,7 +169,7 @@ class IdEncoder:
         return self._table.take(codes)
 
     def _refused(self) -> bool:
-        """Whether it is certain already that `finish` fails: then only the symbols are counted."""
+        """Whether `finish` will fail; then only the symbols are counted."""
         return len(self._learned) > self._maximum or bool(self._unknown and not self._skip)
 
     def _require_known(self, vocabulary: Vocabulary) -> None:

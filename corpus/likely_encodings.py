@@ -15,12 +15,12 @@ from functools import cache
 from typing import Final
 
 SAMPLE_BYTES: Final = 1 << 16
-"""As many are looked at."""
+"""Length of the examined part of a text."""
 
 _MIN_COMMON_SHARE: Final = 0.6
-"""Share of everyday characters from which an encoding is named."""
+"""Minimum share of common characters for an encoding to be named."""
 _MIN_SHARE_OF_BEST: Final = 0.97
-"""Share of the best one's from which a second is named beside it."""
+"""Minimum share, relative to that of the best encoding, for a second one to be named."""
 
 _PUNCTUATION: Final = frozenset("‘’‚“”„–—…«»°§€£·•©№\u00a0")  # noqa: RUF001 - meant
 _WESTERN: Final = frozenset("àâäáãåæçèéêëìíîïñòóôöõøùúûüÿßœÀÂÄÁÃÅÆÇÈÉÊËÍÎÑÓÔÖØÚÜŒ¿¡")
@@ -121,7 +121,7 @@ def _share(
     *,
     beside_ascii: bool | None = None,
 ) -> float:
-    """Returns which part of the characters that are not ASCII is everyday; 0 if it fails."""
+    """Returns the share of common ones among the non-ASCII characters; 0 if decoding fails."""
     try:
         text = codecs.getincrementaldecoder(name)("strict").decode(sample)
     except UnicodeError:

@@ -1,6 +1,6 @@
-"""The first bytes by which well-known files that are no text give themselves away.
+"""The first bytes by which well-known files that are not text are recognised.
 
-It compares bytes and nothing else: no file is opened, nothing is decompressed.
+Only bytes are compared: no file is opened, nothing is decompressed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def compressed_with(head: bytes) -> str | None:
     """Returns the name of the compression that `head` begins with, or None."""
     for magic, name in _COMPRESSED:
         if head.startswith(magic):
-            # Three letters are too few to accuse a text: bzip2 goes on in one of two ways.
+            # A text may begin with these three letters. In bzip2, one of two block headers follows.
             if name == "bzip2" and not head.startswith(_BLOCK_OF_BZIP2, 4):
                 continue
             return name

@@ -1,4 +1,4 @@
-"""What of a written text stands in the corpus: words that do not, and spans copied from it. NumPy.
+"""Finds the words of a sampled text that the corpus lacks, and the spans copied from it. NumPy.
 
 The index is exact. Words are a set. Spans are found by the hash of every span of the corpus,
 sorted (8 bytes a character) beside the places that they come from (4 bytes); a hash that matches
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from corpus.vocabulary import Vocabulary
 
 SPAN: Final = 30
-"""Characters from which on a span counts as copied."""
+"""Minimum length of a copied span, characters."""
 MAX_INDEXED_CHARACTERS: Final = 25_000_000
-"""Characters; making the index takes some 25 bytes for each (313 MB for 16 million)."""
+"""Making the index takes about 25 bytes for each character (313 MB for 16 million)."""
 _BASE: Final = 0x9E3779B97F4A7C15
 _MASK: Final = 2**64 - 1
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # noqa: RUF001 - both apostrophes
@@ -58,7 +58,7 @@ class NoveltyIndex:
         return self._hashes.nbytes + self._places.nbytes + self._numbers.nbytes + words
 
     def knows_word(self, word: str) -> bool:
-        """Whether the word stands in the corpus, in whatever case."""
+        """Returns whether the corpus holds the word, ignoring case."""
         return word.casefold() in self._words
 
     def id_of(self, character: str) -> int:
@@ -82,13 +82,13 @@ class NoveltyIndex:
             place = int(self._places[first])
             if np.array_equal(self._ids[place : place + SPAN], wanted):
                 return True
-            first += 1  # another span with the same hash: once in a great while
+            first += 1  # another span with an equal hash; this is rare
         return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A part of a written text."""
+    """A part of a sampled text."""
 
     kind: Literal["new word", "copied"]
     start: int
@@ -98,7 +98,7 @@ class Finding:
 
 
 class NoveltyTracker:
-    """Reads a text as it is written and tells what is new in it and what is copied."""
+    """Reads a text as it is sampled, and finds new words and copied spans."""
 
     def __init__(self, index: NoveltyIndex) -> None:
         self._index = index
@@ -106,7 +106,7 @@ class NoveltyTracker:
         self.restart()
 
     def restart(self) -> None:
-        """Begins anew with an empty text."""
+        """Starts again with an empty text."""
         self.characters = 0
         self.copied = 0
         """Characters that are part of a copied span."""
@@ -117,7 +117,7 @@ class NoveltyTracker:
         self._hash = 0
 
     def add(self, character: str) -> Iterator[Finding]:
-        """Takes the next character; yields what is known now and was not before it."""
+        """Takes the next character; yields the findings that it completes."""
         self.characters += 1
         yield from self._add_to_word(character)
         yield from self._add_to_span(character)

@@ -1,9 +1,9 @@
-"""Making a prompt fit a model that knows only the characters of its text.
+"""Fits a prompt to a model that knows only the characters of its text.
 
 A model cannot read a symbol that it has never seen. A text may be composed (`é` is one character)
-or decomposed (`e` and an accent), so a prompt is tried in both forms first, which changes nothing
-that is read. What the model lacks then is swapped for the nearest character that it knows, or left
-out, and the person is told. It knows no model.
+or decomposed (`e` and an accent). So a prompt is tried in both forms first, which look the same.
+Other unknown characters are replaced by the nearest known character or left out, with a note for
+the user.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from corpus.vocabulary import Vocabulary
 
 MAX_PROMPT_CHARACTERS = 100_000
-"""Characters; a longer one is a file that went astray."""
+"""A longer prompt is probably a file that was given by mistake."""
 
 _EQUIVALENTS = {
     "\t": (" ", "\n"),
@@ -50,13 +50,13 @@ _EQUIVALENTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedPrompt:
-    """A prompt in the model's characters, and what it cost."""
+    """A prompt in the model's characters, and the changes that were necessary."""
 
     text: str
     """Characters of the vocabulary only; may be empty."""
 
     replaced: tuple[tuple[str, str], ...] = ()
-    """Pairs of a character and what stands for it now, in the order of first appearance."""
+    """Pairs of a character and its replacement, in the order of first appearance."""
 
     dropped: tuple[str, ...] = ()
     """Characters that were left out, in the order of first appearance."""
@@ -68,7 +68,7 @@ class FittedPrompt:
 
     @property
     def note(self) -> str | None:
-        """One sentence for the person, or None where the prompt fitted as it was.
+        """One sentence for the user about the changes; None if the prompt fitted unchanged.
 
         It holds printable characters only; others are written as `U+001B`.
         """
@@ -79,7 +79,7 @@ class FittedPrompt:
 
     @property
     def preview(self) -> str | None:
-        """The same before it happens, to be said of a prompt that is still being typed."""
+        """The note in the future tense, for a prompt that is still being typed."""
         return self._said("will become", "{} will be left out")
 
     def _said(self, became: str, left_out: str) -> str | None:
@@ -93,7 +93,7 @@ class FittedPrompt:
 
 
 def require_prompt(text: str) -> None:
-    """Raises `CorpusError` where a prompt is longer than 100,000 characters."""
+    """Raises `CorpusError` if a prompt is longer than 100,000 characters."""
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise CorpusError(
             "--prompt",
@@ -105,11 +105,11 @@ def require_prompt(text: str) -> None:
 def fit_prompt(text: str, vocabulary: Vocabulary) -> FittedPrompt:
     """Rewrites `text` in the characters of `vocabulary`.
 
-    The prompt as it is, in NFC and in NFD (Unicode's composed and decomposed forms): the first that
-    the vocabulary has all characters of is the result. Where there is none, the first of these
-    stands for each character that is lacking: its decomposed form, its other letter case, a
-    typographic equivalent (straight for curly quotes, `-` for a dash, a space for a tab), the
-    characters it is made of without their accents. Else it is left out. CRLF becomes LF.
+    Three forms are tried: unchanged, NFC and NFD (Unicode's composed and decomposed). The first one
+    with known characters alone is the result. Otherwise, each unknown character is replaced by
+    the first known one of these: its decomposed form, its other letter case, a typographic
+    equivalent (straight for curly quotes, `-` for a dash, a space for a tab), its base characters
+    without accents. Without a replacement it is left out. CRLF becomes LF.
 
     Raises:
         CorpusError: the prompt is longer than 100,000 characters.
@@ -135,9 +135,9 @@ def unknown_symbols(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
 
 
 def in_known_form(text: str, vocabulary: Vocabulary) -> str:
-    """Returns `text` as it is, in NFC or in NFD: the first that `vocabulary` has all of.
+    """Returns `text` unchanged, in NFC or in NFD: the first form with known characters alone.
 
-    Where there is none, NFC if more of it is known, else `text` as it is.
+    Without such a form, returns NFC if more of it is known, otherwise `text` unchanged.
     """
     composed = unicodedata.normalize("NFC", text)
     for form in (text, composed, unicodedata.normalize("NFD", text)):
@@ -147,12 +147,12 @@ def in_known_form(text: str, vocabulary: Vocabulary) -> str:
 
 
 def _same_text(one: str, other: str) -> bool:
-    """Tells whether two texts differ in their Unicode form at most."""
+    """Returns whether two texts are equal apart from their Unicode form."""
     return one == other or unicodedata.normalize("NFD", one) == unicodedata.normalize("NFD", other)
 
 
 def _nearest(symbol: str, vocabulary: Vocabulary) -> str:
-    """Returns what stands for `symbol`, all of it in the vocabulary; empty if nothing can."""
+    """Returns the replacement of `symbol` in known characters; empty if there is none."""
     for candidate in _candidates(symbol, vocabulary):
         if candidate and all(part in vocabulary for part in candidate):
             return candidate

@@ -1,7 +1,7 @@
-"""Which text is meant: a built-in name, a file, a folder or standard input.
+"""Resolves an argument to a text: a built-in name, a file, a folder or standard input.
 
-Finding out is cheap: the file system is asked, no content is read and no network touched. The
-bytes come later, document by document.
+Resolving is cheap. It asks the file system, but reads no content and uses no network. The bytes are
+read later, document by document.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ STANDARD_INPUT_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0"})
 _URL = "file://"
 
 _MAX_NEIGHBOURS = 2000
-"""Names of a folder that are compared in search of a nearest one."""
+"""Maximum number of names in a folder that are compared with a misspelt one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A text that was found, not yet read: an ordered run of documents."""
+    """A text that was found and not yet read: an ordered sequence of documents."""
 
     name: str
     """Short, for display: a built-in name, a file's or folder's name, or `stdin`."""
 
     specification: str
-    """What finds it again from any folder: a built-in name, an absolute path, or `-`; where a path
-    is no text (its bytes are not in the file system's encoding), a `file:` URL."""
+    """The argument that finds the text from any folder: a built-in name, an absolute path, or `-`.
+    If a path is not text (its bytes are not in the file system's encoding), it is a `file:` URL."""
 
     description: str
-    """One phrase about it."""
+    """One phrase that describes the text."""
 
     given: str
-    """What error messages call it: what the person wrote."""
+    """The name in error messages: the argument as the user wrote it."""
 
     documents: Callable[[], Iterator[Document]]
-    """Yields the documents in their fixed order; a text joins them, each on a line of its own."""
+    """Yields the documents in a fixed order. In the text, each begins on a new line."""
 
     is_folder: bool = False
     """Whether the documents are files of a folder, between which a mark may stand."""
@@ -66,20 +66,20 @@ def resolve_source(
     stdin_descriptor: int = 0,
     options: CorpusOptions | None = None,
 ) -> Source:
-    """Finds the text that `specification` means.
+    """Finds the text that `specification` names.
 
-    A built-in name goes before a file of that name, which is reached as `./nietzsche`.
+    A built-in name takes precedence over a file of the same name, which is `./nietzsche` then.
 
     Args:
         specification: a built-in name, the path of a file or folder, or `-` for standard input.
         offline: whether a text that would have to be downloaded is an error.
-        stdin_descriptor: where standard input is, if a keyboard took its usual place.
-        options: of a folder, which files they include and exclude.
+        stdin_descriptor: file descriptor of standard input; not 0 if the keyboard was opened as 0.
+        options: select the files of a folder by `include` and `exclude`.
 
     Raises:
-        CorpusError: nothing is there, or it is neither a regular file nor a folder, or empty.
-        CorpusAccessError: the system does not let us look, or the name is too long.
-        DownloadError: it is not on this machine, and `offline` is set.
+        CorpusError: the text is missing, empty, or neither a regular file nor a folder.
+        CorpusAccessError: the system refuses access, or the name is too long.
+        DownloadError: the text is not on this machine, and `offline` is set.
     """
     if not specification:
         raise CorpusError("CORPUS", "the name is empty", "give a file, a folder or a built-in text")
@@ -150,7 +150,7 @@ def _found(given: str, options: CorpusOptions) -> Source:
 
 
 def _is_text(path: str) -> bool:
-    """Tells whether a path is the same text in every locale: its bytes are its UTF-8."""
+    """Returns whether a path is equal in every locale, because its bytes are UTF-8."""
     try:
         return path.encode() == os.fsencode(path)
     except UnicodeEncodeError:

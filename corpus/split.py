@@ -1,7 +1,7 @@
-"""A text's two parts: what the model learns from, and what it is measured on.
+"""Splits a text into a part for training and a part for validation.
 
-The held-out part is the *last* one, in one piece: windows drawn at random would share characters
-with the training windows around them. It knows lengths only, not what a model needs.
+The held-out part is the end of the text, in one piece. Random windows would share characters with
+the training windows around them.
 """
 
 from __future__ import annotations

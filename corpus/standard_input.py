@@ -1,6 +1,6 @@
-"""Standard input as a document: read once, kept in an anonymous temporary file, readable again.
+"""Standard input as a document. It is read once and kept in an anonymous temporary file.
 
-It reads the descriptor itself, so that a wait for a slow pipe can be given up between two chunks.
+The descriptor is read directly, so that waiting for a slow pipe can be cancelled between chunks.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 LABEL = "standard input"
 
 MAX_PIPE_BYTES = 4 << 30
-"""More than this is not taken from a pipe, whose size nobody knows beforehand."""
+"""Maximum size of a text from a pipe, because the size of a pipe is not known in advance."""
 
 PATIENCE_SECONDS = 0.1
-"""How long a wait for the pipe lasts before the reader is asked whether it still wants the text."""
+"""Longest wait for the pipe before an empty chunk lets the reader cancel."""
 
 
 class StandardInput:
-    """What has come out of a descriptor so far, and what is still in it."""
+    """The bytes of a descriptor: those read so far and those to come."""
 
     def __init__(self, descriptor: int = 0, *, max_bytes: int = MAX_PIPE_BYTES) -> None:
         self._descriptor = descriptor
@@ -41,7 +41,7 @@ class StandardInput:
         yield Document(label=LABEL, chunks=self.chunks)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yields all bytes from the first one on; an empty chunk while the pipe is silent.
+        """Yields all bytes from the first one; yields an empty chunk while the pipe is silent.
 
         Raises:
             CorpusError: there is no standard input, or more of it than the limit.
@@ -63,7 +63,7 @@ class StandardInput:
                 raise refusal(LABEL, error) from None
 
     def _take(self) -> bool:
-        """Moves what the pipe holds to the spool; False where it is silent."""
+        """Moves bytes from the pipe to the spool; returns False if there are none yet."""
         if (
             os.name == "posix"
             and not select.select([self._descriptor], [], [], PATIENCE_SECONDS)[0]

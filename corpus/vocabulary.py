@@ -1,7 +1,7 @@
 """The symbols of a text and their ids.
 
-An id is a symbol's place in code point order, so two texts with the same symbols share ids
-whatever their order of appearance. It knows no file; `id_encoder` builds one from a stream.
+An id is a symbol's index in code point order. So two texts with the same symbols share ids,
+independently of their order of appearance. `id_encoder` builds a vocabulary from a stream.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHOWN_SYMBOLS = 5
-"""How many symbols a message lists before it only counts the rest."""
+"""Number of symbols that a message lists before it counts the rest."""
 
 CODE_POINTS = 0x110000
-"""Size of a table that has a place for every Unicode code point."""
+"""Size of a table with an entry for every Unicode code point."""
 
 
 def smallest_dtype(symbols: int) -> np.dtype[Any]:

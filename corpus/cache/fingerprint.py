@@ -3,7 +3,7 @@
 What is trusted. A text is taken for the one that was encoded before if the paths, devices, inodes,
 sizes, and both times (of the content's last change, and of the entry's, which no ordinary program
 can set back) of all its files are the same, and so are 64 samples of 4 kB, spread over the whole.
-It is encoded anew if any of that differs; then its content decides which encoded text it is. A
+It is encoded again if any of that differs; then its content decides which encoded text it is. A
 file is left alone for two seconds before it is read, and one that changes meanwhile is not trusted
 at all: a second change within the same tick of the file system's clock would not show.
 """
@@ -35,19 +35,19 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """What files look like from outside, and how they are read."""
+    """The fingerprint of files, from their status and samples, and of the way to read them."""
 
     key: str
     """Hexadecimal digest of all of it."""
 
     seconds_to_settle: float
-    """Until all files will have been left alone for a while; 0 or less: they have been."""
+    """Seconds until all files have been unchanged for long enough; 0 or less: they have been."""
 
 
 def stamp_of(
     documents: Sequence[Document], options: CorpusOptions, document_mark: str
 ) -> Stamp | None:
-    """Returns the stamp of a text; None where a document is no file, or is gone by now."""
+    """Returns the stamp of a text; None if a document is not a file, or is missing."""
     files = [document.file for document in documents if document.file is not None]
     if len(files) != len(documents) or not files:
         return None

@@ -1,6 +1,6 @@
-"""Giving memory back that a mapped text takes: pages that were read stay counted until then.
+"""Releases the memory of a mapped text. Until then, its pages count as memory of this process.
 
-They stay in the system's own cache of files, so reading them again is cheap.
+The pages stay in the system's page cache, so reading them again is cheap.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def release_pages(ids: NDArray[Any]) -> None:
-    """Lets go of the pages of ids that are a memory map, or a part of one; else does nothing.
+    """Releases the pages of ids that are (a part of) a memory map; otherwise does nothing.
 
-    Safe while others read the same ids: what they need comes back by itself.
+    This is safe while other threads read the ids: the system loads the pages again.
     """
     mapped = getattr(ids, "_mmap", None)
     advice = getattr(mmap, "MADV_DONTNEED", None)

@@ -92,11 +92,11 @@ class PinnedDownload:
 def fetch(pinned: PinnedDownload, folder: Path) -> Iterator[int]:
     """Downloads into `folder`, yielding the bytes received so far after each piece.
 
-    Closing the generator, like any exception, removes what was written so far. Two downloads at
-    once do not disturb each other: each writes a file of its own and renames it.
+    Closing the generator, like any exception, removes the unfinished file. Two downloads at once
+    do not interfere, because each writes a separate file and renames it.
 
     Raises:
-        DownloadError: the network fails, or hands over something else.
+        DownloadError: the network fails, or the server sends another file.
         CorpusAccessError: the folder cannot be written to, or the disk is full.
     """
     path = folder / pinned.name

@@ -1,4 +1,4 @@
-"""Receiving the bytes of an address within a time, whatever the network does meanwhile.
+"""Receives the bytes of an address within a time limit, independently of the network's behaviour.
 
 All of it, from the first look-up of a name over a proxy's tunnel and TLS to the last byte, happens
 in a thread, and the reader waits for that thread until the time is over and no longer: a look-up
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 MAX_REDIRECTS: Final = 5
 _PIECE_BYTES: Final = 1 << 20
 _MAX_WAITING_PIECES: Final = 4
-"""Pieces that wait for the reader."""
+"""Maximum number of received pieces that wait for the reader."""
 _LAST_WAIT: Final = 0.5
-"""Seconds that are given to the thread to end."""
+"""Seconds to wait for the end of the thread."""
 
 
 class ReceiveError(Exception):
-    """The network fails, or hands over something else; the text is a cause, for a sentence."""
+    """The network fails, or the answer is wrong. The message is a clause for a sentence."""
 
 
 def receive(

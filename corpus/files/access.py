@@ -1,6 +1,6 @@
-"""What the operating system answers about a path, said in words, and the reading of plain files.
+"""Reads plain files, and describes the operating system's errors about a path in words.
 
-It knows bytes and `OSError`s; whether the bytes are text is decided in `decoding`.
+This module knows bytes and `OSError`s; `decoding` decides whether the bytes are text.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
-"""How much is read at once, in bytes: large enough to be fast, small enough to stop in between."""
+"""Bytes per read: large enough to be fast, small enough to cancel between two reads."""
 
 MAX_TEXT_BYTES = 64 << 30
 """Texts above this size are refused before they are read (a sparse file can claim terabytes)."""
 
 MAX_SUBJECT_CHARACTERS = 90
-"""Characters of a path that a message shows where the path itself is what is too long."""
+"""Number of characters that a message shows of a path that is too long."""
 
 _KINDS = (
     (stat.S_ISDIR, "is a folder"),
@@ -35,7 +35,7 @@ _KINDS = (
 
 
 def refusal(subject: str, error: OSError) -> CorpusError:
-    """Says in one line why the system did not hand over `subject`."""
+    """Returns the error that says why the system refused to read `subject`."""
     if error.errno == errno.ENOENT:
         return CorpusError(subject, "no such file", "check the name")
     if error.errno == errno.ENOTDIR:
@@ -66,7 +66,7 @@ def require_regular(subject: str, status: os.stat_result) -> None:
 
 
 def require_size(subject: str, size: int) -> None:
-    """Raises `CorpusError` where `size` bytes are more than any text should have."""
+    """Raises `CorpusError` if `size` bytes are more than a text may have."""
     if size > MAX_TEXT_BYTES:
         limit = MAX_TEXT_BYTES >> 30
         raise CorpusError(
@@ -75,13 +75,13 @@ def require_size(subject: str, size: int) -> None:
 
 
 def read_chunks(path: Path, subject: str) -> Iterator[bytes]:
-    """Yields the bytes of a regular file as far as it reached when it was opened.
+    """Yields the bytes of a regular file, up to its size when it was opened.
 
-    They are plain reads into private memory, so a file that is cut short or rewritten meanwhile
-    gives other bytes but never a bus error. What grows while it is read (a log) does not run away.
+    The reads are plain reads into private memory. So a file that is truncated during reading never
+    causes a bus error. A file that grows during reading (a log) ends at its first size.
 
     Raises:
-        CorpusError: the path is no regular file (any more).
+        CorpusError: the path is not a regular file.
         CorpusAccessError: the system refuses to open or read it.
     """
     try:

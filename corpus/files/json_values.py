@@ -1,7 +1,7 @@
-"""Values out of JSON, each taken with its type and its range. Pure.
+"""Checks the type and the range of values from JSON. Pure.
 
-Whatever does not fit raises ``ValueError`` with its name, for JSON of a file is anybody's: a list
-where a number was, a truth value for a number, a number that is none, one of ten thousand digits.
+A value that does not fit raises ``ValueError`` with its name. JSON from a file is not trusted: it
+may hold a list or a truth value instead of a number, a NaN, or a number of ten thousand digits.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_COUNT = 2**53
-"""Of steps, epochs, characters: what a float64 still counts exactly."""
+"""Maximum of steps, epochs and characters: a float64 holds all integers up to this one."""
 SHOWN = 40
-"""Characters of a value that a message shows."""
+"""Number of characters of a value that a message shows."""
 
 
 def whole(name: str, value: object, low: int = 0, high: int = MAX_COUNT) -> int:
     """Returns a whole number.
 
     Raises:
-        ValueError: it is none, or out of its range.
+        ValueError: the value has another type, or is out of its range.
     """
     if type(value) is not int or not low <= value <= high:
         raise ValueError(odd(name, value))
@@ -30,7 +30,7 @@ def real(name: str, value: object, low: float, high: float) -> float:
     """Returns a finite number.
 
     Raises:
-        ValueError: it is none, or out of its range.
+        ValueError: the value has another type, or is out of its range.
     """
     if not (type(value) in {int, float} and low <= value <= high):  # type: ignore[operator]
         raise ValueError(odd(name, value))
@@ -41,7 +41,7 @@ def truth(name: str, value: object) -> bool:
     """Returns true or false.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the value has another type.
     """
     if type(value) is not bool:
         raise ValueError(odd(name, value))
@@ -49,10 +49,10 @@ def truth(name: str, value: object) -> bool:
 
 
 def text(name: str, value: object) -> str:
-    """Returns a text; of a path it may hold what is no character.
+    """Returns a text. A text that is a path may hold lone surrogates.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value has another type.
     """
     if type(value) is not str:
         raise ValueError(odd(name, value))
@@ -60,10 +60,10 @@ def text(name: str, value: object) -> str:
 
 
 def record(name: str, value: object) -> Mapping[str, Any]:
-    """Returns an object of JSON.
+    """Returns a JSON object.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value has another type.
     """
     if not isinstance(value, dict):
         raise ValueError(odd(name, value))  # noqa: TRY004 - one kind of error for all of this
@@ -71,7 +71,7 @@ def record(name: str, value: object) -> Mapping[str, Any]:
 
 
 def odd(name: str, value: object) -> str:
-    """Returns a sentence about a value that does not fit; a long one is cut."""
+    """Returns a clause about a value that does not fit; a long value is shortened."""
     try:
         shown = repr(value)
     except ValueError:  # a whole number of thousands of digits

@@ -1,4 +1,4 @@
-"""Guarantees that a file system does not give: each is said once per process, and work goes on.
+"""Guarantees that a file system does not give. Each is reported once a process; work continues.
 
 A network share may have no locks, and an old one may refuse to sync a folder. Neither is a reason
 not to train. It knows how to say what is missing; when it is shown is decided elsewhere.

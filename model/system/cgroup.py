@@ -25,13 +25,13 @@ class _Mount:
 
 
 def group_folders(controller: str, system: Path = SYSTEM) -> list[Path]:
-    """Returns the folders of the groups that bind this process, from its own one upwards.
+    """Returns the folders of the control groups of this process, from its own one upwards.
 
     Each group's limit holds for all below it. There are none where the system has no groups.
 
     Args:
         controller: such as ``cpu`` or ``memory``.
-        system: below which ``proc`` and ``sys`` are.
+        system: the folder that holds ``proc`` and ``sys``.
     """
     folders: list[Path] = []
     mounts = [_mount(line) for line in _lines(system / "proc/self/mountinfo")]
@@ -49,7 +49,7 @@ def group_folders(controller: str, system: Path = SYSTEM) -> list[Path]:
 
 
 def numbers_in(path: Path) -> list[int]:
-    """Returns the numbers of a group's file; none: it is not there, or sets no limit ("max")."""
+    """Returns the numbers in a group's file; none if it is missing or has no limit ("max")."""
     words = [word for line in _lines(path) for word in line.split()]
     are_numbers = all(re.fullmatch(r"-?\d{1,20}", word, re.ASCII) for word in words)
     return [int(word) for word in words] if are_numbers else []

@@ -20,9 +20,9 @@ from typing import IO, Final
 from model.errors import ChildEnded
 
 MAX_LAST_WORDS: Final = 4_096
-"""Bytes at the end of a child's standard error among which its last line is looked for."""
+"""Bytes at the end of a child's standard error in which its last line is searched for."""
 SECONDS_TO_END: Final = 20.0
-"""From the end of a child's standard output to the end of the child."""
+"""Longest time from the end of a child's standard output to the end of the child."""
 
 
 RelayedChild = asyncio.subprocess.Process
@@ -73,7 +73,7 @@ class AnsweringChild:
         """Returns the answer to one line.
 
         Raises:
-            ChildEnded: the child has ended, or ends meanwhile.
+            ChildEnded: the child has ended, or ends before it answers.
         """
         assert self._process.stdin is not None, "asked for when it was started"
         assert self._process.stdout is not None, "asked for when it was started"
@@ -129,13 +129,13 @@ def answering_child(
 
 
 def last_line(errors: bytes) -> str:
-    """Returns the last line that says something; empty where there is none."""
+    """Returns the last line that is not blank; empty if there is none."""
     lines = [line.strip() for line in errors.decode(errors="replace").splitlines()]
     return next((line for line in reversed(lines) if line), "")
 
 
 def how_it_ended(status: int | None, last_words: str) -> str:
-    """Returns in words how a child ended: its status or signal, and the last that it said."""
+    """Returns in words how a child ended: its status or signal, and its last line."""
     if status is None:
         how = "closed its output"
     elif status < 0:

@@ -1,7 +1,7 @@
-"""Compiled code where it can be had, and why not where it cannot. It loads Numba when asked.
+"""Provides compiled code if possible, and the reason if not. Numba is imported on first use.
 
-What NumPy and PyTorch do stands in for it, only more slowly: that Numba is not there or turned off,
-that LLVM does not work or the system lets no program make code, is no reason to end.
+Without compiled code, NumPy and PyTorch do the same work more slowly. So the program continues if
+Numba is missing or disabled, if LLVM fails, or if the system forbids generated code.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Final, TypeVar
 MadeT = TypeVar("MadeT")
 
 _FAILURES: Final[list[str]] = []
-"""The first failure of this process; what failed once is not tried again."""
+"""The first failure of this process; after it, compilation is not tried again."""
 
 
 def made_or_none(make: Callable[[], MadeT]) -> MadeT | None:
-    """Returns what needs compiled code, or None where that cannot be had, now and from now on.
+    """Returns an object that uses compiled code; None after the first failure of compilation.
 
     Args:
-        make: imports what is compiled, compiles it and returns what uses it.
+        make: imports and compiles the code, and returns the object that uses it.
     """
     if _FAILURES:
         return None
@@ -31,7 +31,7 @@ def made_or_none(make: Callable[[], MadeT]) -> MadeT | None:
 
 
 def setback() -> str | None:
-    """Returns one line on what kept this process from using compiled code, if anything did."""
+    """Returns one line on why this process does not use compiled code; None if it does."""
     if not _FAILURES:
         return None
     return f"nothing can be compiled here ({_FAILURES[0]}); NumPy computes, more slowly"

@@ -1,4 +1,4 @@
-"""How many cores this process may use: in a container or a job, fewer than there are. Pure."""
+"""The number of cores that this process may use, also in a container or a job. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from model.system.cgroup import SYSTEM, group_folders, numbers_in
 def usable_cores(system: Path = SYSTEM) -> int:
     """Returns how many threads can compute at the same time, at least 1.
 
-    That is what the system's scheduler may choose from, or less where a control group limits the
-    time: of one and a half cores the half is left out, for threads that meet would all wait for the
-    one that is stopped.
+    This is the number of cores that the scheduler may choose from, or the limit of a control group.
+    A limit is rounded down, because at a barrier all threads would wait for a throttled one.
 
     Args:
-        system: below which ``proc`` and ``sys`` are.
+        system: the folder that holds ``proc`` and ``sys``.
     """
     quotas = [quota for folder in group_folders("cpu", system) if (quota := _quota(folder))]
     return max(1, int(min([float(_scheduled_cores()), *quotas])))
@@ -30,7 +29,7 @@ def _scheduled_cores() -> int:
 
 
 def _quota(folder: Path) -> float | None:
-    """Returns the cores' worth of time that a control group may take; None: as much as there is."""
+    """Returns the limit of a control group in cores; None without a limit."""
     for found in (
         numbers_in(folder / "cpu.max"),  # version 2: both in one file
         numbers_in(folder / "cpu.cfs_quota_us") + numbers_in(folder / "cpu.cfs_period_us"),

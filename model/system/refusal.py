@@ -1,7 +1,7 @@
-"""What the system refuses, told from a defect of ours: memory, threads, open files. Pure.
+"""Distinguishes what the system refuses (memory, threads, open files) from a defect. Pure.
 
-It comes as many kinds of error: Python's own, those of the system, and words of PyTorch, of the
-loader of libraries and of C++.
+A refusal has many forms: errors of Python, errors of the system, and messages of PyTorch, of the
+dynamic linker and of C++.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NO_FILES = SystemRefusal(
 
 
 def refusal_of(error: BaseException) -> SystemRefusal | None:
-    """Returns what the system refused where an error, or what it came from, says so."""
+    """Returns what the system refused, if an error or one of its causes says so."""
     seen: BaseException | None = error
     for _ in range(10):
         if seen is None or isinstance(seen, UserError):
@@ -61,12 +61,12 @@ def refusal_of(error: BaseException) -> SystemRefusal | None:
 def crash_of(
     worker: Literal["trainer", "sampler"], work: str, error: BaseException
 ) -> WorkerCrashed:
-    """Returns the event that a worker ended by an error that nobody expected; call it in `except`.
+    """Returns the event that an unexpected error ended a worker; call this in `except`.
 
     Args:
-        worker: which one.
-        work: what it did, such as ``training``.
-        error: what ended it.
+        worker: the worker that ended.
+        work: its task, such as ``training``.
+        error: the unexpected error.
     """
     refusal = refusal_of(error)
     reason = f"because of a defect: {error!r}" if refusal is None else f"({refusal})"
