@@ -44,7 +44,7 @@ DEFAULT_LIMIT = 8 << 30
 """Bytes that the encoded texts may take together."""
 LIMIT_VARIABLE = "CHARLM_CACHE_LIMIT"
 SECONDS_UNTIL_STALE = 3600.0
-"""Age from which on an unfinished file is one that somebody was killed over."""
+"""Minimum age of an unfinished file whose process was killed, seconds."""
 _IDS, _RECORD = ".ids", ".json"
 IDS_FILES = re.compile(r"[0-9a-f]{64}\.ids")
 RECORD_FILES = re.compile(r"[0-9a-f]{64}\.json")
@@ -55,7 +55,7 @@ UNFINISHED_FILES = re.compile(
 OWN_FILES = re.compile(
     "|".join(names.pattern for names in (IDS_FILES, RECORD_FILES, UNFINISHED_FILES))
 )
-"""All that this cache makes. What has another name in its folder is the user's."""
+"""All files that this cache makes. A file of another name in its folder belongs to the user."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 

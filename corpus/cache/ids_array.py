@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_IDS_IN_MEMORY = 16 << 20
-"""From this many ids on they live in a file."""
+"""Maximum number of ids in memory; more ids are stored in a file."""
 
 BLOCK_IDS = 1 << 20
-"""Ids that are handled at once when all of them are gone through again."""
+"""Number of ids per block when all ids are read again."""
 
 
 class IdStore:
-    """Ids of one dtype, appended block by block. `close` it, whatever happens."""
+    """Ids of one dtype, appended block by block. Always call `close`."""
 
     def __init__(self, dtype: np.dtype[Any], *, max_ids_in_memory: int = MAX_IDS_IN_MEMORY) -> None:
         self.dtype = dtype
@@ -115,7 +115,7 @@ class IdStore:
         return ids
 
     def close(self) -> None:
-        """Lets go of memory and file; an array handed out stays valid."""
+        """Releases memory and file; an array that was returned stays valid."""
         self._blocks.clear()
         self._length = 0
         if self._file is not None:
