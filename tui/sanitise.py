@@ -1,8 +1,8 @@
-"""Makes foreign text safe to show: a model's, a corpus's, a file name's, an error's.
+"""Makes foreign text safe to show: text of a model, a corpus, a file name or an error.
 
 A terminal obeys some characters instead of showing them, and reorders or hides others. Textual
-and Rich hand most of these on as they are, so everything that is not ours passes through here on
-its way to a screen. This module knows code points only: no widget, no style, no width of a pane.
+and Rich pass most of these on unchanged. So all foreign text passes through this module on its way
+to a screen. The module knows only code points, not widgets, styles or widths.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 MARKS_PER_BASE: Final = 4
-"""Combining marks shown on one base character; a taller stack would paint over other lines."""
+"""Maximum number of combining marks on a base; a taller stack would paint over other lines."""
 
 _JOINERS: Final = frozenset({"\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}"})
 _UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -21,14 +21,14 @@ _UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 unassigned code points, and the two separators that some terminals take for a new line."""
 
 _TALL_STACK: Final = re.compile("[\u0300-\u20ff\u2cef-\uffff\U00010000-\U0010ffff]{5,}")
-"""A cheap first look: where it finds nothing, no stack of marks can be too tall. What is left out
-between holds no marks, but the lines and dots that a screen is drawn with."""
+"""A cheap first test: if it finds nothing, no stack of marks is too tall. The gap between its
+ranges holds no marks, but box-drawing and block characters."""
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def _safe(character: str) -> str:
-    """Returns what is shown for one character: itself, its picture, or the replacement."""
+    """Returns the printable form of a character: itself, its control picture, or U+FFFD."""
     code = ord(character)
     if code < 0x20:
         return chr(0x2400 + code)
@@ -82,22 +82,22 @@ def cap_marks(text: str) -> str:
 
 
 def printable(text: str, *, keep_newlines: bool = False) -> str:
-    """Returns foreign text in a form that any terminal shows and none obeys.
+    """Returns foreign text without anything that a terminal would obey.
 
-    As long as the text given, but for combining marks beyond the fourth of a base.
+    The length stays the same, except that combining marks beyond the fourth of a base are removed.
     """
     return cap_marks(replace_unprintable(text, keep_newlines=keep_newlines))
 
 
 class PrintableStream:
-    """Makes a text printable that comes in pieces: marks are counted across their borders."""
+    """Makes a text printable in pieces; combining marks are counted across the pieces."""
 
     def __init__(self, *, keep_newlines: bool = False) -> None:
         self._keep_newlines = keep_newlines
         self._height = 0
 
     def feed(self, text: str) -> str:
-        """Returns the next piece as ``printable`` would, given all before it."""
+        """Returns the next piece as ``printable`` would return it within the whole text."""
         kept: list[str] = []
         for character in replace_unprintable(text, keep_newlines=self._keep_newlines):
             self._height = self._height + 1 if is_mark(character) else 0
@@ -109,18 +109,18 @@ class PrintableStream:
 def one_line(text: str, limit: int = 200) -> str:
     """Returns foreign text as one printable line of at most ``limit`` characters.
 
-    For names, paths and the sentences of errors: runs of white space become one space, and a
-    text that is too long ends in an ellipsis.
+    Runs of white space become one space. A text that is too long ends in an ellipsis. Use it for
+    names, paths and error messages.
     """
     line = printable(" ".join(text[: 8 * limit].split()))
     return line if len(line) <= limit else f"{line[: max(0, limit - 1)]}…"
 
 
 def harmless_json(line: str, *, ascii_only: bool = False) -> str:
-    """Returns a JSON text with whatever a terminal might obey written as an escape.
+    """Returns a JSON text in which everything that a terminal might obey is an escape.
 
     JSON itself escapes only the controls below U+0020. The value stays the same, and a lone
-    surrogate can be encoded; where only ASCII is wanted, everything else is an escape, too.
+    surrogate becomes encodable. With ``ascii_only`` every other character is also an escape.
     """
     if line.isascii() and line.isprintable():
         return line

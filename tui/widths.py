@@ -1,8 +1,8 @@
-"""How many cells a character takes, where terminals and tables disagree.
+"""The width of characters in cells, where terminals and tables disagree.
 
-Rich gives a vowel sign of Devanagari no cell, the C library and tmux give it one; of a skin tone
-they say none and two. A line that is counted too short runs over the border and is cut, so that its
-end is hidden; one that is counted too long only leaves a gap. So the larger width counts.
+For a vowel sign of Devanagari, Rich counts 0 cells, but the C library and tmux count 1. For a skin
+tone they count 0 and 2. A line that is counted too short overruns its border and is cut. A line
+that is counted too long only leaves a gap. So this module uses the larger width.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _WIDER: Final = {
     0x3164: 2,  # fillers of Hangul
     0xFFA0: 1,
 }
-"""The larger width of code points for which Rich 15 knows a smaller one than the C library."""
+"""Widths of code points for which Rich 15 has a smaller width than the C library."""
 _WIDE_SINCE_UNICODE_16: Final = "\u2630-\u2637\u268a-\u268f\u4dc0-\u4dff\U0001d300-\U0001d376"
 
 DISPUTED: Final = re.compile(f"[{''.join(map(chr, _WIDER))}{_WIDE_SINCE_UNICODE_16}]")
-"""A character of which terminals do not all think the same."""
+"""Matches a character whose width differs between terminals."""
 
 
 def cells_of(character: str) -> int:
-    """Returns the most cells that a terminal may give a character."""
+    """Returns the largest number of cells that a terminal gives a character."""
     wider = _WIDER.get(ord(character))
     return get_character_cell_size(character) if wider is None else wider
 
@@ -49,19 +49,19 @@ def joins(character: str) -> bool:
 
 
 def count_larger_widths() -> None:
-    """Lets Rich, and Textual by it, count the larger width, too. May be called again."""
+    """Makes Rich, and therefore Textual, use the larger widths. It may be called repeatedly."""
     table = load("auto")
     if all(get_character_cell_size(chr(code)) == width for code, width in _WIDER.items()):
         return
     larger = CellTable(table.unicode_version, _with_larger(table), table.narrow_to_wide)
-    # No part of Rich's public interface; a test shows that it still does what it did.
+    # Not part of Rich's public interface; a test checks that it still works.
     vars(rich.cells)["load_cell_table"] = lambda _version: larger
     get_character_cell_size.cache_clear()
     rich.cells.cached_cell_len.cache_clear()
 
 
 def _with_larger(table: CellTable) -> list[tuple[int, int, int]]:
-    """Returns a table's ranges, apart by what is wider here."""
+    """Returns a table's ranges, split at the code points that are wider here."""
     codes = sorted(_WIDER)
     ranges = [(code, code, width) for code, width in _WIDER.items()]
     for start, end, width in table.widths:

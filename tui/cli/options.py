@@ -186,7 +186,7 @@ training_options = _stack(
     click.option(
         "--weights-only",
         is_flag=True,
-        help="Resume from the weights alone: the optimiser and the epoch begin anew.",
+        help="Resume only from the weights: the optimiser and the epoch start again.",
     ),
     checkpoints_option,
     click.option(

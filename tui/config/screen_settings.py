@@ -23,7 +23,7 @@ class ScreenSettings:
     """Screen options; the command line has checked their ranges."""
 
     title: str = "charlm-tui"
-    """Name of the corpus, shown until the run says its own."""
+    """Name of the corpus, shown until the run reports its name."""
     trains: bool = True
     """Whether the session has a trainer, which this screen steers and must not lose."""
     rate: float = 60.0
@@ -42,7 +42,7 @@ class ScreenSettings:
     theme: str | None = None
     """Name of a theme; None chooses by the terminal's colours and by ``low_bandwidth``."""
     few_colors: bool = False
-    """The terminal has its own sixteen, which a theme's would be bent to."""
+    """Whether the terminal has sixteen colours, to which a theme's would be reduced."""
     themes: Mapping[str, Colours] = field(default_factory=dict)
     """Themes of the user's own file."""
     keymap: Mapping[str, str] = field(default_factory=dict)
@@ -50,13 +50,13 @@ class ScreenSettings:
     read_only: bool = False
     """Whether the user is a spectator: only keys act that write no file and command no training."""
     root: Path | None = None
-    """Where the runs are; None hides them."""
+    """Folder of the runs; None hides them."""
     text_folder: Path | None = None
-    """Where files are written on request; None is the current folder."""
+    """Folder for files written on request; None is the current folder."""
 
     @property
     def frame_seconds(self) -> float:
-        """Seconds between two looks at the session."""
+        """Seconds between two polls of the session."""
         fps = min(self.fps, 8) if self.low_bandwidth else self.fps
         return 1.0 / max(1, min(60, fps))
 

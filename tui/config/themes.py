@@ -1,8 +1,8 @@
 """The app's own theme, the user's, and the names of all.
 
 ``okabe-ito`` takes the colours that Okabe & Ito (2002, "Color Universal Design") chose so that
-people with any kind of colour vision tell them apart. What the screen says by colour is told by a
-sign, too, whatever the theme.
+people with any kind of colour vision can distinguish them. In every theme the screen also shows a
+sign for what it says by colour.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def user_themes(themes: Mapping[str, Colours]) -> list[Theme]:
 
 
 def require_theme(name: str | None, themes: Sequence[str], place: str) -> None:
-    """Refuses the name of a theme that there is none of.
+    """Refuses the name of a theme that does not exist.
 
     Args:
         name: None is the default.
@@ -67,7 +67,7 @@ def require_theme(name: str | None, themes: Sequence[str], place: str) -> None:
         place: where the name was given.
 
     Raises:
-        ConfigError: with the names that there are.
+        ConfigError: there is no such theme; the message lists the names.
     """
     known = sorted({*BUILTIN_THEMES, *(theme.name for theme in OWN_THEMES), *themes})
     if name is None or name in known:

@@ -1,7 +1,7 @@
-"""The user's own file: defaults of options, keys, themes. TOML, read before the command line is.
+"""The user's TOML file of defaults, keys and themes, which is read before the command line.
 
-A mistake in it is refused with the file, the line and the nearest right name: a setting that is
-quietly ignored is worse than none.
+A mistake is refused with the file, the line and the nearest valid name, because a setting that is
+silently ignored is worse than none.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ class UserConfig:
 
 
 def config_path() -> Path | None:
-    """Returns where the file is, or would be: `$CHARLM_CONFIG`, else the user's own folder.
+    """Returns the path of the file: `$CHARLM_CONFIG`, or in the user's configuration folder.
 
-    None where the home folder is not known.
+    Returns None if the home folder is unknown.
 
     Raises:
         CorpusError: `$CHARLM_CONFIG` begins with `~`, and the home folder is not known.
@@ -92,15 +92,15 @@ def config_path() -> Path | None:
 def read_config(
     path: Path, actions: Sequence[str], options: Sequence[click.Parameter]
 ) -> UserConfig:
-    """Returns what the file says; nothing where there is none.
+    """Returns the settings in the file.
 
     Args:
         path: of the file.
-        actions: ids that keys can be given to.
-        options: of the app, which know their types.
+        actions: ids of actions that can have other keys.
+        options: the app's options, which check the types.
 
     Raises:
-        ConfigError: the file cannot be read, or something in it is not right.
+        ConfigError: the file cannot be read, or holds a mistake.
     """
     text = _text_of(path)
     if text is None:
@@ -118,10 +118,10 @@ def read_config(
 
 
 def _text_of(path: Path) -> str | None:
-    """Returns what the file holds, without a byte order mark; None where there is none.
+    """Returns the file's text without a byte order mark; None if there is no file.
 
     Raises:
-        ConfigError: it cannot be read, is no regular file, too large, or not UTF-8.
+        ConfigError: the file cannot be read, is not a regular file, is too large, or is not UTF-8.
     """
     cause = ""
     try:
@@ -150,7 +150,7 @@ _COLOUR: Final = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
 
 
 class _Checker:
-    """Checks a file and says where it is wrong."""
+    """Checks a file and reports the place of a mistake."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
@@ -219,7 +219,7 @@ class _Checker:
         return value
 
     def _refuse(self, name: str, cause: str, remedy: str) -> None:
-        """Raises with the line that the name stands on."""
+        """Raises an error that names the line of a setting."""
         raise ConfigError(self._place(name), f"{name} {cause}", remedy)
 
     def _place(self, name: str) -> str:

@@ -22,8 +22,8 @@ CHECKPOINT = 4
 FILE_SYSTEM = 5
 NETWORK = 6
 SIGNAL = 128
-LONGEST_LINE = 600
-"""Characters; a path may be long, and the remedy stands at the end."""
+MAX_LINE_CHARACTERS = 600
+"""A path may be long, and the remedy comes last."""
 
 _BY_KIND: tuple[tuple[type[UserError], int], ...] = (
     (DownloadError, NETWORK),
@@ -38,8 +38,8 @@ _BY_KIND: tuple[tuple[type[UserError], int], ...] = (
 
 
 def status_of(error: BaseException) -> int:
-    """Returns the exit status that an error ends the program with."""
-    # A bad option is wrong usage wherever it is found.
+    """Returns the exit status for an error."""
+    # A bad option is wrong usage, whichever command finds it.
     if isinstance(error, UserError) and error.subject.startswith("--"):
         return USAGE
     for kind, status in _BY_KIND:
@@ -48,18 +48,18 @@ def status_of(error: BaseException) -> int:
     return FILE_SYSTEM if isinstance(error, OSError) else INTERNAL
 
 
-def complain(text: str, limit: int = LONGEST_LINE) -> None:
-    """Prints one line on stderr, harmless to a terminal whatever the text holds."""
+def complain(text: str, limit: int = MAX_LINE_CHARACTERS) -> None:
+    """Prints one printable line on stderr."""
     try:
         print(f"{PROGRAM}: {one_line(text, limit)}", file=sys.stderr, flush=True)
-    except OSError:  # the terminal is gone: there is nobody to tell, and nothing to fail for
+    except OSError:  # the terminal is gone, and the program should not fail for that
         drop_unwritten_output()
 
 
 def reader_is_gone() -> bool:
     """Tells whether the other end of standard output or standard error has been closed.
 
-    A broken pipe to one of our child processes raises the same error, and is no reader of ours.
+    A broken pipe to one of our child processes raises the same error; that one does not count.
     """
     if not hasattr(select, "poll"):
         return True
@@ -70,7 +70,7 @@ def reader_is_gone() -> bool:
 
 
 def drop_unwritten_output() -> None:
-    """Forgets output that cannot be written: Python would fail at it (status 120) at its end."""
+    """Discards output that cannot be written, because Python would otherwise exit with 120."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is None:  # it was closed before the program began
             continue

@@ -11,7 +11,7 @@ from pathlib import Path
 def what_hides_a_library() -> str | None:
     """Returns one line about a module on `PYTHONPATH` that took the place of an installed one.
 
-    That is right where it is a newer version; to be asked once something has failed.
+    A newer version there is legitimate, so this is called only after an error.
     """
     given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     named = {Path(folder).absolute() for folder in given}

@@ -1,8 +1,7 @@
-"""Ctrl-C while the program begins and ends, when a traceback would be all that it could say.
+"""Ctrl-C while the program starts and ends.
 
-Importing takes a third of a second, in which nothing can be lost; an exception in the middle of it
-comes out anywhere, as a traceback or as another error. This module imports
-nothing of ours, and as little as can be.
+Imports take a third of a second, in which nothing can be lost. An exception during an import could
+surface anywhere, as a traceback or as another error. This module imports none of our packages.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def leave_at_once() -> None:
-    """Lets Ctrl-C end the process without a word, unless somebody has told it what to do."""
+    """Lets Ctrl-C end the process silently, unless SIGINT already has a handler."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
 
 
 def raise_from_now_on() -> None:
-    """Lets Ctrl-C be an exception again: there is something to tidy up."""
+    """Lets Ctrl-C raise an exception again, because there is something to clean up."""
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,7 +1,7 @@
-"""Standard output and standard error, whatever their encoding: nothing that is said ends a program.
+"""Standard output and standard error in any encoding; no text causes an encoding error.
 
-What an encoding lacks is written with backslashes, as Python does on standard error. JSON stays
-JSON: it is ASCII wherever the output is not UTF-8.
+Characters that an encoding lacks are written as backslash escapes, as Python does on standard
+error. JSON stays valid, because it is ASCII if the output is not UTF-8.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tui.sanitise import harmless_json
 
 
 def open_streams() -> None:
-    """Lets the standard streams take any text; to be called before anything is said.
+    """Lets the standard streams accept any text; must be called before the first output.
 
-    One that was closed before the program began (``>&-``) is given to the null device.
+    A stream that was closed before the program began (``>&-``) is replaced by the null device.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -38,9 +38,9 @@ def speaks_utf8(stream: TextIO) -> bool:
 
 
 def encodable_on(stream: TextIO, text: str) -> str:
-    """Returns the text as it will be read on a stream: what that lacks is written with backslashes.
+    """Returns the text as a stream shows it, with backslash escapes for what its encoding lacks.
 
-    For what is laid out by width: backslashes take more cells than what they stand for.
+    A table needs this for its column widths, because an escape takes more cells than a character.
     """
     if speaks_utf8(stream):
         return text
@@ -48,7 +48,7 @@ def encodable_on(stream: TextIO, text: str) -> str:
 
 
 def json_for(stream: TextIO, line: str) -> str:
-    """Returns a JSON text in the form that suits a stream and that no terminal obeys."""
+    """Returns a JSON text that fits the stream's encoding and holds no control character."""
     return harmless_json(line, ascii_only=not speaks_utf8(stream))
 
 

@@ -1,4 +1,4 @@
-"""How ``train`` tells what happens on a terminal: lines that stay, and a progress bar below."""
+"""How ``train`` reports on a terminal: lines that stay, and a progress bar below."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tui.sanitise import one_line, printable
 
 
 class ProgressReporter(Reporter):
-    """Sentences above, and a bar with the training loss and the speed."""
+    """Prints sentences above a bar with the training loss and the speed."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -37,7 +37,7 @@ class ProgressReporter(Reporter):
         self._plan: Planned | None = None
         self._loss: float | None = None
         self._unsaved = ""
-        """Stands before the bar until a checkpoint is saved again."""
+        """Shown before the bar from a failed save until a checkpoint is saved."""
 
     def __enter__(self) -> Self:
         """Shows the bar."""

@@ -1,4 +1,4 @@
-"""How ``train`` tells what happens: JSON lines for programs, plain lines for files and pipes."""
+"""How ``train`` reports: JSON lines for programs, plain lines for files and pipes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Reporter:
-    """Says nothing; the base of those that do."""
+    """Prints nothing; the base of all reporters."""
 
     def __enter__(self) -> Self:
         """Begins."""
@@ -42,25 +42,25 @@ class Reporter:
         """Ends."""
 
     def record(self, event: RecordedEvent) -> None:
-        """Takes an event that went into ``metrics.jsonl``."""
+        """Reports an event that was written to ``metrics.jsonl``."""
 
     def show(self, event: Event) -> None:
-        """Takes any event."""
+        """Reports any event."""
 
 
 class LastingReporter(Reporter):
-    """Hands on to another reporter until that one cannot write any more, which is no error here.
+    """Forwards to another reporter until that one cannot write, which is not an error here.
 
-    A reader that has enough, a full disk, a terminal that went away: what was learned is worth a
-    checkpoint all the same.
+    The training must still save a checkpoint if a reader closes a pipe, a disk is full, or a
+    terminal closes.
     """
 
     def __init__(self, reporter: Reporter, gone: Callable[[], None]) -> None:
-        """Takes what is to be called once when nobody can be told any more."""
+        """Remembers the reporter, and a function to call once when it can no longer write."""
         self._reporter = reporter
         self._gone = gone
         self.failure: OSError | None = None
-        """Why nobody can be told any more."""
+        """Why the reporter can no longer write; None while it can."""
 
     def __enter__(self) -> Self:
         """Begins."""
@@ -73,7 +73,7 @@ class LastingReporter(Reporter):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ends; also after a failure, for there may be a thread to end."""
+        """Ends the reporter, even after a failure, because it may have a thread."""
         try:
             self._reporter.__exit__(kind, error, trace)
         except OSError as failure:

@@ -12,7 +12,7 @@ from tui.sanitise import printable
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints rows of foreign text under headings.
 
-    On a terminal the columns are folded to its width; elsewhere a row is a line.
+    On a terminal the columns are folded to its width. Elsewhere each row is one line.
     """
     from rich.box import SIMPLE_HEAD, Box  # noqa: PLC0415 - `--json` needs no table
     from rich.console import Console  # noqa: PLC0415

@@ -36,7 +36,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """A line of text; foreign text was made printable by whoever put it here."""
+    """A line of text; the caller makes foreign text printable first."""
 
     text: str
     place: Place
@@ -47,7 +47,7 @@ class Words:
     anchor: Anchor = "start"
     bold: bool = False
     upright: bool = True
-    """Else turned by a quarter, to be read from below."""
+    """Whether the text is horizontal; otherwise it is rotated by 90 degrees and reads upwards."""
     halo: str | None = None
     """Colour around the letters that keeps them apart from lines below them."""
 
@@ -62,6 +62,6 @@ class Figure:
     width: int
     height: int
     title: str
-    """For readers who do not see the picture."""
+    """Description for readers who cannot see the picture."""
     background: str
     shapes: tuple[Shape, ...]

@@ -1,4 +1,4 @@
-"""Writes a file under a name that was free; knows no screen."""
+"""Writes a file under a free name, without overwriting any file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from corpus.files.removal import remove_file
 
 WRITTEN_FILES = re.compile(r".+-[A-Za-z0-9-]+-\d+\.(?:txt|svg|png)")
 _LAST_NUMBER = 9_999
-_LONGEST_STEM = 50
-"""Characters, of four bytes at most: file systems take names of 255 bytes."""
+_MAX_STEM_CHARACTERS = 50
+"""A character has at most four bytes, and file systems accept names of 255 bytes."""
 
 
 def write_new_file(folder: Path, run: str, kind: str, content: bytes) -> Path:
@@ -29,7 +29,7 @@ def write_new_file(folder: Path, run: str, kind: str, content: bytes) -> Path:
     Raises:
         OSError: the file system refuses, or every number is taken; nothing half-written is left.
     """
-    stem = re.sub(r"[^\w.-]+", "-", run)[:_LONGEST_STEM].strip("-.") or "charlm"
+    stem = re.sub(r"[^\w.-]+", "-", run)[:_MAX_STEM_CHARACTERS].strip("-.") or "charlm"
     word, _, suffix = kind.partition(".")
     for number in range(1, _LAST_NUMBER + 1):
         path = folder / f"{stem}-{word}-{number}.{suffix}"

@@ -34,7 +34,7 @@ def svg_of(figure: Figure) -> str:
 def without_foreign_fonts(svg: str) -> str:
     """Returns Textual's picture of the screen without the fonts that it would fetch.
 
-    A picture that a user opens must not tell anybody that it was opened.
+    Opening a picture must not cause a network request.
     """
     svg = _FONT_FACE.sub("", svg)
     return svg.replace("font-family: Fira Code", "font-family: Fira Code, DejaVu Sans Mono")

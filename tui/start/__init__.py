@@ -1,10 +1,10 @@
-"""The first lines that run: they see to it that all the others are this program's.
+"""The entrance, which ensures that every other import is this program's.
 
-Python imports from the folders of `PYTHONPATH`, and after `-m` from the working directory, before
-it looks where this program is installed. A `model.py` or `tui.py` in one of them takes the place of
-our package. So this one is installed under a second name, `charlm_tui`, that no file of a user has
-by chance (`pyproject.toml`), and imports nothing of ours before it has looked. Python's own library
-comes first from then on: a `json.py` of a user is not this program's.
+Python searches the folders of `PYTHONPATH`, and after `-m` the working directory, before the folder
+where this program is installed. A `model.py` or `tui.py` there would replace our package. So this
+package is installed under a second name, `charlm_tui`, which no user's file has by chance
+(`pyproject.toml`). It imports none of our packages before it has checked them. It also puts the
+standard library first, so that a user's `json.py` is not imported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import sys
 
 TYPE_CHECKING = False
-"""As a type checker reads it, without the module typing."""
+"""A type checker takes it as true; the module typing is not imported."""
 if TYPE_CHECKING:
     from typing import NoReturn
 
@@ -24,12 +24,12 @@ OWN_FILES = {
     "model": "runs/folder.py",
     "tui": "cli/main.py",
 }
-"""A file of each package, by which it is known."""
+"""A file that identifies each package."""
 _REMEDY = "rename it, or leave its folder out of PYTHONPATH"
 
 
 def main() -> None:
-    """Runs the command line, unless a file of the user takes the place of a package of ours."""
+    """Runs the command line, unless a user's file hides one of our packages."""
     put_library_first()
     leave_out_working_directory()
     try:
@@ -54,14 +54,14 @@ def main() -> None:
 
 
 def put_library_first() -> None:
-    """Lets Python's own library be found before modules of the same names on `PYTHONPATH`."""
+    """Puts Python's standard library before modules of the same name on `PYTHONPATH`."""
     library = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib may be a user's as yet
     own = [folder for folder in sys.path if folder in {library, f"{library}/lib-dynload"}]
     sys.path[:] = [*own, *(folder for folder in sys.path if folder not in own)]
 
 
 def require_own(name: str) -> None:
-    """Ends the process with one line where another module hides a package of ours."""
+    """Ends the process with one line if another module hides one of our packages."""
     obstacle = what_hides(name, OWN_FILES[name])
     if obstacle is not None:
         _end(obstacle)
@@ -73,9 +73,9 @@ def _end(obstacle: str, status: int = USAGE) -> NoReturn:
 
 
 def what_the_system_refuses(error: BaseException) -> str | None:
-    """Returns one line where so little memory, or so few files, were allowed that imports failed.
+    """Returns one line if imports failed for lack of memory or of open files.
 
-    What is refused later is told by ``model.system.refusal``, which needs imports itself.
+    ``model.system.refusal`` describes later refusals, but needs imports itself.
     """
     if getattr(error, "errno", None) == errno.EMFILE:
         return "open files: the system allows no more of them; raise the limit (ulimit -n)"
@@ -88,7 +88,7 @@ def what_the_system_refuses(error: BaseException) -> str | None:
 
 
 def what_hides(name: str, file: str) -> str | None:
-    """Returns one line about what hides a package; None where the package has this file."""
+    """Returns one line about the module that hides a package; None if the package is ours."""
     from importlib.util import find_spec  # noqa: PLC0415 - see above
     from pathlib import Path  # noqa: PLC0415
 
@@ -103,10 +103,10 @@ def what_hides(name: str, file: str) -> str | None:
 
 
 def leave_out_working_directory() -> None:
-    """Removes the working directory from where modules are looked for, unless it was named there.
+    """Removes the working directory from the module search path, unless `PYTHONPATH` names it.
 
-    It comes there by `python -m`, and by an empty entry of `PYTHONPATH` as in `:/somewhere`. It
-    stays where this program itself lies in it.
+    `python -m` adds it, and so does an empty entry of `PYTHONPATH`, as in `:/somewhere`. It stays
+    if this program itself is in it.
     """
     from pathlib import Path  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""What is put off until the next frame is on the screen, and left undone where there is none."""
+"""Work that is deferred until the next frame, and dropped if the app ends before it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def after_refresh(node: MessagePump, work: Callable[[], object]) -> None:
     """Does something after the next frame, unless the app or this part of it has ended by then.
 
-    An app that was told to leave ends its screens one after the other, and what they put off
-    comes due meanwhile. Textual's own ``call_after_refresh`` does it all the same.
+    An app that exits ends its screens one after the other, and their deferred work falls due
+    meanwhile. Textual's own ``call_after_refresh`` would still run it.
 
     Args:
         node: the app, a screen or a widget, whose work it is.

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from tui.terminal.host import TerminalHost
 
-EAGER_LOOKS: Final = 200
-"""So often the door looks without a pause; a key is mostly handled after ten."""
-SECONDS_BETWEEN_LOOKS: Final = 0.002
-MOST_LOOKS: Final = 700
-"""A second, for an app that is never at rest: then the next key comes in all the same. A count, for
-a machine that is busy must not shorten it."""
+EAGER_POLLS: Final = 200
+"""Polls without a pause; the app has usually handled a key after ten."""
+SECONDS_BETWEEN_POLLS: Final = 0.002
+MAX_POLLS: Final = 700
+"""About a second. Then the next key comes in although the app is not at rest. It is a count because
+a busy machine must not shorten it."""
 
 
 class Door:
@@ -52,7 +52,7 @@ class Door:
     def admits(self, event: Event) -> bool:
         """Tells whether the app may act on an event now; keeps what has to wait.
 
-        What comes after the app was told to leave is forgotten: it was meant for nobody else.
+        Input that arrives after the app was asked to exit is dropped.
         """
         if not isinstance(event, InputEvent | Paste) or event.is_forwarded:
             return True
@@ -86,8 +86,8 @@ class Door:
         it. One that has not come when the patience is at its end is not wanted any more, because it
         would open over whatever is typed meanwhile.
         """
-        for look in range(MOST_LOOKS):
-            await asyncio.sleep(0 if look < EAGER_LOOKS else SECONDS_BETWEEN_LOOKS)
+        for poll in range(MAX_POLLS):
+            await asyncio.sleep(0 if poll < EAGER_POLLS else SECONDS_BETWEEN_POLLS)
             if self._is_at_rest():
                 return
         self._host.awaits_dialog = False

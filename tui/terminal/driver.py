@@ -1,4 +1,4 @@
-"""Textual's driver for Linux and macOS, made to survive what terminals really send and do."""
+"""Textual's driver for Linux and macOS, hardened against what real terminals send and do."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 SECONDS_TO_DRAIN: Final = 1.0
 USUAL: Final = Size(80, 25)
-"""The size of a terminal that does not know its own: 0 x 0, as on a serial line."""
+"""The size to use if a terminal reports 0 x 0, as on a serial line."""
 
 
 class TerminalDriver(LinuxDriver):
     """Reads keys whatever their bytes, and writes without waiting.
 
-    Differs from its base in that bytes that are no UTF-8 are replaced and do not end the app; the
-    end of input is a hang-up and not a reason to read for ever; sizes are kept within reason; a
-    terminal that is stalled or gone makes nobody wait; and SIGCONT without a SIGTSTP before it
-    does not forget the terminal's mode.
+    It differs from its base in five points. Bytes that are not UTF-8 are replaced and do not end
+    the app. The end of input is a hang-up, not an endless loop. Sizes are bounded. A terminal that
+    is stalled or gone blocks no thread of the app. SIGCONT without a SIGTSTP before it keeps the
+    terminal's mode.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class TerminalDriver(LinuxDriver):
     # --- out --------------------------------------------------------------------------------------
 
     def write(self, data: str) -> None:
-        """Takes what is to be written; while the terminal is the shell's, nothing is."""
+        """Queues text to write; drops it while the terminal belongs to the shell."""
         if self._shown:
             self._output.write(data)
 
@@ -75,13 +75,13 @@ class TerminalDriver(LinuxDriver):
         self._keeper.note(shown=self._shown)
 
     def stop_application_mode(self) -> None:
-        """Gives the terminal back as it was."""
+        """Restores the terminal's previous mode."""
         if self._shown:
             super().stop_application_mode()
             self._keeper.note(shown=False)
 
     def close(self) -> None:
-        """Waits for what is still to be written, as long as the terminal takes any of it."""
+        """Waits for the remaining output, as long as the terminal accepts any of it."""
         super().close()
         stalled = not self._output.drain(SECONDS_TO_DRAIN)
         if stalled:
@@ -91,7 +91,7 @@ class TerminalDriver(LinuxDriver):
         self._keeper.close()
 
     def _sigcont_application(self, *_: object) -> None:
-        """Takes the terminal over again, also after a SIGSTOP, which nobody hears coming."""
+        """Takes the terminal over again, even after a SIGSTOP, which a process cannot catch."""
         if self._auto_restart:
             if self._shown:
                 self.suspend_application_mode()
@@ -110,7 +110,7 @@ class TerminalDriver(LinuxDriver):
     # --- in ---------------------------------------------------------------------------------------
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        """Returns columns and rows; what the environment says of them may be old."""
+        """Returns columns and rows; ignores the environment, whose values may be outdated."""
         try:
             size = os.get_terminal_size(2)
         except OSError:
@@ -141,7 +141,7 @@ class TerminalDriver(LinuxDriver):
                 self._understand(text)
 
     def _understand(self, text: str) -> None:
-        """Hands on what the bytes mean; what nobody could mean is forgotten."""
+        """Passes on the events that the bytes encode; invalid sequences are dropped."""
         try:
             for part in self._pastes.split(text):
                 if part.is_pasted:

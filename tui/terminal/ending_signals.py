@@ -19,10 +19,10 @@ NOT_OURS: Final = frozenset(
 
 
 def ending_signals() -> tuple[int, ...]:
-    """Returns the signals that would end the process as things stand, unsaved.
+    """Returns the signals that would now end the process without saving.
 
-    Those of the real-time range are among them, and not those that somebody ignores, as ``nohup``
-    does, or handles.
+    Real-time signals are included. Signals that are ignored, as under ``nohup``, or that have a
+    handler are not.
     """
     named = {int(getattr(signal, name)) for name in NOT_OURS if hasattr(signal, name)}
     default = (signal.SIG_DFL, signal.default_int_handler)

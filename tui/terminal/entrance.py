@@ -16,7 +16,7 @@ def is_served() -> bool:
 
 
 def why_no_terminal() -> str | None:
-    """Returns why the app cannot be shown here; None where it can."""
+    """Returns why the app cannot be shown here; None if it can."""
     if is_served():
         return None
     # Textual reads keys from standard input and draws on standard error.
@@ -28,7 +28,7 @@ def why_no_terminal() -> str | None:
 
 
 def take_text_from_stdin() -> int:
-    """Returns a descriptor of what is piped in, and gives the keyboard its place.
+    """Returns a descriptor of the piped text, and connects standard input to the keyboard.
 
     Raises:
         OSError: there is no terminal to read keys from.

@@ -1,8 +1,7 @@
-"""Draws of a screen what has changed, and nothing else.
+"""Draws only the changed parts of a screen.
 
-Textual 8.2.8 draws every visible widget from top to bottom for every update, however small, and
-then sends the changed part: with sixteen updates a second of one line of text, that is most of what
-the screen costs.
+Textual 8.2.8 draws every visible widget completely for every update, and then sends the changed
+part. With sixteen updates a second of one line of text, that is most of the cost of the screen.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from textual.strip import Strip
 
 
 class FrugalCompositor(Compositor):
-    """A compositor whose partial updates ask widgets for the rows that changed only."""
+    """A compositor whose partial updates ask widgets only for the rows that changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,9 +35,9 @@ class FrugalCompositor(Compositor):
     ) -> Iterable[tuple[Region, Region, list[Strip]]]:
         """Yields region, clip and lines of each widget, the topmost first.
 
-        A widget that meets nothing that is asked for is left out: no cell of it lies in a span that
-        will be sent. Of the others come the rows from the first to the last that is asked for. What
-        lies below a widget that covers all of a region is not asked for that region.
+        A widget without a cell in the requested spans is skipped. The other widgets return the rows
+        from the first to the last requested one. A widget is not asked for a region that another
+        one above it covers completely.
         """
         if not self._asked_for:
             yield from super()._get_renders(crop)
@@ -56,7 +55,7 @@ class FrugalCompositor(Compositor):
 
 
 class FrugalScreen(Screen[None]):
-    """A screen that is drawn so."""
+    """A screen that uses ``FrugalCompositor``."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)

@@ -1,8 +1,8 @@
-"""What happens when the line goes down or somebody ends the program from outside.
+"""Saves and ends the program when the connection drops or a signal arrives.
 
-Textual dies of SIGHUP and SIGTERM with nothing saved and the terminal left raw. So a thread of our
-own waits for the end: it lets the session save, asks the app to leave, and where that does not
-happen, restores the terminal itself and ends the process. Or, if that is wished for, it lets the
+SIGHUP and SIGTERM would end Textual without saving, and leave the terminal raw. So a separate
+thread waits for them. It lets the session save and asks the app to exit. If the app does not, the
+thread restores the terminal and ends the process. With ``--on-hangup continue`` it lets the
 training go on without a screen.
 """
 
@@ -41,13 +41,13 @@ except ImportError:  # no POSIX terminal (Windows): there is nothing to restore
 OnHangUp = Literal["save", "continue"]
 
 SECONDS_TO_SAVE: Final = 30.0
-"""Half a second is usual; a machine that is busy with other work must not cost what was learned."""
+"""Half a second is usual; the limit is long because a busy machine must not cost a checkpoint."""
 SECONDS_TO_LEAVE: Final = 3.0
-"""For the app to restore the terminal by itself; half a second is usual."""
+"""Time for the app to restore the terminal; half a second is usual."""
 SECONDS_FOR_FAREWELL: Final = 10.0
-"""For the last words, where the terminal took what was written before them."""
+"""Time for the last messages, if the terminal accepted the output before them."""
 SECONDS_BETWEEN_LOOKS: Final = 0.5
-"""At the terminal, for a hang-up that came without a signal (nohup)."""
+"""Interval of checks for a hang-up without a signal (nohup)."""
 TRIES_TO_RESTORE: Final = 20
 SECONDS_BETWEEN_TRIES: Final = 0.05
 _HANG_UP: Final = int(getattr(signal, "SIGHUP", 1))
@@ -56,7 +56,7 @@ _NOTHING: Final = 0
 
 
 class TerminalGuard:
-    """While it is entered, signals and hang-ups save the session and end the program properly."""
+    """A context manager in which signals and hang-ups save the session and end the program."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class TerminalGuard:
         *,
         on_hangup: OnHangUp | None = None,
     ) -> None:
-        """Does not guard yet.
+        """Prepares the guard; entering the context starts it.
 
         Args:
             session: what to save.
@@ -113,10 +113,10 @@ class TerminalGuard:
                 self._mode = termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
         with contextlib.suppress(OSError, AttributeError):
             self._terminal = os.ttyname(2)
-        # Where a look says that a terminal which is plainly there is not, looks are worth nothing.
+        # If a check reports a hang-up of a terminal that is clearly open, checks are useless.
         self._can_look = not _is_hung_up()
         for number in ending_signals():
-            # Not the loop's own handlers: the loop may be the very thing that stands still.
+            # Not the event loop's own handlers, because the loop may be stuck.
             self._before[number] = signal.signal(number, self._handle)
         self._app.on_lost_terminal = self._lose
         self._thread.start()
@@ -128,7 +128,7 @@ class TerminalGuard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Gives the signals back."""
+        """Restores the previous signal handlers."""
         self._left.set()
         self._app.on_lost_terminal = None
         self._signals.put(_NOTHING)
@@ -136,13 +136,13 @@ class TerminalGuard:
             signal.signal(number, handler)
 
     def lose_terminal(self) -> None:
-        """Is called when the app has ended because there is nothing to write to any more."""
+        """Reports that the app has ended because its terminal is gone."""
         self._lose()
         self._left.set()
         self._decided.wait()
 
     def wait_for_the_end(self) -> None:
-        """Is called when the app has ended: waits while the training goes on without it."""
+        """Waits, after the app has ended, while the training continues without it."""
         self._left.set()
         if self._went_on:
             self._done.wait()
@@ -156,7 +156,7 @@ class TerminalGuard:
     # --- inside the guard's thread ----------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Waits for a signal or a hang-up, then sees the program to its end."""
+        """Waits for a signal or a hang-up, then ends the program."""
         number = self._next_signal()
         if number == _NOTHING:
             return
@@ -180,7 +180,7 @@ class TerminalGuard:
         return self._can_look and _is_hung_up()
 
     def _end(self, number: int) -> None:
-        """Saves, lets the app leave, and ends the process where it does not."""
+        """Saves, asks the app to exit, and ends the process if the app does not."""
         self._number = number
         self._decided.set()
         self._session.close(save=True, timeout=SECONDS_TO_SAVE)
@@ -194,7 +194,7 @@ class TerminalGuard:
         os._exit(SIGNAL + number)
 
     def _go_on(self) -> None:
-        """Lets the app leave and sees the training to its end without it."""
+        """Asks the app to exit, and runs the training to its end without it."""
         self._app.leave_from_any_thread(0)
         if not self._left.wait(SECONDS_TO_LEAVE):
             self._restore()
@@ -209,7 +209,7 @@ class TerminalGuard:
     # --- the terminal -----------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        """Puts the terminal back as it was, as far as one that reads nothing lets us."""
+        """Restores the terminal, as far as a stalled one allows."""
         self._app.abandon_output()
         for _ in range(TRIES_TO_RESTORE):
             if HAVE_TERMIOS and self._mode is not None:
@@ -247,7 +247,7 @@ class TerminalGuard:
 
 
 def _is_hung_up() -> bool:
-    """Tells whether standard input has no terminal at its other end any more."""
+    """Tells whether the terminal at standard input is gone."""
     if not hasattr(select, "poll"):
         return False
     poll = select.poll()
@@ -259,7 +259,7 @@ def _is_hung_up() -> bool:
 
 
 def _point_terminal_at_nothing() -> None:
-    """Lets whatever is stuck writing to a terminal that is gone come free."""
+    """Unblocks threads that are stuck writing to a terminal that is gone."""
     with contextlib.suppress(OSError):
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):

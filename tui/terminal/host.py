@@ -1,4 +1,4 @@
-"""What drivers and the door ask of the app that they serve, beyond Textual's own interface."""
+"""The interface that drivers and the door need from the app, beyond Textual's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class TerminalHost(Protocol):
     """The app, as they see it; ``TerminalApp`` is one."""
 
     is_leaving: bool
-    """Whether the app was told to end."""
+    """Whether the app was asked to exit."""
     awaits_dialog: bool
     """Whether a dialog was asked for that opens as soon as a worker has answered."""
     terminal_has_stalled: bool

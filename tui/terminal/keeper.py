@@ -1,8 +1,8 @@
-"""Restores the terminal when the app was ended in a way that lets nothing of it run any more.
+"""Restores the terminal when the app ends without running any cleanup.
 
-SIGKILL, a fault in a library, a library that ends the process: the shell would be left with the
-alternate screen, mouse reports and no cursor. A small shell waits for the end of a pipe, which
-comes with the end of the process, however that came about, and puts back what was there before.
+SIGKILL, a fault in a library, or a library that ends the process would leave the user's shell with
+the alternate screen, mouse reports and no cursor. A small shell process waits for the end of a
+pipe, which closes when the app's process ends, and then restores the terminal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SCRIPT: Final = (
 
 
 class TerminalKeeper:
-    """Knows the terminal's mode from before, and whether the app is on the screen."""
+    """Holds the terminal's previous mode, and whether the app is on the screen."""
 
     def __init__(self, descriptor: int) -> None:
         """Starts the shell; without one, or without ``stty``, the terminal has no keeper.
@@ -49,7 +49,7 @@ class TerminalKeeper:
             )
 
     def note(self, *, shown: bool) -> None:
-        """Notes whether the app has the terminal; while it has not, the terminal is left alone."""
+        """Notes whether the app has the terminal; without the app the keeper does nothing."""
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.write(b"yes\n" if shown else b"no\n")

@@ -1,8 +1,8 @@
-"""Writes to the terminal from a thread of its own, so that nobody waits for a slow one.
+"""Writes to the terminal from a separate thread, so that a slow terminal does not block the app.
 
-Textual's own writer takes thirty pieces and then makes the event loop wait: on a terminal that has
-stalled, keys, timers and the exit wait with it. This one takes everything at once, tells when it
-falls behind, so that nothing new is painted meanwhile, and tells when it has caught up.
+Textual's own writer queues thirty pieces and then blocks the event loop. On a stalled terminal,
+keys, timers and the exit would wait with it. This writer never blocks. It reports when it falls
+behind, so that painting stops, and reports when it has caught up.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Final
 from tui.widths import cells_of
 
 BEHIND: Final = 8192
-"""Bytes that wait to be written, from which on painting more would only lengthen the wait."""
+"""Number of waiting bytes at which painting stops, because more would only lengthen the wait."""
 MOST: Final = 1 << 20
-"""Bytes kept for a terminal that reads nothing; what comes after them is forgotten."""
+"""Maximum number of bytes queued for a terminal that does not read; later output is dropped."""
 PIECE: Final = 4096
 RESET: Final = (
     b"\x1b[<u\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"
@@ -79,7 +79,7 @@ class TerminalOutput:
         threading.Thread(target=self._run, name="terminal-output", daemon=True).start()
 
     def write(self, text: str) -> None:
-        """Takes text to write; forgets it where too much waits already or nobody can read it."""
+        """Queues text; drops it if too much is waiting or the terminal is gone."""
         data = text.encode(self._encoding, AS_WIDE)
         with self._changed:
             if self.is_dead or self._is_abandoned or not data:
@@ -97,9 +97,9 @@ class TerminalOutput:
                 self._tell(True)
 
     def abandon(self) -> None:
-        """Forgets what was not written yet; of all that, only ``RESET`` will be.
+        """Drops the output that is not written yet, and queues only ``RESET``.
 
-        What was cut off in the middle, of a piece or of a sequence, is thereby ended.
+        ``RESET`` also ends an escape sequence that was cut off in the middle.
         """
         with self._changed:
             if self.is_dead or not self._waiting:
@@ -151,7 +151,7 @@ class TerminalOutput:
         try:
             return os.write(self._descriptor, data)
         except BlockingIOError:
-            # Somebody else has made the terminal a file that does not wait.
+            # Another process has made the terminal non-blocking.
             time.sleep(0.02)
             return 0
         except OSError:

@@ -1,4 +1,4 @@
-"""Textual's driver for a page in a browser, made to survive what a page and its server do.
+"""Textual's driver for a page in a browser, hardened against invalid input and a lost server.
 
 The packets are Textual's: a byte for the kind, four for the length, the payload.
 """
@@ -56,7 +56,7 @@ class PageDriver(WebDriver):
     # --- out --------------------------------------------------------------------------------------
 
     def _write_all(self, data: bytes) -> None:
-        """Writes a packet whole; after the server has gone nothing is written."""
+        """Writes a complete packet; writes nothing after the server has gone."""
         rest = memoryview(data)
         try:
             while rest and self._packets is not None:
@@ -104,7 +104,7 @@ class PageDriver(WebDriver):
         super().process_message(bounded(message))
 
     def _understand(self, text: str) -> None:
-        """Hands on what was typed; what no terminal could mean is forgotten."""
+        """Passes on typed input; invalid sequences are dropped."""
         try:
             for message in (*(self._parser.feed(text) if text else ()), *self._parser.tick()):
                 self.process_message(message)
@@ -112,7 +112,7 @@ class PageDriver(WebDriver):
             self._parser = XTermParser(self._debug)
 
     def _obey(self, payload: bytes) -> None:
-        """Does what the server asks for; what it never would is left out."""
+        """Executes a request of the server; unknown requests are ignored."""
         try:
             asked = json.loads(payload)
         except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The sizes that a terminal or a page may have: what it says of itself is not always true."""
+"""Bounds for the size of a terminal or a page, whose reports are not always true."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS: Final = 1000
 MAX_ROWS: Final = 500
-"""More is nobody's window: a screen of 100,000 x 30,000 would take gigabytes."""
+"""No real window is larger, and a screen of 100,000 x 30,000 would take gigabytes."""
 
 
 def within_reason(columns: int, rows: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What Textual keeps and should forget."""
+"""Workarounds for memory that Textual 8.2.8 keeps too long."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.widgets._toast import Toast, ToastHolder, ToastRack
 
 
 def cache_colours_by_colour() -> None:
-    """Lets go of the lines of widgets that are gone.
+    """Lets Textual free the cached lines of removed widgets.
 
     Textual 8.2.8 remembers two colours under the widget's whole cache of drawn lines, and with it
     those lines, for the last 1,024 widgets: a help screen that is opened and closed once a minute

@@ -1,8 +1,8 @@
-"""The last look at every line before it goes to the terminal.
+"""The last check of every line before it goes to the terminal.
 
-Foreign text is made printable where it comes in (``tui.sanitise``). Should a place be forgotten,
-or Textual show something by itself, this wall stands between the screen and the wire: no control
-character, no direction override and no link of anybody's gets through.
+Foreign text is made printable where it enters (``tui.sanitise``). If one place is missed, or if
+Textual shows foreign text itself, this filter still removes control characters, direction overrides
+and links.
 """
 
 from __future__ import annotations

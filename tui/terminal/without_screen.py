@@ -1,6 +1,6 @@
-"""Training that goes on after its terminal has gone: ``--on-hangup continue``.
+"""Training that continues after its terminal has closed: ``--on-hangup continue``.
 
-What ``train`` would print goes into a file of the run's folder instead.
+The output that ``train`` would print goes into a file in the run's folder.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ SECONDS_BETWEEN_LOOKS: Final = 0.5
 
 
 class WithoutScreen:
-    """Sees a training to its end with nobody watching."""
+    """Runs a training to its end without a screen."""
 
     def __init__(self, session: LiveSession, signals: queue.SimpleQueue[int]) -> None:
         """Takes over a session.
 
         Args:
-            session: nobody else may poll it any more.
-            signals: numbers of signals, as they come; the first but SIGHUP ends the training.
+            session: only this object may poll it from now on.
+            signals: numbers of arriving signals; the first one except SIGHUP ends the training.
         """
         self._session = session
         self._signals = signals
@@ -44,16 +44,16 @@ class WithoutScreen:
         self._status = 0
 
     def run(self, hang_up: int, seconds_to_save: float) -> int:
-        """Goes on until the training has ended and everything is saved.
+        """Waits until the training has ended and everything is saved.
 
         Args:
-            hang_up: the signal that is old news here.
+            hang_up: the signal that has already been handled.
             seconds_to_save: how long to wait for the last checkpoint.
 
         Returns:
             The exit status.
         """
-        # Nobody reads the text; a pause that nobody can end would last for ever.
+        # No user reads the text, and without keys a pause would last for ever.
         self._session.post(HoldWriting())
         self._session.post(ContinueTraining())
         number: int | None = None

@@ -27,21 +27,21 @@ FOREIGN_NAME = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """What a request says of itself."""
+    """The facts about a request that decide whether it is answered."""
 
     host: str
-    """The header `Host`: a name or address, perhaps with a port."""
+    """The header `Host`: a name or address, optionally with a port."""
     origin: str | None
     """The header `Origin`; None where it is missing."""
     arrived_at: str
     """The address of this machine that the connection was made to."""
     token: str
-    """What the cookie holds; empty without one."""
+    """The token in the cookie; empty without a cookie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Who may ask."""
+    """The rules that decide which requests are answered."""
 
     token: str
     """The secret of the printed link."""
@@ -51,7 +51,7 @@ class Admission:
     """Addresses of proxies in front of this server, as browsers know them."""
 
     def refusal(self, visit: Visit) -> str | None:
-        """Returns why a request is refused; None where it may be answered."""
+        """Returns why a request is refused; None if it may be answered."""
         if not self._has_name(visit):
             return FOREIGN_NAME
         if visit.origin is not None and not self._is_own_origin(visit.origin, visit.host):
@@ -59,7 +59,7 @@ class Admission:
         return None if self.has_token(visit.token) else LINK_NEEDED
 
     def has_token(self, token: str) -> bool:
-        """Compares a token with the right one, in a time that tells nothing of it."""
+        """Compares a token with the right one in constant time."""
         return hmac.compare_digest(token.encode(errors="replace"), self.token.encode())
 
     def is_public_https(self, host: str) -> bool:
@@ -84,7 +84,7 @@ class Admission:
         return name in own or _same_address(name, visit.arrived_at)
 
     def _is_own_origin(self, origin: str, host: str) -> bool:
-        """Tells whether a page that asks is one that this server sent: scheme, name and port."""
+        """Tells whether the requesting page came from this server: same scheme, name and port."""
         origins = {f"{scheme}://{host}" for scheme in ("http", "https")}
         origins |= {f"{url.scheme}://{url.netloc}" for url in self.public_urls}
         return origin.lower() in {known.lower() for known in origins}

@@ -1,6 +1,6 @@
-"""What a page may say to its process: keys, a size, and whether it has the focus.
+"""The messages of a page to its process: keys, a size, and whether it has the focus.
 
-A message that is anything else is no message; a size is bounded before anybody makes room for it.
+Any other message is ignored. A size is bounded before memory is allocated for it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Resized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FocusChanged:
-    """The page came to the front, or went to the back."""
+    """The page gained or lost the focus."""
 
     now: Literal["focus", "blur"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ping:
-    """A question that is answered with the same word."""
+    """A question that is answered by repeating its word."""
 
     word: str
 
@@ -47,7 +47,7 @@ PageMessage = Typed | Resized | FocusChanged | Ping
 
 
 def page_message(text: str) -> PageMessage | None:
-    """Returns what a message says; None where it says nothing that is understood."""
+    """Returns a parsed message; None if it is not understood."""
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
@@ -66,7 +66,7 @@ def page_message(text: str) -> PageMessage | None:
 
 
 def resized(columns: Any, rows: Any) -> Resized | None:
-    """Returns a size within reason; None where the two are no whole numbers."""
+    """Returns a bounded size; None if the values are not integers."""
     if type(columns) is not int or type(rows) is not int:
         return None
     columns, rows = within_reason(columns, rows)
@@ -74,7 +74,7 @@ def resized(columns: Any, rows: Any) -> Resized | None:
 
 
 def size_asked_for(width: str, height: str) -> Resized:
-    """Returns the size that the address of a WebSocket asks for; 80 x 24 where it is none."""
+    """Returns the size in the address of a WebSocket; 80 x 24 if it is not valid."""
     try:
         size = resized(int(width), int(height))
     except ValueError:

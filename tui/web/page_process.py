@@ -1,4 +1,4 @@
-"""The process of the app behind one open page: what it draws goes out, what is typed comes in."""
+"""The process of the app behind one open page: its output goes to the page, input comes back."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from tui.terminal.page_protocol import PRELUDE
 from tui.web.page_message import FocusChanged, PageMessage, Ping, Resized, Typed
 
 SECONDS_TO_QUIT: Final = 10.0
-"""For a process that was told to quit; a second is usual. SIGTERM reaches one that is stuck."""
+"""Time for a process to quit on request; one second is usual. Then SIGTERM follows."""
 SECONDS_TO_SAVE: Final = 45.0
-"""From SIGTERM to SIGKILL; the process gives its own workers 30."""
+"""Time from SIGTERM to SIGKILL; the process gives its workers 30 seconds."""
 SECONDS_BETWEEN_SIZES: Final = 0.05
-"""A window that is dragged says its size a hundred times a second, and each lays out the screen."""
+"""A dragged window reports a size a hundred times a second, and each one causes a layout."""
 TYPED_PER_SECOND: Final = 20_000
-"""Characters; nobody types or pastes faster for long."""
+"""Rate limit for input in characters; a person does not type or paste faster for long."""
 MAX_UNREAD_BYTES: Final = 2 << 20
-"""For a process that reads nothing; what is typed beyond is left out."""
+"""Buffer for a process that does not read; input beyond it is dropped."""
 MAX_PACKET_BYTES: Final = 64 << 20
 MAX_LINE_CHARACTERS: Final = 600
 
 
 class PageProcess:
-    """A process of the app, and what it shows."""
+    """A process of the app, and the relays of its output and input."""
 
     def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Does not start it yet.
+        """Prepares the process without starting it.
 
         Args:
-            send: hands what is to be drawn to the page; raises when the page has gone.
+            send: sends output to the page; raises if the page has gone.
         """
         self._send = send
         self._process: RelayedChild | None = None
@@ -49,7 +49,7 @@ class PageProcess:
         self._stopping: asyncio.Task[None] | None = None
 
     async def start(self, arguments: Sequence[str], size: Resized) -> None:
-        """Starts it.
+        """Starts the process.
 
         Args:
             arguments: of `charlm-tui`.
@@ -71,13 +71,13 @@ class PageProcess:
             ]
 
     async def ended(self) -> None:
-        """Waits until the process has ended and everything that it said was handed on."""
+        """Waits until the process has ended and its output has been relayed."""
         if self._process is not None:
-            await asyncio.wait(self._relays)  # gather would cancel them with who waits
+            await asyncio.wait(self._relays)  # gather would cancel them with the waiting task
             await self._process.wait()
 
     async def take(self, message: PageMessage) -> None:
-        """Hands on what the page says."""
+        """Passes a message of the page to the process."""
         match message:
             case Typed(text=text):
                 self._write(b"D", text.encode(errors="replace"))
@@ -92,7 +92,7 @@ class PageProcess:
                 pass
 
     async def stop(self) -> None:
-        """Tells the process to save and quit as on a hang-up, and sees it to its end."""
+        """Asks the process to save and quit, as on a hang-up, and waits for its end."""
         if self._stopping is None:
             self._stopping = asyncio.create_task(self._stop())
         await asyncio.shield(self._stopping)
@@ -129,7 +129,7 @@ class PageProcess:
     # --- from the process -------------------------------------------------------------------------
 
     async def _relay_packets(self) -> None:
-        """Hands what is drawn to the page; reads on without one, so that nothing gets stuck."""
+        """Relays output to the page; keeps reading without a page, so that the process can end."""
         assert self._process is not None
         output = self._process.stdout
         assert output is not None, "start_relayed_child asks for it"
@@ -151,7 +151,7 @@ class PageProcess:
             self._page_is_there = False
 
     async def _relay_errors(self) -> None:
-        """Prints each line that the process says to its user, made harmless to a terminal."""
+        """Prints each line of the process's standard error in printable form."""
         assert self._process is not None
         errors = self._process.stderr
         assert errors is not None, "start_relayed_child asks for it"

@@ -215,7 +215,7 @@ async def test_a_dialog_whose_worker_does_not_answer_is_not_wanted_any_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Otherwise it would open over what was typed meanwhile."""
-    monkeypatch.setattr("tui.terminal.door.MOST_LOOKS", 20)
+    monkeypatch.setattr("tui.terminal.door.MAX_POLLS", 20)
     character = CharacterWritten(character="a", probability=0.3, entropy=1.0, candidates=())
     async with opened(*training(), character) as it:
         await it.type("at" + BACKSPACE * 6 + "0.7")

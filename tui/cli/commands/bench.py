@@ -38,15 +38,15 @@ QUICK_ROUNDS, QUICK_SPAN = 3, 0.2
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="In less than a minute, and less exactly.")
+@click.option("--quick", is_flag=True, help="Take less than a minute, with less accuracy.")
 @click.option("--rounds", type=int, default=None, metavar="N", help="Rounds (default: 5).")
 @json_option
 def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
-    """Measure training and writing, ours beside PyTorch's stock ways and the machine's limits.
+    """Measure the speed of training and writing, compared with stock PyTorch and with limits.
 
-    A limit is what the matrix products alone would take. The stock ways run in a process of their
-    own, without the settings that this program makes for its screen. Each way is timed once a
-    round, in turn; shown are the median, the spread, and the median ratio of our rate to the way's.
+    A limit is the time of the matrix products alone. Stock PyTorch runs in a separate process,
+    without the settings that this program makes for its screen. Each method is timed once per
+    round. The table shows the median, the spread, and the median ratio of our rate to the method's.
     """
     if rounds is not None:
         require_range("rounds", rounds, 1, 1000)

@@ -1,4 +1,4 @@
-"""``charlm-tui config``: where the user's own file is, and what it could say."""
+"""``charlm-tui config``: the path of the user's settings file, and an annotated default."""
 
 from __future__ import annotations
 

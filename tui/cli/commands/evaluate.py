@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from model.evaluation.protocols import Scores
 
 PLACES = 1000
-"""Cold starts where no number was given."""
+"""Default number of cold starts."""
 
 
 @click.command()

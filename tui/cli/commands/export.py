@@ -1,4 +1,4 @@
-"""``charlm-tui export``: a run's best weights in one file, to hand on. Imports no torch."""
+"""``charlm-tui export``: a run's best weights in one file. It does not import torch."""
 
 from __future__ import annotations
 

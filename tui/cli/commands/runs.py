@@ -34,12 +34,12 @@ def runs(*, root: Path, as_json: bool) -> None:
     else:
         print_table(
             ("run", "corpus", "state", "steps", "best nats", "checkpoints"),
-            [_row(record) for record in records],
+            [_table_row(record) for record in records],
         )
 
 
 def describe(folder: RunFolder) -> dict[str, Any]:
-    """Returns what can be said of a run without reading its tensors; complains of damaged files."""
+    """Returns the facts of a run without reading its tensors; warns about damaged files."""
     run = summary_of(folder, complain)
     return {
         "run": run.name,
@@ -61,7 +61,7 @@ def describe(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _row(record: dict[str, Any]) -> tuple[str, ...]:
+def _table_row(record: dict[str, Any]) -> tuple[str, ...]:
     best = record["best_nats_per_character"]
     steps = [
         f"{item['step']:,}{' (best)' if item['best'] else ''}" for item in record["checkpoints"]

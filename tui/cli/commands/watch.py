@@ -32,7 +32,8 @@ from tui.terminal.entrance import why_no_terminal
 def watch(*, run: str | None, root: Path, **options: Any) -> int:
     """Watch RUN, or the newest one, while another process trains it.
 
-    The curves follow the run's file, the text its newest checkpoint. The run is never changed.
+    The curves follow the run's files; the text comes from its newest checkpoint. The run is never
+    changed.
     """
     folder, sampling = require_watched(run, root, options)
     reason = why_no_terminal()
