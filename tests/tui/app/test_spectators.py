@@ -120,6 +120,7 @@ async def test_what_spectators_may_do_writes_nothing(tmp_path: Path) -> None:
             await it.pilot.pause()
             if it.app.screen is not it.app.main_screen:
                 await it.press("escape")
+                await it.settle()  # the door first waits for the alternatives, which never open
         assert not [item for item in it.session.commands if isinstance(item, TRAINING_COMMANDS)]
         assert it.session.commands
     assert not files_in(tmp_path)
