@@ -1,7 +1,7 @@
-"""One optimiser step at a time: batch, forward, backward, guard, update. PyTorch.
+"""Makes one optimiser step at a time: batch, forward, backward, judgement, update. PyTorch.
 
-The trainer knows neither files nor threads nor a screen; it is told the time. Everything that its
-next step depends on is in ``tensors`` and ``progress``, so that a restored trainer goes on exactly.
+The trainer uses no file, no thread and no screen, and its caller passes the time. ``tensors`` and
+``progress`` hold everything that its next step depends on, so a restored trainer continues exactly.
 Letters: T time, B batch, L layers, H hidden.
 """
 
@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.compute.batch_threads import BatchThreads
 from model.compute.device import Machine
@@ -29,23 +28,17 @@ from model.network.pending_snapshot import PendingSnapshot
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import without_prefix
 from model.runs.checkpoint_form import (
-    AVERAGE_PREFIX,
     CARD_RANDOM,
     CPU_RANDOM,
-    OPTIMISER_PREFIX,
     STATE_PREFIX,
-    WEIGHT_PREFIX,
     Tensors,
 )
 from model.training.device_batches import DeviceBatches
 from model.training.divergence_guard import DivergenceGuard, Verdict
-from model.training.ema import EmaWeights
 from model.training.gradients import GradientWorkers
 from model.training.schedule import Schedule
-from model.training.step_result import StepFigures, StepResult
-
-RMSPROP_DECAY = 0.9
-KERAS_EPSILON = 1e-7
+from model.training.update import DeferredUpdate, ImmediateUpdate, StepFigures, StepResult, Update
+from model.training.weights import TrainedWeights, numpy_copy
 
 
 class Trainer:
@@ -68,27 +61,49 @@ class Trainer:
             machine: where and how to compute.
             ranks: the processes that train together; each makes the same steps.
         """
-        self.network = network.to(machine.device).train()
-        self._parameters = list(network.parameters())  # to go through all modules takes its time
+        decay = training.averaging if ranks.place.leads else 0.0  # only rank 0 uses the EMA
+        self._weights = TrainedWeights(network, training, machine, decay)
+        self.network = network
         self.schedule = Schedule(training=training, steps_per_epoch=batches.steps_per_epoch)
-        self.step_count = 0
         self._batches = batches
         self._training = training
         self._machine = machine
-        self._optimiser = _make_optimiser(network, training, machine)
         self._ranks = ranks
         self._workers = GradientWorkers(network, machine, training.scoring, ranks)
-        averaging = training.averaging if ranks.place.leads else 0.0  # nobody else looks at them
-        self._average = EmaWeights(network, averaging) if averaging else None
-        self.average_leads = False
-        """Whether the averaged weights have proved better than the last ones."""
         self._guard = DivergenceGuard(spikes=training.guard)
         self._state: State | None = None
         self._last_good: Tensors = {}
         self._reader = DeviceBatches(machine)
-        # An optimiser that skips a step by itself is needed, on the device's own finding.
-        self._reads_late = machine.queues and training.optimiser == "adamw"
-        self._pending: StepFigures | None = None
+        self._update = self._make_update(deferred=machine.queues and training.optimiser == "adamw")
+
+    def _make_update(self, *, deferred: bool) -> Update:
+        """Returns the update policy. A deferred one needs an optimiser that skips steps itself."""
+        if deferred:
+            return DeferredUpdate(self._weights, self._guard, self._on_verdict)
+        return ImmediateUpdate(
+            self._weights,
+            self._guard,
+            self._on_verdict,
+            checks_weights=self._ranks.place.size == 1,
+        )
+
+    @property
+    def step_count(self) -> int:
+        """Steps made so far, including those that changed no weight."""
+        return self._weights.step_count
+
+    @step_count.setter
+    def step_count(self, count: int) -> None:
+        self._weights.step_count = count
+
+    @property
+    def average_leads(self) -> bool:
+        """Whether the averaged weights have a lower validation loss than the last ones."""
+        return self._weights.average_leads
+
+    @average_leads.setter
+    def average_leads(self, leads: bool) -> None:
+        self._weights.average_leads = leads
 
     @property
     def epoch(self) -> int:
@@ -101,13 +116,14 @@ class Trainer:
         return self._batches.at_epoch_end
 
     def step(self, seconds: float) -> StepResult:
-        """Makes one step; ``seconds`` is the training time so far, for the schedule.
+        """Makes one step and returns the newest known result.
 
-        A step whose loss or gradient is not finite is counted but changes no weight; weights that
-        are not finite are left behind at once for the last good ones. On a device with a queue
-        nobody waits for the step: what is returned and judged is the one before (the first one
-        twice), so an explosion is noticed one step later; numbers that are not finite are kept
-        from the weights on the device.
+        A step whose loss or gradient is not finite is counted but changes no weight. Weights that
+        are not finite are rolled back at once. On a device with a queue the result is that of the
+        step before, as `DeferredUpdate` describes, so an explosion is noticed one step later.
+
+        Args:
+            seconds: training time so far, for the schedule.
 
         Raises:
             TrainingDiverged: the guard has no remedy left.
@@ -115,133 +131,81 @@ class Trainer:
         batch = self._batches.next()
         rate = self.schedule.learning_rate(self.step_count, seconds)
         rate *= self._guard.learning_rate_scale
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+        self._weights.set_learning_rate(rate)
         loss = self._gradients(batch)
         limit = self._training.clip or float("inf")
-        norm = nn.utils.clip_grad_norm_(self._parameters, limit)
-        figures = StepFigures(
-            step=self.step_count + 1,
-            epoch=self.epoch,
-            learning_rate=rate,
-            characters=batch.streams * batch.sequence,
-            numbers=HostCopy({"loss and norm": torch.stack((loss, norm))}),
+        norm = self._weights.clip_gradients(limit)
+        numbers = torch.stack((loss, norm))
+        return self._update.apply(
+            StepFigures(
+                step=self.step_count + 1,
+                epoch=self.epoch,
+                learning_rate=rate,
+                characters=batch.streams * batch.sequence,
+                on_device=numbers,
+                on_host=HostCopy({"figures": numbers}),
+            )
         )
-        if self._reads_late:
-            self._optimiser.found_inf = (~torch.isfinite(loss + norm)).float()  # type: ignore[attr-defined]
-            self._optimiser.step()
-            self._follow_weights()
-            self.step_count += 1
-            before, self._pending = self._pending or figures, figures
-            return self._judged(before)
-        return self._judged(figures)
 
-    def _follow_weights(self) -> None:
-        if self._average is not None:
-            self._average.update(self.step_count)
-
-    def _updated(self, verdict: Verdict) -> Verdict:
-        """Makes the update that the verdict allows; rejects weights that are not finite."""
-        if verdict is Verdict.APPLY:
-            self._optimiser.step()
-        # Several processes must come to the same verdict: they see it in the next loss, which is
-        # that of all of them.
-        alone = self._ranks.place.size == 1
-        looked_at = alone and verdict in {Verdict.APPLY, Verdict.SKIP}
-        if looked_at and not self._weights_are_finite():
-            verdict = self._guard.reject_weights("the weights are not finite")
-        if verdict is Verdict.APPLY:
-            self._follow_weights()
-        self.step_count += 1
-        return verdict
-
-    def _judged(self, figures: StepFigures) -> StepResult:
-        """Returns what a step found, and does what the guard says, once.
+    def _on_verdict(self, result: StepResult) -> None:
+        """Carries out the verdict on a step, once for each step.
 
         Raises:
             TrainingDiverged: the guard has no remedy left.
         """
-        if figures.result is not None:
-            return figures.result
-        loss, norm = figures.numbers.arrays()["loss and norm"].tolist()
-        verdict = self._guard.judge(loss, norm)
-        if not self._reads_late:
-            verdict = self._updated(verdict)
-        figures.result = StepResult(
-            loss=loss,
-            gradient_norm=norm,
-            learning_rate=figures.learning_rate,
-            characters=figures.characters,
-            verdict=verdict,
-            step=figures.step,
-            epoch=figures.epoch,
-        )
+        verdict = result.verdict
         if verdict is not Verdict.APPLY:
             self._state = None
         if verdict is Verdict.ROLL_BACK:
             self._roll_back()
         elif verdict is Verdict.GIVE_UP:
             raise TrainingDiverged(
-                f"step {figures.step}",
+                f"step {result.step}",
                 f"{self._guard.reason}, after three roll-backs",
                 "the best checkpoint is kept; try a smaller --learning-rate",
             )
-        return figures.result
-
-    def _flush_pending(self) -> None:
-        """Judges a step that nobody has looked at yet."""
-        if self._pending is not None:
-            self._judged(self._pending)
 
     def snapshot(self) -> WeightSnapshot:
-        """Returns a frozen copy of the better weights, averaged or last, for the sampler."""
+        """Returns a frozen copy of the better weights (averaged or last) for the sampler."""
         return self.begin_snapshot().snapshot()
 
     def begin_snapshot(self) -> PendingSnapshot:
-        """Returns the same on its way, for which the device need not stop."""
+        """Starts such a copy, which the device finishes while it continues to train."""
         return PendingSnapshot(self.best_network, self.step_count)
 
     @property
     def best_network(self) -> CharacterNetwork:
-        """The network to score and to write with."""
+        """The network to evaluate and to sample with."""
         return self.networks[0]
 
     @property
     def networks(self) -> list[CharacterNetwork]:
-        """Those that deserve scoring, the best known first.
-
-        Once the averaged weights have won they go on winning, for the learning rate only falls;
-        until then both are worth the time.
-        """
-        if self._average is None:
-            return [self.network]
-        if self.average_leads:
-            return [self._average.network]
-        return [self.network, self._average.network]
+        """The networks to validate, the best known first."""
+        return self._weights.networks
 
     @property
     def threads(self) -> BatchThreads:
-        """Those that compute steps, idle between two."""
+        """The threads that compute steps; they are idle between two steps."""
         return self._workers.threads
 
     @property
     def reason(self) -> str:
-        """What the guard saw last, in words."""
+        """Why the guard rejected a step last, in words."""
         return self._guard.reason
 
     def save_rollback_point(self) -> None:
-        """Remembers this moment as the one to go back to, unless the numbers look wrong now."""
+        """Keeps a copy of the weights for a roll-back, unless the guard is suspicious now."""
         if not self._last_good or self._guard.is_stable:
-            self._last_good = self._weights_and_optimiser()
+            self._last_good = self._weights.tensors()
 
     def compute_on(self, machine: Machine) -> None:
-        """Goes on with another way of computing, on the same device."""
+        """Continues with another engine on the same device."""
         self._workers.close()
         self._machine = machine
         self._workers = GradientWorkers(self.network, machine, self._training.scoring, self._ranks)
 
     def close(self) -> None:
-        """Ends the threads that compute."""
+        """Ends the threads that compute steps."""
         self._workers.close()
 
     # --- state, for checkpoints -------------------------------------------------------------------
@@ -249,38 +213,26 @@ class Trainer:
     def tensors(self, *, carried: bool = True) -> dict[str, npt.NDArray[Any]]:
         """Returns copies of all tensors that the next step depends on.
 
-        Of several processes all call it at once, for the state is in parts; each gets the whole.
+        All processes must call it together, because each holds a part of the carried state. Each
+        receives the state of all streams.
 
         Args:
-            carried: whether to ask for the state, which begins cold where it is not saved.
+            carried: whether to include the carried state. Without it a resumed run starts cold.
         """
-        self._flush_pending()
-        tensors = self._weights_and_optimiser()
+        self._update.flush()
+        tensors = self._weights.tensors()
         if carried and self._state is not None:
             for name, part in zip(self.network.state_names, self._state, strict=True):
                 whole = self._ranks.all_gather(part, self._batches.batch)
-                tensors[STATE_PREFIX + name] = _numpy(whole)
+                tensors[STATE_PREFIX + name] = numpy_copy(whole)
         tensors[CPU_RANDOM] = torch.get_rng_state().numpy().copy()
         if self._machine.device.type == "cuda":
             tensors[CARD_RANDOM] = torch.cuda.get_rng_state(self._machine.device).numpy().copy()
         return tensors
 
-    def _weights_and_optimiser(self) -> dict[str, npt.NDArray[Any]]:
-        tensors: dict[str, npt.NDArray[Any]] = {
-            WEIGHT_PREFIX + name: value for name, value in _arrays(self.network).items()
-        }
-        if self._average is not None:
-            averaged = _arrays(self._average.network)
-            tensors |= {AVERAGE_PREFIX + name: value for name, value in averaged.items()}
-        names = {id(p): name for name, p in self.network.named_parameters()}
-        for parameter, values in self._optimiser.state.items():
-            for key, value in values.items():
-                tensors[f"{OPTIMISER_PREFIX}{names[id(parameter)]}.{key}"] = _numpy(value)
-        return tensors
-
     def progress(self) -> dict[str, Any]:
         """Returns the counters that the next step depends on, as plain values for JSON."""
-        self._flush_pending()
+        self._update.flush()
         return {
             "step": self.step_count,
             "batches": self._batches.position(),
@@ -298,21 +250,23 @@ class Trainer:
         *,
         same_text: bool = True,
     ) -> None:
-        """Goes back to what ``tensors`` and ``progress`` returned, on this device.
+        """Restores what ``tensors`` and ``progress`` returned, on this device.
 
-        They are right: PyTorch's optimisers and kernels do not ask. What a file says was compared
-        with the settings when it was read (``model.runs.checkpoint_form``).
+        PyTorch's optimisers and kernels do not check them. `model.runs.checkpoint_form` compared
+        the file with the settings when it was read.
 
-        The tensors are whole; of several processes each takes its share of the state. In another
-        text than the one that was left, the place in it means nothing: without ``same_text`` a new
-        epoch begins, with cold state.
+        Args:
+            tensors: of all streams; each process takes its share of the carried state.
+            progress: the counters.
+            same_text: whether the text is the one of the checkpoint. With another text the
+                position means nothing, so a new epoch starts with cold state.
         """
         self._guard.restore(progress.get("guard", progress))
         if same_text:
             self._batches.restore(progress["batches"])
-        self._load_weights_and_optimiser(tensors)
+        self._weights.load(tensors)
         self._state = None
-        self._pending = None
+        self._update.discard()
         state = without_prefix(tensors, STATE_PREFIX)
         if same_text and state:
             own = self._ranks.place.share(self._batches.batch)
@@ -331,10 +285,10 @@ class Trainer:
     # --- the inside of a step ---------------------------------------------------------------------
 
     def _gradients(self, batch: Batch) -> Tensor:
-        """Sets the gradients of a batch, carries the state over, returns the mean loss.
+        """Sets the gradients of a batch, keeps the carried state, and returns the mean loss.
 
         Every process draws all random numbers of the batch and uses those of its own streams, so
-        that what is dropped does not depend on how many there are.
+        the dropped units do not depend on the number of processes.
         """
         training, streams = self._training, batch.streams
         own = self._ranks.place.share(streams)
@@ -358,21 +312,16 @@ class Trainer:
         return loss
 
     def _with_some_streams_reset(self, state: State, streams: int) -> State:
-        """Starts a stream cold now and then: a prompt and a restart are cold starts too."""
+        """Resets random streams, so that the network learns to start cold, as at a prompt."""
         keep = torch.rand(streams) >= self._training.reset_probability
         own = keep[self._ranks.place.share(streams)].to(torch.float32)
         mask = self._machine.take(own.numpy())
         return tuple(part * mask.view(-1, *[1] * (part.ndim - 2)) for part in state)
 
-    def _weights_are_finite(self) -> bool:
-        """Tells it in one pass over them; a finite gradient can overflow a weight all the same."""
-        norm = nn.utils.get_total_norm(self._parameters)
-        return bool(torch.isfinite(norm))
-
     def _roll_back(self) -> None:
-        """Takes weights and optimiser from the last good moment, but not its place in the text.
+        """Restores weights and optimiser of the roll-back point, but not the place in the text.
 
-        The learning rate has been halved; repeating the same batches would be no remedy.
+        The learning rate was halved, and the same batches again would not help.
         """
         good = self._last_good
         if self._ranks.place.size > 1:
@@ -380,57 +329,6 @@ class Trainer:
             data = safetensors.numpy.save(dict(good)) if leads else None
             good = safetensors.numpy.load(self._ranks.broadcast_bytes(data))
         if good:
-            self._load_weights_and_optimiser(good)
+            self._weights.load(good)
         self._state = None
-        self._pending = None
-
-    def _load_weights_and_optimiser(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-        self.network.load_arrays(without_prefix(tensors, WEIGHT_PREFIX))
-        if self._average is not None:
-            self._average.follow_from_here()
-            if any(name.startswith(AVERAGE_PREFIX) for name in tensors):
-                self._average.load_arrays(without_prefix(tensors, AVERAGE_PREFIX))
-        self._optimiser.state.clear()
-        for name, parameter in self.network.named_parameters():
-            prefix = f"{OPTIMISER_PREFIX}{name}."
-            for key, value in tensors.items():
-                if key.startswith(prefix):
-                    slot = key.removeprefix(prefix)
-                    tensor = torch.from_numpy(value.copy())
-                    if slot != "step" or self._machine.device.type != "cpu":
-                        tensor = tensor.to(self._machine.device)
-                    self._optimiser.state[parameter][slot] = tensor
-
-
-def _make_optimiser(
-    network: CharacterNetwork, training: TrainingConfig, machine: Machine
-) -> torch.optim.Optimizer:
-    if training.optimiser == "rmsprop":
-        return torch.optim.RMSprop(
-            network.parameters(),
-            lr=training.learning_rate,
-            alpha=RMSPROP_DECAY,
-            eps=KERAS_EPSILON,
-        )
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    biases = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": training.weight_decay},
-        {"params": biases, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        groups,
-        lr=training.learning_rate,
-        betas=(0.9, 0.99),
-        fused=machine.device.type in {"cpu", "cuda"},
-    )
-
-
-def _arrays(network: CharacterNetwork) -> dict[str, npt.NDArray[np.float32]]:
-    """Returns copies of a network's weights under the names of its state dict."""
-    return HostCopy(network.state_dict()).arrays()
-
-
-def _numpy(tensor: Tensor) -> npt.NDArray[Any]:
-    """Returns a private copy on the CPU."""
-    return tensor.detach().to("cpu", copy=True).numpy()
+        self._update.discard()

@@ -141,7 +141,7 @@ MUTANTS = (
     ),
     _mutant(
         "resuming forgets the optimiser's moments",
-        "model/training/trainer.py",
+        "model/training/weights.py",
         ("if key.startswith(prefix):", "if key.startswith(prefix) and key.endswith('step'):"),
         "model/training/test_exact_resume.py",
     ),
@@ -206,7 +206,7 @@ MUTANTS = (
     ),
     _mutant(
         "biases decay",
-        "model/training/trainer.py",
+        "model/training/weights.py",
         (
             '{"params": biases, "weight_decay": 0.0}',
             '{"params": biases, "weight_decay": training.weight_decay}',

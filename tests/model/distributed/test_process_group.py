@@ -26,8 +26,8 @@ from model.distributed.shared_memory import SharedMemoryAllReduce, make_memory, 
 from model.errors import ConfigError, RankLost
 from model.runs.open import open_run
 from model.training.divergence_guard import Verdict
-from model.training.step_result import StepResult
 from model.training.trainer import Trainer
+from model.training.update import StepResult
 
 PLAIN = dataclasses.replace(TINY_TRAINING, reset_probability=0.0, batch=7, epochs=100)
 """Seven streams: three ranks have shares of different sizes. Nothing is drawn: the ranks of a test

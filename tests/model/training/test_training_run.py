@@ -52,9 +52,9 @@ from model.runs.folder import RunFolder
 from model.runs.metrics_log import RunRecord
 from model.runs.request import RunRequest
 from model.training.controls import TrainingControls
-from model.training.step_result import StepResult
 from model.training.trainer import Trainer
 from model.training.training_run import TrainingRun
+from model.training.update import StepResult
 from model.training.validation import MIN_VALIDATION_CHARACTERS, Validation
 
 React = Callable[[Event, TrainingControls], None]

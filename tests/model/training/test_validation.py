@@ -86,9 +86,9 @@ def test_the_average_leads_once_it_is_better() -> None:
 
 def test_the_last_weights_lead_until_then() -> None:
     trainer = make_trainer(AVERAGED)
-    assert trainer._average is not None
+    assert trainer._weights.average is not None
     with torch.no_grad():
-        trainer._average.network.head.weight.fill_(3.0)
+        trainer._weights.average.network.head.weight.fill_(3.0)
     found = validate(trainer, HELD_OUT, AVERAGED, lambda: False)
     assert not trainer.average_leads
     assert found is not None

@@ -1,0 +1,145 @@
+"""The network in training with its optimiser and its exponential moving average. PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from model.compute.device import Machine
+from model.compute.host_copy import HostCopy
+from model.config import TrainingConfig
+from model.network.character_network import CharacterNetwork
+from model.runs.checkpoint import without_prefix
+from model.runs.checkpoint_form import AVERAGE_PREFIX, OPTIMISER_PREFIX, WEIGHT_PREFIX
+from model.training.ema import EmaWeights
+
+RMSPROP_DECAY = 0.9
+KERAS_EPSILON = 1e-7
+
+
+class TrainedWeights:
+    """Weights, optimiser state and EMA, which are saved, restored and rolled back together."""
+
+    def __init__(
+        self, network: CharacterNetwork, training: TrainingConfig, machine: Machine, decay: float
+    ) -> None:
+        """Moves the network to the machine's device.
+
+        Args:
+            network: with its first weights.
+            training: chooses the optimiser.
+            machine: gives the device.
+            decay: of the EMA; 0 keeps no EMA.
+        """
+        self.network = network.to(machine.device).train()
+        self.optimiser = _make_optimiser(network, training, machine)
+        self.average = EmaWeights(network, decay) if decay else None
+        self.average_leads = False
+        """Whether the averaged weights have a lower validation loss than the last ones."""
+        self.step_count = 0
+        """Steps made, including those that changed no weight."""
+        self._device = machine.device
+        self._parameters = list(network.parameters())  # walking all modules each step is slow
+
+    @property
+    def networks(self) -> list[CharacterNetwork]:
+        """The networks to validate, the best known first.
+
+        Once the averaged weights have won, they keep winning, because the learning rate only
+        falls. Until then both are validated.
+        """
+        if self.average is None:
+            return [self.network]
+        if self.average_leads:
+            return [self.average.network]
+        return [self.network, self.average.network]
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Sets the rate of the next update."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def clip_gradients(self, limit: float) -> Tensor:
+        """Clips the global gradient norm to ``limit``; returns the norm before, a scalar."""
+        return nn.utils.clip_grad_norm_(self._parameters, limit)
+
+    def update_average(self) -> None:
+        """Takes the present weights into the EMA."""
+        if self.average is not None:
+            self.average.update(self.step_count)
+
+    def are_finite(self) -> bool:
+        """Tells whether every weight is finite. A finite gradient can still overflow a weight."""
+        norm = nn.utils.get_total_norm(self._parameters)
+        return bool(torch.isfinite(norm))
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """Returns copies of weights, EMA and optimiser state under their names in a checkpoint."""
+        tensors: dict[str, npt.NDArray[Any]] = {
+            WEIGHT_PREFIX + name: value for name, value in _arrays(self.network).items()
+        }
+        if self.average is not None:
+            averaged = _arrays(self.average.network)
+            tensors |= {AVERAGE_PREFIX + name: value for name, value in averaged.items()}
+        names = {id(p): name for name, p in self.network.named_parameters()}
+        for parameter, values in self.optimiser.state.items():
+            for key, value in values.items():
+                tensors[f"{OPTIMISER_PREFIX}{names[id(parameter)]}.{key}"] = numpy_copy(value)
+        return tensors
+
+    def load(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Restores what `tensors` returned. Without a saved EMA the EMA restarts here."""
+        self.network.load_arrays(without_prefix(tensors, WEIGHT_PREFIX))
+        if self.average is not None:
+            self.average.follow_from_here()
+            if any(name.startswith(AVERAGE_PREFIX) for name in tensors):
+                self.average.load_arrays(without_prefix(tensors, AVERAGE_PREFIX))
+        self.optimiser.state.clear()
+        for name, parameter in self.network.named_parameters():
+            prefix = f"{OPTIMISER_PREFIX}{name}."
+            for key, value in tensors.items():
+                if key.startswith(prefix):
+                    slot = key.removeprefix(prefix)
+                    tensor = torch.from_numpy(value.copy())
+                    if slot != "step" or self._device.type != "cpu":
+                        tensor = tensor.to(self._device)
+                    self.optimiser.state[parameter][slot] = tensor
+
+
+def _make_optimiser(
+    network: CharacterNetwork, training: TrainingConfig, machine: Machine
+) -> torch.optim.Optimizer:
+    if training.optimiser == "rmsprop":
+        return torch.optim.RMSprop(
+            network.parameters(),
+            lr=training.learning_rate,
+            alpha=RMSPROP_DECAY,
+            eps=KERAS_EPSILON,
+        )
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    biases = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": training.weight_decay},
+        {"params": biases, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups,
+        lr=training.learning_rate,
+        betas=(0.9, 0.99),
+        fused=machine.device.type in {"cpu", "cuda"},
+    )
+
+
+def _arrays(network: CharacterNetwork) -> dict[str, npt.NDArray[np.float32]]:
+    """Returns copies of a network's weights under the names of its state dict."""
+    return HostCopy(network.state_dict()).arrays()
+
+
+def numpy_copy(tensor: Tensor) -> npt.NDArray[Any]:
+    """Returns a copy in CPU memory."""
+    return tensor.detach().to("cpu", copy=True).numpy()
