@@ -1,4 +1,4 @@
-"""Events of the text that the model writes: characters, settings that took effect, the race."""
+"""Events of the text that the model writes: characters, applied settings, the race."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from model.config import SamplingConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One character that the model considered."""
+    """A character that could have been written, and its probability."""
 
     character: str
     probability: float
-    """At temperature 1, before any cut."""
+    """At temperature 1, before truncation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,53 +23,56 @@ class CharacterWritten:
 
     character: str
     probability: float
-    """The model's own probability for it: temperature 1, before any cut."""
+    """Probability of the character at temperature 1, before truncation."""
     entropy: float
-    """Of the model's own distribution, in nats."""
+    """Entropy of the distribution at temperature 1, before truncation, in nats."""
     candidates: tuple[Candidate, ...]
     """The most likely characters, most likely first."""
     activation: float | None = None
-    """Of the hidden unit that is watched, after it read the character; -1 to 1."""
+    """Activation of the watched hidden unit after it read the character, -1 to 1; None if no unit
+    is watched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeighedCharacter:
-    """A character before one is drawn."""
+class AdjustedCandidate:
+    """A character that may be drawn next, and its probability before and after adjustment."""
 
     character: str
-    own: float
-    """The model's own probability: temperature 1, before any cut."""
-    shaped: float
-    """What it is drawn with, after temperature and cuts; 0 where it was cut."""
+    probability: float
+    """Probability at temperature 1, before truncation."""
+    adjusted: float
+    """Probability after temperature and truncation; 0 if truncation removed the character."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NextCharacterWeighed:
-    """What the next character will be drawn from; said a few times a second."""
+class NextDistribution:
+    """The distribution of the next character; reported a few times a second."""
 
-    candidates: tuple[WeighedCharacter, ...]
+    candidates: tuple[AdjustedCandidate, ...]
     """The most likely characters, most likely first."""
     entropy: float
-    """Of the model's own distribution, in nats."""
-    shaped_entropy: float
-    """Of what the character is drawn from, in nats."""
+    """Entropy at temperature 1, before truncation, in nats."""
+    adjusted_entropy: float
+    """Entropy after temperature and truncation, in nats."""
     kept: int
-    """Characters that the cuts leave."""
+    """Number of characters with an adjusted probability above 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritingRewound:
-    """The last characters were taken back and others stand in their place."""
+    """The last characters of the text were replaced."""
 
     back: int
+    """Number of characters that were removed."""
     text: str
+    """Characters that were inserted in their place."""
     forked: bool
-    """Whether a fork began; else the trunk stands again."""
+    """Whether a fork began; otherwise the text from before the first fork is back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaceStarted:
-    """Lanes begin to write from one prompt with the same random numbers."""
+    """Lanes start to write from one prompt with the same random numbers."""
 
     temperatures: tuple[float, ...]
     seed: int
@@ -85,7 +88,7 @@ class LanesWritten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneTemperatureApplied:
-    """From its next character on, a lane writes at this temperature."""
+    """A lane uses this temperature from its next character on."""
 
     lane: int
     temperature: float
@@ -93,7 +96,7 @@ class LaneTemperatureApplied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaceStopped:
-    """The race is over."""
+    """The race ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,35 +108,34 @@ class SamplingApplied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritingRestarted:
-    """The text begins anew; the characters of the prompt do not arrive one by one."""
+    """A new text started. The characters of its prompt are not sent as ``CharacterWritten``."""
 
     seed: int
     prompt: str
-    """What the model was given to go on from, after characters outside its vocabulary were
-    replaced or dropped."""
+    """The prompt, after characters outside the vocabulary were replaced or dropped."""
     note: str | None
-    """What was replaced or dropped, as a sentence; None where nothing was."""
+    """A sentence that says what was replaced or dropped; None if nothing was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VocabularyKnown:
-    """The model has weights now, and with them the characters that it can read and write."""
+    """The sampler received its first weights, and the vocabulary that belongs to them."""
 
     vocabulary: Vocabulary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsSwapped:
-    """From the next ``CharacterWritten`` on, the model writes with the weights of this step."""
+    """The sampler uses the weights of this step from the next ``CharacterWritten`` on."""
 
     step: int
     best: bool
-    """Whether they are the weights with the lowest validation loss (after training ended)."""
+    """Whether these weights have the lowest validation loss of the run; known after training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritingHeld:
-    """Writing stopped, or went on."""
+    """The text was held or continued."""
 
     held: bool
 
@@ -153,7 +155,7 @@ WritingEvent = (
     | WeightsSwapped
     | WritingHeld
     | RateSet
-    | NextCharacterWeighed
+    | NextDistribution
     | WritingRewound
     | RaceStarted
     | LanesWritten

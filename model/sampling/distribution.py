@@ -1,6 +1,7 @@
 """From logits to the distribution that a character is drawn from. Pure functions.
 
-All of them work along the last axis of [..., V], so that one stream and many share them.
+All functions work along the last axis of [..., V], so one stream and many streams share them.
+V is the size of the vocabulary.
 """
 
 from __future__ import annotations
@@ -14,26 +15,26 @@ from model.config import SamplingConfig
 
 Probabilities = npt.NDArray[np.float64]
 Scores = npt.NDArray[np.float64]
-"""Logarithms of unnormalised probabilities; -inf for what must not be drawn."""
+"""Logarithms of unnormalised probabilities; -inf for characters that must not be drawn."""
 
-LEAST_FOR_FLOAT32 = 1e-3
-"""A temperature below which a quotient of float32 logits might overflow."""
+MIN_FLOAT32_TEMPERATURE = 1e-3
+"""Below this temperature, the quotient of a float32 logit and the temperature may overflow."""
 
 
 def is_plain(sampling: SamplingConfig) -> bool:
-    """Whether characters are drawn by nothing but a temperature that suits float32, or by none."""
+    """Whether float32 suffices: no truncation, and a temperature that cannot overflow, or 0."""
     temperature = sampling.temperature
-    return not sampling.truncates and (temperature == 0 or temperature >= LEAST_FOR_FLOAT32)
+    return not sampling.truncates and (temperature == 0 or temperature >= MIN_FLOAT32_TEMPERATURE)
 
 
 def probabilities_of(
     ids: npt.NDArray[np.integer], logits: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """Returns in float32 the probability of one character [...] of each distribution [..., V]."""
+    """Returns the probabilities [...] of the characters ``ids`` [...] under logits [..., V]."""
     weights = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
     chosen = np.take_along_axis(weights, ids[..., None], axis=-1)[..., 0]
-    own: npt.NDArray[np.float32] = chosen / np.add.reduce(weights, axis=-1)
-    return own
+    probabilities: npt.NDArray[np.float32] = chosen / np.add.reduce(weights, axis=-1)
+    return probabilities
 
 
 def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
@@ -47,18 +48,18 @@ def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
 
 
 def entropy(probabilities: Probabilities) -> float:
-    """Returns Shannon's entropy in nats; characters of probability 0 add nothing."""
+    """Returns Shannon's entropy in nats; characters with probability 0 contribute nothing."""
     positive = probabilities[probabilities > 0]
     return float(-(positive * np.log(positive)).sum())
 
 
 def scores(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Scores:
-    """Returns what to draw from: temperature first, then the truncation rules.
+    """Returns the scores [..., V] to draw from: temperature first, then the truncation rules.
 
-    Each rule looks at what the rules before it left. Their order is top-k, top-p (nucleus sampling,
-    Holtzman et al. 2020), min-p (Nguyen et al. 2024), typical (Meister et al. 2022). At least one
-    character stays; without the last rule it is the most likely one. Temperature 0 leaves only
-    the first of the most likely characters.
+    Each rule applies to the characters that the rules before it kept. The order is top-k, top-p
+    (nucleus sampling, Holtzman et al. 2020), min-p (Nguyen et al. 2024), typical (Meister et al.
+    2022). At least one character stays. It is the most likely one, except with the last rule.
+    Temperature 0 keeps only the first of the most likely characters.
     """
     values = _comparable(logits)
     if sampling.temperature == 0:
@@ -68,39 +69,39 @@ def scores(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Scores
         return greedy
     shifted = values - np.maximum.reduce(values, axis=-1, keepdims=True)
     if sampling.temperature != 1:
-        with np.errstate(over="ignore"):  # a tiny one sends the rest to -inf, as it should
+        with np.errstate(over="ignore"):  # a tiny temperature correctly sends the rest to -inf
             shifted /= sampling.temperature
     if sampling.truncates:
         shifted[~_kept(softmax(shifted), sampling)] = -np.inf
     return shifted
 
 
-def shaped(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Probabilities:
-    """Returns the distribution that ``scores`` are the logarithms of."""
+def adjusted(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Probabilities:
+    """Returns the distribution [..., V] after temperature and truncation."""
     return softmax(scores(logits, sampling))
 
 
 def choose(
     logits: npt.NDArray[np.floating], sampling: SamplingConfig, noise: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.intp]:
-    """Returns an id [...] drawn from each distribution that the logits are shaped to.
+    """Returns ids [...], each drawn from the distribution that ``adjusted`` returns.
 
-    The largest of scores plus independent standard Gumbel noise lies at an id with exactly its
-    probability (Gumbel 1954). Where there is nothing but a temperature, the scores need not be
-    normalised for that, nor be in float64.
+    The maximum of the scores plus independent standard Gumbel noise is at an id with exactly that
+    id's probability (Gumbel 1954). The scores need not be normalised. Without truncation, float32
+    suffices.
 
     Args:
         logits: [..., V].
         sampling: temperature and truncation.
-        noise: [..., V], finite.
+        noise: standard Gumbel noise [..., V], finite.
     """
-    if sampling.truncates or sampling.temperature < LEAST_FOR_FLOAT32:
+    if sampling.truncates or sampling.temperature < MIN_FLOAT32_TEMPERATURE:
         return np.asarray(np.argmax(scores(logits, sampling) + noise, axis=-1))
     return np.asarray(np.argmax(logits * np.float32(1 / sampling.temperature) + noise, axis=-1))
 
 
 def _kept(probabilities: Probabilities, sampling: SamplingConfig) -> npt.NDArray[np.bool_]:
-    """Tells which characters the truncation rules leave, [..., V]."""
+    """Returns a mask [..., V] of the characters that the truncation rules keep."""
     order = np.argsort(-probabilities, axis=-1, kind="stable")
     rank = np.argsort(order, axis=-1, kind="stable")
     kept = np.ones(probabilities.shape, bool)
@@ -116,7 +117,7 @@ def _kept(probabilities: Probabilities, sampling: SamplingConfig) -> npt.NDArray
 
 
 def _renormalised(probabilities: Probabilities, kept: npt.NDArray[np.bool_]) -> Probabilities:
-    """Returns the distribution over the characters that are kept, [..., V]."""
+    """Returns the distribution [..., V] over the kept characters."""
     left: Probabilities = np.where(kept, probabilities, 0.0)
     left /= left.sum(axis=-1, keepdims=True)
     return left
@@ -125,17 +126,17 @@ def _renormalised(probabilities: Probabilities, kept: npt.NDArray[np.bool_]) -> 
 def _count_to_reach(
     mass: float, probabilities: Probabilities, order: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.intp]:
-    """Returns how many characters, taken in an order, together hold a probability, [..., 1]."""
+    """Returns how many characters, taken in an order [..., V], reach a probability; [..., 1]."""
     held = np.cumsum(np.take_along_axis(probabilities, order, axis=-1), axis=-1)
     count: npt.NDArray[np.intp] = 1 + (held < mass).sum(axis=-1, keepdims=True)
     return count
 
 
 def _is_typical(probabilities: Probabilities, mass: float) -> npt.NDArray[np.bool_]:
-    """Tells which characters are in the locally typical set that holds a probability, [..., V].
+    """Returns a mask [..., V] of the smallest locally typical set that reaches a probability.
 
-    A character is the more typical, the closer its surprisal -log p is to the entropy (Meister,
-    Pimentel, Wiher and Cotterell 2022, "Locally Typical Sampling").
+    Characters are taken in the order of the distance between their surprisal -log p and the
+    entropy (Meister, Pimentel, Wiher and Cotterell 2022, "Locally Typical Sampling").
     """
     possible = probabilities > 0
     surprisal = -np.log(probabilities, where=possible, out=np.zeros_like(probabilities))
@@ -148,13 +149,13 @@ def _is_typical(probabilities: Probabilities, mass: float) -> npt.NDArray[np.boo
 
 
 def _comparable(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Returns the logits in float64, with finite numbers for those that went wrong.
+    """Returns the logits in float64, with finite numbers in place of NaN and infinity.
 
-    A learning rate that is far too large overflows the weights some steps before the guard goes
-    back to good ones; what is written meanwhile is nonsense and must not be a crash. What is -inf
-    on purpose stays impossible beside anything finite.
+    A learning rate that is far too large overflows the weights some steps before the guard rolls
+    them back. The text written in between is nonsense, but it must not crash the sampler. A logit
+    of -inf stays impossible beside a finite one.
     """
     values = np.asarray(logits, np.float64)
-    if math.isfinite(np.maximum.reduce(values, axis=None)):  # NaN where any number is
+    if math.isfinite(np.maximum.reduce(values, axis=None)):  # NaN if any logit is NaN
         return values
     return np.nan_to_num(values, nan=0.0, posinf=1e300, neginf=-1e300)

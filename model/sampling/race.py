@@ -16,7 +16,7 @@ from corpus import Vocabulary
 from model.config import SamplingConfig
 from model.events import LanesWritten
 from model.network.snapshot import WeightSnapshot
-from model.sampling.distribution import LEAST_FOR_FLOAT32, choose
+from model.sampling.distribution import MIN_FLOAT32_TEMPERATURE, choose
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.prompt import first_ids
@@ -67,7 +67,7 @@ class Race:
     def set_temperature(self, lane: int, temperature: float) -> None:
         """Sets a lane's temperature from its next character on."""
         # A lower one draws the likeliest character anyway, and logits / temperature would overflow.
-        self._temperatures[lane] = temperature if temperature >= LEAST_FOR_FLOAT32 else 0.0
+        self._temperatures[lane] = temperature if temperature >= MIN_FLOAT32_TEMPERATURE else 0.0
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
         """Replaces the weights by others of the same shape, and keeps the state."""

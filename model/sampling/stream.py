@@ -15,13 +15,13 @@ import numpy.typing as npt
 from corpus import Vocabulary
 from model.config import SamplingConfig
 from model.events import (
+    AdjustedCandidate,
     Candidate,
     CharacterWritten,
-    NextCharacterWeighed,
-    WeighedCharacter,
+    NextDistribution,
 )
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.sampling.distribution import choose, entropy, shaped, softmax
+from model.sampling.distribution import adjusted, choose, entropy, softmax
 from model.sampling.fork_history import HISTORY, Position, Trunk
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import LstmStepper
@@ -185,26 +185,26 @@ class CharacterStream:
             self._stepper.state = place.state
             self._logits = self._stepper.prime(())
 
-    def describe_next(self, count: int = MAX_DESCRIBED_CHARACTERS) -> NextCharacterWeighed:
+    def describe_next(self, count: int = MAX_DESCRIBED_CHARACTERS) -> NextDistribution:
         """Returns the distribution of the next character; writes nothing.
 
         Args:
             count: how many of the most likely characters to describe.
         """
         logits = self._current_logits()
-        probabilities, adjusted = softmax(logits), shaped(logits, self.sampling)
+        probabilities, used = softmax(logits), adjusted(logits, self.sampling)
         order = np.argsort(-probabilities, kind="stable")[:count]
         symbols = self._vocabulary.decode(order)
-        return NextCharacterWeighed(
+        return NextDistribution(
             candidates=tuple(
-                WeighedCharacter(
-                    character=symbol, own=float(probabilities[i]), shaped=float(adjusted[i])
+                AdjustedCandidate(
+                    character=symbol, probability=float(probabilities[i]), adjusted=float(used[i])
                 )
                 for symbol, i in zip(symbols, order, strict=True)
             ),
             entropy=entropy(probabilities),
-            shaped_entropy=entropy(adjusted),
-            kept=int(np.count_nonzero(adjusted)),
+            adjusted_entropy=entropy(used),
+            kept=int(np.count_nonzero(used)),
         )
 
     @property

@@ -51,7 +51,7 @@ BUFFER = 4096
 """Events that may wait to be taken; a screen takes them twenty times a second."""
 LARGEST_DELAY = 0.25
 """Seconds that the pace may fall behind before the lost time is let go."""
-WEIGHING_PAUSE = 0.12
+DESCRIPTION_INTERVAL = 0.12
 """Seconds between two accounts of what the next character will be drawn from."""
 
 SamplerEvent = WritingEvent | WorkerCrashed
@@ -82,7 +82,7 @@ class SamplerThread:
         self._stopping = False
         self._held = False
         self._stream: CharacterStream | None = None
-        self._weighed = 0.0  # when
+        self._described_at = 0.0
         self._race_wish: tuple[tuple[float, ...], int] | None = None  # temperatures and seed
         self._race: Race | None = None
         self._window: int | None = None
@@ -153,8 +153,8 @@ class SamplerThread:
             self._say(written)
             if self._race is not None:
                 self._say(self._race.step())
-            if now - self._weighed >= WEIGHING_PAUSE:
-                self._weigh()
+            if now - self._described_at >= DESCRIPTION_INTERVAL:
+                self._describe_next()
             due = max(due, now - LARGEST_DELAY) + 1 / self._rate
 
     def _wait_until(self, due: float) -> bool:
@@ -211,7 +211,7 @@ class SamplerThread:
                 taken = self._stream.return_to_trunk()
                 if taken is not None:
                     self._say(WritingRewound(back=taken[0], text=taken[1], forked=False))
-        self._weigh()
+        self._describe_next()
 
     def _reshape(self, command: SetSampling | WatchUnit) -> None:
         """Carries out a command that concerns how a character is drawn, or what is told of it."""
@@ -225,7 +225,7 @@ class SamplerThread:
                     stream.watched = (layer, unit)
         if stream is not None:
             stream.sampling = self._sampling
-            self._weigh()
+            self._describe_next()
 
     def _obey_race(self, command: StartRace | SetLaneTemperature | StopRace) -> None:
         """Carries out a command that concerns the race."""
@@ -241,10 +241,10 @@ class SamplerThread:
                 self._race = self._race_wish = None
                 self._say(RaceStopped())
 
-    def _weigh(self) -> None:
+    def _describe_next(self) -> None:
         """Tells what the next character will be drawn from."""
         if self._stream is not None:
-            self._weighed = time.monotonic()
+            self._described_at = time.monotonic()
             self._say(self._stream.describe_next())
 
     def _start_race(self) -> None:

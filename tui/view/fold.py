@@ -20,7 +20,7 @@ from model.events import (
     Finished,
     LanesWritten,
     LaneTemperatureApplied,
-    NextCharacterWeighed,
+    NextDistribution,
     NoveltyIndexed,
     Planned,
     Preparing,
@@ -138,8 +138,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, warnings=warnings, warnings_raised=state.warnings_raised + 1)
         case SampleRecorded():
             return replace(state, samples=with_sample(state.samples, event))
-        case NextCharacterWeighed():
-            return replace(state, weighed=event)
+        case NextDistribution():
+            return replace(state, next_distribution=event)
         case ReferencesMeasured(bits_per_character=references):
             return replace(state, references=references)
         case TextMissing(reason=reason):

@@ -12,7 +12,7 @@ from model.events import (
     AcceleratorMeasured,
     CheckpointSaved,
     Finished,
-    NextCharacterWeighed,
+    NextDistribution,
     RankedUnit,
     RunStarted,
     SampleRecorded,
@@ -105,7 +105,7 @@ class ViewState:
     """When it was folded, seconds of a steady clock."""
     save_failure: SaveFailed | None = None
     """Why the last checkpoint could not be written; None after one was."""
-    weighed: NextCharacterWeighed | None = None
+    next_distribution: NextDistribution | None = None
     samples: tuple[SampleRecorded, ...] = ()
     references: tuple[tuple[str, float], ...] = ()
     """Names of compressors, and the bits per character that each reaches on the same text."""

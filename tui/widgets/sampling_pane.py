@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Digits
 
 from model.config import SamplingConfig
-from model.events import NextCharacterWeighed
+from model.events import NextDistribution
 from tui.view.format import bar, fixed, percent
 from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Part, Row
@@ -47,10 +47,10 @@ class SamplingPane(Widget):
         value = f"{sampling.temperature:.2f}"
         if not self._ascii_only and self._digits.value != value:
             self._digits.update(value)
-        weighed, seed = state.weighed, state.writing.seed
+        distribution, seed = state.next_distribution, state.writing.seed
         self.facts.present(
             fact_rows(
-                weighed,
+                distribution,
                 sampling,
                 seed,
                 wide=self.facts.size.width >= 27,
@@ -59,12 +59,12 @@ class SamplingPane(Widget):
         )
         width, height = self.bars.size
         self.bars.present(
-            bar_rows(weighed, sampling.temperature, width, height, ascii_only=self._ascii_only)
+            bar_rows(distribution, sampling.temperature, width, height, ascii_only=self._ascii_only)
         )
 
 
 def fact_rows(
-    weighed: NextCharacterWeighed | None,
+    distribution: NextDistribution | None,
     sampling: SamplingConfig,
     seed: int | None,
     *,
@@ -73,8 +73,8 @@ def fact_rows(
 ) -> list[Row]:
     """Returns entropy, cuts and seed; in ASCII the temperature, too, which has no digits there."""
     arrow = "->" if ascii_only else "→"
-    before = None if weighed is None else weighed.entropy / math.log(2)
-    after = None if weighed is None else weighed.shaped_entropy / math.log(2)
+    before = None if distribution is None else distribution.entropy / math.log(2)
+    after = None if distribution is None else distribution.adjusted_entropy / math.log(2)
     entropy: Row = (
         ("entropy " if wide else "H ", "label"),
         (fixed(before, 2), "value"),
@@ -101,7 +101,7 @@ def _rule(name: str, value: float, *, off: float) -> Row:
 
 
 def bar_rows(
-    weighed: NextCharacterWeighed | None,
+    distribution: NextDistribution | None,
     temperature: float,
     width: int,
     height: int,
@@ -109,25 +109,28 @@ def bar_rows(
     ascii_only: bool,
 ) -> list[Row]:
     """Returns a row for each likely character: its bar before and after, or that it is cut."""
-    if weighed is None:
+    if distribution is None:
         return [(("The bars appear with the first text.", "label"),)]
     cells = max(_LEAST_BAR, (width - _LABEL_CELLS - 2 * _PERCENT_CELLS - 2) // 2)
     field = cells + _PERCENT_CELLS
     before = "the model's own"[:field].ljust(field + 1)
     after = f"at {temperature:.2f}"
-    if field >= len(kept := f"{after}, {weighed.kept} kept"):
+    if field >= len(kept := f"{after}, {distribution.kept} kept"):
         after = kept
     rows: list[Row] = [((" " * _LABEL_CELLS + before, "label"), (after, "label"))]
-    for candidate in weighed.candidates[: max(0, height - 1)]:
-        cut = candidate.shaped == 0
+    for candidate in distribution.candidates[: max(0, height - 1)]:
+        cut = candidate.adjusted == 0
         label = padded_label(candidate.character, _LABEL_CELLS, ascii_only=ascii_only)
-        tail = "cut" if cut else percent(candidate.shaped)
+        tail = "cut" if cut else percent(candidate.adjusted)
         rows.append(
             (
                 (label, "faint" if cut else "strong"),
-                (_bar(candidate.own, cells, ascii_only=ascii_only), "faint" if cut else "label"),
-                (f"{percent(candidate.own):>{_PERCENT_CELLS - 1}}  ", "label"),
-                (_bar(candidate.shaped, cells, ascii_only=ascii_only), "accent"),
+                (
+                    _bar(candidate.probability, cells, ascii_only=ascii_only),
+                    "faint" if cut else "label",
+                ),
+                (f"{percent(candidate.probability):>{_PERCENT_CELLS - 1}}  ", "label"),
+                (_bar(candidate.adjusted, cells, ascii_only=ascii_only), "accent"),
                 (f"{tail:>{_PERCENT_CELLS - 1}}", "bad" if cut else "accent"),
             )
         )

@@ -15,7 +15,7 @@ from model_fixtures import constant_snapshot
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
-from model.sampling.distribution import choose, entropy, shaped, softmax
+from model.sampling.distribution import adjusted, choose, entropy, softmax
 from model.sampling.noise import GumbelNoise
 from model.sampling.stream import CharacterStream
 
@@ -146,14 +146,14 @@ def test_each_rule_of_the_table_above_leaves_something_out() -> None:
 @given(logits=logits_arrays)
 def test_temperature_zero_takes_the_first_of_the_most_likely(logits: Floats) -> None:
     rules = {"top_k": 2, "top_p": 0.5, "min_p": 0.5, "typical": 0.5}
-    probabilities = shaped(logits, dataclasses.replace(SamplingConfig(temperature=0), **rules))  # type: ignore[arg-type]
+    probabilities = adjusted(logits, dataclasses.replace(SamplingConfig(temperature=0), **rules))  # type: ignore[arg-type]
     assert probabilities[int(logits.argmax())] == 1
     assert probabilities.sum() == 1
 
 
 @given(logits=logits_arrays, sampling=samplings)
 def test_it_sums_to_one_and_keeps_the_most_likely(logits: Floats, sampling: SamplingConfig) -> None:
-    probabilities = shaped(logits, sampling)
+    probabilities = adjusted(logits, sampling)
     assert (probabilities >= 0).all()
     assert probabilities.sum() == pytest.approx(1)
     assert probabilities[int(logits.argmax())] == probabilities.max() > 0
@@ -161,7 +161,7 @@ def test_it_sums_to_one_and_keeps_the_most_likely(logits: Floats, sampling: Samp
 
 @given(logits=logits_arrays, temperature=st.floats(0.5, 5), count=st.integers(1, 45))
 def test_top_k_keeps_the_k_most_likely(logits: Floats, temperature: float, count: int) -> None:
-    kept = shaped(logits, SamplingConfig(temperature=temperature, top_k=count)) > 0
+    kept = adjusted(logits, SamplingConfig(temperature=temperature, top_k=count)) > 0
     assert kept.sum() == min(count, len(logits))
     full = tempered(logits, temperature)
     if not kept.all():
@@ -173,7 +173,7 @@ def test_top_p_keeps_the_smallest_set_that_holds_the_mass(
     logits: Floats, temperature: float, mass: float
 ) -> None:
     full = tempered(logits, temperature)
-    kept = shaped(logits, SamplingConfig(temperature=temperature, top_p=mass)) > 0
+    kept = adjusted(logits, SamplingConfig(temperature=temperature, top_p=mass)) > 0
     assert full[kept].sum() >= mass - 1e-9
     assert full[kept].sum() - full[kept].min() < mass + 1e-9
     if not kept.all():
@@ -186,7 +186,7 @@ def test_min_p_keeps_what_is_likely_enough(
 ) -> None:
     full = tempered(logits, temperature)
     ratio = full / full.max()
-    kept = shaped(logits, SamplingConfig(temperature=temperature, min_p=fraction)) > 0
+    kept = adjusted(logits, SamplingConfig(temperature=temperature, min_p=fraction)) > 0
     assert kept[ratio > fraction * (1 + 1e-9)].all()
     assert not kept[ratio < fraction * (1 - 1e-9)].any()
 
@@ -197,7 +197,7 @@ def test_typical_keeps_the_smallest_set_near_the_entropy(
 ) -> None:
     full = tempered(logits, temperature)
     distances = np.array(distances_by_definition(full.tolist()))
-    kept = shaped(logits, SamplingConfig(temperature=temperature, typical=mass)) > 0
+    kept = adjusted(logits, SamplingConfig(temperature=temperature, typical=mass)) > 0
     assert full[kept].sum() >= mass - 1e-9
     if not kept.all():
         assert distances[kept].max() <= distances[~kept].min() + 1e-9
@@ -216,7 +216,7 @@ def test_typical_keeps_what_the_definition_keeps(
     assume(not ((gaps > 0) & (gaps < 1e-9)).any())  # where rounding decides who is closer
     order = sorted(range(len(full)), key=lambda i: distances_by_definition(full)[i])
     assume(np.abs(np.cumsum([full[i] for i in order]) - mass).min() > 1e-9)
-    kept = shaped(logits, SamplingConfig(temperature=temperature, typical=mass)) > 0
+    kept = adjusted(logits, SamplingConfig(temperature=temperature, typical=mass)) > 0
     assert set(np.flatnonzero(kept)) == typical_by_definition(full, mass)
 
 
@@ -229,10 +229,10 @@ def test_typical_keeps_what_the_definition_keeps(
 def test_typical_looks_at_what_the_rules_before_it_left(
     logits: Floats, mass: float, count: int, top_p: float
 ) -> None:
-    before = shaped(logits, SamplingConfig(top_k=count, top_p=top_p))
-    both = shaped(logits, SamplingConfig(top_k=count, top_p=top_p, typical=mass))
+    before = adjusted(logits, SamplingConfig(top_k=count, top_p=top_p))
+    both = adjusted(logits, SamplingConfig(top_k=count, top_p=top_p, typical=mass))
     with np.errstate(divide="ignore"):
-        alone = shaped(np.log(before), SamplingConfig(typical=mass))
+        alone = adjusted(np.log(before), SamplingConfig(typical=mass))
     assert both.sum() == pytest.approx(1)
     assert not (before == 0)[both > 0].any()
     assert (both > 0).sum() == (alone > 0).sum()
@@ -241,20 +241,20 @@ def test_typical_looks_at_what_the_rules_before_it_left(
 @pytest.mark.filterwarnings("error")
 def test_typical_at_its_edges() -> None:
     small = SamplingConfig(typical=1e-9)
-    assert shaped(np.array([3.0]), small) == [1], "one symbol"
-    uniform = shaped(np.zeros(8), SamplingConfig(typical=0.5))
+    assert adjusted(np.array([3.0]), small) == [1], "one symbol"
+    uniform = adjusted(np.zeros(8), SamplingConfig(typical=0.5))
     assert uniform.tolist() == [0.25] * 4 + [0] * 4, "of equals the first, as many as are needed"
-    assert np.array_equal(shaped(LOGITS, SamplingConfig(typical=1)), softmax(LOGITS)), "off"
-    nearly_all = shaped(LOGITS, SamplingConfig(typical=1 - 1e-16))
+    assert np.array_equal(adjusted(LOGITS, SamplingConfig(typical=1)), softmax(LOGITS)), "off"
+    nearly_all = adjusted(LOGITS, SamplingConfig(typical=1 - 1e-16))
     assert np.array_equal(nearly_all > 0, np.ones(8, bool)), "all that is possible"
     impossible = np.array([0.0, -np.inf, 0.0, -2000.0])
-    assert shaped(impossible, SamplingConfig(typical=0.999)).tolist() == [0.5, 0, 0.5, 0]
-    assert shaped(np.full(3, np.nan), small).tolist() == [1, 0, 0], "a network that went wrong"
+    assert adjusted(impossible, SamplingConfig(typical=0.999)).tolist() == [0.5, 0, 0.5, 0]
+    assert adjusted(np.full(3, np.nan), small).tolist() == [1, 0, 0], "a network that went wrong"
 
 
 def test_typical_can_leave_the_most_likely_character_out() -> None:
     probabilities = np.array([0.4, *[0.02] * 30])
-    kept = shaped(np.log(probabilities), SamplingConfig(typical=0.3)) > 0
+    kept = adjusted(np.log(probabilities), SamplingConfig(typical=0.3)) > 0
     assert not kept[0], "0.92 nats, where 2.7 are expected"
     assert kept.sum() == 15
 
@@ -264,7 +264,7 @@ def test_typical_can_leave_the_most_likely_character_out() -> None:
 @pytest.mark.parametrize("size", [1.0, 1e4, 3e38])
 def test_extreme_temperatures_and_logits_are_safe(temperature: float, size: float) -> None:
     logits = np.array([0.5, 1.0, -1.0, 0.0], np.float32) * np.float32(size)
-    probabilities = shaped(logits, SamplingConfig(temperature=temperature))
+    probabilities = adjusted(logits, SamplingConfig(temperature=temperature))
     assert np.isfinite(probabilities).all()
     assert probabilities.sum() == pytest.approx(1)
     assert probabilities.argmax() == 1
@@ -279,7 +279,7 @@ def test_a_network_that_went_wrong_still_gives_a_distribution(
     temperature: float, bad: float
 ) -> None:
     for logits in (np.array([1.0, bad, 2.0]), np.full(3, bad)):
-        probabilities = shaped(logits, SamplingConfig(temperature=temperature, top_k=2))
+        probabilities = adjusted(logits, SamplingConfig(temperature=temperature, top_k=2))
         assert np.isfinite(probabilities).all()
         noise = np.zeros(3, np.float32)
         assert int(choose(logits, SamplingConfig(temperature=temperature), noise)) in {0, 1, 2}
@@ -302,7 +302,7 @@ def test_what_was_left_out_is_never_chosen(
 ) -> None:
     values = np.array(logits, np.float32)
     noise = GumbelNoise(seed, len(logits))
-    probabilities = shaped(values, sampling)
+    probabilities = adjusted(values, sampling)
     for index in range(5):
         assert probabilities[choose(values, sampling, noise.row(index))] > 0
 
@@ -317,11 +317,11 @@ def test_many_streams_are_shaped_as_each_alone(seed: int, rules: int) -> None:
         min_p=0.2 if rules > 2 else 0.0,
         typical=0.6 if rules == 4 else 1.0,
     )
-    together = shaped(logits, sampling)
+    together = adjusted(logits, sampling)
     noise = np.stack([GumbelNoise(seed, 9).row(index) for index in range(5)])
     chosen = choose(logits, sampling, noise)
     for row in range(5):
-        assert together[row] == pytest.approx(shaped(logits[row], sampling))
+        assert together[row] == pytest.approx(adjusted(logits[row], sampling))
         assert chosen[row] == choose(logits[row], sampling, noise[row])
 
 

@@ -36,16 +36,16 @@ class FixedMeter(MachineMeter):
         return MachineUse(cores=1.9, bytes=412_000_000)
 
 
-WEIGHED = ev.NextCharacterWeighed(
+NEXT_DISTRIBUTION = ev.NextDistribution(
     candidates=tuple(
-        ev.WeighedCharacter(character=character, own=own, shaped=shaped)
-        for character, own, shaped in (
+        ev.AdjustedCandidate(character=character, probability=probability, adjusted=adjusted)
+        for character, probability, adjusted in (
             ("e", 0.42, 0.61), (" ", 0.27, 0.29), ("a", 0.12, 0.1), ("\n", 0.05, 0.0),
             ("t", 0.02, 0.0),
         )
     ),
     entropy=1.4,
-    shaped_entropy=0.9,
+    adjusted_entropy=0.9,
     kept=3,
 )  # fmt: skip
 VIEWS: dict[str, tuple[str, ...]] = {
@@ -123,7 +123,7 @@ def test_each_view_looks_as_it_did(
 
     async def fill(pilot: Pilot[None]) -> None:
         await until(lambda: session.started)
-        app.take((*training(), *samples(), WEIGHED, ev.NoveltyIndexed(index=index)))
+        app.take((*training(), *samples(), NEXT_DISTRIBUTION, ev.NoveltyIndexed(index=index)))
         app.take((ev.VocabularyKnown(vocabulary=vocabulary), *(OPENED if view == "opened" else ())))
         app.take((ev.WritingRestarted(seed=7, prompt="he was ", note=None),))
         app.take(written(TEXT[:120] + "xanny zyx " + "soul " * 8))

@@ -25,14 +25,14 @@ from tui.widgets import loss_chart
 from tui.widgets.sampling_pane import bar_rows, fact_rows
 
 SIZES = [(40, 10), (80, 24), (100, 30), (120, 40), (200, 60)]
-WEIGHED = ev.NextCharacterWeighed(
+NEXT_DISTRIBUTION = ev.NextDistribution(
     candidates=(
-        ev.WeighedCharacter(character="e", own=0.5, shaped=0.75),
-        ev.WeighedCharacter(character=" ", own=0.25, shaped=0.25),
-        ev.WeighedCharacter(character="\x1b", own=0.125, shaped=0.0),
+        ev.AdjustedCandidate(character="e", probability=0.5, adjusted=0.75),
+        ev.AdjustedCandidate(character=" ", probability=0.25, adjusted=0.25),
+        ev.AdjustedCandidate(character="\x1b", probability=0.125, adjusted=0.0),
     ),
     entropy=1.0,
-    shaped_entropy=0.5,
+    adjusted_entropy=0.5,
     kept=2,
 )
 
@@ -162,7 +162,7 @@ async def test_a_chart_whose_parts_are_gone_already_is_not_drawn() -> None:
 
 @on_a_loop
 async def test_bars_stand_before_and_after_the_temperature() -> None:
-    async with opened(*training(), WEIGHED) as it:
+    async with opened(*training(), NEXT_DISTRIBUTION) as it:
         await it.press("3")
         it.app.draw_views()
         await it.pilot.pause()
@@ -300,9 +300,9 @@ def test_compressors_are_heights_of_the_loss() -> None:
 def test_bars_take_any_size(
     width: int, height: int, temperature: float, *, ascii_only: bool
 ) -> None:
-    rows = bar_rows(WEIGHED, temperature, width, height, ascii_only=ascii_only)
+    rows = bar_rows(NEXT_DISTRIBUTION, temperature, width, height, ascii_only=ascii_only)
     facts = fact_rows(
-        WEIGHED,
+        NEXT_DISTRIBUTION,
         SamplingConfig(temperature=temperature),
         7,
         wide=width > 30,

@@ -50,7 +50,7 @@ def foreign_events(text: str) -> list[ev.Event]:
     assert isinstance(run, ev.RunStarted)
     first = text[:1] or "x"
     candidate = ev.Candidate(character=first, probability=0.5)
-    weighed = ev.WeighedCharacter(character=first, own=0.5, shaped=0.5)
+    distribution = ev.AdjustedCandidate(character=first, probability=0.5, adjusted=0.5)
     return [
         ev.Preparing(stage=text, fraction=0.5),
         replace(run, run=text, corpus=text, preset=text, device=text, precision=text),
@@ -67,7 +67,7 @@ def foreign_events(text: str) -> list[ev.Event]:
             for character in text
         ),
         ev.WritingRewound(back=1, text=text, forked=True),
-        ev.NextCharacterWeighed(candidates=(weighed,), entropy=1.0, shaped_entropy=1.0, kept=1),
+        ev.NextDistribution(candidates=(distribution,), entropy=1.0, adjusted_entropy=1.0, kept=1),
         ev.RaceStarted(temperatures=(0.5, 1.0), seed=1, prompt=text),
         ev.LanesWritten(characters=(first, "x")),
         ev.ReferencesMeasured(bits_per_character=((text, 2.0),)),
