@@ -1,4 +1,4 @@
-"""Stopwatch, characters per second, and the fastest of several ways to do the same work.
+"""Stopwatch, due times, throughput, and the fastest of several candidates.
 
 Pure except for the clock that the caller passes.
 """
@@ -39,6 +39,23 @@ class Stopwatch:
             self._since = self._clock()
 
 
+class Due:
+    """Tells whether enough seconds passed since the last time."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Counts from now."""
+        self._clock = clock
+        self._last = clock()
+
+    def after(self, seconds: float) -> bool:
+        """Tells whether at least ``seconds`` passed since the last restart."""
+        return self._clock() - self._last >= seconds
+
+    def restart(self) -> None:
+        """Counts from now again."""
+        self._last = self._clock()
+
+
 class Throughput:
     """Characters per second over the last few seconds of steps, and over all of them."""
 
@@ -51,7 +68,7 @@ class Throughput:
         self._seconds = 0.0
 
     def add(self, characters: int, seconds: float) -> None:
-        """Counts a step of so many characters that took so long."""
+        """Counts a step."""
         self._recent.append((characters, seconds))
         self._recent_characters += characters
         self._recent_seconds += seconds
@@ -77,7 +94,7 @@ CandidateT = TypeVar("CandidateT")
 
 
 def fastest(
-    ways: Sequence[CandidateT],
+    candidates: Sequence[CandidateT],
     timer: Callable[[CandidateT], float],
     threads_of: Callable[[CandidateT], int],
     *,
@@ -87,35 +104,35 @@ def fastest(
     budget: float = float("inf"),
     clock: Callable[[], float] = time.perf_counter,
 ) -> CandidateT:
-    """Returns the way with the shortest best time in interleaved rounds, the first untimed.
+    """Returns the candidate with the shortest best time in interleaved rounds.
 
-    Of ways that are about as quick the one with the fewest threads is taken: others need the cores,
-    too.
+    The first round is not timed. Among candidates of about equal speed the one with the fewest
+    threads wins, because other programs need the cores too.
 
     Args:
-        ways: at least one; a single one is not measured.
-        timer: does the work once in a way and returns the seconds that it took.
-        threads_of: how many cores a way keeps busy.
-        rounds: at most so many, beside the untimed one.
-        min_speedup: how many times as quick one must be that takes more threads.
-        prune_ratio: a way that took so many times the best time so far is not measured again.
-        budget: seconds; once they are used up, there is no further round.
-        clock: in seconds.
+        candidates: at least one candidate; a single one is not measured.
+        timer: does the work once with a candidate and returns the seconds that it took.
+        threads_of: returns how many cores a candidate keeps busy.
+        rounds: maximum number of timed rounds.
+        min_speedup: how many times as fast a candidate with more threads must be.
+        prune_ratio: a candidate slower than this multiple of the best time is not timed again.
+        budget: seconds after which no further round starts.
+        clock: returns seconds.
     """
-    if len(ways) == 1:
-        return ways[0]
+    if len(candidates) == 1:
+        return candidates[0]
     began = clock()
-    for way in ways:
-        timer(way)
-    best = dict.fromkeys(ways, float("inf"))
-    left = list(ways)
+    for candidate in candidates:
+        timer(candidate)
+    best = dict.fromkeys(candidates, float("inf"))
+    left = list(candidates)
     for _ in range(rounds):
-        for way in left:
-            best[way] = min(best[way], timer(way))
+        for candidate in left:
+            best[candidate] = min(best[candidate], timer(candidate))
         shortest = min(best.values())
-        left = [way for way in left if best[way] <= prune_ratio * shortest]
+        left = [candidate for candidate in left if best[candidate] <= prune_ratio * shortest]
         if clock() - began > budget or len(left) == 1:
             break
     shortest = min(best.values())
-    good = [way for way in ways if best[way] <= min_speedup * shortest]
-    return min(good, key=lambda way: (threads_of(way), best[way]))
+    good = [candidate for candidate in candidates if best[candidate] <= min_speedup * shortest]
+    return min(good, key=lambda candidate: (threads_of(candidate), best[candidate]))

@@ -52,8 +52,9 @@ from model.runs.request import RunRequest
 from model.runs.tensorboard import TensorBoardLog
 from model.sampling.torch_lstm import stepper_beside_training
 from model.system.refusal import refusal_of
-from model.timing import Clock, Stopwatch, Throughput
+from model.timing import Clock, Due, Stopwatch, Throughput
 from model.training.autotune import choose_machine, retune, retune_times
+from model.training.best import Best
 from model.training.checkpointing import checkpoint_of, engine_of, processes_of
 from model.training.controls import TrainingControls
 from model.training.divergence_guard import Verdict
@@ -70,10 +71,6 @@ from model.training.validation import (
 )
 
 SECONDS_BETWEEN_SNAPSHOTS = 0.5
-WORSE_THAN_GOOD = 0.5
-"""Nats above the best validation from which weights are no longer worth going back to."""
-VALIDATIONS_LOST = 2
-"""In a row with streams that did not recover from their start, from which on it is said."""
 
 Publish = Callable[[PublishedWeights], None]
 """Takes new weights for the sampler; never waits."""
@@ -114,12 +111,9 @@ class TrainingRun:
         self._leader = Leader(ranks, controls, clock)
         self._board: TensorBoardLog | None = None
         self._speed = Throughput()
-        self._best_nats: float | None = None
-        self._best_snapshot: WeightSnapshot | None = None
+        self._best = Best()
         self._scored: int | None = None
         """Characters that each validation scores at most, once that is decided."""
-        self._validated: tuple[int, float] | None = None  # step and nats of the last validation
-        self._lost_in_a_row = 0  # validations with lost streams
         self._reported_step = -1
         self._began = False
         """Whether there is anything of the run to go on with."""
@@ -204,16 +198,10 @@ class TrainingRun:
                 )
             self._seconds_before = metadata.seconds
             if run.keeps_its_best:
-                self._best_nats = metadata.best_nats_per_character
+                self._best.restore(metadata)
                 # Runs of older versions scored as many as there may be.
-                most = (
-                    MAX_VALIDATION_CHARACTERS
-                    if metadata.best_nats_per_character is not None
-                    else None
-                )
+                most = MAX_VALIDATION_CHARACTERS if self._best.nats is not None else None
                 self._scored = metadata.progress.get("validation_characters", most)
-            if run.keeps_its_best and metadata.nats_per_character is not None:
-                self._validated = (metadata.step, metadata.nats_per_character)
         # A resumed run goes on exactly as its checkpoint was computed.
         is_open = run.resumed is None and self._leader.processes == 1
         self._retune_times = retune_times(run.training) if is_open else []
@@ -282,7 +270,7 @@ class TrainingRun:
 
     def _train(self) -> Iterator[Event]:
         trainer, controls = self._trainer, self._controls
-        last_snapshot = last_save = last_validation = self._clock()
+        snapshot_due, save_due, validation_due = (Due(self._clock) for _ in range(3))
         validation_pause: float | None = None  # until a validation has told how long one takes
         coming: PendingSnapshot | None = None
         while not controls.stopping and not self._plan_is_done():
@@ -292,11 +280,10 @@ class TrainingRun:
             yield from self._step()
             if self._retune_times and self._watch.seconds >= self._retune_times[0]:
                 yield from self._retune()
-            now = self._clock()
-            if now - last_snapshot >= SECONDS_BETWEEN_SNAPSHOTS:
+            if snapshot_due.after(SECONDS_BETWEEN_SNAPSHOTS):
                 coming = trainer.begin_snapshot()
                 release_pages(self._run.corpus.ids)
-                last_snapshot = now
+                snapshot_due.restart()
                 if measured := self._accelerator.read():
                     yield measured
             if coming is not None and coming.ready:
@@ -304,18 +291,19 @@ class TrainingRun:
                 coming = None
             pause = self._guessed_pause() if validation_pause is None else validation_pause
             is_cheap = validation_pause is None or pause < DEAR_PAUSE
-            due = now - last_validation >= pause or (trainer.at_epoch_end and is_cheap)
+            due = validation_due.after(pause) or (trainer.at_epoch_end and is_cheap)
             wanted = False
             if due and not controls.stopping:
+                began = self._clock()
                 wanted = yield from self._validate()
-                last_validation = self._clock()
-                validation_pause = next_pause(self._watch.seconds, last_validation - now)
+                validation_due.restart()
+                validation_pause = next_pause(self._watch.seconds, self._clock() - began)
             if trainer.at_epoch_end and not controls.stopping:
                 yield from self._sample()
-            wanted |= self._clock() - last_save >= self._run.training.checkpoint_every
+            wanted |= save_due.after(self._run.training.checkpoint_every)
             if controls.take_save() or self._saver.should_save(wanted=wanted):
                 yield from self._save()
-                last_save = self._clock()
+                save_due.restart()
 
     def _retune(self) -> Iterator[Event]:
         """Goes over to another way of computing if it has become the faster one."""
@@ -388,7 +376,7 @@ class TrainingRun:
     def _wind_up(self) -> Iterator[Event]:
         """Validates and saves where the last steps have not been."""
         trainer = self._trainer
-        validated_step = self._validated[0] if self._validated else -1
+        validated_step = self._best.last[0] if self._best.last else -1
         if trainer.step_count > validated_step and not self._controls.hurried:
             yield from self._validate()
         if trainer.step_count > self._saver.saved_step or self.last_save_failed:
@@ -415,21 +403,13 @@ class TrainingRun:
         if found is None:
             return False
         nats = found.nats
-        # In its first seconds a network may be lost and find its feet by itself.
-        self._lost_in_a_row = self._lost_in_a_row + 1 if found.lost else 0
-        if self._lost_in_a_row == VALIDATIONS_LOST:
+        if self._best.stays_lost(found):
             yield self._warning(found.lost_sentence)
         if not math.isfinite(nats):
             yield self._warning("the validation loss is not finite; it was left out")
             yield self._state("training")
             return False
-        best = self._best_nats is None or nats < self._best_nats
-        if best:
-            self._best_nats = nats
-            self._best_snapshot = trainer.snapshot()
-        if self._best_nats is not None and nats < self._best_nats + WORSE_THAN_GOOD:
-            trainer.save_rollback_point()
-        self._validated = (trainer.step_count, nats)
+        best = self._best.record(trainer, nats)
         yield Validated(
             time=self._watch.seconds,
             step=trainer.step_count,
@@ -475,12 +455,11 @@ class TrainingRun:
             self._leader.say(Instruction.GATHER)
         run, trainer = self._run, self._trainer
         step = trainer.step_count
-        nats = self._validated[1] if self._validated and self._validated[0] == step else None
         checkpoint = checkpoint_of(
             run,
             trainer,
-            nats=nats,
-            best_nats=self._best_nats,
+            nats=self._best.nats_at(step),
+            best_nats=self._best.nats,
             seconds=self._watch.seconds,
             scored=self._scored,
             carried=carried,
@@ -511,9 +490,9 @@ class TrainingRun:
 
     def _hand_over_best(self) -> None:
         """Hands the best weights to the sampler: from memory, else from the run's folder."""
-        if self._best_snapshot is not None:
-            self._hand_over(self._best_snapshot, best=True)
-        elif self._best_nats is not None:
+        if self._best.snapshot is not None:
+            self._hand_over(self._best.snapshot, best=True)
+        elif self._best.nats is not None:
             with contextlib.suppress(CheckpointError):  # its file is gone: the last ones stay
                 best = self._run.folder.checkpoints.load_best(lambda _: None)
                 self._hand_over(best.snapshot(), best=True)
@@ -553,7 +532,7 @@ class TrainingRun:
         )
 
     def _finished(self, reason: FinishReason) -> Finished:
-        best = self._best_nats
+        best = self._best.nats
         return Finished(
             time=self._watch.seconds,
             reason=reason,

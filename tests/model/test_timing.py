@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from model_fixtures import TickingClock
 
-from model.timing import Stopwatch, Throughput
+from model.timing import Due, Stopwatch, Throughput
 
 
 def test_pauses_are_left_out() -> None:
@@ -21,6 +21,17 @@ def test_pauses_are_left_out() -> None:
     clock.now += 3
     watch.go_on()
     assert watch.seconds == 10
+
+
+def test_it_is_due_once_the_seconds_have_passed_since_the_last_time() -> None:
+    clock = TickingClock()
+    due = Due(clock)
+    assert not due.after(2.0)
+    clock.now += 2
+    assert due.after(2.0)
+    assert not due.after(2.5)
+    due.restart()
+    assert not due.after(2.0)
 
 
 def test_speed_is_that_of_the_last_two_seconds() -> None:

@@ -1,0 +1,59 @@
+"""The validation losses of a run: the last one, the best one, and the weights that reached it."""
+
+from __future__ import annotations
+
+from model.network.snapshot import WeightSnapshot
+from model.runs.checkpoint import CheckpointMetadata
+from model.training.trainer import Trainer
+from model.training.validation import Validation
+
+MAX_EXCESS_NATS = 0.5
+"""Nats above the best validation from which weights are no longer worth a roll-back to them."""
+MAX_LOST_VALIDATIONS = 2
+"""Validations in a row with lost parts after which the user is warned, once."""
+
+
+class Best:
+    """Records validations and keeps the best weights in memory."""
+
+    def __init__(self) -> None:
+        """Starts without a validation."""
+        self.nats: float | None = None
+        """Lowest validation loss of the run, in nats per character; None before the first."""
+        self.snapshot: WeightSnapshot | None = None
+        """Weights that reached it in this session; None if no validation of it did."""
+        self.last: tuple[int, float] | None = None
+        """Step and nats per character of the last validation."""
+        self._lost_in_a_row = 0
+
+    def restore(self, metadata: CheckpointMetadata) -> None:
+        """Continues from a checkpoint of the same run on the same text."""
+        self.nats = metadata.best_nats_per_character
+        if metadata.nats_per_character is not None:
+            self.last = (metadata.step, metadata.nats_per_character)
+
+    def nats_at(self, step: int) -> float | None:
+        """Returns the loss of the weights of ``step``; None if they were not validated."""
+        return self.last[1] if self.last is not None and self.last[0] == step else None
+
+    def stays_lost(self, found: Validation) -> bool:
+        """Counts validations with lost parts; tells whether to warn now.
+
+        One such validation is normal in the first seconds, when a network can still recover.
+        """
+        self._lost_in_a_row = self._lost_in_a_row + 1 if found.lost else 0
+        return self._lost_in_a_row == MAX_LOST_VALIDATIONS
+
+    def record(self, trainer: Trainer, nats: float) -> bool:
+        """Records a finite loss of the trainer's weights; returns whether it is the best so far.
+
+        Weights that are good enough become the trainer's roll-back point.
+        """
+        is_best = self.nats is None or nats < self.nats
+        if is_best:
+            self.nats = nats
+            self.snapshot = trainer.snapshot()
+        if self.nats is not None and nats < self.nats + MAX_EXCESS_NATS:
+            trainer.save_rollback_point()
+        self.last = (trainer.step_count, nats)
+        return is_best
