@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from model.errors import CheckpointError
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import CheckpointMetadata
+from model.runs.checkpoint_store import CheckpointStore
 from model.training.trainer import Trainer
 from model.training.validation import Validation
 
@@ -31,6 +35,13 @@ class Best:
         self.nats = metadata.best_nats_per_character
         if metadata.nats_per_character is not None:
             self.last = (metadata.step, metadata.nats_per_character)
+
+    def weights(self, store: CheckpointStore) -> WeightSnapshot | None:
+        """Returns the best weights, from memory or else from the run's folder; None without any."""
+        if self.snapshot is None and self.nats is not None:
+            with contextlib.suppress(CheckpointError):
+                return store.load_best(lambda _: None).snapshot()
+        return self.snapshot
 
     def nats_at(self, step: int) -> float | None:
         """Returns the loss of the weights of ``step``; None if they were not validated."""

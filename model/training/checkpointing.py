@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import torch
+
+from model.compute.device import Machine
 from model.compute.engine import Engine
+from model.distributed.process_group import ProcessGroup
+from model.network.make import make_network
 from model.runs.checkpoint import Checkpoint, CheckpointMetadata
+from model.runs.checkpoint_form import STATE_PREFIX
 from model.runs.open import OpenedRun
 from model.training.trainer import Trainer
 
@@ -44,6 +52,39 @@ def checkpoint_of(
         progress={**trainer.progress(), "validation_characters": scored},
     )
     return Checkpoint(metadata=metadata, tensors=trainer.tensors(carried=carried))
+
+
+def starting_checkpoint(run: OpenedRun, trainer: Trainer, seconds: float) -> Checkpoint:
+    """Returns the checkpoint that hands a run to other processes before its first step.
+
+    Args:
+        run: the run.
+        trainer: as it was built.
+        seconds: training time so far.
+    """
+    start = checkpoint_of(run, trainer, nats=None, best_nats=None, seconds=seconds, carried=False)
+    tensors = dict(start.tensors)
+    if run.resumed is not None and run.goes_on_in_its_epoch:
+        saved = run.resumed.tensors
+        tensors |= {name: saved[name] for name in saved if name.startswith(STATE_PREFIX)}
+    return dataclasses.replace(start, tensors=tensors)
+
+
+def trainer_of(run: OpenedRun, machine: Machine, ranks: ProcessGroup) -> Trainer:
+    """Returns a trainer of the run's first weights, or where a resumed run was saved."""
+    torch.manual_seed(run.training.seed)
+    network = make_network(run.model, len(run.corpus.vocabulary))
+    network.load_arrays(run.weights)
+    trainer = Trainer(network, run.batches, run.training, machine, ranks)
+    if run.resumed is not None:
+        metadata = run.resumed.metadata
+        if run.weights_only:
+            trainer.step_count = metadata.step
+        else:
+            trainer.restore(
+                run.resumed.tensors, metadata.progress, same_text=run.goes_on_in_its_epoch
+            )
+    return trainer
 
 
 def engine_of(run: OpenedRun, processes: int) -> Engine | None:

@@ -16,10 +16,44 @@ from model.config import TrainingConfig
 from model.network.character_network import CharacterNetwork
 from model.runs.checkpoint import without_prefix
 from model.runs.checkpoint_form import AVERAGE_PREFIX, OPTIMISER_PREFIX, WEIGHT_PREFIX
-from model.training.ema import EmaWeights
 
 RMSPROP_DECAY = 0.9
 KERAS_EPSILON = 1e-7
+
+
+class EmaWeights:
+    """Follows a network's weights: ``average += (1 - decay) * (weights - average)``.
+
+    Polyak & Juditsky (1992) averaged all steps; the exponential form forgets the early ones.
+    Averaged weights lie nearer to the middle of the valley in which the last weights bounce.
+
+    The decay grows with the steps, ``min(decay, (1 + n) / (10 + n))``, so that a short training is
+    not dominated by where it began.
+    """
+
+    def __init__(self, network: CharacterNetwork, decay: float) -> None:
+        self.network = type(network)(network.config, network.vocabulary_size)
+        """A network with the averaged weights."""
+        self.network.to(network.head.weight.device).requires_grad_(requires_grad=False).eval()
+        self._decay = decay
+        self._followed: list[Tensor] = [weight.detach() for weight in network.parameters()]
+        self._average: list[Tensor] = list(self.network.parameters())
+        self.follow_from_here()
+
+    def follow_from_here(self) -> None:
+        """Sets the average to the weights as they are."""
+        with torch.no_grad():
+            torch._foreach_copy_(self._average, self._followed)
+
+    def update(self, step: int) -> None:
+        """Takes in the weights after ``step`` steps."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._average, self._followed, 1 - decay)
+
+    def load_arrays(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Puts a saved average back."""
+        self.network.load_arrays(weights)
 
 
 class TrainedWeights:

@@ -287,7 +287,7 @@ MUTANTS = (
     ),
     _mutant(
         "the average begins as slowly as it ends",
-        "model/training/ema.py",
+        "model/training/weights.py",
         ("min(self._decay, (1 + step) / (10 + step))", "self._decay"),
         "model/training/test_ema.py",
     ),

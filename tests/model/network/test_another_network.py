@@ -186,7 +186,7 @@ def tanh_network(monkeypatch: pytest.MonkeyPatch) -> None:
         weight_snapshot,
     ):
         monkeypatch.setattr(parameters, choice.__name__, choice)
-    monkeypatch.setattr("model.training.training_run.make_network", TanhNetwork)
+    monkeypatch.setattr("model.training.checkpointing.make_network", TanhNetwork)
     monkeypatch.setattr(
         "model.training.training_run.stepper_beside_training", lambda _: TanhStepper
     )

@@ -13,7 +13,7 @@ from network_fixtures import make_trainer
 from model.config import ModelConfig
 from model.network.lstm import CharacterLSTM
 from model.network.snapshot import LstmSnapshot
-from model.training.ema import EmaWeights
+from model.training.weights import EmaWeights
 
 AVERAGED = dataclasses.replace(TINY_TRAINING, averaging=0.9)
 
