@@ -107,13 +107,11 @@ class StepContext:
         hiddens = torch.empty(steps + 1, batch, width, dtype=torch.bfloat16)
         hiddens[0], cells[0] = state[0][0], state[1][0]
         d_gates = torch.empty(steps, batch, gates, dtype=torch.bfloat16)
-        size = packed_size(gates, steps * batch)
-        packed_gradients = torch.empty(size, dtype=torch.int32).numpy().view(np.uint32)
+        packed_gradients = _empty_words(packed_size(gates, steps * batch))
         loss = np.zeros(1)
         _, recurrent, head, head_bias = self._shared_weights
         gradients = (
-            torch.empty_like(recurrent),
-            torch.empty_like(head),
+            *(torch.empty_like(recurrent), torch.empty_like(head)),
             torch.zeros_like(head_bias),
         )
         train_step.run(
@@ -191,6 +189,11 @@ class StepContext:
         operands = _arrays(inputs, mask, inner, x)
         embed_backward.run(*_arrays(d_gates), packed_gradients, *operands, *_arrays(*gradients))
         return gradients
+
+
+def _empty_words(count: int) -> npt.NDArray[np.uint32]:
+    """Returns memory for packed words; torch reuses freed memory, NumPy maps new pages."""
+    return torch.empty(count, dtype=torch.int32).numpy().view(np.uint32)
 
 
 def _arrays(*tensors: Tensor) -> tuple[npt.NDArray[Any], ...]:

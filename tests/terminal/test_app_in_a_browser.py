@@ -106,7 +106,7 @@ def test_pages_from_elsewhere_are_turned_away(tmp_path: Path) -> None:
         (["--no-such-option"], 2, "--no-such-option"),
         (["--port", "0"], 2, "--port"),
         (["--max-pages", "0"], 2, "--max-pages"),
-        (["--public-url", "class.example"], 2, "--public-url: 'class.example' is no address"),
+        (["--public-url", "class.example"], 2, "--public-url: 'class.example' is not the address"),
         (["--public-url", "https://x@class.example/"], 2, "--public-url"),
         (["--public-url", "http://class.example:port/"], 2, "--public-url"),
         (["--read-only", "no-such-run"], 4, "no such run"),
