@@ -1,6 +1,6 @@
-"""Wishes that travel from the screen to the workers: frozen, in the imperative.
+"""Commands from the screen to the workers: immutable, named in the imperative.
 
-Posting one never waits. What came of it arrives as an event.
+Posting a command never blocks. Its result arrives as an event.
 """
 
 from __future__ import annotations
@@ -12,70 +12,70 @@ from model.config import SamplingConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseTraining:
-    """Finish the step at hand, then wait."""
+    """Finish the current step, then wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinueTraining:
-    """Go on after a pause."""
+    """Continue training after a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopTraining:
-    """End training for good: validate, save, let the sampler write on from the best weights."""
+    """End training: validate, save, and let the sampler continue with the best weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveCheckpoint:
-    """Save after the step at hand."""
+    """Save a checkpoint after the current step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetSampling:
-    """Draw the next character, and all after it, with these settings."""
+    """Sample with these settings from the next character on."""
 
     sampling: SamplingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldWriting:
-    """Stop writing where it is, keeping the state."""
+    """Pause writing and keep the state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinueWriting:
-    """Go on writing after a hold."""
+    """Continue writing after a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetRate:
-    """Write at this pace, characters per second."""
+    """Write at this rate in characters per second."""
 
     characters_per_second: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartWriting:
-    """Begin the text anew from a cold state."""
+    """Start a new text from a zero state."""
 
     seed: int | None = None
-    """None draws a new one."""
+    """Seed of the new text; None draws a random one."""
     prompt: str | None = None
-    """None keeps the prompt that is set."""
+    """Prompt of the new text; None keeps the current prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRace:
-    """Write one text at several temperatures, side by side, from now on."""
+    """Write texts from one prompt at several temperatures side by side."""
 
     temperatures: tuple[float, ...]
     seed: int | None = None
-    """None draws a new one."""
+    """Seed that all lanes share; None draws a random one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetLaneTemperature:
-    """Sample the next character of a lane at this temperature."""
+    """Sample a lane at this temperature from its next character on."""
 
     lane: int
     temperature: float
@@ -88,21 +88,21 @@ class StopRace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkWriting:
-    """Take back the last characters, write another one in the place of the first, and go on."""
+    """Remove the last characters, insert ``character`` in their place, and continue from there."""
 
     back: int
-    """How many characters, 1 or more."""
+    """Number of characters to remove, 1 or more."""
     character: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnToTrunk:
-    """Take back everything since the first fork; the text from before it stands again."""
+    """Restore the text from before the first fork."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchUnit:
-    """Tell the activation of a hidden unit with every character."""
+    """Report the activation of a hidden unit with every character."""
 
     layer: int
     unit: int

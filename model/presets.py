@@ -1,4 +1,4 @@
-"""Named recipes: a shape and a way of training it, under a name that says what it is for."""
+"""Presets: named combinations of a model's shape and the settings that train it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from model.errors import ConfigError
 
 DEFAULT_PRESET = "balanced"
 BY_MINUTES = ((0.0, "quick"), (0.25, "balanced"), (4.0, "quality"), (10.0, "thorough"))
-"""From how many minutes of training on which preset ends lowest (docs/recipes.md)."""
+"""Minimum minutes of training from which each preset reaches the lowest loss (docs/recipes.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """One recipe."""
+    """A model's shape and its training settings under one name."""
 
     name: str
     purpose: str
     model: ModelConfig
     training: TrainingConfig
     lowercase: bool = False
-    """Whether the text is lower-cased unless asked otherwise."""
+    """Whether the text is converted to lower case by default."""
 
 
 PRESETS: dict[str, Preset] = {
@@ -80,8 +80,9 @@ PRESETS: dict[str, Preset] = {
                 epochs=40,
             ),
         ),
-        # The classic notebook to the letter: each window of 60 characters starts cold and only
-        # the character after it is scored. Keras' RMSprop has rho 0.9 and no clipping.
+        # This preset reproduces the classic notebook exactly. Each window of 60 characters starts
+        # from a zero state, and only the character after it is scored. Keras' RMSprop has rho 0.9
+        # and no clipping.
         Preset(
             name="notebook",
             purpose="the classic recipe to the letter: one-hot LSTM(128), windows of 60 every 3",
@@ -110,10 +111,10 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset_for(minutes: float | None) -> Preset:
-    """Returns the preset that ends lowest after so many minutes, or the default.
+    """Returns the preset that reaches the lowest loss in ``minutes``.
 
     Args:
-        minutes: training time that was asked for, if any.
+        minutes: requested training time; None selects the default preset.
     """
     if minutes is None:
         return PRESETS[DEFAULT_PRESET]
@@ -122,10 +123,10 @@ def preset_for(minutes: float | None) -> Preset:
 
 
 def find_preset(name: str) -> Preset:
-    """Returns the preset of that name.
+    """Returns the preset called ``name``.
 
     Raises:
-        ConfigError: there is none; the message names the nearest.
+        ConfigError: no preset has this name; the message suggests the closest name.
     """
     if name in PRESETS:
         return PRESETS[name]

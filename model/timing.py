@@ -1,6 +1,6 @@
 """Stopwatch, due times, throughput, and the fastest of several candidates.
 
-Pure except for the clock that the caller passes.
+The caller passes the clock; the rest has no side effects.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Clock = Callable[[], float]
 
 
 class Stopwatch:
-    """Counts on from ``start`` seconds; ``pause`` and ``go_on`` may be repeated."""
+    """Counts seconds from ``start``; repeated calls of ``pause`` or ``go_on`` have no effect."""
 
     def __init__(self, clock: Clock, start: float = 0.0) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """Counted seconds."""
+        """Seconds counted until now, without pauses."""
         running = 0.0 if self._since is None else self._clock() - self._since
         return self._counted + running
 
@@ -34,30 +34,30 @@ class Stopwatch:
         self._since = None
 
     def go_on(self) -> None:
-        """Counts on."""
+        """Continues to count after a pause."""
         if self._since is None:
             self._since = self._clock()
 
 
 class Due:
-    """Tells whether enough seconds passed since the last time."""
+    """Checks whether enough time has passed since the last restart."""
 
     def __init__(self, clock: Clock) -> None:
-        """Counts from now."""
+        """Starts to count now."""
         self._clock = clock
         self._last = clock()
 
     def after(self, seconds: float) -> bool:
-        """Tells whether at least ``seconds`` passed since the last restart."""
+        """Returns whether at least ``seconds`` have passed since the last restart."""
         return self._clock() - self._last >= seconds
 
     def restart(self) -> None:
-        """Counts from now again."""
+        """Starts to count from zero."""
         self._last = self._clock()
 
 
 class Throughput:
-    """Characters per second over the last few seconds of steps, and over all of them."""
+    """Training throughput in characters per second: over a recent window, and over all steps."""
 
     def __init__(self, window: float = 2.0) -> None:
         self._window = window
@@ -68,7 +68,7 @@ class Throughput:
         self._seconds = 0.0
 
     def add(self, characters: int, seconds: float) -> None:
-        """Counts a step."""
+        """Adds a step of ``characters`` that took ``seconds``."""
         self._recent.append((characters, seconds))
         self._recent_characters += characters
         self._recent_seconds += seconds
@@ -81,12 +81,12 @@ class Throughput:
 
     @property
     def recent(self) -> float:
-        """Over the last two seconds or so; 0 before the first step."""
+        """Characters per second over about the last two seconds; 0 before the first step."""
         return self._recent_characters / self._recent_seconds if self._recent_seconds > 0 else 0.0
 
     @property
     def mean(self) -> float:
-        """Over all steps; 0 before the first."""
+        """Characters per second over all steps; 0 before the first step."""
         return self._characters / self._seconds if self._seconds > 0 else 0.0
 
 

@@ -1,7 +1,7 @@
-"""Threads that each compute with some of the streams of a batch, and meet when all are done.
+"""Threads that each compute a part of a batch and synchronise once per piece of work.
 
-Threads that share every matrix product meet at every time step, and each of them waits whenever
-another process, or the screen, has the core of one. These meet once a piece of work.
+Threads that share each matrix product synchronise at every time step. All of them wait when
+another process, or the screen, uses the core of one. The threads of this module wait less often.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Result = TypeVar("Result")
 
 
 class BatchThreads:
-    """So many threads; what is done by one alone is done by the caller."""
+    """A pool of ``count`` threads; a single part is computed in the calling thread."""
 
     def __init__(self, count: int = 1, *, threads_of_each: int = 1) -> None:
-        """Starts no thread yet.
+        """Creates the pool; its threads start with the first work.
 
         Args:
-            count: parts that a batch is cut into.
-            threads_of_each: threads that share each matrix product of a part.
+            count: number of parts that a batch is divided into.
+            threads_of_each: number of threads that share each matrix product of a part.
         """
         self._count = count
         self._pool: ThreadPoolExecutor | None = None
@@ -37,11 +37,11 @@ class BatchThreads:
             )
 
     def map(self, work: Callable[[slice], Result], streams: int) -> list[Result]:
-        """Returns what ``work`` returns for each part of the streams, in their order.
+        """Returns the result of ``work`` for each part of the batch, in the order of the parts.
 
         Args:
-            work: is given the streams of a part; called in several threads at once.
-            streams: of the batch; none: no work.
+            work: receives the range of streams of one part; called in several threads at once.
+            streams: number of streams in the batch; with 0, ``work`` is not called.
         """
         count = min(self._count, streams)
         borders = [streams * part // count for part in range(count + 1)] if count else []
@@ -51,10 +51,10 @@ class BatchThreads:
         return list(self._pool.map(work, parts))
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the threads of the pool."""
         if self._pool is not None:
             self._pool.shutdown()
 
 
 ONE_THREAD = BatchThreads()
-"""The caller's own."""
+"""Computes everything in the calling thread."""

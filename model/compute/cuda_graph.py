@@ -1,10 +1,9 @@
-"""Work on a device that is recorded once and from then on started as one. PyTorch.
+"""Work on a device that is recorded once as a CUDA graph and then replayed. PyTorch.
 
-An LSTM's step is some thousand kernels of microseconds each, and a program takes longer to start
-them one by one than a card to compute them: an H100 was idle for two thirds of the time. CUDA can
-record them as a graph (`torch.cuda.CUDAGraph`) and start that. Where nothing can be recorded the
-work is done anew each time and its results are put where the first ones were, so that a test on a
-CPU goes the same way.
+A step of an LSTM is some thousand kernels of a few microseconds each. To launch them one by one
+takes longer than to run them: an H100 was idle for two thirds of the time. A CUDA graph
+(`torch.cuda.CUDAGraph`) launches all of them at once. On other devices each call repeats the work
+and copies its results into the first call's buffers, so that a CPU test takes the same path.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ import torch
 from torch import Tensor
 
 Work = Callable[[Sequence[Tensor]], Sequence[Tensor]]
-"""Computes results from operands, without looking at a number, and changes nothing else."""
+"""Computes results from operands. It copies no value to the host and has no other effect."""
 
 WARM_UPS = 3
-"""Runs before the one that is recorded: libraries choose kernels and take memory in the first."""
+"""Runs before the recorded one: libraries choose kernels and allocate memory in the first runs."""
 
 
 class GraphRunner:
-    """Does the same work again and again, on operands of the same shapes.
+    """Repeats the same work on operands of the same shapes.
 
-    What comes twice in a row is recorded, so that a shorter batch at the end of an epoch, done as
-    it comes, leaves the recording of all the others alone.
+    Work is recorded when it comes twice in a row. A shorter batch at the end of an epoch thus runs
+    without a graph and leaves the recorded graph in place.
     """
 
     def __init__(self, device: torch.device) -> None:
-        """Records nothing yet."""
+        """Creates a runner for ``device``; recording starts with the calls."""
         self._device = device
         self._possible = True
         self._last: Hashable = None
@@ -40,12 +39,12 @@ class GraphRunner:
         self._again: Callable[[], object] = lambda: None
 
     def __call__(self, work: Work, operands: Sequence[Tensor], key: Hashable) -> Sequence[Tensor]:
-        """Returns the results; the next call may overwrite them.
+        """Returns the results of ``work``; the next call may overwrite them.
 
         Args:
-            work: what is done. What it uses beside its operands (weights) is read where it lies.
-            operands: copied to where the recorded work reads them.
-            key: stands for all numbers that the work takes from elsewhere.
+            work: computes the results. It reads tensors other than its operands (weights) in place.
+            operands: are copied into the buffers that the recorded work reads.
+            key: identifies every value that the work takes from outside its operands.
         """
         if not self._possible:
             return work(operands)
@@ -60,8 +59,8 @@ class GraphRunner:
         return self._results
 
     def _record(self, work: Work, operands: Sequence[Tensor]) -> bool:
-        """Tells whether that could be done; where it could not, it is not tried again."""
-        # A recording holds on to its memory: the one before must be gone first.
+        """Records the work and returns whether that succeeded; after a failure, never retries."""
+        # A recording keeps its memory, so free the previous one first.
         self._recorded, self._results, self._again = None, (), lambda: None
         self._operands = [operand.clone() for operand in operands]
         try:
@@ -84,7 +83,7 @@ class GraphRunner:
                 work(self._operands)
         here.wait_stream(side)
         graph = cuda.CUDAGraph()
-        # Only what this thread does counts: others may use the card meanwhile.
+        # Other threads may use the GPU during the recording; only this thread's calls are checked.
         with cuda.graph(graph, capture_error_mode="thread_local"):
             self._results = work(self._operands)
         self._again = graph.replay

@@ -1,4 +1,4 @@
-"""What this machine computes with: device, precision, threads, kind of layer. PyTorch."""
+"""The device that a machine computes with, and what it supports. PyTorch."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from model.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where and how to compute."""
+    """The device and the engine that compute the training steps."""
 
     device: torch.device
     engine: Engine
     queues: bool = False
-    """Whether the device works through a queue while the program goes on, as CUDA does: nothing
-    then asks for a result in the middle of a step, and its figures are read one step later."""
+    """Whether the device executes work asynchronously from a queue, as CUDA does. If so, nothing
+    waits for a result within a step, and a step's metrics are read one step later."""
     holds_text: bool = False
-    """Whether the text's ids are kept on the device, where they fit."""
+    """Whether the ids of the text are kept on the device if they fit."""
 
     @classmethod
     def on(cls, device: torch.device, engine: Engine) -> Machine:
-        """Returns a machine that does on the device what that kind of device is good at."""
+        """Returns a machine with the settings that suit this type of device."""
         elsewhere = device.type != "cpu"
         return cls(device=device, engine=engine, queues=device.type == "cuda", holds_text=elsewhere)
 
     def take(self, array: npt.NDArray[Any]) -> Tensor:
-        """Returns an array on the device; where that has a queue, nobody waits for the copy."""
+        """Copies an array to the device; on CUDA the copy is asynchronous."""
         tensor = torch.from_numpy(array)
         if self.device.type == "cuda":
             return tensor.pin_memory().to(self.device, non_blocking=True)
@@ -41,22 +41,22 @@ class Machine:
 
     @property
     def autocast(self) -> torch.dtype | None:
-        """Type of the matrix products while training; None leaves them in float32."""
+        """Data type of the matrix products in training; None means float32."""
         return None if self.engine.precision == "fp32" else torch.bfloat16
 
     @property
     def precision(self) -> str:
-        """``bf16`` or ``fp32``, as events report it."""
+        """Precision of the matrix products as events report it, ``bf16`` or ``fp32``."""
         return self.engine.precision
 
     @property
     def threads(self) -> int:
-        """Threads of a step."""
+        """Number of threads that compute a step."""
         return self.engine.threads
 
 
 def trains_in_bf16() -> bool:
-    """Whether a training on this machine's processor takes bfloat16 unless it is told otherwise."""
+    """Returns whether training on this machine's CPU uses bfloat16 by default."""
     return native_bf16(torch.device("cpu"))
 
 
@@ -64,12 +64,12 @@ def choose_device(
     name: str,
     place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
 ) -> torch.device:
-    """Returns the device of that name; ``auto`` takes the fastest kind there is.
+    """Returns the device called ``name``; ``auto`` selects the fastest type that is available.
 
-    Of several processes on a machine each takes a card of its own.
+    Each of several processes on one machine gets a separate GPU.
 
     Raises:
-        ConfigError: a device was asked for that this machine does not have, or has too few of.
+        ConfigError: the machine has no device of this type, or fewer GPUs than processes.
     """
     available = {
         "cpu": True,
@@ -93,7 +93,7 @@ def choose_device(
 
 
 def native_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 matrices natively; emulated, they are slower."""
+    """Returns whether the device multiplies bfloat16 matrices natively; emulation is slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":

@@ -1,6 +1,6 @@
-"""What a training takes of a GPU, as PyTorch tells it. PyTorch.
+"""Measurement of the GPU memory and load of a training, as PyTorch reports them. PyTorch.
 
-No program is started and no file of a driver is read. Where there is no GPU, nothing is said.
+This module starts no program and reads no driver file. It reports nothing if there is no GPU.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from model.events import AcceleratorMeasured
 from model.timing import Clock
 
 PAUSE: Final = 1.0
-"""Seconds between two measurements: asking for them waits for nothing, but is not free."""
+"""Minimum seconds between two measurements: a measurement does not block, but it has a cost."""
 
 
 class GpuMonitor:
-    """Measures the device of one training, now and then."""
+    """Measures the device of one training at most once a second."""
 
     def __init__(self, device: torch.device, clock: Clock, *, backend: Any = None) -> None:
-        """Measures nothing yet.
+        """Creates a monitor; it measures only in ``read``.
 
         Args:
-            device: that computes.
-            clock: monotonic seconds.
-            backend: PyTorch's module for that kind of device; tests give their own.
+            device: device that computes the training.
+            clock: returns monotonic seconds.
+            backend: PyTorch's module for this type of device; tests pass a fake.
         """
         self._device = device
         self._clock = clock
@@ -36,7 +36,7 @@ class GpuMonitor:
         self._last: float | None = None
 
     def read(self) -> AcceleratorMeasured | None:
-        """Returns what is taken now; None on a CPU, and where it was read a moment ago."""
+        """Returns a measurement; None on a CPU, or less than a second after the last one."""
         if self._backend is None:
             return None
         now = self._clock()
@@ -45,7 +45,7 @@ class GpuMonitor:
         self._last = now
         try:
             return self._measured()
-        except (RuntimeError, AttributeError):  # a driver or a PyTorch that does not tell
+        except (RuntimeError, AttributeError):  # this driver or PyTorch does not report it
             self._backend = None
             return None
 
@@ -65,11 +65,11 @@ class GpuMonitor:
         )
 
     def _busy(self) -> float | None:
-        """Returns the part of the time that the GPU computes; None where nobody can tell."""
+        """Returns the fraction of time that the GPU was busy, 0 to 1; None if unknown."""
         if not self._tells_busy:
             return None
         try:
             return float(self._backend.utilization(self._device)) / 100
-        except (ModuleNotFoundError, RuntimeError):  # wants a package of the maker's
+        except (ModuleNotFoundError, RuntimeError):  # the manufacturer's package is missing
             self._tells_busy = False
             return None

@@ -1,8 +1,8 @@
-"""Copies of tensors on their way from a device to the program, for which the device need not stop.
+"""Asynchronous copies of tensors from a device to the host. PyTorch.
 
-On CUDA the tensors are first copied on the device, in the queue of the work at hand, so that what
-comes next may overwrite them; a second queue then brings the copies over while training goes on.
-On a CPU, and on MPS, a copy is there at once. PyTorch.
+On CUDA the tensors are first copied on the device, in the current stream, so that later work may
+overwrite them. A second stream then transfers these copies to the host while training continues.
+On a CPU and on MPS the copy is synchronous.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _side_queues: dict[torch.device, Any] = {}
 
 
 class HostCopy:
-    """What some tensors were when it was made."""
+    """A copy on the host of the values that tensors had when it was created."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes tensors of one device."""
+        """Starts the copy of ``tensors``, which are all on one device."""
         device = next(iter(tensors.values())).device
         queues = device.type == "cuda"
         kind: Any = torch.get_device_module(device) if queues else torch.cpu
@@ -44,11 +44,11 @@ class HostCopy:
 
     @property
     def ready(self) -> bool:
-        """Whether the copies are there, so that `arrays` need not wait."""
+        """Whether the copy is complete, so that `arrays` returns without waiting."""
         return self._arrived is None or bool(self._arrived.query())
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Returns the copies, which nobody else writes to; waits until they are there."""
+        """Waits until the copy is complete and returns it; the caller owns the arrays."""
         if self._arrived is not None:
             self._arrived.synchronize()
         return {name: copy.numpy() for name, copy in self._copies.items()}

@@ -1,4 +1,4 @@
-"""Settings of the C library's allocator for the steps of a training."""
+"""Settings of the C library's memory allocator that make training steps faster."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import contextlib
 import ctypes
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Names of these settings in glibc's ``malloc.h``."""
+"""Values of ``M_TRIM_THRESHOLD`` and ``M_MMAP_THRESHOLD`` in glibc's ``malloc.h``."""
 
 
 def keep_freed_memory() -> bool:
-    """Lets the C library keep what a step frees, for the next one; for the whole process.
+    """Makes the C library keep the memory that a step frees for the next step.
 
-    It gives back to the system what is free at the end of its heap beyond some megabytes, and
-    every step would then have its activations put in place, and cleared, page by page again.
+    By default the library returns free memory at the end of its heap to the system beyond some
+    megabytes. The system would then map and clear the activations of every step page by page.
+    The setting holds for the whole process.
 
     Returns:
-        Whether this C library can be told so (glibc can).
+        Whether the C library supports the setting (glibc does).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -26,6 +27,6 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_memory() -> None:
-    """Gives back to the system what is free now: what was tried out and is not needed again."""
+    """Returns free memory to the system, such as that of the engines that were tried out."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)

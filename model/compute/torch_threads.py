@@ -8,5 +8,5 @@ import torch
 def prepare_thread(threads: int) -> None:
     """Sets up the calling thread for computing; call it before its first tensor operation."""
     torch.set_num_threads(threads)
-    # Numbers near zero cost an LSTM on a CPU up to twenty times the time of others.
+    # Denormal numbers make an LSTM on a CPU up to twenty times slower.
     torch.set_flush_denormal(True)
