@@ -1,4 +1,4 @@
-"""The seam to the screen: commands down, events up, and the threads behind it.
+"""The interface between screen and model: commands go in, events come out, threads do the work.
 
 May import everything below it except `model.bench`.
 """

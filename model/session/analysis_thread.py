@@ -1,7 +1,7 @@
-"""What is worked out beside the training, in a thread of its own: novelty, references, units.
+"""A thread for analyses beside the training: novelty, compressors, hidden units.
 
-None of it is needed, so none of it is waited for; it begins a little after the first frame. NumPy
-and the standard library's compressors, which let go of the interpreter while they work.
+Nothing waits for these analyses, which are optional. They start shortly after the first frame.
+They use NumPy and the standard library's compressors, which release the GIL while they work.
 """
 
 from __future__ import annotations
@@ -29,45 +29,45 @@ from model.runs.checkpoint import CheckpointMetadata
 from model.runs.reload_corpus import reload_corpus
 
 FIRST_PAUSE: Final = 2.0
-"""Seconds that the screen and the first characters have for themselves."""
+"""Seconds before the analyses start, so that the first frame and characters are not delayed."""
 RANKING_PAUSE: Final = 20.0
 """Seconds between two rankings of the hidden units."""
 LARGEST_COMPRESSED: Final = 20_000_000
-"""Characters; a longer text would keep a core busy for too long."""
+"""Maximum characters of a text that is compressed; a longer one would occupy a core too long."""
 CHUNK: Final = 1 << 20
 
 
 class Analysis:
-    """The thread and its work."""
+    """Runs the analyses of one session in a background thread."""
 
     def __init__(self, put: Callable[[AnalysisEvent], None]) -> None:
-        """Does not start yet.
+        """Creates the analyses without starting the thread.
 
         Args:
-            put: takes what was worked out; called from the thread.
+            put: receives each result; called from the thread.
         """
         self._put = put
         self._stopping = threading.Event()
         self._latest: PublishedWeights | None = None
 
     def start(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
-        """Starts the thread."""
+        """Starts the thread, which analyses a text that is in memory."""
         threading.Thread(
             target=self._run, args=(corpus, held_out), name="analysis", daemon=True
         ).start()
 
     def start_again(self, metadata: CheckpointMetadata) -> None:
-        """Starts the thread, which reads the text of a saved run again before it works."""
+        """Starts the thread, which first reloads the text of a saved run."""
         threading.Thread(
             target=self._read_and_run, args=(metadata,), name="analysis", daemon=True
         ).start()
 
     def publish(self, published: PublishedWeights) -> None:
-        """Takes the newest weights; waits for nobody."""
+        """Replaces the weights for the next ranking; never blocks."""
         self._latest = published
 
     def stop(self) -> None:
-        """Asks the thread to end; what it has under way is lost."""
+        """Asks the thread to end; an unfinished analysis is discarded."""
         self._stopping.set()
 
     def _run(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
@@ -104,7 +104,7 @@ class Analysis:
                 ranked = latest
 
     def _references(self, corpus: Corpus) -> Iterator[tuple[str, float]]:
-        """Yields compressors with the bits per character that they reach on the whole text."""
+        """Yields the name of each compressor and its bits per character on the whole text."""
         compressors: tuple[tuple[str, Any], ...] = (
             ("bz2", bz2.BZ2Compressor()),
             ("xz", lzma.LZMACompressor()),

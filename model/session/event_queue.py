@@ -1,4 +1,4 @@
-"""A queue of events that never makes its writer wait and never grows without bound."""
+"""A bounded queue of events that never blocks its writer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ CAPACITY = 8192
 
 
 class EventQueue:
-    """First in, first out. When nobody takes events, steps are thinned out and all else is kept.
+    """A first-in, first-out queue that drops every second ``StepFinished`` when it is full.
 
-    Steps are the only event that comes many times a second; half of a dense curve is still the
-    curve, while a lost ``Finished`` would leave the screen waiting for ever.
+    All other events are kept, because a lost ``Finished`` would make the screen wait forever.
+    Only steps come many times a second, and half of a dense curve still shows its shape.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -24,7 +24,7 @@ class EventQueue:
         self._lock = threading.Lock()
 
     def put(self, event: Event) -> None:
-        """Adds an event."""
+        """Adds an event at the end of the queue."""
         with self._lock:
             if len(self._events) >= self._capacity:
                 self._thin_out()

@@ -1,7 +1,7 @@
-"""The real session: a trainer thread and a sampler thread behind the seam.
+"""The session that runs a trainer thread and a sampler thread.
 
-Importing this module imports no torch. The trainer's thread does that, after it has handed the
-sampler the run's weights, saved or fresh, so that they write while torch is still on its way.
+Importing this module does not import torch; the trainer's thread does. It first passes the run's
+saved or new weights to the sampler, which can write while torch is imported.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ from model.training.controls import TrainingControls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedWeights:
-    """Weights to write with, without training them further."""
+    """Saved weights to sample from, without further training."""
 
     path: Path
-    """A checkpoint file."""
+    """Path of the checkpoint file."""
 
 
 class LiveSession:
-    """Trains what is asked for, or opens saved weights, and writes from the start."""
+    """Trains a model or opens saved weights, and samples text from the start."""
 
     def __init__(
         self,
@@ -71,14 +71,14 @@ class LiveSession:
         prompt: str = "",
         seed: int | None = None,
     ) -> None:
-        """Does not start yet.
+        """Creates the session without starting its threads.
 
         Args:
-            work: what to train, or which saved weights to write with.
-            sampling: how characters are drawn at first.
-            rate: characters per second at first.
-            prompt: what the text goes on from.
-            seed: of the first text; None draws one.
+            work: run to train, or saved weights to sample from.
+            sampling: initial settings that characters are sampled with.
+            rate: initial characters per second.
+            prompt: text that the model continues.
+            seed: seed of the first text; None draws a random one.
         """
         self._work = work
         self._events = EventQueue()
@@ -89,20 +89,20 @@ class LiveSession:
         self.unsaved = False
         """Whether the last attempt to save failed."""
         self.run_path: Path | None = None
-        """The run's folder, once there is one."""
+        """Folder of the run; None before the run starts, and for saved weights."""
 
     @property
     def is_training(self) -> bool:
-        """Whether the trainer's thread is at work on a training."""
+        """Whether the session was asked to train and its trainer thread is alive."""
         return isinstance(self._work, RunRequest) and self._trainer.is_alive()
 
     def start(self) -> None:
-        """Starts both threads and returns at once."""
+        """Starts both threads and returns immediately."""
         self._sampler.start()
         self._trainer.start()
 
     def post(self, command: Command) -> None:
-        """Hands a command to the worker that it concerns; never waits."""
+        """Passes a command to the trainer or the sampler; never blocks."""
         match command:
             case PauseTraining():
                 self._controls.pause()
@@ -116,11 +116,19 @@ class LiveSession:
                 self._sampler.post(command)
 
     def poll(self) -> Sequence[Event]:
-        """Takes what happened since the last call: first the trainer's events, then the text."""
+        """Returns the events since the last call: first the trainer's, then the sampler's."""
         return [*self._events.take_all(), *self._sampler.take()]
 
     def close(self, *, save: bool = True, timeout: float = 30.0) -> bool:
-        """Stops and joins both threads; the trainer saves first if ``save``."""
+        """Stops and joins both threads; the trainer first saves a checkpoint if ``save`` is true.
+
+        Args:
+            save: whether the trainer saves before it ends.
+            timeout: maximum seconds to wait.
+
+        Returns:
+            Whether both threads ended within ``timeout`` seconds.
+        """
         deadline = time.monotonic() + timeout
         if save:
             self._controls.stop(hurry=True)
@@ -143,7 +151,7 @@ class LiveSession:
                 for event in self._training(self._work):
                     self._events.put(event)
         except (LoadCancelled, TrainingDiverged):
-            pass  # the one was wished for, the other is said by a warning and ``Finished``
+            pass  # the user cancelled, or a warning and ``Finished`` report the divergence
         except UserError as error:
             self._events.put(SessionRefused(error=error))
         except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
@@ -154,7 +162,7 @@ class LiveSession:
                 self._events.put(crash_of("trainer", "training", error))
 
     def _training(self, request: RunRequest) -> Iterator[Event]:
-        """Opens the run, lets the sampler begin, and only then imports torch and trains."""
+        """Opens the run and starts the sampler, then imports torch and trains."""
         opened = yield from open_run(request, lambda: self._controls.stopping)
         try:
             self._hand_on(opened.published())
@@ -175,12 +183,12 @@ class LiveSession:
             self.unsaved = run.last_save_failed
 
     def _hand_on(self, published: PublishedWeights) -> None:
-        """Hands new weights to whoever works with them; waits for nobody."""
+        """Passes new weights to the sampler and the analyses; never blocks."""
         self._sampler.publish(published)
         self._analysis.publish(published)
 
     def _open(self, path: Path) -> None:
-        """Writes from one checkpoint; says what can be known of the run that made it."""
+        """Samples from a checkpoint and reports what is known of the run that saved it."""
         checkpoint = read_checkpoint(path)
         metadata = checkpoint.metadata
         self._hand_on(checkpoint.published())
@@ -207,7 +215,8 @@ class LiveSession:
         *curve, last = told
         for event in curve:
             self._events.put(event)
-        # After the curve, whose last step may be before these weights: it tells ten a second.
+        # ``Planned`` follows the curve because the last recorded step may precede these weights:
+        # only ten steps a second are recorded.
         self._events.put(
             Planned(
                 steps_per_epoch=0,
@@ -224,7 +233,7 @@ class LiveSession:
 
 
 def _opened(folder: RunFolder, metadata: CheckpointMetadata) -> WeightsOpened:
-    """Returns what there is to say of weights and of the run around them."""
+    """Returns the event that describes saved weights and their run."""
     events = map(recorded_event, folder.record.lines(METRICS_NAME))
     marks = [event for event in events if isinstance(event, StepFinished | Finished)]
     ended = marks[-1] if marks else None

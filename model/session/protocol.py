@@ -1,8 +1,8 @@
-"""The seam between the model and whatever shows it.
+"""The protocol between the model and the screen.
 
-Commands go down, events come up, and neither side ever waits for the other. A screen is written
-against this protocol; ``model.session.live`` runs the real workers behind it and
-``model.session.scripted`` is its tiny official fake.
+The screen posts commands and polls events; neither side waits for the other. The screen depends
+only on this protocol. ``model.session.live`` implements it with real workers.
+``model.session.scripted`` is a fake for tests.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from model.events import Event
 
 
 class Session(Protocol):
-    """One open session: perhaps a trainer, always a sampler."""
+    """One open session: always a sampler, and a trainer if a model is trained."""
 
     def start(self) -> None:
-        """Starts the workers and returns at once."""
+        """Starts the workers and returns immediately."""
 
     def post(self, command: Command) -> None:
-        """Hands a command to the workers; never waits, and is ignored once they have ended."""
+        """Passes a command to the workers; never blocks. Ended workers ignore it."""
 
     def poll(self) -> Sequence[Event]:
-        """Takes everything that happened since the last call, in order; never waits."""
+        """Returns the events since the last call, in order; never blocks."""
 
     def close(self, *, save: bool = True, timeout: float = 30.0) -> bool:
-        """Stops and joins the workers; the trainer saves first if ``save``.
+        """Stops and joins the workers; the trainer first saves a checkpoint if ``save`` is true.
 
         Safe to call from any thread and more than once.
 

@@ -1,7 +1,7 @@
-"""The thread that writes: paces a character stream and fills a bounded buffer.
+"""The sampler thread: writes characters at a set rate into a bounded buffer.
 
-When nobody takes the text, it is this thread that waits, and no other. Commands are looked at
-before every character, so a new temperature holds for the very next one.
+Only this thread waits when the buffer is full. It reads commands before every character, so a new
+temperature holds from the next character on.
 """
 
 from __future__ import annotations
@@ -48,28 +48,28 @@ from model.sampling.stream import CharacterStream
 from model.system.refusal import crash_of
 
 BUFFER = 4096
-"""Events that may wait to be taken; a screen takes them twenty times a second."""
+"""Number of events at which the buffer is full; a screen empties it twenty times a second."""
 LARGEST_DELAY = 0.25
-"""Seconds that the pace may fall behind before the lost time is let go."""
+"""Maximum seconds of delay that the sampler catches up on; a longer delay is dropped."""
 DESCRIPTION_INTERVAL = 0.12
-"""Seconds between two accounts of what the next character will be drawn from."""
+"""Seconds between two reports of the distribution of the next character."""
 
 SamplerEvent = WritingEvent | WorkerCrashed
 
 
 class SamplerThread:
-    """Writes with the newest published weights at the wished pace, until stopped."""
+    """Samples text from the newest published weights at a set rate until stopped."""
 
     def __init__(
         self, *, sampling: SamplingConfig, rate: float, prompt: str, seed: int | None
     ) -> None:
-        """Does not start yet.
+        """Creates the sampler without starting its thread.
 
         Args:
-            sampling: how characters are drawn at first.
-            rate: characters per second at first.
-            prompt: what to go on from; fitted to the vocabulary when that is known.
-            seed: of the first text; None draws one.
+            sampling: initial settings that characters are sampled with.
+            rate: initial characters per second.
+            prompt: text that the model continues; fitted to the vocabulary once that is known.
+            seed: seed of the first text; None draws a random one.
         """
         self._sampling = sampling
         self._rate = rate
@@ -93,19 +93,19 @@ class SamplerThread:
         self._thread.start()
 
     def publish(self, published: PublishedWeights) -> None:
-        """Takes new weights, to be used from the next character on; never waits for the thread."""
+        """Replaces the weights from the next character on; never waits for the thread."""
         with self._changed:
             self._published = published
             self._changed.notify_all()
 
     def post(self, command: WritingCommand) -> None:
-        """Takes a command, to be obeyed before the next character."""
+        """Queues a command, which the thread executes before the next character."""
         with self._changed:
             self._commands.append(command)
             self._changed.notify_all()
 
     def take(self) -> Sequence[SamplerEvent]:
-        """Removes and returns what was written since the last call."""
+        """Returns the events since the last call and removes them from the buffer."""
         with self._changed:
             taken, self._buffer = self._buffer, deque()
             if taken:
@@ -113,7 +113,7 @@ class SamplerThread:
         return taken
 
     def stop(self) -> None:
-        """Asks the thread to end after the character at hand."""
+        """Asks the thread to end after the current character."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -158,9 +158,9 @@ class SamplerThread:
             due = max(due, now - LARGEST_DELAY) + 1 / self._rate
 
     def _wait_until(self, due: float) -> bool:
-        """Waits, with the lock held, until there is something to do; returns whether to end.
+        """Waits for a command, new weights, or the next character's time; returns whether to end.
 
-        That is: a command, new weights, or the time for a character that may be written.
+        The caller holds the lock.
         """
         while not (self._stopping or self._commands or self._published is not None):
             if self._stream is None or self._held or self._is_full:
@@ -177,7 +177,7 @@ class SamplerThread:
         return len(self._buffer) >= BUFFER
 
     def _obey(self, command: WritingCommand) -> None:
-        """Carries out one command."""
+        """Executes one command."""
         match command:
             case SetSampling() | WatchUnit():
                 self._reshape(command)
@@ -200,7 +200,7 @@ class SamplerThread:
                     self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
 
     def _rewind(self, command: ForkWriting | ReturnToTrunk) -> None:
-        """Carries out a command that changes what was written."""
+        """Executes a command that replaces the last characters of the text."""
         if self._stream is None:
             return
         match command:
@@ -214,7 +214,7 @@ class SamplerThread:
         self._describe_next()
 
     def _reshape(self, command: SetSampling | WatchUnit) -> None:
-        """Carries out a command that concerns how a character is drawn, or what is told of it."""
+        """Executes a command that changes how characters are sampled or reported."""
         stream = self._stream
         match command:
             case SetSampling(sampling=sampling):
@@ -228,7 +228,7 @@ class SamplerThread:
             self._describe_next()
 
     def _obey_race(self, command: StartRace | SetLaneTemperature | StopRace) -> None:
-        """Carries out a command that concerns the race."""
+        """Executes a command that concerns the race."""
         match command:
             case StartRace(temperatures=temperatures, seed=seed):
                 self._race_wish = (temperatures, new_seed() if seed is None else seed)
@@ -242,13 +242,13 @@ class SamplerThread:
                 self._say(RaceStopped())
 
     def _describe_next(self) -> None:
-        """Tells what the next character will be drawn from."""
+        """Reports the distribution of the next character."""
         if self._stream is not None:
             self._described_at = time.monotonic()
             self._say(self._stream.describe_next())
 
     def _start_race(self) -> None:
-        """Begins the race that is wished for, once there are weights."""
+        """Starts the requested race if the sampler has weights."""
         if self._race_wish is None or self._stream is None:
             return
         stream, (temperatures, seed) = self._stream, self._race_wish
@@ -265,7 +265,10 @@ class SamplerThread:
         self._say(RaceStarted(temperatures=temperatures, seed=seed, prompt=prompt))
 
     def _fitted_prompt(self, vocabulary: Vocabulary) -> tuple[str, str | None]:
-        """Returns the prompt in the model's characters, of a long one its end, and what to say."""
+        """Returns the end of the prompt in the model's characters, and a note for the user.
+
+        The note says what was cut, replaced or dropped; it is None if nothing was.
+        """
         end = self._prompt[-MAX_PROMPT_CHARACTERS:]
         fitted = fit_prompt(end, vocabulary)
         if len(end) == len(self._prompt):
@@ -275,8 +278,8 @@ class SamplerThread:
 
     def _say(self, *events: SamplerEvent) -> None:
         with self._changed:
-            # Weights that wrote nothing are no news: where nobody takes the text, only the newest
-            # of them are told of.
+            # If no character was written between two swaps, report only the newest weights.
+            # Otherwise swaps would fill the buffer while no screen reads it.
             if (
                 isinstance(events[0], WeightsSwapped)
                 and self._buffer
@@ -286,7 +289,7 @@ class SamplerThread:
             self._buffer.extend(events)
 
     def _adopt(self, published: PublishedWeights) -> None:
-        """Goes on with new weights; the first ones begin the text."""
+        """Continues the text with new weights; the first weights start it."""
         self._window = published.window
         if self._stream is None:
             self._say(VocabularyKnown(vocabulary=published.vocabulary))
@@ -309,5 +312,5 @@ class SamplerThread:
 
 
 def new_seed() -> int:
-    """Returns a seed short enough to be read aloud."""
+    """Returns a random seed below one million, short enough to be read aloud."""
     return random.SystemRandom().randrange(10**6)

@@ -1,4 +1,4 @@
-"""The official fake of ``Session``: says what it was told, and remembers what it was told."""
+"""A fake ``Session`` for tests: returns scripted events and records commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from model.events import Event
 
 
 class ScriptedSession:
-    """A session without workers: ``say`` fills it, ``commands`` shows what arrived."""
+    """A session without workers: ``say`` adds events, ``commands`` holds the posted commands."""
 
     def __init__(self, script: Iterable[Event] = ()) -> None:
         self.commands: list[Command] = []
@@ -19,11 +19,11 @@ class ScriptedSession:
         self._pending: deque[Event] = deque(script)
 
     def start(self) -> None:
-        """Notes that the session was started."""
+        """Records that the session was started."""
         self.started = True
 
     def post(self, command: Command) -> None:
-        """Notes the command."""
+        """Records the command."""
         self.commands.append(command)
 
     def say(self, *events: Event) -> None:
@@ -31,13 +31,13 @@ class ScriptedSession:
         self._pending.extend(events)
 
     def poll(self) -> Sequence[Event]:
-        """Hands over everything said since the last call."""
+        """Returns the events that were added since the last call."""
         taken = []
         while self._pending:
             taken.append(self._pending.popleft())
         return taken
 
     def close(self, *, save: bool = True, timeout: float = 30.0) -> bool:  # noqa: ARG002
-        """Notes how the session was closed."""
+        """Records how the session was closed."""
         self.closed_with_save = save
         return True

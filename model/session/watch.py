@@ -1,6 +1,6 @@
-"""A session that watches a run which another process trains.
+"""A session that follows a run which another process trains. No torch.
 
-Its curves come from the run's file, its text from the newest checkpoint. No torch.
+It reads the curves from the run's ``metrics.jsonl`` and samples text from the newest checkpoint.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from model.system.refusal import crash_of
 from model.training.schedule import Schedule
 
 LOOK_PAUSE: Final = 0.5
-"""Seconds between two looks at the run's folder."""
+"""Seconds between two checks of the run's folder."""
 
 
 class WatchSession:
@@ -54,14 +54,14 @@ class WatchSession:
         prompt: str = "",
         seed: int | None = None,
     ) -> None:
-        """Does not start yet.
+        """Creates the session without starting its threads.
 
         Args:
-            folder: of the run.
-            sampling: how characters are drawn at first.
-            rate: characters per second at first.
-            prompt: what the text goes on from.
-            seed: of the first text; None draws one.
+            folder: folder of the run.
+            sampling: initial settings that characters are sampled with.
+            rate: initial characters per second.
+            prompt: text that the model continues.
+            seed: seed of the first text; None draws a random one.
         """
         self._folder = folder
         self._events = EventQueue()
@@ -69,21 +69,21 @@ class WatchSession:
         self._analysis = Analysis(self._events.put)
         self._stopping = threading.Event()
         self._identity: str | None = None
-        """Which run is watched."""
+        """Identity of the watched run; None before its folder exists."""
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self.unsaved = False
-        """As in ``LiveSession``; nothing is saved here."""
+        """Always False, because this session saves nothing."""
         self.run_path: Path | None = None
         self.is_training = False
-        """As in ``LiveSession``; another process trains."""
+        """Always False, because another process trains the run."""
 
     def start(self) -> None:
-        """Starts both threads and returns at once."""
+        """Starts both threads and returns immediately."""
         self._sampler.start()
         self._thread.start()
 
     def post(self, command: Command) -> None:
-        """Hands a command to the sampler; the training is not ours to command."""
+        """Passes a command to the sampler; a training command only raises a warning."""
         match command:
             case PauseTraining() | ContinueTraining() | StopTraining() | SaveCheckpoint():
                 words = "this run is trained by another process, which alone can do that"
@@ -92,11 +92,15 @@ class WatchSession:
                 self._sampler.post(command)
 
     def poll(self) -> Sequence[Event]:
-        """Takes what happened since the last call."""
+        """Returns the events since the last call: first the run's, then the sampler's."""
         return [*self._events.take_all(), *self._sampler.take()]
 
     def close(self, *, save: bool = True, timeout: float = 30.0) -> bool:  # noqa: ARG002
-        """Stops and joins both threads."""
+        """Stops and joins both threads.
+
+        Returns:
+            Whether both threads ended; each is waited for at most ``timeout`` seconds.
+        """
         self._stopping.set()
         self._sampler.stop()
         self._analysis.stop()
@@ -132,14 +136,15 @@ class WatchSession:
                 return
 
     def _is_replaced(self) -> bool:
-        """Tells, and says, whether another run has the name by now: it has other curves and text.
+        """Returns whether another run has replaced the watched one; if so, also warns the user.
 
-        The folder of a run that is deleted has no identity; another may follow, or none.
+        The curves and text of another run must not be mixed with those of the watched run. The
+        folder of a deleted run has no identity, and another run may or may not follow.
         """
         now = self._folder.identity()
         if now is None or now == self._identity:
             return False
-        if self._identity is None:  # it was not there yet
+        if self._identity is None:  # the folder did not exist before
             self._identity = now
             return False
         name = self._folder.name
@@ -149,19 +154,19 @@ class WatchSession:
         return True
 
     def _publish_newest(self, published: Path | None) -> Path | None:
-        """Hands the newest checkpoint to the sampler, unless it has it; returns which it has."""
+        """Passes the newest checkpoint to the sampler if it is new; returns the sampler's one."""
         paths = self._folder.checkpoints.paths()
         if not paths or paths[-1] == published:
             return published
         try:
             checkpoint = read_checkpoint(paths[-1])
-        except CheckpointError:  # it was pruned meanwhile, or is damaged: the next look decides
+        except CheckpointError:  # pruned meanwhile, or damaged: the next check decides
             return published
         if self._folder.identity() not in {None, self._identity}:
             return published
         metadata = checkpoint.metadata
         if published is None:
-            # Runs of older versions do not say how long an epoch is.
+            # Runs of older versions do not record the length of an epoch.
             steps = int(metadata.progress.get("steps_per_epoch", 0))
             schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
             self._events.put(schedule.planned(metadata.model, 0))
@@ -179,8 +184,8 @@ class GrowingFile:
         self._lines = JsonLines(path)
 
     def events(self) -> Iterator[RecordedUnion]:
-        """Yields the events of the whole lines that are new; foreign ones are left out."""
-        with contextlib.suppress(OSError):  # it is not there yet, or no file: the next look decides
+        """Yields the events of complete new lines; skips lines that hold no known event."""
+        with contextlib.suppress(OSError):  # missing, or not a file: the next check decides
             for record in self._lines:
                 event = recorded_event(record)
                 if event is not None:
