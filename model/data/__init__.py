@@ -1,1 +1,1 @@
-"""From ids to batches. NumPy. May import `corpus`, `model.config` and `model.distributed`."""
+"""Batches of a text's ids. NumPy. May import `corpus`, `model.config` and `model.distributed`."""

@@ -1,7 +1,8 @@
-"""Batches from a text's ids, with a position that can be saved and restored. NumPy, no torch.
+"""Batches of a text's ids, with a position that can be saved and restored. NumPy, no torch.
 
-Two ways to cut a text. `StreamBatches`: contiguous streams whose state is carried, every position
-scored. `WindowBatches`: shuffled windows with a cold start, one scored character each.
+`StreamBatches` divides the text into contiguous streams. Their state is carried from batch to
+batch, and every position is scored. `WindowBatches` takes shuffled windows. Each starts from a
+zero state, and only the character after it is scored.
 Letters: T time, B batch.
 """
 
@@ -22,20 +23,20 @@ from model.data.permutation import LazyPermutation
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 MAX_SHUFFLED_WINDOWS = 1 << 24
-"""Windows whose order is a list (128 MB); that of more is worked out as it is needed."""
+"""Maximum windows whose order is stored (128 MB); the order of more is computed when needed."""
 Permutation = npt.NDArray[np.int64] | LazyPermutation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One step's characters: where they are, and read from the text once somebody wants them."""
+    """The characters of one step: their positions, and lazily their ids."""
 
     ids: Ids
-    """The text."""
+    """Ids of the whole text."""
     starts: npt.NDArray[np.int64]
-    """[B], the place in it of each stream's or window's first character."""
+    """[B], position in ``ids`` of the first character of each stream or window."""
     sequence: int
-    """T"""
+    """T, number of characters of each stream or window."""
     last_only: bool
     """Whether only the last position is scored."""
     starts_epoch: bool
@@ -43,22 +44,22 @@ class Batch:
 
     @property
     def streams(self) -> int:
-        """B, how many there are."""
+        """B, number of streams or windows in the batch."""
         return len(self.starts)
 
     @property
     def scored(self) -> int:
-        """How many characters are scored."""
+        """Number of scored characters."""
         return self.streams if self.last_only else self.streams * self.sequence
 
     @cached_property
     def inputs(self) -> npt.NDArray[np.int64]:
-        """[T, B], int64."""
+        """Input ids, [T, B] int64."""
         return self._block[:-1]
 
     @cached_property
     def targets(self) -> npt.NDArray[np.int64]:
-        """[T, B], or [B] where only the last position is scored, int64."""
+        """Target ids, [T, B] int64; [B] if only the last position is scored."""
         return self._block[-1] if self.last_only else self._block[1:]
 
     @cached_property
@@ -68,17 +69,17 @@ class Batch:
 
 
 class Batches(Protocol):
-    """An endless supply of batches, epoch after epoch."""
+    """An endless sequence of batches, epoch after epoch."""
 
     steps_per_epoch: int
     batch: int
-    """B; smaller than asked for where the text is short."""
+    """B, batch size; smaller than requested if the text is short."""
     epoch: int
-    """The epoch of the last batch handed out, counted from 1; 1 before the first."""
+    """Epoch of the last batch that ``next`` returned, counted from 1; 1 before the first batch."""
 
     @property
     def at_epoch_end(self) -> bool:
-        """Whether the last batch handed out was the last of its epoch."""
+        """Whether the last returned batch was the last one of its epoch."""
         ...
 
     def next(self) -> Batch:
@@ -86,23 +87,23 @@ class Batches(Protocol):
         ...
 
     def position(self) -> dict[str, Any]:
-        """Returns where it stands, as plain values for JSON."""
+        """Returns the current position as plain values for JSON."""
         ...
 
     def restore(self, position: Mapping[str, Any]) -> None:
-        """Goes back to a position, so that ``next`` repeats what followed it.
+        """Restores a saved position, so that ``next`` returns the batches that followed it.
 
         Raises:
-            ValueError: the text has no such place; nothing has changed.
+            ValueError: the text has no such position; the batches are unchanged.
         """
         ...
 
 
 def make_batches(ids: Ids, training: TrainingConfig, *, subject: str) -> Batches:
-    """Returns the batches that the training asks for.
+    """Returns the batches that the training settings define.
 
     Raises:
-        CorpusError: the text is too short for one of them.
+        CorpusError: the text is shorter than one sequence and its target.
     """
     if len(ids) < training.sequence + 1:
         raise CorpusError(
@@ -117,10 +118,10 @@ def make_batches(ids: Ids, training: TrainingConfig, *, subject: str) -> Batches
 
 
 class StreamBatches:
-    """B contiguous streams, read T characters at a time; a new random offset each epoch.
+    """B contiguous streams, read T characters at a time, with a new random offset each epoch.
 
-    The offset moves the borders of streams and sequences, so that over the epochs every character
-    is seen in every position, also those that do not fill a last sequence.
+    The offset moves the borders of streams and sequences. Over many epochs every character thus
+    comes in every position, including the characters that do not fill a last sequence.
     """
 
     def __init__(self, ids: Ids, training: TrainingConfig) -> None:
@@ -128,7 +129,7 @@ class StreamBatches:
         self._sequence = training.sequence
         self.batch = max(1, min(training.batch, (len(ids) - 1) // training.sequence))
         spare = (len(ids) - 1) // self.batch // training.sequence
-        # Give up one sequence per stream, where there are many, for room to move the offset in.
+        # Drop one sequence per stream if there are at least eight, so that the offset can vary.
         self.steps_per_epoch = spare - 1 if spare >= 8 else spare
         self._stride = self.steps_per_epoch * training.sequence
         self._largest_offset = len(ids) - 1 - self.batch * self._stride
@@ -139,11 +140,11 @@ class StreamBatches:
 
     @property
     def at_epoch_end(self) -> bool:
-        """Whether the last batch handed out was the last of its epoch."""
+        """Whether the last returned batch was the last one of its epoch."""
         return self._index == self.steps_per_epoch
 
     def next(self) -> Batch:
-        """Returns the next batch; after the last of an epoch, the first of the next."""
+        """Returns the next batch; after the last batch of an epoch, starts the next epoch."""
         if self.at_epoch_end:
             self._offset = self._draw_offset()
             self.epoch += 1
@@ -160,7 +161,7 @@ class StreamBatches:
         )
 
     def position(self) -> dict[str, Any]:
-        """Returns epoch, offset, index and random state."""
+        """Returns epoch, offset, index and the state of the random generator."""
         return {
             "epoch": self.epoch,
             "offset": self._offset,
@@ -169,10 +170,10 @@ class StreamBatches:
         }
 
     def restore(self, position: Mapping[str, Any]) -> None:
-        """Goes back to ``position``.
+        """Restores ``position``, so that ``next`` returns the batches that followed it.
 
         Raises:
-            ValueError: the text has no such place; nothing has changed.
+            ValueError: the text has no such position; the batches are unchanged.
         """
         if "offset" not in position:
             raise ValueError("batches is not whole")
@@ -186,7 +187,10 @@ class StreamBatches:
 
 
 class WindowBatches:
-    """Windows of T characters every so many, shuffled each epoch; the target is what follows."""
+    """Windows of T characters at a fixed stride, shuffled each epoch.
+
+    The target of a window is the character after it.
+    """
 
     def __init__(self, ids: Ids, training: TrainingConfig) -> None:
         self._ids = ids
@@ -202,11 +206,11 @@ class WindowBatches:
 
     @property
     def at_epoch_end(self) -> bool:
-        """Whether the last batch handed out was the last of its epoch."""
+        """Whether the last returned batch was the last one of its epoch."""
         return self._index == self.steps_per_epoch
 
     def next(self) -> Batch:
-        """Returns the next batch; the last of an epoch may be smaller, as in the original."""
+        """Returns the next batch; the last batch of an epoch may be smaller, as in Keras."""
         if self.at_epoch_end:
             self.epoch += 1
             self._index = 0
@@ -222,14 +226,14 @@ class WindowBatches:
         )
 
     def position(self) -> dict[str, Any]:
-        """Returns epoch and index; the order of an epoch follows from the seed."""
+        """Returns epoch and index; the seed and the epoch determine the order of the windows."""
         return {"epoch": self.epoch, "index": self._index}
 
     def restore(self, position: Mapping[str, Any]) -> None:
-        """Goes back to ``position``.
+        """Restores ``position``, so that ``next`` returns the batches that followed it.
 
         Raises:
-            ValueError: the text has no such place; nothing has changed.
+            ValueError: the text has no such position; the batches are unchanged.
         """
         if "offset" in position:
             raise ValueError("batches is of another way of training")

@@ -1,8 +1,8 @@
-"""A random order of very many numbers that is never held in memory. NumPy.
+"""A random permutation of very many numbers that is computed instead of stored. NumPy.
 
-A permutation of the smallest power of four that is large enough, by a Feistel network with a random
-function of two rounds' keys in each round (Luby & Rackoff 1988: four rounds); a number that falls
-outside is permuted again until it does not ("cycle walking", Black & Rogaway 2002).
+A Feistel network permutes the numbers below the smallest sufficient power of four. It has four
+rounds (Luby & Rackoff 1988), each with a random key. A result that is too large is permuted again
+until it is in range ("cycle walking", Black & Rogaway 2002).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class LazyPermutation:
-    """The numbers from 0 to ``count - 1``, each once, in an order that follows from the seed."""
+    """A permutation of the numbers from 0 to ``count - 1`` that the seed determines."""
 
     def __init__(self, count: int, seed: Sequence[int]) -> None:
         self._count = count
@@ -28,7 +28,7 @@ class LazyPermutation:
         return self._count
 
     def __getitem__(self, places: slice) -> npt.NDArray[np.int64]:
-        """Returns the numbers at a run of places, one-dimensional."""
+        """Returns the numbers at a slice of positions as a one-dimensional array."""
         start, stop, step = places.indices(self._count)
         numbers = self._permuted(np.arange(start, stop, step, dtype=np.uint64))
         while (outside := np.flatnonzero(numbers >= self._count)).size:
@@ -45,7 +45,7 @@ class LazyPermutation:
 
 
 def _mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Returns numbers that look random, modulo 2**64 (after Steele, Lea & Flood 2014)."""
+    """Hashes numbers to 64 bits with a variant of SplitMix64 (Steele, Lea & Flood 2014)."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * _MULTIPLIER
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return numbers ^ (numbers >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""What workers tell whoever watches: frozen facts in the past tense, torch-free.
+"""Events that workers report: immutable, named in the past tense, torch-free.
 
 `recorded` holds the lines of ``metrics.jsonl`` and of ``train --json``; their field names are a
 contract. `live`, `writing` and `analysis` concern one open session and are never written to a file.

@@ -8,11 +8,6 @@ from typing import Literal
 from model.events.analysis import AnalysisEvent
 from model.events.recorded import FinishReason, TrainingState
 
-# --- recorded events: one JSON object a line ----------------------------------------------------
-
-
-# --- live events --------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparing:
@@ -43,12 +38,12 @@ class ComputingChanged:
     """The trainer uses another engine from the next step on."""
 
     threads: int
-    """As in ``RunStarted``."""
+    """Number of threads that compute a step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingStateChanged:
-    """The trainer went from one state to another."""
+    """The state of the training changed."""
 
     state: TrainingState
 
@@ -104,7 +99,7 @@ class WeightsOpened:
     best: bool
     """Whether this loss was the lowest of the run when they were saved."""
     last_step: int
-    """Of the run, as far as its file tells."""
+    """Last step of the run that its ``metrics.jsonl`` records; at least ``step``."""
     run_ended: FinishReason | None
     """How the run's training ended; None if it did not end, or if that is unknown."""
 

@@ -1,6 +1,6 @@
-"""Events that a run's files keep: one JSON object a line, read back with types and ranges checked.
+"""Events that are stored in a run's files, one JSON object a line; reading checks their types.
 
-Their field names are a contract: metrics.jsonl and train --json.
+The field names are a contract for users of ``metrics.jsonl`` and ``train --json``.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ FinishReason = Literal["completed", "stopped", "diverged"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedEvent:
-    """Base of what ``metrics.jsonl`` holds; ``name`` is the value of the key ``event``."""
+    """Base class of the events in ``metrics.jsonl``; ``name`` is the value of the key ``event``."""
 
     name: ClassVar[str]
 
     time: float
-    """Seconds since the run began, without pauses, with earlier sessions of the run."""
+    """Seconds since the run began, without pauses, including its earlier sessions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(RecordedEvent):
-    """A session of a run began (a resumed run has several)."""
+    """A session of a run started; a resumed run has several sessions."""
 
     name: ClassVar[str] = "run_started"
 
@@ -37,7 +37,7 @@ class RunStarted(RecordedEvent):
     corpus: str
     characters: int
     vocabulary: int
-    """Number of distinct symbols."""
+    """Number of symbols in the vocabulary."""
     parameters: int
     preset: str
     device: str
@@ -62,9 +62,9 @@ class StepFinished(RecordedEvent):
     """Training loss of this step's batch, nats per character."""
     learning_rate: float
     gradient_norm: float
-    """Global L2 norm before clipping."""
+    """Global L2 norm of the gradient before clipping."""
     characters_per_second: float
-    """Smoothed over the last steps, without validation and saving."""
+    """Throughput smoothed over the last steps, without validation and saving."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +83,14 @@ class Validated(RecordedEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved(RecordedEvent):
-    """A checkpoint is on disk, complete."""
+    """A checkpoint was saved completely to disk."""
 
     name: ClassVar[str] = "checkpoint"
 
     step: int
     path: str
     best: bool
-    """Whether it holds the weights with the lowest validation loss so far."""
+    """Whether the checkpoint holds the weights with the lowest validation loss so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +129,13 @@ class Finished(RecordedEvent):
     seconds: float
     """Training time of the whole run in seconds, without pauses."""
     characters_per_second: float
-    """Mean over this session's steps."""
+    """Mean throughput over the steps of this session."""
 
 
 def to_json_line(event: RecordedEvent) -> str:
     """Returns the event as one line of JSON without its newline.
 
-    A float that JSON cannot hold (infinite, not a number) becomes ``null``.
+    A float that JSON cannot represent (infinity, NaN) becomes ``null``.
     """
     record: dict[str, Any] = {"event": event.name}
     for field in fields(event):
@@ -151,7 +151,7 @@ def to_json_line(event: RecordedEvent) -> str:
 def recorded_event(record: Mapping[str, Any]) -> RecordedUnion | None:
     """Returns the event that a line of a run's file holds; None for an invalid line.
 
-    A number that JSON could not hold comes back as one that is not a number.
+    A ``null`` in a field that requires a number becomes NaN.
     """
     every: tuple[type[RecordedUnion], ...] = (
         RunStarted,
@@ -181,7 +181,7 @@ def recorded_event(record: Mapping[str, Any]) -> RecordedUnion | None:
 
 
 def of_the_last_text(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Returns the lines of a run's file without validations on an earlier text of the run."""
+    """Returns the lines of a run's file without validations on an earlier text of that run."""
     borders = [
         number
         for number, record in enumerate(records)
@@ -208,7 +208,7 @@ def _fits(value: object, annotation: str) -> bool:
         "str": (str,),
     }
     if isinstance(value, int) and abs(value) > sys.maxsize:
-        return False  # no count of ours, and perhaps too large for a float
+        return False  # larger than any valid count, and perhaps too large for a float
     return isinstance(value, allowed[annotation])
 
 
@@ -217,8 +217,8 @@ def event_from_record(
 ) -> StepFinished | Validated | SampleRecorded | None:
     """Returns the step, validation or sample that a line of a run's file holds.
 
-    None for any other event, a line that makes no sense, and steps after ``last_step``, which a
-    resumed run makes anew.
+    Returns None for any other event, for an invalid line, and for an event after ``last_step``,
+    because a resumed run repeats those steps.
     """
     event = recorded_event(record)
     if not isinstance(event, StepFinished | Validated | SampleRecorded):

@@ -14,7 +14,7 @@ class Candidate:
 
     character: str
     probability: float
-    """At temperature 1, before truncation."""
+    """Probability at temperature 1, before truncation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class SamplingApplied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritingRestarted:
-    """A new text started. The characters of its prompt are not sent as ``CharacterWritten``."""
+    """A new text started; the characters of its prompt are not sent as ``CharacterWritten``."""
 
     seed: int
     prompt: str
@@ -135,14 +135,14 @@ class WeightsSwapped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritingHeld:
-    """The text was held or continued."""
+    """Writing was paused or continued."""
 
     held: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateSet:
-    """The pace of writing changed."""
+    """The rate of writing changed."""
 
     characters_per_second: float
 
