@@ -36,7 +36,6 @@ QUAINT = re.compile(
 NOT_YET_PLAIN = frozenset(
     {
         "corpus/cache/encoded_cache.py",
-        "model/distributed/process_group.py",
         "model/evaluation/scoring.py",
         "model/system/memory.py",
         "model/training/checkpointing.py",

@@ -1,7 +1,7 @@
-"""The exchanges between processes that train one model together. PyTorch.
+"""Collective operations of the processes that train one model together. PyTorch.
 
-Rank 0 leads. Before each piece of work it broadcasts an `Instruction`, which every process carries
-out on its own streams. A training in one process uses the same class, whose exchanges do nothing.
+Rank 0 leads. Before each piece of work it broadcasts an `Instruction`, which every process executes
+on its part of the batch. A training in one process uses the same class without communication.
 All processes add tensors in the group's order, so their sums have the same bits.
 Letters: L layers, B batch, H hidden.
 """
@@ -27,41 +27,42 @@ from model.distributed.shared_memory import SharedMemoryAllReduce, forget, make_
 from model.errors import RankLost
 
 MAX_WAIT = timedelta(minutes=30)
-"""For the others, while the leader reads a long text; one that died is noticed at once."""
+"""Timeout of a collective operation. It is long because followers wait while the leader reads a
+long text; a process that died is detected immediately."""
 HEARTBEAT_SECONDS = 1.0
-"""In which the leader shows that it lives while the others wait for it."""
+"""Interval in which the leader sends ``WAIT`` while the followers wait for it, seconds."""
 
 
 class Instruction(IntEnum):
-    """What the leader says is done next."""
+    """The leader's instruction to all processes."""
 
     JOIN = 1
-    """Take over the run: settings, weights, place in the text."""
+    """Receive the run's settings, weights and position in the text."""
     STEP = 2
     """Make an optimiser step; the value is the training time so far, in seconds."""
     GATHER = 3
-    """Hand over the carried state, for a checkpoint."""
+    """Send the carried state to the leader for a checkpoint."""
     WAIT = 4
-    """Nothing yet."""
+    """Wait for another instruction."""
     END = 5
-    """End; the value is the exit status."""
+    """End the process; the value is the exit status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What all processes know after they met."""
+    """The instruction and the signal that all processes agree on after a broadcast."""
 
     order: Instruction
     value: float
     signal: int
-    """Number of the signal that asked one of them to end; 0: none did."""
+    """Number of the signal that asked one of the processes to end; 0 if none was received."""
 
 
 class ProcessGroup:
-    """The processes of a training, as one of them sees them."""
+    """The group of processes of one training, seen from one of them."""
 
     def __init__(self, place: ProcessRank, group: dist.ProcessGroup | None) -> None:
-        """Takes an open group; None for a process alone."""
+        """Wraps an open PyTorch group; None for a training in one process."""
         self.place = place
         self._group = group
         self._met: Tensor | None = None
@@ -70,18 +71,18 @@ class ProcessGroup:
 
     @classmethod
     def join(cls, place: ProcessRank) -> ProcessGroup:
-        """Meets the other processes where MASTER_ADDR and MASTER_PORT say.
+        """Joins the other processes at the address in MASTER_ADDR and MASTER_PORT.
 
         Raises:
-            RankLost: they did not come.
+            RankLost: the other processes could not be reached.
         """
         if place.size == 1:
             return cls(place, None)
         cuda = torch.cuda.is_available() and dist.is_nccl_available()
         if cuda:
             torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
-        # Its functions keep the group that is open when they are made, for ever: made now, none.
-        # The first optimiser imports it.
+        # The functions of this module keep a reference to the group that is open at their import.
+        # Import it while no group is open; otherwise the first optimiser would import it later.
         import_module("torch.distributed.nn.functional")
 
         with _others(place, "does not find the others"):
@@ -95,20 +96,20 @@ class ProcessGroup:
         self.leave()
 
     def leave(self) -> None:
-        """Ends the group, however the training ended; nothing can be exchanged after it."""
+        """Destroys the group; no collective operation is possible afterwards."""
         if self._group is not None:
             self._wait_for_own_threads()
-            # The group's own threads end with the last reference to it. Those that outlive the
-            # interpreter abort the process (seen in half of all ends with PyTorch 2.13).
+            # The group's threads end with the last reference to the group. Threads that outlive the
+            # interpreter abort the process (seen in half of all exits with PyTorch 2.13).
             self._group = None
             self._shared = None
             dist.destroy_process_group()
 
     def _wait_for_own_threads(self) -> None:
-        """Waits until the group's threads have let go of what was exchanged last.
+        """Waits until the group's threads have released the last exchanged tensor.
 
-        They take the interpreter's lock for it, and whoever ends the group waits for them with that
-        lock in hand, for ever (seen with PyTorch 2.13).
+        A thread needs the GIL to release it. ``destroy_process_group`` waits for the threads while
+        it holds the GIL, which is a deadlock (seen with PyTorch 2.13).
         """
         deadline = time.monotonic() + HEARTBEAT_SECONDS
         while self._met is not None and self._met._use_count() > 1:  # type: ignore[attr-defined]  # noqa: SLF001
@@ -119,20 +120,20 @@ class ProcessGroup:
     def broadcast_instruction(
         self, order: Instruction | None = None, value: float = 0.0, signal: int = 0
     ) -> Agreement:
-        """Meets the others: returns the leader's order, and a signal that any of them was sent.
+        """Broadcasts the leader's instruction, together with a signal that any process received.
 
         Args:
-            order: the leader's; the others give none.
-            value: what belongs to it.
-            signal: that this process was sent; 0: none.
+            order: the instruction in the leader; None in a follower.
+            value: value that belongs to the instruction.
+            signal: number of a signal that this process received; 0 if none.
 
         Raises:
-            RankLost: another process is gone.
+            RankLost: another process ended or cannot be reached.
         """
         if self._group is None:
             assert order is not None, "a process alone leads"
             return Agreement(order=order, value=value, signal=signal)
-        # The largest of each is taken: the others' part in what is the leader's to say is none.
+        # MAX-reduce: followers contribute -inf to the leader's fields, so the leader's values win.
         silent = float("-inf")
         words = [silent, silent] if order is None else [float(order), value]
         vote = torch.tensor([*words, float(signal)], dtype=torch.float64)
@@ -144,10 +145,10 @@ class ProcessGroup:
         return Agreement(order=Instruction(int(vote[0])), value=float(vote[1]), signal=int(vote[2]))
 
     def all_reduce(self, tensor: Tensor) -> None:
-        """Puts the sum over all processes into ``tensor``, the same bits in each.
+        """Replaces ``tensor`` by its sum over all processes, with the same bits in each process.
 
         Raises:
-            RankLost: another process is gone.
+            RankLost: another process ended or cannot be reached.
         """
         if self._group is None:
             return
@@ -159,15 +160,15 @@ class ProcessGroup:
             tensor.copy_(met)
 
     def all_reduce_many(self, pieces: list[Tensor]) -> Tensor:
-        """Returns the sums over all processes of so many numbers, one after the other.
+        """Returns the concatenated sums over all processes; the next call overwrites the result.
 
-        Processes of one machine do it in memory that they share. The next call overwrites it.
+        If all processes run on one machine's CPU, they add in shared memory.
 
         Args:
-            pieces: one-dimensional, float32, of the same lengths in every call and process.
+            pieces: one-dimensional float32 tensors of the same lengths in every call and process.
 
         Raises:
-            RankLost: another process is gone.
+            RankLost: another process ended or cannot be reached.
         """
         if not len(self._flat):
             numbers = sum(map(len, pieces))
@@ -183,7 +184,7 @@ class ProcessGroup:
         return self._shared.total()
 
     def _share_memory(self, numbers: int) -> SharedMemoryAllReduce | None:
-        """Returns memory that all processes see; None where one of them does not."""
+        """Returns memory that all processes share; None if one of them cannot open it."""
         place = self.place
         made = make_memory(numbers, place.size) if place.leads else None
         told = self.broadcast_bytes(f"={made or ''}".encode() if place.leads else None)
@@ -196,14 +197,17 @@ class ProcessGroup:
         return shared if int(seen) == place.size else None
 
     def _meet(self) -> None:
-        """Waits until all processes are here."""
+        """Waits at a barrier until all processes have reached it."""
         self.all_reduce(torch.zeros(1))
 
     def broadcast_bytes(self, data: bytes | None) -> bytes:
-        """Returns the leader's bytes in every process; only the leader gives them.
+        """Broadcasts bytes from the leader and returns them in every process.
+
+        Args:
+            data: the bytes in the leader; None in a follower.
 
         Raises:
-            RankLost: another process is gone.
+            RankLost: another process ended or cannot be reached.
         """
         if self._group is None:
             assert data is not None, "a process alone leads"
@@ -221,14 +225,14 @@ class ProcessGroup:
         return content.numpy().tobytes()
 
     def all_gather(self, part: Tensor, streams: int) -> Tensor:
-        """Returns [L, B, H] of all streams from each process's part of them.
+        """Gathers a state from all processes and returns it, [L, B, H].
 
         Args:
-            part: [L, own streams, H].
-            streams: B.
+            part: [L, streams of this process, H].
+            streams: B, number of streams of all processes.
 
         Raises:
-            RankLost: another process is gone.
+            RankLost: another process ended or cannot be reached.
         """
         if self._group is None:
             return part
@@ -243,7 +247,7 @@ class ProcessGroup:
 
 @contextmanager
 def _others(place: ProcessRank, trouble: str) -> Iterator[None]:
-    """Turns what the group says when a process is gone into one sentence."""
+    """Translates the group's errors about a lost process into `RankLost`."""
     try:
         yield
     except RuntimeError as error:
@@ -255,4 +259,4 @@ def _others(place: ProcessRank, trouble: str) -> Iterator[None]:
 
 
 ALONE = ProcessGroup(ProcessRank(), None)
-"""The one process of a training that is not divided."""
+"""The group of a training in one process."""

@@ -1,4 +1,4 @@
-"""Which of several processes this one is, as ``torchrun`` tells it in the environment. No torch."""
+"""Rank of this process among several, from the environment that ``torchrun`` sets. No torch."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from model.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRank:
-    """A process among those that train one model together."""
+    """Rank of one process among those that train one model together."""
 
     rank: int = 0
-    """Its number among all; the first, 0, leads: it alone writes the run and prints."""
+    """Rank among all processes. Rank 0 is the leader: only it writes the run and prints."""
     size: int = 1
-    """How many there are."""
+    """Number of all processes."""
     local_rank: int = 0
-    """Its number among those of this machine."""
+    """Rank among the processes of this machine."""
     local_size: int = 1
-    """How many of them are on this machine and share its cores."""
+    """Number of processes on this machine, which share its cores."""
 
     @property
     def leads(self) -> bool:
-        """Whether it is the first."""
+        """Whether this process is the leader."""
         return self.rank == 0
 
     def share(self, streams: int) -> slice:
-        """Returns which of the streams of a batch are this process's: as even parts as can be."""
+        """Returns the range of a batch's streams for this process; the ranges are nearly equal."""
         return slice(streams * self.rank // self.size, streams * (self.rank + 1) // self.size)
 
 
 def rank_from_environment(environment: Mapping[str, str]) -> ProcessRank:
-    """Returns the place that RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE tell.
+    """Reads the rank from RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE.
 
-    Without the first two the process is alone; without the others all are on one machine.
+    Without RANK or WORLD_SIZE, the training has one process. Without LOCAL_RANK or
+    LOCAL_WORLD_SIZE, all processes are on one machine.
 
     Raises:
-        ConfigError: they contradict each other.
+        ConfigError: the variables contradict each other, or one is not a number.
     """
     if "RANK" not in environment or "WORLD_SIZE" not in environment:
         return ProcessRank()

@@ -1,7 +1,7 @@
-"""Sums over the processes of one machine, by way of memory that they share. PyTorch.
+"""All-reduce over the processes of one machine in shared memory. PyTorch.
 
-A sum by way of the network's loopback copies every number several times, in and out of the kernel;
-here each process writes its numbers once and reads those of all.
+An all-reduce over the loopback network copies every number several times in and out of the kernel.
+Here each process writes its numbers once and reads those of all processes.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from corpus.files.removal import remove_file
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the system's folder of shared memory
 PHASES = 2
-"""Places that each process has: while it writes into one, others may still read the other."""
+"""Slots per process: while a process writes one slot, others may still read the other one."""
 _BYTES = 4
 _PREFIX = "charlm-sums-"
 MEMORY_FILES = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 
 
 class SharedMemoryAllReduce:
-    """A piece of memory with a place for each process and turn."""
+    """Adds the numbers of all processes in shared memory with a slot per process and phase."""
 
     def __init__(self, memory: mmap.mmap, rank: int, size: int) -> None:
-        """Takes memory of `PHASES` times ``size`` places, the same in all processes.
+        """Divides the memory into `PHASES` times ``size`` slots of equal length.
 
         Args:
-            memory: that is shared.
-            rank: of this process.
+            memory: memory that all processes have mapped.
+            rank: rank of this process.
             size: number of processes.
         """
         self._places = torch.frombuffer(memory, dtype=torch.float32).view(PHASES, size, -1)
@@ -43,12 +43,15 @@ class SharedMemoryAllReduce:
         self._total = torch.empty(self._places.shape[-1])
 
     def write(self, pieces: list[Tensor]) -> None:
-        """Puts this process's numbers into its place of the next turn; then all must meet."""
+        """Writes this process's numbers into its slot of the next phase.
+
+        All processes must then pass a barrier before they call ``total``.
+        """
         self._turn = (self._turn + 1) % PHASES
         torch.cat(pieces, out=self._places[self._turn, self._rank])
 
     def total(self) -> Tensor:
-        """Returns the sums, the same bits in every process; overwritten by the next ones."""
+        """Returns the sums, with the same bits in every process; the next call overwrites them."""
         first, *others = self._places[self._turn]
         if len(others) == 1:
             return torch.add(first, others[0], out=self._total)
@@ -59,13 +62,13 @@ class SharedMemoryAllReduce:
 
 
 def make_memory(numbers: int, size: int) -> Path | None:
-    """Returns a new file in the shared memory with room for all; None where there is none."""
+    """Creates a file in shared memory that holds all slots; None if it cannot be created."""
     file = None
     try:
         descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=MEMORY)
         file = Path(name)
         try:
-            # What is promised but not there would end the process when it is first written to.
+            # Allocate all pages now: a write to a page that is not there would kill the process.
             os.posix_fallocate(descriptor, 0, PHASES * size * numbers * _BYTES)
         finally:
             os.close(descriptor)
@@ -77,7 +80,7 @@ def make_memory(numbers: int, size: int) -> Path | None:
 
 
 def open_memory(file: Path, numbers: int, rank: int, size: int) -> SharedMemoryAllReduce | None:
-    """Returns the memory behind a file; None where this process cannot see it."""
+    """Maps the memory of a file; None if this process cannot open it."""
     try:
         with file.open("r+b") as stream:
             memory = mmap.mmap(stream.fileno(), PHASES * size * numbers * _BYTES)
@@ -87,6 +90,6 @@ def open_memory(file: Path, numbers: int, rank: int, size: int) -> SharedMemoryA
 
 
 def forget(file: Path) -> None:
-    """Removes the file's name; the memory lives as long as a process has it open."""
+    """Removes the name of the file; the memory exists until the last process unmaps it."""
     with contextlib.suppress(OSError):
         remove_file(file, MEMORY_FILES)
