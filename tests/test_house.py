@@ -38,16 +38,6 @@ NOT_YET_PLAIN = frozenset(
         "corpus/cache/encoded_cache.py",
         "model/evaluation/scoring.py",
         "model/system/memory.py",
-        "model/training/checkpointing.py",
-        "model/training/divergence_guard.py",
-        "model/training/engines.py",
-        "model/training/follower.py",
-        "model/training/gradients.py",
-        "model/training/leader.py",
-        "model/training/schedule.py",
-        "model/training/trainer.py",
-        "model/training/training_run.py",
-        "model/training/validation.py",
     }
 )
 """Files whose docstrings still hold such words."""

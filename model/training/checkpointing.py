@@ -1,4 +1,4 @@
-"""From a run in memory to what a checkpoint holds, and back to the engine that made it. PyTorch."""
+"""Makes checkpoints of a run in memory, and a trainer from a resumed run. PyTorch."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def checkpoint_of(
     scored: int | None = None,
     carried: bool = True,
 ) -> Checkpoint:
-    """Returns all that the run needs to go on exactly.
+    """Returns a checkpoint from which the run continues exactly.
 
     Args:
         run: the run.
-        trainer: after a whole step.
-        nats: validation loss of these very weights, where it is known.
-        best_nats: the lowest validation loss of the run so far.
+        trainer: its trainer, between two steps.
+        nats: validation loss of the current weights, nats per character; None if unknown.
+        best_nats: lowest validation loss of the run so far, nats per character.
         seconds: training time so far.
-        scored: characters that each validation of the run scores at most, once that is decided.
-        carried: whether to save the carried state, of which every process has a part.
+        scored: maximum characters that each validation scores; None until that is decided.
+        carried: whether to save the carried state. Every process holds a part of it.
     """
     metadata = CheckpointMetadata(
         run=run.folder.name,
@@ -59,7 +59,7 @@ def starting_checkpoint(run: OpenedRun, trainer: Trainer, seconds: float) -> Che
 
     Args:
         run: the run.
-        trainer: as it was built.
+        trainer: its trainer, before the first step.
         seconds: training time so far.
     """
     start = checkpoint_of(run, trainer, nats=None, best_nats=None, seconds=seconds, carried=False)
@@ -71,7 +71,7 @@ def starting_checkpoint(run: OpenedRun, trainer: Trainer, seconds: float) -> Che
 
 
 def trainer_of(run: OpenedRun, machine: Machine, ranks: ProcessGroup) -> Trainer:
-    """Returns a trainer of the run's first weights, or where a resumed run was saved."""
+    """Returns a trainer with a new run's first weights, or with a resumed run's saved state."""
     torch.manual_seed(run.training.seed)
     network = make_network(run.model, len(run.corpus.vocabulary))
     network.load_arrays(run.weights)
@@ -88,11 +88,15 @@ def trainer_of(run: OpenedRun, machine: Machine, ranks: ProcessGroup) -> Trainer
 
 
 def engine_of(run: OpenedRun, processes: int) -> Engine | None:
-    """Returns the engine that a resumed run was computed with, where its checkpoint says so.
+    """Returns the engine of a resumed run, so that its sums are rounded as before.
 
     Args:
         run: the run.
-        processes: that will train it; an engine is the choice of so many, and no other's.
+        processes: number of processes that will train it.
+
+    Returns:
+        None for a new run, if the checkpoint names no engine, or if another number of processes
+        saved it. An engine is chosen for one number of processes.
     """
     if run.resumed is None or processes_of(run) != processes:
         return None
@@ -101,5 +105,5 @@ def engine_of(run: OpenedRun, processes: int) -> Engine | None:
 
 
 def processes_of(run: OpenedRun) -> int | None:
-    """Returns how many processes trained a resumed run when it was saved; None for a new run."""
+    """Returns the number of processes that saved a resumed run; None for a new run."""
     return None if run.resumed is None else run.resumed.metadata.progress.get("processes", 1)

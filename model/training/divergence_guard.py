@@ -1,9 +1,9 @@
-"""The guard between a gradient and the weights: no number that is not finite, no explosion. Pure.
+"""Keeps infinities, NaNs and exploding losses out of the weights. Pure.
 
-Training explodes in two ways. A loss or a gradient stops being finite; or the loss climbs far
-above what it was and stays there, as in the classic notebook's published run, whose epochs 55 to
-60 average 1.30, 1.60, 4.73, 12.6, ... nats. One strange batch (a table in the middle of a novel)
-is no explosion, nor is another language that begins: its loss is high at first, but falls.
+Training diverges in two ways. Either a loss or a gradient stops being finite, or the loss rises far
+above its usual value and stays there. The classic notebook's published run shows the second way:
+its epochs 55 to 60 average 1.30, 1.60, 4.73, 12.6, ... nats. One unusual batch, such as a table in
+the middle of a novel, is not a divergence. Neither is a new language: its loss is high, but falls.
 """
 
 from __future__ import annotations
@@ -17,50 +17,52 @@ from model.runs.guard_state import MAX_ROLL_BACKS, MAX_SUSPECTS, GuardState
 
 
 class Verdict(Enum):
-    """What to do with the step at hand."""
+    """The guard's decision about one step."""
 
     APPLY = auto()
     SKIP = auto()
-    """Leave the weights as they are and go on."""
+    """Discard the update and continue."""
     ROLL_BACK = auto()
-    """Go back to the last good weights and halve the learning rate."""
+    """Restore the last good weights and halve the learning rate."""
     GIVE_UP = auto()
 
 
 class DivergenceGuard:
-    """Skips a step that is not finite; rolls back from trouble that lasts; the fourth time, ends.
+    """Decides for each step whether to apply it, skip it, roll back or end the training.
 
-    ``learning_rate_scale`` multiplies every later learning rate.
+    It skips a step that is not finite and rolls back from lasting divergence. The fourth time it
+    gives up. ``learning_rate_scale`` multiplies every later learning rate.
     """
 
     SKIPS_BEFORE_ROLL_BACK = 3
     WARM_UP = 50
-    """Steps until the running mean means something."""
+    """Steps before the running mean is reliable enough to call a loss suspect."""
     MEMORY = 100.0
-    """Steps over which the running mean and spread forget."""
+    """Time constant of the running mean and deviation, in steps."""
     MIN_EXCESS = 0.5
-    """Nats above the mean that a loss needs at least to be suspect."""
+    """A suspect loss is at least this many nats above the running mean."""
     SPREADS = 6.0
-    """Standard deviations that it needs as well."""
+    """A suspect loss is also at least this many standard deviations above the running mean."""
     SUSPECTS = 20
-    """Suspect steps in a row that are an explosion, unless they fall."""
+    """This many suspect steps in a row are a divergence, unless their losses fall."""
     BLIND_EXCESS = 2.0
-    """Nats above the first loss, that of a network that knows nothing: trouble at once."""
+    """A loss this many nats above the untrained network's first loss is suspect from the start."""
     BLIND_STEPS = 5
+    """This many suspect steps in a row are a divergence if the last one exceeds `BLIND_EXCESS`."""
     LASTING_EXCESS = 1.0
-    """After `MAX_SUSPECTS` suspicious but falling losses, treat the text as new and reset the
-    running mean, unless the loss is still this many nats above it."""
+    """After `MAX_SUSPECTS` falling suspect losses, a loss this many nats above the running mean is
+    a divergence. Otherwise the text is new, and the running mean is reset."""
 
     def __init__(self, *, spikes: bool = True) -> None:
-        """Starts with nothing suspect.
+        """Starts without any suspect step.
 
         Args:
-            spikes: whether to look for explosions too; without, only for numbers not finite.
+            spikes: whether to detect rising losses, besides values that are not finite.
         """
         self.learning_rate_scale = 1.0
         self.roll_backs = 0
         self.reason = ""
-        """The last trouble, in words."""
+        """Why the last step was rejected, in words."""
         self._spikes = spikes
         self._in_a_row = 0
         self._first: float | None = None
@@ -71,15 +73,15 @@ class DivergenceGuard:
 
     @property
     def is_stable(self) -> bool:
-        """Whether nothing is suspect now, so that these weights may be gone back to."""
+        """Whether no recent step is suspect, so that the weights are a safe roll-back point."""
         return not self._suspects and not self._in_a_row
 
     def judge(self, loss: float, gradient_norm: float) -> Verdict:
-        """Says what to do with a step.
+        """Returns the verdict on a step.
 
         Args:
             loss: nats per character of the step's batch.
-            gradient_norm: of all weights together, before clipping.
+            gradient_norm: global L2 norm of the gradient, before clipping.
         """
         if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
             self.reason = f"{'gradient' if math.isfinite(loss) else 'loss'} not finite"
@@ -95,12 +97,12 @@ class DivergenceGuard:
         return Verdict.APPLY
 
     def reject_weights(self, reason: str) -> Verdict:
-        """Says what to do where the weights themselves went wrong, which no skipping mends."""
+        """Returns the verdict on weights that are not finite. Skipping steps cannot repair them."""
         self.reason = reason
         return self._remedy()
 
     def state(self) -> dict[str, Any]:
-        """Returns everything that later verdicts depend on, as plain values for JSON."""
+        """Returns all values that later verdicts depend on, as plain values for JSON."""
         return GuardState(
             learning_rate_scale=self.learning_rate_scale,
             roll_backs=self.roll_backs,
@@ -113,10 +115,10 @@ class DivergenceGuard:
         ).to_record()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what ``state`` returned, once all of it is right.
+        """Restores what ``state`` returned, after checking all of it.
 
         Raises:
-            ValueError: a value is missing, of another type, or out of its range.
+            ValueError: a value is missing, has the wrong type or is out of range.
         """
         known = GuardState.from_record(state)
         self.learning_rate_scale, self.roll_backs = known.learning_rate_scale, known.roll_backs
@@ -124,10 +126,10 @@ class DivergenceGuard:
         self._steps, self._mean, self._deviation = known.steps, known.mean, known.deviation
         self._suspects = list(known.suspects)
 
-    # --- the inside -------------------------------------------------------------------------------
+    # --- decisions -------------------------------------------------------------------------------
 
     def _remedy(self) -> Verdict:
-        """Rolls back while that is allowed; what is usual is learnt anew behind it."""
+        """Resets the running mean; rolls back, or gives up after `MAX_ROLL_BACKS` roll-backs."""
         self._in_a_row = 0
         self._begin_anew()
         if self.roll_backs == MAX_ROLL_BACKS:
@@ -141,6 +143,7 @@ class DivergenceGuard:
         self._suspects.clear()
 
     def _has_exploded(self, loss: float) -> bool:
+        """Records a loss and returns whether it completes a series that is a divergence."""
         if self._first is None:
             self._first = loss
         blind = loss > self._first + self.BLIND_EXCESS
@@ -161,9 +164,9 @@ class DivergenceGuard:
         return False
 
     def _is_suspect(self, loss: float) -> bool:
-        """Tells whether the loss is far above its running mean.
+        """Returns whether the loss is far above its running mean.
 
-        The deviation is the mean absolute one; 1.25 of it is a normal law's standard deviation.
+        1.25 times the mean absolute deviation is the standard deviation of a normal distribution.
         """
         if self._steps < self.WARM_UP:
             return False
@@ -171,7 +174,7 @@ class DivergenceGuard:
         return loss > self._mean + excess
 
     def _learn(self, loss: float) -> None:
-        """Takes a loss into the running mean and deviation (exponential, exact at the start)."""
+        """Updates the running mean and deviation: plain averages first, exponential ones later."""
         self._steps += 1
         share = max(1 / self._steps, 1 / self.MEMORY)
         distance = loss - self._mean
@@ -183,6 +186,6 @@ class DivergenceGuard:
 
 
 def _fell(losses: Sequence[float]) -> bool:
-    """Tells whether the last ten lie clearly (0.1 nats) below the first ten."""
+    """Returns whether the last ten losses average more than 0.1 nats below the first ten."""
     part = min(10, len(losses) // 2)
     return sum(losses[-part:]) / part < sum(losses[:part]) / part - 0.1

@@ -1,4 +1,4 @@
-"""The ways of computing a training step that this machine has, the safest guess first. PyTorch."""
+"""Lists the engines that can compute a training step on this machine. PyTorch."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def possible_engines(
     place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
     model: ModelConfig | None = None,
 ) -> list[Engine]:
-    """Returns the ways of computing that the settings leave open, the safest guess first.
+    """Returns the engines that the settings allow, the safest guess first.
 
-    Processes on one machine share its cores; ``--threads`` is each one's. Without a model ways that
-    suit some networks alone are left out.
+    Processes on one machine share its cores, and ``--threads`` counts the threads of each process.
+    Without a model, engines that support only some networks are left out.
 
-    Sharing each of PyTorch's products among threads is left out: they meet at every time step, gain
-    less than threads with streams of their own, and lose most of the speed when the machine has
-    other work. Where our layer is compiled with its products, threads share its units as well.
+    No engine shares a PyTorch matrix product among threads. Such threads need a barrier at every
+    time step and gain less than batch shards. They lose most of the speed on a busy machine. Only
+    the compiled packed layer has an engine whose threads share its units.
     """
     native = native_bf16(device)
     precision = training.precision
@@ -58,14 +58,14 @@ def possible_engines(
 def _bf16_engines(
     counts: Sequence[int], *, packs: bool, shape: tuple[TrainingConfig, ModelConfig | None]
 ) -> list[Engine]:
-    """Returns the ways of computing in bfloat16 with so many threads."""
+    """Returns the bfloat16 engines for each number of threads in ``counts``."""
     engines = []
     is_one_call = packs and _can_be_one_call(*shape)
     compiles = packs and HAS_BFLOAT16
     for count in counts:
         if not compiles:
             engines.append(Engine(precision="bf16", batch_shards=count))
-        if is_one_call:  # layer by layer the same products would take longer
+        if is_one_call:  # the packed layer is slower here
             engines.append(Engine(precision="bf16", layer="compiled", batch_shards=count))
         elif packs:
             engines.append(Engine(precision="bf16", layer="packed", batch_shards=count))
@@ -76,9 +76,9 @@ def _bf16_engines(
 
 
 def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> bool:
-    """Whether a step may be a single call of compiled code, `model.training.compiled_step`.
+    """Returns whether a step may be a single call of `model.training.compiled_step`.
 
-    It is for one layer, on a processor with products of pairs.
+    That code supports networks of one layer, on processors with bfloat16 dot products.
     """
     if model is None or model.layers > 1 or model.hidden % 2 or training.scoring != "every":
         return False
@@ -88,14 +88,14 @@ def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> boo
 
 
 def can_compute(engine: Engine) -> bool:
-    """Whether this machine's processor can do what the engine's kind of layer needs."""
+    """Returns whether this processor supports the engine's kind of layer."""
     if engine.layer == "packed":
         return can_pack() and can_compile()
     return engine.layer != "compiled" or (HAS_BFLOAT16 and can_compile())
 
 
 def can_compile() -> bool:
-    """Whether a small piece of code can be compiled, or loaded, and run."""
+    """Returns whether a small test function can be compiled (or loaded) and run."""
     return made_or_none(_tried) or False
 
 

@@ -1,7 +1,8 @@
-"""The part in a training of every process but the first: the same steps on other streams. PyTorch.
+"""The followers' side of a training by several processes. PyTorch.
 
-It is handed the run as a checkpoint, reads the text for itself, and then does what the first
-process says until that one ends. It writes nothing and prints nothing.
+A follower makes the leader's steps on other streams. It receives the run as a checkpoint and reads
+the text itself. Then it carries out the leader's instructions until the training ends. It writes
+no files and prints nothing.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from model.training.trainer import Trainer
 
 
 class Follower:
-    """One process that is led by another."""
+    """Runs one process that carries out the leader's instructions."""
 
     def __init__(
         self, request: RunRequest, controls: TrainingControls, ranks: ProcessGroup
     ) -> None:
-        """Does not meet the leader yet.
+        """Does not communicate with the leader yet.
 
         Args:
-            request: as it was asked for here; where the text is may differ from machine to machine.
-            controls: a signal that they were told of ends all processes.
+            request: this process's request; the text may have another path on each machine.
+            controls: hold the signal that this process received, which ends all processes.
             ranks: the processes.
         """
         self._request = request
@@ -45,10 +46,10 @@ class Follower:
         self._trainer: Trainer | None = None
 
     def join(self) -> int | None:
-        """Takes the run over; returns the exit status where the leader ends before it begins.
+        """Receives the run; returns an exit status if the leader ends first, otherwise None.
 
         Raises:
-            UserError: this process cannot read the text, or not compute as the leader does.
+            UserError: this process cannot read the text or cannot use the leader's engine.
             RankLost: another process is gone.
         """
         agreed = self._ranks.broadcast_instruction()
@@ -64,10 +65,10 @@ class Follower:
         return None
 
     def work(self) -> int:
-        """Does what the leader says; returns the number of the signal that ended it, 0 if none.
+        """Carries out instructions; returns the number of the signal that ended them, 0 if none.
 
         Raises:
-            TrainingDiverged: as in every other process.
+            TrainingDiverged: the guard gave up, in all processes at the same step.
             RankLost: another process is gone.
         """
         trainer = self._trainer
@@ -101,7 +102,7 @@ class Follower:
         return Machine.on(device, engine)
 
     def _batches(self, metadata: CheckpointMetadata) -> Batches:
-        """Reads the text, which must be the leader's."""
+        """Reads the text and checks that it is the leader's text."""
         source = metadata.source
         specification = self._request.corpus or source.specification
         options = CorpusOptions(

@@ -1,9 +1,9 @@
-"""Loss and gradients of a step, computed by one thread or by several, each with some streams.
+"""Computes loss and gradients of a step with threads and processes that share its streams. PyTorch.
 
-Threads that share every matrix product meet at every time step; threads that each take a part of
-the streams meet once a step. Processes with streams of their own do so too: the gradients of all
-weights, and the loss, lie in one piece of memory that is added up at once, when the backward pass
-is over. Gradients are added in a fixed order. Letters: T time, B batch.
+Threads that share every matrix product need a barrier at every time step. Threads that each compute
+a shard of the streams need one barrier a step. Processes with separate streams need one all-reduce
+a step. It adds the loss and all gradients in one buffer after the backward pass. Gradients are
+added in a fixed order. Letters: T time, B batch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class GradientWorkers:
-    """Computes gradients the way an engine says; the threads that it starts end with it."""
+    """Computes gradients with a machine's engine, in threads that ``close`` ends."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class GradientWorkers:
         engine = self._engine
         self._threads = BatchThreads(engine.batch_shards, threads_of_each=engine.threads_per_shard)
         self.threads = self._threads
-        """As many, each with streams of its own, for others between two steps."""
+        """The same number of threads, one shard each, for other work between two steps."""
         if engine.threads_per_shard > 1:
             self.threads = BatchThreads(engine.threads)
 
@@ -74,19 +74,19 @@ class GradientWorkers:
         masks: DropoutMasks | None,
         total: int | None = None,
     ) -> tuple[Tensor, State]:
-        """Sets every parameter's ``grad``.
+        """Computes the loss and sets every parameter's ``grad``.
 
         Args:
-            inputs: int64 [T, B], this process's streams; none (B = 0) in a batch of a few windows.
-            targets: int64 [T, B], or [B] where the last position alone is scored.
-            state: carried in.
-            masks: what is dropped.
-            total: scored characters of all processes; None: these are all.
+            inputs: int64 [T, B], this process's streams. B may be 0 in a batch of few windows.
+            targets: int64 [T, B], or [B] if only the last position is scored.
+            state: recurrent state of these streams before the first character.
+            masks: dropout masks; None without dropout.
+            total: scored characters of all processes; None counts those of ``targets``.
 
         Returns:
-            Mean loss in nats per scored character of all processes (on the device, a number that
-            nobody has waited for), and the state of these streams after the last character. On a
-            device with a queue the next call may overwrite both, and the gradients.
+            The mean loss in nats per scored character of all processes, and the state of these
+            streams after the last character. The device may still compute the loss. On a device
+            with a queue the next call may overwrite the loss, the state and the gradients.
         """
         total = targets.numel() if total is None else total
 
@@ -126,7 +126,7 @@ class GradientWorkers:
     def _of_all_processes(
         self, loss: Tensor, gradients: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
-        """Returns the sums over all processes; the gradients are views of one piece of memory."""
+        """Returns loss and gradients summed over all processes; the gradients share one buffer."""
         sizes = [gradient.numel() for gradient in gradients]
         pieces = [*(gradient.reshape(-1) for gradient in gradients), loss.reshape(1)]
         *flat, total = torch.split(self._ranks.all_reduce_many(pieces), [*sizes, 1])
@@ -141,7 +141,7 @@ class GradientWorkers:
         masks: DropoutMasks | None,
         total: int,
     ) -> tuple[Tensor, tuple[Tensor, ...], State]:
-        """Returns the same as `_of_streams`, recorded once and then done again."""
+        """Returns the results of `_of_streams`, which is recorded once and then replayed."""
 
         def work(operands: Sequence[Tensor]) -> Sequence[Tensor]:
             inputs, targets, *rest = operands
@@ -162,7 +162,7 @@ class GradientWorkers:
         masks: DropoutMasks | None,
         total: int,
     ) -> tuple[Tensor, tuple[Tensor, ...], State]:
-        """Returns the share of the mean loss, its gradients, and the state, of some streams."""
+        """Returns some streams' part of the mean loss, its gradients, and their new state."""
         autocast, device = self._machine.autocast, self._machine.device
         products = torch.float32 if autocast is None else autocast
         with torch.autocast(device.type, autocast, enabled=autocast is not None):

@@ -1,6 +1,7 @@
-"""The first process of a training that several share, towards the others. PyTorch.
+"""The leader's side of a training by several processes. PyTorch.
 
-What it says, they do (`model.training.follower`); a process alone says it to nobody.
+Followers (`model.training.follower`) carry out the leader's instructions. A process that trains
+alone has no followers, and its instructions have no receiver.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from model.training.controls import TrainingControls
 
 
 class Leader:
-    """Says what is done next, and hears of signals that the others were sent."""
+    """Sends instructions to the followers and receives the signals that they were sent."""
 
     def __init__(self, ranks: ProcessGroup, controls: TrainingControls, clock: Clock) -> None:
-        """Says nothing yet.
+        """Sends nothing yet.
 
         Args:
             ranks: the processes.
-            controls: are told to stop where another process was sent a signal.
+            controls: stopped when another process receives a signal.
             clock: monotonic seconds.
         """
         self.ranks = ranks
@@ -30,34 +31,34 @@ class Leader:
 
     @property
     def processes(self) -> int:
-        """How many there are, this one included."""
+        """Number of processes, including this one."""
         return self.ranks.place.size
 
     def say(self, order: Instruction, value: float = 0.0) -> None:
-        """Meets the others for an order.
+        """Broadcasts an instruction; stops the controls if another process received a signal.
 
         Raises:
-            RankLost: one of them is gone.
+            RankLost: another process is gone.
         """
         signal = self.ranks.broadcast_instruction(order, value, self._controls.signal).signal
         if signal and not self._controls.signal:
             self._controls.stop(hurry=True, signal=signal)
 
     def hand_over(self, start: Checkpoint) -> None:
-        """Hands the run to the others; returns when they are ready.
+        """Broadcasts the run as a checkpoint; returns when all followers are ready.
 
         Raises:
-            RankLost: one of them is gone.
+            RankLost: another process is gone.
         """
         self.say(Instruction.JOIN)
         self.ranks.broadcast_bytes(checkpoint_bytes(start))
         self.say(Instruction.WAIT)
 
     def is_hurried(self) -> bool:
-        """Whether to leave long work that is this process's alone; shows that it lives, meanwhile.
+        """Returns whether to stop long work that only the leader does; sends heartbeats meanwhile.
 
         Raises:
-            RankLost: one of the others is gone.
+            RankLost: another process is gone.
         """
         if self.processes > 1:
             now = self._clock()
@@ -67,7 +68,7 @@ class Leader:
         return self._controls.hurried
 
     def note(self, processes_before: int | None) -> list[str]:
-        """Returns what there is to say of a run that another number of processes trained before."""
+        """Returns a warning for the user if another number of processes trained the run before."""
         if processes_before in {None, self.processes}:
             return []
         counts = f"by {processes_before} processes and now by {self.processes}"

@@ -1,4 +1,4 @@
-"""How far a training is, and the learning rate that follows from it. Pure."""
+"""Computes a training's progress, and its learning rate from the progress. Pure."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from model.config import ModelConfig, TrainingConfig
 from model.events import Planned
 
 FINAL_FRACTION = 0.02
-"""Of the peak learning rate, at the planned end."""
+"""Learning rate at the planned end, as a fraction of the peak."""
 MAX_WARMUP_FRACTION = 0.05
-"""Part of the plan that warm-up may take: a training of seconds has no time for more."""
+"""Maximum fraction of the plan for warm-up, so that a training of seconds reaches its peak rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """The plan of a training: so many steps, or so much time, whichever ends first."""
+    """The plan of a training: a number of steps, a time budget, or whichever of both ends first."""
 
     training: TrainingConfig
     steps_per_epoch: int
 
     @property
     def planned_steps(self) -> int | None:
-        """Total optimiser steps, where epochs are planned."""
+        """Total optimiser steps; None if no epochs are planned."""
         epochs = self.training.epochs
         return None if epochs is None else epochs * self.steps_per_epoch
 
     @property
     def planned_seconds(self) -> float | None:
-        """Total training time, where a time budget is planned."""
+        """Total training time; None if no time budget is planned."""
         minutes = self.training.minutes
         return None if minutes is None else minutes * 60
 
     def planned(self, model: ModelConfig, first_step: int) -> Planned:
-        """Returns the plan as it is told; ``first_step`` steps were made before."""
+        """Returns the event that describes the plan; ``first_step`` steps were made before."""
         return Planned(
             steps_per_epoch=self.steps_per_epoch,
             planned_steps=self.planned_steps,
@@ -45,7 +45,7 @@ class Schedule:
         )
 
     def progress(self, step: int, seconds: float) -> float:
-        """Returns the done part of the plan, 0 to 1, after ``step`` steps and ``seconds``."""
+        """Returns the completed fraction of the plan, 0 to 1."""
         parts = [0.0]
         if self.planned_steps is not None:
             parts.append(step / self.planned_steps)
@@ -54,11 +54,11 @@ class Schedule:
         return min(1.0, max(parts))
 
     def learning_rate(self, step: int, seconds: float) -> float:
-        """Returns the rate for the step after ``step`` steps.
+        """Returns the learning rate of the next step, after ``step`` steps and ``seconds``.
 
-        Linear warm-up over ``warmup_steps``, or a twentieth of the plan where that is less; then
-        half a cosine from the peak down to ``FINAL_FRACTION`` of it at the planned end
-        (Loshchilov & Hutter 2017, without restarts).
+        The rate warms up linearly over ``warmup_steps``, or over a twentieth of the plan if that is
+        shorter. A half cosine lowers it from the peak to ``FINAL_FRACTION`` of the peak at the
+        planned end (Loshchilov & Hutter 2017, without restarts).
         """
         peak = self.training.learning_rate
         if self.training.constant_learning_rate:

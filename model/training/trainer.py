@@ -1,4 +1,4 @@
-"""Makes one optimiser step at a time: batch, forward, backward, judgement, update. PyTorch.
+"""Makes one optimiser step at a time: batch, forward, backward, verdict, update. PyTorch.
 
 The trainer uses no file, no thread and no screen, and its caller passes the time. ``tensors`` and
 ``progress`` hold everything that its next step depends on, so a restored trainer continues exactly.
@@ -42,7 +42,7 @@ from model.training.weights import TrainedWeights, numpy_copy
 
 
 class Trainer:
-    """Trains a network on batches, by the schedule, under the guard."""
+    """Trains a network on batches with a learning rate schedule and a divergence guard."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class Trainer:
         """Puts the network on the machine's device.
 
         Args:
-            network: with its first weights.
-            batches: of the whole training; a process takes its share of each.
+            network: the network with its first weights.
+            batches: all streams' batches. Each process takes its share of every batch.
             training: the settings.
-            machine: where and how to compute.
-            ranks: the processes that train together; each makes the same steps.
+            machine: the device and the engine.
+            ranks: the processes that train together. They all make the same steps.
         """
         decay = training.averaging if ranks.place.leads else 0.0  # only rank 0 uses the EMA
         self._weights = TrainedWeights(network, training, machine, decay)
@@ -77,7 +77,7 @@ class Trainer:
         self._update = self._make_update(deferred=machine.queues and training.optimiser == "adamw")
 
     def _make_update(self, *, deferred: bool) -> Update:
-        """Returns the update policy. A deferred one needs an optimiser that skips steps itself."""
+        """Returns the update policy; a deferred one needs an optimiser that skips steps itself."""
         if deferred:
             return DeferredUpdate(self._weights, self._guard, self._on_verdict)
         return ImmediateUpdate(
@@ -98,7 +98,7 @@ class Trainer:
 
     @property
     def average_leads(self) -> bool:
-        """Whether the averaged weights have a lower validation loss than the last ones."""
+        """Whether the averaged weights have a lower validation loss than the latest weights."""
         return self._weights.average_leads
 
     @average_leads.setter
@@ -119,8 +119,8 @@ class Trainer:
         """Makes one step and returns the newest known result.
 
         A step whose loss or gradient is not finite is counted but changes no weight. Weights that
-        are not finite are rolled back at once. On a device with a queue the result is that of the
-        step before, as `DeferredUpdate` describes, so an explosion is noticed one step later.
+        are not finite are rolled back at once. On a device with a queue the result belongs to the
+        step before, as `DeferredUpdate` describes. A divergence is then noticed one step later.
 
         Args:
             seconds: training time so far, for the schedule.
@@ -166,21 +166,21 @@ class Trainer:
             )
 
     def snapshot(self) -> WeightSnapshot:
-        """Returns a frozen copy of the better weights (averaged or last) for the sampler."""
+        """Returns a frozen copy of the better weights (averaged or latest) for the sampler."""
         return self.begin_snapshot().snapshot()
 
     def begin_snapshot(self) -> PendingSnapshot:
-        """Starts such a copy, which the device finishes while it continues to train."""
+        """Starts a copy of the better weights, which the device finishes while it trains on."""
         return PendingSnapshot(self.best_network, self.step_count)
 
     @property
     def best_network(self) -> CharacterNetwork:
-        """The network to evaluate and to sample with."""
+        """The better network (averaged or latest weights), for evaluation and sampling."""
         return self.networks[0]
 
     @property
     def networks(self) -> list[CharacterNetwork]:
-        """The networks to validate, the best known first."""
+        """The networks to validate, the better one first."""
         return self._weights.networks
 
     @property
@@ -190,11 +190,11 @@ class Trainer:
 
     @property
     def reason(self) -> str:
-        """Why the guard rejected a step last, in words."""
+        """Why the guard rejected the latest rejected step, in words."""
         return self._guard.reason
 
     def save_rollback_point(self) -> None:
-        """Keeps a copy of the weights for a roll-back, unless the guard is suspicious now."""
+        """Keeps a copy of the weights for a roll-back, unless a recent step is suspect."""
         if not self._last_good or self._guard.is_stable:
             self._last_good = self._weights.tensors()
 
@@ -217,7 +217,7 @@ class Trainer:
         receives the state of all streams.
 
         Args:
-            carried: whether to include the carried state. Without it a resumed run starts cold.
+            carried: whether to include the carried state. Otherwise a resumed run starts cold.
         """
         self._update.flush()
         tensors = self._weights.tensors()
@@ -252,14 +252,14 @@ class Trainer:
     ) -> None:
         """Restores what ``tensors`` and ``progress`` returned, on this device.
 
-        PyTorch's optimisers and kernels do not check them. `model.runs.checkpoint_form` compared
-        the file with the settings when it was read.
+        PyTorch's optimisers and kernels do not check the values. `model.runs.checkpoint_form`
+        compared the file with the settings when it was read.
 
         Args:
-            tensors: of all streams; each process takes its share of the carried state.
+            tensors: the tensors. Each process takes its share of the carried state.
             progress: the counters.
-            same_text: whether the text is the one of the checkpoint. With another text the
-                position means nothing, so a new epoch starts with cold state.
+            same_text: whether the text is the one of the checkpoint. With another text the position
+                in it is meaningless, so a new epoch starts with cold state.
         """
         self._guard.restore(progress.get("guard", progress))
         if same_text:
@@ -282,13 +282,13 @@ class Trainer:
         self.step_count = progress["step"]
         self.average_leads = bool(progress.get("average_leads"))
 
-    # --- the inside of a step ---------------------------------------------------------------------
+    # --- one step ---------------------------------------------------------------------------------
 
     def _gradients(self, batch: Batch) -> Tensor:
         """Sets the gradients of a batch, keeps the carried state, and returns the mean loss.
 
-        Every process draws all random numbers of the batch and uses those of its own streams, so
-        the dropped units do not depend on the number of processes.
+        Every process draws the random numbers of the whole batch and uses those of its streams.
+        The dropped units therefore do not depend on the number of processes.
         """
         training, streams = self._training, batch.streams
         own = self._ranks.place.share(streams)
@@ -312,7 +312,7 @@ class Trainer:
         return loss
 
     def _with_some_streams_reset(self, state: State, streams: int) -> State:
-        """Resets random streams, so that the network learns to start cold, as at a prompt."""
+        """Zeroes the state of random streams, so that the network learns to start cold."""
         keep = torch.rand(streams) >= self._training.reset_probability
         own = keep[self._ranks.place.share(streams)].to(torch.float32)
         mask = self._machine.take(own.numpy())
@@ -321,7 +321,7 @@ class Trainer:
     def _roll_back(self) -> None:
         """Restores weights and optimiser of the roll-back point, but not the place in the text.
 
-        The learning rate was halved, and the same batches again would not help.
+        Training continues with new batches, because the same ones again would not help.
         """
         good = self._last_good
         if self._ranks.place.size > 1:

@@ -1,8 +1,7 @@
-"""A whole training, as a generator of events: steps, validations, samples, checkpoints, the end.
+"""Runs a training as a generator of events: steps, validations, samples, checkpoints, the end.
 
-It yields after each small unit of work and looks at its controls between two of them, so it runs
-the same under a thread, under the headless command and under a test without either. It never
-waits for whoever watches.
+The generator yields after each small unit of work and then reads its controls. It therefore works
+in a thread, in the headless command and in a test. It never waits for an observer.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ SECONDS_BETWEEN_SNAPSHOTS = 0.5
 
 
 class TrainingRun:
-    """One session of training; ``events`` is the work."""
+    """One session of a training; iterating over ``events`` does the work."""
 
     def __init__(
         self,
@@ -77,12 +76,12 @@ class TrainingRun:
 
         Args:
             request: what to train.
-            opened: the run, where it was opened already; it is unlocked at the end.
-            ranks: the processes that train together, of which this one leads
-                (`model.training.follower`).
-            controls: read between two units of work.
-            publish: is handed frozen weights twice a second, and the best ones at the end.
-            on_record: is handed each event that goes into ``metrics.jsonl``.
+            opened: the run if it is already open; it is unlocked at the end.
+            ranks: the processes that train together, led by this one (`model.training.follower`
+                describes the others).
+            controls: pause, save and stop requests, read between two units of work.
+            publish: receives frozen weights twice a second, and the best weights at the end.
+            on_record: receives each event that goes into ``metrics.jsonl``.
             clock: monotonic seconds.
         """
         self._request = request
@@ -95,18 +94,18 @@ class TrainingRun:
         self._speed = Throughput()
         self._best = Best()
         self._scored: int | None = None
-        """Characters that each validation scores at most, once that is decided."""
+        """Maximum characters that each validation scores; None until that is decided."""
         self._began = False
-        """Whether there is anything of the run to go on with."""
+        """Whether a step or a checkpoint was made, so that the run is worth keeping."""
         self.last_save_failed = False
 
     def events(self) -> Iterator[Event]:
-        """Does the work, from preparing to the last checkpoint.
+        """Runs the training from preparation to the last checkpoint.
 
         Raises:
             UserError: the run cannot begin (text, settings, checkpoint, file system).
-            TrainingDiverged: it cannot go on; the events before this say what was saved.
-            RankLost: another process is gone; likewise.
+            TrainingDiverged: the run cannot continue; earlier events say what was saved.
+            RankLost: another process is gone; earlier events say what was saved.
         """
         yield TrainingStateChanged(state="preparing")
         try:
@@ -124,9 +123,9 @@ class TrainingRun:
             )
             with contextlib.closing(reporter) as self._reporter:
                 yield from self._prepared()
-                # Python's collector looks through all objects now and then. With PyTorch's objects
-                # that takes a sixth of a second, in which nothing trains, writes or draws. What
-                # exists by now stays anyway.
+                # A full garbage collection visits all of PyTorch's objects. It takes a sixth of a
+                # second, in which nothing trains, samples or draws. Freezing exempts the objects
+                # that exist now, which live until the end anyway.
                 gc.freeze()
                 try:
                     for event in self._session():
@@ -141,21 +140,21 @@ class TrainingRun:
         finally:
             run.folder.unlock()
 
-    # --- the course of a session ------------------------------------------------------------------
+    # --- phases of a session ----------------------------------------------------------------------
 
     def _prepared(self) -> Iterator[Event]:
-        """Chooses the engine, builds the trainer, and hands the run to the other processes."""
+        """Chooses the engine, builds the trainer and sends the run to the other processes."""
         yield Preparing(stage="timing this machine")
         self._build()
         before = 0.0 if self._run.resumed is None else self._run.resumed.metadata.seconds
         if self._leader.processes > 1:
             yield Preparing(stage=f"handing the run to {self._leader.processes} processes")
             self._leader.hand_over(starting_checkpoint(self._run, self._trainer, before))
-        # Time counts once every process has the run.
+        # Training time starts when every process has the run.
         self._watch = Stopwatch(self._clock, before)
 
     def _build(self) -> None:
-        """Builds network and trainer, and puts a resumed one where it was."""
+        """Builds network and trainer, and restores the state of a resumed run."""
         run, ranks = self._run, self._leader.ranks
         keep_freed_memory()
         self._machine = choose_machine(
@@ -166,17 +165,17 @@ class TrainingRun:
             place=ranks.place,
         )
         give_back_memory()
-        # Threads that shared the short sums between two steps may stay awake for milliseconds
-        # (unless OMP_WAIT_POLICY tells them not to), on the cores that the next step needs.
+        # OpenMP threads spin for milliseconds after the short sums between two steps, on cores that
+        # the next step needs, unless OMP_WAIT_POLICY forbids it.
         prepare_thread(self._machine.engine.threads_per_shard)
         self._trainer = trainer_of(run, self._machine, ranks)
         if run.resumed is not None and run.keeps_its_best:
             metadata = run.resumed.metadata
             self._best.restore(metadata)
-            # Runs of older versions scored the largest number of characters.
+            # Runs of older versions scored the maximum number of characters.
             most = MAX_VALIDATION_CHARACTERS if self._best.nats is not None else None
             self._scored = metadata.progress.get("validation_characters", most)
-        # A resumed run goes on exactly as its checkpoint was computed.
+        # A resumed run keeps the engine of its checkpoint, so that it continues exactly.
         is_open = run.resumed is None and self._leader.processes == 1
         self._retune_times = retune_times(run.training) if is_open else []
         saved_step = -1 if run.resumed is None else run.resumed.metadata.step
@@ -201,12 +200,12 @@ class TrainingRun:
             reason, diverged = "diverged", error
             yield self._reporter.warning(str(error))
         except RankLost as error:
-            # What the others carried is lost with them; the weights are those of whole steps.
+            # The other processes' carried state is lost; the weights belong to a complete step.
             yield self._reporter.warning(str(error))
             yield from self._save(carried=False)
             raise
         except Exception as error:
-            # The steps since the last checkpoint are whole: where memory is short, they are kept.
+            # The steps since the last checkpoint are complete. Out of memory, they are still saved.
             unsaved = self._began and trainer.step_count > self._saver.saved_step
             if unsaved and refusal_of(error) is not None:
                 yield from self._save()
@@ -226,7 +225,7 @@ class TrainingRun:
     def _train(self) -> Iterator[Event]:
         trainer, controls = self._trainer, self._controls
         snapshot_due, save_due, validation_due = (Due(self._clock) for _ in range(3))
-        validation_pause: float | None = None  # until a validation has told how long one takes
+        validation_pause: float | None = None  # None until a validation was timed
         coming: PendingSnapshot | None = None
         while not controls.stopping and not self._plan_is_done():
             if controls.paused:
@@ -261,7 +260,7 @@ class TrainingRun:
                 save_due.restart()
 
     def _retune(self) -> Iterator[Event]:
-        """Goes over to another way of computing if it has become the faster one."""
+        """Times the engines again and switches if another one is clearly faster now."""
         run, before = self._run, self._machine
         self._retune_times.pop(0)
         self._machine = retune(before, run.training, run.model, len(run.corpus.vocabulary))
@@ -277,18 +276,18 @@ class TrainingRun:
 
     @property
     def _threads(self) -> int:
-        """Of all processes that train together."""
+        """Threads of all processes that train together."""
         return self._machine.threads * self._leader.processes
 
     def _guessed_pause(self) -> float:
-        """Returns the pause before the first validation, by the speed of now: steps get faster."""
+        """Returns the pause before the first validation, estimated from the current speed."""
         held_out, speed = len(self._run.split.held_out), self._speed.recent
         limit = self._scored or affordable(self._trainer, self._run.training, speed)
         cost = guessed_cost(self._trainer, held_out, speed, limit)
         return next_pause(self._watch.seconds, cost)
 
     def _pause(self) -> Iterator[Event]:
-        """Waits, saving meanwhile if asked; pauses do not count as training time."""
+        """Waits for the pause to end, and saves on request; pauses are not training time."""
         self._watch.pause()
         yield self._reporter.state("paused")
         while self._controls.paused:
@@ -309,7 +308,7 @@ class TrainingRun:
         yield from self._reporter.step(result, self._trainer.reason, self._speed.recent)
 
     def _wind_up(self) -> Iterator[Event]:
-        """Validates and saves where the last steps have not been."""
+        """Validates and saves the latest weights if that has not been done."""
         trainer = self._trainer
         validated_step = self._best.last[0] if self._best.last else -1
         if trainer.step_count > validated_step and not self._controls.hurried:
@@ -327,7 +326,7 @@ class TrainingRun:
     # --- validation, samples, checkpoints ---------------------------------------------------------
 
     def _validate(self) -> Generator[Event, None, bool]:
-        """Scores the held-out part; returns whether it is the best yet (no held-out part: no)."""
+        """Scores the held-out part; returns whether its loss is the run's lowest so far."""
         run, trainer = self._run, self._trainer
         if len(run.split.held_out) < 2:
             trainer.save_rollback_point()
@@ -353,7 +352,7 @@ class TrainingRun:
         return best
 
     def _sample(self) -> Iterator[Event]:
-        """Lets the model write at each temperature."""
+        """Samples a text at each temperature."""
         run, trainer = self._run, self._trainer
         vocabulary, training = run.corpus.vocabulary, run.training
         prompt = seed_text(run.split.train, vocabulary, training, trainer.epoch)
@@ -370,7 +369,7 @@ class TrainingRun:
             yield self._reporter.sampled(trainer, temperature, prompt, text)
 
     def _save(self, *, carried: bool = True) -> Iterator[Event]:
-        """Saves a checkpoint; a file system that refuses is reported, and training goes on."""
+        """Saves a checkpoint; a failure is reported and training continues."""
         if self._controls.abandoned:
             return
         if carried:
@@ -392,7 +391,7 @@ class TrainingRun:
         yield from self._reporter.saved(checkpoint, path, self._saver)
 
     def _hand_over_best(self) -> None:
-        """Hands the best weights to the sampler; if their file is gone, the last ones stay."""
+        """Publishes the best weights; if their file is missing, the latest ones stay published."""
         best = self._best.weights(self._run.folder.checkpoints)
         if best is not None:
             self._reporter.publish(best, best=True)

@@ -1,8 +1,9 @@
-"""Validation while a network is trained: when it is due, and the held-out loss of the best weights.
+"""Validates a network during training: when to do it, and the held-out loss of the better weights.
 
-The held-out part is scored as the recipe is meant to be judged: with carried state, or for a
-recipe of windows the character after each window. Of a held-out part that is longer than
-``MAX_VALIDATION_CHARACTERS`` so many are scored, always the same, in 16 pieces at even distances.
+A recipe with carried state is scored with carried state. A recipe of windows is scored on the
+character after each window. Of a held-out part longer than ``MAX_VALIDATION_CHARACTERS``, that many
+characters are scored. They are the same each time: the beginnings of 16 parts of equal length (64
+on a GPU).
 """
 
 from __future__ import annotations
@@ -22,56 +23,59 @@ from model.network.character_network import CharacterNetwork
 from model.training.trainer import Trainer
 
 MAX_PAUSE_SECONDS = 10.0
-"""Seconds of training between two validations."""
+"""Maximum training time between two validations, seconds, unless validations are slow."""
 FIRST_PAUSE = 1.0
+"""Minimum training time between two validations, seconds."""
 GROWTH = 0.5
-"""Pause before the next validation as a part of the training time so far."""
+"""Pause before the next validation, as a fraction of the training time so far."""
 SHARE = 0.1
-"""Of the time, at most, for validations within an epoch."""
+"""Maximum fraction of the time that validations within an epoch may take."""
 DEAR_PAUSE = 20.0
-"""Seconds between two validations from which the end of an epoch has to wait for them, too: of a
-small text with a long held-out part they would take a third of the time."""
+"""If validations are at least this many seconds apart, the end of an epoch does not force an extra
+one. On a small text with a long held-out part they would take a third of the time."""
 FORWARD_TIMES = 2.0
-"""How much faster a text is scored, in float32, than trained on."""
+"""Speed of scoring in float32 relative to training."""
 STREAMS = 16
+"""Maximum parts of the held-out text that are scored in parallel on a CPU."""
 STREAMS_ON_A_CARD = 64
-"""A card takes as long for a few of them as for many."""
+"""Maximum parallel parts on a GPU, which takes as long for few parts as for many."""
 MAX_VALIDATION_CHARACTERS = 262_144
-"""Scored by one validation. A tenth of a gigabyte would take an hour, and say the same to two
-digits; `evaluate` scores all of it."""
+"""Maximum characters that one validation scores. Scoring 100 MB would take an hour for the same two
+digits. The `evaluate` command scores all characters."""
 MAX_VALIDATION_WINDOWS = 32_768
-"""Likewise of a recipe of windows, each of which costs as much as a window of characters."""
+"""Maximum windows that one validation scores; one window costs as much as all its characters."""
 MIN_VALIDATION_CHARACTERS = 8_192
-"""Scored at least, however little time is planned."""
+"""Minimum of the limit on scored characters, however short the time budget."""
 WINDOWS_AT_ONCE = 512
+"""Windows in one forward pass."""
 LOST_NATS, LOST_TIMES = 1.0, 1.5
-"""A part is lost that is worse than the median part by both."""
+"""A part is lost if its loss exceeds the median part's by this many nats and by this factor."""
 
 
 def next_pause(trained_seconds: float, cost: float) -> float:
-    """Returns how long to train until the next validation within an epoch.
+    """Returns the training time until the next validation within an epoch, in seconds.
 
-    Often at the start, where every second changes the curve, and later every ten seconds; never so
-    often that validations take more than a tenth of the time.
+    Pauses are short at the start, where every second changes the curve, and ten seconds later.
+    They are longer if validations would otherwise take more than a tenth of the time.
 
     Args:
         trained_seconds: training time so far.
-        cost: seconds that the last validation took.
+        cost: duration of the latest validation, seconds.
     """
     pause = min(MAX_PAUSE_SECONDS, max(FIRST_PAUSE, GROWTH * trained_seconds))
     return max(pause, cost / SHARE)
 
 
 def affordable(trainer: Trainer, training: TrainingConfig, speed: float) -> int:
-    """Returns how many characters each validation of a run may score, at most.
+    """Returns the maximum number of characters that each validation of a run scores.
 
-    Where time is planned, no single one takes more than its part of that, the last one included.
-    All of a run's score the same, so that their losses can be compared.
+    With a time budget, no validation takes more than a tenth of the budget. All validations of a
+    run score the same characters, so that their losses can be compared.
 
     Args:
-        trainer: whose networks are to be scored.
+        trainer: the trainer of the networks that will be scored.
         training: the settings.
-        speed: of training, characters per second.
+        speed: training speed, characters per second.
     """
     if training.minutes is None or speed <= 0:
         return MAX_VALIDATION_CHARACTERS
@@ -83,13 +87,13 @@ def affordable(trainer: Trainer, training: TrainingConfig, speed: float) -> int:
 def guessed_cost(
     trainer: Trainer, characters: int, speed: float, limit: int = MAX_VALIDATION_CHARACTERS
 ) -> float:
-    """Returns about how many seconds a validation takes that none has been timed of.
+    """Returns the estimated duration of the first validation, in seconds.
 
     Args:
-        trainer: whose networks are to be scored.
-        characters: of the held-out part; no more are counted than are scored.
-        speed: of training, characters per second.
-        limit: characters that are scored at most.
+        trainer: the trainer of the networks that will be scored.
+        characters: length of the held-out part.
+        speed: training speed, characters per second.
+        limit: maximum characters that are scored.
     """
     scored = min(characters, limit)
     return len(trainer.networks) * scored / (FORWARD_TIMES * max(1.0, speed))
@@ -97,20 +101,20 @@ def guessed_cost(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """What scoring the held-out part found."""
+    """The result of scoring the held-out part."""
 
     nats: float
-    """Per character."""
+    """Mean loss, nats per character."""
     streams: int = 1
-    """Parts that the text was read in, side by side."""
+    """Parts of the text that were scored in parallel."""
     lost: int = 0
-    """Parts that stayed far worse than the others: a state that never recovered."""
+    """Parts whose loss stayed far above the others', because the state never recovered."""
     worst: float = 0.0
-    """Nats per character of the worst part."""
+    """Highest loss of a part, nats per character."""
 
     @property
     def lost_sentence(self) -> str:
-        """What there is to say about lost parts."""
+        """A warning for the user about lost parts."""
         stay = "stays" if self.lost == 1 else "stay"
         return (
             f"{self.lost} of {self.streams} held-out parts {stay} lost "
@@ -126,19 +130,19 @@ def validate(
     hurried: Callable[[], bool],
     limit: int = MAX_VALIDATION_CHARACTERS,
 ) -> Validation | None:
-    """Returns the held-out loss of the better of last and averaged weights.
+    """Returns the held-out loss of the better weights, the latest or the averaged ones.
 
-    Tells the trainer once the averaged weights have proved better.
+    Sets the trainer's ``average_leads`` if the averaged weights have the lower loss.
 
     Args:
-        trainer: whose networks are scored.
+        trainer: the trainer of the networks that are scored.
         held_out: the held-out part.
         training: the settings.
-        hurried: whether to leave the work; asked all the time.
-        limit: characters that are scored at most.
+        hurried: returns whether to stop; called before each small unit of work.
+        limit: maximum characters that are scored.
 
     Returns:
-        None where somebody was in a hurry.
+        The validation, or None if ``hurried`` stopped it.
     """
     found = []
     device = trainer.network.head.weight.device
@@ -160,17 +164,17 @@ def validate(
         found.append(judged(nats, losses, streams) if every else Validation(nats=nats))
     if len(found) == 2 and found[1].nats < found[0].nats:
         trainer.average_leads = True
-    # A NaN is not smaller than anything: the last weights' loss is returned where it is one.
+    # No loss is less than NaN, so `min` returns the latest weights' loss if that is NaN.
     return min(found, key=lambda validation: validation.nats)
 
 
 def judged(nats: float, losses: npt.NDArray[np.float32], most_streams: int = STREAMS) -> Validation:
-    """Returns the validation with the parts counted that stayed lost.
+    """Returns a validation with its number of lost parts.
 
     Args:
-        nats: per character, of the whole.
-        losses: nats of every scored character.
-        most_streams: the most parts that it was read in.
+        nats: mean loss of all parts, nats per character.
+        losses: float32 [T], nats of every scored character.
+        most_streams: maximum parts that were scored in parallel.
     """
     streams, length = evaluation.cut(len(losses) + 1, most_streams)
     means = np.array(
