@@ -3,7 +3,7 @@
 A step of an LSTM is some thousand kernels of a few microseconds each. To launch them one by one
 takes longer than to run them: an H100 was idle for two thirds of the time. A CUDA graph
 (`torch.cuda.CUDAGraph`) launches all of them at once. On other devices each call repeats the work
-and copies its results into the first call's buffers, so that a CPU test takes the same path.
+and copies its results into the first call's buffers. A CPU test thus takes the same path.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ PHASES = 2
 _BYTES = 4
 _PREFIX = "charlm-sums-"
 MEMORY_FILES = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
+"""Names of the files that `make_memory` creates; `forget` removes no others."""
 
 
 class SharedMemoryAllReduce:

@@ -35,6 +35,7 @@ RANKING_PAUSE: Final = 20.0
 LARGEST_COMPRESSED: Final = 20_000_000
 """Maximum characters of a text that is compressed; a longer one would occupy a core too long."""
 CHUNK: Final = 1 << 20
+"""Characters that are decoded and compressed at a time."""
 
 
 class Analysis:

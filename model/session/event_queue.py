@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from model.events import Event, StepFinished
 
 CAPACITY = 8192
+"""Number of events at which the queue starts to drop steps."""
 
 
 class EventQueue:
