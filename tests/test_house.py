@@ -36,7 +36,6 @@ QUAINT = re.compile(
 NOT_YET_PLAIN = frozenset(
     {
         "corpus/cache/encoded_cache.py",
-        "model/evaluation/scoring.py",
         "model/system/memory.py",
     }
 )

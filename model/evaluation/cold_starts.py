@@ -1,9 +1,9 @@
-"""Does a trained network find its feet wherever it is started? PyTorch.
+"""Measures whether a network recovers from a cold start at any place of a text. PyTorch.
 
-A state carried through all of training says nothing about the zero state, which is what every
-prompt begins with: a network can be led into a saturated state that it never leaves. So it is
-started cold at many places of a text, and what it pays later is held against what it pays for the
-very same characters when its state is carried from the beginning of the text.
+Every prompt starts from the zero state, but training carries the state through the text. From a
+zero state, a network can reach a saturated state that it never leaves. Therefore the network is
+started cold at many places of a text. Its later losses are compared with the losses of the same
+characters when the state is carried from the beginning of the text.
 """
 
 from __future__ import annotations
@@ -19,29 +19,30 @@ from model.evaluation.scoring import cold_losses, require_characters
 from model.network.character_network import CharacterNetwork
 
 MOST_SHUFFLED = 1 << 22
-"""Places that are all shuffled to draw some; of more, some are drawn without a list of all."""
+"""Maximum number of possible places that are shuffled. Of more, a few are drawn without a list."""
 LENGTH = 384
 """Characters read from each place."""
 TAIL = 128
-"""Of them, the last ones, over which a place is judged."""
+"""Number of final characters whose loss decides whether a start is lost."""
 BATCH = 125
+"""Places in one forward pass."""
 LOST = 0.5
-"""Nats per character above the carried state at which a place counts as lost."""
+"""A place is lost if its loss is more than this many nats per character above the carried state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColdStarts:
-    """What came of starting cold at many places."""
+    """The results of cold starts at many places."""
 
     places: int
     lost: int
-    """Places where the network stayed more than half a nat per character behind."""
+    """Places whose loss stayed more than half a nat per character above the carried state."""
     excess: float
-    """Mean nats per character above the carried state, over the judged characters."""
+    """Mean loss above the carried state over the judged characters, nats per character."""
     worst_excess: float
-    """That of the worst place."""
+    """Loss of the worst place above the carried state, nats per character."""
     worst_nats_per_character: float
-    """The highest loss of a place, whatever its characters cost with the state carried."""
+    """Highest loss of a place, not relative to the carried state."""
 
 
 def cold_starts(
@@ -52,17 +53,17 @@ def cold_starts(
     places: int = 1000,
     seed: int = 0,
 ) -> Generator[float, None, ColdStarts]:
-    """Starts cold at random places of a text.
+    """Starts cold at random places of a text and returns how well the network recovers.
 
     Args:
         network: the network.
         ids: the text, one-dimensional.
-        carried: nats of each character but the first with the state carried, `evaluation.stateful`.
-        places: how many; the same place is not taken twice, so a short text has fewer.
-        seed: of the choice of places.
+        carried: nats of each character but the first, as `evaluation.stateful` stores them.
+        places: number of places. All are different, so a short text has fewer.
+        seed: seed of the choice of places.
 
     Yields:
-        The done part, 0 to 1.
+        The completed fraction, 0 to 1.
 
     Raises:
         ModelError: the text has fewer than two characters.
@@ -87,7 +88,7 @@ def cold_starts(
     excess = cold - warm
     return ColdStarts(
         places=len(starts),
-        # Written so that a loss that is not a number counts as lost.
+        # Not `excess > LOST`, so that NaN counts as lost.
         lost=int(np.count_nonzero(~(excess <= LOST))),
         excess=float(excess.mean()),
         worst_excess=float(excess.max()),

@@ -1,7 +1,7 @@
-"""Dynamic evaluation: scoring a text while learning from what was just scored. PyTorch.
+"""Dynamic evaluation: scores a text and trains on each chunk after scoring it. PyTorch.
 
-Krause, Kahembwe, Murray and Renals, "Dynamic evaluation of neural sequence models" (2018). It
-measures something else than a trained network at rest, and is reported apart.
+The method is from Krause, Kahembwe, Murray and Renals, "Dynamic evaluation of neural sequence
+models" (2018). Its score is not comparable with that of fixed weights and is reported separately.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ from model.evaluation.scoring import Scoring, columns, require_characters
 from model.network.character_network import CharacterNetwork
 
 CHUNK = 32
-"""Characters scored with the same weights, and then learnt from."""
+"""Characters between two updates of the weights."""
 RATE = 0.002
+"""Learning rate of an update."""
 DECAY = 0.002
-"""Part of the way back to the trained weights at each update."""
+"""Fraction by which each update moves the weights back to the trained weights."""
 DAMPING = 1e-3
-"""Added to the root mean square; keeps seldom used weights from leaping."""
+"""Added to the root mean square, so that rarely used weights do not jump."""
 
 
 def dynamic(
     trained: CharacterNetwork, ids: Ids, *, rate: float = RATE, decay: float = DECAY
 ) -> Scoring:
-    """Scores a text in order with the state carried; each chunk is learnt from once it is scored.
+    """Scores a text in order with the state carried, and trains on each chunk after scoring it.
 
-    The update is theta += decay (theta_0 - theta) - rate g / (sqrt(m) + damping), with theta_0 the
-    trained weights, g the gradient of the chunk's mean loss and m the mean of g squared over the
-    text so far: the paper's RMS rule, except that its m comes from the training text, which a
-    checkpoint does not hold, and that the decay is the same for all weights.
+    The update is theta += decay (theta_0 - theta) - rate g / (sqrt(m) + damping). Here theta_0 is
+    the trained weights and g the gradient of the chunk's mean loss. m is the mean of g squared over
+    the text so far. This is the paper's RMS rule with two differences. The paper computes m on the
+    training text, which a checkpoint does not hold. Here the decay is the same for all weights.
 
     Args:
         trained: the network; it is copied, not changed.
         ids: the text, one-dimensional.
-        rate: length of an update; 0 with ``decay`` 0 is the stateful score.
-        decay: part of the way back to the trained weights.
+        rate: learning rate; 0 with ``decay`` 0 gives the stateful score.
+        decay: fraction by which an update moves the weights back to the trained weights.
 
     Raises:
         ModelError: the text has fewer than two characters.

@@ -1,7 +1,7 @@
-"""Which hidden unit tracks what in a text: quotes, brackets, the place in the line, spaces. NumPy.
+"""Finds the hidden units that track features of a text, such as quotes and brackets. NumPy.
 
-After Karpathy, Johnson & Fei-Fei (2015), who found such cells by eye; here they are ranked by the
-correlation of their activation with the feature. Letters: T time, L layers, H hidden.
+Karpathy, Johnson & Fei-Fei (2015) found such cells by eye. Here units are ranked by the correlation
+of their activation with the feature. Letters: T time, L layers, H hidden.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from model.network.snapshot import WeightSnapshot
 from model.sampling.numpy_lstm import LstmStepper
 
 LENGTH: Final = 4_000
-"""Characters that the units are watched over."""
+"""Number of characters over which activations are correlated with features."""
 
 Feature = NDArray[np.float64]
 
 
 def features_of(text: str) -> dict[str, Feature]:
-    """Returns what could be tracked, [T] each, as it is after each character.
+    """Returns the features of a text by name. Each has its value after each character, [T].
 
-    A feature that does not change over the text is left out.
+    Features that are constant over the text are left out.
     """
     found = {
         "inside quotes": _array(text, _inside_quotes),
@@ -42,12 +42,12 @@ def features_of(text: str) -> dict[str, Feature]:
 def rank_units(
     snapshot: WeightSnapshot, vocabulary: Vocabulary, ids: NDArray[Any]
 ) -> tuple[RankedUnit, ...]:
-    """Returns for each feature the unit that tracks it best, the best tracked feature first.
+    """Returns the unit that tracks each feature best, sorted by strength of correlation.
 
     Args:
         snapshot: the weights.
-        vocabulary: what the ids mean.
-        ids: a text that the network was not trained on; its beginning is used.
+        vocabulary: the symbol of each id.
+        ids: a text that the network was not trained on. Its first 4,000 characters are used.
     """
     ids = np.asarray(ids[:LENGTH])
     features = features_of(vocabulary.decode(ids))
@@ -74,7 +74,7 @@ def rank_units(
 
 
 def activations_of(snapshot: WeightSnapshot, ids: NDArray[Any]) -> NDArray[np.float64]:
-    """Returns the output of every unit after each character, [T, L, H], from a cold start."""
+    """Returns the outputs of all units after each character from a cold start, [T, L, H]."""
     kernel = LstmStepper(snapshot)
     out = np.empty((len(ids), *kernel.outputs().shape))
     for place, symbol_id in enumerate(ids):

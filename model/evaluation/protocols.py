@@ -1,4 +1,4 @@
-"""Scoring a text with a saved network, by every protocol that was asked for. PyTorch."""
+"""Scores a text with a saved network by each requested protocol. PyTorch."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from model.runs.checkpoint import Checkpoint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Nats per character by several protocols; figures of two are not to be compared."""
+    """Nats per character by several protocols. Scores of different protocols are not comparable."""
 
     characters: int
     """Characters scored by the stateful protocol: all but the first."""
     nats_per_character: float
-    """One pass over the text in order, the state carried from its beginning to its end."""
+    """Loss of one pass over the text with the state carried from beginning to end."""
     windowed_nats_per_character: float
-    """Mean over windows of 256 characters, each from a cold start."""
+    """Mean loss over windows of 256 characters, each from a cold start."""
     cold_starts: ColdStarts | None
-    """None where they were not asked for."""
+    """Results of cold starts; None if they were not requested."""
     dynamic_nats_per_character: float | None
-    """Of dynamic evaluation, which learns as it goes; None where it was not asked for."""
+    """Loss of dynamic evaluation, which trains on the text; None if it was not requested."""
 
 
 def evaluate(
@@ -37,10 +37,11 @@ def evaluate(
     """Scores a text in float32 on the CPU.
 
     Args:
-        checkpoint: the network, by its better weights.
+        checkpoint: the saved network; its better weights are used.
         ids: the text, one-dimensional.
-        cold_places: places at which to start cold; 0: none.
-        dynamically: also by dynamic evaluation, which takes some ten times as long as the rest.
+        cold_places: number of cold starts; 0 omits them.
+        dynamically: whether to add dynamic evaluation, which takes about ten times as long as the
+            rest.
 
     Raises:
         ModelError: the text has fewer than two characters.
@@ -48,7 +49,7 @@ def evaluate(
     network = make_network(checkpoint.metadata.model, len(checkpoint.metadata.vocabulary))
     network.load_arrays(checkpoint.best_weights())
     torch.set_flush_denormal(True)
-    # Four bytes a character: only for what needs each of them.
+    # Losses take four bytes a character, and only cold starts need them.
     losses = np.zeros(max(0, len(ids) - 1), dtype=np.float32) if cold_places else None
     carried = evaluation.run_to_end(evaluation.stateful(network, ids, losses=losses))
     cold = None

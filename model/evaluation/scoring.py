@@ -1,7 +1,7 @@
-"""Scoring a held-out text: nats per character, stateful or in windows. PyTorch, always float32.
+"""Scores a held-out text in nats per character, stateful or in windows. PyTorch, always float32.
 
-Each function is a generator that yields the done part after each small unit and returns the loss,
-so that a pause or a stop need not wait for the end of a long text. Letters: T time, B batch.
+Each scoring is a generator that yields the completed fraction after each small unit of work. A
+caller can therefore pause or stop the scoring of a long text. Letters: T time, B batch.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from model.errors import ModelError
 from model.network.character_network import CharacterNetwork, State, joined, streams_of
 
 Scoring = Generator[float, None, float]
-"""Yields the done part, 0 to 1; returns nats per character."""
+"""Yields the completed fraction, 0 to 1; returns nats per character."""
 
 Result = TypeVar("Result")
 
 CHUNK = 256
+"""Characters of each stream in one forward pass."""
 PRIMER = 256
-"""Characters read, unscored, before each stream but the first."""
+"""Characters read without scoring before each stream except the first."""
 MIN_STREAM_CHARACTERS = 1024
+"""Minimum characters of text for each stream."""
 
 
 def stateful(
@@ -44,18 +46,19 @@ def stateful(
 ) -> Scoring:
     """Scores the text in order with the state carried.
 
-    With ``streams`` above 1, the text is cut into that many parts that are read side by side; each
-    but the first is primed with the 256 characters before it, so that what it carries is, but for
-    a trace, what one pass would carry.
+    With ``streams`` above 1, the text is cut into that many parts, which are read in parallel. Each
+    part except the first is primed with the 256 characters before it. Its state is then almost the
+    state that one pass would carry.
 
     Args:
         network: the network.
         ids: the text, one-dimensional.
-        streams: parts read side by side; fewer where the text is short.
-        losses: where to put the nats of every character that is scored (see ``scored``): of all
-            but the first, where there is no limit.
-        limit: characters to score at most, about; of a longer text the beginning of each stream.
-        threads: that share the streams.
+        streams: maximum parts read in parallel; a short text has fewer.
+        losses: receives the nats of every scored character, ``scored`` many. Without a limit these
+            are all characters but the first.
+        limit: approximate maximum of scored characters. Of a longer text, the beginning of each
+            stream is scored.
+        threads: the threads that share the streams.
 
     Raises:
         ModelError: the text has fewer than two characters.
@@ -80,7 +83,7 @@ def stateful(
         with evaluating(network):
             nats, state = _score(network, columns(rows).to(device), state, threads=threads)
             scored_rows = nats.cpu().unbind(1)  # one wait for the device, not one a stream
-        # The last stream may be a few characters shorter; what was put in their place is left out.
+        # The last stream may be a few characters shorter. The losses of its padding are left out.
         parts = [part[: max(0, len(row) - 1)] for part, row in zip(scored_rows, rows, strict=True)]
         for stream, part in enumerate(parts):
             total += float(part.sum())
@@ -93,23 +96,23 @@ def stateful(
 
 
 def cut(characters: int, streams: int) -> tuple[int, int]:
-    """Returns how many parts a text is read in side by side, and the scored characters of each.
+    """Returns the number of parallel parts of a text, and the scored characters of each part.
 
     Args:
-        characters: of the text.
-        streams: the most parts.
+        characters: length of the text.
+        streams: maximum number of parts.
     """
     streams = max(1, min(streams, characters // MIN_STREAM_CHARACTERS))
     return streams, -(-(characters - 1) // streams)
 
 
 def scored(characters: int, streams: int, limit: int | None = None) -> int:
-    """Returns how many characters ``stateful`` scores.
+    """Returns the number of characters that ``stateful`` scores.
 
     Args:
-        characters: of the text.
-        streams: the most parts that it is read in.
-        limit: as for ``stateful``.
+        characters: length of the text.
+        streams: maximum number of parts.
+        limit: approximate maximum of scored characters; None scores all.
     """
     streams, stride = cut(characters, streams)
     length = _limited(streams, stride, limit)
@@ -118,7 +121,7 @@ def scored(characters: int, streams: int, limit: int | None = None) -> int:
 
 
 def _limited(streams: int, stride: int, limit: int | None) -> int:
-    """Returns how many characters of each stream are scored."""
+    """Returns the number of scored characters of each stream."""
     return stride if limit is None else min(stride, max(1, -(-limit // streams)))
 
 
@@ -138,12 +141,12 @@ def windowed(
     Args:
         network: the network.
         ids: the text, one-dimensional.
-        window: characters scored in a window (fewer where the text is shorter).
-        stride: characters between the starts of two windows; None puts them end to end.
-        last_only: score the last character of each window alone.
+        window: characters scored in a window; a shorter text has a shorter window.
+        stride: characters between the starts of two windows; None places them end to end.
+        last_only: whether to score only the last character of each window.
         batch: windows in a forward pass.
-        limit: windows to score at most; of more, so many at even distances.
-        threads: that share the windows of a pass.
+        limit: maximum number of scored windows; of more, a subset at even distances is scored.
+        threads: the threads that share the windows of a pass.
 
     Raises:
         ModelError: the text has fewer than two characters.
@@ -172,7 +175,7 @@ def windowed(
 
 
 def run_to_end(scoring: Generator[float, None, Result]) -> Result:
-    """Returns the result of a scoring that nobody needs to interrupt."""
+    """Runs a scoring to its end and returns its result."""
     whole = GeneratorWithResult(scoring)
     for _ in whole:
         pass
@@ -180,7 +183,7 @@ def run_to_end(scoring: Generator[float, None, Result]) -> Result:
 
 
 def cold_losses(network: CharacterNetwork, rows: list[Ids]) -> npt.NDArray[np.float32]:
-    """Returns the nats [T, B] of every character but the first of B rows, each from a cold start.
+    """Returns the nats [T, B] of B rows, each from a cold start; first characters have no loss.
 
     Args:
         network: the network.
@@ -192,7 +195,7 @@ def cold_losses(network: CharacterNetwork, rows: list[Ids]) -> npt.NDArray[np.fl
 
 
 def columns(rows: list[Ids]) -> Tensor:
-    """Returns rows as int64 columns [T, B], the shorter ones filled up with zeros."""
+    """Returns rows as int64 columns [T, B]; shorter rows are padded with zeros."""
     block = np.zeros((max(map(len, rows)), len(rows)), np.int64)
     for column, row in enumerate(rows):
         block[: len(row), column] = row
@@ -200,10 +203,10 @@ def columns(rows: list[Ids]) -> Tensor:
 
 
 def require_characters(ids: Ids, least: int) -> None:
-    """Refuses a text that is too short.
+    """Checks the length of a text.
 
     Raises:
-        ModelError: it has fewer than ``least`` characters.
+        ModelError: the text has fewer than ``least`` characters.
     """
     if len(ids) < least:
         raise ModelError(
@@ -213,7 +216,7 @@ def require_characters(ids: Ids, least: int) -> None:
 
 @contextmanager
 def evaluating(network: CharacterNetwork) -> Iterator[None]:
-    """Turns dropout and gradients off, and the network's mode back to what it was."""
+    """Disables dropout and gradients; restores the network's mode at the end."""
     training = network.training
     network.eval()
     try:
@@ -231,12 +234,12 @@ def _score(
     last_only: bool = False,
     threads: BatchThreads = ONE_THREAD,
 ) -> tuple[Tensor, State]:
-    """Returns nats [T, B] and state of ``block`` [T + 1, B]: inputs and their targets."""
+    """Returns nats [T, B] and the new state. ``block`` [T + 1, B] holds inputs and targets."""
 
     def of_streams(streams: slice) -> tuple[Tensor, State]:
         own = None if state is None else streams_of(state, streams)
         targets = block[1:, streams]
-        with torch.no_grad():  # each thread has a mode of its own
+        with torch.no_grad():  # gradient mode is per thread
             outputs, own = network(block[:-1, streams], own)
             if last_only:
                 outputs, targets = outputs[-1:], targets[-1:]

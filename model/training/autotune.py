@@ -1,4 +1,4 @@
-"""Which way of computing is the fastest here: a short measurement at the start of a training."""
+"""Chooses the fastest engine by timing short steps at the start of a training. PyTorch."""
 
 from __future__ import annotations
 
@@ -21,29 +21,31 @@ from model.training.engines import possible_engines
 from model.training.gradients import GradientWorkers
 
 WARM_UP_SEQUENCE = 8
-"""Time steps of an untimed step: for what each engine does but once, and for its threads, which the
-system may wake on one and the same core and moves apart only after some milliseconds of work."""
+"""Time steps of a warm-up step, which covers an engine's one-time work. It also lets the system
+spread the threads over cores: it may wake them on one core and needs milliseconds to move them."""
 WARM_UP_STEPS = 3
+"""Untimed steps before each measurement."""
 TIMED_STEPS = 2
-"""In a row, of which the quicker counts: the first one finds memory and threads cold."""
+"""Consecutive steps of a measurement. The faster one counts, because the first has cold caches."""
 ROUNDS = 8
+"""Maximum measurements of each engine."""
 PRUNE_RATIO = 1.5
-"""Times the best time so far from which an engine is not measured again."""
+"""An engine slower than this multiple of the best time so far is not measured again."""
 MIN_SPEEDUP = 1.15
-"""How much faster more threads must be: the screen, the text and other programs want a core, too.
+"""How many times as fast an engine with more threads must be. The app needs cores, too.
 
-Two threads that are a tenth faster than one alone are slower beside the app (LSTM(128))."""
+Two threads that are a tenth faster than one by themselves are slower beside the app (LSTM(128))."""
 BUDGET = 2.0
-"""Seconds; where the first round has used it up, there is no second."""
+"""Seconds of measuring after which no further round starts."""
 
 RETUNE_AFTER_SECONDS = (60.0, 600.0)
-"""Seconds of training after which it is measured again: another program may have been at work when
-the training began, and half of the speed of a night is much to lose to it."""
+"""Training times at which the engines are measured again, seconds. Another program may have been
+busy at the start, and the choice made then could halve the speed of a whole night."""
 WORTH_A_LOOK = 5
-"""Times as long a training must be for it."""
+"""A planned training must last this multiple of a retune time; otherwise that retune is omitted."""
 
 Timer = Callable[[Engine], float]
-"""Makes steps with an engine and returns the seconds of one; in the first call of short ones."""
+"""Makes steps with an engine and returns the seconds of one step. The first call only warms up."""
 
 
 def choose_machine(
@@ -54,22 +56,23 @@ def choose_machine(
     used_before: Engine | None = None,
     place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
 ) -> Machine:
-    """Returns device and engine: what was asked for, and for the rest the fastest.
+    """Returns the requested device with the fastest engine that the settings allow.
 
     Args:
         training: the settings; ``auto`` and 0 leave a choice open.
-        model: the shape to measure.
+        model: the shape of the network to measure.
         vocabulary_size: V.
-        used_before: the engine of a run that is gone on with; taken again where it is possible, for
-            no two engines round alike.
-        place: of this process among those that train together: what is timed is its own share.
+        used_before: the engine of a resumed run. It is used again if possible, because no two
+            engines round identically.
+        place: the place of this process among those that train together. Only its share of the
+            batch is timed.
 
     Raises:
-        ConfigError: a device was asked for that this machine does not have.
+        ConfigError: this machine does not have the requested device.
     """
     device = choose_device(training.device, place)
     engines = possible_engines(training, device, place, model)
-    # Also one that is no longer measured for such a network.
+    # The second list holds engines that are not measured for this network any more.
     if used_before in [*engines, *possible_engines(training, device, place)]:
         return Machine.on(device, used_before)
     if len(engines) == 1:
@@ -80,7 +83,7 @@ def choose_machine(
 
 
 def retune_times(training: TrainingConfig) -> list[float]:
-    """Returns the seconds of training after which to measure again."""
+    """Returns the training times at which to measure again, in seconds."""
     if training.minutes is None:
         return list(RETUNE_AFTER_SECONDS)
     return [look for look in RETUNE_AFTER_SECONDS if WORTH_A_LOOK * look <= 60 * training.minutes]
@@ -89,15 +92,15 @@ def retune_times(training: TrainingConfig) -> list[float]:
 def retune(
     machine: Machine, training: TrainingConfig, model: ModelConfig, vocabulary_size: int
 ) -> Machine:
-    """Returns the machine with the engine that is fastest now; the same one unless it gains.
+    """Returns the machine with the engine that is clearly fastest now; otherwise the same machine.
 
-    The precision stays. A way that is as quick with fewer threads is not taken: that the machine is
-    busy now is no reason to do without a core for the rest of a training.
+    The precision stays the same. An equally fast engine with fewer threads is not chosen, because
+    the machine may be busy only now.
 
     Args:
-        machine: what a training computes with.
-        training: its settings.
-        model: its shape.
+        machine: the machine that a training uses.
+        training: the settings.
+        model: the shape of the network.
         vocabulary_size: V.
     """
     precision: Precision = "fp32" if machine.autocast is None else "bf16"
@@ -110,7 +113,7 @@ def retune(
 
         def noted(engine: Engine) -> float:
             seconds = timer(engine)
-            # The first call is for warming up.
+            # The first call only warms up.
             best[engine] = min(best[engine], seconds) if engine in best else float("inf")
             return seconds
 
@@ -124,7 +127,7 @@ def retune(
 def _timer(
     training: TrainingConfig, model: ModelConfig, vocabulary_size: int, device: torch.device
 ) -> Iterator[Timer]:
-    """Lends a timer; random numbers and PyTorch's threads are as before at the end."""
+    """Yields a timer; restores the random state and PyTorch's thread count at the end."""
     with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
         open_pools.callback(torch.set_num_threads, torch.get_num_threads())
         yield StepTimer(training, model, vocabulary_size, device, open_pools)
@@ -133,7 +136,7 @@ def _timer(
 def fastest_engine(
     engines: Sequence[Engine], timer: Timer, clock: Callable[[], float] = time.perf_counter
 ) -> Engine:
-    """Returns the fastest engine that does not take more threads for little."""
+    """Returns the fastest engine; one with more threads must be `MIN_SPEEDUP` times as fast."""
     return fastest(
         engines,
         timer,
@@ -147,11 +150,11 @@ def fastest_engine(
 
 
 class StepTimer:
-    """Times steps of a network of the shape at hand, on made-up characters.
+    """Times steps of a network of the given shape, on random characters.
 
-    They are as long as those of the training: part of a step's work (packing and dropping weights,
-    adding up the gradients of several threads) does not depend on its length, and on short steps
-    it would decide alone.
+    Timed steps are as long as the training's steps. Part of a step's work does not depend on its
+    length: packing and dropping weights, and adding up the gradients of several threads. On short
+    steps that part would dominate.
     """
 
     def __init__(
@@ -180,7 +183,7 @@ class StepTimer:
         )
 
     def __call__(self, engine: Engine) -> float:
-        """Makes some steps; returns the seconds of the fastest."""
+        """Makes some steps and returns the seconds of the fastest; short ones in the first call."""
         is_first = engine not in self._workers
         if is_first:
             machine = Machine(device=self._device, engine=engine)

@@ -1,4 +1,4 @@
-"""Wishes to a running training, set from any thread and read by it between two steps."""
+"""Requests to a running training, made by any thread and read between two steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class TrainingControls:
-    """Pause, save, stop, abandon. Setting never waits; only a paused training waits, here."""
+    """Holds requests to pause, save, stop or abandon. Only ``wait_while_paused`` blocks."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -18,7 +18,7 @@ class TrainingControls:
         self._signal = 0
 
     def pause(self) -> None:
-        """Asks to wait after the step at hand."""
+        """Requests a pause after the current step."""
         with self._changed:
             self._paused = True
 
@@ -29,17 +29,17 @@ class TrainingControls:
             self._changed.notify_all()
 
     def save(self) -> None:
-        """Asks for a checkpoint after the step at hand."""
+        """Requests a checkpoint after the current step."""
         with self._changed:
             self._save = True
             self._changed.notify_all()
 
     def stop(self, *, hurry: bool = False, signal: int = 0) -> None:
-        """Asks to end: validate and save; in a ``hurry`` save only.
+        """Requests the end of the training, after a last validation and a checkpoint.
 
         Args:
-            hurry: whether to leave the validation out.
-            signal: number of the signal that asks, if one does.
+            hurry: whether to omit the validation.
+            signal: number of the signal that caused the request; 0 if none did.
         """
         with self._changed:
             self._stop = True
@@ -48,7 +48,7 @@ class TrainingControls:
             self._changed.notify_all()
 
     def abandon(self) -> None:
-        """Asks to end at once, saving nothing."""
+        """Requests the end of the training at once, without a checkpoint."""
         with self._changed:
             self._stop = self._hurry = self._abandon = True
             self._changed.notify_all()
@@ -65,26 +65,26 @@ class TrainingControls:
 
     @property
     def hurried(self) -> bool:
-        """Whether it should end without another validation."""
+        """Whether training should end without another validation."""
         return self._hurry
 
     @property
     def signal(self) -> int:
-        """Number of the first signal that asked to end; 0 where none did."""
+        """Number of the first signal that requested the end; 0 if none did."""
         return self._signal
 
     @property
     def abandoned(self) -> bool:
-        """Whether it should end without saving."""
+        """Whether training should end without saving."""
         return self._abandon
 
     def take_save(self) -> bool:
-        """Returns whether a checkpoint was asked for, once."""
+        """Returns whether a checkpoint was requested, and clears the request."""
         with self._changed:
             wanted, self._save = self._save, False
         return wanted
 
     def wait_while_paused(self) -> None:
-        """Waits until the pause ends, training should stop, or a checkpoint is wanted."""
+        """Waits until the pause ends, training should stop, or a checkpoint is requested."""
         with self._changed:
             self._changed.wait_for(lambda: not self._paused or self._stop or self._save)

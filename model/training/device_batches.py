@@ -1,6 +1,7 @@
-"""A batch's characters on the device: gathered there where the text fits, else brought. PyTorch.
+"""Puts a batch's characters on the device. PyTorch.
 
-Letters: T time, B batch.
+If the text fits, it is kept on the device and batches are gathered there. Otherwise each batch is
+copied from the host. Letters: T time, B batch.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from model.compute.device import Machine
 from model.data.batches import Batch, Ids
 
 SHARE_OF_FREE_MEMORY = 0.25
-"""Of the device, that a text may take."""
+"""Maximum share of the device's free memory for a text."""
 MAX_TEXT_BYTES = 2**30
-"""Bytes that it may take where the device does not tell what is free."""
+"""Maximum bytes of a text on a device that does not report its free memory."""
 CHARACTERS_PER_COPY = 2**26
-"""Characters that are moved at a time, for a mapped file must not be in memory as a whole."""
+"""Characters copied at a time, so that a mapped file is never in memory as a whole."""
 
 
 class DeviceBatches:
-    """Reads batches of one text."""
+    """Reads batches of a text, which it keeps on the device if the text fits there."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -30,7 +31,7 @@ class DeviceBatches:
         self._text: Tensor | None = None
 
     def read(self, batch: Batch, streams: slice) -> tuple[Tensor, Tensor]:
-        """Returns inputs [T, B] and targets [T, B] or [B], int64, of some of a batch's streams."""
+        """Returns int64 inputs [T, B] and targets [T, B] or [B] of some of a batch's streams."""
         if self._machine.holds_text and self._ids is not batch.ids:
             self._ids = batch.ids
             self._text = self._on_device(batch.ids)
@@ -45,9 +46,9 @@ class DeviceBatches:
         return block[:-1], block[-1] if batch.last_only else block[1:]
 
     def _on_device(self, ids: Ids) -> Tensor | None:
-        """Returns the whole text there, in the narrowest type that PyTorch indexes; None: too long.
+        """Returns the text on the device as uint8 or int32, or None if it is too long.
 
-        A text that was changed since would be read as it was: ids never change.
+        The ids of a text never change, so the copy stays valid.
         """
         kind: npt.DTypeLike = np.uint8 if ids.dtype == np.uint8 else np.int32
         if len(ids) * np.dtype(kind).itemsize > self._room():

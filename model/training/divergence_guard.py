@@ -126,7 +126,7 @@ class DivergenceGuard:
         self._steps, self._mean, self._deviation = known.steps, known.mean, known.deviation
         self._suspects = list(known.suspects)
 
-    # --- decisions -------------------------------------------------------------------------------
+    # --- decisions --------------------------------------------------------------------------------
 
     def _remedy(self) -> Verdict:
         """Resets the running mean; rolls back, or gives up after `MAX_ROLL_BACKS` roll-backs."""

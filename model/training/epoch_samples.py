@@ -1,4 +1,4 @@
-"""The samples of a training: one seed text, written on from at each temperature."""
+"""Samples texts during training: one prompt, continued at each temperature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from model.sampling.stepper import MakeBatchStepper
 
 
 def seed_text(ids: Ids, vocabulary: Vocabulary, training: TrainingConfig, epoch: int) -> str:
-    """Returns a piece of the text to write on from: the same for all epochs of a run, or not."""
+    """Returns a random piece of the text as a prompt.
+
+    All epochs of a run use the same piece, unless ``fresh_sample_prompts`` is set.
+    """
     which = epoch if training.fresh_sample_prompts else 0
     random = np.random.default_rng([training.seed, 3, which])
     start = int(random.integers(max(1, len(ids) - training.sample_prompt)))
@@ -32,15 +35,15 @@ def write_samples(
     cancelled: Callable[[], bool],
     make_stepper: MakeBatchStepper = LstmBatchStepper,
 ) -> list[tuple[float, str]]:
-    """Returns each temperature and what was written at it, all with the noise of one seed.
+    """Returns each temperature with its sampled text. All texts use the same random numbers.
 
     Args:
         snapshot: the weights.
-        vocabulary: what the ids mean.
-        training: how many characters, at which temperatures, from which seed.
-        prompt: what to write on from.
-        cancelled: asked before each character; once it says so, nothing is returned.
-        make_stepper: makes what computes.
+        vocabulary: the symbol of each id.
+        training: the settings: number of characters, temperatures and seed.
+        prompt: the text to continue.
+        cancelled: called before each character; if it returns True, the result is an empty list.
+        make_stepper: makes the stepper that computes the network.
     """
     if not training.sample_temperatures or not training.sample_length:
         return []

@@ -165,8 +165,8 @@ class TrainingRun:
             place=ranks.place,
         )
         give_back_memory()
-        # OpenMP threads spin for milliseconds after the short sums between two steps, on cores that
-        # the next step needs, unless OMP_WAIT_POLICY forbids it.
+        # OpenMP threads spin for milliseconds after short work between two steps, on cores that the
+        # next step needs, unless OMP_WAIT_POLICY forbids it.
         prepare_thread(self._machine.engine.threads_per_shard)
         self._trainer = trainer_of(run, self._machine, ranks)
         if run.resumed is not None and run.keeps_its_best:
@@ -205,7 +205,7 @@ class TrainingRun:
             yield from self._save(carried=False)
             raise
         except Exception as error:
-            # The steps since the last checkpoint are complete. Out of memory, they are still saved.
+            # The steps since the last checkpoint are complete. If memory ran out, they are saved.
             unsaved = self._began and trainer.step_count > self._saver.saved_step
             if unsaved and refusal_of(error) is not None:
                 yield from self._save()
