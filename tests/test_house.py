@@ -35,8 +35,6 @@ QUAINT = re.compile(
 
 NOT_YET_PLAIN = frozenset(
     {
-        "corpus/cache/encoded_cache.py",
-        "model/system/memory.py",
     }
 )
 """Files whose docstrings still hold such words."""

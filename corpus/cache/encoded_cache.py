@@ -1,9 +1,9 @@
-"""The cache of encoded texts: found by what their files look like, kept by what they say.
+"""The cache of encoded texts. A stamp of the source files finds a text; its SHA-256 names it.
 
 In `texts/` of the cache folder, `<sha256 of the text>.ids` holds the ids, and small records named
-after a stamp (see `stamp`) lead to it. What was used least recently is removed where the texts
-would take more than `$CHARLM_CACHE_LIMIT`. A removed file serves whoever has it mapped until the
-end; a cache that cannot be written to is no obstacle, the text is then encoded each time.
+after a stamp (see `stamp`) lead to it. If the texts would take more than `$CHARLM_CACHE_LIMIT`, the
+least recently used ones are removed. A process that has mapped a removed file can use it to the
+end. If the cache cannot be written, the text is encoded each time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from corpus.corpus import Corpus
 
 DEFAULT_LIMIT = 8 << 30
-"""Bytes that the encoded texts may take together."""
+"""Maximum total size of the encoded texts, bytes, if `$CHARLM_CACHE_LIMIT` is not set."""
 LIMIT_VARIABLE = "CHARLM_CACHE_LIMIT"
 SECONDS_UNTIL_STALE = 3600.0
 """Minimum age of an unfinished file whose process was killed, seconds."""
@@ -51,11 +51,11 @@ RECORD_FILES = re.compile(r"[0-9a-f]{64}\.json")
 UNFINISHED_FILES = re.compile(
     rf"{TEMPORARY.pattern}|[0-9a-f]{{64}}\.(?:ids|json)\.tmp-\d+-[0-9a-f]{{8}}"
 )
-"""Temporary files, with those of versions up to 0.1."""
+"""Names of temporary files, including those of versions up to 0.1."""
 OWN_FILES = re.compile(
     "|".join(names.pattern for names in (IDS_FILES, RECORD_FILES, UNFINISHED_FILES))
 )
-"""All files that this cache makes. A file of another name in its folder belongs to the user."""
+"""Names of all files that this cache makes. Any other file in its folder is the user's."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -64,30 +64,30 @@ class CachedText:
     """One encoded text in the cache."""
 
     name: str
-    """Of the source that it was first read from."""
+    """Name of the source that the text was first read from."""
     characters: int
     size: int
-    """Bytes on the disk."""
+    """Size on the disk, bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FoundText:
-    """An encoded text that was found, with what was noted when it was read."""
+    """An encoded text from the cache, with the notes that were made when it was read."""
 
     text: KeptText
     notes: tuple[str, ...]
 
 
 def texts_folder() -> Path:
-    """Returns where encoded texts are, which may not exist yet."""
+    """Returns the folder of the encoded texts, which may not exist yet."""
     return cache_folder() / "texts"
 
 
 def cache_limit() -> int:
-    """Returns how many bytes the encoded texts may take: `$CHARLM_CACHE_LIMIT`, else 8 GiB.
+    """Returns the maximum total size in bytes: `$CHARLM_CACHE_LIMIT`, or 8 GiB if it is not set.
 
     Raises:
-        CorpusError: the variable holds something else than a size.
+        CorpusError: the variable does not hold a size.
     """
     given = os.environ.get(LIMIT_VARIABLE, "").strip()
     if not given:
@@ -101,9 +101,9 @@ def cache_limit() -> int:
 
 
 def find_text(stamp: Stamp) -> Generator[float, None, FoundText | None]:
-    """Looks for the encoded text of a stamp and checks it, yielding the part that is checked.
+    """Finds and checks the encoded text of a stamp; yields the fraction that has been checked.
 
-    A file that is damaged is removed. Returns None where there is no text to be used.
+    A damaged file is removed. Returns None if there is no usable text.
     """
     folder = texts_folder()
     try:
@@ -119,21 +119,21 @@ def find_text(stamp: Stamp) -> Generator[float, None, FoundText | None]:
             remove_file(path, IDS_FILES)
             return None
         with contextlib.suppress(OSError):
-            os.utime(path)  # "used last" is the time of modification: others are often not kept
+            os.utime(path)  # marks the use: file systems often do not keep access times
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return FoundText(text=found, notes=notes)
 
 
 def keep_text(file: IO[bytes], corpus: Corpus, stamp: Stamp) -> Iterator[None]:
-    """Puts an encoded text into the cache, yielding after each part of the work.
+    """Puts an encoded text into the cache; yields after each part of the work.
 
-    Nothing is kept where it would not fit or the disk refuses.
+    Nothing is kept if the text would not fit or the disk refuses.
 
     Args:
-        file: holds the ids that `corpus.ids` maps; it is completed and given its name.
-        corpus: as it was read.
-        stamp: of its files.
+        file: holds the ids that `corpus.ids` maps; it is completed and linked to its name.
+        corpus: the text as it was read.
+        stamp: the stamp of its files.
     """
     folder, limit = texts_folder(), cache_limit()
     if corpus.ids.nbytes > limit:
@@ -158,7 +158,7 @@ def keep_text(file: IO[bytes], corpus: Corpus, stamp: Stamp) -> Iterator[None]:
 
 
 def cached_texts() -> list[CachedText]:
-    """Returns what the cache holds, largest first."""
+    """Returns the cached texts, largest first."""
     found = []
     for path in own_files(texts_folder(), IDS_FILES):
         description = describe_file(path) or {}
@@ -174,7 +174,7 @@ def cached_texts() -> list[CachedText]:
 
 
 def clear_texts() -> int:
-    """Removes all encoded texts, and returns how many bytes that freed.
+    """Removes all encoded texts; returns the number of bytes freed.
 
     Raises:
         OSError: a file cannot be removed.
@@ -183,12 +183,12 @@ def clear_texts() -> int:
 
 
 def _make_room(folder: Path, room: int, but: Path) -> None:
-    """Removes what was used least recently until the rest takes at most `room` bytes.
+    """Removes least recently used texts until the others take at most `room` bytes.
 
     Args:
-        folder: of the cache.
-        room: bytes.
-        but: the file that is to be replaced, which does not count.
+        folder: the folder of the cache.
+        room: the allowed total size, bytes.
+        but: the file that will be replaced, which does not count.
     """
     kept = []
     for path in own_files(folder, IDS_FILES):
@@ -207,7 +207,7 @@ def _make_room(folder: Path, room: int, but: Path) -> None:
 
 
 def _remove_leftovers(folder: Path, but: Path) -> None:
-    """Removes unfinished files of processes that were killed, and records that lead nowhere."""
+    """Removes unfinished files of killed processes, and records whose text is missing."""
     for path in own_files(folder, UNFINISHED_FILES):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > SECONDS_UNTIL_STALE:
@@ -220,7 +220,7 @@ def _remove_leftovers(folder: Path, but: Path) -> None:
 
 
 def _give_name(file: IO[bytes], path: Path) -> Iterator[None]:
-    """Gives a file without a name its name, all at once, in the place of whatever had it."""
+    """Links an unnamed file to its path atomically, and replaces any file that is there."""
     temporary = _linked(file, path.parent)
     try:
         if temporary is None:
@@ -234,10 +234,10 @@ def _give_name(file: IO[bytes], path: Path) -> Iterator[None]:
 
 
 def _linked(file: IO[bytes], folder: Path) -> Path | None:
-    """Links a file without a name to a temporary one; None where the system cannot do that."""
+    """Links an unnamed file to a temporary path; returns None if the system cannot do that."""
     temporary = new_temporary_path(folder)
     try:
-        # The descriptor of a folder, though the path is absolute: Python then follows the link.
+        # Python follows the link only with a folder descriptor, although the path is absolute.
         root = os.open("/", os.O_RDONLY)
         try:
             source = f"/proc/self/fd/{file.fileno()}"

@@ -1,9 +1,9 @@
-"""The file in which an encoded text is kept: ids first, then what is known of them.
+"""The file of an encoded text: the ids, their checksums and a description.
 
 Layout: the ids; zeros up to a multiple of 8 bytes; the sum of each block of 4 MiB, as uint64; a
-description in JSON; and a tail of fixed size with a digest of sums and description. Every byte is
-covered, so a file that was cut short, half written or damaged is noticed when it is opened. The
-sums are plain additions: they find accidents at the speed of memory, and no forgery.
+description in JSON; and a tail of fixed size with a digest of sums and description. The sums and
+the digest cover every byte, so a check detects a truncated, incomplete or damaged file. The sums
+are plain additions. They detect accidents at the speed of memory, but not forgery.
 """
 
 from __future__ import annotations
@@ -31,40 +31,40 @@ BLOCK_BYTES = 4 << 20
 _WORD = 8
 _MAGIC = b"charlmT1"
 _TAIL = struct.Struct("<QQ32s8s")
-"""Size of the padded ids, size of the description, digest, magic."""
+"""Fields of the tail: bytes of padded ids, bytes of description, digest, magic."""
 _MAX_DESCRIPTION_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KeptText:
-    """An encoded text that was found whole."""
+    """An encoded text whose file is undamaged."""
 
     ids: NDArray[Any]
     """Shape (characters,), a read-only memory map."""
 
     vocabulary: Vocabulary
-    """The text's own."""
+    """Vocabulary of the text."""
 
     sha256: str
-    """Of the text, as in `Corpus`."""
+    """Digest of the text, as in `Corpus`."""
 
     name: str
-    """Of the source that it was first read from, for display."""
+    """Name of the source that the text was first read from, for display."""
 
 
 def complete_file(
     file: IO[bytes], ids: NDArray[Any], *, vocabulary: Vocabulary, sha256: str, name: str
 ) -> Iterator[None]:
-    """Writes after the ids, which the file holds already, what the file needs besides them.
+    """Appends checksums, description and tail to a file that holds the ids.
 
     Yields after each block.
 
     Args:
-        file: is left flushed.
-        ids: the memory map of the file's beginning.
-        vocabulary: what they mean.
+        file: holds the ids; it is flushed at the end.
+        ids: a memory map of the start of the file.
+        vocabulary: the vocabulary of the ids.
         sha256: digest of the text.
-        name: of the source.
+        name: the name of the source.
 
     Raises:
         OSError: the disk is full or fails.
@@ -94,7 +94,7 @@ def complete_file(
 
 
 def describe_file(path: Path) -> dict[str, Any] | None:
-    """Returns a kept file's description; None where the file is damaged or cannot be read."""
+    """Returns the description in a file; None if the file is damaged or unreadable."""
     try:
         with open_regular(path) as file:
             found = _read_end(file)
@@ -104,9 +104,9 @@ def describe_file(path: Path) -> dict[str, Any] | None:
 
 
 def check_file(file: IO[bytes]) -> Iterator[KeptText | None]:
-    """Checks every byte; yields None after each block, and at last the text if it is whole.
+    """Checks every byte; yields None after each block, and the text at the end.
 
-    Nothing is yielded after the block at which a damage shows.
+    Stops without the text at the first damaged block.
 
     Raises:
         OSError: the disk fails.
@@ -146,7 +146,7 @@ def _sums(words: NDArray[np.uint64]) -> Iterator[np.uint64]:
 
 
 def _read_end(file: IO[bytes]) -> tuple[dict[str, Any], NDArray[np.uint64], int] | None:
-    """Returns description, sums, and the size of the padded ids; None where they are damaged."""
+    """Returns description, sums, and the size of the padded ids; None if they are damaged."""
     size = file.seek(0, os.SEEK_END)
     if size < _TAIL.size:
         return None

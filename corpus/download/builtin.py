@@ -1,6 +1,6 @@
-"""The texts that have a name of their own: two that come with Python, and one that is downloaded.
+"""The built-in texts: two that come with Python, and one that is downloaded.
 
-It knows where each comes from; the network is in `download`.
+This module knows the origin of each text; `download` uses the network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NIETZSCHE = PinnedDownload(
 NIETZSCHE_CHARACTERS = 600_893
 
 DEFAULT_TEXT = "python-docs"
-"""The text that is always there: no file, no network."""
+"""Name of the default text, which needs no file and no network."""
 
 _NOT_SOURCE = frozenset(
     {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
@@ -42,23 +42,23 @@ _NOT_SOURCE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltinText:
-    """A text that is reached by its name."""
+    """A built-in text, which the user selects by name."""
 
     name: str
     description: str
 
     characters: int | None
-    """None where it is not known without reading the text."""
+    """Length of the text; None if it is not known without reading the text."""
 
     source: str
-    """Where it comes from: an address, or a place within Python."""
+    """Origin of the text: an address, or a place within Python."""
 
     present: bool
-    """Whether it is on this machine (for a download: a file of the right size is)."""
+    """Whether the text is on this machine; a download counts if its file has the right size."""
 
 
 def builtin_texts() -> tuple[BuiltinText, ...]:
-    """Returns the built-in texts, the default one first. Nothing is downloaded or read through."""
+    """Returns the built-in texts, the default one first, without downloading or reading them."""
     docs = _topics()
     return (
         BuiltinText(
@@ -86,11 +86,11 @@ def builtin_texts() -> tuple[BuiltinText, ...]:
 
 
 def builtin_documents(name: str, *, offline: bool) -> Callable[[], Iterator[Document]] | None:
-    """Returns what yields the documents of the built-in text `name`, or None: there is no such one.
+    """Returns a function that yields the documents of a built-in text; None for an unknown name.
 
     Raises:
-        DownloadError: it would have to be downloaded, and `offline` forbids it.
-        CorpusError: this Python came without it.
+        DownloadError: the text is not downloaded yet, and `offline` forbids it.
+        CorpusError: this Python came without the text.
     """
     if name == DEFAULT_TEXT:
         if not _topics():
@@ -109,7 +109,7 @@ def builtin_documents(name: str, *, offline: bool) -> Callable[[], Iterator[Docu
 
 @cache
 def _topics() -> str:
-    """The reference's topics in the order of their names, a blank line between them."""
+    """Returns the topics of Python's reference by name, separated by blank lines."""
     if importlib.util.find_spec("pydoc_data") is None:
         return ""
     try:
@@ -131,7 +131,7 @@ def _source_files() -> Iterator[Path]:
     while waiting:
         path = waiting.pop()
         is_source = False
-        with contextlib.suppress(OSError):  # what cannot be looked into is no part of the text
+        with contextlib.suppress(OSError):  # the text leaves out unreadable folders
             if path.is_dir():
                 names = [entry for entry in path.iterdir() if entry.name not in _NOT_SOURCE]
                 waiting.extend(sorted(names, reverse=True))

@@ -1,4 +1,4 @@
-"""Files and folders, for all three packages: open, read, write, remove, and where they belong.
+"""Opens, reads, writes, removes and places files and folders, for all three packages.
 
 May import `corpus.errors`, nothing else of this project.
 """

@@ -35,7 +35,7 @@ _KINDS = (
 
 
 def refusal(subject: str, error: OSError) -> CorpusError:
-    """Returns the error that says why the system refused to read `subject`."""
+    """Returns an error that states why the system refused to read `subject`."""
     if error.errno == errno.ENOENT:
         return CorpusError(subject, "no such file", "check the name")
     if error.errno == errno.ENOTDIR:
@@ -66,7 +66,7 @@ def require_regular(subject: str, status: os.stat_result) -> None:
 
 
 def require_size(subject: str, size: int) -> None:
-    """Raises `CorpusError` if `size` bytes are more than a text may have."""
+    """Raises `CorpusError` if `size` exceeds the maximum size of a text, bytes."""
     if size > MAX_TEXT_BYTES:
         limit = MAX_TEXT_BYTES >> 30
         raise CorpusError(
@@ -77,7 +77,7 @@ def require_size(subject: str, size: int) -> None:
 def read_chunks(path: Path, subject: str) -> Iterator[bytes]:
     """Yields the bytes of a regular file, up to its size when it was opened.
 
-    The reads are plain reads into private memory. So a file that is truncated during reading never
+    The reads are plain reads into private memory, so a file that is truncated meanwhile never
     causes a bus error. A file that grows during reading (a log) ends at its first size.
 
     Raises:
@@ -85,7 +85,7 @@ def read_chunks(path: Path, subject: str) -> Iterator[bytes]:
         CorpusAccessError: the system refuses to open or read it.
     """
     try:
-        # O_NONBLOCK: should a named pipe have taken the file's place, opening it must not hang.
+        # O_NONBLOCK: opening must not hang if a named pipe has replaced the file.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(path, flags)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Writing beside a file and renaming: who reads it sees the old content or the new, never a part.
+"""Atomic writes by renaming: a reader sees the old content or the new one, never a part.
 
-A temporary file has a short random name, so it fits beside the longest legal name, and it is
-created, never opened: a link that waits under its name is not followed. It knows no contents.
+A temporary file has a short random name, so it fits beside the longest legal name. It is always
+created and never opened, so a link of that name is not followed. No function here knows contents.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TEMPORARY_MARK: Final = ".tmp-"
 TEMPORARY: Final = re.compile(r"\.charlm-[0-9a-f]{16}\.tmp-\d+")
-"""Names of temporary files: random, and ending in the number of the process that writes."""
+"""Names of temporary files: random, and ending in the ID of the writing process."""
 
 
 def new_temporary_path(folder: Path) -> Path:
@@ -31,11 +31,12 @@ def new_temporary_path(folder: Path) -> Path:
 
 
 def create_temporary(folder: Path, mode: int = 0o666) -> tuple[Path, IO[bytes]]:
-    """Creates an empty file of a new name in ``folder``; returns its path, and it open to write.
+    """Creates an empty file with a new name in ``folder``; returns its path and the open file.
 
     Args:
-        folder: must exist.
-        mode: before the user's mask; by default that of any new file, not ``tempfile``'s 0600.
+        folder: an existing folder.
+        mode: permissions before the umask. The default is that of any new file, not
+            ``tempfile``'s 0600.
 
     Raises:
         OSError: the file system refuses.
@@ -46,17 +47,17 @@ def create_temporary(folder: Path, mode: int = 0o666) -> tuple[Path, IO[bytes]]:
 
 
 def discard_temporary(path: Path) -> None:
-    """Removes a temporary file if it is there, as far as the file system lets it."""
+    """Removes a temporary file if it exists and the file system allows it."""
     with contextlib.suppress(OSError):
         remove_file(path, TEMPORARY)
 
 
 def put_in_place(written: Path, path: Path) -> None:
-    """Renames ``written`` to ``path``, in the place of a regular file that may be there.
+    """Renames ``written`` to ``path`` and replaces a regular file there.
 
     Raises:
         corpus.files.regular_file.NotRegularError: ``path`` is a link, a folder, a pipe or a device.
-        OSError: the file system refuses; ``path`` is as it was.
+        OSError: the file system refuses; ``path`` is unchanged.
     """
     is_there = require_regular_or_none(path)
     try:
@@ -68,7 +69,7 @@ def put_in_place(written: Path, path: Path) -> None:
 
 
 def _put_in_place_by_turns(written: Path, path: Path, refusal: OSError) -> None:
-    """Moves the old file aside, the new one in, and back where that fails."""
+    """Moves the old file aside and the new one in; restores the old one on failure."""
     aside = new_temporary_path(path.parent)
     try:
         path.rename(aside)
@@ -84,11 +85,11 @@ def _put_in_place_by_turns(written: Path, path: Path, refusal: OSError) -> None:
 
 
 def sync_file(file: IO[bytes], path: Path) -> None:
-    """Makes what was written to a file durable; a file system that cannot is noted, once.
+    """Makes the data written to a file durable; notes once a file system that cannot do that.
 
     Args:
-        file: open to write.
-        path: what a note says.
+        file: a file that is open for writing.
+        path: the path to name in a note.
 
     Raises:
         OSError: the disk is full or fails.
@@ -103,7 +104,7 @@ def sync_file(file: IO[bytes], path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes renames within a folder durable (POSIX); a system that cannot is noted, once.
+    """Makes renames in a folder durable (POSIX); notes once a system that cannot do that.
 
     Raises:
         OSError: the disk fails.
@@ -123,10 +124,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a new folder and those above it that are missing, durably.
+    """Makes a new folder and its missing parents durably.
 
     Raises:
-        FileExistsError: it is there.
+        FileExistsError: the folder exists already.
         OSError: the file system refuses.
     """
     missing = [folder]
@@ -139,5 +140,5 @@ def make_folder(folder: Path) -> None:
 
 
 def _about(path: Path, error: OSError) -> OSError:
-    """Returns the error as one of the file that the user knows, without the temporary's name."""
+    """Returns the error with the path that the user knows, not the temporary one."""
     return OSError(error.errno, error.strerror, str(path))

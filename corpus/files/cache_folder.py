@@ -1,6 +1,6 @@
-"""Where files go that can be made again: the downloaded text, the ids of a large text.
+"""The folder for files that can be made again: the downloaded text, the ids of a large text.
 
-It knows the folder's place and how to say that it fails, not what lies in it.
+This module knows the folder's place and describes its failures. It does not know its contents.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from corpus.files.places import NAME, expand_home, private_folder
 
 
 def cache_folder() -> Path:
-    """Returns the cache folder, which may not exist yet: `$CHARLM_CACHE`, else the user's own.
+    """Returns the cache folder, which may not exist yet: `$CHARLM_CACHE` or the user's default.
 
-    Where the home folder is not known, it is a temporary folder of this user's.
+    If the home folder is not known, it is a temporary folder of this user.
 
     Raises:
         CorpusError: `$CHARLM_CACHE` begins with `~`, and the home folder is not known.
-        CorpusAccessError: the temporary folder cannot be trusted, or not be made.
+        CorpusAccessError: the temporary folder cannot be trusted or made.
     """
     chosen = os.environ.get("CHARLM_CACHE", "")
     if chosen:
@@ -36,10 +36,10 @@ def cache_folder() -> Path:
 
 
 def cache_folders(*, usual: bool) -> Iterator[Path]:
-    """Yields folders that can be had for what can be made again, the best first.
+    """Yields the usable folders for files that can be made again, the best one first.
 
     Args:
-        usual: whether the cache folder is one; otherwise only a temporary folder of this user's.
+        usual: whether to include the cache folder, not only a temporary folder of this user.
     """
     with contextlib.suppress(CorpusError):
         if usual:
@@ -49,6 +49,6 @@ def cache_folders(*, usual: bool) -> Iterator[Path]:
 
 
 def cache_refusal(folder: Path, error: OSError) -> CorpusAccessError:
-    """Says in one line why the cache cannot be used, whatever kind of trouble it is."""
+    """Returns an error that states in one line why the cache cannot be used."""
     remedy = "make room there, or let $CHARLM_CACHE name another folder"
     return CorpusAccessError(str(folder), refusal(str(folder), error).cause, remedy)

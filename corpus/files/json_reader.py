@@ -1,8 +1,8 @@
-"""Reads JSON from files, bounded in every way: no file can cost more than a look.
+"""Reads JSON from files with limits on size and depth, so that no file can exhaust the process.
 
-Files of runs come from archives, other machines and interrupted programs. A link, a named pipe, a
-file of another size than any of ours, a line without an end, brackets nested a hundred thousand
-deep: each is an error of that file, or a line that is left out. It knows no events.
+Files of runs come from archives, other machines and interrupted programs. A link, a named pipe or
+an oversized file is an error of that file. An endless line, or one with brackets nested a hundred
+thousand deep, is skipped. This module knows no events.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_OBJECT_BYTES: Final = 32 << 20
-"""Of a file that holds one object: a vocabulary of every character there is needs 20 MB."""
+"""Maximum size of a file with one object. A vocabulary of all of Unicode needs 20 MB."""
 MAX_LINE_BYTES: Final = 1 << 20
-"""Of a line; longer ones are left out. A sample of 400 characters needs a few kilobytes."""
+"""Maximum size of a line; longer ones are skipped. A sample of 400 characters needs a few KB."""
 MAX_LINES_BYTES: Final = 64 << 30
-"""Of a file of lines: ten a second for ten years."""
+"""Maximum size of a file of lines: enough for ten lines a second for ten years."""
 CHUNK_BYTES: Final = 64 << 10
 TAIL_BYTES: Final = 64 << 10
-"""Of the end of a file, where only its last lines count."""
+"""Size of the first part that is read from the end of a file."""
 
 
 class JsonError(OSError):
-    """A file holds no JSON object, or is larger than any of ours; `strerror` says which."""
+    """A file holds no JSON object, or is too large; `strerror` says which."""
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Returns the JSON object that a file holds.
+    """Returns the JSON object in a file.
 
     Raises:
-        OSError: the file is missing, no regular file, too large, or holds something else;
-            `strerror` says what, as a clause without a subject.
+        OSError: the file is missing, not a regular file, too large, or holds no object.
+            `strerror` says which, as a clause without a subject.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -60,7 +60,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def object_of(line: bytes) -> dict[str, Any] | None:
-    """Returns the JSON object of a line; None for a line that makes no sense."""
+    """Returns the JSON object in a line; None if the line holds none."""
     with contextlib.suppress(ValueError, RecursionError):
         found = json.loads(line.decode())
         if isinstance(found, dict):
@@ -69,19 +69,19 @@ def object_of(line: bytes) -> dict[str, Any] | None:
 
 
 class JsonLines:
-    """A file of JSON lines that may grow, read from where the last look ended."""
+    """A growing file of JSON lines; each read continues where the previous one ended."""
 
     def __init__(self, path: Path) -> None:
         """Reads nothing yet."""
         self.path = path
         self.offset = 0
-        """Where the whole lines end that were read, in bytes."""
+        """Offset behind the last complete line that was read, bytes."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yields the objects of the whole lines that are new; lines without one are left out.
+        """Yields the objects of new complete lines; skips lines without an object.
 
         Raises:
-            OSError: as `read_object`; a file that is not there is an error, too.
+            OSError: for the reasons of `read_object`; a missing file is an error too.
         """
         for line in self.lines():
             found = object_of(line)
@@ -90,10 +90,10 @@ class JsonLines:
 
     @classmethod
     def tails(cls, path: Path) -> Iterator[Self]:
-        """Yields a reader of the lines near the end of a file, then of longer and longer parts.
+        """Yields readers of the last lines of a file, each of a longer part than the one before.
 
         Raises:
-            OSError: as `read_object`.
+            OSError: for the reasons of `read_object`.
         """
         length = TAIL_BYTES
         while True:
@@ -110,18 +110,19 @@ class JsonLines:
             length *= 16
 
     def lines(self) -> Iterator[bytes]:
-        """Yields the whole lines that are new; one that is too long is yielded empty.
+        """Yields the new complete lines; a line that is too long is yielded empty.
 
-        ``offset`` is behind a line once it is yielded. A last line without an end is not whole.
+        When a line is yielded, ``offset`` is behind it. A last line without a line feed is not
+        complete.
 
         Raises:
-            OSError: as `read_object`.
+            OSError: for the reasons of `read_object`.
         """
         with open_regular(self.path) as file:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_LINES_BYTES:
                 raise _unreadable(self.path, f"has {size:,} bytes, too many to be read")
-            # A run that is resumed cuts off what was lost; what was read stays read.
+            # A resumed run truncates its record; lines that were read are not read again.
             self.offset = min(self.offset, size)
             file.seek(self.offset)
             begun, length = bytearray(), 0

@@ -1,7 +1,7 @@
 """Checks the type and the range of values from JSON. Pure.
 
-A value that does not fit raises ``ValueError`` with its name. JSON from a file is not trusted: it
-may hold a list or a truth value instead of a number, a NaN, or a number of ten thousand digits.
+An invalid value raises ``ValueError`` with its name. JSON from a file is not trusted: it may hold a
+list or a boolean instead of a number, a NaN, or a number of ten thousand digits.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 MAX_COUNT = 2**53
 """Maximum of steps, epochs and characters: a float64 holds all integers up to this one."""
 SHOWN = 40
-"""Number of characters of a value that a message shows."""
+"""Maximum number of characters of a value that a message shows."""
 
 
 def whole(name: str, value: object, low: int = 0, high: int = MAX_COUNT) -> int:
-    """Returns a whole number.
+    """Returns the value if it is an integer from `low` to `high`.
 
     Raises:
-        ValueError: the value has another type, or is out of its range.
+        ValueError: the value has another type, or is out of range.
     """
     if type(value) is not int or not low <= value <= high:
         raise ValueError(odd(name, value))
@@ -27,10 +27,10 @@ def whole(name: str, value: object, low: int = 0, high: int = MAX_COUNT) -> int:
 
 
 def real(name: str, value: object, low: float, high: float) -> float:
-    """Returns a finite number.
+    """Returns the value as a float if it is a finite number from `low` to `high`.
 
     Raises:
-        ValueError: the value has another type, or is out of its range.
+        ValueError: the value has another type, or is out of range.
     """
     if not (type(value) in {int, float} and low <= value <= high):  # type: ignore[operator]
         raise ValueError(odd(name, value))
@@ -38,7 +38,7 @@ def real(name: str, value: object, low: float, high: float) -> float:
 
 
 def truth(name: str, value: object) -> bool:
-    """Returns true or false.
+    """Returns the value if it is a boolean.
 
     Raises:
         ValueError: the value has another type.
@@ -49,7 +49,7 @@ def truth(name: str, value: object) -> bool:
 
 
 def text(name: str, value: object) -> str:
-    """Returns a text. A text that is a path may hold lone surrogates.
+    """Returns the value if it is a string. A path may hold lone surrogates.
 
     Raises:
         ValueError: the value has another type.
@@ -60,7 +60,7 @@ def text(name: str, value: object) -> str:
 
 
 def record(name: str, value: object) -> Mapping[str, Any]:
-    """Returns a JSON object.
+    """Returns the value if it is a JSON object.
 
     Raises:
         ValueError: the value has another type.
@@ -71,9 +71,9 @@ def record(name: str, value: object) -> Mapping[str, Any]:
 
 
 def odd(name: str, value: object) -> str:
-    """Returns a clause about a value that does not fit; a long value is shortened."""
+    """Returns a clause about an invalid value; a long value is shortened."""
     try:
         shown = repr(value)
-    except ValueError:  # a whole number of thousands of digits
+    except ValueError:  # an integer of thousands of digits
         shown = "a number without end"
     return f"{name} is {shown[:SHOWN]}"

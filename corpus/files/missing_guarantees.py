@@ -1,7 +1,7 @@
-"""Guarantees that a file system does not give. Each is reported once a process; work continues.
+"""Guarantees that a file system does not give. Each is noted once per process; work continues.
 
-A network share may have no locks, and an old one may refuse to sync a folder. Neither is a reason
-not to train. It knows how to say what is missing; when it is shown is decided elsewhere.
+A network share may have no locks, and an old one may refuse to sync a folder. Training works
+without both. This module describes a missing guarantee; its callers decide when to show that.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ UNSUPPORTED: Final = frozenset(
         errno.EPERM,
     }
 )
-"""What file systems answer to a request that they do not know, or do not allow."""
+"""Error numbers of a request that a file system does not support or allow."""
 
 LOCKS_UNSUPPORTED: Final = frozenset({*UNSUPPORTED, errno.ENOLCK} - {errno.EACCES})
-"""The same for locks; EACCES is what some systems answer where another process holds it."""
+"""Error numbers of unsupported locks. EACCES is not one: it can mean that a lock is held."""
 
 _SENTENCES: Final[dict[Guarantee, str]] = {
     "sync": "files cannot be synced there ({cause}); after a power cut the newest may be missing",
@@ -48,7 +48,7 @@ _waiting: list[str] = []
 
 
 def note_missing(guarantee: Guarantee, place: Path, error: OSError) -> None:
-    """Notes that a file system refused a guarantee; only the first note of a kind counts."""
+    """Notes that a file system refused a guarantee; ignores later notes of the same kind."""
     with _lock:
         if guarantee not in _said:
             _said.add(guarantee)
@@ -57,7 +57,7 @@ def note_missing(guarantee: Guarantee, place: Path, error: OSError) -> None:
 
 
 def take_missing() -> list[str]:
-    """Returns the sentences that were noted since the last call, for the user to see."""
+    """Returns the sentences noted since the last call, to be shown to the user."""
     with _lock:
         taken = list(_waiting)
         _waiting.clear()

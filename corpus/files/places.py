@@ -1,7 +1,7 @@
-"""Where the user's own files are: the home folder, and what is used where it is not known.
+"""The folders of the user's files: in the home folder, or temporary ones if it is not known.
 
-A container or a service may have no HOME and no entry in the table of users. That is no reason not
-to run: there is no file of settings then, and what is kept goes to a temporary folder.
+A container or a service may have no HOME and no entry in the password database. The program then
+runs without a settings file and keeps its files in a temporary folder.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ NAME: Final = "charlm-tui"
 
 
 def expand_home(path: str) -> str:
-    """Returns a path whose `~` or `~user` at the front is the home folder, as a shell writes it.
+    """Returns a path with a leading `~` or `~user` expanded to the home folder, as in a shell.
 
-    For names that no shell has seen: of a settings file, the environment, or behind `--option=`.
-    A `~user` that does not exist stays a name; a file that is called so is `./~name`.
+    It is for paths that no shell expands: in a settings file, the environment, or after
+    `--option=`. An unknown `~user` is kept unchanged. `./~name` names a file of that name.
 
     Raises:
         CorpusError: the home folder is not known.
@@ -41,7 +41,7 @@ def expand_home(path: str) -> str:
 
 
 def _home_by_the_table() -> str:
-    """Returns the home folder that the table of users has for this one; empty where it has none."""
+    """Returns this user's home folder from the password database; empty if there is none."""
     try:
         import pwd  # noqa: PLC0415 - of POSIX only
 
@@ -51,7 +51,7 @@ def _home_by_the_table() -> str:
 
 
 def config_folder() -> Path | None:
-    """Returns the folder of the user's own settings; None where it cannot be known."""
+    """Returns the folder of the user's settings; None if it cannot be known."""
     try:
         return Path(platformdirs.user_config_dir(NAME, appauthor=False))
     except RuntimeError:
@@ -59,7 +59,7 @@ def config_folder() -> Path | None:
 
 
 def private_folder() -> Path:
-    """Returns a temporary folder that belongs to this user alone, made if need be.
+    """Returns a temporary folder that belongs to this user alone; makes it if it is missing.
 
     Raises:
         CorpusAccessError: another user could have put something there, or it cannot be made.

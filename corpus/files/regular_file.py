@@ -1,7 +1,7 @@
-"""Opening files of folders that others may have filled: regular files only, and never a link.
+"""Opens files in untrusted folders: regular files only, never a link.
 
-An archive can carry a link or a named pipe under any name. Writing through the link would destroy
-the file that it leads to, and opening the pipe would wait for ever.
+An archive can hold a link or a named pipe under any name. Writing through the link would destroy
+its target, and opening the pipe would block for ever.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KINDS: Final = (
 )
 SAFE_FLAGS: Final = (
     getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # opening a named pipe must not wait
+    | getattr(os, "O_NONBLOCK", 0)  # opening a named pipe must not block
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
@@ -32,20 +32,20 @@ SAFE_FLAGS: Final = (
 
 
 class NotRegularError(OSError):
-    """What has a file's name is a link, a pipe, a folder or a device; `strerror` says which."""
+    """The path is a link, a pipe, a folder or a device; `strerror` says which."""
 
 
 def kind_of(mode: int) -> str | None:
-    """Returns what a mode belongs to, in words; None for a regular file."""
+    """Returns the kind of file that a mode describes, in words; None for a regular file."""
     return next((words for is_kind, words in _KINDS if is_kind(mode)), None)
 
 
 def require_regular_or_none(path: Path) -> bool:
-    """Returns whether there is a regular file of that name.
+    """Returns whether the path is a regular file.
 
     Raises:
-        NotRegularError: there is something else, a link included.
-        OSError: the file system refuses to tell.
+        NotRegularError: the path is something else, such as a link.
+        OSError: the path cannot be examined.
     """
     try:
         mode = os.lstat(path).st_mode
@@ -59,12 +59,12 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> IO[
     """Opens a regular file without following a link and without waiting; unbuffered.
 
     Args:
-        path: of the file.
-        flags: of ``os.open``; ``SAFE_FLAGS`` are added.
-        mode: of a file that is created, before the user's mask.
+        path: the path of the file.
+        flags: flags for ``os.open``; ``SAFE_FLAGS`` are added.
+        mode: permissions of a created file, before the umask.
 
     Raises:
-        NotRegularError: there is something else, a link included; nothing was changed.
+        NotRegularError: the path is something else, such as a link; nothing was changed.
         OSError: the file system refuses.
     """
     try:
@@ -84,7 +84,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> IO[
 
 
 def open_to_append(path: Path) -> IO[bytes]:
-    """Opens a regular file, or a new one, to append to; raises as `open_regular`."""
+    """Opens a regular file or a new one for appending; raises the errors of `open_regular`."""
     return open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 

@@ -1,7 +1,7 @@
-"""The only place where this program deletes: regular files, by the names that it makes itself.
+"""The only module that deletes. It deletes regular files with names that this program makes.
 
-Each owner of files has a pattern of their names. What lies in a folder but has another name is the
-user's, and so is a link, whatever its name. A test looks through the source for other deletes.
+Each owner of files has a pattern of their names. A file of another name belongs to the user, and so
+does every link. A test searches the source for other deletions.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def own_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
-    """Returns the regular files of a folder whose whole name matches, sorted; links are left out.
+    """Returns the regular files in a folder whose full name matches, sorted; links are left out.
 
-    A folder that cannot be read has none.
+    The list is empty if the folder cannot be read.
     """
     try:
         with os.scandir(folder) as entries:
@@ -34,17 +34,17 @@ def own_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
 
 
 def remove_file(path: Path, names: re.Pattern[str], *, folder: int | None = None) -> int:
-    """Removes a file that this program made; returns how many bytes it had.
+    """Removes a file that this program made; returns its size in bytes.
 
-    A name that is not there, or that belongs to no regular file, is left alone and counts 0.
+    Returns 0 if the path is missing or not a regular file; it is then left unchanged.
 
     Args:
-        path: of the file.
-        names: what its owner's files are called.
-        folder: descriptor of the folder that a relative path begins in.
+        path: the path of the file.
+        names: the pattern of its owner's file names.
+        folder: descriptor of the folder that a relative path starts from.
 
     Raises:
-        ValueError: the name is none of these, which is a defect of the caller.
+        ValueError: the name does not match, which is a defect of the caller.
         OSError: the file system refuses.
     """
     if not names.fullmatch(path.name):
@@ -61,10 +61,10 @@ def remove_file(path: Path, names: re.Pattern[str], *, folder: int | None = None
 
 
 def remove_folder(folder: Path) -> bool:
-    """Removes a folder if it is empty; returns whether it is gone.
+    """Removes a folder if it is empty; returns whether the folder is gone.
 
     Raises:
-        OSError: the file system refuses, for another reason than what is in it.
+        OSError: the file system refuses, although the folder is empty.
     """
     try:
         folder.rmdir()

@@ -1,5 +1,5 @@
-"""What the operating system gives this process: cores, memory, child processes, compiled code.
+"""The resources of this process: cores, memory, child processes, compiled code.
 
-No torch, and Numba only where a caller asks for compiled code. May import `model.events`,
+No torch; Numba is imported only if a caller requests compiled code. May import `model.events`,
 `model.errors` and `corpus`.
 """

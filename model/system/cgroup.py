@@ -1,6 +1,7 @@
-"""The control groups that Linux has put this process in: where their limits are read. Pure.
+"""Finds the Linux control groups (cgroups) of this process, and reads their limits.
 
-Version 1 has a tree of folders for each controller, version 2 one for all; a system may have both.
+Version 1 has one tree of folders per controller; version 2 has a single tree. A system may have
+both.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ SYSTEM = Path("/")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mount:
-    """A tree of groups as the file system shows it."""
+    """A mounted tree of control groups."""
 
     root: PurePosixPath
-    """The group that the mount point shows: in a container it need not be the topmost one."""
+    """The group at the mount point. In a container, it may be below the root group."""
     point: PurePosixPath
     controllers: frozenset[str]
-    """Of version 1; empty: version 2."""
+    """Controllers of a version 1 tree; empty for version 2."""
 
 
 def group_folders(controller: str, system: Path = SYSTEM) -> list[Path]:
-    """Returns the folders of the control groups of this process, from its own one upwards.
+    """Returns the folders of this process's control group and of the groups above it.
 
-    Each group's limit holds for all below it. There are none where the system has no groups.
+    A group's limit applies to all groups below it. The list is empty if the system has no groups.
 
     Args:
-        controller: such as ``cpu`` or ``memory``.
+        controller: the name of a controller, such as ``cpu`` or ``memory``.
         system: the folder that holds ``proc`` and ``sys``.
     """
     folders: list[Path] = []
@@ -49,7 +50,7 @@ def group_folders(controller: str, system: Path = SYSTEM) -> list[Path]:
 
 
 def numbers_in(path: Path) -> list[int]:
-    """Returns the numbers in a group's file; none if it is missing or has no limit ("max")."""
+    """Returns the numbers in a group's file; empty if it is missing or holds no limit ("max")."""
     words = [word for line in _lines(path) for word in line.split()]
     are_numbers = all(re.fullmatch(r"-?\d{1,20}", word, re.ASCII) for word in words)
     return [int(word) for word in words] if are_numbers else []
@@ -60,7 +61,7 @@ def _is_tree_of(mount: _Mount, controller: str, controllers: frozenset[str]) -> 
 
 
 def _upwards(path: str, mount: _Mount) -> list[PurePosixPath]:
-    """Returns a group's folder and those above it that the mount shows."""
+    """Returns a group's folder and its parents up to the mount point."""
     group = PurePosixPath(os.path.normpath(path))
     below = group.relative_to(mount.root) if group.is_relative_to(mount.root) else "."
     folder = mount.point / below
@@ -68,7 +69,7 @@ def _upwards(path: str, mount: _Mount) -> list[PurePosixPath]:
 
 
 def _mount(line: str) -> _Mount | None:
-    """Returns what a line of ``mountinfo`` says of groups; see proc_pid_mountinfo(5)."""
+    """Parses a line of ``mountinfo`` (see proc_pid_mountinfo(5)); None if it is no cgroup mount."""
     of_the_mount, _, of_the_system = line.partition(" - ")
     fields, system = of_the_mount.split(" "), of_the_system.split(" ")
     if len(fields) < 5 or len(system) < 3 or system[0] not in {"cgroup", "cgroup2"}:
@@ -81,7 +82,7 @@ def _mount(line: str) -> _Mount | None:
 
 
 def _plain(name: str) -> str:
-    r"""Returns a name with its spaces and line feeds, which are written ``\040`` and ``\012``."""
+    r"""Decodes the octal escapes of a name: ``\040`` is a space, ``\012`` a line feed."""
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), name)
 
 

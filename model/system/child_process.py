@@ -1,7 +1,7 @@
 """Starts this program's child processes; ``tui.terminal.keeper`` alone starts one more, a shell.
 
-A child is a module of ours in a new interpreter. Without `-P` that interpreter would look for
-modules in the working directory first, and run a `numpy.py` or a `model.py` that lies there.
+A child runs one of this program's modules in a new interpreter. Without `-P`, the interpreter would
+search the working directory first, and run a `numpy.py` or a `model.py` from there.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from typing import IO, Final
 from model.errors import ChildEnded
 
 MAX_LAST_WORDS: Final = 4_096
-"""Bytes at the end of a child's standard error in which its last line is searched for."""
+"""Number of bytes kept from the end of a child's standard error, to find its last line."""
 SECONDS_TO_END: Final = 20.0
-"""Longest time from the end of a child's standard output to the end of the child."""
+"""Maximum time from the end of a child's standard output to the end of the child, seconds."""
 
 
 RelayedChild = asyncio.subprocess.Process
-"""A child with a pipe to its standard input, and from its standard output and error."""
+"""A child with pipes for standard input, output and error."""
 
 
 def child_command(module: str, *arguments: str) -> list[str]:
-    """Returns the command that runs a module of ours and never imports from where it is run."""
+    """Returns the command that runs a module without importing from the working directory."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns an environment in which `PYTHONPATH` names folders, and no empty one.
+    """Returns an environment whose `PYTHONPATH` has no empty entry.
 
-    Python takes an empty entry, as in `PYTHONPATH=$PYTHONPATH:/somewhere`, for the working
+    Python reads an empty entry, as in `PYTHONPATH=$PYTHONPATH:/somewhere`, as the working
     directory.
     """
     safe = dict(environment)
@@ -50,7 +50,7 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
 async def start_relayed_child(
     module: str, *arguments: str, environment: Mapping[str, str]
 ) -> RelayedChild:
-    """Starts a child with three pipes and a session (as in ``setsid``) to itself."""
+    """Starts a child with three pipes in a new session (as with ``setsid``)."""
     return await asyncio.create_subprocess_exec(
         *child_command(module, *arguments),
         stdin=subprocess.PIPE,
@@ -62,7 +62,7 @@ async def start_relayed_child(
 
 
 class AnsweringChild:
-    """A child that answers each line with a line."""
+    """A child process that answers each line of input with one line."""
 
     def __init__(self, name: str, process: subprocess.Popen[str], errors: IO[bytes]) -> None:
         self._name = name
@@ -101,12 +101,12 @@ class AnsweringChild:
 def answering_child(
     name: str, module: str, *, environment: Mapping[str, str]
 ) -> Iterator[AnsweringChild]:
-    """Starts a child that answers lines; ends it.
+    """Starts a child that answers lines; ends it when the context exits.
 
     Args:
-        name: of the child, for an error.
-        module: that it runs.
-        environment: that it is given.
+        name: the name of the child, for errors.
+        module: the module to run.
+        environment: the environment of the child.
     """
     with (
         tempfile.TemporaryFile() as errors,
@@ -129,13 +129,13 @@ def answering_child(
 
 
 def last_line(errors: bytes) -> str:
-    """Returns the last line that is not blank; empty if there is none."""
+    """Returns the last non-blank line of the output; empty if there is none."""
     lines = [line.strip() for line in errors.decode(errors="replace").splitlines()]
     return next((line for line in reversed(lines) if line), "")
 
 
 def how_it_ended(status: int | None, last_words: str) -> str:
-    """Returns in words how a child ended: its status or signal, and its last line."""
+    """Describes the end of a child: its status or signal, and its last line."""
     if status is None:
         how = "closed its output"
     elif status < 0:

@@ -1,4 +1,4 @@
-"""How much memory this process may still take, and whether a training can start. No torch."""
+"""Measures free memory and checks the limits before training starts. No torch."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 from model.errors import SystemRefusal
 from model.system.cgroup import SYSTEM, group_folders, numbers_in
 
-if sys.platform != "win32":  # it sets no such limits
+if sys.platform != "win32":  # Windows has no such limits
     import resource
 
 MIN_ADDRESS_SPACE_BYTES, MIN_PRIVATE_BYTES = 1_150_000_000, 300_000_000
-"""Bytes of address space, and of private data, that the smallest training takes: PyTorch, Numba and
-their threads (measured: 1.26 and 0.4 GB). Libraries end the process where they do not get them."""
+"""Minimum address space and private data of the smallest training, including PyTorch, Numba and
+their threads (measured: 1.26 and 0.4 GB). With less, libraries end the process."""
 
 
 GIGABYTE = 2**30
 
 
 def require_space() -> None:
-    """Refuses limits that leave no room for PyTorch; call it before that is imported.
+    """Refuses limits that are too low for PyTorch; call this before PyTorch is imported.
 
     Raises:
-        SystemRefusal: one is too low.
+        SystemRefusal: a limit is too low.
     """
     for option, left, least in _limits(SYSTEM):
         if left < least and "torch" not in sys.modules:
@@ -36,13 +36,13 @@ def require_space() -> None:
 
 
 def free_memory(system: Path = SYSTEM) -> int | None:
-    """Returns the bytes that this process may still take; None where nothing tells.
+    """Returns the bytes that this process can still allocate; None if that is not known.
 
-    That is the least of what the machine has free, of what its control groups leave, and of its own
-    limits (``ulimit -v`` and ``-d``).
+    This is the minimum of the machine's free memory, the rest of the control groups' limits, and
+    the rest of the process limits (``ulimit -v`` and ``-d``).
 
     Args:
-        system: below which ``proc`` and ``sys`` are.
+        system: the folder that holds ``proc`` and ``sys``.
     """
     found = [left for folder in group_folders("memory", system) if (left := _left_in(folder))]
     if available := _kilobytes(system / "proc/meminfo", "MemAvailable"):
@@ -52,7 +52,7 @@ def free_memory(system: Path = SYSTEM) -> int | None:
 
 
 def _limits(system: Path) -> list[tuple[str, int, int]]:
-    """Returns of each limit its option of ``ulimit``, what it leaves, and what a training takes."""
+    """Returns for each process limit: its ``ulimit`` option, free bytes, and minimum bytes."""
     if sys.platform == "win32":
         return []
     found = []
@@ -68,7 +68,7 @@ def _limits(system: Path) -> list[tuple[str, int, int]]:
 
 
 def _left_in(folder: Path) -> int | None:
-    """Returns the bytes that a control group leaves; pages of files it gives back when asked."""
+    """Returns the free bytes of a control group; reclaimable file pages count as free."""
     for limit_name, used_name, cached in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -84,7 +84,7 @@ def _kilobytes(path: Path, field: str) -> int:
 
 
 def _number(path: Path, field: str) -> int:
-    """Returns the number behind a field of a system's file; 0 where it is not there."""
+    """Returns the number after a field name in a system file; 0 if the field is missing."""
     try:
         words = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
         return next(int(line[1]) for line in words if line and line[0] == field)

@@ -1,4 +1,4 @@
-"""Distinguishes what the system refuses (memory, threads, open files) from a defect. Pure.
+"""Distinguishes a refusal of the system (memory, threads, open files) from a defect. Pure.
 
 A refusal has many forms: errors of Python, errors of the system, and messages of PyTorch, of the
 dynamic linker and of C++.
@@ -38,7 +38,7 @@ _NO_FILES = SystemRefusal(
 
 
 def refusal_of(error: BaseException) -> SystemRefusal | None:
-    """Returns what the system refused, if an error or one of its causes says so."""
+    """Returns the refusal that an error or one of its causes reports; None for other errors."""
     seen: BaseException | None = error
     for _ in range(10):
         if seen is None or isinstance(seen, UserError):
