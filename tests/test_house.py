@@ -33,12 +33,6 @@ QUAINT = re.compile(
 )
 """Words that a reader of technical English does not expect."""
 
-NOT_YET_PLAIN = frozenset(
-    {
-    }
-)
-"""Files whose docstrings still hold such words."""
-
 FUTURE = "from __future__ import annotations"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -133,7 +127,6 @@ def test_docstrings_are_plain_english() -> None:
     found = {
         f"{name_of(path)}:{line}: {match[0]}"
         for path in sources()
-        if name_of(path) not in NOT_YET_PLAIN
         for line, text in docstrings(path)
         for match in QUAINT.finditer(" ".join(text.split()))
     }

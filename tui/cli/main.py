@@ -1,6 +1,6 @@
-"""The command line: finds the command, runs it, and turns what went wrong into one line.
+"""The command line: finds the command, runs it, and prints an error as one line.
 
-Commands are imported when they are called, so that each starts as quickly as its own work allows.
+A command is imported when it is called, so that it does not load the modules of other commands.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ OWN_OPTIONS = ("--help", "-h", "--version", "--completion")
 
 
 class ReaderGone(Exception):  # noqa: N818 - a fact, and no error of ours
-    """The reader of our output has closed it. Not an ``OSError``: Click would make it status 1."""
+    """The reader of standard output has closed it. Not an ``OSError``: Click exits with 1 then."""
 
 
 class CommandLine(click.Group):

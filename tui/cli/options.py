@@ -1,6 +1,6 @@
 """The options that several commands share.
 
-An option that was not given is None, so that a preset or a saved run decides.
+An omitted option is None, so that a preset or a saved run decides.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
 NEW_ON_RESUME = CHANGEABLE_ON_RESUME - {"seed"}
-"""A begun run's seed is spent: another one seeds the text that the app writes."""
+"""Settings that can change on resume, without the seed: a new seed affects only the sampler."""
 
 
 class UserPath(click.Path):
-    """A path whose `~` is the home folder, where no shell expands it: after `=`, in a file."""
+    """A path that expands `~` itself, because no shell does after `=` or in a settings file."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -41,14 +41,14 @@ class UserPath(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
-        """Returns the path; what stands in a file may be no text."""
+        """Returns the expanded path; a value from a settings file may be no string."""
         if not isinstance(value, str | os.PathLike):
             self.fail("a path stands in quotes.", param, ctx)
         return super().convert(expand_home(os.fspath(value)), param, ctx)
 
 
 class Words(click.ParamType[str]):
-    """A text to write on from or to stop at: UTF-8 where its bytes are that, in any locale."""
+    """A prompt or a stop text. Valid UTF-8 is decoded as UTF-8 in any locale."""
 
     name = "text"
 
@@ -58,7 +58,7 @@ class Words(click.ParamType[str]):
         param: click.Parameter | None,  # noqa: ARG002
         ctx: click.Context | None,  # noqa: ARG002
     ) -> str:
-        """Returns the text."""
+        """Returns the decoded text."""
         return readable(value)
 
 
@@ -72,9 +72,9 @@ def _stack(*options: Decorator[Any]) -> Decorator[Any]:
 
 
 def _told_apart(context: click.Context, _: click.Parameter, root: Path) -> Path:
-    """Returns the folder of runs; in full where the plain name would mean what a file sets.
+    """Returns the folder of runs, as an absolute path if the settings file has another default.
 
-    Messages print commands that leave the usual name out.
+    Printed commands omit the default name, and would otherwise select the folder of that file.
     """
     from_file = context.lookup_default("root")
     is_other = from_file is not None and Path(expand_home(str(from_file))) != USUAL_ROOT

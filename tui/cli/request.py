@@ -1,6 +1,6 @@
-"""What the options of a command line add up to: a request for a run, sampling settings.
+"""Converts command-line options to a request for a run and to sampling settings.
 
-The ranges of most settings are checked where the settings are made (``model.config``).
+``model.config`` checks the ranges of most settings.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ TRAINING_FIELDS = (
     "threads",
 )
 _NEEDS_TRAINING = ("preset", "lowercase", "tensorboard", "include", "exclude", "encoding")
-"""Further options that mean nothing where nothing is trained."""
+"""Options, besides the training settings, that apply only to a training."""
 
 
 def require_screen_ranges(options: Mapping[str, Any]) -> None:
-    """Refuses options of the app that no screen can follow.
+    """Checks the ranges of the app's screen options.
 
     Raises:
-        ConfigError: one is out of range.
+        ConfigError: an option is out of range.
     """
     require_range("rate", options["rate"], 0.1, 10_000)
     require_range("fps", options["fps"], 1, 60)
@@ -67,10 +67,10 @@ def require_screen_ranges(options: Mapping[str, Any]) -> None:
 
 
 def sampling_config(options: Mapping[str, Any]) -> SamplingConfig:
-    """Returns the sampling settings among the options.
+    """Returns the sampling settings from the options.
 
     Raises:
-        ConfigError: one is out of range.
+        ConfigError: an option is out of range.
         CorpusError: the prompt is too long.
     """
     require_prompt(options["prompt"])
@@ -79,10 +79,10 @@ def sampling_config(options: Mapping[str, Any]) -> SamplingConfig:
 
 
 def require_there(request: RunRequest) -> None:
-    """Refuses what can be known to be missing before torch, which takes two seconds, is imported.
+    """Refuses a missing text, run or encoding before the import of torch, which takes 2 s.
 
     Raises:
-        UserError: there is no such text, run or encoding.
+        UserError: the text, run or encoding does not exist.
     """
     require_space()
     require_encoding(request.corpus_options.encoding)
@@ -95,10 +95,10 @@ def require_there(request: RunRequest) -> None:
 
 
 def confirm_text(folder: RunFolder) -> None:
-    """Asks whether to train on the file that a run from elsewhere names.
+    """Asks whether to train on the file that a moved run names.
 
     Raises:
-        CorpusError: the answer was no.
+        CorpusError: the user declined.
     """
     saved = folder.checkpoints.saved(lambda _: None)
     path = path_of_a_moved_run(folder, saved[-1].metadata.source) if saved else None
@@ -111,7 +111,7 @@ def confirm_text(folder: RunFolder) -> None:
 
 
 def _named_besides(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns preset and lower case where somebody named them; a user's file names none."""
+    """Returns preset and lower case if the user named them; defaults from a file do not count."""
     context = click.get_current_context(silent=True)
     by_file = context is not None and (
         context.get_parameter_source("preset") is ParameterSource.DEFAULT_MAP
@@ -124,10 +124,10 @@ def _named_besides(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require_no_training(options: Mapping[str, Any]) -> None:
-    """Refuses options of a training where saved weights are only written with.
+    """Refuses training options if saved weights are only used for writing.
 
     Raises:
-        ConfigError: one was given.
+        ConfigError: a training option was given.
     """
     named = {name for name, value in options.items() if value not in {None, False, ()}}
     of_a_training = {*MODEL_FIELDS, *TRAINING_FIELDS, *_NEEDS_TRAINING} - {"seed"}
@@ -142,7 +142,7 @@ def require_no_training(options: Mapping[str, Any]) -> None:
 
 
 def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
-    """Returns what the training options ask for.
+    """Returns the request that the training options describe.
 
     Raises:
         ConfigError: an option is out of range.

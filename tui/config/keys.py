@@ -1,4 +1,4 @@
-"""The table of keys: bindings, row of hints, help screen and palette are made from it.
+"""The table of keys, the source of bindings, row of hints, help screen and palette.
 
 This module knows the names of actions, not what they do.
 """
@@ -21,26 +21,26 @@ class KeyAction:
     """An action with its keys and the words that describe it."""
 
     id: str
-    """Stable name, for assigning other keys."""
+    """Stable name of the action, by which users assign other keys."""
     keys: tuple[str, ...]
-    """Textual's names of the keys, the one to show first."""
+    """Textual's names of the keys; the first one is shown."""
     shown: str
     """The keys as users know them."""
     label: str
     tooltip: str
     action: str
-    """What to run, after the node that runs it: ``app.`` or, for the main screen, ``screen.``."""
+    """Action to run, with the prefix of its node: ``app.``, or ``screen.`` for the main screen."""
     group: Group
     hint: str | None = None
     """Word in the row of hints. None leaves the key out; an empty word joins it to the next."""
     rank: int = 99
     """If the row of hints is too narrow, it drops the highest rank first."""
     priority: bool = False
-    """Works even while a dialog is open."""
+    """Whether the key works even while a dialog is open."""
 
     @property
     def action_name(self) -> str:
-        """The action and its node, without parameters: ``screen.toggle_pane``."""
+        """Node and action without parameters, such as ``screen.toggle_pane``."""
         return self.action.partition("(")[0]
 
 
@@ -319,7 +319,7 @@ OFF_FOR_SPECTATORS: Final = frozenset(
         *("program.runs", "program.suspend"),
     }
 )
-"""Keys, by their ids, that write a file, command a training, or leave the run that is watched."""
+"""Ids of keys that write a file, control a training, or leave the watched run."""
 SPECTATORS_ACTIONS: Final = frozenset(
     {
         *(key.action_name for key in KEYS if key.id not in OFF_FOR_SPECTATORS),
@@ -327,15 +327,15 @@ SPECTATORS_ACTIONS: Final = frozenset(
         *("app.focus_next", "app.focus_previous", "screen.copy_text"),
     }
 )
-"""All actions of the app and of the main screen that a spectator may run."""
+"""Actions of the app and of the main screen that a spectator may run."""
 
 
 def may_run(node: Literal["app", "screen"], action: str, *, read_only: bool) -> bool:
     """Tells whether the app or the main screen may run an action.
 
     Args:
-        node: which of them.
-        action: its name, without parameters.
+        node: the app or the main screen.
+        action: the name of the action, without parameters.
         read_only: whether the user is a spectator.
     """
     return not read_only or f"{node}.{action}" in SPECTATORS_ACTIONS

@@ -1,4 +1,4 @@
-"""How the screen looks and behaves; the command line fills it, the app trusts it."""
+"""Settings of the screen. The command line checks them, and the app trusts them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from model.config import SamplingConfig
 from tui.config.user_config import Colours
 
 RATES: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0, 1000.0)
-"""Characters per second that the keys for slower and faster step through."""
+"""Writing rates, characters per second, that the keys for slower and faster select."""
 
 DEFAULT_THEME: Final = "tokyo-night"
 PLAIN_THEME: Final = "ansi-dark"
-"""Asks the terminal for its own colours, and under ``NO_COLOR`` for none."""
+"""Name of the theme with the terminal's own colours, or with none under ``NO_COLOR``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,30 +25,30 @@ class ScreenSettings:
     title: str = "charlm-tui"
     """Name of the corpus, shown until the run reports its name."""
     trains: bool = True
-    """Whether the session has a trainer, which this screen steers and must not lose."""
+    """Whether the session has a trainer, which this screen controls."""
     rate: float = 60.0
-    """Characters that the model writes per second, at the start."""
+    """Initial writing rate of the model, characters per second."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    """How characters are drawn at the start; the session was opened with the same settings."""
+    """Initial sampling settings, equal to those of the session."""
     prompt: str = ""
-    """Prompt at the start, offered for editing."""
+    """Initial prompt, which the user can edit."""
     fps: int = 16
     """How many times a second the screen polls the events of the session."""
     low_bandwidth: bool = False
-    """Fewer frames, a chart every five seconds, no sparkline, plain colours."""
+    """Whether to save bandwidth: fewer frames, a chart every five seconds, no sparkline."""
     ascii: bool = False
-    """Draw with ASCII only: borders, chart, bars, signs."""
+    """Whether to draw borders, chart, bars and signs with ASCII only."""
     mouse: bool = True
     theme: str | None = None
-    """Name of a theme; None chooses by the terminal's colours and by ``low_bandwidth``."""
+    """Name of the theme; None selects one by the terminal's colours and ``low_bandwidth``."""
     few_colors: bool = False
-    """Whether the terminal has sixteen colours, to which a theme's would be reduced."""
+    """Whether the terminal has only sixteen colours."""
     themes: Mapping[str, Colours] = field(default_factory=dict)
     """Themes of the user's own file."""
     keymap: Mapping[str, str] = field(default_factory=dict)
-    """Keys that the user has given to actions, by their ids."""
+    """The user's own keys by the action's id."""
     read_only: bool = False
-    """Whether the user is a spectator: only keys act that write no file and command no training."""
+    """Whether the user is a spectator, whose keys write no file and control no training."""
     root: Path | None = None
     """Folder of the runs; None hides them."""
     text_folder: Path | None = None
@@ -62,16 +62,16 @@ class ScreenSettings:
 
     @property
     def view_seconds(self) -> float:
-        """Seconds between two drawings of the panes that follow the writing."""
+        """Seconds between two updates of the panes that follow the writing."""
         return 0.5 if self.low_bandwidth else 0.25
 
     @property
     def chart_seconds(self) -> float:
-        """Seconds between two drawings of the loss curve."""
+        """Seconds between two updates of the loss curve."""
         return 5.0 if self.low_bandwidth else 1.0
 
     def theme_name(self, *, no_color: bool) -> str:
-        """Returns the theme to start with; where the user wants no colour, that goes first."""
+        """Returns the initial theme; `no_color` takes precedence."""
         if no_color:
             return PLAIN_THEME
         plain = self.low_bandwidth or self.few_colors

@@ -1,8 +1,7 @@
-"""The app's own theme, the user's, and the names of all.
+"""The app's own theme, the user's themes, and the names of all themes.
 
-``okabe-ito`` takes the colours that Okabe & Ito (2002, "Color Universal Design") chose so that
-people with any kind of colour vision can distinguish them. In every theme the screen also shows a
-sign for what it says by colour.
+``okabe-ito`` uses the colours of Okabe & Ito (2002, "Color Universal Design"), which people with
+any kind of colour vision can distinguish. In every theme, a sign repeats what a colour says.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ OWN_THEMES: Final = (OKABE_ITO,)
 
 
 def user_themes(themes: Mapping[str, Colours]) -> list[Theme]:
-    """Returns the themes of the user's own file, which has checked them."""
+    """Returns the themes of the user's file, which are already checked."""
     made = []
     for name, colours in themes.items():
         given: dict[str, Any] = {"dark": True, **colours}
@@ -59,12 +58,12 @@ def user_themes(themes: Mapping[str, Colours]) -> list[Theme]:
 
 
 def require_theme(name: str | None, themes: Sequence[str], place: str) -> None:
-    """Refuses the name of a theme that does not exist.
+    """Refuses the name of an unknown theme.
 
     Args:
-        name: None is the default.
-        themes: names from the user's own file.
-        place: where the name was given.
+        name: the name of a theme; None means the default.
+        themes: names of the themes in the user's file.
+        place: the place of the name, for the message.
 
     Raises:
         ConfigError: there is no such theme; the message lists the names.

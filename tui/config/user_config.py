@@ -35,13 +35,13 @@ COLOURS: Final = (
     "surface",
     "panel",
 )
-"""What a theme can give a colour to; it has to have the first."""
+"""Names of the colours in a theme; the first one is required."""
 Colours = Mapping[str, str | bool]
-"""Colours as ``#rrggbb``, and perhaps ``dark``."""
+"""Colours of a theme as ``#rrggbb`` by name, and optionally the boolean ``dark``."""
 MAX_BYTES: Final = 64 << 10
-"""Of the file; it needs a few thousand."""
+"""Maximum size of the file; a few thousand bytes are usual."""
 MAX_LINE_CHARACTERS: Final = 2000
-"""Characters; reading a name of many parts takes a time that grows with their square."""
+"""Maximum length of a line: parsing a dotted name takes quadratic time in its parts."""
 SETTABLE: Final = (
     "preset",
     "checkpoints",
@@ -62,14 +62,14 @@ SETTABLE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserConfig:
-    """What the file says."""
+    """Settings from the user's file."""
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """By the option's name without dashes at its front."""
+    """Default values by the option's name, without its leading dashes."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Keys, apart by commas, by the id of the action."""
+    """Keys, separated by commas, by the action's id."""
     themes: Mapping[str, Colours] = field(default_factory=dict)
-    """Colours by the name of the theme."""
+    """Colours by the theme's name."""
     places: Mapping[str, str] = field(default_factory=dict)
     """File and line of each default, by the option's name."""
 
@@ -95,12 +95,12 @@ def read_config(
     """Returns the settings in the file.
 
     Args:
-        path: of the file.
-        actions: ids of actions that can have other keys.
+        path: the path of the file.
+        actions: ids of the actions whose keys can be changed.
         options: the app's options, which check the types.
 
     Raises:
-        ConfigError: the file cannot be read, or holds a mistake.
+        ConfigError: the file is unreadable or invalid.
     """
     text = _text_of(path)
     if text is None:
@@ -169,7 +169,7 @@ class _Checker:
         keys = record.get("keys", {})
         owners: dict[str, str] = {}
         for name, value in keys.items():
-            # A dotted name that is not quoted is a separate table in TOML.
+            # In TOML, an unquoted dotted name is a nested table.
             if name not in actions:
                 remedy = 'put it in quotes: "writing.hold"' if isinstance(value, dict) else ""
                 self._refuse(name, "is no action", remedy or _nearest(name, actions))
@@ -223,7 +223,7 @@ class _Checker:
         raise ConfigError(self._place(name), f"{name} {cause}", remedy)
 
     def _place(self, name: str) -> str:
-        """Returns the file and the line that begins with the name, or with a section of it."""
+        """Returns the file and the line that begins with the name or its section."""
         pattern = re.compile(rf"""^\s*(\[[^\]]*?)?["']?{re.escape(name)}(?![\w-])""")
         found = [number for number, line in enumerate(self._lines, 1) if pattern.match(line)]
         return f"{self._path}, line {found[0]}" if found else str(self._path)
@@ -235,7 +235,7 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 
 def default_map(config: UserConfig, options: Sequence[click.Parameter]) -> dict[str, Any]:
-    """Returns the defaults by the names that the command line's parameters have."""
+    """Returns the defaults by the names of the command line's parameters."""
     found = {}
     for name, value in config.defaults.items():
         option = next(item for item in options if f"--{name}" in item.opts)

@@ -1,1 +1,1 @@
-"""What the app writes to files: pictures of the curve, samples, the screen. No widget."""
+"""Exports to files: pictures of the curve, samples, the screen. No widget."""

@@ -1,7 +1,7 @@
-"""The curve that is looked at as a figure: axes, lines, what is best, a legend. Pure.
+"""Draws the current curve as a figure: axes, lines, the best validation, a legend. Pure.
 
-The colours are those of Okabe & Ito (2008), which people with any kind of colour vision tell
-apart, on white, for paper.
+The background is white, for paper. People with any kind of colour vision can distinguish the
+colours, which are those of Okabe & Ito (2008).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LARGEST: Final = 1e100
 
 
 def curve_figure(state: ViewState, view: ChartView) -> Figure | None:
-    """Returns the curve of a state as it is looked at; None where there is none yet."""
+    """Returns the figure of the curve in the current view; None if there is no curve yet."""
     found = {name: _sane(points, view) for name, points in curves_of(state, view).items()}
     curves = {
         "raw": extremes(found.get("raw", ()), RIGHT - LEFT),
@@ -67,20 +67,20 @@ def curve_figure(state: ViewState, view: ChartView) -> Figure | None:
 
 
 def _sane(points: Sequence[Point], view: ChartView) -> list[Point]:
-    """Returns the points without those of a training that blew up beyond what can be drawn."""
+    """Returns the points without those of a diverged training that are too large to draw."""
     largest = math.log10(_LARGEST) if view.logarithmic else _LARGEST
     return [point for point in points if abs(point[1]) < largest]
 
 
 class _Scale:
-    """From a point of a curve to a place on the page."""
+    """Maps a point of a curve to a place on the page."""
 
     def __init__(self, xs: tuple[float, float], ys: tuple[float, float]) -> None:
         self.xs, self.ys = xs, ys
 
     @classmethod
     def around(cls, curves: Mapping[str, Sequence[Point]]) -> _Scale | None:
-        """Returns a scale that shows all points; None where they make no line."""
+        """Returns a scale that shows all points; None if they make no line."""
         points = [point for curve in curves.values() for point in curve]
         if len(points) < 2:
             return None
@@ -90,7 +90,7 @@ class _Scale:
         return cls((min(xs), max(xs) if span else min(xs) + 1), (min(ys) - room, max(ys) + room))
 
     def place(self, point: Point) -> Place:
-        """Returns where a point stands."""
+        """Returns a point's place on the page, pixels."""
         (x0, x1), (y0, y1) = self.xs, self.ys
         across = (point[0] - x0) / (x1 - x0)
         up = (point[1] - y0) / (y1 - y0)
@@ -98,11 +98,11 @@ class _Scale:
 
 
 def round_numbers(low: float, high: float, most: int) -> list[float]:
-    """Returns multiples of 1, 2 or 5 times a power of ten between two numbers, not too many."""
+    """Returns at most `most` multiples of 1, 2 or 5 times a power of ten between two numbers."""
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     steps = [power * factor for factor in (1, 2, 5, 10)]
     place = next(place for place, step in enumerate(steps) if (high - low) / step <= most)
-    # Where few are wanted, the step may be longer than the way, and miss it.
+    # If few are wanted, the step may exceed the range and have no multiple in it.
     return _multiples(steps[place], low, high) or _multiples(steps[place - 1], low, high)
 
 
@@ -112,7 +112,7 @@ def _multiples(step: float, low: float, high: float) -> list[float]:
 
 
 def _ticks(scale: _Scale, view: ChartView, most: int, unit: float = 1.0) -> list[Point]:
-    """Returns heights with the number that stands there, in ``unit`` of what is drawn."""
+    """Returns ticks as (height on the page, number), with numbers in units of ``unit``."""
     low, high = scale.ys
     if not view.logarithmic:
         return [(number / unit, number) for number in round_numbers(low * unit, high * unit, most)]
@@ -138,7 +138,7 @@ def _grid(scale: _Scale, state: ViewState, view: ChartView) -> list[Shape]:
         shapes.append(Stroke(points=((x, BOTTOM), (x, BOTTOM + 5)), colour=_GREY))
         shapes.append(_label(_number(x_value), (x, BOTTOM + 22), "middle"))
     if view.metric == "loss":
-        # The same heights in the other unit, on the right.
+        # The right axis shows the other unit.
         unit = 1 / _BITS if view.bits else _BITS
         for height, number in _ticks(scale, view, 7, unit):
             _, y = scale.place((scale.xs[1], height))
@@ -168,7 +168,7 @@ def _axis_name(name: str, x: float) -> Words:
 
 
 def _heights_of_dashes(scale: _Scale, state: ViewState, view: ChartView) -> list[tuple[str, float]]:
-    """Returns compressors with the height of each on the page, the lowest first, if in sight."""
+    """Returns the visible compressors with their heights on the page, the lowest first."""
     low, high = scale.ys
     found = sorted(references_of(state, view).items(), key=lambda item: item[1])
     return [(name, scale.place((0, y))[1]) for name, y in found if low <= y <= high]
@@ -183,7 +183,7 @@ def _dashes(scale: _Scale, state: ViewState, view: ChartView) -> list[Shape]:
 
 
 def _names_of_dashes(scale: _Scale, state: ViewState, view: ChartView) -> list[Shape]:
-    """Returns their names: the lowest below its line, for two are often close to each other."""
+    """Returns the compressors' names; the lowest is below its line, because two may be close."""
     bits = dict(state.references)
     return [
         Words(
@@ -210,7 +210,7 @@ def _lines(scale: _Scale, curves: Mapping[str, Sequence[Point]]) -> list[Shape]:
 def _signs(
     scale: _Scale, state: ViewState, view: ChartView, curves: Mapping[str, Sequence[Point]]
 ) -> list[Shape]:
-    """Returns the dots of validations and the best of them, with its figure."""
+    """Returns the dots of the validations, and the best one with its loss."""
     shapes: list[Shape] = [
         Sign(kind="disc", place=scale.place(point), radius=3.2, colour=_VERMILION, rim=_WHITE)
         for point in curves["validation"]
@@ -284,7 +284,7 @@ def _facts(state: ViewState) -> str:
 
 
 def _number(value: float) -> str:
-    """Returns a number of an axis."""
+    """Returns the text of a number at an axis."""
     if value == 0:
         return "0"
     if abs(value) >= 10_000:

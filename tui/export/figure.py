@@ -1,4 +1,4 @@
-"""A drawing as a list of shapes, which a file format then writes down. Pure.
+"""A drawing as a list of shapes, which `svg` and `png` encode. Pure.
 
 Places are pixels from the upper left corner. Colours are ``#rrggbb``.
 """
@@ -25,7 +25,7 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """A filled sign at a place, with a rim that keeps it apart from the lines below it."""
+    """A filled sign with a rim that separates it from the lines below it."""
 
     kind: Literal["disc", "diamond"]
     place: Place
@@ -40,16 +40,16 @@ class Words:
 
     text: str
     place: Place
-    """Of the base line: its left end, middle or right end."""
+    """Left end, middle or right end of the base line."""
     size: float
-    """Height of the font."""
+    """Font size, pixels."""
     colour: str
     anchor: Anchor = "start"
     bold: bool = False
     upright: bool = True
     """Whether the text is horizontal; otherwise it is rotated by 90 degrees and reads upwards."""
     halo: str | None = None
-    """Colour around the letters that keeps them apart from lines below them."""
+    """Colour around the letters that separates them from lines below."""
 
 
 Shape = Stroke | Sign | Words

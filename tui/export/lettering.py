@@ -1,4 +1,4 @@
-"""Letters as strokes, for pictures made of pixels: no font file is needed. Pure.
+"""Letters as strokes, so that pictures made of pixels need no font file. Pure.
 
 A glyph is drawn on a grid: capitals stand on line 6 and reach to line 0, small letters to line 2,
 tails to line 8. A stroke is written as its points, two digits (across, down) each; one that begins
@@ -57,9 +57,9 @@ _ROUNDING: Final = 3
 
 
 def strokes_of(text: str) -> tuple[list[tuple[Place, ...]], float]:
-    """Returns the strokes of a line of text on the grid, and how far across they reach.
+    """Returns the strokes of a line of text on the grid, and its width in grid units.
 
-    Letters with accents are drawn without them; what there is no glyph for is a crossed box.
+    Accents are omitted. A character without a glyph is drawn as a crossed box.
     """
     strokes: list[tuple[Place, ...]] = []
     pen = 0.0
@@ -88,7 +88,7 @@ def _stroke(written: str) -> tuple[Place, ...]:
 
 
 def _rounded(points: tuple[Place, ...]) -> tuple[Place, ...]:
-    """Cuts the corners again and again (Chaikin 1974); the ends stay, a ring has none."""
+    """Rounds a stroke by repeated corner cutting (Chaikin 1974); keeps the ends of an open one."""
     ring = points[0] == points[-1]
     for _ in range(_ROUNDING):
         cut: list[Place] = [] if ring else [points[0]]

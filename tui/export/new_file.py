@@ -11,23 +11,23 @@ from corpus.files.removal import remove_file
 WRITTEN_FILES = re.compile(r".+-[A-Za-z0-9-]+-\d+\.(?:txt|svg|png)")
 _LAST_NUMBER = 9_999
 _MAX_STEM_CHARACTERS = 50
-"""A character has at most four bytes, and file systems accept names of 255 bytes."""
+"""Maximum length of the stem: a character has up to 4 bytes, and names up to 255 bytes."""
 
 
 def write_new_file(folder: Path, run: str, kind: str, content: bytes) -> Path:
-    """Writes to the first free ``<run>-<kind>`` with a number before the suffix; overwrites none.
+    """Writes to the first free name ``<run>-<kind>``, with a number before the suffix if needed.
 
     Args:
-        folder: must exist.
-        run: a name from elsewhere; what a file system could trip over is left out.
-        kind: what is written, with the suffix of the file: ``text.txt``.
-        content: of the file.
+        folder: an existing folder.
+        run: an untrusted name; characters that are unsafe in file names are removed.
+        kind: the kind of content with a suffix, such as ``text.txt``.
+        content: the bytes to write.
 
     Returns:
         The path written.
 
     Raises:
-        OSError: the file system refuses, or every number is taken; nothing half-written is left.
+        OSError: the file system refuses, or every number is taken. No partial file is left.
     """
     stem = re.sub(r"[^\w.-]+", "-", run)[:_MAX_STEM_CHARACTERS].strip("-.") or "charlm"
     word, _, suffix = kind.partition(".")

@@ -1,7 +1,7 @@
-"""Draws a figure with pixels and writes it as PNG. NumPy and zlib.
+"""Rasterises a figure and encodes it as PNG. NumPy and zlib.
 
-A line is drawn by how far each pixel is from it, so its edges are smooth without drawing larger
-first. Written by hand because a library for images would be a dependency for this one page.
+The coverage of a pixel follows from its distance to the line, so edges are smooth without
+oversampling. The encoder is here because one page does not justify an imaging library.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tui.export.figure import Figure, Place, Shape, Sign, Stroke, Words
 from tui.export.lettering import CAPITALS, strokes_of
 
 SCALE: Final = 2
-"""Pixels of the picture for one of the figure: sharp on today's screens."""
+"""Picture pixels per figure pixel; 2 is sharp on high-resolution screens."""
 _CAPITAL_PART: Final = 0.72
-"""Height of a capital for one of the font, as in the fonts that SVG viewers take."""
+"""Height of a capital as a fraction of the font size, as in the fonts of SVG viewers."""
 _LETTER_WIDTH: Final = 0.09
 _BOLD_WIDTH: Final = 0.14
 Canvas = NDArray[np.float32]
@@ -31,8 +31,8 @@ def png_of(figure: Figure, scale: int = SCALE) -> bytes:
     """Returns the figure as a PNG file, 8 bits for each of red, green and blue.
 
     Args:
-        figure: what to draw.
-        scale: pixels for one of the figure's.
+        figure: the figure to draw.
+        scale: picture pixels per figure pixel.
     """
     canvas: Canvas = np.empty((figure.height * scale, figure.width * scale, 3), np.float32)
     canvas[:] = _rgb(figure.background)
@@ -42,10 +42,10 @@ def png_of(figure: Figure, scale: int = SCALE) -> bytes:
 
 
 def encoded(pixels: NDArray[np.uint8]) -> bytes:
-    """Returns pixels as a PNG file (ISO/IEC 15948), each row as the difference from the one above.
+    """Returns pixels as a PNG file (ISO/IEC 15948), each row as its difference from the row above.
 
     Args:
-        pixels: [height, width, 3].
+        pixels: red, green and blue, shape (height, width, 3).
     """
     height, width, _ = pixels.shape
     rows = np.empty((height, 1 + 3 * width), np.uint8)
@@ -90,7 +90,7 @@ def _draw(canvas: Canvas, shape: Shape, scale: int) -> None:
 
 
 def _letters(words: Words) -> list[tuple[Place, ...]]:
-    """Returns the strokes of a line of text where they stand on the page."""
+    """Returns the strokes of a line of text in page coordinates."""
     strokes, reach = strokes_of(words.text)
     unit = words.size * _CAPITAL_PART / CAPITALS
     shift = {"start": 0.0, "middle": reach / 2, "end": reach}[words.anchor]
@@ -105,7 +105,7 @@ def _letters(words: Words) -> list[tuple[Place, ...]]:
 
 
 class _Cover:
-    """How much of each pixel a shape covers, gathered first so that its parts do not add up."""
+    """The coverage of each pixel by one shape, so that overlapping parts are blended only once."""
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
@@ -128,7 +128,7 @@ class _Cover:
             np.maximum(view, np.clip(half_width + 0.5 - far, 0, 1), out=view)
 
     def sign(self, centre: Place, radius: float, *, diamond: bool) -> None:
-        """Adds a disc, or a square that stands on its corner."""
+        """Adds a disc or a diamond."""
         window = self._window((centre[0],), (centre[1],), radius + 1)
         if window is not None:
             x, y, view = window
@@ -138,7 +138,7 @@ class _Cover:
             np.maximum(view, np.clip(radius + 0.5 - far, 0, 1), out=view)
 
     def blend(self, colour: str) -> None:
-        """Lays the colour over the canvas where the shape is."""
+        """Blends the colour into the canvas by the shape's coverage."""
         if self._box is not None:
             left, right, top, bottom = self._box
             part = self._cover[top:bottom, left:right, None]
@@ -146,7 +146,7 @@ class _Cover:
             under += part * (_rgb(colour) - under)
 
     def _window(self, xs: Sequence[float], ys: Sequence[float], margin: float) -> Any:
-        """Returns the middles of the pixels around some places, and what is covered of them."""
+        """Returns the pixel centres around some places, and a view of their coverage."""
         height, width = self._canvas.shape[0], self._canvas.shape[1]
         left, right = max(0, int(min(xs) - margin)), min(width, int(max(xs) + margin) + 1)
         top, bottom = max(0, int(min(ys) - margin)), min(height, int(max(ys) + margin) + 1)
@@ -162,7 +162,7 @@ class _Cover:
 
 
 def _dashes(points: Sequence[Place], dash: float) -> list[list[Place]]:
-    """Returns the dashes of a line, gaps of the same length left out."""
+    """Returns the dashes of a line; gaps have the length of a dash."""
     dashes: list[list[Place]] = []
     walked = 0.0
     for (x, y), (u, v) in pairwise(points):
@@ -184,5 +184,5 @@ def _scaled(points: Sequence[Place], scale: int) -> list[Place]:
 
 
 def _rgb(colour: str) -> NDArray[np.float32]:
-    """Returns red, green and blue of ``#rrggbb``."""
+    """Returns the red, green and blue values of ``#rrggbb``."""
     return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)], np.float32)

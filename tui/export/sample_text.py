@@ -1,4 +1,4 @@
-"""The samples of all epochs as one text to read: words being born, from the first on. Pure."""
+"""The samples of all epochs as one readable text, from the first epoch on. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _RULE = "-" * 72
 
 
 def sample_text(state: ViewState) -> str:
-    """Returns every sample with when it was written, how, and the loss of that time.
+    """Returns every sample with its time, its sampling settings and the loss at that time.
 
-    A sample goes on from its prompt, which stands in square brackets. Foreign text is left as it
-    is: this is for a file.
+    A sample follows its prompt, which is in square brackets. Text is not made printable, because
+    the result is for a file.
     """
     run = state.run
     head = ["Samples written while training"]

@@ -1,4 +1,4 @@
-"""Writes a figure as SVG: no script, no style sheet, no font from elsewhere. Pure."""
+"""Encodes a figure as SVG without scripts, style sheets or external fonts. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui.export.figure import Figure, Shape, Sign, Stroke, Words
 FONT: Final = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
 _FONT_FACE: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no XML document may hold."""
+"""Characters that XML forbids."""
 
 
 def svg_of(figure: Figure) -> str:
@@ -32,7 +32,7 @@ def svg_of(figure: Figure) -> str:
 
 
 def without_foreign_fonts(svg: str) -> str:
-    """Returns Textual's picture of the screen without the fonts that it would fetch.
+    """Returns Textual's SVG of the screen without its references to external fonts.
 
     Opening a picture must not cause a network request.
     """

@@ -1,4 +1,4 @@
-"""Dialogs that take a line of text: a temperature, words to find."""
+"""Dialogs that ask for a line of text: a temperature, or words to find."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 MAX_ENTRY_CHARACTERS = 10_000
-"""Maximum characters in a field; a longer text is cut at its end."""
+"""Maximum number of characters in a field; a longer text is truncated."""
 
 
 class SafeInput(Input):
     """An input field that makes pasted text printable and limits its length."""
 
     def validate_value(self, value: str) -> str:
-        """Returns the value, printable and cut to the maximum length."""
+        """Returns the value, made printable and truncated to the maximum length."""
         return printable(value[:MAX_ENTRY_CHARACTERS])
 
     def _on_paste(self, event: Paste) -> None:
-        """Takes all pasted lines; Textual's field would keep the first one only."""
+        """Inserts all pasted lines; Textual's field would keep only the first one."""
         event.prevent_default()
         event.stop()
         lines = event.text.replace("\r\n", "\n").replace("\r", "\n")
@@ -44,7 +44,7 @@ class SafeInput(Input):
         self.replace(line[: max(0, room)], start, end)
 
     def one_line_of(self, lines: str) -> str:
-        """Returns lines joined to the one line of this field."""
+        """Returns the lines joined into one."""
         return " ".join(lines.splitlines())
 
 
@@ -67,7 +67,7 @@ class TemperatureEntry(Dialog[float | None]):
 
     @on(Input.Changed)
     def changed(self, event: Input.Changed) -> None:
-        """Shows at once what is wrong."""
+        """Shows at once why the typed value is invalid."""
         _, note = parse_temperature(event.value)
         self._say(note or _RANGE, wrong=note is not None)
 
@@ -81,7 +81,7 @@ class TemperatureEntry(Dialog[float | None]):
             self.dismiss(value)
 
     def _say(self, words: str, *, wrong: bool) -> None:
-        """Shows a sentence below the line."""
+        """Shows a sentence below the field."""
         self._note.update(Content(words))
         self._note.set_class(wrong, "-wrong")
 
@@ -90,7 +90,7 @@ _RANGE = f"0 (greedy) to {MAX_TEMPERATURE:g} · Enter sets · Esc leaves"
 
 
 def parse_temperature(text: str) -> tuple[float | None, str | None]:
-    """Returns the typed temperature, or why it is not valid."""
+    """Returns the typed temperature, or a sentence on why it is invalid."""
     typed = text.strip().replace(",", ".")
     try:
         value = float(typed)
@@ -112,7 +112,7 @@ class FindEntry(Dialog[str | None]):
         self._words = words
 
     def compose(self) -> ComposeResult:
-        """Shows a line to type on."""
+        """Shows the title and the field."""
         with Vertical(classes="dialog"):
             yield Static(Content("Find"), classes="dialog-title")
             yield SafeInput(self._words, select_on_focus=True, max_length=200)

@@ -1,9 +1,9 @@
-"""Lets keys, clicks and pastes in one at a time: each finds what the one before it has left.
+"""Admits keys, clicks and pastes one at a time, after the app has handled the previous one.
 
-Textual 8.2.8 acts on keys that come together out of order. A letter is written by the field's own
-task; Backspace, Enter and every other binding makes a round through the app first, and a screen
-that a key opens or closes does so later still. Over SSH the keys of a quick hand come in one
-packet: half of them would act on a screen that is not there yet, or not any more.
+Textual 8.2.8 handles keys that arrive together out of order. A field's own task writes a letter.
+Backspace, Enter and every other binding first pass through the app, and a screen that a key opens
+or closes changes later still. Over SSH, fast typing arrives in one packet. Half of its keys would
+act on a screen that is not open yet, or is closed already.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from tui.terminal.host import TerminalHost
 
 EAGER_POLLS: Final = 200
-"""Polls without a pause; the app has usually handled a key after ten."""
+"""Number of polls without a pause; the app has usually handled a key after ten."""
 SECONDS_BETWEEN_POLLS: Final = 0.002
 MAX_POLLS: Final = 700
-"""About a second. Then the next key comes in although the app is not at rest. It is a count because
-a busy machine must not shorten it."""
+"""Maximum number of polls, about a second; then the next key is admitted anyway. It is a count,
+because a busy machine must not shorten it."""
 
 
 class Door:
-    """What is typed waits here until what was typed before has been acted on."""
+    """A queue that holds input until the app has handled the input before it."""
 
     def __init__(self, app: App[Any], host: TerminalHost) -> None:
-        """Stands open.
+        """Starts with no input waiting.
 
         Args:
-            app: whose input goes through it.
-            host: the same app, as it is seen from here.
+            app: the app that receives the input.
+            host: the same app, through the interface that this package knows.
         """
         self._app = app
         self._host = host
@@ -46,11 +46,11 @@ class Door:
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing waits, and nothing is being acted on."""
+        """Whether no input waits, and none is being handled."""
         return self._task is None
 
     def admits(self, event: Event) -> bool:
-        """Tells whether the app may act on an event now; keeps what has to wait.
+        """Returns whether the app may handle an event now; queues the event otherwise.
 
         Input that arrives after the app was asked to exit is dropped.
         """
@@ -68,7 +68,7 @@ class Door:
         return True
 
     async def _let_in_the_rest(self) -> None:
-        """Hands the app what waits, one after the other, until nothing does."""
+        """Passes the queued input to the app, one event at a time."""
         try:
             await self._rest()
             while self._waiting and not self._host.is_leaving:
@@ -80,11 +80,11 @@ class Door:
             self._let_in = self._task = None
 
     async def _rest(self) -> None:
-        """Waits until the app has acted on all that it knows of.
+        """Waits until the app has handled all input and messages it has received.
 
-        A dialog that a worker's answer opens is waited for as well: what is typed next is meant for
-        it. One that has not come when the patience is at its end is not wanted any more, because it
-        would open over whatever is typed meanwhile.
+        It also waits for a dialog that a worker's answer opens, because the next input is meant for
+        it. After the maximum number of polls, the dialog is cancelled, because it would open over
+        later input.
         """
         for poll in range(MAX_POLLS):
             await asyncio.sleep(0 if poll < EAGER_POLLS else SECONDS_BETWEEN_POLLS)
@@ -93,7 +93,7 @@ class Door:
         self._host.awaits_dialog = False
 
     def _is_at_rest(self) -> bool:
-        """Tells whether the app, its top screen and all on it have nothing left to do."""
+        """Returns whether the app, its top screen and all widgets on it are idle."""
         app = self._app
         if self._host.is_leaving or not app.screen_stack:
             return True
@@ -108,9 +108,9 @@ class Door:
 
 
 def is_waiting(pump: MessagePump) -> bool:
-    """Tells whether a part of the app waits for a message, with none on its way to it.
+    """Returns whether a message pump waits for a message and none is queued for it.
 
-    No part of Textual's public interface, nor of asyncio's; a test shows that it still holds.
+    It uses private attributes of Textual and asyncio. A test checks that they still work.
     """
     ready: Any = pump._message_queue.ready_event  # noqa: SLF001
     return not ready.is_set() and bool(ready._waiters)  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Textual's driver for Linux and macOS, hardened against what real terminals send and do."""
+"""Textual's driver for Linux and macOS, hardened against faults of real terminals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ USUAL: Final = Size(80, 25)
 
 
 class TerminalDriver(LinuxDriver):
-    """Reads keys whatever their bytes, and writes without waiting.
+    """Reads keys from any bytes, and writes without blocking.
 
     It differs from its base in five points. Bytes that are not UTF-8 are replaced and do not end
     the app. The end of input is a hang-up, not an endless loop. Sizes are bounded. A terminal that
@@ -52,7 +52,7 @@ class TerminalDriver(LinuxDriver):
         self._shown = False
         self._parser = XTermParser(debug)
         stream = sys.__stderr__
-        assert stream is not None  # the entrance has looked
+        assert stream is not None  # checked before the app starts
         self._output = TerminalOutput(stream.fileno(), encoding=stream.encoding, tell=self._pace)
         self._keeper = TerminalKeeper(stream.fileno())
         self._host.abandon_output = self._output.abandon
@@ -66,7 +66,7 @@ class TerminalDriver(LinuxDriver):
             self._output.write(data)
 
     def start_application_mode(self) -> None:
-        """Takes the terminal over, unless it is not ours to take (in the background)."""
+        """Takes over the terminal, unless this process is in the background."""
         before = self._writer_thread
         self._shown = True
         self._keeper.note(shown=True)
@@ -91,7 +91,7 @@ class TerminalDriver(LinuxDriver):
         self._keeper.close()
 
     def _sigcont_application(self, *_: object) -> None:
-        """Takes the terminal over again, even after a SIGSTOP, which a process cannot catch."""
+        """Takes over the terminal again, even after a SIGSTOP, which a process cannot catch."""
         if self._auto_restart:
             if self._shown:
                 self.suspend_application_mode()
@@ -99,7 +99,7 @@ class TerminalDriver(LinuxDriver):
             self.resume_application_mode()
 
     def _pace(self, behind: bool) -> None:
-        """Lets the app paint nothing while the terminal is behind."""
+        """Stops the app's painting while the terminal is behind."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(
                 self._host.hold_painting, behind, self._output.forgotten
@@ -118,11 +118,11 @@ class TerminalDriver(LinuxDriver):
         return within_reason(size.columns or USUAL.width, size.lines or USUAL.height)
 
     def process_message(self, message: Message) -> None:
-        """Keeps sizes that the terminal reports within reason."""
+        """Limits the sizes that the terminal reports."""
         super().process_message(bounded(message))
 
     def run_input_thread(self) -> None:
-        """Reads keys until the app ends or the terminal does."""
+        """Reads keys until the app or the terminal ends."""
         decoder = getincrementaldecoder("utf-8")("replace")
         self._parser, self._pastes = XTermParser(self._debug), Pastes()
         with selectors.SelectSelector() as selector:
@@ -141,7 +141,7 @@ class TerminalDriver(LinuxDriver):
                 self._understand(text)
 
     def _understand(self, text: str) -> None:
-        """Passes on the events that the bytes encode; invalid sequences are dropped."""
+        """Posts the events that the text encodes; drops invalid sequences."""
         try:
             for part in self._pastes.split(text):
                 if part.is_pasted:

@@ -2,8 +2,8 @@
 
 SIGHUP and SIGTERM would end Textual without saving, and leave the terminal raw. So a separate
 thread waits for them. It lets the session save and asks the app to exit. If the app does not, the
-thread restores the terminal and ends the process. With ``--on-hangup continue`` it lets the
-training go on without a screen.
+thread restores the terminal and ends the process. With ``--on-hangup continue`` it continues the
+training without a screen.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ except ImportError:  # no POSIX terminal (Windows): there is nothing to restore
 OnHangUp = Literal["save", "continue"]
 
 SECONDS_TO_SAVE: Final = 30.0
-"""Half a second is usual; the limit is long because a busy machine must not cost a checkpoint."""
+"""Time limit for saving. Half a second is usual; a busy machine must not lose a checkpoint."""
 SECONDS_TO_LEAVE: Final = 3.0
 """Time for the app to restore the terminal; half a second is usual."""
 SECONDS_FOR_FAREWELL: Final = 10.0
@@ -52,7 +52,7 @@ TRIES_TO_RESTORE: Final = 20
 SECONDS_BETWEEN_TRIES: Final = 0.05
 _HANG_UP: Final = int(getattr(signal, "SIGHUP", 1))
 _NOTHING: Final = 0
-"""In the queue of signals: the app has ended by itself."""
+"""Entry in the queue of signals that means the app has ended by itself."""
 
 
 class TerminalGuard:
@@ -68,25 +68,25 @@ class TerminalGuard:
         """Prepares the guard; entering the context starts it.
 
         Args:
-            session: what to save.
-            app: what to end.
-            on_hangup: whether the training ends with its terminal; None leaves that to who started
-                the program: with SIGHUP ignored, as ``nohup`` does, it goes on.
+            session: the session to save.
+            app: the app to end.
+            on_hangup: whether the training ends with its terminal. With None, it continues if
+                SIGHUP was ignored at the start, as under ``nohup``.
         """
         self._session = session
         self._app = app
         self._goes_on = on_hangup == "continue" or (
             on_hangup is None
-            and not is_served()  # a page that has gone never comes back
+            and not is_served()  # a closed page cannot reconnect
             and hasattr(signal, "SIGHUP")
             and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         )
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._left = threading.Event()
-        """The app has ended and given the terminal back."""
+        """Set when the app has ended and has restored the terminal."""
         self._went_on = False
         self._decided = threading.Event()
-        """Whether the guard has begun to end the program, or to let it go on."""
+        """Set when the guard has begun to end the program, or to continue without a screen."""
         self._done = threading.Event()
         self._number: int | None = None
         self._status: int | None = None
@@ -103,7 +103,7 @@ class TerminalGuard:
 
     @property
     def status(self) -> int | None:
-        """The exit status of a training that went on without a screen, once it has ended."""
+        """The exit status of a training that continued without a screen; None before its end."""
         return self._status
 
     def __enter__(self) -> Self:
@@ -186,8 +186,8 @@ class TerminalGuard:
         self._session.close(save=True, timeout=SECONDS_TO_SAVE)
         self._app.leave_from_any_thread(SIGNAL + number)
         if self._left.wait(SECONDS_TO_LEAVE):
-            # The farewell can wait for ever, too, for a terminal that reads nothing. Where it does
-            # not, the process ends and this thread with it.
+            # Printing the last messages can block for ever on a stalled terminal. If it does not,
+            # the process ends, and this thread with it.
             time.sleep(0.5 if self._app.terminal_has_stalled else SECONDS_FOR_FAREWELL)
         if not self._left.is_set() or self._app.terminal_has_stalled:
             self._restore()
@@ -209,32 +209,32 @@ class TerminalGuard:
     # --- the terminal -----------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        """Restores the terminal, as far as a stalled one allows."""
+        """Restores the terminal, as far as a stalled terminal allows."""
         self._app.abandon_output()
         for _ in range(TRIES_TO_RESTORE):
             if HAVE_TERMIOS and self._mode is not None:
                 with contextlib.suppress(Exception):
-                    # The rest of a frame is of no use any more, and makes room for the last words.
+                    # Dropping the rest of a frame makes room for the last messages.
                     termios.tcflush(0, termios.TCOFLUSH)
                     termios.tcsetattr(0, termios.TCSANOW, self._mode)
             if self._write(RESET):
                 return
-            # Whoever still writes a frame was quicker to fill the room.
+            # A thread that still writes a frame has filled the room first.
             time.sleep(SECONDS_BETWEEN_TRIES)
 
     def _say(self, sentence: str) -> None:
         self._write(f"\r{PROGRAM}: {sentence}\n".encode())
 
     def _write(self, data: bytes) -> bool:
-        """Writes what the terminal takes at once, without making it wait less for others.
+        """Writes what the terminal accepts at once; other descriptors stay in blocking mode.
 
         Returns:
-            Whether that was all, or there is no terminal to take any.
+            Whether all data was written, or the terminal is gone.
         """
         if self._terminal is None:
             return True
         try:
-            # A descriptor of our own: others share what lies behind the standard ones.
+            # A new descriptor, because other processes share the open file of the standard ones.
             terminal = os.open(self._terminal, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
             try:
                 return os.write(terminal, data) == len(data)
@@ -247,7 +247,7 @@ class TerminalGuard:
 
 
 def _is_hung_up() -> bool:
-    """Tells whether the terminal at standard input is gone."""
+    """Returns whether the terminal at standard input is gone."""
     if not hasattr(select, "poll"):
         return False
     poll = select.poll()

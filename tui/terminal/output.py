@@ -21,7 +21,7 @@ from tui.widths import cells_of
 BEHIND: Final = 8192
 """Number of waiting bytes at which painting stops, because more would only lengthen the wait."""
 MOST: Final = 1 << 20
-"""Maximum number of bytes queued for a terminal that does not read; later output is dropped."""
+"""Maximum number of bytes queued for a stalled terminal; later output is dropped."""
 PIECE: Final = 4096
 RESET: Final = (
     b"\x1b[<u\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"
@@ -29,11 +29,11 @@ RESET: Final = (
 )
 """Leaves the key protocol (each screen has its own), the alternate screen, mouse reporting,
 bracketed paste, focus and size reports; wraps lines again and shows the cursor. Its first escape
-ends what a sequence before it left open."""
+ends an unfinished sequence."""
 
 
 AS_WIDE: Final = "charlm-as-wide"
-"""How to encode what a terminal's encoding lacks: question marks that take the same cells."""
+"""Name of the error handler that encodes a missing character as question marks of its width."""
 
 
 def _as_wide(error: UnicodeError) -> tuple[str, int]:
@@ -58,10 +58,11 @@ class TerminalOutput:
         """Starts the thread.
 
         Args:
-            descriptor: what to write to.
-            encoding: of the terminal; what it cannot show becomes question marks, as wide.
-            tell: is called, from any thread, with True when the output falls behind and with
-                False when it has caught up, in this order; must not wait.
+            descriptor: the file descriptor to write to.
+            encoding: the terminal's encoding; other characters become question marks of the
+                same width.
+            tell: called from any thread, with True when the output falls behind and then with
+                False when it has caught up. It must not block.
         """
         self._descriptor = descriptor
         self._encoding = encoding
@@ -73,9 +74,9 @@ class TerminalOutput:
         self._is_abandoned = False
         self._changed = threading.Condition()
         self.forgotten = False
-        """Whether something was not written: the screen is not what was painted."""
+        """Whether output was dropped, so that the screen differs from what was painted."""
         self.is_dead = False
-        """Whether the terminal refused to be written to: it is gone."""
+        """Whether a write failed because the terminal is gone."""
         threading.Thread(target=self._run, name="terminal-output", daemon=True).start()
 
     def write(self, text: str) -> None:
@@ -110,10 +111,10 @@ class TerminalOutput:
             self._changed.notify_all()
 
     def drain(self, patience: float = math.inf) -> bool:
-        """Waits until all is written, or nothing has moved for ``patience`` seconds.
+        """Waits until all output is written, or none was written for ``patience`` seconds.
 
         Returns:
-            Whether all is written.
+            Whether all output is written.
         """
         with self._changed:
             while self._waiting:

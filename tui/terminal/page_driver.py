@@ -1,6 +1,6 @@
 """Textual's driver for a page in a browser, hardened against invalid input and a lost server.
 
-The packets are Textual's: a byte for the kind, four for the length, the payload.
+A packet has Textual's format: one byte for the kind, four for the length, and the payload.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from tui.terminal.host import TerminalHost
 
 MAX_WAITING_MESSAGES: Final = 2_000
-"""Keys that the app has not dealt with; more have to wait where they come from."""
+"""Maximum number of unhandled keys; the reader waits before it takes more."""
 
 
 class PageDriver(WebDriver):
-    """Shows the app on a page.
+    """Shows the app on a page in a browser.
 
-    Differs from its base in that signals stay with the guard, which saves; sizes are whole numbers
-    within reason; what cannot be understood is left out; the end of the server is a hang-up; and
-    what a library prints to the standard output does not come between the packets.
+    It differs from its base in five points. The guard keeps handling signals and saves. Sizes are
+    bounded integers. Invalid input is ignored. The end of the server is a hang-up. Output that a
+    library prints to the standard output does not corrupt the packets.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PageDriver(WebDriver):
             self._host.lose_terminal()
 
     def start_application_mode(self) -> None:
-        """Begins to show the app, as the base does, but for its handlers of signals."""
+        """Starts to show the app as the base does, without the base's signal handlers."""
         self._write(PRELUDE)
         self.write("\x1b[?1049h")  # the alternate screen
         if self._mouse:
@@ -83,7 +83,7 @@ class PageDriver(WebDriver):
     # --- in ---------------------------------------------------------------------------------------
 
     def run_input_thread(self) -> None:
-        """Reads what the server hands on until the app ends or the server does."""
+        """Reads packets from the server until the app or the server ends."""
         packets = ByteStream()
         decoder = getincrementaldecoder("utf-8")("replace")
         for data in self._input_reader:
@@ -100,11 +100,11 @@ class PageDriver(WebDriver):
             self._host.lose_terminal()
 
     def process_message(self, message: Message) -> None:
-        """Keeps sizes within reason, also those that are typed as a terminal reports them."""
+        """Limits sizes, including those typed as the report of a terminal."""
         super().process_message(bounded(message))
 
     def _understand(self, text: str) -> None:
-        """Passes on typed input; invalid sequences are dropped."""
+        """Posts the events of typed input; drops invalid sequences."""
         try:
             for message in (*(self._parser.feed(text) if text else ()), *self._parser.tick()):
                 self.process_message(message)
@@ -133,7 +133,7 @@ class PageDriver(WebDriver):
 
 
 def size_of_environment() -> tuple[int, int]:
-    """Returns the size that the server gave when it started this process; 80 x 24 without one."""
+    """Returns the size that the server set in the environment; 80 x 24 without one."""
     try:
         size = int(os.environ["COLUMNS"]), int(os.environ["ROWS"])
     except (KeyError, ValueError):

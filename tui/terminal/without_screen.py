@@ -80,7 +80,7 @@ class WithoutScreen:
         return None if number == hang_up else number
 
     def _drain_events(self) -> None:
-        """Writes down what happened; holds it back until there is a folder to write it to."""
+        """Logs the events; keeps them until the run has a folder."""
         self._held += (
             event for event in self._session.poll() if not isinstance(event, CharacterWritten)
         )
@@ -97,7 +97,7 @@ class WithoutScreen:
         self._held.clear()
 
     def _open(self, path: Path) -> None:
-        """Opens the log; a disk that refuses it does not end the training."""
+        """Opens the log; the training continues if the disk refuses."""
         try:
             self._log = io.TextIOWrapper(open_to_append(path), encoding="utf-8", errors="replace")
             now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
@@ -112,7 +112,7 @@ class WithoutScreen:
             self._reporter = LastingReporter(lines, gone=lambda: None)
 
     def _note_ends(self, events: list[Event]) -> None:
-        """Notes what the exit status has to say, and writes down what no reporter knows."""
+        """Notes events that decide the exit status, and logs those that no reporter covers."""
         for event in events:
             if isinstance(event, SessionRefused):
                 self._status = status_of(event.error)

@@ -1,8 +1,8 @@
-"""Serves the app as a page: for each time it is opened, a process of the app.
+"""Serves the app as a web page and starts one process of the app for each opened page.
 
-The terminal in the page is textual-serve's script. The server is ours: it answers only who has the
-token of the printed link (`tui.web.admission`), bounds what it takes, and ends when each process
-has saved. All links in the page are relative, so that a proxy may stand in front under any name.
+The terminal in the page is textual-serve's script. This server answers only requests with the token
+of the printed link (`tui.web.admission`), and limits its input. It ends after every process has
+saved. All links in the page are relative, so a proxy can serve the page under any path.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from tui.web.page_message import Ping, page_message, size_asked_for
 from tui.web.page_process import PageProcess
 
 MAX_MESSAGE_BYTES: Final = 1 << 18
-"""Of one message of a page; the longest is a paste."""
+"""Maximum size of one message from a page; the longest messages are pastes."""
 MAX_CONNECTIONS: Final = 250
-"""Of all kinds, also of those that have not asked for anything yet."""
+"""Maximum number of connections, including those without a request yet."""
 SECONDS_TO_ASK: Final = 10.0
-"""For a connection to ask for something that it may have; then it is closed."""
+"""Time limit for a connection's first admitted request; after it the connection is closed."""
 SECONDS_TO_SETTLE: Final = 0.5
-"""At the end, for connections to close by themselves."""
+"""Time for connections to close by themselves when the server ends."""
 SECONDS_TO_TRY_AGAIN: Final = 3
 STARTS_PER_PAGE: Final = 6
-"""In a minute, for each page that may be open: more is no person who opens pages."""
+"""Maximum process starts per minute and allowed page: a person does not open pages faster."""
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = Path(str(textual_serve.__file__)).with_name("static")
@@ -59,17 +59,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """What is served, where and to whom."""
+    """Settings of the server: the program, the address and the limits."""
 
     arguments: Sequence[str]
-    """Of the program behind each page."""
+    """Arguments of the program behind each page."""
     host: str
     port: int
     token: str
     public_urls: Sequence[SplitResult] = ()
-    """Addresses of proxies in front."""
+    """Addresses of proxies in front of the server."""
     max_pages: int = 8
-    """Pages that may be open at once."""
+    """Maximum number of pages that are open at the same time."""
 
 
 class PageServer:
@@ -78,7 +78,7 @@ class PageServer:
     def __init__(
         self, settings: ServeSettings, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Does not listen yet."""
+        """Prepares the server; it listens once `serve` is called."""
         self._settings = settings
         self._admission = Admission(
             token=settings.token, host=settings.host, public_urls=settings.public_urls
@@ -89,19 +89,19 @@ class PageServer:
         self._processes: set[PageProcess] = set()
         self._starts: deque[float] = deque()
         self._silent: set[object] = set()
-        """Connections that have not asked for anything that they may have."""
+        """Connections without an admitted request so far."""
         self._received: asyncio.Future[int] | None = None
 
     def serve(self) -> int:
-        """Serves until SIGINT, SIGTERM or SIGHUP; then all processes have saved and ended.
+        """Serves until SIGINT, SIGTERM or SIGHUP; returns after all processes have saved and ended.
 
         Returns:
             The signal.
 
         Raises:
-            OSError: the address cannot be listened on.
+            OSError: the server cannot listen on the address.
         """
-        # Looked at here: asyncio takes SIGINT for itself.
+        # Evaluated before asyncio installs its own handler for SIGINT.
         return asyncio.run(self._serve(ending_signals()))
 
     async def _serve(self, signals: tuple[int, ...]) -> int:
@@ -121,7 +121,7 @@ class PageServer:
         answer = runner.server
 
         def connection() -> asyncio.Protocol:
-            """Returns what answers a new connection."""
+            """Returns the protocol for a new connection."""
             if len(answer.connections) >= MAX_CONNECTIONS:
                 return _TurnedAway()
             protocol: asyncio.Protocol = answer()
@@ -172,7 +172,7 @@ class PageServer:
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answers who may ask; a link with the token is exchanged for a cookie."""
+        """Answers admitted requests; exchanges a link with the token for a cookie."""
         given = request.query.get("token")
         visit = Visit(
             host=request.headers.get("Host", ""),
@@ -201,21 +201,21 @@ class PageServer:
         return answer
 
     def _refused(self, request: web.Request, reason: str) -> web.Response:
-        """Returns a refusal in words.
+        """Returns a response that states why a request is refused.
 
-        A browser that comes by a link on another site leaves the cookie out of its next request
-        (`SameSite=Strict`). A page of ours that loads itself again once gets it.
+        After a link on another site, a browser omits the cookie from its next request
+        (`SameSite=Strict`). The returned page reloads itself once, and then the cookie is sent.
         """
         again = reason == LINK_NEEDED and request.path == "/" and not request.query_string
         headers = {"Refresh": "0; url=./?again"} if again else {}
         return web.Response(status=403, text=f"{reason}\n", headers=headers)
 
     def _require_room(self) -> None:
-        """Refuses one page too many.
+        """Refuses a page if too many are open or were opened.
 
         Raises:
-            HTTPServiceUnavailable: as many as may be are open, or the server ends.
-            HTTPTooManyRequests: too many were opened within a minute.
+            HTTPServiceUnavailable: the maximum number of pages is open, or the server is ending.
+            HTTPTooManyRequests: too many pages were opened within a minute.
         """
         headers = {
             "Refresh": str(SECONDS_TO_TRY_AGAIN),
@@ -241,7 +241,7 @@ class PageServer:
     # --- what is answered -------------------------------------------------------------------------
 
     async def _index(self, request: web.Request) -> web.Response:
-        """Returns the page; `?fontsize=` chooses the size of its letters in pixels."""
+        """Returns the page; `?fontsize=` sets the font size in pixels."""
         self._require_room()
         asked = request.query.get("fontsize", "")
         size = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= 2 else 16
@@ -252,7 +252,7 @@ class PageServer:
         return web.FileResponse(HERE / "page.js")
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
-        """Runs a process of the app for as long as the page is open, or until the app ends."""
+        """Runs a process of the app until the page closes or the app ends."""
         self._require_room()
         self._starts.append(self._clock())
         websocket = web.WebSocketResponse(
@@ -281,7 +281,7 @@ class PageServer:
 
 
 class _OneLine(logging.Handler):
-    """Says what failed in one line, where the libraries would print a traceback."""
+    """Logs a failure in one line, where the libraries would print a traceback."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
@@ -289,14 +289,14 @@ class _OneLine(logging.Handler):
 
 
 class _TurnedAway(asyncio.Protocol):
-    """Closes a connection at once: there are too many."""
+    """Closes a connection at once, because there are too many."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
 
 
 async def _hand_on(websocket: web.WebSocketResponse, process: PageProcess) -> None:
-    """Hands on what the page says until it closes; what is no message is left out."""
+    """Passes on the page's messages until it closes; ignores invalid ones."""
     async for received in websocket:
         message = page_message(received.data) if received.type is WSMsgType.TEXT else None
         if isinstance(message, Ping):
@@ -306,19 +306,19 @@ async def _hand_on(websocket: web.WebSocketResponse, process: PageProcess) -> No
 
 
 async def _close_after(process: PageProcess, websocket: web.WebSocketResponse) -> None:
-    """Closes the page's connection once the process is over, also where it never began."""
+    """Closes the page's connection after the process has ended or failed to start."""
     await process.ended()
     await websocket.close()
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Adds what every answer says to the browser."""
+    """Adds the headers of every response."""
     response.headers.update(HEADERS)
     kept = request.path.startswith("/static/") and response.status == 200
     response.headers["Cache-Control"] = "private, max-age=3600" if kept else "no-store"
 
 
 def _local_address(request: web.Request) -> str:
-    """Returns the address of this machine that a connection was made to."""
+    """Returns the local address of a request's connection."""
     name = request.get_extra_info("sockname")
     return str(name[0]) if name else ""

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
 LOW_BANDWIDTH_FPS = 8
 MAX_FAREWELL_CHARACTERS = 40_000
-"""Room for the longest possible path twice, with every byte escaped."""
+"""Maximum length of the last messages: two longest paths with every byte escaped."""
 SWITCH_SECONDS = 0.0002
-"""Interpreter switch interval. The trainer needs the GIL briefly many times a step while the screen
-is drawn. Python's default of 5 ms would cost the trainer 5 %."""
+"""Interpreter switch interval, seconds. The trainer needs the GIL many times a step while the
+screen is drawn. Python's default of 5 ms would cost the trainer 5 %."""
 
 
 @click.command()
@@ -116,7 +116,7 @@ def prepare_screen(options: dict[str, Any]) -> None:
         ConfigError: an option is out of range, or the theme does not exist.
     """
     require_screen_ranges(options)
-    # More frames than the text has changes would waste bytes.
+    # More frames than changes of the text would waste bytes.
     slow = options["low_bandwidth"]
     fps = min(LOW_BANDWIDTH_FPS, options["fps"]) if slow else options["fps"]
     os.environ.setdefault("TEXTUAL_FPS", str(fps))

@@ -114,7 +114,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _machine() -> str:
-    """Returns a line that says what was measured on."""
+    """Returns a line that describes the machine."""
     name = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():

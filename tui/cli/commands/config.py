@@ -62,5 +62,5 @@ def config() -> None:
 
 
 def _key_lines() -> list[str]:
-    """Returns a line for each action with its keys as they are."""
+    """Returns a line for each action with its default keys."""
     return [f'# "{key.id}" = "{",".join(key.keys)}"  # {key.label}' for key in KEYS]

@@ -69,7 +69,7 @@ def corpora(*, clear_cache: bool, as_json: bool) -> None:
 
 
 def size_in_words(size: int) -> str:
-    """Returns a number of bytes in the largest unit that leaves a digit before the point."""
+    """Returns a size in the largest unit that gives at least 1."""
     for unit, bytes_in_it in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= bytes_in_it:
             return f"{size / bytes_in_it:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""``charlm-tui evaluate``: how many nats and bits a saved run pays per character of a text."""
+"""``charlm-tui evaluate``: nats and bits per character of a text under a saved run."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def evaluate(corpus: str | None, **options: Any) -> None:
 
 
 def _record(scores: Scores, seconds: float) -> dict[str, float]:
-    """Returns the JSON object: the keys of the contract, and those that were asked for."""
+    """Returns the JSON object with the documented keys and the requested ones."""
     record = {
         "characters": scores.characters,
         "nats_per_character": scores.nats_per_character,
@@ -129,7 +129,7 @@ def _sentence(scores: Scores, seconds: float) -> str:
 
 
 def _ids_to_score(corpus: str | None, checkpoint: Checkpoint, options: dict[str, Any]) -> Any:
-    """Returns the ids of the named text, or of the held-out part of the run's own."""
+    """Returns the ids of the named text, or of the held-out part of the run's text."""
     source = checkpoint.metadata.source
     specification = source.specification if corpus is None else corpus
     if corpus is None and specification == "-":

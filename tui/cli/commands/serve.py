@@ -93,7 +93,7 @@ def serve(
     anything. Only the printed link opens the page, because it holds a secret token.
     """
     try:
-        # An extra.
+        # The server is an optional extra.
         from tui.web.server import PageServer, ServeSettings  # noqa: PLC0415
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"textual_serve", "aiohttp"}:

@@ -56,10 +56,10 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
 def require_watched(
     run: str | None, root: Path, options: dict[str, Any]
 ) -> tuple[RunFolder, SamplingConfig]:
-    """Returns the run to watch and how its text is drawn at first.
+    """Returns the run to watch and its initial sampling settings.
 
     Raises:
-        UserError: an option is out of range, or there is no such run.
+        UserError: an option is out of range, or the run does not exist.
     """
     sampling = sampling_config(options)
     prepare_screen(options)
