@@ -122,7 +122,7 @@ def without_prefix(tensors: Tensors, prefix: str) -> dict[str, npt.NDArray[Any]]
 
 
 class LaterFormatError(Exception):
-    """The metadata were written by a later version. The message is the number of its format."""
+    """A later version wrote the metadata. The message is the number of its format."""
 
 
 def describe_metadata(metadata: CheckpointMetadata) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What a checkpoint holds, as the settings of its run imply it: names, types, shapes, ranges.
 
-The one description that is used where a checkpoint is written, where it is read, and where a
-damaged or forged one is refused: PyTorch's optimisers and kernels work on raw memory, so nothing
-reaches them that was not compared with this. No file, no torch.
+Writing, reading and refusing damaged or forged checkpoints all use this description. PyTorch's
+optimisers and kernels work on raw memory, so they receive only tensors that match it. No file, no
+torch.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class CheckpointForm:
         average_leads: bool = False,
         resumable: bool = True,
     ) -> None:
-        """Describes nothing yet.
+        """Stores the settings; the tensors are derived when they are needed.
 
         Args:
             model: the shape of the network.
@@ -250,8 +250,8 @@ def require_progress(
 
     Args:
         progress: the counters.
-        step: of the checkpoint.
-        epoch: of the checkpoint.
+        step: the step of the checkpoint.
+        epoch: the epoch of the checkpoint.
         resumable: whether training can be resumed; otherwise any counter may be missing.
 
     Raises:

@@ -127,7 +127,7 @@ class CheckpointStore:
         return self._load_first_undamaged(list(reversed(self.paths())), warn)
 
     def load_best(self, warn: Warn) -> Checkpoint:
-        """Reads the best checkpoint for the newest one's text, or else the newest undamaged one.
+        """Reads the best checkpoint for the newest one's text, or the newest undamaged one.
 
         Args:
             warn: receives a sentence for each damaged checkpoint that is skipped.
@@ -195,7 +195,7 @@ class CheckpointStore:
 
 
 class CheckpointSaver:
-    """Saves during a training, and retries ever more rarely while the file system refuses.
+    """Saves during a training, and retries with growing delays while the file system refuses.
 
     It decides when to save and remembers a failure. It does not know what is saved or who is
     informed.
@@ -205,7 +205,7 @@ class CheckpointSaver:
         """Starts without a failure.
 
         Args:
-            store: of the run, whose folder is locked.
+            store: the store of the run, whose folder is locked.
             clock: monotonic seconds.
             saved_step: the step of the newest checkpoint in the store.
         """

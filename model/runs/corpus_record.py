@@ -69,7 +69,7 @@ class CorpusRecord:
 
         Raises:
             KeyError: a field is missing.
-            ValueError: a value is of another type, or means nothing.
+            ValueError: a value has another type, or is invalid.
         """
         later = {name: record[name] for name in _LATER if name in record}
         if later and len(later) < len(_LATER):

@@ -51,8 +51,8 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
         force: whether to replace existing files.
 
     Raises:
-        ConfigError: a file is there, and ``force`` is not given, or what is there is no regular
-            file, or a run's own, or the name is that of standard output; nothing was written.
+        ConfigError: a file exists and ``force`` is false, or the path is not a regular file,
+            belongs to a run, or means standard output. Nothing was written.
         CheckpointError: a weight is not finite; nothing was written.
         OSError: the file system refuses. Each file is unchanged or complete.
     """

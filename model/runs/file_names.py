@@ -1,4 +1,4 @@
-"""The names of runs and of the files in their folders, and what those say about a folder."""
+"""The names of runs and of the files in their folders, and tests of folders by these names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ RUN_FILES: Final = re.compile(
         ]
     )
 )
-"""All files that a run makes. A file of another name in its folder belongs to the user."""
+"""Names of all files that a run makes. Any other file in its folder belongs to the user."""
 
 
 def check_run_name(name: str) -> str:

@@ -24,17 +24,17 @@ class GuardState:
     """Halved by each rollback; multiplies every later learning rate."""
     roll_backs: int = 0
     in_a_row: int = 0
-    """Latest steps in a row whose loss or gradient was not finite."""
+    """Number of consecutive latest steps whose loss or gradient was not finite."""
     first: float | None = None
     """Loss of the first step, nats per character."""
     steps: int = 0
-    """Steps that the running mean covers."""
+    """Number of steps in the running mean."""
     mean: float = 0.0
     """Running mean of the loss, nats per character."""
     deviation: float = 0.0
     """Running mean absolute deviation of the loss."""
     suspects: tuple[float, ...] = ()
-    """Losses of the latest steps in a row that were suspect."""
+    """Losses of the consecutive latest steps that were suspect."""
 
     def to_record(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
@@ -72,5 +72,5 @@ class GuardState:
 
 
 def _loss(name: str, value: object) -> float:
-    """Returns nats per character; a mean can be below 0 by rounding alone."""
+    """Returns a checked loss, nats per character; rounding can make a mean slightly negative."""
     return real(name, value, -1.0, sys.float_info.max)

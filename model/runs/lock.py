@@ -34,7 +34,7 @@ _OTHERS: Final = 0o077
 _SECONDS_FOR_LOOKS: Final = 2.0
 """How long a writer retries against shared locks; a check takes microseconds."""
 _MAX_PAUSE: Final = 0.01
-"""Longest delay between two tries, seconds. It is random, so that two writers separate."""
+"""Maximum delay between two tries, seconds. The delay is random, so that two writers separate."""
 _MAX_TRIES: Final = 100
 """Attempts to lock a file whose folder other processes keep replacing."""
 

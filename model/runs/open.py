@@ -1,4 +1,4 @@
-"""From a request to an open run: its text, its folder, its settings, its first weights. No torch.
+"""Opens a requested run: its text, its folder, its settings, its first weights. No torch.
 
 A new run leaves no files unless its text can be used. A resumed run starts from its newest
 undamaged checkpoint. The weights exist before torch is imported, so that the sampler can begin.
@@ -75,7 +75,7 @@ class OpenedRun:
     """Sentences for the user about reading the text and finding the run."""
 
     def give_up(self) -> None:
-        """Unlocks the run, and deletes a new run, because nothing was made of it."""
+        """Unlocks the run, and deletes it if it is new."""
         if self.resumed is None:
             self.folder.remove_new()
         else:
@@ -99,7 +99,7 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
 
     Args:
         request: the run to begin or to resume.
-        cancelled: is asked often while the text is read.
+        cancelled: called often while the text is read.
 
     Raises:
         UserError: the text, the settings, the checkpoint or the file system do not allow it.

@@ -24,7 +24,8 @@ from model.runs.corpus_record import CorpusRecord
 from model.runs.folder import RunFolder
 
 _MAX_BYTES_PER_CHARACTER = 8
-"""In any encoding, with a carriage return. One more character allows for a byte order mark."""
+"""Maximum bytes of a character and a carriage return in any encoding. A byte order mark takes up to
+one more character."""
 
 
 def find_saved_text(specification: str, options: CorpusOptions, *, offline: bool) -> Source:
@@ -75,7 +76,7 @@ def reload_corpus(
 
     Args:
         source: the run's record of its text.
-        vocabulary: of the run.
+        vocabulary: the vocabulary of the run.
         cancelled: is asked often while the text is read.
 
     Raises:

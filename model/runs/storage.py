@@ -1,4 +1,4 @@
-"""Writes the files of a run so that neither a full disk nor a power cut leaves a part of one.
+"""Writes the files of a run so that a full disk or a power cut leaves no partial file.
 
 This module does not know what the bytes mean. It refuses links and everything else that is not a
 regular file, because a run's folder may come from an archive.
@@ -34,7 +34,7 @@ from model.errors import CheckpointError, RunFolderError
 TEMPORARY_FILES = re.compile(
     rf"{TEMPORARY.pattern}|\.(?:step-\d{{8,}}\.safetensors|run\.json|probe)\.tmp-\d+"
 )
-"""Files that an interrupted write leaves in a run's folder, also those of versions up to 0.1."""
+"""Names of files that an interrupted write leaves, including those of versions up to 0.1."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -27,11 +27,11 @@ class RunSummary:
     steps: int
     best_nats: float | None
     best_path: Path | None
-    """The checkpoint with the lowest validation loss on the newest one's text; else the newest."""
+    """The checkpoint with the lowest validation loss on the newest one's text, or the newest."""
     checkpoints: tuple[SavedCheckpoint, ...]
-    """By step."""
+    """Checkpoints in the order of their steps."""
     identity: str | None = None
-    """Differs between runs of the same name."""
+    """Identifier that differs between runs of the same name; None without one."""
     problem: str | None = None
     """Why the run is unreadable, as a clause; None if it is readable."""
 
@@ -50,7 +50,7 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
     """Returns the summary of a run, without reading its tensors.
 
     Args:
-        folder: of the run.
+        folder: the folder of the run.
         warn: receives a sentence for each damaged file.
     """
     saved = folder.checkpoints.saved(warn)
@@ -104,8 +104,8 @@ def delete_run(root: Path, name: str, identity: str | None = None) -> list[str]:
     """Deletes a run's files, and its folder if it is empty then; returns the names that stay.
 
     Args:
-        root: where the runs are.
-        name: of the run.
+        root: the folder of the runs.
+        name: the name of the run.
         identity: of the run to delete; another run may have got its name since it was listed.
 
     Raises:

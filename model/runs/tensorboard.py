@@ -15,7 +15,7 @@ from model.events import RecordedEvent, SampleRecorded, StepFinished, Validated
 from model.runs.file_names import TENSORBOARD_FILES
 
 INDENT = " " * 4
-"""Before each line of a sample. TensorBoard renders Markdown, and indented text stays literal."""
+"""Indentation of a sample's lines: TensorBoard renders Markdown, where indented text is literal."""
 
 
 class TensorBoardLog:
@@ -26,7 +26,7 @@ class TensorBoardLog:
 
         Args:
             folder: of the run; ``tensorboard --logdir`` of its parent shows all runs by name.
-            first_step: at which a resumed run starts; later steps in older files are hidden.
+            first_step: the first step of a resumed run; later steps in older files are hidden.
         """
         # The import takes half a second, and the package is optional.
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415

@@ -35,7 +35,7 @@ class ScreenSettings:
     fps: int = 16
     """How many times a second the screen polls the events of the session."""
     low_bandwidth: bool = False
-    """Whether to save bandwidth: fewer frames, a chart every five seconds, no sparkline."""
+    """Whether to save bandwidth: fewer frames, plain colours, no sparkline, a chart every 5 s."""
     ascii: bool = False
     """Whether to draw borders, chart, bars and signs with ASCII only."""
     mouse: bool = True

@@ -98,7 +98,7 @@ class _Scale:
 
 
 def round_numbers(low: float, high: float, most: int) -> list[float]:
-    """Returns at most `most` multiples of 1, 2 or 5 times a power of ten between two numbers."""
+    """Returns about `most` multiples of 1, 2 or 5 times a power of ten between two numbers."""
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     steps = [power * factor for factor in (1, 2, 5, 10)]
     place = next(place for place, step in enumerate(steps) if (high - low) / step <= most)
@@ -112,7 +112,7 @@ def _multiples(step: float, low: float, high: float) -> list[float]:
 
 
 def _ticks(scale: _Scale, view: ChartView, most: int, unit: float = 1.0) -> list[Point]:
-    """Returns ticks as (height on the page, number), with numbers in units of ``unit``."""
+    """Returns ticks as (height on the scale, number shown), where number = height x ``unit``."""
     low, high = scale.ys
     if not view.logarithmic:
         return [(number / unit, number) for number in round_numbers(low * unit, high * unit, most)]
