@@ -50,7 +50,7 @@ def softmax(logits: npt.NDArray[np.floating]) -> Probabilities:
 def entropy(probabilities: Probabilities) -> float:
     """Returns Shannon's entropy in nats; characters with probability 0 contribute nothing."""
     positive = probabilities[probabilities > 0]
-    return float(-(positive * np.log(positive)).sum())
+    return max(0.0, float(-(positive * np.log(positive)).sum()))  # never -0.0
 
 
 def scores(logits: npt.NDArray[np.floating], sampling: SamplingConfig) -> Scores:

@@ -331,4 +331,5 @@ def test_softmax_is_safe_against_large_logits() -> None:
 
 def test_entropy_is_shannons() -> None:
     assert entropy(np.full(8, 1 / 8)) == pytest.approx(np.log(8))
+    assert str(entropy(np.array([0.0, 1.0, 0.0]))) == "0.0", "the screen would show -0.00 bits"
     assert entropy(np.array([0.0, 1.0])) == 0
