@@ -16,7 +16,7 @@ from model.config import ModelConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.network.parameters import initial_parameters
 from model.network.snapshot import LstmSnapshot
-from model.network.torch_layer import can_pack
+from model.network.torch_layer import can_pack_bfloat16
 from model.sampling.noise import GumbelNoise
 from model.sampling.stepper import SamplerState
 from model.system.compiled_code import setback
@@ -29,7 +29,7 @@ def main() -> None:
     """Compiles the kernels that this processor can use."""
     if not can_compile():
         raise SystemExit(setback())
-    if trains_in_bf16() and can_pack():
+    if trains_in_bf16() and can_pack_bfloat16():
         from model.network.compiled_layer import prepare_packed_layer  # noqa: PLC0415
 
         prepare_packed_layer(torch.bfloat16)

@@ -18,13 +18,13 @@ from model.data.batches import Ids
 from model.evaluation.scoring import cold_losses, require_characters
 from model.network.character_network import CharacterNetwork
 
-MOST_SHUFFLED = 1 << 22
+MAX_SHUFFLED_STARTS = 1 << 22
 """Maximum number of possible places that are shuffled. Of more, a few are drawn without a list."""
-LENGTH = 384
+CHARACTERS_PER_START = 384
 """Characters read from each place."""
-TAIL = 128
+JUDGED_CHARACTERS = 128
 """Number of final characters whose loss decides whether a start is lost."""
-BATCH = 125
+STARTS_PER_BATCH = 125
 """Places in one forward pass."""
 LOST = 0.5
 """A place is lost if its loss is more than this many nats per character above the carried state."""
@@ -69,22 +69,22 @@ def cold_starts(
         ModelError: the text has fewer than two characters.
     """
     require_characters(ids, 2)
-    length = min(LENGTH, len(ids) - 1)
-    tail = max(1, length * TAIL // LENGTH)
+    length = min(CHARACTERS_PER_START, len(ids) - 1)
+    tail = max(1, length * JUDGED_CHARACTERS // CHARACTERS_PER_START)
     candidates = len(ids) - length
     random = np.random.default_rng(seed)
-    if candidates <= MOST_SHUFFLED:
+    if candidates <= MAX_SHUFFLED_STARTS:
         starts = random.permutation(candidates)[:places]
     else:
         starts = random.choice(candidates, places, replace=False)
     cold, warm = np.zeros(len(starts)), np.zeros(len(starts))
-    for first in range(0, len(starts), BATCH):
-        chosen = starts[first : first + BATCH]
+    for first in range(0, len(starts), STARTS_PER_BATCH):
+        chosen = starts[first : first + STARTS_PER_BATCH]
         rows = [ids[start : start + length + 1] for start in chosen]
-        cold[first : first + BATCH] = cold_losses(network, rows)[-tail:].mean(0)
+        cold[first : first + STARTS_PER_BATCH] = cold_losses(network, rows)[-tail:].mean(0)
         ends = [carried[start + length - tail : start + length] for start in chosen]
-        warm[first : first + BATCH] = np.mean(ends, axis=1)
-        yield min(1.0, (first + BATCH) / len(starts))
+        warm[first : first + STARTS_PER_BATCH] = np.mean(ends, axis=1)
+        yield min(1.0, (first + STARTS_PER_BATCH) / len(starts))
     excess = cold - warm
     return ColdStarts(
         places=len(starts),

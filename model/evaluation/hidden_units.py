@@ -17,7 +17,7 @@ from model.events import RankedUnit
 from model.network.snapshot import WeightSnapshot
 from model.sampling.numpy_lstm import LstmStepper
 
-LENGTH: Final = 4_000
+RANKED_CHARACTERS: Final = 4_000
 """Number of characters over which activations are correlated with features."""
 
 Feature = NDArray[np.float64]
@@ -49,7 +49,7 @@ def rank_units(
         vocabulary: the symbol of each id.
         ids: a text that the network was not trained on. Its first 4,000 characters are used.
     """
-    ids = np.asarray(ids[:LENGTH])
+    ids = np.asarray(ids[:RANKED_CHARACTERS])
     features = features_of(vocabulary.decode(ids))
     activations = activations_of(snapshot, ids)
     if not features or not np.isfinite(activations).all():

@@ -75,7 +75,7 @@ def torch_layer(
     return outputs, (hidden[0], cell[0])
 
 
-def can_pack() -> bool:
+def can_pack_bfloat16() -> bool:
     """Whether this build of PyTorch packs bfloat16 matrices for its CPU products."""
     try:
         matrix = torch.eye(16, dtype=torch.bfloat16)

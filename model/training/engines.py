@@ -11,7 +11,7 @@ from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
 from model.distributed.rank import ProcessRank
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
-from model.network.torch_layer import can_pack
+from model.network.torch_layer import can_pack_bfloat16
 from model.system.compiled_code import made_or_none
 from model.system.cores import usable_cores
 
@@ -48,7 +48,7 @@ def possible_engines(
     engines = []
     if "bf16" in precisions:
         engines += _bf16_engines(
-            counts, packs=native and can_pack() and can_compile(), shape=(training, model)
+            counts, packs=native and can_pack_bfloat16() and can_compile(), shape=(training, model)
         )
     if "fp32" in precisions:
         engines += [Engine(precision="fp32", batch_shards=count) for count in counts]
@@ -90,7 +90,7 @@ def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> boo
 def can_compute(engine: Engine) -> bool:
     """Returns whether this processor supports the engine's kind of layer."""
     if engine.layer == "packed":
-        return can_pack() and can_compile()
+        return can_pack_bfloat16() and can_compile()
     return engine.layer != "compiled" or (HAS_BFLOAT16 and can_compile())
 
 

@@ -34,7 +34,7 @@ from tui.screens.entry import TemperatureEntry
 from tui.screens.help_screen import HelpScreen
 from tui.screens.prompt_entry import PromptEntry
 from tui.screens.question import QuitQuestion
-from tui.screens.runs_screen import RunsScreen, Successor
+from tui.screens.runs_screen import NextSession, RunsScreen
 from tui.terminal.deferred import after_refresh
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class CharlmApp(LiveApp):
 
     BINDINGS: ClassVar[list[BindingType]] = list(bindings())
 
-    successor: Successor | None = None
+    successor: NextSession | None = None
     """What to show when this session has ended."""
 
     @property
@@ -178,7 +178,7 @@ class CharlmApp(LiveApp):
             self.say("There are no runs to show here.", severity="warning")
             return
 
-        def answered(successor: Successor | None) -> None:
+        def answered(successor: NextSession | None) -> None:
             if successor is not None:
                 self.successor = successor
                 self.exit()

@@ -34,7 +34,7 @@ FAR_ABOVE = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Successor:
+class NextSession:
     """What the app shows after the current session."""
 
     kind: Literal["open", "resume"]
@@ -43,7 +43,7 @@ class Successor:
     """The checkpoint to open."""
 
 
-class RunsScreen(Dialog[Successor | None]):
+class RunsScreen(Dialog[NextSession | None]):
     """A table of runs; closes with the run to open or to resume."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -140,7 +140,7 @@ class RunsScreen(Dialog[Successor | None]):
         elif run.best_path is None:
             self._say("This run has no checkpoint yet.")
         else:
-            self.dismiss(Successor(kind="open", run=run.name, path=run.best_path))
+            self.dismiss(NextSession(kind="open", run=run.name, path=run.best_path))
 
     def action_resume(self) -> None:
         """Closes with the run under the cursor, to resume its training."""
@@ -155,7 +155,7 @@ class RunsScreen(Dialog[Successor | None]):
         elif run.best_path is None:
             self._say("This run has no checkpoint to resume from.")
         else:
-            self.dismiss(Successor(kind="resume", run=run.name))
+            self.dismiss(NextSession(kind="resume", run=run.name))
 
     def action_mark(self) -> None:
         """Marks the run for comparison, or removes the mark."""

@@ -18,11 +18,11 @@ from typing import Final
 
 from tui.widths import cells_of
 
-BEHIND: Final = 8192
+BYTES_BEHIND: Final = 8192
 """Number of waiting bytes at which painting stops, because more would only lengthen the wait."""
-MOST: Final = 1 << 20
+MAX_QUEUED_BYTES: Final = 1 << 20
 """Maximum number of bytes queued for a stalled terminal; later output is dropped."""
-PIECE: Final = 4096
+BYTES_PER_WRITE: Final = 4096
 RESET: Final = (
     b"\x1b[<u\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"
     b"\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[?7h\x1b[?25h\x1b[0m"
@@ -85,7 +85,7 @@ class TerminalOutput:
         with self._changed:
             if self.is_dead or self._is_abandoned or not data:
                 return
-            if self._waiting + len(data) > MOST:
+            if self._waiting + len(data) > MAX_QUEUED_BYTES:
                 self.forgotten = True
                 return
             if not self._waiting:
@@ -93,7 +93,7 @@ class TerminalOutput:
             self._pieces.append(data)
             self._waiting += len(data)
             self._changed.notify_all()
-            if not self._behind and self._waiting > BEHIND:
+            if not self._behind and self._waiting > BYTES_BEHIND:
                 self._behind = True
                 self._tell(True)
 
@@ -130,7 +130,7 @@ class TerminalOutput:
                 while not self._pieces:
                     self._changed.wait()
                 data = self._pieces[0]
-            written = self._write(data[:PIECE])
+            written = self._write(data[:BYTES_PER_WRITE])
             with self._changed:
                 if self.is_dead:
                     self._pieces.clear()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tui.widgets.curve_plot import CurvePlot
 
 _MARGIN_LEFT = 6
-_LEAST_PLOT = (16, 5)
+_MIN_PLOT_CELLS = (16, 5)
 _BEST = "◆"
 
 
@@ -103,7 +103,7 @@ class LossChart(Widget):
     def _draw(self, plot: CurvePlot, state: ViewState, view: ChartView) -> None:
         """Hands the curves to the plot, at most two points a column."""
         width, height = self.size
-        plot.display = width >= _LEAST_PLOT[0] and height >= _LEAST_PLOT[1]
+        plot.display = width >= _MIN_PLOT_CELLS[0] and height >= _MIN_PLOT_CELLS[1]
         # The plot draws a whole frame. One cell more than there is room for, and its upper and
         # right sides fall outside: two axes are left, and a row more for the curve.
         plot.styles.width, plot.styles.height = width + 1, height + 1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LABEL_CELLS = 3
 _PERCENT_CELLS = 5
-_LEAST_BAR = 4
+_MIN_BAR_CELLS = 4
 
 
 class SamplingPane(Widget):
@@ -111,7 +111,7 @@ def bar_rows(
     """Returns a row for each likely character: its bar before and after, or that it is cut."""
     if distribution is None:
         return [(("The bars appear with the first text.", "label"),)]
-    cells = max(_LEAST_BAR, (width - _LABEL_CELLS - 2 * _PERCENT_CELLS - 2) // 2)
+    cells = max(_MIN_BAR_CELLS, (width - _LABEL_CELLS - 2 * _PERCENT_CELLS - 2) // 2)
     field = cells + _PERCENT_CELLS
     before = "the model's own"[:field].ljust(field + 1)
     after = f"at {temperature:.2f}"

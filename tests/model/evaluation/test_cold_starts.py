@@ -14,7 +14,12 @@ from network_fixtures import make_network, make_trainer
 from model.config import ModelConfig
 from model.errors import ModelError
 from model.evaluation import scoring as evaluation
-from model.evaluation.cold_starts import LENGTH, TAIL, ColdStarts, cold_starts
+from model.evaluation.cold_starts import (
+    CHARACTERS_PER_START,
+    JUDGED_CHARACTERS,
+    ColdStarts,
+    cold_starts,
+)
 from model.network.character_network import CharacterNetwork
 from model.network.lstm import CharacterLSTM
 
@@ -71,7 +76,7 @@ def test_a_network_that_must_have_seen_the_beginning_is_lost_everywhere_else() -
     ids = np.full(3000, 2, dtype=np.uint8)
     ids[0] = 1
     found = start_cold(latch(), ids, places=3000)
-    assert found.places == len(ids) - LENGTH
+    assert found.places == len(ids) - CHARACTERS_PER_START
     assert found.lost == found.places - 1, "all but the place that sees the first character"
     assert found.worst_nats_per_character == pytest.approx(np.log(3), abs=1e-3)
 
@@ -88,12 +93,14 @@ def test_a_loss_that_is_not_a_number_counts_as_lost() -> None:
 
 def test_the_judged_characters_are_those_at_the_end_of_each_place() -> None:
     network = make_network()
-    ids = IDS[: LENGTH + 1]  # one place: the beginning, which is a cold start itself
+    ids = IDS[: CHARACTERS_PER_START + 1]  # one place: the beginning, which is a cold start itself
     carried = carried_losses(network, ids)
     found = evaluation.run_to_end(cold_starts(network, ids, carried))
     assert found.places == 1
     assert found.excess == pytest.approx(0.0, abs=1e-5)
-    assert found.worst_nats_per_character == pytest.approx(carried[-TAIL:].mean(), abs=1e-5)
+    assert found.worst_nats_per_character == pytest.approx(
+        carried[-JUDGED_CHARACTERS:].mean(), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("length", [2, 3, 50])
@@ -112,7 +119,7 @@ def test_places_are_chosen_by_the_seed_and_never_twice() -> None:
     assert few == again
     assert few != other
     everywhere = evaluation.run_to_end(cold_starts(network, IDS[:500], carried, places=10**6))
-    assert everywhere.places == 500 - LENGTH
+    assert everywhere.places == 500 - CHARACTERS_PER_START
 
 
 def test_less_than_two_characters_have_no_place() -> None:

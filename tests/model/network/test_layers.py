@@ -14,9 +14,9 @@ from model.config import ModelConfig
 from model.network.character_network import State
 from model.network.compiled_layer import PackedLSTMLayer
 from model.network.lstm import CharacterLSTM
-from model.network.torch_layer import can_pack
+from model.network.torch_layer import can_pack_bfloat16
 
-needs_packing = pytest.mark.skipif(not can_pack(), reason="this PyTorch packs no bfloat16")
+needs_packing = pytest.mark.skipif(not can_pack_bfloat16(), reason="this PyTorch packs no bfloat16")
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

@@ -33,7 +33,7 @@ OPEN = TrainingConfig(batch=4, sequence=8, device="cpu")
 def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has_it = bool(request.param)
     monkeypatch.setattr(engine_list, "native_bf16", lambda device: has_it)
-    monkeypatch.setattr(engine_list, "can_pack", lambda: has_it)
+    monkeypatch.setattr(engine_list, "can_pack_bfloat16", lambda: has_it)
     monkeypatch.setattr(engine_list, "HAS_BFLOAT16", False)
     monkeypatch.setattr(engine_list, "usable_cores", lambda: 2)
     return has_it

@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 
 from model.runs.folder import RunFolder
 from model.runs.summary import list_runs, validation_curve
-from tui.screens.runs_screen import CompareScreen, DeleteQuestion, RunsScreen, Successor
+from tui.screens.runs_screen import CompareScreen, DeleteQuestion, NextSession, RunsScreen
 
 
 def tmp_root() -> Path:
@@ -62,7 +62,7 @@ async def test_enter_opens_the_best_weights() -> None:
         screen = await at_the_table(it)
         assert screen.chosen is not None
         await it.press("enter")
-        assert it.app.successor == Successor(
+        assert it.app.successor == NextSession(
             kind="open", run="one", path=root / "one" / "step-00000002.safetensors"
         )
 
@@ -80,7 +80,7 @@ async def test_r_resumes_unless_somebody_trains_it() -> None:
         folder.unlock()
         await at_the_table(it)
         await it.press("r")
-        assert it.app.successor == Successor(kind="resume", run="one")
+        assert it.app.successor == NextSession(kind="resume", run="one")
 
 
 @on_a_loop
@@ -149,7 +149,7 @@ async def test_r_resumes_a_run_whose_folder_was_renamed() -> None:
     async with opened(*training(), root=root) as it:
         await at_the_table(it)
         await it.press("r")
-        assert it.app.successor == Successor(kind="resume", run="my run 実験")
+        assert it.app.successor == NextSession(kind="resume", run="my run 実験")
 
 
 @on_a_loop

@@ -8,7 +8,7 @@ import threading
 import pytest
 from patience import moments
 
-from tui.terminal.output import BEHIND, MOST, RESET, TerminalOutput
+from tui.terminal.output import BYTES_BEHIND, MAX_QUEUED_BYTES, RESET, TerminalOutput
 
 PIPE = 65536
 
@@ -35,7 +35,9 @@ def test_a_reader_that_stalls_makes_nobody_wait_and_keeps_memory_small(
     news: list[bool] = []
     output = TerminalOutput(writer, tell=news.append)
     written = 0
-    while written < 3 * MOST:  # a pipe holds `PIPE` bytes: without a thread this would never end
+    while (
+        written < 3 * MAX_QUEUED_BYTES
+    ):  # a pipe holds `PIPE` bytes: without a thread this would never end
         output.write("x" * 10_000)
         written += 10_000
     assert news == [True]
@@ -44,7 +46,9 @@ def test_a_reader_that_stalls_makes_nobody_wait_and_keeps_memory_small(
     taken = 0
     while not output.drain(patience=0.01):
         taken += len(os.read(reader, PIPE))
-    assert taken <= MOST + PIPE, "the thread may have filled the pipe before the queue was full"
+    assert taken <= MAX_QUEUED_BYTES + PIPE, (
+        "the thread may have filled the pipe before the queue was full"
+    )
     for _ in moments():
         if news == [True, False]:
             break
@@ -64,7 +68,7 @@ def test_news_come_in_order_however_quickly_the_reader_takes_them(pipe: tuple[in
 
     threading.Thread(target=read_all, daemon=True).start()
     for _ in range(400):
-        output.write("x" * (BEHIND + 1))
+        output.write("x" * (BYTES_BEHIND + 1))
         output.drain()
     for _ in moments():
         if len(news) % 2 == 0:
@@ -90,7 +94,7 @@ def test_of_what_is_abandoned_only_the_reset_arrives_and_it_comes_last(
     taken += os.read(reader, 65536)
     assert taken.count(RESET) == 1
     assert taken.endswith(RESET)
-    assert len(taken) < MOST / 4, "a pipe holds 64 KiB"
+    assert len(taken) < MAX_QUEUED_BYTES / 4, "a pipe holds 64 KiB"
 
 
 def test_what_was_written_in_time_is_not_abandoned(pipe: tuple[int, int]) -> None:

@@ -35,7 +35,7 @@ from tui.terminal.guard import TerminalGuard
 
 if TYPE_CHECKING:
     from tui.app.app import CharlmApp
-    from tui.screens.runs_screen import Successor
+    from tui.screens.runs_screen import NextSession
 
 
 LOW_BANDWIDTH_FPS = 8
@@ -177,7 +177,7 @@ def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: An
     return _show(_succeeding(successor, options), sampling, options)
 
 
-def _succeeding(successor: Successor, options: Any) -> RunRequest | SavedWeights:
+def _succeeding(successor: NextSession, options: Any) -> RunRequest | SavedWeights:
     """Returns the run to resume or the weights to open that the user chose in the table of runs."""
     if successor.path is not None:
         return SavedWeights(path=successor.path)
@@ -195,7 +195,7 @@ def show(
     options: Any,
     *,
     trains: bool,
-) -> tuple[int, Successor | None]:
+) -> tuple[int, NextSession | None]:
     """Runs the app on a session; returns the exit status and what to open next."""
     from tui.app.app import CharlmApp  # noqa: PLC0415 - after the environment is set
     from tui.config.screen_settings import ScreenSettings  # noqa: PLC0415
