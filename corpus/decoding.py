@@ -150,9 +150,9 @@ class _Decoder:
         return codec.incrementaldecoder("strict")
 
     def _shown_encoding(self) -> str:
-        given = self._encoding or "utf-8"
-        name = codecs.lookup(given).name
-        return next((shown for _, plain, shown in _BYTE_ORDER_MARKS if plain == name), given)
+        encoding = self._encoding or "utf-8"
+        name = codecs.lookup(encoding).name
+        return next((shown for _, plain, shown in _BYTE_ORDER_MARKS if plain == name), encoding)
 
     def _nul(self, chunk: bytes, place: int) -> NotTextError:
         wide = likely_encodings(chunk) if self._offset % 2 == 0 else []

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 def folder_documents(
-    folder: Path, given: str, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    folder: Path, folder_label: str, include: Sequence[str] = (), exclude: Sequence[str] = ()
 ) -> Iterator[Document]:
     """Yields the regular files under `folder`, sorted part by part of their relative path.
 
     Args:
         folder: the folder to walk.
-        given: the name of the folder in messages.
+        folder_label: the name of the folder in messages.
         include: patterns of the files to read; none means all.
         exclude: patterns of the files to leave out.
 
@@ -39,11 +39,11 @@ def folder_documents(
         CorpusError: the folder is missing.
         CorpusAccessError: a folder may not be listed.
     """
-    for path, status in _files(folder, given):
+    for path, status in _files(folder, folder_label):
         relative = path.relative_to(folder)
         if (include and not _fits(relative, include)) or _fits(relative, exclude):
             continue
-        label = str(Path(given) / relative)
+        label = str(Path(folder_label) / relative)
         yield Document(
             label=label,
             chunks=partial(read_chunks, path, label),
@@ -60,7 +60,7 @@ def _fits(path: Path, patterns: Sequence[str]) -> bool:
     )
 
 
-def _files(folder: Path, given: str) -> Iterator[tuple[Path, os.stat_result]]:
+def _files(folder: Path, folder_label: str) -> Iterator[tuple[Path, os.stat_result]]:
     waiting = [folder]
     while waiting:
         path = waiting.pop()
@@ -76,6 +76,6 @@ def _files(folder: Path, given: str) -> Iterator[tuple[Path, os.stat_result]]:
             try:
                 names = [name for name in os.listdir(path) if not name.startswith(".")]  # noqa: PTH208
             except OSError as error:
-                raise refusal(str(Path(given) / path.relative_to(folder)), error) from None
+                raise refusal(str(Path(folder_label) / path.relative_to(folder)), error) from None
             # A stack, so that the files of a folder come at the sorted place of its name.
             waiting.extend(path / name for name in sorted(names, reverse=True))

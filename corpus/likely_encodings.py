@@ -106,12 +106,14 @@ def likely_encodings(sample: bytes, *, but: str = "") -> list[str]:
         for name, is_common, beside in _CANDIDATES:
             shares[name] = _share(name, sample, is_common, beside_ascii=beside)
     excluded = codecs.lookup(but).name if but else ""
-    found = [
+    encodings = [
         name
         for name, share in sorted(shares.items(), key=lambda item: -item[1])
         if share >= _MIN_COMMON_SHARE and codecs.lookup(name).name != excluded
     ]
-    return [name for name in found[:2] if shares[name] >= _MIN_SHARE_OF_BEST * shares[found[0]]]
+    return [
+        name for name in encodings[:2] if shares[name] >= _MIN_SHARE_OF_BEST * shares[encodings[0]]
+    ]
 
 
 def _share(

@@ -102,11 +102,11 @@ def loading(
     mark = options.document_mark if source.is_folder else ""
     stamp = yield from _stamp(documents, options, mark, watch)
     if stamp is not None:
-        found = yield from _from_cache(source, options, stamp, vocabulary, watch)
-        if found is not None:
-            return found
+        cached = yield from _from_cache(source, options, stamp, vocabulary, watch)
+        if cached is not None:
+            return cached
     encoder = IdEncoder(
-        source.given,
+        source.label,
         vocabulary=vocabulary,
         unknown=unknown,
         maximum_vocabulary=options.maximum_vocabulary,
@@ -119,7 +119,7 @@ def loading(
         for document in documents:
             read += yield from _add(document, reading)
         if read == 0:
-            raise CorpusError(source.given, *_nothing_read(options))
+            raise CorpusError(source.label, *_nothing_read(options))
         for done in watch.each(encoder.finish()):
             yield LoadProgress(stage="ordering the ids", fraction=done)
         corpus = _corpus(source, encoder, tuple(notes.sentences(len(documents))))
@@ -159,14 +159,14 @@ def _from_cache(
     watch: _Watch,
 ) -> Generator[LoadProgress, None, Corpus | None]:
     """Returns the text from the cache; None if it is missing or does not fit the options."""
-    looking = GeneratorWithResult(find_text(stamp))
-    for fraction in looking:
+    lookup = GeneratorWithResult(find_text(stamp))
+    for fraction in lookup:
         watch.require_wanted()
         yield LoadProgress(stage="checking the cache", fraction=fraction)
-    found = looking.result
-    if found is None:
+    hit = lookup.result
+    if hit is None:
         return None
-    text = found.text
+    text = hit.text
     if vocabulary is not None and vocabulary != text.vocabulary:
         return None
     if len(text.vocabulary) > options.maximum_vocabulary:
@@ -177,7 +177,7 @@ def _from_cache(
         ids=text.ids,
         vocabulary=vocabulary or text.vocabulary,
         sha256=text.sha256,
-        notes=(*found.notes, *_oddities(text.vocabulary, None)),
+        notes=(*hit.notes, *_oddities(text.vocabulary, None)),
     )
 
 
@@ -258,7 +258,7 @@ def _between(encoder: IdEncoder, mark: str) -> str:
 def _total(source: Source, documents: list[Document]) -> int | None:
     sizes = [document.size for document in documents]
     known = [size for size in sizes if size is not None]
-    require_size(source.given, sum(known))
+    require_size(source.label, sum(known))
     return sum(known) if len(known) == len(sizes) else None
 
 

@@ -49,7 +49,7 @@ class Source:
     description: str
     """One phrase that describes the text."""
 
-    given: str
+    label: str
     """The name in error messages: the argument as the user wrote it."""
 
     documents: Callable[[], Iterator[Document]]
@@ -89,7 +89,7 @@ def resolve_source(
     if options is not None and not source.is_folder:
         for option, patterns in (("--include", options.include), ("--exclude", options.exclude)):
             if patterns:
-                raise CorpusError(option, f"{source.given} is no folder", "leave the option out")
+                raise CorpusError(option, f"{source.label} is no folder", "leave the option out")
     return source
 
 
@@ -101,12 +101,12 @@ def _resolved(
             name="stdin",
             specification="-",
             description=LABEL,
-            given=LABEL,
+            label=LABEL,
             documents=StandardInput(stdin_descriptor).documents,
         )
     if specification.startswith(_URL):
-        # Only what `_found` wrote: a path whose bytes no file of ours could hold as text.
-        return _found(os.fsdecode(unquote_to_bytes(specification[len(_URL) :])), options)
+        # Only `_from_path` writes such a URL, for a path whose bytes are not text.
+        return _from_path(os.fsdecode(unquote_to_bytes(specification[len(_URL) :])), options)
     documents = builtin_documents(specification, offline=offline)
     if documents is not None:
         text = next(text for text in builtin_texts() if text.name == specification)
@@ -114,37 +114,38 @@ def _resolved(
             name=text.name,
             specification=text.name,
             description=text.description,
-            given=text.name,
+            label=text.name,
             documents=documents,
         )
-    return _found(specification, options)
+    return _from_path(specification, options)
 
 
-def _found(given: str, options: CorpusOptions) -> Source:
-    path = Path(expand_home(given))
+def _from_path(argument: str, options: CorpusOptions) -> Source:
+    """Returns the file or folder at a path; raises the errors of `resolve_source`."""
+    path = Path(expand_home(argument))
     try:
         status = path.stat()
     except OSError as error:
-        raise _missing(path, given, error) from None
+        raise _missing(path, argument, error) from None
     absolute = path.absolute()
     name = absolute.name if absolute.name not in {"", ".."} else str(absolute.resolve())
     plain_name = readable(name).encode("utf-8", "replace").decode()
     is_text = _is_text(str(absolute))
     is_folder = stat.S_ISDIR(status.st_mode)
     if not is_folder:
-        require_regular(given, status)
+        require_regular(argument, status)
         if status.st_size == 0:
-            raise CorpusError(given, "is empty", "give a text with some characters")
+            raise CorpusError(argument, "is empty", "give a text with some characters")
         if not os.access(path, os.R_OK):
-            raise refusal(given, PermissionError(errno.EACCES, "")) from None
+            raise refusal(argument, PermissionError(errno.EACCES, "")) from None
     return Source(
         name=plain_name,
         specification=str(absolute) if is_text else absolute.as_uri(),
         description=f"the text files of {plain_name}" if is_folder else f"{status.st_size:,} bytes",
-        given=given,
-        documents=partial(folder_documents, absolute, given, options.include, options.exclude)
+        label=argument,
+        documents=partial(folder_documents, absolute, argument, options.include, options.exclude)
         if is_folder
-        else partial(_one_file, absolute, given, status),
+        else partial(_one_file, absolute, argument, status),
         is_folder=is_folder,
     )
 
@@ -157,24 +158,24 @@ def _is_text(path: str) -> bool:
         return False
 
 
-def _one_file(path: Path, given: str, status: os.stat_result) -> Iterator[Document]:
+def _one_file(path: Path, label: str, status: os.stat_result) -> Iterator[Document]:
     yield Document(
-        label=given,
-        chunks=partial(read_chunks, path, given),
+        label=label,
+        chunks=partial(read_chunks, path, label),
         size=status.st_size,
         file=DocumentFile(path=path, status=status),
     )
 
 
-def _missing(path: Path, given: str, error: OSError) -> CorpusError:
+def _missing(path: Path, label: str, error: OSError) -> CorpusError:
     if error.errno != errno.ENOENT:
-        return refusal(given, error)
+        return refusal(label, error)
     if path.is_symlink():
         target = str(path.readlink())
-        return CorpusError(given, f"points to {target}, which is missing", "name the file itself")
+        return CorpusError(label, f"points to {target}, which is missing", "name the file itself")
     nearest = _nearest(path)
     remedy = f"did you mean {nearest}?" if nearest else "`charlm-tui corpora` lists built-in texts"
-    return CorpusError(given, "no such file or built-in text", remedy)
+    return CorpusError(label, "no such file or built-in text", remedy)
 
 
 def _nearest(path: Path) -> str | None:

@@ -71,7 +71,7 @@ class CachedText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FoundText:
+class CacheHit:
     """An encoded text from the cache, with the notes that were made when it was read."""
 
     text: KeptText
@@ -89,18 +89,18 @@ def cache_limit() -> int:
     Raises:
         CorpusError: the variable does not hold a size.
     """
-    given = os.environ.get(LIMIT_VARIABLE, "").strip()
-    if not given:
+    setting = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if not setting:
         return DEFAULT_LIMIT
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", given, re.IGNORECASE)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", setting, re.IGNORECASE)
     if match is None:
         raise CorpusError(
-            f"${LIMIT_VARIABLE}", f"{given[:40]!r} is no size", "give one such as 500M or 20G"
+            f"${LIMIT_VARIABLE}", f"{setting[:40]!r} is no size", "give one such as 500M or 20G"
         )
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
-def find_text(stamp: Stamp) -> Generator[float, None, FoundText | None]:
+def find_text(stamp: Stamp) -> Generator[float, None, CacheHit | None]:
     """Finds and checks the encoded text of a stamp; yields the fraction that has been checked.
 
     A damaged file is removed. Returns None if there is no usable text.
@@ -110,19 +110,19 @@ def find_text(stamp: Stamp) -> Generator[float, None, FoundText | None]:
         record = read_object(folder / f"{stamp.key}{_RECORD}")
         name, notes = str(record["sha256"]), tuple(map(str, record["notes"]))
         path = folder / f"{name}{_IDS}"
-        found: KeptText | None = None
+        text: KeptText | None = None
         with open_regular(path) as file:
             size = max(1, os.fstat(file.fileno()).st_size)
-            for block, found in enumerate(check_file(file)):  # noqa: B007 - the last is the text
+            for block, text in enumerate(check_file(file)):  # noqa: B007 - the last is the text
                 yield min(1.0, block * BLOCK_BYTES / size)
-        if found is None or found.sha256 != name:
+        if text is None or text.sha256 != name:
             remove_file(path, IDS_FILES)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)  # marks the use: file systems often do not keep access times
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return FoundText(text=found, notes=notes)
+    return CacheHit(text=text, notes=notes)
 
 
 def keep_text(file: IO[bytes], corpus: Corpus, stamp: Stamp) -> Iterator[None]:
@@ -159,18 +159,18 @@ def keep_text(file: IO[bytes], corpus: Corpus, stamp: Stamp) -> Iterator[None]:
 
 def cached_texts() -> list[CachedText]:
     """Returns the cached texts, largest first."""
-    found = []
+    texts = []
     for path in own_files(texts_folder(), IDS_FILES):
         description = describe_file(path) or {}
         with contextlib.suppress(OSError):
-            found.append(
+            texts.append(
                 CachedText(
                     name=str(description.get("name", "damaged")),
                     characters=int(description.get("characters", 0)),
                     size=path.stat().st_size,
                 )
             )
-    return sorted(found, key=lambda text: -text.size)
+    return sorted(texts, key=lambda text: -text.size)
 
 
 def clear_texts() -> int:

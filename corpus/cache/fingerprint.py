@@ -1,11 +1,12 @@
-"""Knowing files again without reading them whole: what the second start of a big text relies on.
+"""The fingerprint of source files, which recognizes an encoded text without reading it whole.
 
-What is trusted. A text is taken for the one that was encoded before if the paths, devices, inodes,
-sizes, and both times (of the content's last change, and of the entry's, which no ordinary program
-can set back) of all its files are the same, and so are 64 samples of 4 kB, spread over the whole.
-It is encoded again if any of that differs; then its content decides which encoded text it is. A
-file is left alone for two seconds before it is read, and one that changes meanwhile is not trusted
-at all: a second change within the same tick of the file system's clock would not show.
+A text counts as encoded before if the path, device, inode, size and both times of each file are
+equal, and 64 samples of 4 kB over all the files too. The times are those of the last change of the
+content (mtime) and of the entry (ctime); no ordinary program can set the second back. If anything
+differs, the text is encoded again, and its SHA-256 decides which encoded text it is.
+
+Two changes within one tick of the file system's clock look like one. Therefore a file must be two
+seconds old before it is read. A file that changes meanwhile is not trusted.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SAMPLES = 64
 SAMPLE_BYTES = 4096
 SECONDS_TO_SETTLE = 2.0
 _FORMAT = 1
-"""Of stamps; to be raised whenever the same bytes would be read as other characters."""
+"""Version of the stamps. Raise it when the same bytes would be read as other characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +39,10 @@ class Stamp:
     """The fingerprint of files, from their status and samples, and of the way to read them."""
 
     key: str
-    """Hexadecimal digest of all of it."""
+    """Hexadecimal SHA-256 of the status, the samples and the options."""
 
     seconds_to_settle: float
-    """Seconds until all files have been unchanged for long enough; 0 or less: they have been."""
+    """Seconds until the newest file is old enough to be trusted; 0 or less if it is."""
 
 
 def stamp_of(
@@ -74,13 +75,13 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _samples(files: Sequence[DocumentFile]) -> list[bytes]:
-    """Returns bytes from places at even distances over the files put end to end."""
+    """Returns samples at even distances over the concatenated files, `SAMPLE_BYTES` each."""
     ends = list(accumulate(file.status.st_size for file in files))
-    found = []
+    samples = []
     for place in np.linspace(0, max(0, ends[-1] - SAMPLE_BYTES), SAMPLES).astype(np.int64):
         which = int(np.searchsorted(ends, place, side="right"))
         start = int(place) - (ends[which - 1] if which else 0)
         with files[which].path.open("rb", buffering=0) as file:
             file.seek(start)
-            found.append(file.read(SAMPLE_BYTES))
-    return found
+            samples.append(file.read(SAMPLE_BYTES))
+    return samples

@@ -97,10 +97,10 @@ def describe_file(path: Path) -> dict[str, Any] | None:
     """Returns the description in a file; None if the file is damaged or unreadable."""
     try:
         with open_regular(path) as file:
-            found = _read_end(file)
+            footer = _read_footer(file)
     except OSError:
         return None
-    return None if found is None else found[0]
+    return None if footer is None else footer[0]
 
 
 def check_file(file: IO[bytes]) -> Iterator[KeptText | None]:
@@ -111,10 +111,10 @@ def check_file(file: IO[bytes]) -> Iterator[KeptText | None]:
     Raises:
         OSError: the disk fails.
     """
-    found = _read_end(file)
-    if found is None:
+    footer = _read_footer(file)
+    if footer is None:
         return
-    description, sums, padded = found
+    description, sums, padded = footer
     try:
         vocabulary = Vocabulary(tuple(description["symbols"]))
         dtype, characters = np.dtype(description["dtype"]), int(description["characters"])
@@ -145,8 +145,8 @@ def _sums(words: NDArray[np.uint64]) -> Iterator[np.uint64]:
         release_pages(words)
 
 
-def _read_end(file: IO[bytes]) -> tuple[dict[str, Any], NDArray[np.uint64], int] | None:
-    """Returns description, sums, and the size of the padded ids; None if they are damaged."""
+def _read_footer(file: IO[bytes]) -> tuple[dict[str, Any], NDArray[np.uint64], int] | None:
+    """Returns the description, the block sums and the padded size of the ids; None if damaged."""
     size = file.seek(0, os.SEEK_END)
     if size < _TAIL.size:
         return None

@@ -49,22 +49,22 @@ def read_object(path: Path) -> dict[str, Any]:
             pieces.append(piece)
             left -= len(piece)
     try:
-        found = json.loads(b"".join(pieces).decode())
+        value = json.loads(b"".join(pieces).decode())
     except RecursionError:
         raise _unreadable(path, "is nested too deeply") from None
     except ValueError:
         raise _unreadable(path, "is not JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise _unreadable(path, "holds no JSON object")
-    return found
+    return value
 
 
 def object_of(line: bytes) -> dict[str, Any] | None:
     """Returns the JSON object in a line; None if the line holds none."""
     with contextlib.suppress(ValueError, RecursionError):
-        found = json.loads(line.decode())
-        if isinstance(found, dict):
-            return found
+        value = json.loads(line.decode())
+        if isinstance(value, dict):
+            return value
     return None
 
 
@@ -84,9 +84,9 @@ class JsonLines:
             OSError: for the reasons of `read_object`; a missing file is an error too.
         """
         for line in self.lines():
-            found = object_of(line)
-            if found is not None:
-                yield found
+            record = object_of(line)
+            if record is not None:
+                yield record
 
     @classmethod
     def tails(cls, path: Path) -> Iterator[Self]:
@@ -125,21 +125,21 @@ class JsonLines:
             # A resumed run truncates its record; lines that were read are not read again.
             self.offset = min(self.offset, size)
             file.seek(self.offset)
-            begun, length = bytearray(), 0
+            partial_line, length = bytearray(), 0
             while chunk := file.read(CHUNK_BYTES):
                 *ends, rest = chunk.split(b"\n")
                 for end in ends:
                     length += len(end)
-                    line = bytes(begun + end) if length <= MAX_LINE_BYTES else b""
+                    line = bytes(partial_line + end) if length <= MAX_LINE_BYTES else b""
                     self.offset += length + 1
-                    begun.clear()
+                    partial_line.clear()
                     length = 0
                     yield line
                 length += len(rest)
                 if length <= MAX_LINE_BYTES:
-                    begun += rest
+                    partial_line += rest
                 else:
-                    begun.clear()
+                    partial_line.clear()
 
 
 def _unreadable(path: Path, cause: str) -> JsonError:

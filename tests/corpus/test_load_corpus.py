@@ -43,7 +43,7 @@ def source_of(*documents: bytes, chunk: int = 1 << 20, optional: bool = False) -
         name="some",
         specification="/some",
         description="",
-        given="some",
+        label="some",
         documents=lambda: (opened(data, f"some/{i}") for i, data in enumerate(documents)),
     )
 

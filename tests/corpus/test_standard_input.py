@@ -33,7 +33,7 @@ def source_of(standard_input: StandardInput) -> Source:
         name="stdin",
         specification="-",
         description="",
-        given="standard input",
+        label="standard input",
         documents=standard_input.documents,
     )
 
@@ -99,4 +99,4 @@ def test_an_empty_pipe_is_an_empty_text(pipe: tuple[int, int]) -> None:
     os.close(pipe[1])
     with pytest.raises(CorpusError, match="standard input: is empty"):
         load_corpus(source_of(StandardInput(pipe[0])), CorpusOptions())
-    assert resolve_source("-").given == "standard input"
+    assert resolve_source("-").label == "standard input"
