@@ -148,7 +148,8 @@ class CommandLine(click.Group):
         app = self.get_command(ctx, APP)
         assert app is not None
         own = [record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
-        options = [record for param in app.params if (record := param.get_help_record(ctx))]
+        app_options = [param for param in app.params if isinstance(param, click.Option)]
+        options = [record for param in app_options if (record := param.get_help_record(ctx))]
         with formatter.section("Options"):
             formatter.write_dl(own)
         with formatter.section("Options of the app (and of train, where they concern training)"):
@@ -182,8 +183,8 @@ def cli() -> None:
     """Train a character-level language model in the terminal and watch it write while it learns.
 
     CORPUS is a built-in text (see `corpora`), a file, a folder, or - for standard input. Without
-    it the app trains on the embedded text. Write ./NAME for a file that is named like a command.
-    With --debug an error shows its traceback.
+    CORPUS, the app trains on the embedded text. If a file has the name of a command, write ./NAME.
+    With --debug, an error also prints its traceback.
     """
 
 

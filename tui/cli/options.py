@@ -89,32 +89,37 @@ checkpoints_option: Decorator[Any] = click.option(
     envvar=ROOT_VARIABLE,
     default=USUAL_ROOT,
     callback=_told_apart,
-    help="Folder of runs (default: checkpoints, or $CHARLM_CHECKPOINTS).",
+    help="Folder of the runs (default: $CHARLM_CHECKPOINTS, otherwise checkpoints).",
 )
 run_option: Decorator[Any] = click.option("--run", metavar="NAME", help="Name of the run.")
 checkpoint_option: Decorator[Any] = click.option(
     "--checkpoint",
     metavar="FILE",
     type=UserPath(),
-    help="A checkpoint file, instead of a run.",
+    help="Use this checkpoint file instead of a run.",
 )
 json_option: Decorator[Any] = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON objects, one a line."
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line."
 )
 seed_option: Decorator[Any] = click.option(
-    "--seed", type=int, metavar="N", help="Seed of every random choice."
+    "--seed", type=int, metavar="N", help="Seed of all random numbers (default: random)."
 )
 encoding_option: Decorator[Any] = click.option(
-    "--encoding", metavar="NAME", help="Encoding of the text (default: its byte order mark, UTF-8)."
+    "--encoding",
+    metavar="NAME",
+    help="Encoding of the text (default: from its byte order mark, otherwise UTF-8).",
 )
 include_option: Decorator[Any] = click.option(
     "--include",
     multiple=True,
     metavar="GLOB",
-    help="Of a folder, only files like this, such as '*.py' or 'src/*.c'; may be repeated.",
+    help="In a folder, read only files that match, such as '*.py' or 'src/*.c'. May be repeated.",
 )
 exclude_option: Decorator[Any] = click.option(
-    "--exclude", multiple=True, metavar="GLOB", help="Of a folder, no files like this."
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="In a folder, skip files that match. May be repeated.",
 )
 offline_option: Decorator[Any] = click.option(
     "--offline", is_flag=True, help="Never use the network."
@@ -125,68 +130,97 @@ training_options = _stack(
         "--preset",
         metavar="NAME",
         default=None,
-        help=f"Recipe to start from: {', '.join(PRESETS)} (default: {DEFAULT_PRESET}, or what fits "
+        help=f"Preset to start from: {', '.join(PRESETS)} (default: {DEFAULT_PRESET}; with "
         f"--minutes: {', '.join(f'{name} from {least:g}' for least, name in BY_MINUTES)}).",
     ),
-    click.option("--hidden", type=int, metavar="N", help="Units of each LSTM layer."),
-    click.option("--layers", type=int, metavar="N", help="LSTM layers."),
-    click.option("--embedding", type=int, metavar="N", help="Width of the embedding; 0: one-hot."),
-    click.option("--dropout", type=float, metavar="P", help="Chance of dropping a unit."),
+    click.option("--hidden", type=int, metavar="N", help="Number of units in each LSTM layer."),
+    click.option("--layers", type=int, metavar="N", help="Number of LSTM layers."),
+    click.option(
+        "--embedding",
+        type=int,
+        metavar="N",
+        help="Width of the character embedding; 0 uses one-hot vectors.",
+    ),
+    click.option(
+        "--dropout",
+        type=float,
+        metavar="P",
+        help="Dropout probability of the outputs of each layer.",
+    ),
     click.option(
         "--embedding-dropout",
         type=float,
         metavar="P",
-        help="Chance of dropping a unit of the embedding.",
+        help="Dropout probability of the embedding.",
     ),
     click.option(
         "--weight-dropout",
         type=float,
         metavar="P",
-        help="Chance of dropping an entry of the recurrent matrices.",
+        help="Dropout probability of the recurrent weights (DropConnect).",
     ),
     click.option(
         "--weight-decay",
         type=float,
         metavar="X",
-        help="Decoupled decay of the matrices (AdamW): they shrink by X times the learning rate a "
-        "step.",
+        help="Decoupled weight decay (AdamW): each step shrinks the matrices by X times the "
+        "learning rate.",
     ),
     click.option(
         "--averaging",
         type=float,
         metavar="D",
-        help="Decay of the averaged weights; 0: none (default: 0.998).",
+        help="Decay of the moving average of the weights; 0 turns it off (default: 0.998).",
     ),
-    click.option("--batch", type=int, metavar="N", help="Parallel streams of text."),
-    click.option("--sequence", type=int, metavar="N", help="Characters per stream and step."),
+    click.option("--batch", type=int, metavar="N", help="Number of parallel streams of text."),
+    click.option(
+        "--sequence",
+        type=int,
+        metavar="N",
+        help="Characters of each stream in a step.",
+    ),
     click.option("--learning-rate", type=float, metavar="X", help="Peak learning rate."),
     click.option(
         "--guard/--no-guard",
         default=None,
-        help="Go back to good weights when the loss explodes (default: yes; notebook: no).",
+        help="Return to earlier, good weights if the loss diverges (default: on; notebook: off).",
     ),
-    click.option("--epochs", type=int, metavar="N", help="Passes over the text, in all."),
-    click.option("--minutes", type=float, metavar="X", help="Training time, in all."),
+    click.option(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="Total number of passes over the text.",
+    ),
+    click.option(
+        "--minutes",
+        type=float,
+        metavar="X",
+        help="Total training time. With --epochs, training ends at whichever comes first.",
+    ),
     click.option(
         "--validation-fraction",
         type=float,
         metavar="X",
-        help="Part of the text, from its end, that is held out (default: 0.1).",
+        help="Fraction of the text, at its end, that is held out for validation (default: 0.1).",
     ),
-    click.option("--lowercase/--no-lowercase", default=None, help="Read the text in lower case."),
+    click.option(
+        "--lowercase/--no-lowercase",
+        default=None,
+        help="Convert the text to lower case (default: no; notebook: yes).",
+    ),
     seed_option,
     run_option,
     click.option(
         "--resume",
         is_flag=True,
-        help="Go on with the run that --run names, or with the newest; CORPUS may be left out. Its "
-        "settings stay; one that differs is refused, but for "
+        help="Continue the run that --run names, or the newest run. CORPUS may be left out. "
+        "The run keeps its settings. Only these options can change them: "
         f"{', '.join('--' + name.replace('_', '-') for name in sorted(NEW_ON_RESUME))}.",
     ),
     click.option(
         "--weights-only",
         is_flag=True,
-        help="Resume only from the weights: the optimiser and the epoch start again.",
+        help="With --resume: load only the weights. The optimiser and the epochs start again.",
     ),
     checkpoints_option,
     click.option(
@@ -200,9 +234,19 @@ training_options = _stack(
         is_flag=True,
         help="Also write curves and samples for TensorBoard into the run's folder.",
     ),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"])),
-    click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"])),
-    click.option("--threads", type=int, metavar="N", help="CPU threads; 0 chooses."),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        help="Device to train on (default: auto, a GPU if there is one).",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16"]),
+        help="Precision of the training (default: auto).",
+    ),
+    click.option(
+        "--threads", type=int, metavar="N", help="Number of CPU threads (default: 0, automatic)."
+    ),
     include_option,
     exclude_option,
     encoding_option,
@@ -211,38 +255,77 @@ training_options = _stack(
 
 sampling_options = _stack(
     click.option(
-        "--temperature", type=float, default=1.0, metavar="T", help="0: greedy. Default: 1."
+        "--temperature",
+        type=float,
+        default=1.0,
+        metavar="T",
+        help="Sampling temperature; 0 takes the most likely character (default: 1).",
     ),
-    click.option("--top-k", type=int, default=0, metavar="K", help="Keep the K likeliest."),
-    click.option("--top-p", type=float, default=1.0, metavar="P", help="Keep this probability."),
+    click.option(
+        "--top-k",
+        type=int,
+        default=0,
+        metavar="K",
+        help="Keep the K most likely characters (default: 0, all).",
+    ),
+    click.option(
+        "--top-p",
+        type=float,
+        default=1.0,
+        metavar="P",
+        help="Keep the smallest set of most likely characters that holds probability P (default: "
+        "1, all).",
+    ),
     click.option(
         "--min-p",
         type=float,
         default=0.0,
         metavar="P",
-        help="Keep those at least P times as likely as the likeliest.",
+        help="Keep characters at least P times as likely as the most likely one (default: 0, all).",
     ),
     click.option(
         "--typical",
         type=float,
         default=1.0,
         metavar="TAU",
-        help="Keep the most typical that hold this probability: surprisal near the entropy.",
+        help="Keep the smallest set that holds probability TAU and whose surprisal is closest to "
+        "the entropy (default: 1, all).",
     ),
-    click.option("--prompt", type=Words(), default="", metavar="TEXT", help="Text to go on from."),
+    click.option(
+        "--prompt",
+        type=Words(),
+        default="",
+        metavar="TEXT",
+        help="Text that the model continues.",
+    ),
 )
 
 screen_options = _stack(
     click.option(
-        "--rate", type=float, default=60.0, metavar="N", help="Characters written per second."
+        "--rate",
+        type=float,
+        default=60.0,
+        metavar="N",
+        help="Characters written per second (default: 60).",
     ),
-    click.option("--fps", type=int, default=15, metavar="N", help="Screen updates per second."),
-    click.option("--low-bandwidth", is_flag=True, help="For slow lines: fewer bytes a second."),
+    click.option(
+        "--fps",
+        type=int,
+        default=15,
+        metavar="N",
+        help="Screen updates per second (default: 15).",
+    ),
+    click.option(
+        "--low-bandwidth",
+        is_flag=True,
+        help="Send fewer bytes, for slow connections. The mouse is off.",
+    ),
     click.option("--ascii", is_flag=True, help="Draw with ASCII characters only."),
     click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal."),
     click.option(
         "--theme",
         metavar="NAME",
-        help="A theme: okabe-ito for any kind of colour vision, one of Textual's, or your own.",
+        help="Colour theme: okabe-ito for any kind of colour vision, one of Textual's, or your "
+        "own.",
     ),
 )

@@ -96,7 +96,7 @@ def test_the_command_prints_a_default_that_can_be_read(
     assert config_path() == tmp_path / "own.toml"
     assert run(["config"]) == 0
     printed = capsys.readouterr()
-    assert printed.err == f"{tmp_path / 'own.toml'} (not there yet)\n"
+    assert printed.err == f"{tmp_path / 'own.toml'} (does not exist yet)\n"
     assert all(f'"{action}"' in printed.out for action in ACTIONS)
     assert all(f"# {name} =" in printed.out for name in SETTABLE)
     lines = [line.removeprefix("# ") for line in printed.out.splitlines()]

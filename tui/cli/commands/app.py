@@ -55,9 +55,9 @@ screen is drawn. Python's default of 5 ms would cost the trainer 5 %."""
 @click.option(
     "--on-hangup",
     type=click.Choice(["save", "continue"]),
-    help="When the terminal closes: save and end (default), or continue training without a screen "
-    "(default if SIGHUP is ignored, as under nohup) and write train.log beside the checkpoints. "
-    "For long runs, tmux keeps the screen too.",
+    help="What to do when the terminal closes. save: save and end (default). continue: train "
+    "without a screen, and write train.log beside the checkpoints (default if SIGHUP is ignored, "
+    "as under nohup). For long runs, tmux also keeps the screen.",
 )
 def app(corpus: str | None, **options: Any) -> int:
     """Train on CORPUS and watch the model write while it learns."""

@@ -38,15 +38,22 @@ QUICK_ROUNDS, QUICK_SPAN = 3, 0.2
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Take less than a minute, with less accuracy.")
-@click.option("--rounds", type=int, default=None, metavar="N", help="Rounds (default: 5).")
+@click.option("--quick", is_flag=True, help="Take less than a minute, at lower accuracy.")
+@click.option(
+    "--rounds",
+    type=int,
+    default=None,
+    metavar="N",
+    help="Number of rounds (default: 5; with --quick: 3).",
+)
 @json_option
 def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
-    """Measure the speed of training and writing, compared with stock PyTorch and with limits.
+    """Compare the speed of training and writing with stock PyTorch.
 
-    A limit is the time of the matrix products alone. Stock PyTorch runs in a separate process,
-    without the settings that this program makes for its screen. Each method is timed once per
-    round. The table shows the median, the spread, and the median ratio of our rate to the method's.
+    The rows named limit give the speed of the matrix products alone. Stock PyTorch runs in a
+    separate process, without the settings that this program makes for its screen. Each method is
+    timed once per round. The table shows the median, the spread, and the median ratio of our rate
+    to the method's.
     """
     if rounds is not None:
         require_range("rounds", rounds, 1, 1000)

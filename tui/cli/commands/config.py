@@ -11,9 +11,9 @@ from tui.config.user_config import config_path
 from tui.sanitise import printable
 
 _DEFAULTS = """\
-# Defaults of options; what the command line says goes first.
+# Defaults of options. The command line takes precedence.
 [defaults]
-# preset = "balanced"        # quick, balanced, quality, overnight, notebook
+# preset = "balanced"        # quick, balanced, quality, thorough, overnight, notebook
 # checkpoints = "checkpoints"  # folder of runs
 # temperature = 0.8
 # top-k = 0                  # 0: off
@@ -27,7 +27,7 @@ _DEFAULTS = """\
 # ascii = false
 # no-mouse = false
 
-# Themes of your own, for --theme and for theme above; only primary has to be there.
+# Your own themes, for --theme and for theme above. Only primary is required.
 # [themes.mine]
 # primary = "#56b4e9"
 # secondary = "#0072b2"
@@ -41,22 +41,22 @@ _DEFAULTS = """\
 # panel = "#22252c"
 # dark = true
 
-# Keys of actions, apart by commas; the names are those of Textual (ctrl+s, f5, left, space ...).
+# Keys of actions, separated by commas. The names are Textual's (ctrl+s, f5, left, space ...).
 [keys]
 """
 
 
 @click.command()
 def config() -> None:
-    """Print the path of your own settings, and an annotated default to begin from.
+    """Print the path of your settings file, and an annotated default.
 
-    The path goes to standard error: `charlm-tui config > FILE` writes the rest alone.
+    The path goes to standard error, so that `charlm-tui config > FILE` writes only the default.
     """
     path = config_path()
     if path is None:
-        place = "the home folder is not known: let $CHARLM_CONFIG name a file"
+        place = "the home folder is not known; set $CHARLM_CONFIG to the path of a file"
     else:
-        place = f"{path}{'' if path.exists() else ' (not there yet)'}"
+        place = f"{path}{'' if path.exists() else ' (does not exist yet)'}"
     print(printable(place), file=sys.stderr)
     print(_DEFAULTS + "\n".join(_key_lines()))
 

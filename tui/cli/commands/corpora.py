@@ -15,14 +15,14 @@ from tui.sanitise import one_line, printable
 @click.option(
     "--clear-cache",
     is_flag=True,
-    help="Remove the encoded texts that are kept to start large ones quickly, and say how much "
-    "that freed.",
+    help="Delete the cache of encoded texts, and print how much space that freed.",
 )
 @json_option
 def corpora(*, clear_cache: bool, as_json: bool) -> None:
-    """List the built-in texts: where they come from, size, whether they are on this machine.
+    """List the built-in texts and the cache of encoded texts.
 
-    Below them stands what the cache of encoded texts holds.
+    The column "here" says whether a text is on this machine. A large text starts quickly from the
+    cache.
     """
     if clear_cache:
         freed = clear_texts()

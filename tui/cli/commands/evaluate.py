@@ -47,13 +47,15 @@ PLACES = 1000
     is_flag=False,
     flag_value=PLACES,
     default=None,
-    help=f"Also start cold at N places ({PLACES}) and count those where the run stays lost.",
+    help=f"Also start with a zero state at N places (default: {PLACES}), and count the places from "
+    "which the model does not recover.",
 )
 @click.option(
     "--dynamic",
     "dynamically",
     is_flag=True,
-    help="Also learn from each stretch of text once it is scored (slow).",
+    help="Also measure dynamic evaluation, which trains on each part of the text after scoring it "
+    "(slow).",
 )
 @include_option
 @exclude_option
@@ -61,10 +63,11 @@ PLACES = 1000
 @offline_option
 @json_option
 def evaluate(corpus: str | None, **options: Any) -> None:
-    """Score CORPUS, or the held-out part of the run's own text, with a saved run.
+    """Measure the loss of a saved run (default: the newest) on a text.
 
-    Two protocols: stateful (the text in order, the state carried) and windowed (the mean over
-    windows of 256 characters, each from a cold start). Dynamic evaluation is a third, apart.
+    Without CORPUS, the text is the held-out part of the run's own text. The stateful loss reads the
+    text in order and carries the state. The windowed loss is the mean over windows of 256
+    characters, each from a cold start.
     """
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
     ids = _ids_to_score(corpus, checkpoint, options)

@@ -21,14 +21,15 @@ from tui.sanitise import printable
     "--output",
     metavar="FILE",
     type=UserPath(),
-    help="The file (default: RUN.safetensors here); its card gets the same name and .json.",
+    help="File to write (default: RUN.safetensors in this folder). The card is FILE with the "
+    "ending .json.",
 )
-@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 def export(*, run: str | None, root: Path, output: Path | None, force: bool) -> None:
-    """Write the best weights of RUN, or of the newest one, to a safetensors file and a card.
+    """Write the best weights of RUN (default: the newest) to a file.
 
-    The tensors have the names of torch.nn.LSTM's state dict; `generate`, `evaluate` and the app
-    read the file by --checkpoint.
+    The file is a safetensors file, and a card in JSON describes it. The tensors have the names of
+    torch.nn.LSTM's state dict. `generate`, `evaluate` and the app read the file with --checkpoint.
     """
     folder = RunFolder.find(root, run)
     checkpoint = folder.checkpoints.load_best(complain)

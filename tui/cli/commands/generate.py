@@ -74,23 +74,40 @@ class WrittenText:
 @run_option
 @checkpoint_option
 @checkpoints_option
-@click.option("--length", type=int, default=400, metavar="N", help="Characters (default: 400).")
 @click.option(
-    "--streams", type=int, default=1, metavar="N", help="Number of texts (seeds SEED, SEED+1, ...)."
+    "--length",
+    type=int,
+    default=400,
+    metavar="N",
+    help="Number of characters to write (default: 400).",
 )
-@click.option("--stop", type=Words(), default="", metavar="TEXT", help="End a text before this.")
+@click.option(
+    "--streams",
+    type=int,
+    default=1,
+    metavar="N",
+    help="Number of texts, with the seeds SEED, SEED+1, ... (default: 1).",
+)
+@click.option(
+    "--stop",
+    type=Words(),
+    default="",
+    metavar="TEXT",
+    help="End each text before the first occurrence of TEXT.",
+)
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda", "mps"]),
     default="cpu",
-    help="Where to compute (default: cpu; a GPU is worth it for many streams or large networks).",
+    help="Device to compute on (default: cpu). A GPU is worthwhile for many streams or large "
+    "networks.",
 )
 @click.option("--raw", is_flag=True, help="Keep control characters, even on a terminal.")
 @sampling_options
 @seed_option
 @json_option
 def generate(**options: Any) -> None:
-    """Write text with the best weights of a saved run (by default the newest)."""
+    """Write text with the best weights of a run (default: the newest)."""
     sampling = sampling_config(options)
     require_range("length", options["length"], 0, 10**15)
     require_range("streams", options["streams"], 1, 10_000)

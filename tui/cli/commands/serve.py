@@ -28,7 +28,7 @@ class Served:
 
 @click.command(
     context_settings={"ignore_unknown_options": True},
-    epilog=f"See `{PROGRAM} --help` for the options of the app, `{PROGRAM} watch --help` for those "
+    epilog=f"`{PROGRAM} --help` lists the options of the app, and `{PROGRAM} watch --help` those "
     "of watch.",
 )
 @click.option(
@@ -48,21 +48,21 @@ class Served:
     "--read-only",
     is_flag=True,
     help="For spectators: watch a run that another process trains. Keys that write, delete or "
-    "train are off. Takes the arguments of watch: [RUN] [WATCH OPTIONS].",
+    "train are off. The arguments are those of watch: [RUN] [WATCH OPTIONS].",
 )
 @click.option(
     "--max-pages",
     type=click.IntRange(1, 1000),
     metavar="N",
     default=8,
-    help="Maximum number of open pages; each has a process (default: 8).",
+    help="Maximum number of open pages, each with a process of the app (default: 8).",
 )
 @click.option(
     "--public-url",
     "public_urls",
     multiple=True,
     metavar="URL",
-    help="Address of a reverse proxy, as browsers request it; may be repeated.",
+    help="Address of a reverse proxy, as browsers request it. May be repeated.",
 )
 @click.option(
     "--allow-remote",
@@ -87,9 +87,9 @@ def serve(
 ) -> int:
     """Show the app in a browser, on a port of this machine.
 
-    CORPUS and options are those of the app. Every opened page starts the app again. The app saves
-    when its page is closed, as when a terminal hangs up. `serve watch [RUN]` shows a run that
-    another process trains. `serve --read-only [RUN]` does the same for a class, which cannot change
+    CORPUS and the second OPTIONS are those of the app. Every opened page starts another process of
+    the app, which saves when the page is closed. `serve watch [RUN]` shows a run that another
+    process trains. `serve --read-only [RUN]` does the same for spectators, who cannot change
     anything. Only the printed link opens the page, because it holds a secret token.
     """
     try:

@@ -59,7 +59,10 @@ class SignalStop:
 @training_options
 @json_option
 def train(corpus: str | None, *, as_json: bool, **options: Any) -> int:
-    """Train on CORPUS without a screen. Ctrl-C saves and stops."""
+    """Train on CORPUS without a screen.
+
+    Ctrl-C saves and stops. Without CORPUS it trains on the embedded text.
+    """
     place = rank_from_environment(os.environ)
     request = replace(run_request(corpus, options), processes=place.size)
     controls = TrainingControls()

@@ -27,12 +27,12 @@ from tui.terminal.entrance import why_no_terminal
 @click.option(
     "--read-only",
     is_flag=True,
-    help="For spectators: keys that write files, and the suspend key, are off.",
+    help="For spectators: the keys that write files and the suspend key are off.",
 )
 def watch(*, run: str | None, root: Path, **options: Any) -> int:
-    """Watch RUN, or the newest one, while another process trains it.
+    """Watch RUN (default: the newest) while another process trains it.
 
-    The curves follow the run's files; the text comes from its newest checkpoint. The run is never
+    The curves follow the files of the run. The newest checkpoint writes the text. The run is never
     changed.
     """
     folder, sampling = require_watched(run, root, options)
