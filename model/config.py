@@ -1,7 +1,7 @@
 """Settings of a model, its training and its sampling, checked where they enter.
 
-Frozen and torch-free: the command line, the run's folder, the checkpoints and the workers all
-speak in these. A value that got into one of these classes is valid.
+The classes are frozen and torch-free. The command line, the run's folder, the checkpoints and the
+workers use them. A value in one of them is valid.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from model.errors import ConfigError
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Optimiser = Literal["adamw", "rmsprop"]
-Scoring = Literal["every", "last"]
+ScoringMode = Literal["every", "last"]
 
 ConfigT = TypeVar("ConfigT", "ModelConfig", "TrainingConfig", "SamplingConfig")
 
@@ -66,7 +66,7 @@ class TrainingConfig:
     """B, parallel streams of text (or windows) in a step."""
     sequence: int = 64
     """T, characters of each stream in a step, the length of back-propagation through time."""
-    scoring: Scoring = "every"
+    scoring: ScoringMode = "every"
     """Which positions count: every one of a carried stream, or the last of a window only."""
     window_stride: int = 3
     """Characters between the starts of two windows (``scoring="last"`` only)."""
@@ -208,7 +208,10 @@ def from_record(kind: type[ConfigT], record: dict[str, Any]) -> ConfigT:
 
 
 ADDED_LATER = frozenset({"embedding_dropout", "weight_dropout", "averaging", "guard"})
-"""Fields of ``TrainingConfig`` that the records of the first version lack."""
+"""Fields that a record of the first version lacks, of any of the three classes.
+
+So far all are fields of ``TrainingConfig``. A record holds either none of them or all of its class.
+"""
 
 
 def _typed(name: str, value: Any, hint: Any) -> Any:

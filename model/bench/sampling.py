@@ -91,7 +91,7 @@ def _products_alone(task: Task, snapshot: LstmSnapshot) -> Implementation:
 
     shares = [operands() for _ in range(threads)]
 
-    def multiply(share: list[tuple[FloatArray, FloatArray, FloatArray]], span: float) -> float:
+    def matmul_rate(share: list[tuple[FloatArray, FloatArray, FloatArray]], span: float) -> float:
         def products() -> None:
             for _ in range(CHARACTERS_PER_TIMING):
                 for matrix, x, out in share:
@@ -102,8 +102,8 @@ def _products_alone(task: Task, snapshot: LstmSnapshot) -> Implementation:
     def rate(span: float) -> float:
         if threads == 1:
             with fastest_products(snapshot):
-                return multiply(shares[0], span)
+                return matmul_rate(shares[0], span)
         with ThreadPoolExecutor(threads) as pool:
-            return sum(pool.map(lambda share: multiply(share, span), shares))
+            return sum(pool.map(lambda share: matmul_rate(share, span), shares))
 
     return rate

@@ -127,18 +127,18 @@ def _products_alone(task: Task, kind: torch.dtype) -> Implementation:
     undivided = operands(task.width)
     shares = [operands(task.width // parts) for _ in range(parts)]
 
-    def multiply(chosen: tuple[Tensor, Tensor, Tensor]) -> int:
+    def run_matmuls(chosen: tuple[Tensor, Tensor, Tensor]) -> int:
         for _ in range(PRODUCTS_PER_TIMING):
             torch.mm(chosen[0], chosen[1], out=chosen[2])
         return PRODUCTS_PER_TIMING * len(chosen[0])
 
     def alone(share: tuple[Tensor, Tensor, Tensor], span: float) -> float:
         torch.set_num_threads(1)
-        return repeated(lambda: multiply(share), span)
+        return repeated(lambda: run_matmuls(share), span)
 
     def rate(span: float) -> float:
         torch.set_num_threads(THREADS)
-        best = repeated(lambda: multiply(undivided), span / 2)
+        best = repeated(lambda: run_matmuls(undivided), span / 2)
         if parts > 1:
             with ThreadPoolExecutor(parts) as pool:
                 rates = pool.map(lambda share: alone(share, span / 2), shares)

@@ -52,7 +52,7 @@ class Instruction(IntEnum):
 class Agreement:
     """The instruction and the signal that all processes agree on after a broadcast."""
 
-    order: Instruction
+    instruction: Instruction
     value: float
     signal: int
     """Number of the signal that asked one of the processes to end; 0 if none was received."""
@@ -65,7 +65,7 @@ class ProcessGroup:
         """Wraps an open PyTorch group; None for a training in one process."""
         self.place = place
         self._group = group
-        self._met: Tensor | None = None
+        self._exchanged: Tensor | None = None
         self._flat = torch.empty(0)
         self._shared: SharedMemoryAllReduce | None = None
 
@@ -85,7 +85,7 @@ class ProcessGroup:
         # Import it while no group is open; otherwise the first optimiser would import it later.
         import_module("torch.distributed.nn.functional")
 
-        with _others(place, "does not find the others"):
+        with _translate_errors(place, "does not find the others"):
             dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=MAX_WAIT)
         return cls(place, dist.group.WORLD)
 
@@ -112,18 +112,18 @@ class ProcessGroup:
         it holds the GIL, which is a deadlock (seen with PyTorch 2.13).
         """
         deadline = time.monotonic() + HEARTBEAT_SECONDS
-        while self._met is not None and self._met._use_count() > 1:  # type: ignore[attr-defined]  # noqa: SLF001
+        while self._exchanged is not None and self._exchanged._use_count() > 1:  # type: ignore[attr-defined]  # noqa: SLF001
             if time.monotonic() > deadline:
                 break
             time.sleep(0.001)
 
     def broadcast_instruction(
-        self, order: Instruction | None = None, value: float = 0.0, signal: int = 0
+        self, instruction: Instruction | None = None, value: float = 0.0, signal: int = 0
     ) -> Agreement:
         """Broadcasts the leader's instruction, together with a signal that any process received.
 
         Args:
-            order: the instruction in the leader; None in a follower.
+            instruction: the instruction in the leader; None in a follower.
             value: value that belongs to the instruction.
             signal: number of a signal that this process received; 0 if none.
 
@@ -131,18 +131,20 @@ class ProcessGroup:
             RankLost: another process ended or cannot be reached.
         """
         if self._group is None:
-            assert order is not None, "a process alone leads"
-            return Agreement(order=order, value=value, signal=signal)
+            assert instruction is not None, "a process alone leads"
+            return Agreement(instruction=instruction, value=value, signal=signal)
         # MAX-reduce: followers contribute -inf to the leader's fields, so the leader's values win.
         silent = float("-inf")
-        words = [silent, silent] if order is None else [float(order), value]
+        words = [silent, silent] if instruction is None else [float(instruction), value]
         vote = torch.tensor([*words, float(signal)], dtype=torch.float64)
         options = dist.AllreduceOptions()
         options.reduceOp = dist.ReduceOp(dist.ReduceOp.MAX)
-        self._met = vote
-        with self._meeting():
+        self._exchanged = vote
+        with self._collective():
             self._group.allreduce([vote], options).wait()
-        return Agreement(order=Instruction(int(vote[0])), value=float(vote[1]), signal=int(vote[2]))
+        return Agreement(
+            instruction=Instruction(int(vote[0])), value=float(vote[1]), signal=int(vote[2])
+        )
 
     def all_reduce(self, tensor: Tensor) -> None:
         """Replaces ``tensor`` by its sum over all processes, with the same bits in each process.
@@ -152,12 +154,12 @@ class ProcessGroup:
         """
         if self._group is None:
             return
-        met = tensor if tensor.device.type in {"cpu", "cuda"} else tensor.cpu()
-        self._met = met
-        with self._meeting():
-            self._group.allreduce([met]).wait()
-        if met is not tensor:
-            tensor.copy_(met)
+        summed = tensor if tensor.device.type in {"cpu", "cuda"} else tensor.cpu()
+        self._exchanged = summed
+        with self._collective():
+            self._group.allreduce([summed]).wait()
+        if summed is not tensor:
+            tensor.copy_(summed)
 
     def all_reduce_many(self, pieces: list[Tensor]) -> Tensor:
         """Returns the concatenated sums over all processes; the next call overwrites the result.
@@ -180,15 +182,15 @@ class ProcessGroup:
             self.all_reduce(self._flat)
             return self._flat
         self._shared.write(pieces)
-        self._meet()
+        self._barrier()
         return self._shared.total()
 
     def _share_memory(self, numbers: int) -> SharedMemoryAllReduce | None:
         """Returns memory that all processes share; None if one of them cannot open it."""
         place = self.place
         made = make_memory(numbers, place.size) if place.leads else None
-        told = self.broadcast_bytes(f"={made or ''}".encode() if place.leads else None)
-        name = told.decode().removeprefix("=")
+        message = self.broadcast_bytes(f"={made or ''}".encode() if place.leads else None)
+        name = message.decode().removeprefix("=")
         shared = open_memory(Path(name), numbers, place.rank, place.size) if name else None
         seen = torch.tensor([0 if shared is None else 1])
         self.all_reduce(seen)
@@ -196,8 +198,8 @@ class ProcessGroup:
             forget(made)
         return shared if int(seen) == place.size else None
 
-    def _meet(self) -> None:
-        """Waits at a barrier until all processes have reached it."""
+    def _barrier(self) -> None:
+        """Waits until all processes have reached this barrier."""
         self.all_reduce(torch.zeros(1))
 
     def broadcast_bytes(self, data: bytes | None) -> bytes:
@@ -219,8 +221,8 @@ class ProcessGroup:
             content = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         options = dist.BroadcastOptions()
         options.rootRank = 0
-        self._met = content
-        with self._meeting():
+        self._exchanged = content
+        with self._collective():
             self._group.broadcast([content], options).wait()
         return content.numpy().tobytes()
 
@@ -236,24 +238,24 @@ class ProcessGroup:
         """
         if self._group is None:
             return part
-        whole = part.new_zeros((part.shape[0], streams, part.shape[2]))
-        whole[:, self.place.share(streams)] = part
-        self.all_reduce(whole)
-        return whole
+        gathered = part.new_zeros((part.shape[0], streams, part.shape[2]))
+        gathered[:, self.place.share(streams)] = part
+        self.all_reduce(gathered)
+        return gathered
 
-    def _meeting(self) -> AbstractContextManager[None]:
-        return _others(self.place, "lost another process of this training")
+    def _collective(self) -> AbstractContextManager[None]:
+        return _translate_errors(self.place, "lost another process of this training")
 
 
 @contextmanager
-def _others(place: ProcessRank, trouble: str) -> Iterator[None]:
+def _translate_errors(place: ProcessRank, reason: str) -> Iterator[None]:
     """Translates the group's errors about a lost process into `RankLost`."""
     try:
         yield
     except RuntimeError as error:
         raise RankLost(
             f"process {place.rank} of {place.size}",
-            trouble,
+            reason,
             "see what ended it; --resume goes on from the last checkpoint",
         ) from error
 

@@ -28,7 +28,7 @@ def features_of(text: str) -> dict[str, Feature]:
 
     Features that are constant over the text are left out.
     """
-    found = {
+    features = {
         "inside quotes": _array(text, _inside_quotes),
         "inside brackets": _array(text, _inside_brackets),
         "place in the line": _array(text, _place_in_line),
@@ -36,7 +36,7 @@ def features_of(text: str) -> dict[str, Feature]:
         "capitals": np.array([character.isupper() for character in text], np.float64),
         "length of the word": _array(text, _place_in_word),
     }
-    return {name: values for name, values in found.items() if len(values) and values.std() > 0}
+    return {name: values for name, values in features.items() if len(values) and values.std() > 0}
 
 
 def rank_units(

@@ -237,15 +237,15 @@ def _score(
     """Returns nats [T, B] and the new state. ``block`` [T + 1, B] holds inputs and targets."""
 
     def of_streams(streams: slice) -> tuple[Tensor, State]:
-        own = None if state is None else streams_of(state, streams)
+        stream_state = None if state is None else streams_of(state, streams)
         targets = block[1:, streams]
         with torch.no_grad():  # gradient mode is per thread
-            outputs, own = network(block[:-1, streams], own)
+            outputs, stream_state = network(block[:-1, streams], stream_state)
             if last_only:
                 outputs, targets = outputs[-1:], targets[-1:]
             logits = network.logits(outputs).flatten(0, 1)
             nats = functional.cross_entropy(logits, targets.flatten(), reduction="none")
-        return nats.view_as(targets), own
+        return nats.view_as(targets), stream_state
 
     parts = threads.map(of_streams, block.shape[1])
     nats, states = zip(*parts, strict=True)

@@ -88,11 +88,11 @@ def reload_corpus(
         return f"{source.name}: the text is too long for it"
     options = CorpusOptions(encoding=source.encoding, lowercase=source.lowercase)
     try:
-        found = resolve_source(source.specification, offline=True)
-        sizes = [] if found.is_folder else [document.size for document in found.documents()]
+        resolved = resolve_source(source.specification, offline=True)
+        sizes = [] if resolved.is_folder else [document.size for document in resolved.documents()]
         if sum(size or 0 for size in sizes) > (source.characters + 1) * _MAX_BYTES_PER_CHARACTER:
             return f"{source.specification}: is not the text that the run was trained on any more"
-        corpus = load_corpus(found, options, vocabulary=vocabulary, cancelled=cancelled)
+        corpus = load_corpus(resolved, options, vocabulary=vocabulary, cancelled=cancelled)
     except UserError as error:
         return str(error)
     if corpus.sha256 != source.sha256:

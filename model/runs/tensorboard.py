@@ -31,7 +31,7 @@ class TensorBoardLog:
         # The import takes half a second, and the package is optional.
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
 
-        self._trouble = ""
+        self._failure = ""
         self._writer: Any = None
         try:
             for path in folder.iterdir():  # a link of the same name would be followed
@@ -52,10 +52,10 @@ class TensorBoardLog:
         except OSError as error:
             self._fail(error)
 
-    def take_trouble(self) -> str:
+    def take_failure(self) -> str:
         """Returns the error that ended the writing, once; empty if there is none."""
-        trouble, self._trouble = self._trouble, ""
-        return trouble
+        failure, self._failure = self._failure, ""
+        return failure
 
     def close(self) -> None:
         """Writes pending events and ends the thread."""
@@ -80,4 +80,4 @@ class TensorBoardLog:
 
     def _fail(self, error: OSError) -> None:
         self._writer = None
-        self._trouble = f"not written ({error.strerror or error})"
+        self._failure = f"not written ({error.strerror or error})"

@@ -209,10 +209,10 @@ class LiveSession:
         )
         folder = RunFolder(path.parent)
         try:
-            told = [*_curve_so_far(folder, metadata.step), _opened(folder, metadata)]
+            events = [*_curve_so_far(folder, metadata.step), _opened(folder, metadata)]
         except CheckpointError as error:
-            told = [WarningRaised(time=metadata.seconds, text=str(error))]
-        *curve, last = told
+            events = [WarningRaised(time=metadata.seconds, text=str(error))]
+        *curve, last = events
         for event in curve:
             self._events.put(event)
         # ``Planned`` follows the curve because the last recorded step may precede these weights:

@@ -63,8 +63,8 @@ def _is_tree_of(mount: _Mount, controller: str, controllers: frozenset[str]) -> 
 def _upwards(path: str, mount: _Mount) -> list[PurePosixPath]:
     """Returns a group's folder and its parents up to the mount point."""
     group = PurePosixPath(os.path.normpath(path))
-    below = group.relative_to(mount.root) if group.is_relative_to(mount.root) else "."
-    folder = mount.point / below
+    relative = group.relative_to(mount.root) if group.is_relative_to(mount.root) else "."
+    folder = mount.point / relative
     return [folder, *(above for above in folder.parents if above.is_relative_to(mount.point))]
 
 

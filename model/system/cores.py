@@ -30,10 +30,10 @@ def _scheduled_cores() -> int:
 
 def _quota(folder: Path) -> float | None:
     """Returns the limit of a control group in cores; None without a limit."""
-    for found in (
+    for quota_and_period in (
         numbers_in(folder / "cpu.max"),  # version 2: both in one file
         numbers_in(folder / "cpu.cfs_quota_us") + numbers_in(folder / "cpu.cfs_period_us"),
     ):
-        if len(found) == 2 and min(found) > 0:
-            return found[0] / found[1]
+        if len(quota_and_period) == 2 and min(quota_and_period) > 0:
+            return quota_and_period[0] / quota_and_period[1]
     return None

@@ -44,18 +44,18 @@ def free_memory(system: Path = SYSTEM) -> int | None:
     Args:
         system: the folder that holds ``proc`` and ``sys``.
     """
-    found = [left for folder in group_folders("memory", system) if (left := _left_in(folder))]
+    free_bytes = [left for folder in group_folders("memory", system) if (left := _left_in(folder))]
     if available := _kilobytes(system / "proc/meminfo", "MemAvailable"):
-        found.append(available)
-    found += [left for _, left, _ in _limits(system)]
-    return max(0, min(found)) if found else None
+        free_bytes.append(available)
+    free_bytes += [left for _, left, _ in _limits(system)]
+    return max(0, min(free_bytes)) if free_bytes else None
 
 
 def _limits(system: Path) -> list[tuple[str, int, int]]:
     """Returns for each process limit: its ``ulimit`` option, free bytes, and minimum bytes."""
     if sys.platform == "win32":
         return []
-    found = []
+    limits = []
     for option, kind, field, least in (
         ("-v", resource.RLIMIT_AS, "VmSize", MIN_ADDRESS_SPACE_BYTES),
         ("-d", resource.RLIMIT_DATA, "VmData", MIN_PRIVATE_BYTES),
@@ -63,8 +63,8 @@ def _limits(system: Path) -> list[tuple[str, int, int]]:
         limit, _ = resource.getrlimit(kind)
         used = _kilobytes(system / "proc/self/status", field)
         if limit != resource.RLIM_INFINITY and used:
-            found.append((option, limit - used, least))
-    return found
+            limits.append((option, limit - used, least))
+    return limits
 
 
 def _left_in(folder: Path) -> int | None:

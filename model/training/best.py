@@ -47,12 +47,12 @@ class Best:
         """Returns the loss of the weights of ``step``; None if they were not validated."""
         return self.last[1] if self.last is not None and self.last[0] == step else None
 
-    def stays_lost(self, found: Validation) -> bool:
+    def stays_lost(self, validation: Validation) -> bool:
         """Counts validations with lost parts; tells whether to warn now.
 
         One such validation is normal in the first seconds, when a network can still recover.
         """
-        self._lost_in_a_row = self._lost_in_a_row + 1 if found.lost else 0
+        self._lost_in_a_row = self._lost_in_a_row + 1 if validation.lost else 0
         return self._lost_in_a_row == MAX_LOST_VALIDATIONS
 
     def record(self, trainer: Trainer, nats: float) -> bool:

@@ -53,7 +53,7 @@ class Follower:
             RankLost: another process is gone.
         """
         agreed = self._ranks.broadcast_instruction()
-        if agreed.order is Instruction.END:
+        if agreed.instruction is Instruction.END:
             return int(agreed.value)
         start = checkpoint_of_bytes(self._ranks.broadcast_bytes(None), Path("the first process"))
         metadata = start.metadata
@@ -76,7 +76,7 @@ class Follower:
         try:
             while True:
                 agreed = self._ranks.broadcast_instruction(signal=self._controls.signal)
-                match agreed.order:
+                match agreed.instruction:
                     case Instruction.STEP:
                         trainer.step(agreed.value)
                     case Instruction.GATHER:

@@ -19,7 +19,7 @@ from model.compute.batch_threads import BatchThreads
 from model.compute.cuda_graph import GraphRunner
 from model.compute.device import Machine
 from model.compute.engine import Engine
-from model.config import Scoring
+from model.config import ScoringMode
 from model.distributed.process_group import ALONE, ProcessGroup
 from model.network.character_network import CharacterNetwork, State, joined, streams_of
 from model.network.dropout import DropoutMasks
@@ -35,7 +35,7 @@ class GradientWorkers:
         self,
         network: CharacterNetwork,
         machine: Machine,
-        scoring: Scoring,
+        scoring: ScoringMode,
         ranks: ProcessGroup = ALONE,
     ) -> None:
         self._network = network

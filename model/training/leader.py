@@ -34,13 +34,13 @@ class Leader:
         """Number of processes, including this one."""
         return self.ranks.place.size
 
-    def say(self, order: Instruction, value: float = 0.0) -> None:
+    def say(self, instruction: Instruction, value: float = 0.0) -> None:
         """Broadcasts an instruction; stops the controls if another process received a signal.
 
         Raises:
             RankLost: another process is gone.
         """
-        signal = self.ranks.broadcast_instruction(order, value, self._controls.signal).signal
+        signal = self.ranks.broadcast_instruction(instruction, value, self._controls.signal).signal
         if signal and not self._controls.signal:
             self._controls.stop(hurry=True, signal=signal)
 

@@ -81,8 +81,8 @@ class Reporter:
             problem = self._log.append(event)
             if problem is not None:
                 yield self.warning(problem)
-            if self._board is not None and (trouble := self._board.take_trouble()):
-                yield self.warning(f"{self._run.folder.path}: TensorBoard's file: {trouble}")
+            if self._board is not None and (failure := self._board.take_failure()):
+                yield self.warning(f"{self._run.folder.path}: TensorBoard's file: {failure}")
 
     def _record(self, event: RecordedEvent) -> None:
         self._on_record(event)
@@ -180,9 +180,9 @@ class Reporter:
         """Yields what became of a save; ``path`` is None where the file system refused it."""
         yield from self.missing_guarantees()
         if path is None:
-            trouble = saver.failure or ""
-            yield self.warning(trouble)
-            yield SaveFailed(sentence=trouble, retry_seconds=saver.seconds_to_next_try)
+            failure = saver.failure or ""
+            yield self.warning(failure)
+            yield SaveFailed(sentence=failure, retry_seconds=saver.seconds_to_next_try)
         else:
             metadata = checkpoint.metadata
             yield CheckpointSaved(

@@ -269,9 +269,9 @@ class Trainer:
         self._update.discard()
         state = without_prefix(tensors, STATE_PREFIX)
         if same_text and state:
-            own = self._ranks.place.share(self._batches.batch)
+            share = self._ranks.place.share(self._batches.batch)
             self._state = tuple(
-                torch.from_numpy(state[name][:, own].copy()).to(self._machine.device)
+                torch.from_numpy(state[name][:, share].copy()).to(self._machine.device)
                 for name in self.network.state_names
             )
         torch.set_rng_state(torch.from_numpy(tensors[CPU_RANDOM].copy()))
@@ -291,8 +291,8 @@ class Trainer:
         The dropped units therefore do not depend on the number of processes.
         """
         training, streams = self._training, batch.streams
-        own = self._ranks.place.share(streams)
-        inputs, targets = self._reader.read(batch, own)
+        share = self._ranks.place.share(streams)
+        inputs, targets = self._reader.read(batch, share)
         state = None if batch.starts_epoch else self._state
         if state is None:
             state = self.network.initial_state(inputs.shape[1])
@@ -306,7 +306,7 @@ class Trainer:
             device=self._machine.device,
         )
         if masks is not None and inputs.shape[1] < streams:
-            masks = masks.of_streams(own)
+            masks = masks.of_streams(share)
         loss, after = self._workers.compute(inputs, targets, state, masks, batch.scored)
         self._state = after if training.scoring == "every" else None
         return loss
@@ -314,8 +314,8 @@ class Trainer:
     def _with_some_streams_reset(self, state: State, streams: int) -> State:
         """Zeroes the state of random streams, so that the network learns to start cold."""
         keep = torch.rand(streams) >= self._training.reset_probability
-        own = keep[self._ranks.place.share(streams)].to(torch.float32)
-        mask = self._machine.take(own.numpy())
+        kept = keep[self._ranks.place.share(streams)].to(torch.float32)
+        mask = self._machine.take(kept.numpy())
         return tuple(part * mask.view(-1, *[1] * (part.ndim - 2)) for part in state)
 
     def _roll_back(self) -> None:

@@ -334,14 +334,14 @@ class TrainingRun:
         yield self._reporter.state("validating")
         if self._scored is None:
             self._scored = affordable(trainer, run.training, self._speed.recent)
-        found = validate(
+        validation = validate(
             trainer, run.split.held_out, run.training, self._leader.is_hurried, self._scored
         )
-        if found is None:
+        if validation is None:
             return False
-        nats = found.nats
-        if self._best.stays_lost(found):
-            yield self._reporter.warning(found.lost_sentence)
+        nats = validation.nats
+        if self._best.stays_lost(validation):
+            yield self._reporter.warning(validation.lost_sentence)
         if not math.isfinite(nats):
             yield self._reporter.warning("the validation loss is not finite; it was left out")
             yield self._reporter.state("training")

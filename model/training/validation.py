@@ -144,7 +144,7 @@ def validate(
     Returns:
         The validation, or None if ``hurried`` stopped it.
     """
-    found = []
+    validations = []
     device = trainer.network.head.weight.device
     streams = STREAMS if device.type == "cpu" else STREAMS_ON_A_CARD
     for network in trainer.networks:
@@ -161,11 +161,11 @@ def validate(
                 return None
         nats = scoring.result
         every = training.scoring == "every"
-        found.append(judged(nats, losses, streams) if every else Validation(nats=nats))
-    if len(found) == 2 and found[1].nats < found[0].nats:
+        validations.append(judged(nats, losses, streams) if every else Validation(nats=nats))
+    if len(validations) == 2 and validations[1].nats < validations[0].nats:
         trainer.average_leads = True
     # No loss is less than NaN, so `min` returns the latest weights' loss if that is NaN.
-    return min(found, key=lambda validation: validation.nats)
+    return min(validations, key=lambda validation: validation.nats)
 
 
 def judged(nats: float, losses: npt.NDArray[np.float32], most_streams: int = STREAMS) -> Validation:

@@ -137,7 +137,7 @@ def ddp_step(
 
 
 def exchange(model: ModelConfig, ranks: ProcessGroup) -> Work:
-    """Returns what one step exchanges beside the order, without the step."""
+    """Returns what one step exchanges beside the instruction, without the step."""
     flat = torch.zeros(CharacterLSTM(model, VOCABULARY_SIZE).parameter_count() + 1)
 
     def step() -> int:
@@ -182,8 +182,10 @@ def time_in_rank(options: argparse.Namespace) -> None:
         began, characters, steps = time.perf_counter(), 0, 0
         while True:
             going = time.perf_counter() - began < options.seconds or not steps
-            order = (Instruction.STEP if going else Instruction.END) if ranks.place.leads else None
-            if ranks.broadcast_instruction(order).order is Instruction.END:
+            instruction = (
+                (Instruction.STEP if going else Instruction.END) if ranks.place.leads else None
+            )
+            if ranks.broadcast_instruction(instruction).instruction is Instruction.END:
                 break
             characters += step()
             steps += 1

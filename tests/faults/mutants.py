@@ -300,7 +300,7 @@ MUTANTS = (
     _mutant(
         "the worse of two networks is the best",
         "model/training/validation.py",
-        ("found[1].nats < found[0].nats", "found[1].nats > found[0].nats"),
+        ("validations[1].nats < validations[0].nats", "validations[1].nats > validations[0].nats"),
         "model/training/test_validation.py",
     ),
     _mutant(

@@ -216,5 +216,5 @@ def test_tensorboard_s_files_are_not_written_beside_a_link(tmp_path: Path, victi
     pytest.importorskip("tensorboard")
     (tmp_path / "events.out.tfevents.1700000000.host.1.0").symlink_to(victim)
     log = TensorBoardLog(tmp_path)
-    assert "is a symbolic link" in log.take_trouble()
+    assert "is a symbolic link" in log.take_failure()
     assert_unharmed(victim)

@@ -49,7 +49,7 @@ def steps(trainer: Trainer, count: int) -> list[StepResult]:
 
 def test_a_process_alone_exchanges_nothing() -> None:
     agreed = ALONE.broadcast_instruction(Instruction.STEP, 2.5, 15)
-    assert (agreed.order, agreed.value, agreed.signal) == (Instruction.STEP, 2.5, 15)
+    assert (agreed.instruction, agreed.value, agreed.signal) == (Instruction.STEP, 2.5, 15)
     tensor = torch.arange(3.0)
     ALONE.all_reduce(tensor)
     assert tensor.tolist() == [0, 1, 2]
@@ -59,14 +59,14 @@ def test_a_process_alone_exchanges_nothing() -> None:
 
 def test_all_hear_the_leader_and_a_signal_that_one_was_sent() -> None:
     def work(ranks: ProcessGroup) -> Any:
-        order = Instruction.STEP if ranks.place.leads else None
-        first = ranks.broadcast_instruction(order, 0.0, 15 if ranks.place.rank == 2 else 0)
+        instruction = Instruction.STEP if ranks.place.leads else None
+        first = ranks.broadcast_instruction(instruction, 0.0, 15 if ranks.place.rank == 2 else 0)
         second = ranks.broadcast_instruction(Instruction.END if ranks.place.leads else None, 3.0)
         return first, second
 
     for first, second in in_ranks(3, work):
-        assert (first.order, first.value, first.signal) == (Instruction.STEP, 0.0, 15)
-        assert (second.order, second.value, second.signal) == (Instruction.END, 3.0, 0)
+        assert (first.instruction, first.value, first.signal) == (Instruction.STEP, 0.0, 15)
+        assert (second.instruction, second.value, second.signal) == (Instruction.END, 3.0, 0)
 
 
 def test_bytes_and_sums_and_parts_reach_every_rank() -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from model_fixtures import TEXT, TINY_MODEL, TINY_TRAINING, VOCABULARY, random_weights
 
-from model.config import SamplingConfig, Scoring, TrainingConfig
+from model.config import SamplingConfig, ScoringMode, TrainingConfig
 from model.network.snapshot import LstmSnapshot
 from model.sampling.stream import CharacterStream
 from model.training.epoch_samples import write_samples
@@ -33,7 +33,7 @@ def alone(training: TrainingConfig, temperature: float) -> str:
 
 
 @pytest.mark.parametrize("scoring", ["every", "last"])
-def test_each_is_what_a_stream_would_write(scoring: Scoring) -> None:
+def test_each_is_what_a_stream_would_write(scoring: ScoringMode) -> None:
     training = dataclasses.replace(TRAINING, scoring=scoring, sequence=8)
     found = samples(training)
     assert (training.window is None) == (scoring == "every")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model.compute.device import Machine
 from model.compute.engine import Engine, LayerKind
-from model.config import ModelConfig, Scoring, TrainingConfig
+from model.config import ModelConfig, ScoringMode, TrainingConfig
 from model.network.character_network import State
 from model.network.dropout import DropoutMasks, draw_masks
 from model.network.lstm import CharacterLSTM
@@ -28,7 +28,7 @@ def make_network() -> CharacterLSTM:
 
 
 def compute(
-    engine: Engine, batch: int, *, scoring: Scoring = "every", dropping: bool = True
+    engine: Engine, batch: int, *, scoring: ScoringMode = "every", dropping: bool = True
 ) -> tuple[float, State, list[Tensor]]:
     network = make_network()
     torch.manual_seed(1)
@@ -46,7 +46,9 @@ def compute(
 @pytest.mark.parametrize("scoring", ["every", "last"])
 @pytest.mark.parametrize("kind", ["torch", "packed"])
 @pytest.mark.parametrize("batch", [1, 5, 8])
-def test_several_threads_find_what_one_finds(scoring: Scoring, kind: LayerKind, batch: int) -> None:
+def test_several_threads_find_what_one_finds(
+    scoring: ScoringMode, kind: LayerKind, batch: int
+) -> None:
     one = compute(Engine(precision="fp32"), batch, scoring=scoring)
     more = compute(Engine(precision="fp32", layer=kind, batch_shards=3), batch, scoring=scoring)
     assert more[0] == pytest.approx(one[0], rel=1e-5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model_fixtures import TINY_TRAINING
 from network_fixtures import TEXT_IDS, make_trainer
 
-from model.config import Scoring, TrainingConfig
+from model.config import ScoringMode, TrainingConfig
 from model.evaluation import scoring as evaluation
 from model.training.validation import (
     MAX_PAUSE_SECONDS,
@@ -106,7 +106,7 @@ def test_a_loss_that_is_no_number_stays_none() -> None:
 
 
 @pytest.mark.parametrize("scoring", ["every", "last"])
-def test_hurry_ends_it(scoring: Scoring) -> None:
+def test_hurry_ends_it(scoring: ScoringMode) -> None:
     training = dataclasses.replace(AVERAGED, scoring=scoring)
     assert validate(make_trainer(AVERAGED), HELD_OUT, training, lambda: True) is None
 
