@@ -71,7 +71,7 @@ def _step_layer(  # noqa: PLR0917 - compiled code takes them by position
     operand: int,  # bfloat16 [S, K], what the products read
     packed: int,  # the thread's packed blocks of the layer
     sums: int,  # float32 [S, 4 * units of a block], scratch
-    added: int,  # float32 [V, 4H], the table, of the first layer; otherwise the biases [4H]
+    bias: int,  # float32, the table [V, 4H] of the first layer; otherwise the biases [4H]
     drawn: Array,  # int64 [S], rows of the table
     cell: Array,  # float32 [L, S, H], updated
     next_operand: int,  # bfloat16 [S, K], the layer's operand for the next character, written
@@ -103,7 +103,7 @@ def _step_layer(  # noqa: PLR0917 - compiled code takes them by position
                 size,
                 sums + s * columns * WORD_BYTES,
                 size * WORD_BYTES,
-                added + row + unit * WORD_BYTES,
+                bias + row + unit * WORD_BYTES,
                 gate_bytes,
                 cell.ctypes.data + ((layer * streams + s) * hidden + unit) * WORD_BYTES,
                 next_operand + (s * inner + own_place + unit) * BFLOAT16_BYTES,
@@ -167,10 +167,10 @@ def decode_bfloat16(  # noqa: PLR0917 - compiled code takes them by position
             # A single layer's next operand is what the head reads; otherwise the head has its own.
             read = then if layers == 1 else now + following
             reader_width = _operand_width(hidden, 1) if layer + 1 < layers else head_width
-            added = biases[layer - 1].ctypes.data if layer else table.ctypes.data
+            bias = biases[layer - 1].ctypes.data if layer else table.ctypes.data
             # Odd characters go backwards: a cache too small for the weights holds their end.
             _step_layer(
-                layer, first, last, n % 2 == 1, now, packed, scratch, added, drawn, cell, then,
+                layer, first, last, n % 2 == 1, now, packed, scratch, bias, drawn, cell, then,
                 read, reader_width,
             )  # fmt: skip
             # The next product reads the hidden state of all units.
@@ -232,7 +232,7 @@ def _gate_sums(matrix: Array, x: Array, unit: int, width: int) -> tuple[Any, Any
 def _text_layer(  # noqa: PLR0917 - compiled code takes them by position
     matrix: Array,
     x: Array,
-    added: Array,
+    bias: Array,
     cell: Array,
     out: Array,
     sums: Array,
@@ -244,7 +244,7 @@ def _text_layer(  # noqa: PLR0917 - compiled code takes them by position
     Args:
         matrix: float32 [4H, K].
         x: float32 [K], what the layer reads.
-        added: float32 [4H], what else goes into the gates.
+        bias: float32 [4H], the biases of the gates, or a row of the input table.
         cell: float32 [H]; updated.
         out: float32 [H], the hidden state; written.
         sums: float32 [4, U]; scratch.
@@ -257,16 +257,16 @@ def _text_layer(  # noqa: PLR0917 - compiled code takes them by position
         sums[0, j], sums[1, j], sums[2, j], sums[3, j] = _gate_sums(matrix, x, first + j, width)
     # All sums first, then all cells: LLVM vectorises the loop over cells.
     i_sums, f_sums, o_sums, g_sums = sums[0], sums[1], sums[2], sums[3]
-    i_added, f_added = added[first:], added[width + first :]
-    o_added, g_added = added[2 * width + first :], added[3 * width + first :]
-    own, hidden = cell[first:], out[first:]
+    i_bias, f_bias = bias[first:], bias[width + first :]
+    o_bias, g_bias = bias[2 * width + first :], bias[3 * width + first :]
+    cells, hidden = cell[first:], out[first:]
     for j in range(count):
         # sigmoid(2x) = tanh(x) / 2 + 1 / 2; the rows of i, f and o are halved.
-        i = tanh(i_sums[j] + i_added[j]) * _HALF + _HALF
-        f = tanh(f_sums[j] + f_added[j]) * _HALF + _HALF
-        o = tanh(o_sums[j] + o_added[j]) * _HALF + _HALF
-        after = own[j] * f + i * tanh(g_sums[j] + g_added[j])
-        own[j] = after
+        i = tanh(i_sums[j] + i_bias[j]) * _HALF + _HALF
+        f = tanh(f_sums[j] + f_bias[j]) * _HALF + _HALF
+        o = tanh(o_sums[j] + o_bias[j]) * _HALF + _HALF
+        after = cells[j] * f + i * tanh(g_sums[j] + g_bias[j])
+        cells[j] = after
         hidden[j] = o * tanh(after)
 
 
@@ -326,8 +326,8 @@ def decode_text(  # noqa: PLR0917 - compiled code takes them by position
         backwards = n % 2 == 1
         before, after = joined[n % 2], joined[1 - n % 2]
         out = after[0, hidden:]
-        x, added = before[0, hidden:], table[drawn]
-        _text_layer(first_matrix, x, added, cell[0], out, sums, first, backwards)
+        x, bias = before[0, hidden:], table[drawn]
+        _text_layer(first_matrix, x, bias, cell[0], out, sums, first, backwards)
         for layer in range(1, layers):
             # The output of the layer below goes beside the layer's own state: one product for both.
             for u in range(first, last):
@@ -335,9 +335,9 @@ def decode_text(  # noqa: PLR0917 - compiled code takes them by position
             phase += 1
             barrier(arrivals, rank, phase, sched_yield)
             out = after[layer, hidden:]
-            x, added = before[layer], biases[layer - 1]
+            x, bias = before[layer], biases[layer - 1]
             matrix = upper_matrices[layer - 1]
-            _text_layer(matrix, x, added, cell[layer], out, sums, first, backwards)
+            _text_layer(matrix, x, bias, cell[layer], out, sums, first, backwards)
         phase += 1
         barrier(arrivals, rank, phase, sched_yield)
         _text_logits(head, head_bias, out, first_symbol, last_symbol, logits[n + 1])

@@ -58,9 +58,9 @@ def _put_inputs(table: Array, drawn: Array, first: int, sums: Array) -> None:
     for s in range(sums.shape[2]):
         row = table[drawn[s]]
         for gate in range(4):
-            own, column = row[gate * width + first :], sums[gate, :, s]
+            gate_row, column = row[gate * width + first :], sums[gate, :, s]
             for j in range(len(column)):
-                column[j] = own[j]
+                column[j] = gate_row[j]
 
 
 @inline
@@ -74,9 +74,9 @@ def _put_biases(biases: Array, first: int, sums: Array) -> None:
     """
     width = len(biases) // 4
     for gate in range(4):
-        own = biases[gate * width + first :]
+        gate_biases = biases[gate * width + first :]
         for j in range(sums.shape[1]):
-            sums[gate, j, :] = own[j]
+            sums[gate, j, :] = gate_biases[j]
 
 
 @inline
@@ -124,7 +124,7 @@ def _step_layer(  # noqa: PLR0917 - compiled code takes them by position
     inner = 2 * width if layer else width
     read = now.ctypes.data + place * columns * WORD_BYTES
     # The layer's own hidden state are the last H rows of its operand; what reads it follows.
-    own, reader = place + inner - width + first, place + inner + first
+    own_place, reader_place = place + inner - width + first, place + inner + first
     count = last - first
     blocks = (count + UNITS_PER_BLOCK - 1) // UNITS_PER_BLOCK
     for number in range(blocks):
@@ -143,8 +143,8 @@ def _step_layer(  # noqa: PLR0917 - compiled code takes them by position
         _step_cells(
             gates.reshape(4, size * columns),
             cell[layer, first + start : first + end].reshape(size * columns),
-            then[own + start : own + end].reshape(size * columns),
-            now[reader + start : reader + end].reshape(size * columns),
+            then[own_place + start : own_place + end].reshape(size * columns),
+            now[reader_place + start : reader_place + end].reshape(size * columns),
         )
 
 
@@ -215,8 +215,9 @@ def decode_columns(  # noqa: PLR0917
             phase += 1
             barrier(arrivals, rank, phase, sched_yield)
             packed += layer_rows * (2 * width if layer else width) * WORD_BYTES
-        bias, own = head_bias[first_symbol:last_symbol], logits[n + 1, :, first_symbol:last_symbol]
-        _put_logits(bias, packed, now.ctypes.data + head_place, width, sums, own)
+        bias = head_bias[first_symbol:last_symbol]
+        rank_logits = logits[n + 1, :, first_symbol:last_symbol]
+        _put_logits(bias, packed, now.ctypes.data + head_place, width, sums, rank_logits)
         phase += 1
         barrier(arrivals, rank, phase, sched_yield)
 

@@ -57,18 +57,18 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
     i_bias, f_bias, g_bias, o_bias = bias[i:], bias[f:], bias[g:], bias[o:]
     for b in range(cells.shape[1]):
         # One view per operand and gate, so that the loop below has one index, from 0.
-        row, own, all_gates = input_gates[ids[t, b]], recurrent_gates[b], gates[t, b]
+        row, recurrent, all_gates = input_gates[ids[t, b]], recurrent_gates[b], gates[t, b]
         i_in, f_in, g_in, o_in = row[i:], row[f:], row[g:], row[o:]
-        i_own, f_own = own[:count], own[count : 2 * count]
-        g_own, o_own = own[2 * count : 3 * count], own[3 * count :]
+        i_recurrent, f_recurrent = recurrent[:count], recurrent[count : 2 * count]
+        g_recurrent, o_recurrent = recurrent[2 * count : 3 * count], recurrent[3 * count :]
         i_row, f_row, g_row, o_row = all_gates[i:], all_gates[f:], all_gates[g:], all_gates[o:]
         before, after = cells[t, b, first:], cells[t + 1, b, first:]
         hidden_row, output_row = hiddens[t + 1, b, first:], outputs[t, b, first:]
         for j in range(count):
-            i_gate = sigmoid(to_float32(i_in[j]) + i_bias[j] + to_float32(i_own[j]))
-            f_gate = sigmoid(to_float32(f_in[j]) + f_bias[j] + to_float32(f_own[j]))
-            g_gate = tanh(to_float32(g_in[j]) + g_bias[j] + to_float32(g_own[j]))
-            o_gate = sigmoid(to_float32(o_in[j]) + o_bias[j] + to_float32(o_own[j]))
+            i_gate = sigmoid(to_float32(i_in[j]) + i_bias[j] + to_float32(i_recurrent[j]))
+            f_gate = sigmoid(to_float32(f_in[j]) + f_bias[j] + to_float32(f_recurrent[j]))
+            g_gate = tanh(to_float32(g_in[j]) + g_bias[j] + to_float32(g_recurrent[j]))
+            o_gate = sigmoid(to_float32(o_in[j]) + o_bias[j] + to_float32(o_recurrent[j]))
             cell = before[j] * f_gate + i_gate * g_gate
             output = o_gate * tanh(cell)
             i_row[j] = i_gate
@@ -160,10 +160,10 @@ def _cell_intrinsic(lanes: int) -> Callable[..., None]:
         count: Any,  # noqa: ARG001
         sums: Any,  # noqa: ARG001
         sums_gate: Any,  # noqa: ARG001
-        added: Any,  # noqa: ARG001
-        added_gate: Any,  # noqa: ARG001
+        bias: Any,  # noqa: ARG001
+        bias_gate: Any,  # noqa: ARG001
         cell: Any,  # noqa: ARG001
-        own: Any,  # noqa: ARG001
+        next_operand: Any,  # noqa: ARG001
         reader: Any,  # noqa: ARG001
     ) -> Any:
         return types.void(*[types.int64] * 8), generate
@@ -173,7 +173,7 @@ def _cell_intrinsic(lanes: int) -> Callable[..., None]:
 
 def _generate_cell(builder: Any, arguments: Any, lanes: int) -> None:
     """Generates a loop over vectors of units, at least one."""
-    count, sums, sums_gate, added, added_gate, cell, own, reader = arguments
+    count, sums, sums_gate, bias, bias_gate, cell, next_operand, reader = arguments
     vectors = VectorMath(builder, lanes)
     times, half = builder.fmul, vectors.all(0.5)
 
@@ -182,7 +182,7 @@ def _generate_cell(builder: Any, arguments: Any, lanes: int) -> None:
         in_bfloat16 = builder.mul(unit, integer(BFLOAT16_BYTES))
 
         def gate(number: int) -> Any:
-            parts = (sums, sums_gate), (added, added_gate)
+            parts = (sums, sums_gate), (bias, bias_gate)
             starts = (moved(builder, start, distance, number) for start, distance in parts)
             return builder.fadd(*(vectors.load(builder.add(at, in_float32)) for at in starts))
 
@@ -198,7 +198,7 @@ def _generate_cell(builder: Any, arguments: Any, lanes: int) -> None:
         builder.store(after, vectors.at(cell_at), align=WORD_BYTES)
         c, c_by = vectors.tanh(after)
         hidden = vectors.bfloat16(builder.fdiv(times(times(o, half), c), times(o_by, c_by)))
-        for out in (own, reader):
+        for out in (next_operand, reader):
             place = vectors.at(builder.add(out, in_bfloat16), hidden.type)
             builder.store(hidden, place, align=BFLOAT16_BYTES)
         return [builder.add(unit, integer(lanes))]
@@ -214,10 +214,10 @@ def step_units(  # noqa: PLR0917 - compiled code takes them by position
     count: int,
     sums: int,
     sums_gate: int,
-    added: int,
-    added_gate: int,
+    bias: int,
+    bias_gate: int,
     cell: int,
-    own: int,
+    next_operand: int,
     reader: int,
 ) -> None:
     """Steps U units of one stream; all arrays by address.
@@ -228,22 +228,23 @@ def step_units(  # noqa: PLR0917 - compiled code takes them by position
         count: U.
         sums: float32, products of the first gate [U]; the other gates follow.
         sums_gate: bytes from one gate of ``sums`` to the next.
-        added: float32, what else goes into the first gate [U]; the other gates follow.
-        added_gate: bytes from one gate of ``added`` to the next.
+        bias: float32, biases of the first gate [U], or a row of the input table; the other gates
+            follow.
+        bias_gate: bytes from one gate of ``bias`` to the next.
         cell: float32 [U], the cell state; updated.
-        own: bfloat16 [U], the hidden state, for the layer's next step; written.
-        reader: bfloat16 [U], the hidden state, for the layer above or the head; written.
+        next_operand: bfloat16 [U], the hidden state for the layer's next step; written.
+        reader: bfloat16 [U], the hidden state for the layer above or the head; written.
     """
     whole = count // LANES * LANES
-    _step_vectors(whole, sums, sums_gate, added, added_gate, cell, own, reader)
+    _step_vectors(whole, sums, sums_gate, bias, bias_gate, cell, next_operand, reader)
     floats, halves = whole * WORD_BYTES, whole * BFLOAT16_BYTES
     _step_single(
         count - whole,
         sums + floats,
         sums_gate,
-        added + floats,
-        added_gate,
+        bias + floats,
+        bias_gate,
         cell + floats,
-        own + halves,
+        next_operand + halves,
         reader + halves,
     )

@@ -45,7 +45,7 @@ def _pair_block(rows: int, vectors: int) -> Callable[..., None]:
     """
     # LLVM cannot compile the instruction for processors without it.
     lanes = PAIR_LANES if HAS_BFLOAT16 and vectors else 1
-    multiply = tile("pairs", rows=rows, vectors=max(1, vectors), adds=False, lanes=lanes)
+    micro_kernel = tile("pairs", rows=rows, vectors=max(1, vectors), adds=False, lanes=lanes)
 
     @inline
     def multiply_block(  # noqa: PLR0917
@@ -63,7 +63,7 @@ def _pair_block(rows: int, vectors: int) -> Callable[..., None]:
         out_row, right_row = n * WORD_BYTES, width * WORD_BYTES
         left_start, right_start = left + row * left_row, right + column * WORD_BYTES
         sums = out + row * out_row + column * WORD_BYTES
-        multiply(left_start, left_row, left_step, pairs, right_start, right_row, sums, out_row)
+        micro_kernel(left_start, left_row, left_step, pairs, right_start, right_row, sums, out_row)
 
     return multiply_block
 
@@ -306,7 +306,7 @@ def _tile_matmul(*, adds: bool) -> Callable[..., None]:
     tall, wide, small = (tile_block(*shape, adds=adds) for shape in ((2, 1), (1, 2), (1, 1)))
 
     @inline
-    def multiply(  # noqa: PLR0917
+    def matmul(  # noqa: PLR0917
         m: int,
         n: int,
         steps: int,
@@ -339,7 +339,7 @@ def _tile_matmul(*, adds: bool) -> Callable[..., None]:
             if rows != configured:
                 configure_tiles(m)
 
-    return multiply
+    return matmul
 
 
 matmul_tiles = _tile_matmul(adds=False)

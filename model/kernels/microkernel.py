@@ -117,10 +117,10 @@ def _generate_tile(builder: Any, arguments: Any, shape: _TileShape) -> None:
         for row in rows:
             number = load(pointer(builder, builder.add(left_at, row_distances[row]), number_kind))
             every = broadcast(builder, number, columns_kind)
-            own = sums[row * shape.vectors : (row + 1) * shape.vectors]
+            row_sums = sums[row * shape.vectors : (row + 1) * shape.vectors]
             totals += [
                 multiply_add(builder, sum_, every, column)
-                for sum_, column in zip(own, columns, strict=True)
+                for sum_, column in zip(row_sums, columns, strict=True)
             ]
         return [builder.add(left_at, left_step), builder.add(right_at, right_step), *totals]
 

@@ -63,9 +63,9 @@ def choose_decoder(
     streams = len(state.noises)
     if streams < MIN_STREAMS or snapshot.hidden < MIN_HIDDEN:
         return None
-    shards = min(usable_cores(), streams // _min_streams_per_shard(snapshot))
-    if decodes_in_bfloat16(snapshot) and shards > 1:
-        return ShardedDecoder(snapshot, state, temperature, shards)
+    shard_count = min(usable_cores(), streams // _min_streams_per_shard(snapshot))
+    if decodes_in_bfloat16(snapshot) and shard_count > 1:
+        return ShardedDecoder(snapshot, state, temperature, shard_count)
     return CompiledDecoder(snapshot, state, temperature)
 
 
@@ -83,16 +83,16 @@ class ShardedDecoder:
     """Decodes S streams in shards, whose threads never wait for each other within a character."""
 
     def __init__(
-        self, snapshot: LstmSnapshot, state: SamplerState, temperature: float, shards: int
+        self, snapshot: LstmSnapshot, state: SamplerState, temperature: float, shard_count: int
     ) -> None:
         """Shares out the streams, and the cores, among the shards."""
-        streams, max_threads = len(state.noises), max(1, usable_cores() // shards)
-        borders = [streams * shard // shards for shard in range(shards + 1)]
+        streams, max_threads = len(state.noises), max(1, usable_cores() // shard_count)
+        borders = [streams * shard // shard_count for shard in range(shard_count + 1)]
         parts = [state.of_streams(slice(*pair)) for pair in itertools.pairwise(borders)]
         self._shards = [
             CompiledDecoder(snapshot, part, temperature, max_threads=max_threads) for part in parts
         ]
-        self._pool = ThreadPoolExecutor(shards, "streams")
+        self._pool = ThreadPoolExecutor(shard_count, "streams")
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
         """Writes N characters in each stream; returns ids and probabilities, each [N, S]."""
@@ -131,7 +131,7 @@ class CompiledDecoder:
         streams, symbols = state.logits.shape
         self._noises, self._written = state.noises, state.written
         self._block_number = -1
-        self._block = np.zeros((BLOCK, streams, symbols), np.float32)
+        self._noise_block = np.zeros((BLOCK, streams, symbols), np.float32)
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
         self._logits = np.empty((BLOCK + 1, streams, symbols), np.float32)
@@ -142,7 +142,7 @@ class CompiledDecoder:
         self._team = Team(threads or counts[-1])
         self._share_out(1)
         self._try()
-        draw_block.run(np.uint64(0), 0, np.empty(symbols, np.uint64), self._block[:2].copy())
+        draw_block.run(np.uint64(0), 0, np.empty(symbols, np.uint64), self._noise_block[:2].copy())
         self._share_out(threads or fastest_count(counts, self._seconds))
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
@@ -153,7 +153,7 @@ class CompiledDecoder:
             if number != self._block_number:
                 self._draw_block(number)
             some = min(count, BLOCK - place)
-            parts.append(self._decode(self._block[place : place + some]))
+            parts.append(self._decode(self._noise_block[place : place + some]))
             self._written += some
             count -= some
         ids, probabilities = zip(*parts, strict=True)
@@ -170,10 +170,10 @@ class CompiledDecoder:
             return  # the block stays zero
 
         def work(rank: int, _: Arrivals) -> None:
-            words = np.empty(self._block.shape[2], np.uint64)
+            words = np.empty(self._noise_block.shape[2], np.uint64)
             for stream in self._streams_of(rank):
                 start = np.uint64(self._noises[stream].start(number))
-                draw_block.run(start, stream, words, self._block)
+                draw_block.run(start, stream, words, self._noise_block)
 
         self._team.run(len(self._shares), work)
 
@@ -270,8 +270,8 @@ class ColumnLayout:
         # The first layer's own state; of each upper layer the output below and the own state; then
         # what the head reads.
         pieces = [hidden[0]]
-        for own in hidden[1:]:
-            pieces += [empty, own]
+        for layer_hidden in hidden[1:]:
+            pieces += [empty, layer_hidden]
         self.operands = np.stack([np.concatenate([*pieces, empty])] * 2)
 
     def share(self, rank: int, size: int) -> Share:
@@ -297,7 +297,8 @@ class PairLayout:
         empty = np.zeros_like(hidden[0])
         # The first layer's own state; of each upper layer the output below and the own state; then
         # what the head reads.
-        pieces = [hidden[0]] + [np.concatenate([empty, own], axis=1) for own in hidden[1:]]
+        upper = [np.concatenate([empty, layer_hidden], axis=1) for layer_hidden in hidden[1:]]
+        pieces = [hidden[0], *upper]
         rounded = [to_bfloat16(_pad_inner(piece)).reshape(-1) for piece in (*pieces, empty)]
         self.operands = aligned(np.stack([np.concatenate(rounded)] * 2))
 

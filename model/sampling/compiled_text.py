@@ -50,7 +50,7 @@ class CompiledTextDecoder:
         from model.kernels.decode import decode_text  # noqa: PLC0415 - Numba: see above
 
         self._kernel = decode_text.run
-        self._noise, self._block = state.noises[0], state.written // BLOCK
+        self._noise, self._block_number = state.noises[0], state.written // BLOCK
         self._scale = np.float32(1 / temperature if temperature else 1)
         self._is_greedy = temperature == 0
         hidden, cell = (part[..., 0] for part in state.carried)
@@ -82,8 +82,8 @@ class CompiledTextDecoder:
         self._team.close()
 
     def _next_block(self) -> tuple[Ids, FloatArray]:
-        noise = self._noise.block(self._block)
-        self._block += 1
+        noise = self._noise.block(self._block_number)
+        self._block_number += 1
         if self._is_greedy:
             noise = np.zeros_like(noise)
         ids = np.empty(BLOCK, np.int64)

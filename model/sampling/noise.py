@@ -15,8 +15,7 @@ import numpy.typing as npt
 from model.kernels.splitmix import BLOCK, FACTORS, LARGEST_UNIFORM, SHIFTS, STRIDE, UNIFORM_STEP
 
 _CYCLE: Final = 2**64
-"""States of the generator."""
-"""States of the generator."""
+"""Number of states of the generator."""
 
 Words = npt.NDArray[np.uint64]
 

@@ -87,13 +87,13 @@ class LstmStepper:
 
     def _advance(self, symbol_id: int) -> None:
         gates, scratch, sigmoids = self._gates, self._scratch, self._sigmoids
-        added = self._snapshot.input_table[symbol_id]
+        input_gates = self._snapshot.input_table[symbol_id]
         for index, layer in enumerate(self._snapshot.layers):
             cell, hidden = self._cells[index], self._hidden[index]
             if index:
                 self._inputs[index][:] = self._hidden[index - 1]
             np.dot(layer.matrix, self._operands[index], gates)
-            gates += added if layer.bias is None else layer.bias
+            gates += input_gates if layer.bias is None else layer.bias
             np.tanh(gates, gates)
             sigmoids *= HALF
             sigmoids += HALF
@@ -136,7 +136,7 @@ class LstmBatchStepper:
         self._joined = np.zeros((count, 2 * width, streams), np.float32)
         self._cell = np.zeros((count, width, streams), np.float32)
         self._gates = np.empty((4 * width, streams), np.float32)
-        self._added = np.empty_like(self._gates)
+        self._input_gates = np.empty_like(self._gates)
         self._scratch = np.empty((width, streams), np.float32)
         self._logits = np.empty((snapshot.vocabulary_size, streams), np.float32)
 
@@ -172,13 +172,13 @@ class LstmBatchStepper:
     def _advance(self, symbols: Symbols) -> None:
         width, gates, scratch = self._width, self._gates, self._scratch
         # "clip" lets NumPy write into the buffer without a copy; no id is out of range.
-        np.take(self._table, symbols, axis=1, out=self._added, mode="clip")
+        np.take(self._table, symbols, axis=1, out=self._input_gates, mode="clip")
         for index, (matrix, bias) in enumerate(zip(self._matrices, self._biases, strict=True)):
             joined, cell = self._joined[index], self._cell[index]
             if index:
                 joined[:width] = self._joined[index - 1, width:]
             batch_matmul(matrix, joined if index else joined[width:], gates)
-            gates += self._added if bias is None else bias
+            gates += self._input_gates if bias is None else bias
             np.tanh(gates, gates)
             gates[: 3 * width] *= HALF
             gates[: 3 * width] += HALF

@@ -124,8 +124,8 @@ class StreamBatch:
         """Returns the noise of the next character, [S, V]."""
         number, place = divmod(self._written, BLOCK)
         if place == 0:
-            self._block = np.stack([noise.block(number) for noise in self._noises], axis=1)
-        row: npt.NDArray[np.float32] = self._block[place]
+            self._noise_block = np.stack([noise.block(number) for noise in self._noises], axis=1)
+        row: npt.NDArray[np.float32] = self._noise_block[place]
         return row
 
 

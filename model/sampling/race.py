@@ -90,12 +90,13 @@ class Race:
         logits = self._logits.T
         if not np.isfinite(logits).all():
             plain = SamplingConfig(temperature=1.0, top_k=1)
-            return np.asarray(choose(np.ascontiguousarray(logits), plain, self._row()))
+            return np.asarray(choose(np.ascontiguousarray(logits), plain, self._next_noise()))
         greedy = self._temperatures == 0
         divisors = np.where(greedy, np.float32(1), self._temperatures)[:, None]
-        noise = np.where(greedy[:, None], np.float32(0), self._row())
+        noise = np.where(greedy[:, None], np.float32(0), self._next_noise())
         chosen: npt.NDArray[np.intp] = (logits / divisors + noise).argmax(axis=1)
         return chosen
 
-    def _row(self) -> npt.NDArray[np.float32]:
+    def _next_noise(self) -> npt.NDArray[np.float32]:
+        """Returns the noise of the next character, [V]; all lanes use it."""
         return self._noise.row(self._written)

@@ -53,13 +53,13 @@ class TorchLstmStepper:
         symbols, hidden, cell = operands
         table, head_bias, head_matrix, *layers = self._weights
         width = hidden.shape[-1]
-        added, operand = table[symbols], hidden[0]
+        bias, operand = table[symbols], hidden[0]
         hiddens: list[Tensor] = []
         cells: list[Tensor] = []
         for layer, before in enumerate(cell):
             if layer:
-                added, operand = layers[2 * layer - 1], torch.cat((operand, hidden[layer]), 1)
-            gates = torch.addmm(added, operand, layers[2 * layer].T).tanh()
+                bias, operand = layers[2 * layer - 1], torch.cat((operand, hidden[layer]), 1)
+            gates = torch.addmm(bias, operand, layers[2 * layer].T).tanh()
             # sigmoid(2x) = tanh(x) / 2 + 1 / 2; the rows of i, f and o are halved.
             i, f, o = (gates[:, : 3 * width] * 0.5 + 0.5).chunk(3, dim=1)
             after = before * f + i * gates[:, 3 * width :]

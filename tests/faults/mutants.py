@@ -334,7 +334,7 @@ MUTANTS = (
     _mutant(
         "texts side by side take the next character's noise",
         "model/sampling/parallel_streams.py",
-        ("= self._block[place]", "= self._block[place - 1]"),
+        ("= self._noise_block[place]", "= self._noise_block[place - 1]"),
         "model/kernels/test_decode_streams.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
     ),
     _mutant(
@@ -380,8 +380,8 @@ MUTANTS = (
         "the second layer does without its bias",
         "model/sampling/numpy_lstm.py",
         (
-            "gates += added if layer.bias is None else layer.bias",
-            "gates += added if layer.bias is None else 0",
+            "gates += input_gates if layer.bias is None else layer.bias",
+            "gates += input_gates if layer.bias is None else 0",
         ),
         "model/sampling/test_numpy_lstm.py",
     ),
