@@ -147,11 +147,13 @@ class CommandLine(click.Group):
         self.format_commands(ctx, formatter)
         app = self.get_command(ctx, APP)
         assert app is not None
-        own = [record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
+        program_options = [
+            record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))
+        ]
         app_options = [param for param in app.params if isinstance(param, click.Option)]
         options = [record for param in app_options if (record := param.get_help_record(ctx))]
         with formatter.section("Options"):
-            formatter.write_dl(own)
+            formatter.write_dl(program_options)
         with formatter.section("Options of the app (and of train, where they concern training)"):
             formatter.write_dl(options)
 

@@ -110,16 +110,16 @@ def confirm_text(folder: RunFolder) -> None:
         raise CorpusError(path, "is not trained on", "name the text as CORPUS, beside --resume")
 
 
-def _named_besides(given: Mapping[str, Any]) -> dict[str, Any]:
+def _named_besides(specified: Mapping[str, Any]) -> dict[str, Any]:
     """Returns preset and lower case if the user named them; defaults from a file do not count."""
     context = click.get_current_context(silent=True)
     by_file = context is not None and (
         context.get_parameter_source("preset") is ParameterSource.DEFAULT_MAP
     )
     return {
-        name: given[name]
+        name: specified[name]
         for name in ("preset", "lowercase")
-        if name in given and not (name == "preset" and by_file)
+        if name in specified and not (name == "preset" and by_file)
     }
 
 
@@ -149,11 +149,11 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
     """
     name = options["preset"]
     preset = preset_for(options["minutes"]) if name is None else find_preset(name)
-    given = {name: value for name, value in options.items() if value is not None}
-    model_changes = {name: given[name] for name in MODEL_FIELDS if name in given}
-    training_changes = {name: given[name] for name in TRAINING_FIELDS if name in given}
-    overrides = {**model_changes, **training_changes, **_named_besides(given)}
-    if "epochs" in given or "minutes" in given:
+    specified = {name: value for name, value in options.items() if value is not None}
+    model_changes = {name: specified[name] for name in MODEL_FIELDS if name in specified}
+    training_changes = {name: specified[name] for name in TRAINING_FIELDS if name in specified}
+    overrides = {**model_changes, **training_changes, **_named_besides(specified)}
+    if "epochs" in specified or "minutes" in specified:
         training_changes.setdefault("epochs", None)
         training_changes.setdefault("minutes", None)
     training_changes.setdefault("seed", random.SystemRandom().randrange(10**6))

@@ -367,6 +367,6 @@ def keys_of(keymap: Mapping[str, str], *, read_only: bool = False) -> tuple[KeyA
     )
 
 
-def _remapped(key: KeyAction, given: str) -> KeyAction:
-    keys = tuple(part.strip() for part in given.split(","))
+def _remapped(key: KeyAction, key_list: str) -> KeyAction:
+    keys = tuple(part.strip() for part in key_list.split(","))
     return replace(key, keys=keys, shown=keys[0].replace("ctrl+", "^"))

@@ -52,8 +52,8 @@ def user_themes(themes: Mapping[str, Colours]) -> list[Theme]:
     """Returns the themes of the user's file, which are already checked."""
     made = []
     for name, colours in themes.items():
-        given: dict[str, Any] = {"dark": True, **colours}
-        made.append(Theme(name=name, **given))
+        fields: dict[str, Any] = {"dark": True, **colours}
+        made.append(Theme(name=name, **fields))
     return made
 
 

@@ -225,8 +225,8 @@ class _Checker:
     def _place(self, name: str) -> str:
         """Returns the file and the line that begins with the name or its section."""
         pattern = re.compile(rf"""^\s*(\[[^\]]*?)?["']?{re.escape(name)}(?![\w-])""")
-        found = [number for number, line in enumerate(self._lines, 1) if pattern.match(line)]
-        return f"{self._path}, line {found[0]}" if found else str(self._path)
+        line_numbers = [number for number, line in enumerate(self._lines, 1) if pattern.match(line)]
+        return f"{self._path}, line {line_numbers[0]}" if line_numbers else str(self._path)
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
@@ -236,9 +236,9 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 def default_map(config: UserConfig, options: Sequence[click.Parameter]) -> dict[str, Any]:
     """Returns the defaults by the names of the command line's parameters."""
-    found = {}
+    defaults = {}
     for name, value in config.defaults.items():
         option = next(item for item in options if f"--{name}" in item.opts)
         if option.name is not None:
-            found[option.name] = value
-    return found
+            defaults[option.name] = value
+    return defaults

@@ -13,8 +13,8 @@ def what_hides_a_library() -> str | None:
 
     A newer version there is legitimate, so this is called only after an error.
     """
-    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    named = {Path(folder).absolute() for folder in given}
+    entries = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    named = {Path(folder).absolute() for folder in entries}
     others = [folder for folder in sys.path if Path(folder).absolute() not in named]
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)

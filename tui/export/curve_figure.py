@@ -37,11 +37,11 @@ _LARGEST: Final = 1e100
 
 def curve_figure(state: ViewState, view: ChartView) -> Figure | None:
     """Returns the figure of the curve in the current view; None if there is no curve yet."""
-    found = {name: _sane(points, view) for name, points in curves_of(state, view).items()}
+    points_by_name = {name: _sane(points, view) for name, points in curves_of(state, view).items()}
     curves = {
-        "raw": extremes(found.get("raw", ()), RIGHT - LEFT),
-        "train": means(found["train"], RIGHT - LEFT),
-        "validation": found.get("validation", []),
+        "raw": extremes(points_by_name.get("raw", ()), RIGHT - LEFT),
+        "train": means(points_by_name["train"], RIGHT - LEFT),
+        "validation": points_by_name.get("validation", []),
     }
     scale = _Scale.around(curves)
     if scale is None:
@@ -170,8 +170,8 @@ def _axis_name(name: str, x: float) -> Words:
 def _heights_of_dashes(scale: _Scale, state: ViewState, view: ChartView) -> list[tuple[str, float]]:
     """Returns the visible compressors with their heights on the page, the lowest first."""
     low, high = scale.ys
-    found = sorted(references_of(state, view).items(), key=lambda item: item[1])
-    return [(name, scale.place((0, y))[1]) for name, y in found if low <= y <= high]
+    references = sorted(references_of(state, view).items(), key=lambda item: item[1])
+    return [(name, scale.place((0, y))[1]) for name, y in references if low <= y <= high]
 
 
 def _dashes(scale: _Scale, state: ViewState, view: ChartView) -> list[Shape]:

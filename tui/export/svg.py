@@ -63,13 +63,13 @@ def _lines(shape: Shape) -> Iterator[str]:
             yield f'<polygon points="{points}" fill="{shape.colour}" stroke="{shape.rim}"/>'
         case Words():
             x, y = shape.place
-            turned = "" if shape.upright else f' transform="rotate(-90 {x:.2f} {y:.2f})"'
+            rotation = "" if shape.upright else f' transform="rotate(-90 {x:.2f} {y:.2f})"'
             weight = ' font-weight="bold"' if shape.bold else ""
             if shape.halo:
                 weight += f' paint-order="stroke" stroke="{shape.halo}" stroke-width="4"'
             yield (
                 f'<text x="{x:.2f}" y="{y:.2f}" font-size="{shape.size:g}"{weight} '
-                f'text-anchor="{shape.anchor}" fill="{shape.colour}"{turned}>'
+                f'text-anchor="{shape.anchor}" fill="{shape.colour}"{rotation}>'
                 f"{_text(shape.text)}</text>"
             )
 

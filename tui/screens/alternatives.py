@@ -104,8 +104,8 @@ class AlternativesScreen(Dialog[Fork | None]):
         event = self._written[self.place]
         if any(item.character == event.character for item in event.candidates):
             return event.candidates
-        own = Candidate(character=event.character, probability=event.probability)
-        return (*event.candidates, own)
+        written = Candidate(character=event.character, probability=event.probability)
+        return (*event.candidates, written)
 
     def action_move(self, by: int) -> None:
         """Moves the cursor."""

@@ -69,7 +69,7 @@ def help_rows(keys: Sequence[KeyAction] = KEYS) -> list[Row]:
         rows.append(((group, "strong"),))
         for key in actions:
             tail = f"  {key.tooltip}" if key.tooltip else ""
-            shown = " ".join(dict.fromkeys([key.shown, *_others(key.keys)]))
+            shown = " ".join(dict.fromkeys([key.shown, *_other_key_names(key.keys)]))
             rows.append(((f"  {shown:<8}", "key"), (f" {key.label}", "value"), (tail, "label")))
         rows.append(())
     rows.append((("Also", "strong"),))
@@ -81,7 +81,7 @@ def help_rows(keys: Sequence[KeyAction] = KEYS) -> list[Row]:
     return rows
 
 
-def _others(keys: tuple[str, ...]) -> list[str]:
+def _other_key_names(keys: tuple[str, ...]) -> list[str]:
     """Returns the other keys of an action, as users know them."""
     names = {"equals_sign": "=", "f1": "F1", "ctrl+q": "^q"}
     return [names[key] for key in keys if key in names]

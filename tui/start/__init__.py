@@ -56,8 +56,8 @@ def main() -> None:
 def put_library_first() -> None:
     """Puts Python's standard library before modules of the same name on `PYTHONPATH`."""
     library = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib may be a user's as yet
-    own = [folder for folder in sys.path if folder in {library, f"{library}/lib-dynload"}]
-    sys.path[:] = [*own, *(folder for folder in sys.path if folder not in own)]
+    first = [folder for folder in sys.path if folder in {library, f"{library}/lib-dynload"}]
+    sys.path[:] = [*first, *(folder for folder in sys.path if folder not in first)]
 
 
 def require_own(name: str) -> None:
@@ -119,7 +119,7 @@ def leave_out_working_directory() -> None:
     started_with_m = getattr(sys.modules.get("__main__"), "__spec__", None) is not None
     if started_with_m and not sys.flags.safe_path and str(here) in sys.path:
         sys.path.remove(str(here))  # the first one: what is named comes behind it
-    given = os.environ.get("PYTHONPATH", "")
-    named = given.split(os.pathsep)
-    if given and "" in named and str(here) not in named and str(here) in sys.path:
+    python_path = os.environ.get("PYTHONPATH", "")
+    named = python_path.split(os.pathsep)
+    if python_path and "" in named and str(here) not in named and str(here) in sys.path:
         sys.path.remove(str(here))

@@ -53,7 +53,9 @@ class TerminalDriver(LinuxDriver):
         self._parser = XTermParser(debug)
         stream = sys.__stderr__
         assert stream is not None  # checked before the app starts
-        self._output = TerminalOutput(stream.fileno(), encoding=stream.encoding, tell=self._pace)
+        self._output = TerminalOutput(
+            stream.fileno(), encoding=stream.encoding, on_backlog=self._pace
+        )
         self._keeper = TerminalKeeper(stream.fileno())
         self._host.abandon_output = self._output.abandon
         self._host.wait_for_output = self._output.drain

@@ -53,7 +53,7 @@ class TerminalOutput:
         descriptor: int,
         *,
         encoding: str = "utf-8",
-        tell: Callable[[bool], object] = lambda _behind: None,
+        on_backlog: Callable[[bool], object] = lambda _behind: None,
     ) -> None:
         """Starts the thread.
 
@@ -61,12 +61,12 @@ class TerminalOutput:
             descriptor: the file descriptor to write to.
             encoding: the terminal's encoding; other characters become question marks of the
                 same width.
-            tell: called from any thread, with True when the output falls behind and then with
+            on_backlog: is called from any thread, with True when the output falls behind and with
                 False when it has caught up. It must not block.
         """
         self._descriptor = descriptor
         self._encoding = encoding
-        self._tell = tell
+        self._on_backlog = on_backlog
         self._pieces: deque[bytes] = deque()
         self._waiting = 0
         self._behind = False
@@ -95,7 +95,7 @@ class TerminalOutput:
             self._changed.notify_all()
             if not self._behind and self._waiting > BYTES_BEHIND:
                 self._behind = True
-                self._tell(True)
+                self._on_backlog(True)
 
     def abandon(self) -> None:
         """Drops the output that is not written yet, and queues only ``RESET``.
@@ -145,7 +145,7 @@ class TerminalOutput:
                 self._changed.notify_all()
                 if self._behind and not self._waiting:
                     self._behind = False
-                    self._tell(False)
+                    self._on_backlog(False)
 
     def _write(self, data: bytes) -> int:
         """Writes some bytes and returns how many; notes a terminal that is gone."""

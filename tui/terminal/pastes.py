@@ -43,15 +43,15 @@ class Pastes:
         while text:
             pasted = self._pasted
             marker = START if pasted is None else END
-            before, found, text = text.partition(marker)
-            if not found:
+            before, separator, text = text.partition(marker)
+            if not separator:
                 place = _unfinished(before) if pasted is None else _cut_end(before)
                 before, self._held = before[:place], before[place:]
             if pasted is None:
-                self._pasted = "" if found else None
+                self._pasted = "" if separator else None
                 if before:
                     yield Part(before, is_pasted=False)
-            elif found:
+            elif separator:
                 self._pasted = None
                 yield Part((pasted + before)[:MAX_PASTED_CHARACTERS], is_pasted=True)
             else:
@@ -60,8 +60,8 @@ class Pastes:
 
 def _unfinished(keys: str) -> int:
     """Returns where the control sequence begins that ends the text without its final byte."""
-    found = _UNFINISHED.search(keys)
-    return found.start() if found else len(keys)
+    match = _UNFINISHED.search(keys)
+    return match.start() if match else len(keys)
 
 
 def _cut_end(pasted: str) -> int:

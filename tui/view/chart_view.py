@@ -47,7 +47,7 @@ def curves_of(state: ViewState, view: ChartView) -> dict[str, tuple[Point, ...]]
     """Returns the points to draw by the name of their paint, in the chosen range and unit."""
     losses = state.losses
     if view.metric == "loss":
-        found: Mapping[str, tuple[Point, ...]] = {
+        curves: Mapping[str, tuple[Point, ...]] = {
             "raw": losses.raw_curve.points,
             "validation": losses.validation_curve.points,
             "train": losses.smoothed_curve.points,
@@ -58,9 +58,9 @@ def curves_of(state: ViewState, view: ChartView) -> dict[str, tuple[Point, ...]]
             "gradient norm": losses.gradient_curve,
             "speed": losses.speed_curve,
         }[view.metric]
-        found = {"train": curve.points}
-    start = _first_shown(found, view)
-    return {name: _converted(points, state, view, start) for name, points in found.items()}
+        curves = {"train": curve.points}
+    start = _first_shown(curves, view)
+    return {name: _converted(points, state, view, start) for name, points in curves.items()}
 
 
 def best_point(state: ViewState, view: ChartView) -> Point | None:

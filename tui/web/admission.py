@@ -76,12 +76,12 @@ class Admission:
             return False
         if is_loopback(visit.arrived_at):
             return is_loopback(name) or name == self.host.lower()
-        own = {
+        own_names = {
             self.host.strip("[]").lower(),
             socket.gethostname().lower(),
             socket.getfqdn().lower(),
         }
-        return name in own or _same_address(name, visit.arrived_at)
+        return name in own_names or _same_address(name, visit.arrived_at)
 
     def _is_own_origin(self, origin: str, host: str) -> bool:
         """Tells whether the requesting page came from this server: same scheme, name and port."""

@@ -152,8 +152,8 @@ class PageServer:
 
     def _say_where(self) -> None:
         settings = self._settings
-        found = links(settings.host, settings.port, settings.token, settings.public_urls)
-        print(f"{PROGRAM}: open {' or '.join(found)} in a browser; Ctrl-C ends it", flush=True)
+        addresses = links(settings.host, settings.port, settings.token, settings.public_urls)
+        print(f"{PROGRAM}: open {' or '.join(addresses)} in a browser; Ctrl-C ends it", flush=True)
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._admit])
@@ -173,18 +173,18 @@ class PageServer:
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answers admitted requests; exchanges a link with the token for a cookie."""
-        given = request.query.get("token")
+        query_token = request.query.get("token")
         visit = Visit(
             host=request.headers.get("Host", ""),
             origin=request.headers.get("Origin"),
             arrived_at=_local_address(request),
-            token=request.cookies.get(self._cookie, "") if given is None else given,
+            token=request.cookies.get(self._cookie, "") if query_token is None else query_token,
         )
         refusal = self._admission.refusal(visit)
         if refusal is not None:
             return self._refused(request, refusal)
         self._silent.discard(request.protocol)
-        if given is None or request.path != "/":
+        if query_token is None or request.path != "/":
             return await handler(request)
         wished = {"fontsize": request.query["fontsize"]} if "fontsize" in request.query else {}
         answer = web.Response(
@@ -192,7 +192,7 @@ class PageServer:
         )
         answer.set_cookie(
             self._cookie,
-            given,
+            query_token,
             httponly=True,
             samesite="Strict",
             path="/",

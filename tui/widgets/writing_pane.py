@@ -56,7 +56,7 @@ class WritingPane(StyledOnce):
         self._top = 0
         self._following = True
         self._trimmed_seen = 0
-        self._found: int | None = None  # the line that was found last
+        self._match_row: int | None = None  # line of the last search match
 
     @property
     def following(self) -> bool:
@@ -112,7 +112,7 @@ class WritingPane(StyledOnce):
 
     def follow(self) -> None:
         """Goes to the end and stays there."""
-        self._found = None
+        self._match_row = None
         self._following = True
         self._move_to(self._end_top())
 
@@ -158,13 +158,13 @@ class WritingPane(StyledOnce):
             Whether there is such a line.
         """
         count = self.transcript.line_count
-        start = self._found if self._found is not None else count
+        start = self._match_row if self._match_row is not None else count
         step = -1 if direction > 0 else 1
         for distance in range(1, count + 1):
             row = (start + step * distance) % count
             line = "".join(piece.text for piece in self.transcript.line(row))
             if words.casefold() in line.casefold():
-                self._found = row
+                self._match_row = row
                 self._following = False
                 last = max(0, count - self.size.height)
                 self._move_to(min(last, max(0, row - self.size.height // 2)))
@@ -203,7 +203,7 @@ class WritingPane(StyledOnce):
         if row == self.transcript.line_count - 1:
             # The style of the text saves one change of colour a frame.
             segments.append(self._segment(Piece("text", "_" if self._ascii_only else "▌")))
-        if row == self._found:
+        if row == self._match_row:
             segments = [
                 Segment(segment.text, (segment.style or Style()) + Style(reverse=True))
                 for segment in segments
@@ -280,8 +280,8 @@ class WritingPane(StyledOnce):
         if dropped:
             self._trimmed_seen = self.transcript.trimmed
             self._top = max(0, self._top - dropped)
-            if self._found is not None:
-                self._found = max(0, self._found - dropped)
+            if self._match_row is not None:
+                self._match_row = max(0, self._match_row - dropped)
         if self._following and (top := self._end_top()) != self._top:
             self._top = top
             self.refresh()

@@ -64,7 +64,7 @@ def test_a_kernel_of_a_device_writes_the_same_texts(
     found = []
     for make_stepper in (None, partial(TorchLstmStepper, device=torch.device("cpu"))):
         shown: list[str] = []
-        order = generate.Order(
+        request = generate.GenerationRequest(
             checkpoint=checkpoint,
             sampling=SamplingConfig(),
             seeds=seeds,
@@ -74,7 +74,7 @@ def test_a_kernel_of_a_device_writes_the_same_texts(
             show=shown.append,
             make_stepper=make_stepper,
         )
-        texts = [written.text for written in order.texts()]
+        texts = [written.text for written in request.texts()]
         assert "".join(shown) == "".join(texts)
         found.append(texts)
     assert found[0] == found[1]

@@ -33,7 +33,7 @@ def test_a_reader_that_stalls_makes_nobody_wait_and_keeps_memory_small(
 ) -> None:
     reader, writer = pipe
     news: list[bool] = []
-    output = TerminalOutput(writer, tell=news.append)
+    output = TerminalOutput(writer, on_backlog=news.append)
     written = 0
     while (
         written < 3 * MAX_QUEUED_BYTES
@@ -58,7 +58,7 @@ def test_news_come_in_order_however_quickly_the_reader_takes_them(pipe: tuple[in
     """A terminal that fell behind and caught up at once must not be taken for one behind."""
     reader, writer = pipe
     news: list[bool] = []
-    output = TerminalOutput(writer, tell=news.append)
+    output = TerminalOutput(writer, on_backlog=news.append)
     ended = threading.Event()
 
     def read_all() -> None:

@@ -126,11 +126,11 @@ def prepare_screen(options: dict[str, Any]) -> None:
         return
     from tui.config.themes import require_theme  # noqa: PLC0415 - after the environment is set
 
-    own = own_config()
+    user_config = own_config()
     context = click.get_current_context()
     from_file = context.get_parameter_source("theme") is ParameterSource.DEFAULT_MAP
-    place = own.places.get("theme", "--theme") if from_file else "--theme"
-    require_theme(options["theme"], list(own.themes), place)
+    place = user_config.places.get("theme", "--theme") if from_file else "--theme"
+    require_theme(options["theme"], list(user_config.themes), place)
 
 
 def own_config() -> UserConfig:
@@ -201,7 +201,7 @@ def show(
     from tui.config.screen_settings import ScreenSettings  # noqa: PLC0415
     from tui.terminal.terminal_app import is_loss  # noqa: PLC0415
 
-    own = own_config()
+    user_config = own_config()
     settings = ScreenSettings(
         title=title,
         trains=trains,
@@ -216,8 +216,8 @@ def show(
         few_colors=_terminal_has_few_colors(),
         root=options["root"],
         read_only=options.get("read_only", False),
-        keymap=own.keys,
-        themes=own.themes,
+        keymap=user_config.keys,
+        themes=user_config.themes,
     )
     screen = CharlmApp(session, settings)
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -116,7 +116,7 @@ def generate(**options: Any) -> None:
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
     prompt = _prompt(options["prompt"], checkpoint)
     seeds = range(seed, seed + options["streams"])
-    order = Order(
+    request = GenerationRequest(
         checkpoint=checkpoint,
         sampling=sampling,
         seeds=seeds,
@@ -126,20 +126,20 @@ def generate(**options: Any) -> None:
         show=(lambda _: None) if options["as_json"] else _show_on_stdout(raw=options["raw"]),
         make_stepper=_stepper_on(options["device"]),
     )
-    for number, written in zip(seeds, order.texts(), strict=True):
+    for number, written in zip(seeds, request.texts(), strict=True):
         if options["as_json"]:
             record = _record(checkpoint, sampling, number, prompt, written)
             say_json(record)
         else:
             _report(checkpoint, number, written)
             if number != seeds[-1]:
-                order.show("\n\n")
+                request.show("\n\n")
     if note := setback():
         complain(note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class GenerationRequest:
     """The texts to write, and the function that shows them."""
 
     checkpoint: Checkpoint
@@ -212,8 +212,8 @@ class _FirstOf:
     vocabulary: Vocabulary
 
     def write(self, most: int) -> tuple[npt.NDArray[Any], FloatArray]:
-        ids, own = self.streams.write(min(most, CHARACTERS_PER_READ))
-        return ids[:, 0], own[:, 0]
+        ids, probabilities = self.streams.write(min(most, CHARACTERS_PER_READ))
+        return ids[:, 0], probabilities[:, 0]
 
 
 def _stepper_on(device: str) -> MakeBatchStepper | None:
@@ -241,7 +241,7 @@ def write_group(
     written = [0] * count
     growing, done = list(range(count)), 0
     while growing and done < length:
-        ids, own = streams.write(min(CHARACTERS_PER_BLOCK, length - done))
+        ids, probabilities = streams.write(min(CHARACTERS_PER_BLOCK, length - done))
         done += len(ids)
         now = time.perf_counter() - began
         for number in growing:
@@ -251,7 +251,7 @@ def write_group(
             if place >= 0:
                 texts[number] = texts[number][:place]
             used = place + len(stop) - written[number] if place >= 0 else len(ids)
-            bits[number] += sum(map(_bits, own[:used, number]))
+            bits[number] += sum(map(_bits, probabilities[:used, number]))
             written[number] += used
             seconds[number] = now if place < 0 else -now
         growing = [number for number in growing if seconds[number] >= 0]
@@ -291,12 +291,12 @@ def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]
     held = ""
     stopped = False
     while count < length and not stopped:
-        ids, own = text.write(min(CHARACTERS_PER_BLOCK, length - count))
+        ids, probabilities = text.write(min(CHARACTERS_PER_BLOCK, length - count))
         held += text.vocabulary.decode(ids)
         place = held.find(stop) if stop else -1
         stopped = place >= 0
         used = len(ids) - (len(held) - place - len(stop)) if stopped else len(ids)
-        bits += sum(map(_bits, own[:used].tolist()))
+        bits += sum(map(_bits, probabilities[:used].tolist()))
         count += used
         ready = place if stopped else len(held) - (len(stop) - 1 if stop else 0)
         if ready > 0:

@@ -133,12 +133,12 @@ def _served(arguments: tuple[str, ...], *, read_only: bool) -> Served:
 def _require_served(context: click.Context, served: Served) -> None:
     """Refuses at once what the app would otherwise refuse only when a page opens."""
     if served.watches:
-        own = watch.make_context("serve", list(served.arguments[1:]), parent=context)
-        options = dict(own.params)
+        served_context = watch.make_context("serve", list(served.arguments[1:]), parent=context)
+        options = dict(served_context.params)
         require_watched(options.pop("run"), options.pop("root"), options)
         return
-    own = app.make_context("serve", list(served.arguments), parent=context)
-    options = dict(own.params)
+    served_context = app.make_context("serve", list(served.arguments), parent=context)
+    options = dict(served_context.params)
     corpus = options.pop("corpus")
     if corpus == "-":
         raise ConfigError(
