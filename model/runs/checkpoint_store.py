@@ -158,7 +158,7 @@ class CheckpointStore:
                 continue
             self._verified[path] = identity
             return checkpoint
-        remedy = "train the run anew"
+        remedy = "train the run again"
         if isinstance(first_error, CheckpointError):
             remedy = f"{remedy} ({Path(first_error.subject).name} {first_error.cause})"
         raise CheckpointError(str(self.folder), "has no checkpoint that can be read", remedy)

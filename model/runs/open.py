@@ -169,16 +169,16 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     metadata = checkpoint.metadata
     model, training = resumed_settings(folder.path, metadata, request)
     if request.overrides.get("seed", training.seed) != training.seed:
-        notes.append("--seed changes nothing in the training: the seed of a begun run is spent")
+        notes.append("--seed changes nothing in the training of a run that has begun")
     corpus, source = yield from _load_resumed(request, folder, checkpoint, cancelled, notes)
     same_text = corpus.sha256 == metadata.source.sha256
     keeps_its_best = measured_on(source, training) == metadata.measured_on
     if request.weights_only:
-        notes.append("only the weights were taken over; the optimiser and the epoch begin anew")
+        notes.append("only the weights were loaded; the optimiser and the epoch start again")
     elif not same_text:
-        notes.append("the text is not the one that the run was trained on; its epoch begins anew")
+        notes.append("the text is not the one that the run was trained on; its epoch starts again")
     if not keeps_its_best:
-        notes.append("losses before are those of another held-out part; the best one begins anew")
+        notes.append("earlier losses are those of another held-out part; the best loss is reset")
     split = split_of(corpus, training, notes)
     batches = _resumed_batches(split, training, corpus, request)
     _require_resumable(folder, checkpoint, request)
@@ -232,10 +232,7 @@ def _load_resumed(
     if specification == "-" and request.corpus is None:
         raise CorpusError("-", "the run read its text from standard input", "name the text again")
     if request.corpus is None and (path := path_of_a_moved_run(folder, saved)):
-        notes.append(
-            "the run does not say that it was begun in this folder; the text that it names is "
-            f"{path}"
-        )
+        notes.append(f"the run has no record that it began in this folder; its text is {path}")
     corpus = yield from _load(request, specification, options, cancelled, checkpoint)
     notes += corpus.notes
     return corpus, CorpusRecord.of(corpus, options)

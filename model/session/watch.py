@@ -148,7 +148,7 @@ class WatchSession:
             self._identity = now
             return False
         name = self._folder.name
-        words = f"{name} was deleted, and another run has its name by now; watch it anew"
+        words = f"{name} was deleted, and another run now has its name; watch it again"
         self._events.put(WarningRaised(time=0.0, text=words))
         self._events.put(TrainingStateChanged(state="finished"))
         return True

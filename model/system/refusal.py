@@ -24,16 +24,16 @@ _MEMORY = (
 _THREADS = ("can't start new thread", "thread creation failed", "pthread_create")
 _NO_MEMORY = SystemRefusal(
     "memory",
-    "the system gives no more of it",
+    "the system refuses to allocate more",
     "end other programs, raise the limit (ulimit -v), or give a smaller --batch or --hidden",
 )
 _NO_THREADS = SystemRefusal(
     "threads",
-    "the system starts no more of them",
+    "the system refuses to start more",
     "end other programs, raise the limits (ulimit -u and -v), or give fewer --threads",
 )
 _NO_FILES = SystemRefusal(
-    "open files", "the system allows no more of them", "raise the limit (ulimit -n)"
+    "open files", "the system refuses to open more", "raise the limit (ulimit -n)"
 )
 
 

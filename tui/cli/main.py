@@ -135,7 +135,7 @@ class CommandLine(click.Group):
         except BrokenPipeError as error:
             if reader_is_gone():
                 raise ReaderGone from error
-            raise RuntimeError("a pipe that is not an output of ours broke") from error
+            raise RuntimeError("a pipe broke that is not an output of this program") from error
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Writes both ways to call the program."""
@@ -268,7 +268,7 @@ def _sentence(error: Exception) -> str:
         if error.errno == errno.ENAMETOOLONG:
             remedy = "give a shorter name"
         return f"{name}: {error.strerror or error}; {remedy}"
-    return f"a defect of {PROGRAM} itself: {error!r}; --debug shows where"
+    return f"a defect in {PROGRAM}: {error!r}; --debug shows where"
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ class UserPath(click.Path):
     ) -> Any:
         """Returns the expanded path; a value from a settings file may be no string."""
         if not isinstance(value, str | os.PathLike):
-            self.fail("a path stands in quotes.", param, ctx)
+            self.fail("a path must be in quotes.", param, ctx)
         return super().convert(expand_home(os.fspath(value)), param, ctx)
 
 

@@ -105,9 +105,9 @@ def confirm_text(folder: RunFolder) -> None:
     if path is None:
         return
     name, shown = one_line(folder.name, 60), one_line(path, 300)
-    question = f"{name} does not say that it was begun in this folder. It trains on {shown}. Go on?"
+    question = f"{name} has no record that it began in this folder. It trains on {shown}. Go on?"
     if not click.confirm(question, err=True):
-        raise CorpusError(path, "is not trained on", "name the text as CORPUS, beside --resume")
+        raise CorpusError(path, "was declined", "name the text as CORPUS, with --resume")
 
 
 def _named_besides(specified: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def require_no_training(options: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"--{name.replace('_', '-')}",
             "nothing is trained with --checkpoint",
-            "leave it out, or go on with the run by --resume",
+            "leave it out, or continue the run with --resume",
         )
 
 

@@ -139,7 +139,7 @@ def _text_of(path: Path) -> str | None:
         cause = "cannot be read (is not UTF-8)"
     except CorpusError as error:
         cause = error.cause
-    raise ConfigError(str(path), cause, "mend it, or let $CHARLM_CONFIG name another")
+    raise ConfigError(str(path), cause, "correct it, or set $CHARLM_CONFIG to another file")
 
 
 _HELP: Final = "`charlm-tui config` prints an annotated default"
@@ -161,7 +161,7 @@ class _Checker:
     ) -> UserConfig:
         for name, value in record.items():
             if name not in SECTIONS or not isinstance(value, dict):
-                self._refuse(name, "is no section", _nearest(name, SECTIONS))
+                self._refuse(name, "is not a section", _nearest(name, SECTIONS))
         defaults = {
             name: self._default(name, value, options)
             for name, value in record.get("defaults", {}).items()
@@ -172,13 +172,13 @@ class _Checker:
             # In TOML, an unquoted dotted name is a nested table.
             if name not in actions:
                 remedy = 'put it in quotes: "writing.hold"' if isinstance(value, dict) else ""
-                self._refuse(name, "is no action", remedy or _nearest(name, actions))
+                self._refuse(name, "is not an action", remedy or _nearest(name, actions))
             if not isinstance(value, str) or not all(part.strip() for part in value.split(",")):
-                self._refuse(name, "wants keys in quotes", 'such as "ctrl+s" or "a,b"')
+                self._refuse(name, "needs keys in quotes", 'such as "ctrl+s" or "a,b"')
             for key in (part.strip() for part in value.split(",")):
                 if key in owners:
-                    words = f"has the key {key!r}, which {owners[key]} has, too"
-                    self._refuse(name, words, "give each key once")
+                    words = f"has the key {key!r}, which {owners[key]} also has"
+                    self._refuse(name, words, "assign each key once")
                 owners[key] = name
         themes = record.get("themes", {})
         for name, colours in themes.items():
@@ -192,18 +192,20 @@ class _Checker:
 
     def _check_theme(self, name: str, colours: Any) -> None:
         if not isinstance(colours, dict):
-            self._refuse(name, "is no theme", f'begin it with [themes.{name}] and primary = "#..."')
+            self._refuse(
+                name, "is not a theme", f'begin it with [themes.{name}] and primary = "#..."'
+            )
         if not _THEME_NAME.fullmatch(name):
             self._refuse(name, "cannot name a theme", "use letters, digits and dashes")
         for key, value in colours.items():
             if key == "dark" and not isinstance(value, bool):
                 self._refuse(key, f"cannot be {value!r}", "true or false")
             if key not in {*COLOURS, "dark"}:
-                self._refuse(key, "is no colour of a theme", _nearest(key, (*COLOURS, "dark")))
+                self._refuse(key, "is not a colour of a theme", _nearest(key, (*COLOURS, "dark")))
             if key != "dark" and not (isinstance(value, str) and _COLOUR.fullmatch(value)):
                 self._refuse(key, f"cannot be {value!r}", 'a colour such as "#56b4e9"')
         if COLOURS[0] not in colours:
-            self._refuse(name, "has no primary colour", 'add primary = "#56b4e9", say')
+            self._refuse(name, "has no primary colour", 'add one, such as primary = "#56b4e9"')
 
     def _default(self, name: str, value: Any, options: Sequence[click.Parameter]) -> Any:
         if name not in SETTABLE:

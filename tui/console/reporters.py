@@ -163,8 +163,8 @@ def sentence(event: Event, training_loss: float | None = None) -> str | None:
             return f"{event.stage} ...{done}"
         case RunStarted():
             return (
-                f"run {event.run}: {event.corpus}, {event.characters:,} characters of "
-                f"{event.vocabulary} kinds; {event.preset}, {event.parameters:,} parameters, "
+                f"run {event.run}: {event.corpus}, {event.characters:,} characters, "
+                f"{event.vocabulary} distinct; {event.preset}, {event.parameters:,} parameters, "
                 f"{event.device} {event.precision}, {event.threads} threads, seed {event.seed}"
             )
         case Validated():

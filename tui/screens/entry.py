@@ -40,7 +40,11 @@ class SafeInput(Input):
         start, end = sorted(self.selection)
         room = (self.max_length or MAX_ENTRY_CHARACTERS) - len(self.value) + (end - start)
         if len(line) > room:
-            self.notify("The end of what was pasted did not fit.", severity="warning", markup=False)
+            self.notify(
+                "The pasted text was too long: its end was cut off.",
+                severity="warning",
+                markup=False,
+            )
         self.replace(line[: max(0, room)], start, end)
 
     def one_line_of(self, lines: str) -> str:
@@ -116,7 +120,7 @@ class FindEntry(Dialog[str | None]):
         with Vertical(classes="dialog"):
             yield Static(Content("Find"), classes="dialog-title")
             yield SafeInput(self._words, select_on_focus=True, max_length=200)
-            note = "upper and lower case are alike · n next · N back"
+            note = "case is ignored · n next · N back"
             yield Static(Content(note), classes="dialog-note")
 
     @on(Input.Submitted)

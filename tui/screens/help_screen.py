@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 _NOTES = (
-    ("train", "loss of the batches, smoothed; the faint line is the raw one"),
+    ("train", "smoothed loss of the batches; the faint line is not smoothed"),
     ("val", "loss on the held-out part of the text; lower is better"),
-    ("nats, bits", "1 nat = 1.44 bits; loss per character, whatever the vocabulary"),
-    ("surprise", "mean bits per character of what the model itself writes"),
-    ("xz, bz2", "bits per character that compressors need for the same text; the dashed lines"),
-    ("ink", "surprise: hotter and bolder the more bits a character cost; novelty: bold is no"),
-    ("", "word of the corpus, underlined is copied from it; unit: one hidden unit's activation"),
-    ("≠", "here a lane of the race leaves its left neighbour"),
+    ("nats, bits", "loss per character, for any vocabulary; 1 nat = 1.44 bits"),
+    ("surprise", "mean bits per character of the text that the model writes"),
+    ("xz, bz2", "dashed lines: bits per character that compressors need for the same text"),
+    ("ink", "surprise: a hotter, bolder character cost more bits"),
+    ("", "novelty: a bold word is not in the corpus; underlined text is copied from it"),
+    ("", "unit: the activation of one hidden unit"),
+    ("≠", "here a lane of the race first differs from the lane to its left"),
     ("‹0.85›", "from here on the text was written at this temperature"),  # noqa: RUF001 - meant
 )
 

@@ -40,7 +40,7 @@ from tui.widgets.writing_pane import ScrollKey
 
 _INK_WORDS: Final[dict[InkKind, str]] = {
     "off": "Ink off",
-    "surprise": "Ink: surprise. Hot, bold, then reversed: the model paid more bits.",
+    "surprise": "Ink: surprise. Hot, bold, then reversed: the character cost more bits.",
     "novelty": "Ink: novelty. Bold: not a word of the corpus. Underlined: copied.",
     "unit": "Ink: one hidden unit; h takes another.",
 }
@@ -282,7 +282,7 @@ class MainScreen(PaneScreen):
         """Watches the next hidden unit of those that track something."""
         units = self._host.state.units
         if not units:
-            self._host.say("The units are ranked a few seconds after the training began.")
+            self._host.say("The units are ranked a few seconds after training begins.")
             return
         features = [unit.feature for unit in units]
         known = self.unit is not None and self.unit.feature in features

@@ -201,7 +201,9 @@ class RunsScreen(Dialog[NextSession | None]):
             self._say(str(error))
             return
         self._marked.discard(name)
-        words = "" if not left else f"{name} was deleted, but for your own: {', '.join(left)}"
+        words = (
+            "" if not left else f"{name} was deleted, except for your own files: {', '.join(left)}"
+        )
         self.run_worker(self._read(words), group="runs", exclusive=True)
 
     def _is_open(self, run: RunSummary) -> bool:

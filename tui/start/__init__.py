@@ -78,10 +78,10 @@ def what_the_system_refuses(error: BaseException) -> str | None:
     ``model.system.refusal`` describes later refusals, but needs imports itself.
     """
     if getattr(error, "errno", None) == errno.EMFILE:
-        return "open files: the system allows no more of them; raise the limit (ulimit -n)"
+        return "open files: the system refuses to open more; raise the limit (ulimit -n)"
     if isinstance(error, MemoryError) or "failed to map segment" in str(error):
         return (
-            "memory: the system gives no more of it; end other programs, or raise the limit "
+            "memory: the system refuses to allocate more; end other programs, or raise the limit "
             "(ulimit -v)"
         )
     return None

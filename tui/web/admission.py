@@ -18,10 +18,10 @@ from urllib.parse import SplitResult, urlsplit
 LINK_NEEDED = (
     "This page needs the link with the token that `charlm-tui serve` printed when it started."
 )
-FOREIGN_PAGE = "A page from elsewhere asked for this."
+FOREIGN_PAGE = "A page of another site sent this request."
 FOREIGN_NAME = (
-    "This server is not known by that name. Open the link that `charlm-tui serve` printed, or "
-    "start it with --public-url and the address that browsers ask for."
+    "The server does not answer to this name. Open the link that `charlm-tui serve` printed, or "
+    "start it with --public-url and the address that browsers request."
 )
 
 

@@ -222,12 +222,12 @@ class PageServer:
             "Retry-After": str(SECONDS_TO_TRY_AGAIN),
         }
         if self._received is not None and self._received.done():
-            raise web.HTTPServiceUnavailable(text="This server ends.\n")
+            raise web.HTTPServiceUnavailable(text="This server is shutting down.\n")
         most = self._settings.max_pages
         if len(self._processes) >= most:
             raise web.HTTPServiceUnavailable(
-                text=f"As many pages are open as may be at once ({most}, --max-pages). This page "
-                "tries again by itself.\n",
+                text=f"The maximum number of pages is open ({most}, --max-pages). This page tries "
+                "again by itself.\n",
                 headers=headers,
             )
         while self._starts and self._starts[0] <= self._clock() - 60:

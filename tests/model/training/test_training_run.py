@@ -720,7 +720,7 @@ def test_a_changed_text_is_noted_and_its_epoch_begins_anew(tmp_path: Path) -> No
     (tmp_path / "text.txt").write_text(make_text(1200, seed=1), encoding="utf-8")
     events = watch(make_request(tmp_path, resume=True))
     assert (
-        "the text is not the one that the run was trained on; its epoch begins anew"
+        "the text is not the one that the run was trained on; its epoch starts again"
         in warnings_of(events)
     )
     steps = of_kind(events, StepFinished)
@@ -739,7 +739,7 @@ def test_the_best_begins_anew_in_another_text(weights_only: bool, tmp_path: Path
     again = make_request(tmp_path, resume=True, weights_only=weights_only, overrides={"epochs": 4})
     events = watch(again)
     assert of_kind(events, RunStarted)[0].new_text
-    assert any("the best one begins anew" in text for text in warnings_of(events))
+    assert any("the best loss is reset" in text for text in warnings_of(events))
     validated = of_kind(events, Validated)
     assert validated[0].best
     assert min(event.nats_per_character for event in validated) > (easy.nats_per_character or 0.0)
@@ -797,7 +797,7 @@ def test_weights_alone_go_on_with_a_new_optimiser_in_an_epoch_that_begins_anew(
     request = make_request(tmp_path, resume=True, weights_only=True, overrides={"batch": 3})
     published: list[PublishedWeights] = []
     events = watch(request, publish=published.append)
-    assert any("only the weights were taken over" in text for text in warnings_of(events))
+    assert any("only the weights were loaded" in text for text in warnings_of(events))
     steps = of_kind(events, StepFinished)
     assert (steps[0].step, steps[0].epoch) == (21, 2)
     assert published[0].snapshot.step == 20

@@ -52,4 +52,4 @@ async def test_what_does_not_fit_is_said(key: str, longest: int) -> None:
         await it.post(Paste("word " * 3000))
         value = it.app.screen.query_one(SafeInput).value
         assert value == "x" + ("word " * 3000)[: longest - 1]
-        assert it.toasts() == ["The end of what was pasted did not fit."]
+        assert it.toasts() == ["The pasted text was too long: its end was cut off."]

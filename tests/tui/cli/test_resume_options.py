@@ -125,7 +125,7 @@ def test_a_text_that_is_too_short_has_a_remedy_that_works(home: Path) -> None:
 
 def test_a_run_from_elsewhere_says_which_text_it_names(home: Path) -> None:
     """B11: its metadata may name any file of this machine."""
-    words = "the run does not say that it was begun in this folder; the text that it names is "
+    words = "the run has no record that it began in this folder; its text is "
     assert words not in resume(home, "--epochs=2").output
     (home / "runs" / "r").rename(home / "runs" / "from-elsewhere")
     named = charlm_here(home, "train", "--resume", "--epochs=3", "--json")
@@ -149,7 +149,7 @@ def test_on_a_terminal_a_run_from_elsewhere_is_asked_about(
         return False
 
     monkeypatch.setattr(click, "confirm", answer)
-    with pytest.raises(CorpusError, match="is not trained on; name the text as CORPUS"):
+    with pytest.raises(CorpusError, match="was declined; name the text as CORPUS"):
         request.confirm_text(RunFolder(moved))
-    start = "moved does not say that it was begun in this folder."
+    start = "moved has no record that it began in this folder."
     assert asked == [f"{start} It trains on {home / 'u.txt'}. Go on?"]

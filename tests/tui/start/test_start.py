@@ -94,7 +94,7 @@ def test_too_little_memory_for_the_imports_is_said_in_one_line(tmp_path: Path) -
     done = start(command, tmp_path, tmp_path)
     assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr == (
-        "charlm-tui: memory: the system gives no more of it; end other programs, or raise the "
+        "charlm-tui: memory: the system refuses to allocate more; end other programs, or raise the "
         "limit (ulimit -v)\n"
     )
 

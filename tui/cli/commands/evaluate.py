@@ -73,7 +73,7 @@ def evaluate(corpus: str | None, **options: Any) -> None:
     ids = _ids_to_score(corpus, checkpoint, options)
     if len(ids) < 2:
         raise CorpusError(
-            corpus or "the held-out part", "has nothing to score", "name a text of some length"
+            corpus or "the held-out part", "is too short to score", "name a longer text"
         )
     from model.evaluation.protocols import evaluate as evaluate_checkpoint  # noqa: PLC0415 - torch takes two seconds
 
@@ -155,5 +155,7 @@ def _ids_to_score(corpus: str | None, checkpoint: Checkpoint, options: dict[str,
     if corpus is not None:
         return loaded.ids
     if loaded.sha256 != source.sha256:
-        complain("the text is not the one that the run was trained on; its end may be known to it")
+        complain(
+            "the text is not the one that the run was trained on; the run may have seen its end"
+        )
     return split_ids(loaded.ids, checkpoint.metadata.training.validation_fraction).held_out

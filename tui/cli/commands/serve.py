@@ -142,7 +142,9 @@ def _require_served(context: click.Context, served: Served) -> None:
     corpus = options.pop("corpus")
     if corpus == "-":
         raise ConfigError(
-            "serve", "a page cannot share standard input", "write the text to a file and name that"
+            "serve",
+            "a page cannot share standard input",
+            "write the text to a file and name the file",
         )
     require_app(corpus, options)
 
@@ -178,6 +180,6 @@ def _public_url(text: str) -> SplitResult:
         is_one = False
     if not is_one or url.query or url.fragment:
         raise ConfigError(
-            "--public-url", f"{text!r} is not the address of a page", "write https://name/, say"
+            "--public-url", f"{text!r} is not the address of a page", "write it as https://name/"
         )
     return url

@@ -39,7 +39,7 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
     reason = why_no_terminal()
     if reason is not None:
         command = printed_command("runs", checkpoints=root)
-        complain(f"{reason}; `{command}` tells of a run without a screen")
+        complain(f"{reason}; `{command}` lists the runs without a screen")
         return USAGE
     session = WatchSession(
         folder,
