@@ -1,26 +1,26 @@
-# `make run` and `make test` do all the set-up that they need, in .venv.
+# `make run` and `make test` set up .venv themselves.
 
 PYTHON ?= python3
 BIN := .venv/bin
-# -P: a file of the working directory never takes the place of a module.
+# -P: Python imports no file of the working directory in place of a module.
 
 .PHONY: run test test-busy test-slow check format figures view-figures recipes scaling picture pictures clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
 
-# Two files at a time: one alone keeps no more than one core busy.
+# Runs two files at a time: one alone uses only one core.
 test: .venv/.installed-dev
 	$(BIN)/python -P -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
-# The tests of sessions, of the app and of terminals beside four busy loops, which end with them:
-# none may count on a quick machine.
+# Runs the tests of sessions, of the app and of terminals beside four busy loops, which end with
+# them: no test may depend on a fast machine.
 test-busy: .venv/.installed-dev
 	$(BIN)/python tests/support/busy_loops.py 4 $(BIN)/python -m pytest -m "not slow" \
 	  --numprocesses 2 --dist loadfile tests/terminal tests/model/session/test_live.py \
 	  tests/model/session/test_watch.py $(wildcard tests/tui/app/test_app_*.py)
 
-# What takes minutes: full counts of what `make test` tries in small.
+# Runs the tests that take minutes: the full counts of what `make test` tries in small.
 test-slow: .venv/.installed-dev
 	$(BIN)/python -P -m pytest -m slow --timeout 7200
 
@@ -35,7 +35,7 @@ format: .venv/.installed-dev
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# Measures what README quotes about the app; wants a text and an otherwise idle machine.
+# Measures the figures of the app in README; needs a text and an otherwise idle machine.
 figures: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/app_figures.py $(TEXT)
 
@@ -51,11 +51,11 @@ recipes: .venv/.installed-dev
 scaling: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/scaling_figures.py
 
-# Makes docs/screen.svg anew from a real run on the embedded text.
+# Makes docs/screen.svg from a real run on the embedded text.
 picture: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/picture.py docs/screen.svg
 
-# Makes the pictures of docs/views.md anew, likewise.
+# Makes the pictures of docs/views.md from a real run on the embedded text.
 pictures: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/view_pictures.py docs/views
 
@@ -63,7 +63,7 @@ pictures: .venv/.installed-dev
 	test -x $(BIN)/python || $(PYTHON) -P -m venv .venv
 	$(BIN)/python -P -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
 	$(BIN)/python -P -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
-	-$(BIN)/python -P -m model.bench.warm_up # what it did not compile, the first start does
+	-$(BIN)/python -P -m model.bench.warm_up # the first start compiles what is still missing
 	touch $@
 
 .venv/.installed-dev: .venv/.installed
