@@ -273,7 +273,10 @@ def test_pages_are_bounded_and_said_so(tmp_path: Path) -> None:
                 await read_until(page, b"\x1b[?1049h")
                 for path in ("/", "/ws"):
                     status, text = await status_of(client, server.base + path)
-                    assert (status, "as may be at once (1, --max-pages)" in text) == (503, True)
+                    assert (status, "number of pages is open (1, --max-pages)" in text) == (
+                        503,
+                        True,
+                    )
                 with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
                     await client.ws_connect(f"{server.base}/ws")
                 assert len(server.children()) == 1

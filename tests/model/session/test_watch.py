@@ -96,7 +96,7 @@ def test_a_run_that_another_one_replaces_is_left_in_words(tmp_path: Path) -> Non
     for _ in TrainingRun(other, TrainingControls()).events():
         pass
     wait_until(lambda: said(WarningRaised))
-    assert "another run has its name by now" in of_kind(seen, WarningRaised)[0].text
+    assert "another run now has its name" in of_kind(seen, WarningRaised)[0].text
     written = len(of_kind(seen, CharacterWritten))
     wait_until(lambda: said(CharacterWritten, written + 20))
     assert of_kind(seen, TrainingStateChanged)[-1].state == "finished"
