@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
@@ -25,6 +25,8 @@ class Machine:
     waits for a result within a step, and a step's metrics are read one step later."""
     holds_text: bool = False
     """Whether the ids of the text are kept on the device if they fit."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """Sentences for the user about the choice of this machine."""
 
     @classmethod
     def on(cls, device: torch.device, engine: Engine) -> Machine:
@@ -64,8 +66,9 @@ def choose_device(
     name: str,
     place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
 ) -> torch.device:
-    """Returns the device called ``name``; ``auto`` selects the fastest type that is available.
+    """Returns the device called ``name``; ``auto`` is a CUDA card if there is one, or the CPU.
 
+    ``auto`` leaves MPS out, which must be timed first (`model.training.autotune.choose_machine`).
     Each of several processes on one machine gets a separate GPU.
 
     Raises:
@@ -74,10 +77,10 @@ def choose_device(
     available = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
+        "mps": has_mps(),
     }
     if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+        name = "cuda" if available["cuda"] else "cpu"
     if not available[name]:
         have = ", ".join(kind for kind, there in available.items() if there)
         raise ConfigError("--device", f"this machine has no {name}", f"it has: {have}")
@@ -90,6 +93,11 @@ def choose_device(
             "start as many processes as it has cards, or give --device cpu",
         )
     return torch.device(name, place.local_rank)
+
+
+def has_mps() -> bool:
+    """Returns whether this machine has a GPU of Apple that PyTorch can use."""
+    return torch.backends.mps.is_available()
 
 
 def native_bf16(device: torch.device) -> bool:

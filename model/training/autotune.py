@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 import torch
 
-from model.compute.device import Machine, choose_device
+from model.compute.device import Machine, choose_device, has_mps
 from model.compute.engine import Engine
+from model.compute.mps_choice import CpuOrMps, StepResult, cpu_or_mps
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessRank
@@ -35,6 +37,9 @@ MIN_SPEEDUP = 1.15
 """How many times as fast an engine with more threads must be. The app needs cores, too.
 
 Two threads that are a tenth faster than one by themselves are slower beside the app (LSTM(128))."""
+MPS = torch.device("mps")
+MPS_ROUNDS = 2
+"""Measurements of the CPU and of MPS. The first one on MPS also prepares work for its shape."""
 BUDGET = 2.0
 """Seconds of measuring after which no further round starts."""
 
@@ -58,6 +63,9 @@ def choose_machine(
 ) -> Machine:
     """Returns the requested device with the fastest engine that the settings allow.
 
+    ``auto`` is a CUDA card if there is one. Otherwise it is the CPU, or MPS if a step there is
+    faster and right. Several processes never choose MPS, because all would share its one GPU.
+
     Args:
         training: the settings; ``auto`` and 0 leave a choice open.
         model: the shape of the network to measure.
@@ -71,6 +79,27 @@ def choose_machine(
         ConfigError: this machine does not have the requested device.
     """
     device = choose_device(training.device, place)
+    machine = _fastest_on(
+        device, training, model, vocabulary_size, used_before=used_before, place=place
+    )
+    if training.device != "auto" or device.type != "cpu" or place.size > 1 or not has_mps():
+        return machine
+    on_mps = Machine.on(MPS, possible_engines(training, MPS, model=model)[0])
+    if used_before == machine.engine != on_mps.engine:
+        return machine  # a run that the CPU began goes on there
+    return _cpu_or_mps(machine, on_mps, training, model, vocabulary_size)
+
+
+def _fastest_on(
+    device: torch.device,
+    training: TrainingConfig,
+    model: ModelConfig,
+    vocabulary_size: int,
+    *,
+    used_before: Engine | None,
+    place: ProcessRank,
+) -> Machine:
+    """Returns a device with its fastest engine, or with the one of a resumed run."""
     engines = possible_engines(training, device, place, model)
     # The second list holds engines that are not measured for this network any more.
     if used_before in [*engines, *possible_engines(training, device, place)]:
@@ -80,6 +109,33 @@ def choose_machine(
     share = dataclasses.replace(training, batch=-(-training.batch // place.size))
     with _timer(share, model, vocabulary_size, device) as timer:
         return Machine.on(device, fastest_engine(engines, timer))
+
+
+def _cpu_or_mps(
+    on_cpu: Machine,
+    on_mps: Machine,
+    training: TrainingConfig,
+    model: ModelConfig,
+    vocabulary_size: int,
+) -> Machine:
+    """Returns the faster of two machines; the one with MPS only if it computes as the CPU does."""
+    machines: dict[CpuOrMps, Machine] = {"cpu": on_cpu, "mps": on_mps}
+
+    def seconds(kind: CpuOrMps) -> float:
+        chosen = machines[kind]
+        with _timer(training, model, vocabulary_size, chosen.device) as timer:
+            return min([timer(chosen.engine) for _ in range(1 + MPS_ROUNDS)][1:])
+
+    def result(kind: CpuOrMps) -> StepResult:
+        device = machines[kind].device
+        engine = Engine(precision="fp32", layer=on_mps.engine.layer)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            with _timer(training, model, vocabulary_size, device) as timer:
+                return timer.result(engine)
+
+    kind, note = cpu_or_mps(seconds, result)
+    return dataclasses.replace(machines[kind], notes=() if note is None else (note,))
 
 
 def retune_times(training: TrainingConfig) -> list[float]:
@@ -126,7 +182,7 @@ def retune(
 @contextmanager
 def _timer(
     training: TrainingConfig, model: ModelConfig, vocabulary_size: int, device: torch.device
-) -> Iterator[Timer]:
+) -> Iterator[StepTimer]:
     """Yields a timer; restores the random state and PyTorch's thread count at the end."""
     with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
         open_pools.callback(torch.set_num_threads, torch.get_num_threads())
@@ -168,9 +224,9 @@ class StepTimer:
         self._device = device
         self._open_pools = open_pools
         self._workers: dict[Engine, GradientWorkers] = {}
-        self._network = make_network(model, vocabulary_size)
+        self._network = make_network(model, vocabulary_size).to(device)
         self._scoring = training.scoring
-        ids = torch.randint(vocabulary_size, (training.sequence + 1, training.batch))
+        ids = torch.randint(vocabulary_size, (training.sequence + 1, training.batch)).to(device)
         self._inputs = ids[:-1]
         self._targets = ids[1:] if training.scoring == "every" else ids[-1]
         self._state = self._network.initial_state(training.batch)
@@ -185,19 +241,35 @@ class StepTimer:
     def __call__(self, engine: Engine) -> float:
         """Makes some steps and returns the seconds of the fastest; short ones in the first call."""
         is_first = engine not in self._workers
-        if is_first:
-            machine = Machine(device=self._device, engine=engine)
-            workers = GradientWorkers(self._network, machine, self._scoring)
-            self._workers[engine] = self._open_pools.enter_context(closing(workers))
-        prepare_thread(engine.threads_per_shard)
+        self._prepare(engine)
         short = min(len(self._inputs), WARM_UP_SEQUENCE)
         seconds = [self._step(engine, short) for _ in range(WARM_UP_STEPS)]
         if not is_first:
             seconds = [self._step(engine, len(self._inputs)) for _ in range(TIMED_STEPS)]
         return min(seconds)
 
+    def result(self, engine: Engine) -> StepResult:
+        """Returns what a whole step computes with an engine in float32, without dropout."""
+        workers = self._prepare(engine)
+        loss, _ = workers.compute(self._inputs, self._targets, self._state, None)
+        gradients = [weight.grad for weight in self._network.parameters()]
+        norms = [float(gradient.norm()) for gradient in gradients if gradient is not None]
+        return StepResult(loss=loss.item(), gradient_norm=math.hypot(*norms))
+
+    def _prepare(self, engine: Engine) -> GradientWorkers:
+        """Prepares this thread for an engine; returns its workers, which the first call makes."""
+        if engine not in self._workers:
+            machine = Machine(device=self._device, engine=engine)
+            workers = GradientWorkers(self._network, machine, self._scoring)
+            self._workers[engine] = self._open_pools.enter_context(closing(workers))
+        prepare_thread(engine.threads_per_shard)
+        return self._workers[engine]
+
     def _step(self, engine: Engine, length: int) -> float:
         began = time.perf_counter()
         targets = self._targets[:length] if self._scoring == "every" else self._targets
-        self._workers[engine].compute(self._inputs[:length], targets, self._state, self._masks)
+        loss, _ = self._workers[engine].compute(
+            self._inputs[:length], targets, self._state, self._masks
+        )
+        loss.item()  # waits for a device that computes asynchronously
         return time.perf_counter() - began

@@ -186,7 +186,7 @@ class TrainingRun:
         run, trainer = self._run, self._trainer
         yield self._reporter.started(trainer, self._machine, self._threads)
         yield trainer.schedule.planned(run.model, trainer.step_count)
-        for note in (*run.notes, *self._leader.note(processes_of(run))):
+        for note in (*run.notes, *self._machine.notes, *self._leader.note(processes_of(run))):
             yield self._reporter.warning(note)
         yield from self._reporter.missing_guarantees()
         trainer.save_rollback_point()

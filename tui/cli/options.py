@@ -237,7 +237,8 @@ training_options = _stack(
     click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-        help="Device to train on (default: auto, a GPU if there is one).",
+        help="Device to train on (default: auto, a CUDA card if there is one, and MPS if it is "
+        "faster than the CPU and computes the same).",
     ),
     click.option(
         "--precision",

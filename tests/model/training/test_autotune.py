@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
+import sys
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -12,10 +15,13 @@ from network_fixtures import sharing_products
 
 from model.compute.device import Machine
 from model.compute.engine import Engine
+from model.compute.mps_choice import StepResult
 from model.config import ModelConfig, TrainingConfig
+from model.distributed.rank import ProcessRank
 from model.training import engines as engine_list
 from model.training.autotune import (
     WARM_UP_SEQUENCE,
+    StepTimer,
     choose_machine,
     fastest_engine,
     retune,
@@ -231,3 +237,104 @@ def test_measuring_leaves_the_random_numbers_alone() -> None:
     dropping = dataclasses.replace(OPEN, weight_dropout=0.2)
     assert choose_machine(dropping, MODEL, 9).engine in possible_engines(OPEN, CPU, model=MODEL)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- Apple's MPS, which no machine of ours has ------------------------------------------------
+
+
+MPS = torch.device("mps")
+AUTO = dataclasses.replace(OPEN, device="auto", precision="fp32")
+ON_MPS = possible_engines(AUTO, MPS)[0]
+RESULT = StepResult(loss=2.0, gradient_norm=0.1)
+
+
+@pytest.fixture
+def apple(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretends that PyTorch offers MPS and no CUDA."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+
+
+class Steps:
+    """Takes the place of `StepTimer`: seconds and result of a step on each kind of device."""
+
+    seconds: dict[str, float]
+    results: dict[str, StepResult]
+
+    def __init__(self, _: object, __: object, ___: object, device: torch.device, *____: object):
+        self._kind = device.type
+
+    def __call__(self, engine: Engine) -> float:
+        return self.seconds[self._kind]
+
+    def result(self, engine: Engine) -> StepResult:
+        assert engine.precision == "fp32"
+        return self.results[self._kind]
+
+
+def steps_take(
+    monkeypatch: pytest.MonkeyPatch, *, cpu: float, mps: float, on_mps: StepResult = RESULT
+) -> None:
+    monkeypatch.setattr(Steps, "seconds", {"cpu": cpu, "mps": mps}, raising=False)
+    monkeypatch.setattr(Steps, "results", {"cpu": RESULT, "mps": on_mps}, raising=False)
+    monkeypatch.setattr("model.training.autotune.StepTimer", Steps)
+
+
+@pytest.mark.usefixtures("apple")
+def test_mps_must_be_faster_and_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps_take(monkeypatch, cpu=2.0, mps=1.0)
+    chosen = choose_machine(AUTO, MODEL, 9)
+    assert (chosen, chosen.notes) == (Machine.on(MPS, ON_MPS), ())
+    steps_take(monkeypatch, cpu=1.0, mps=2.0)
+    chosen = choose_machine(AUTO, MODEL, 9)
+    assert (chosen.device, chosen.notes) == (CPU, ())
+    steps_take(monkeypatch, cpu=2.0, mps=1.0, on_mps=StepResult(loss=2.0, gradient_norm=0.2))
+    chosen = choose_machine(AUTO, MODEL, 9)
+    assert chosen.device == CPU
+    assert "MPS computes a step wrongly" in "".join(chosen.notes)
+
+
+@pytest.mark.usefixtures("apple")
+def test_mps_that_was_asked_for_is_neither_timed_nor_doubted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("model.training.autotune.StepTimer", None)  # to time would fail
+    asked = dataclasses.replace(AUTO, device="mps")
+    assert choose_machine(asked, MODEL, 9) == Machine.on(MPS, ON_MPS)
+
+
+@pytest.mark.usefixtures("apple")
+def test_several_processes_and_an_exact_resume_keep_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps_take(monkeypatch, cpu=2.0, mps=1.0)
+    together = ProcessRank(rank=0, size=2, local_rank=0, local_size=2)
+    assert choose_machine(AUTO, MODEL, 9, place=together).device == CPU
+    monkeypatch.setattr(engine_list, "usable_cores", lambda: 2)
+    used = Engine(precision="fp32", batch_shards=2)
+    assert choose_machine(AUTO, MODEL, 9, used_before=used) == Machine.on(CPU, used)
+    assert choose_machine(AUTO, MODEL, 9, used_before=ON_MPS).device == MPS
+
+
+@pytest.mark.usefixtures("apple")
+@pytest.mark.skipif(sys.platform == "darwin", reason="PyTorch has MPS")
+def test_a_device_that_cannot_compute_leaves_the_cpu() -> None:
+    chosen = choose_machine(AUTO, MODEL, 9)
+    assert chosen.device == CPU
+    (note,) = chosen.notes
+    assert note.startswith("the CPU trains, because a step on MPS failed (")
+    assert "\n" not in note
+
+
+@pytest.mark.parametrize("scoring", ["every", "last"])
+def test_a_trial_step_computes_the_same_again(scoring: Any) -> None:
+    """The comparison starts from the same weights and characters on each device."""
+    training = dataclasses.replace(OPEN, scoring=scoring, weight_dropout=0.2)
+    results = []
+    for engine in (Engine(precision="fp32"), Engine(precision="fp32", layer="whole")):
+        torch.manual_seed(0)
+        with ExitStack() as pools:
+            results.append(StepTimer(training, MODEL, 9, CPU, pools).result(engine))
+    assert results[0].is_close_to(results[1])
+    assert results[0].loss == pytest.approx(math.log(9), rel=0.2)
+    assert results[0].gradient_norm > 0
