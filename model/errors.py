@@ -9,6 +9,7 @@ The tree (``UserError`` is ``corpus.errors.UserError``)::
         ├── RunFolderError     the folder of a run cannot be made, locked or written
         ├── RankLost           another process of a shared training has ended
         ├── SystemRefusal      the system gives no more memory, threads or open files
+        ├── TorchUnusable      an import of torch would end this process
         ├── ChildEnded         a child process of this program ended before its work was done
         └── TrainingDiverged   loss or gradients stayed non-finite
 """
@@ -40,6 +41,10 @@ class RankLost(ModelError):  # noqa: N818 - it states a fact, as the events do
 
 class SystemRefusal(ModelError):  # noqa: N818 - it states a fact, as the events do
     """The system refuses memory, threads or open files."""
+
+
+class TorchUnusable(ModelError):  # noqa: N818 - it states a fact, as the events do
+    """An import of torch would end this process, as the end of a child process has shown."""
 
 
 class ChildEnded(ModelError):  # noqa: N818 - it states a fact, as the events do

@@ -48,6 +48,7 @@ from model.session.analysis_thread import Analysis
 from model.session.event_queue import EventQueue
 from model.session.sampler_thread import SamplerThread
 from model.system.refusal import crash_of, refusal_of
+from model.system.torch_import import require_torch
 from model.training.controls import TrainingControls
 
 
@@ -170,6 +171,7 @@ class LiveSession:
             if opened.resumed is not None:
                 yield from _curve_so_far(opened.folder, opened.resumed.metadata.step)
             yield Preparing(stage="importing torch")
+            require_torch()
             from model.training.training_run import TrainingRun  # noqa: PLC0415 - torch takes two seconds
         except Exception:
             opened.give_up()

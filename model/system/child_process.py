@@ -47,6 +47,26 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return safe
 
 
+def status_of_code(code: str, *arguments: str) -> int:
+    """Runs Python code in a silent child; returns its exit status, negative for a signal.
+
+    The child has a new session, so the signals of a terminal do not reach it. An exception in the
+    caller, as from a signal handler, ends the child.
+
+    Raises:
+        OSError: the system starts no process.
+    """
+    return subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-P", "-c", code, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=child_environment(os.environ),
+        start_new_session=True,
+        check=False,
+    ).returncode
+
+
 async def start_relayed_child(
     module: str, *arguments: str, environment: Mapping[str, str]
 ) -> RelayedChild:

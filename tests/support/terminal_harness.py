@@ -27,7 +27,9 @@ import pyte
 import pytest
 from patience import PATIENCE, in_vain, moments
 
+from corpus.files.places import NAME
 from model.runs.folder import RunFolder
+from model.system import torch_import
 
 PROGRAM = str(Path(sys.executable).with_name("charlm-tui"))
 TINY = (
@@ -279,7 +281,12 @@ def assert_terminal_restored(terminal: Terminal) -> None:
 
 
 def make_environment(home: Path, **changes: str) -> dict[str, str]:
-    """Returns an environment in which nothing outside `home` is read as a setting or written."""
+    """Returns an environment in which nothing outside `home` is read as a setting or written.
+
+    The cache of `home` remembers that torch can be imported, so a program does not try it first.
+    """
+    if "CHARLM_CACHE" not in changes:
+        remember_torch(home / "cache" / NAME)
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     return {
         **kept,
@@ -292,6 +299,14 @@ def make_environment(home: Path, **changes: str) -> dict[str, str]:
         "PYTHONFAULTHANDLER": "1",
         **changes,
     }
+
+
+def remember_torch(cache: Path) -> None:
+    """Writes down in a cache folder that torch can be imported, as these tests themselves show."""
+    digest = torch_import._digest()
+    assert digest is not None
+    (cache / torch_import.FOLDER).mkdir(parents=True, exist_ok=True)
+    (cache / torch_import.FOLDER / digest).touch()
 
 
 def make_words(characters: int = 6000) -> str:

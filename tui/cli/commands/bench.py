@@ -15,6 +15,7 @@ from model.bench.stock_process import stock_process
 from model.config import require_range
 from model.system.compiled_code import setback
 from model.system.cores import usable_cores
+from model.system.torch_import import require_torch
 from tui.cli.options import json_option
 from tui.console.exit_status import complain
 from tui.console.output import say_json
@@ -58,6 +59,7 @@ def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
     if rounds is not None:
         require_range("rounds", rounds, 1, 1000)
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    require_torch()
     from model.bench.training import device_tasks  # noqa: PLC0415 - torch takes two seconds
 
     run(

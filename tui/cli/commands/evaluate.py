@@ -12,6 +12,7 @@ import click
 from corpus import Corpus, CorpusError, load_corpus, resolve_source, split_ids
 from model.runs.checkpoint import Checkpoint
 from model.runs.reload_corpus import find_saved_text
+from model.system.torch_import import require_torch
 from tui.cli.commands.generate import find_checkpoint
 from tui.cli.options import (
     checkpoint_option,
@@ -75,6 +76,7 @@ def evaluate(corpus: str | None, **options: Any) -> None:
         raise CorpusError(
             corpus or "the held-out part", "is too short to score", "name a longer text"
         )
+    require_torch()
     from model.evaluation.protocols import evaluate as evaluate_checkpoint  # noqa: PLC0415 - torch takes two seconds
 
     began = time.perf_counter()

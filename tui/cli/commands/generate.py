@@ -37,6 +37,7 @@ from model.sampling.stream import CharacterStream
 from model.session.sampler_thread import new_seed
 from model.system.compiled_code import setback
 from model.system.cores import usable_cores
+from model.system.torch_import import require_torch
 from tui.cli.options import (
     Words,
     checkpoint_option,
@@ -221,10 +222,12 @@ def _stepper_on(device: str) -> MakeBatchStepper | None:
 
     Raises:
         ConfigError: this machine does not have it.
+        TorchUnusable: torch cannot be imported here.
     """
     if device == "cpu":
         return None
     # Writing on the CPU does not import torch.
+    require_torch()
     from model.compute.device import choose_device  # noqa: PLC0415
     from model.sampling.torch_lstm import stepper_on  # noqa: PLC0415
 

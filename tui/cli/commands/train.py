@@ -20,6 +20,7 @@ from model.distributed.rank import ProcessRank, rank_from_environment
 from model.errors import ConfigError, RankLost, TrainingDiverged
 from model.events import RunStarted
 from model.runs.request import RunRequest
+from model.system.torch_import import require_torch
 from model.training.controls import TrainingControls
 from tui.cli.options import json_option, training_options
 from tui.cli.request import require_there, run_request
@@ -83,6 +84,7 @@ def _train(
 ) -> int:
     """Trains as the only or the leading process, and reports the events."""
     require_there(request)
+    require_torch()
     from model.distributed.process_group import ALONE  # noqa: PLC0415 - torch takes two seconds
     from model.training.training_run import TrainingRun  # noqa: PLC0415
 
@@ -110,6 +112,7 @@ def _train_together(
     """Trains as one of several processes; one signal ends them all."""
     if request.corpus == "-":
         raise ConfigError("-", "several processes cannot read standard input", "name a file")
+    require_torch()
     from model.distributed.process_group import ProcessGroup  # noqa: PLC0415 - torch takes two seconds
 
     with ProcessGroup.join(place) as ranks:
