@@ -102,7 +102,7 @@ class IdEncoder:
             CorpusError: there are no characters, too many distinct ones, or unknown ones.
         """
         if self.characters == 0:
-            raise CorpusError(self._label, "is empty", "give a text with some characters")
+            raise CorpusError(self._label, "is empty", "give a text that is not empty")
         if self._given is not None:
             self._require_known(self._given)
             return

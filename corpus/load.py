@@ -196,7 +196,7 @@ def _corpus(source: Source, encoder: IdEncoder, notes: tuple[str, ...]) -> Corpu
 
 def _nothing_read(options: CorpusOptions) -> tuple[str, str]:
     if options.include or options.exclude:
-        return "holds no text file that the patterns leave", "check --include and --exclude"
+        return "holds no text file that matches the patterns", "check --include and --exclude"
     return "holds no text file", "give a folder with text in it"
 
 
@@ -238,7 +238,7 @@ def _add(document: Document, reading: _Reading) -> Generator[LoadProgress, None,
     except NotTextError:
         if started or not document.optional:
             raise
-        notes.add("skipped, looks like something else than text")
+        notes.add("skipped, not text")
         return 0
     finally:
         texts.close()

@@ -135,7 +135,7 @@ def _from_path(argument: str, options: CorpusOptions) -> Source:
     if not is_folder:
         require_regular(argument, status)
         if status.st_size == 0:
-            raise CorpusError(argument, "is empty", "give a text with some characters")
+            raise CorpusError(argument, "is empty", "give a text that is not empty")
         if not os.access(path, os.R_OK):
             raise refusal(argument, PermissionError(errno.EACCES, "")) from None
     return Source(

@@ -95,7 +95,7 @@ def cache_limit() -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", setting, re.IGNORECASE)
     if match is None:
         raise CorpusError(
-            f"${LIMIT_VARIABLE}", f"{setting[:40]!r} is no size", "give one such as 500M or 20G"
+            f"${LIMIT_VARIABLE}", f"{setting[:40]!r} is not a size", "give one such as 500M or 20G"
         )
     return int(float(match[1]) * _UNITS[match[2].upper()])
 

@@ -94,11 +94,11 @@ def builtin_documents(name: str, *, offline: bool) -> Callable[[], Iterator[Docu
     """
     if name == DEFAULT_TEXT:
         if not _topics():
-            raise CorpusError(name, "this Python came without it", "give a text file")
+            raise CorpusError(name, "this Python installation lacks it", "give a text file")
         return _docs_documents
     if name == "python-source":
         if next(_source_files(), None) is None:
-            raise CorpusError(name, "this Python came without it", "give a text file")
+            raise CorpusError(name, "this Python installation lacks it", "give a text file")
         return _source_documents
     if name == "nietzsche":
         if offline and _cached_size() != NIETZSCHE.size:

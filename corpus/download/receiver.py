@@ -138,7 +138,7 @@ class _Transfer:
         request = urllib.request.Request(self._url, headers={"Accept-Encoding": "identity"})  # noqa: S310
         with opener.open(request, timeout=self._read_seconds) as response:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise ReceiveError("the server sent it compressed, which was not asked for")
+                raise ReceiveError("the server sent it compressed, which was not requested")
             # read1 returns what one receive brought.
             while not self._is_over.is_set() and (piece := response.read1(_PIECE_BYTES)):
                 yield piece
@@ -194,7 +194,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         target = urllib.parse.urljoin(req.full_url, headers.get("Location", ""))
         if not self._allows(target):
             fp.close()
-            raise ReceiveError("the server leads to an address that is not https")
+            raise ReceiveError("the server redirects to an address that is not https")
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302

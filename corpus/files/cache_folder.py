@@ -50,5 +50,5 @@ def cache_folders(*, usual: bool) -> Iterator[Path]:
 
 def cache_refusal(folder: Path, error: OSError) -> CorpusAccessError:
     """Returns an error that states in one line why the cache cannot be used."""
-    remedy = "make room there, or let $CHARLM_CACHE name another folder"
+    remedy = "free space there, or set $CHARLM_CACHE to another folder"
     return CorpusAccessError(str(folder), refusal(str(folder), error).cause, remedy)

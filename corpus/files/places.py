@@ -64,7 +64,7 @@ def private_folder() -> Path:
     Raises:
         CorpusAccessError: another user could have put something there, or it cannot be made.
     """
-    remedy = "let $CHARLM_CACHE name another folder"
+    remedy = "set $CHARLM_CACHE to another folder"
     try:
         path = Path(tempfile.gettempdir()) / f"{NAME}-{os.geteuid()}"
     except OSError as error:
@@ -76,7 +76,7 @@ def private_folder() -> Path:
         cause = (error.strerror or type(error).__name__).lower()
         raise CorpusAccessError(str(path), cause, remedy) from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise CorpusAccessError(str(path), "is not a folder of this user's own", remedy)
+        raise CorpusAccessError(str(path), "is not a folder of this user", remedy)
     if status.st_mode & 0o077:
         raise CorpusAccessError(str(path), "is open to other users", f"chmod 700 it, or {remedy}")
     return path

@@ -85,7 +85,7 @@ class ProcessGroup:
         # Import it while no group is open; otherwise the first optimiser would import it later.
         import_module("torch.distributed.nn.functional")
 
-        with _translate_errors(place, "does not find the others"):
+        with _translate_errors(place, "cannot reach the other processes"):
             dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=MAX_WAIT)
         return cls(place, dist.group.WORLD)
 

@@ -66,6 +66,6 @@ def _number(name: str, environment: Mapping[str, str]) -> int:
 def _nonsense(name: str, what: str) -> ConfigError:
     return ConfigError(
         name,
-        f"{what} in the environment numbers no process",
+        f"{what} in the environment is not the number of a process",
         "start the processes with torchrun, or unset RANK and WORLD_SIZE",
     )

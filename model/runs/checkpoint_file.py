@@ -99,7 +99,7 @@ def checkpoint_bytes(checkpoint: Checkpoint, *, exported: bool = False) -> bytes
         header |= {"kind": EXPORT, "format": "pt"}
     data = safetensors.numpy.save(tensors, metadata=header)
     if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
-        raise ValueError("what is said of the run is too long for a checkpoint")
+        raise ValueError("the metadata of the run is too long for a checkpoint")
     return data
 
 
@@ -293,14 +293,14 @@ class _Reader:
         except (
             ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
         ) as error:  # fmt: skip
-            self._refuse(f"holds metadata that make no sense ({_first_line(error)})", error)
+            self._refuse(f"holds invalid metadata ({_first_line(error)})", error)
 
     def _require_no_holes(self) -> None:
         """Refuses tensors that overlap, leave gaps, or do not start at a multiple of 4 bytes."""
         end = 0
         for place in sorted(self._places.values(), key=lambda place: place.start):
             if place.start != end or place.start % 4:
-                self._refuse("is damaged: its tensors do not lie in a row")
+                self._refuse("is damaged: its tensors are not contiguous")
             end = place.stop
 
     def _refuse(self, cause: str, error: Exception | None = None) -> NoReturn:

@@ -97,7 +97,7 @@ class CheckpointStore:
             raise RunFolderError(
                 str(self.folder),
                 f"has no room for a checkpoint of {size / 1e6:,.1f} MB ({error.strerror})",
-                "make room, or name another folder with --checkpoints",
+                "free space, or name another folder with --checkpoints",
             ) from error
 
     def save(self, checkpoint: Checkpoint) -> Path:
@@ -280,5 +280,5 @@ def _require_regular(path: Path) -> None:
         require_regular_or_none(path)
     except OSError as error:
         raise CheckpointError(
-            str(path), error.strerror or "cannot be read", "put the file itself in its place"
+            str(path), error.strerror or "cannot be read", "replace it with the file itself"
         ) from error

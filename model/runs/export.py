@@ -57,7 +57,9 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
         OSError: the file system refuses. Each file is unchanged or complete.
     """
     if str(path) == "-":
-        raise ConfigError("--output", "- is no file, and two are written", f"name a {SUFFIX} file")
+        raise ConfigError(
+            "--output", "- is not a file, and two files are written", f"name a {SUFFIX} file"
+        )
     if not path.name:
         raise ConfigError("--output", f"{path} is a folder, not a file", f"name a {SUFFIX} file")
     card = card_path(path)

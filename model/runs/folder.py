@@ -289,7 +289,7 @@ class RunFolder:
         if self._locked is None or self._lock.is_in_place():
             return
         if self.identity() not in {None, self._locked}:
-            raise OSError(errno.ESTALE, "another run has this folder by now", str(self.path))
+            raise OSError(errno.ESTALE, "another run now has this folder", str(self.path))
 
     def problem(self) -> str | None:
         """Returns why the run's description or record cannot be read; None if they can."""
@@ -312,7 +312,7 @@ class RunFolder:
         problem = self.problem()
         if problem is not None:
             raise CheckpointError(
-                str(self.path), f"unreadable: {problem}", "put a right file in its place"
+                str(self.path), f"unreadable: {problem}", "replace it with a valid file"
             )
 
     # --- deletion -------------------------------------------------------------------------------
@@ -348,9 +348,7 @@ class RunFolder:
             raise _not_deletable(self.path, error) from error
         try:
             if identity is not None and self.identity() != identity:
-                raise RunFolderError(
-                    str(self.path), "is another run by now", "look at the runs again"
-                )
+                raise RunFolderError(str(self.path), "is now another run", "list the runs again")
             return self._remove(RUN_FILES)
         except OSError as error:
             raise _not_deletable(self.path, error) from error
@@ -394,5 +392,5 @@ def _taken(root: Path, path: Path) -> RunFolderError | ConfigError:
     if not root.is_dir():
         return _no_folder(root)
     return ConfigError(
-        str(path), "this run exists", "go on with it by --resume, or give another name with --run"
+        str(path), "this run exists", "continue it with --resume, or give another name with --run"
     )

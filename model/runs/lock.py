@@ -68,7 +68,7 @@ class RunLock:
             finally:
                 if self._file is not file:
                     file.close()
-        raise RunFolderError(str(self._folder), "is made and removed all the time", "try again")
+        raise RunFolderError(str(self._folder), "is created and removed repeatedly", "try again")
 
     def release(self) -> None:
         """Lets other processes write."""

@@ -248,7 +248,7 @@ def _require_resumable(folder: RunFolder, checkpoint: Checkpoint, request: RunRe
         raise CheckpointError(
             str(folder.path),
             "its checkpoint holds no state of a training",
-            "go on from its weights by --weights-only, or generate from it",
+            "continue from its weights with --weights-only, or generate from it",
         )
 
 
@@ -289,7 +289,7 @@ def _restore_position(folder: RunFolder, checkpoint: Checkpoint, batches: Batche
         raise CheckpointError(
             str(folder.path),
             f"its checkpoint does not fit its text ({error})",
-            "go on from its weights by --weights-only",
+            "continue from its weights with --weights-only",
         ) from error
 
 

@@ -91,10 +91,10 @@ def reload_corpus(
         resolved = resolve_source(source.specification, offline=True)
         sizes = [] if resolved.is_folder else [document.size for document in resolved.documents()]
         if sum(size or 0 for size in sizes) > (source.characters + 1) * _MAX_BYTES_PER_CHARACTER:
-            return f"{source.specification}: is not the text that the run was trained on any more"
+            return f"{source.specification}: is no longer the text that the run was trained on"
         corpus = load_corpus(resolved, options, vocabulary=vocabulary, cancelled=cancelled)
     except UserError as error:
         return str(error)
     if corpus.sha256 != source.sha256:
-        return f"{source.specification}: is not the text that the run was trained on any more"
+        return f"{source.specification}: is no longer the text that the run was trained on"
     return corpus

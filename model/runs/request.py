@@ -89,7 +89,7 @@ def resumed_settings(
             was, wanted = (_in_words(value) for value in (saved, asked))
             raise CheckpointError(
                 str(folder),
-                f"the saved run has {name.replace('_', '-')} {was}, asked for is {wanted}",
+                f"the saved run has {name.replace('_', '-')} {was}, but {wanted} was requested",
                 "leave the option out, or start another run with --run",
             )
     for name in saved_elsewhere:

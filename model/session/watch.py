@@ -86,7 +86,7 @@ class WatchSession:
         """Passes a command to the sampler; a training command only raises a warning."""
         match command:
             case PauseTraining() | ContinueTraining() | StopTraining() | SaveCheckpoint():
-                words = "this run is trained by another process, which alone can do that"
+                words = "only the process that trains this run can do that"
                 self._events.put(WarningRaised(time=0.0, text=words))
             case _:
                 self._sampler.post(command)

@@ -138,7 +138,7 @@ def test_a_document_that_is_no_text_is_left_out_only_where_that_is_allowed() -> 
     picture = b"\x89PNG\r\n\x1a\n" + b"\0" * 50
     corpus = load_corpus(source_of(b"text", picture, picture, optional=True), CorpusOptions())
     assert len(corpus) == 4
-    assert corpus.notes == ("2 files: skipped, looks like something else than text",)
+    assert corpus.notes == ("2 files: skipped, not text",)
     with pytest.raises(CorpusError, match="some/1: is a PNG picture"):
         load_corpus(source_of(b"text", picture), CorpusOptions())
     with pytest.raises(CorpusError, match="some: holds no text file"):

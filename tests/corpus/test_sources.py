@@ -152,7 +152,7 @@ def test_a_folder_is_its_text_files_in_order() -> None:
     corpus = load_corpus(resolve_source("."), CorpusOptions())
     text = corpus.vocabulary.decode(corpus.ids)
     assert text == "(a/10.txt)\n\x1e\n(a/2.txt)\n\x1e\n(a.txt)\n\x1e\n(b.txt)"
-    assert corpus.notes == ("1 file: skipped, looks like something else than text",)
+    assert corpus.notes == ("1 file: skipped, not text",)
     assert corpus.name == Path.cwd().name
 
 
@@ -214,7 +214,9 @@ def test_patterns_choose_the_files_of_a_folder(
 def test_patterns_that_leave_nothing_or_have_no_folder_are_refused() -> None:
     make_sources()
     options = CorpusOptions(include=("*.rs",))
-    with pytest.raises(CorpusError, match="no text file that the patterns leave; check --include"):
+    with pytest.raises(
+        CorpusError, match="no text file that matches the patterns; check --include"
+    ):
         load_corpus(resolve_source("folder", options=options), options)
     with pytest.raises(CorpusError, match=r"--include: folder/main\.py is no folder"):
         resolve_source("folder/main.py", options=options)

@@ -196,7 +196,7 @@ def test_a_full_disk_is_status_5(program: Program) -> None:
         url = f"http://127.0.0.1:{server.port}/text"
         done = program.train(url, largest_file=30_000)
     assert done.status == 5, done.complaint
-    assert_clean(done, program.home, "file too large; make room there, or let $CHARLM_CACHE name")
+    assert_clean(done, program.home, "file too large; free space there, or set $CHARLM_CACHE to")
 
 
 def test_a_server_that_is_silent_or_not_there_is_status_6(program: Program) -> None:

@@ -258,7 +258,9 @@ def test_a_text_larger_than_the_limit_is_read_without_a_cache(
 @pytest.mark.parametrize("limit", ["many", "-1", "5 parsecs"])
 def test_a_limit_that_is_no_size_is_refused(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARLM_CACHE_LIMIT", limit)
-    with pytest.raises(CorpusError, match=r"\$CHARLM_CACHE_LIMIT: .* is no size; give one such as"):
+    with pytest.raises(
+        CorpusError, match=r"\$CHARLM_CACHE_LIMIT: .* is not a size; give one such as"
+    ):
         read()
 
 

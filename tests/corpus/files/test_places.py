@@ -56,7 +56,7 @@ def test_a_temporary_folder_that_others_could_fill_is_refused(
     place = tmp_path / f"charlm-tui-{os.geteuid()}"
     (tmp_path / "theirs").mkdir(mode=0o700)
     place.symlink_to(tmp_path / "theirs")
-    with pytest.raises(CorpusAccessError, match="is not a folder of this user's own"):
+    with pytest.raises(CorpusAccessError, match="is not a folder of this user"):
         private_folder()
     place.unlink()
     place.write_text("in the way", encoding="utf-8")
@@ -79,7 +79,7 @@ def test_a_temporary_folder_of_another_user_is_refused(
     place = tmp_path / "charlm-tui-0"
     place.mkdir(mode=0o700)
     os.chown(place, 12345, 12345)
-    with pytest.raises(CorpusAccessError, match="is not a folder of this user's own"):
+    with pytest.raises(CorpusAccessError, match="is not a folder of this user"):
         private_folder()
 
 

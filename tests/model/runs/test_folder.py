@@ -284,7 +284,7 @@ def test_a_folder_that_was_renamed_is_found_by_its_name(name: str, folder: RunFo
 
 def test_a_taken_name_is_refused_and_a_taken_fallback_gets_a_number(tmp_path: Path) -> None:
     RunFolder.create(tmp_path, "taken", fallback_name="").checkpoints.save(make_checkpoint())
-    with pytest.raises(ConfigError, match="this run exists; go on with it by --resume"):
+    with pytest.raises(ConfigError, match="this run exists; continue it with --resume"):
         RunFolder.create(tmp_path, "taken", fallback_name="")
     names = [RunFolder.create(tmp_path, None, fallback_name="taken").name for _ in range(2)]
     assert names == ["taken-2", "taken-3"]
@@ -375,7 +375,7 @@ def test_a_file_system_that_cannot_lock_is_called_so_once(
 def test_too_little_room_is_known_before_anything_is_written(folder: RunFolder) -> None:
     names = names_in(folder)
     folder.checkpoints.require_room(1000)
-    with pytest.raises(RunFolderError, match=r"No space left on device.; make room") as caught:
+    with pytest.raises(RunFolderError, match=r"No space left on device.; free space") as caught:
         folder.checkpoints.require_room(10**18)
     assert str(caught.value).startswith(f"{folder.path}: has no room for a checkpoint of 1,0")
     assert names_in(folder) == names
@@ -462,10 +462,10 @@ def test_a_run_is_known_by_its_creation_and_not_by_its_name(tmp_path: Path) -> N
         lambda: first.checkpoints.save(make_checkpoint(2)),
         lambda: first.record.append_line("metrics.jsonl", "{}"),
     ):
-        with pytest.raises(OSError, match="another run has this folder by now"):
+        with pytest.raises(OSError, match="another run now has this folder"):
             write()
     assert not second.checkpoints.paths()
-    with pytest.raises(RunFolderError, match="is another run by now"):
+    with pytest.raises(RunFolderError, match="is now another run"):
         RunFolder(first.path).delete("1" * 32)
     assert RunFolder(first.path).delete("2" * 32) == []
 

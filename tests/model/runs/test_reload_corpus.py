@@ -65,7 +65,7 @@ def test_a_text_that_has_changed_or_gone_is_said(run: RunFolder) -> None:
     path = text_of(run)
     text = path.read_text(encoding="utf-8")
     path.write_text(text + text[:1], encoding="utf-8")
-    assert "is not the text that the run was trained on any more" in str(read(metadata_of(run)))
+    assert "is no longer the text that the run was trained on" in str(read(metadata_of(run)))
     path.write_text(text + "\N{SNOWMAN}", encoding="utf-8")
     assert str(path) in str(read(metadata_of(run)))
     path.unlink()

@@ -690,7 +690,9 @@ def test_what_a_trained_network_cannot_change_is_refused(
     name: str, value: int, tmp_path: Path
 ) -> None:
     watch(make_request(tmp_path))
-    with pytest.raises(CheckpointError, match=f"the saved run has {name} .*, asked for is {value}"):
+    with pytest.raises(
+        CheckpointError, match=f"the saved run has {name} .*, but {value} was requested"
+    ):
         watch(make_request(tmp_path, resume=True, overrides={name: value}))
     assert not run_folder(tmp_path).is_being_written()
 
@@ -824,7 +826,7 @@ def test_a_checkpoint_without_a_training_is_resumed_from_its_weights_only(tmp_pa
 def test_weights_alone_do_not_change_their_shape(tmp_path: Path) -> None:
     watch(make_request(tmp_path))
     overrides = {"hidden": 9}
-    with pytest.raises(CheckpointError, match="the saved run has hidden 8, asked for is 9"):
+    with pytest.raises(CheckpointError, match="the saved run has hidden 8, but 9 was requested"):
         watch(make_request(tmp_path, resume=True, weights_only=True, overrides=overrides))
 
 

@@ -248,7 +248,7 @@ def test_standard_output_is_no_file_to_export_to(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["export", "tiny", "--output", "-"]) == 2
-    assert "--output: - is no file, and two are written" in capsys.readouterr().err
+    assert "--output: - is not a file, and two files are written" in capsys.readouterr().err
     assert not (home / "-").exists()
 
 
