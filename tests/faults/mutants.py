@@ -598,6 +598,24 @@ MUTANTS = (
         ("    except Exception as error:", "    except OSError as error:"),
         "model/system/test_compiled_code.py::test_a_long_text_goes_on_from_the_same_state_c24",
     ),
+    _mutant(
+        "an import of torch that died is remembered as a success",
+        "model/system/torch_import.py",
+        ("    if status == 0:\n", "    if status <= 0:\n"),
+        "model/system/test_torch_import.py",
+    ),
+    _mutant(
+        "another processor takes over what this one remembers",
+        "model/system/torch_import.py",
+        ("os.uname().machine, _processor()", "os.uname().machine"),
+        "model/system/test_torch_import.py",
+    ),
+    _mutant(
+        "MPS is trusted for its loss alone",
+        "model/compute/mps_choice.py",
+        ("found.is_close_to(expected)", "math.isclose(found.loss, expected.loss, rel_tol=0.001)"),
+        "model/compute/test_mps_choice.py",
+    ),
     # --- serve --------------------------------------------------------------------------------
     _mutant(
         "a page's size has no bound",

@@ -33,7 +33,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from corpus import UserError
 from corpus.files.missing_guarantees import take_missing
-from model.errors import RunFolderError
+from model.errors import RunFolderError, TorchUnusable
 from model.system.refusal import refusal_of
 from tui.config.user_config import config_path, default_map, read_config
 from tui.console.exit_status import (
@@ -248,7 +248,8 @@ def run(arguments: list[str]) -> int:
         if debug:
             traceback.print_exc()
         error = refusal_of(error) or error
-        obstacle = what_hides_a_library() if status_of(error) == INTERNAL else None
+        is_defect = status_of(error) == INTERNAL and not isinstance(error, TorchUnusable)
+        obstacle = what_hides_a_library() if is_defect else None
         complain(obstacle or _sentence(error))
         is_usage = obstacle is not None or isinstance(error, click.ClickException)
         return USAGE if is_usage else status_of(error)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
+import platformdirs
 import pytest
 from fake_torch import DIES, TORCH_DIES, lay_out_torch
 from model_fixtures import make_checkpoint
@@ -64,6 +66,13 @@ def test_what_needs_torch_says_so_in_one_line(home: Path, command: tuple[str, ..
     assert (done.returncode, done.stdout, done.stderr) == (1, "", TORCH_DIES)
     assert not list((home / "runs").glob("*"))
     assert not list(home.glob("core*"))
+
+
+def test_a_newer_library_beside_it_is_not_blamed(home: Path) -> None:
+    """A library on `PYTHONPATH` that hides an installed one is named only for other errors."""
+    shutil.copytree(Path(platformdirs.__file__).parent, home / "library" / "platformdirs")
+    done = start(home, *TRAIN)
+    assert (done.returncode, done.stderr) == (1, TORCH_DIES)
 
 
 def test_processes_that_train_together_say_so(home: Path) -> None:
