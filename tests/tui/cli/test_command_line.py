@@ -681,7 +681,7 @@ def test_corpora_tells_what_the_cache_holds_and_clears_it(home: Path) -> None:
     ]
     refused = charlm(home, "corpora", CHARLM_CACHE_LIMIT="plenty")
     assert refused.status == 3
-    assert "$CHARLM_CACHE_LIMIT: 'plenty' is no size" in refused.complaint
+    assert "$CHARLM_CACHE_LIMIT: 'plenty' is not a size" in refused.complaint
 
 
 def test_patterns_choose_the_files_of_a_folder_and_are_remembered(home: Path) -> None:
