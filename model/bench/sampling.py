@@ -14,7 +14,6 @@ import torch
 from corpus import Vocabulary
 from model.bench.rows import OURS, Implementation, Task, rate_of
 from model.bench.training import VOCABULARY_SIZE
-from model.compute.device import trains_in_bf16
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
 from model.network.parameters import initial_parameters
@@ -29,6 +28,7 @@ from model.sampling.parallel_streams import (
 from model.sampling.stream import CharacterStream
 from model.sampling.torch_lstm import stepper_on
 from model.system.cores import usable_cores
+from model.training.engines import trains_in_bf16
 
 TEMPERATURE = 0.8
 CHARACTERS_PER_TIMING = 16

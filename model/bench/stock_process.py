@@ -18,11 +18,38 @@ from functools import partial
 
 from model.bench.keras import fits, keras_is_installed
 from model.bench.rows import Implementation, Task
+from model.kernels.cpu import LEVELS, SIMD
 from model.system.child_process import AnsweringChild, answering_child
 
 NAME = "the process of the stock implementations"
 OURS_ALONE = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables that this program sets for itself (`tui.cli.main`)."""
+
+_LIMITS: Mapping[str, Mapping[str, str]] = {
+    "sse2": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "avx512": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"},
+    "avx512bf16": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"},
+}
+_MKL: Mapping[str, str] = {"sse2": "SSE4_2", "avx2": "AVX2"}
+"""The same for MKL, which has no level between AVX-512 and its best."""
+
+
+def library_limits() -> dict[str, str]:
+    """Returns the variables that keep PyTorch, oneDNN and MKL at a lowered SIMD level.
+
+    They are read when PyTorch is imported. Empty if `$CHARLM_SIMD` lowers nothing.
+    """
+    if LEVELS[-1] == SIMD or SIMD not in _LIMITS:
+        return {}
+    return {**_LIMITS[SIMD], "MKL_ENABLE_INSTRUCTIONS": _MKL.get(SIMD, "AVX512")}
+
+
+def level_in_words() -> str:
+    """Returns what `$CHARLM_SIMD` lowers, for a heading; empty if nothing is lowered."""
+    if not library_limits():
+        return ""
+    return f"SIMD level {SIMD}, PyTorch, oneDNN and MKL limited alike"
 
 
 def stock_names(task: Task) -> tuple[str, ...]:

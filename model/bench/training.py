@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from model.bench.rows import OURS, Implementation, Task
-from model.compute.device import trains_in_bf16
 from model.compute.malloc import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, TrainingConfig
@@ -24,6 +23,7 @@ from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
 from model.system.cores import usable_cores
 from model.training.autotune import choose_machine
+from model.training.engines import trains_in_bf16
 from model.training.trainer import Trainer
 
 VOCABULARY_SIZE = 96

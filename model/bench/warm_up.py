@@ -11,12 +11,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from model.compute.device import trains_in_bf16
-from model.config import ModelConfig
+from model.config import ModelConfig, SamplingConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.network.parameters import initial_parameters
 from model.network.snapshot import LstmSnapshot
-from model.network.torch_layer import can_pack_bfloat16
 from model.sampling.noise import GumbelNoise
 from model.sampling.stepper import SamplerState
 from model.system.compiled_code import setback
@@ -29,15 +27,14 @@ def main() -> None:
     """Compiles the kernels that this processor can use."""
     if not can_compile():
         raise SystemExit(setback())
-    if trains_in_bf16() and can_pack_bfloat16():
-        from model.network.compiled_layer import prepare_packed_layer  # noqa: PLC0415
+    from model.network.compiled_layer import prepare_compiled_layer  # noqa: PLC0415
+    from model.network.lstm import CharacterLSTM  # noqa: PLC0415
+    from model.training.compiled_step import CompiledStep  # noqa: PLC0415
 
-        prepare_packed_layer(torch.bfloat16)
-        if HAS_BFLOAT16:
-            from model.network.lstm import CharacterLSTM  # noqa: PLC0415
-            from model.training.compiled_step import CompiledStep  # noqa: PLC0415
-
-            CompiledStep(CharacterLSTM(ModelConfig(hidden=HIDDEN), SYMBOLS))
+    network = CharacterLSTM(ModelConfig(hidden=HIDDEN), SYMBOLS)
+    for products in (torch.float32, torch.bfloat16)[: 2 if HAS_BFLOAT16 else 1]:
+        prepare_compiled_layer(products)
+        CompiledStep(network, products)
     for precision in ("fp32", "bf16"):
         _decode_a_little(precision)
 
@@ -56,7 +53,7 @@ def _decode_a_little(precision: str) -> None:
     )
     from model.sampling.compiled_lstm import CompiledDecoder  # noqa: PLC0415 - Numba
 
-    CompiledDecoder(snapshot, state, 1.0, threads=1).close()
+    CompiledDecoder(snapshot, state, SamplingConfig(), threads=1).close()
 
 
 if __name__ == "__main__":

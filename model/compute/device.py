@@ -57,11 +57,6 @@ class Machine:
         return self.engine.threads
 
 
-def trains_in_bf16() -> bool:
-    """Returns whether training on this machine's CPU uses bfloat16 by default."""
-    return native_bf16(torch.device("cpu"))
-
-
 def choose_device(
     name: str,
     place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
@@ -98,13 +93,3 @@ def choose_device(
 def has_mps() -> bool:
     """Returns whether this machine has a GPU of Apple that PyTorch can use."""
     return torch.backends.mps.is_available()
-
-
-def native_bf16(device: torch.device) -> bool:
-    """Returns whether the device multiplies bfloat16 matrices natively; emulation is slower."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-        return bool(supported()) if supported is not None else False
-    return False

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
-LayerKind = Literal["torch", "packed", "whole", "compiled"]
+LayerKind = Literal["torch", "sequence", "step"]
 """How the LSTM layers are computed.
 
-- ``torch``: PyTorch's ``nn.LSTM``, one layer at a time.
-- ``packed``: the compiled layer of `model.network.compiled_layer`, one layer at a time.
-- ``whole``: one ``nn.LSTM`` with all layers, where nothing is dropped. cuDNN overlaps the layers.
-- ``compiled``: embedding, layer, head and loss in one call (`model.training.compiled_step`).
+- ``torch``: PyTorch's ``nn.LSTM``; on a GPU all layers in one call where nothing is dropped.
+- ``sequence``: the compiled layer of `model.network.compiled_layer`, one layer at a time.
+- ``step``: embedding, layer, head and loss in one call (`model.training.compiled_step`).
 """
+
+_NAMES_BEFORE: Final[Mapping[str, LayerKind]] = {
+    "packed": "sequence",
+    "compiled": "step",
+    "whole": "torch",
+}
+"""Kinds of layers under the names that checkpoints before version 0.3 hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +40,17 @@ class Engine:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Engine:
-        """Returns the engine that ``to_record`` described."""
+        """Returns the engine that ``to_record`` described.
+
+        Raises:
+            KeyError: this version does not have its kind of layer.
+        """
+        kind = record["layer"]
+        if kind not in get_args(LayerKind):
+            kind = _NAMES_BEFORE[kind]
         return cls(
             precision=record["precision"],
-            layer=record["layer"],
+            layer=kind,
             batch_shards=record["shards"],
             threads_per_shard=record["threads_of_a_shard"],
         )

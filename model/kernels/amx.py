@@ -15,16 +15,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import cgutils, types
-from numba.extending import intrinsic
+from numba.core import cgutils
 
-from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
+from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import WORD_BYTES
 from model.kernels.ir import (
     BYTE,
     FLOAT,
     SHORT,
     WORD,
+    address_intrinsic,
     broadcast,
     counted_loop,
     integer,
@@ -33,15 +33,20 @@ from model.kernels.ir import (
     unpack_bfloat16,
 )
 from model.kernels.jit import inline
-from model.kernels.packing import (
-    CACHE_LINE,
-    PAIR_LANES,
-    PANEL,
-    PANEL_ROW_BYTES,
-    PANEL_STEP_BYTES,
-    TILE_DEPTH,
-    TILE_ROWS,
-)
+from model.kernels.packing import CACHE_LINE
+
+_LANES: Final = 16
+"""Float32 of an AVX-512 vector, and of a row of an AMX tile."""
+PANEL: Final = 2 * _LANES
+"""Columns of a panel: two tiles side by side. It is ``packing.PANEL``, if there is AMX."""
+TILE_ROWS: Final = 16
+"""Rows of a tile, and columns of its sums."""
+TILE_DEPTH: Final = 32
+"""Inner indices of a tile."""
+PANEL_ROW_BYTES: Final = 2 * CACHE_LINE
+"""Bytes of one row of pairs in a panel."""
+PANEL_STEP_BYTES: Final = TILE_ROWS * PANEL_ROW_BYTES
+"""Bytes of a panel for `TILE_DEPTH` inner indices."""
 
 _TILES: Final = 8
 _COLUMN_TILES: Final = {2: 2, 1: 4}
@@ -67,58 +72,51 @@ def _tile(number: int) -> Any:
     return ir.Constant(BYTE, number)
 
 
-def _type_shape_tiles(_: Any, first: Any, second: Any) -> Any:  # noqa: ARG001
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        first, second = (builder.trunc(rows, BYTE) for rows in arguments)
-        full = _tile(TILE_ROWS)
-        # Layout of LDTILECFG: palette 1, zeros, then bytes per row and rows of each tile.
-        palette = cgutils.alloca_once(builder, ir.ArrayType(BYTE, CACHE_LINE))  # type: ignore[no-untyped-call]
-        zeros = [0] * (CACHE_LINE - 1)
-        builder.store(ir.Constant(ir.ArrayType(BYTE, CACHE_LINE), [1, *zeros]), palette)
-        start = builder.bitcast(palette, BYTE.as_pointer())
-        has_two = builder.icmp_unsigned(">", second, _tile(0))
-        lower = builder.select(has_two, second, first)
-        last = builder.select(has_two, second, full)
-        # Tiles 0 to 3 are sums. With two tiles of rows these are 4 and 5, and columns are 6 and 7;
-        # with one it is 4, and columns are 5 to 7.
-        rows = [first, first, lower, lower, first, last, full, full]
-        for tile in range(_TILES):
-            place = builder.gep(start, [integer(16 + 2 * tile)])
-            row_bytes = ir.Constant(SHORT, CACHE_LINE)
-            builder.store(row_bytes, builder.bitcast(place, SHORT.as_pointer()))
-            builder.store(rows[tile], builder.gep(start, [integer(48 + tile)]))
-        _emit(builder, "ldtilecfg", start)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), generate
+def _generate_shapes(builder: Any, *arguments: Any) -> None:
+    first, second = (builder.trunc(rows, BYTE) for rows in arguments)
+    full = _tile(TILE_ROWS)
+    # Layout of LDTILECFG: palette 1, zeros, then bytes per row and rows of each tile.
+    palette = cgutils.alloca_once(builder, ir.ArrayType(BYTE, CACHE_LINE))  # type: ignore[no-untyped-call]
+    zeros = [0] * (CACHE_LINE - 1)
+    builder.store(ir.Constant(ir.ArrayType(BYTE, CACHE_LINE), [1, *zeros]), palette)
+    start = builder.bitcast(palette, BYTE.as_pointer())
+    has_two = builder.icmp_unsigned(">", second, _tile(0))
+    lower = builder.select(has_two, second, first)
+    last = builder.select(has_two, second, full)
+    # Tiles 0 to 3 are sums. With two tiles of rows these are 4 and 5, and columns are 6 and 7;
+    # with one it is 4, and columns are 5 to 7.
+    rows = [first, first, lower, lower, first, last, full, full]
+    for tile in range(_TILES):
+        place = builder.gep(start, [integer(16 + 2 * tile)])
+        row_bytes = ir.Constant(SHORT, CACHE_LINE)
+        builder.store(row_bytes, builder.bitcast(place, SHORT.as_pointer()))
+        builder.store(rows[tile], builder.gep(start, [integer(48 + tile)]))
+    _emit(builder, "ldtilecfg", start)
 
 
-def _type_release_tiles(_: Any) -> Any:
-    def generate(context: Any, builder: Any, *_: Any) -> Any:
-        _emit(builder, "tilerelease")
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-_shape_tiles: Callable[..., None] = intrinsic(_type_shape_tiles)
-"""``_shape_tiles(first, second)``: sets the rows of the tiles of a block: ``first`` rows in its
+_shape_tiles = address_intrinsic(_generate_shapes)
+"""``_shape_tiles((first, second))``: sets the rows of the tiles of a block: ``first`` rows in its
 first tile of rows, ``second`` in its second; 0 for blocks of one tile of rows."""
-release_tiles: Callable[..., None] = intrinsic(_type_release_tiles)
-"""``release_tiles()``: ends the use of AMX, because libraries set up the tiles in their own way."""
+_release_tiles = address_intrinsic(lambda builder: _emit(builder, "tilerelease"))
+
+
+@inline
+def release_tiles() -> None:
+    """Ends the use of AMX, because libraries set up the tiles in their own way."""
+    _release_tiles(())
 
 
 @inline
 def configure_tiles(m: int) -> None:
     """Prepares AMX for products of a left matrix with M rows; takes a third of a microsecond."""
     first = min(m, 2 * TILE_ROWS)
-    _shape_tiles(min(first, TILE_ROWS), max(0, first - TILE_ROWS))
+    _shape_tiles((min(first, TILE_ROWS), max(0, first - TILE_ROWS)))
 
 
-def tile_block(row_tiles: int, panels: int, *, adds: bool) -> Callable[..., None]:
+def tile_block(row_tiles: int, panels: int, *, adds: bool) -> Callable[[tuple[int, ...]], None]:
     """Returns the intrinsic that multiplies ``row_tiles`` tiles of rows with ``panels`` panels.
 
-    The intrinsic takes seven int64. Distances are in bytes:
+    The intrinsic takes seven integers. Distances are in bytes:
 
     - left, left_row: address of bfloat16 [M, K], and the distance from one row to the next;
     - steps: K / TILE_DEPTH, at least 1;
@@ -131,23 +129,10 @@ def tile_block(row_tiles: int, panels: int, *, adds: bool) -> Callable[..., None
         adds: whether to add to the sums in ``out``; otherwise they are overwritten.
     """
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+    def generate(builder: Any, *arguments: Any) -> None:
         _generate_block(builder, arguments, row_tiles, panels, adds=adds)
-        return context.get_dummy_value()
 
-    def typed(  # noqa: PLR0917
-        _: Any,
-        left: Any,  # noqa: ARG001
-        left_row: Any,  # noqa: ARG001
-        steps: Any,  # noqa: ARG001
-        right: Any,  # noqa: ARG001
-        panel: Any,  # noqa: ARG001
-        out: Any,  # noqa: ARG001
-        out_row: Any,  # noqa: ARG001
-    ) -> Any:
-        return types.void(*[types.int64] * 7), generate
-
-    return intrinsic(typed)
+    return address_intrinsic(generate)
 
 
 def _generate_block(
@@ -194,37 +179,26 @@ def _generate_block(
 
 _PANELS_PER_ROW_BLOCK: Final = 4
 """Eight vectors: each sum can wait for its last product while the other seven have theirs."""
-_VECTORS_PER_PANEL: Final = PANEL // PAIR_LANES
+_VECTORS_PER_PANEL: Final = PANEL // _LANES
 _PAIRS_PER_STEP: Final = TILE_DEPTH // 2
 _ROUND_TO_NEAREST: Final = 8
 """Rounding mode that an AVX-512 instruction carries itself."""
-_SUMS, _COLUMNS = ir.VectorType(FLOAT, PAIR_LANES), ir.VectorType(WORD, PAIR_LANES)
+_SUMS, _COLUMNS = ir.VectorType(FLOAT, _LANES), ir.VectorType(WORD, _LANES)
 
 
-def _row_intrinsic(panels: int) -> Callable[..., None]:
+def _row_intrinsic(panels: int) -> Callable[[tuple[int, ...]], None]:
     """Returns the intrinsic that multiplies one row with ``panels`` panels.
 
-    The intrinsic takes five int64: address of the row, bfloat16 [1, K]; steps, K / TILE_DEPTH, at
-    least 1; address of the panels, and bytes from one panel to the next; address of the float32
+    The intrinsic takes five integers: address of the row, bfloat16 [1, K]; steps, K / TILE_DEPTH,
+    at least 1; address of the panels, and bytes from one panel to the next; address of the float32
     sums [1, N].
     """
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        if HAS_BFLOAT16:  # LLVM cannot compile the instructions for other processors
+    def generate(builder: Any, *arguments: Any) -> None:
+        if HAS_AMX:  # LLVM cannot compile the instructions for other processors
             _generate_row(builder, arguments, panels)
-        return context.get_dummy_value()
 
-    def typed(
-        _: Any,
-        row: Any,  # noqa: ARG001
-        steps: Any,  # noqa: ARG001
-        right: Any,  # noqa: ARG001
-        panel: Any,  # noqa: ARG001
-        out: Any,  # noqa: ARG001
-    ) -> Any:
-        return types.void(*[types.int64] * 5), generate
-
-    return intrinsic(typed)
+    return address_intrinsic(generate)
 
 
 def _rounded(builder: Any, name: str, *numbers: Any) -> Any:
@@ -247,7 +221,7 @@ def _generate_row(builder: Any, arguments: Any, panels: int) -> None:
     """
     row, steps, right, panel, out = arguments
     vectors = [(place, vector) for place in range(panels) for vector in range(_VECTORS_PER_PANEL)]
-    zeros = [ir.Constant(_SUMS, [0.0] * PAIR_LANES)] * len(vectors)
+    zeros = [ir.Constant(_SUMS, [0.0] * _LANES)] * len(vectors)
 
     def place_of(start: Any, distance: Any, vector: tuple[int, int], kind: Any) -> Any:
         panel_start = moved(builder, start, distance, vector[0])
@@ -286,26 +260,77 @@ _row_times_one_panel = _row_intrinsic(1)
 
 
 @inline
-def row_in_tile_order(n: int, steps: int, row: int, right: int, out: int) -> None:
+def row_in_tile_order(n: int, words: int, row: int, right: int, out: int) -> None:
     """Writes a row [1, K] times a right matrix [K, N] to float32 ``out`` [1, N].
 
-    The sums have the same bits as those of ``matmul_tiles``. For one row AVX-512 is faster beside a
+    The sums have the same bits as those of `multiply_tiles`. For one row AVX-512 is faster beside a
     busy hyperthread.
 
     Args:
         n: N, a multiple of `PANEL`.
-        steps: K / `TILE_DEPTH`.
+        words: K / 2, a multiple of 16.
         row: address of bfloat16 [1, K].
-        right: address of bfloat16 panels [N / PANEL, K / 2, PANEL, 2]; see ``pack_pair_panels`` of
+        right: address of bfloat16 panels [N / PANEL, K / 2, PANEL, 2]; see
             ``model.kernels.packing``.
         out: address of float32 [1, N]; written.
     """
-    panel, column = steps * PANEL_STEP_BYTES, 0
+    steps, column = words * 2 // TILE_DEPTH, 0
+    panel = steps * PANEL_STEP_BYTES
     while column < n:
         start, sums = right + column // PANEL * panel, out + column * WORD_BYTES
         if n - column >= _PANELS_PER_ROW_BLOCK * PANEL:
-            _row_times_four_panels(row, steps, start, panel, sums)
+            _row_times_four_panels((row, steps, start, panel, sums))
             column += _PANELS_PER_ROW_BLOCK * PANEL
         else:
-            _row_times_one_panel(row, steps, start, panel, sums)
+            _row_times_one_panel((row, steps, start, panel, sums))
             column += PANEL
+
+
+def _tile_product(*, adds: bool) -> Callable[..., None]:
+    """Returns `multiply_tiles` or `add_tile_products`."""
+    # Two tiles of rows and one panel, or one tile and two panels: four tiles of sums either way.
+    tall, wide, small = (tile_block(*shape, adds=adds) for shape in ((2, 1), (1, 2), (1, 1)))
+
+    @inline
+    def multiply(  # noqa: PLR0917
+        m: int,
+        n: int,
+        words: int,
+        left: int,
+        left_row: int,
+        right: int,
+        out: int,
+        out_row: int,
+        backwards: bool,
+    ) -> None:
+        configured = min(m, 2 * TILE_ROWS)
+        steps = words * 2 // TILE_DEPTH
+        panel = steps * PANEL_STEP_BYTES
+        # Rows outside: the left rows of a block stay in the cache for all columns.
+        for row in range(0, m, 2 * TILE_ROWS):
+            rows, start = min(m - row, 2 * TILE_ROWS), left + row * left_row
+            sums, done = out + row * out_row, 0
+            if rows != configured:
+                configure_tiles(rows)
+            while done < n:
+                count = PANEL if rows > TILE_ROWS or n - done == PANEL else 2 * PANEL
+                column = n - done - count if backwards else done
+                place, packed = sums + column * WORD_BYTES, right + column // PANEL * panel
+                block = (start, left_row, steps, packed, panel, place, out_row)
+                if rows > TILE_ROWS:
+                    tall(block)
+                elif count > PANEL:
+                    wide(block)
+                else:
+                    small(block)
+                done += count
+            if rows != configured:
+                configure_tiles(m)
+
+    return multiply
+
+
+multiply_tiles = _tile_product(adds=False)
+"""Does what ``matmul.multiply`` does, for bfloat16 with AMX; without AMX it does nothing."""
+add_tile_products = _tile_product(adds=True)
+"""Does what `multiply_tiles` does, but adds the product to ``out``."""

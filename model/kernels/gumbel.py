@@ -165,8 +165,7 @@ def drawn_probability(logits: Array, n: int, s: int, symbol: int, scores: Array)
 def record_drawn(  # noqa: PLR0917 - compiled code takes them by position
     logits: Array,
     n: int,
-    first: int,
-    last: int,
+    streams: tuple[int, int],
     drawn: Array,
     scores: Array,
     ids: Array,
@@ -177,13 +176,12 @@ def record_drawn(  # noqa: PLR0917 - compiled code takes them by position
     Args:
         logits: float32 [N + 1, S, V].
         n: index of the character.
-        first: first of the streams.
-        last: end of the streams.
+        streams: the first stream, and the end of the streams.
         drawn: int64 [S or more], the characters.
         scores: float32 [V]; scratch.
         ids: int64 [N, S]; written.
         probabilities: float32 [N, S]; written.
     """
-    for s in range(first, last):
+    for s in range(streams[0], streams[1]):
         ids[n, s] = drawn[s]
         probabilities[n, s] = drawn_probability(logits, n, s, drawn[s], scores)

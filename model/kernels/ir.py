@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
+from numba.extending import intrinsic
 
 FLOAT: Final = ir.FloatType()
 INTEGER: Final = ir.IntType(64)
@@ -19,6 +21,28 @@ SHORT: Final = ir.IntType(16)
 BYTE: Final = ir.IntType(8)
 
 _UPPER_HALF: Final = 0xFFFF0000
+
+
+def address_intrinsic(generate: Callable[..., None]) -> Callable[[tuple[int, ...]], None]:
+    """Returns an intrinsic that takes one tuple of integers, and returns nothing.
+
+    Args:
+        generate: takes a builder and the integers as int64 values, and generates the code.
+    """
+
+    def typed(_: Any, arguments: Any) -> Any:
+        def generate_all(context: Any, builder: Any, _: Any, values: Any) -> Any:
+            numbers = [
+                context.cast(builder, builder.extract_value(values[0], place), kind, types.int64)
+                for place, kind in enumerate(arguments)
+            ]
+            generate(builder, *numbers)
+            return context.get_dummy_value()
+
+        return types.void(arguments), generate_all
+
+    generated: Any = intrinsic(typed)
+    return generated  # type: ignore[no-any-return]
 
 
 def integer(value: int) -> Any:

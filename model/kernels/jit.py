@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from model.kernels.cpu import HAS_AMX
+from model.kernels.cpu import SIMD, llvm_features
 from model.kernels.disk_cache import KernelCache
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -27,6 +27,9 @@ _OPTIONS: Final[dict[str, Any]] = {
 
 if cast("Any", numba).config.DISABLE_JIT:
     raise ImportError("NUMBA_DISABLE_JIT is set")  # interpreted kernels would take hours
+
+if llvm_features() is not None:  # read when the first function is compiled
+    cast("Any", numba).config.CPU_FEATURES = llvm_features()
 
 
 class Kernel:
@@ -47,15 +50,15 @@ def inline(function: FunctionT) -> FunctionT:
 
 
 @lru_cache(maxsize=1)
-def _stamp() -> tuple[int, bool]:
-    """Returns what kernels depend on: times and sizes of this package's files, and AMX.
+def _stamp() -> tuple[int, str]:
+    """Returns what kernels depend on: times and sizes of this package's files, and the SIMD level.
 
     A kernel is compiled from functions and constants of several files. The processor is in Numba's
     own key; whether the system permits AMX is not.
     """
     files = sorted(Path(__file__).parent.glob("*.py"))
     stamps = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
-    return zlib.crc32(repr(stamps).encode()), HAS_AMX
+    return zlib.crc32(repr(stamps).encode()), SIMD
 
 
 @Kernel

@@ -11,19 +11,19 @@ for overlap, which for 32 units takes ten times as long as the step itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import overload
 
 from model.kernels.cpu import LANES
-from model.kernels.dtypes import BFLOAT16_BYTES, WORD_BYTES, Array, stored_like, to_float32
-from model.kernels.ir import counted_loop, integer, moved
+from model.kernels.dtypes import BFLOAT16_BYTES, WORD_BYTES, Array, Numbers, stored_like, to_float32
+from model.kernels.ir import address_intrinsic, counted_loop, integer, moved
 from model.kernels.jit import Kernel, inline
 from model.kernels.vecmath import ONE, VectorMath, sigmoid, tanh
 
 
-@Kernel
+@inline
 def step_forward(  # noqa: PLR0917 - compiled code takes them by position
     input_gates: Array,
     ids: Array,
@@ -35,24 +35,26 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
     outputs: Array,
     t: int,
     first: int,
+    count: int,
 ) -> None:
     """Makes time step t of U units, after the product with the recurrent matrix.
 
     Args:
-        input_gates: float32 or bfloat16 [N, 4H], what the layer's inputs add to the gates.
+        input_gates: float32 or bfloat16 [N, 4H or more], what the layer's inputs add to the gates.
         ids: int64 [T, B], rows of ``input_gates``.
         bias: float32 [4H].
-        recurrent_gates: float32 or bfloat16 [B, 4U], what the hidden state adds to the gates of
-            the units.
+        recurrent_gates: float32 [B, 4U or more], what the hidden state adds to the gates of the
+            units.
         gates: float32 [T, B, 4H], the gates after their nonlinearities; written at t.
         cells: float32 [T + 1, B, H], read at t, written at t + 1.
-        hiddens: float32 or bfloat16 [T + 1, B, H], the hidden state as the products take it;
-            written at t + 1.
+        hiddens: float32 or bfloat16 [T + 1, B, H or more], the hidden state as the products take
+            it; written at t + 1.
         outputs: float32 [T, B, H], the hidden state unrounded; written at t.
         t: the time step.
         first: first of the units.
+        count: U.
     """
-    width, count = cells.shape[2], recurrent_gates.shape[1] // 4
+    width = cells.shape[2]
     i, f, g, o = first, width + first, 2 * width + first, 3 * width + first
     i_bias, f_bias, g_bias, o_bias = bias[i:], bias[f:], bias[g:], bias[o:]
     for b in range(cells.shape[1]):
@@ -65,10 +67,10 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
         before, after = cells[t, b, first:], cells[t + 1, b, first:]
         hidden_row, output_row = hiddens[t + 1, b, first:], outputs[t, b, first:]
         for j in range(count):
-            i_gate = sigmoid(to_float32(i_in[j]) + i_bias[j] + to_float32(i_recurrent[j]))
-            f_gate = sigmoid(to_float32(f_in[j]) + f_bias[j] + to_float32(f_recurrent[j]))
-            g_gate = tanh(to_float32(g_in[j]) + g_bias[j] + to_float32(g_recurrent[j]))
-            o_gate = sigmoid(to_float32(o_in[j]) + o_bias[j] + to_float32(o_recurrent[j]))
+            i_gate = sigmoid(to_float32(i_in[j]) + i_bias[j] + i_recurrent[j])
+            f_gate = sigmoid(to_float32(f_in[j]) + f_bias[j] + f_recurrent[j])
+            g_gate = tanh(to_float32(g_in[j]) + g_bias[j] + g_recurrent[j])
+            o_gate = sigmoid(to_float32(o_in[j]) + o_bias[j] + o_recurrent[j])
             cell = before[j] * f_gate + i_gate * g_gate
             output = o_gate * tanh(cell)
             i_row[j] = i_gate
@@ -82,7 +84,7 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
             hidden_row[j] = stored_like(output_row[j], hidden_row)
 
 
-@Kernel
+@inline
 def step_backward(  # noqa: PLR0917
     gates: Array,
     cells: Array,
@@ -92,21 +94,23 @@ def step_backward(  # noqa: PLR0917
     d_gates: Array,
     t: int,
     first: int,
+    count: int,
 ) -> None:
     """Goes back through time step t of U units, after the product with the recurrent matrix.
 
     Args:
         gates: float32 [T, B, 4H], after their nonlinearities.
         cells: float32 [T + 1, B, H].
-        d_outputs: float32 [T, B, H], gradient of the outputs from what reads the layer.
-        d_recurrent: float32 or bfloat16 [B, U], gradient of the hidden state at t from step t + 1.
+        d_outputs: float32 [T, B, H or more], gradient of the outputs from what reads the layer.
+        d_recurrent: float32 [B, U or more], gradient of the hidden state at t from step t + 1.
         d_cell: float32 [B, H], gradient of the cell state at t + 1; becomes that at t.
-        d_gates: float32 or bfloat16 [T, B, 4H], gradient of the sums that go into the gates, as
-            the products take it; written at t.
+        d_gates: float32 or bfloat16 [T, B, 4H or more], gradient of the sums that go into the
+            gates, as the products take it; written at t.
         t: the time step.
         first: first of the units.
+        count: U.
     """
-    width, count = cells.shape[2], d_recurrent.shape[1]
+    width = cells.shape[2]
     i, f, g, o = first, width + first, 2 * width + first, 3 * width + first
     for b in range(cells.shape[1]):
         row, d_row = gates[t, b], d_gates[t, b]
@@ -118,7 +122,7 @@ def step_backward(  # noqa: PLR0917
             i_gate, f_gate, g_gate, o_gate = i_row[j], f_row[j], g_row[j], o_row[j]
             # Recomputed, so that a step keeps no more than its gates and cells.
             tanh_cell = tanh(after[j])
-            d_hidden = d_output_row[j] + to_float32(d_recurrent_row[j])
+            d_hidden = d_output_row[j] + d_recurrent_row[j]
             d_c = d_cell_row[j] + d_hidden * o_gate * (ONE - tanh_cell * tanh_cell)
             d_cell_row[j] = d_c * f_gate
             # The derivative of a sigmoid s is s - s^2, that of a tanh t is 1 - t^2.
@@ -133,53 +137,40 @@ def sum_rows(rows: Array, ids: Array, sums: Array) -> None:
     """Adds each row to the sum with its id, in order: the gradient of a table lookup.
 
     Args:
-        rows: float32 or bfloat16 [N, 4H].
+        rows: float32 or bfloat16 [N, 4H or more].
         ids: int64 [N].
         sums: float32 [V, 4H]; added to.
     """
     for n in range(len(ids)):
         row, total = rows[n], sums[ids[n]]
-        for j in range(rows.shape[1]):
+        for j in range(sums.shape[1]):
             total[j] += to_float32(row[j])
 
 
-def _cell_intrinsic(lanes: int) -> Callable[..., None]:
+def _cell_intrinsic(lanes: int, numbers: Numbers) -> Callable[[tuple[int, ...]], None]:
     """Returns the intrinsic that steps a number of units that is a multiple of ``lanes``.
 
-    It takes eight int64; see `step_units`.
+    It takes eight integers; see `step_units`. A unit has the same bits with any number of lanes.
     """
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+    def generate(builder: Any, *arguments: Any) -> None:
         has_units = builder.icmp_signed(">", arguments[0], integer(0))
         with builder.if_then(has_units):
-            _generate_cell(builder, arguments, lanes)
-        return context.get_dummy_value()
+            _generate_cell(builder, arguments, lanes, numbers)
 
-    def typed(  # noqa: PLR0917
-        _: Any,
-        count: Any,  # noqa: ARG001
-        sums: Any,  # noqa: ARG001
-        sums_gate: Any,  # noqa: ARG001
-        bias: Any,  # noqa: ARG001
-        bias_gate: Any,  # noqa: ARG001
-        cell: Any,  # noqa: ARG001
-        next_operand: Any,  # noqa: ARG001
-        reader: Any,  # noqa: ARG001
-    ) -> Any:
-        return types.void(*[types.int64] * 8), generate
-
-    return intrinsic(typed)
+    return address_intrinsic(generate)
 
 
-def _generate_cell(builder: Any, arguments: Any, lanes: int) -> None:
+def _generate_cell(builder: Any, arguments: Any, lanes: int, numbers: Numbers) -> None:
     """Generates a loop over vectors of units, at least one."""
     count, sums, sums_gate, bias, bias_gate, cell, next_operand, reader = arguments
     vectors = VectorMath(builder, lanes)
     times, half = builder.fmul, vectors.all(0.5)
+    number_bytes = WORD_BYTES if numbers == "float32" else BFLOAT16_BYTES
 
     def one_vector(unit: Any) -> list[Any]:
         in_float32 = builder.mul(unit, integer(WORD_BYTES))
-        in_bfloat16 = builder.mul(unit, integer(BFLOAT16_BYTES))
+        in_numbers = builder.mul(unit, integer(number_bytes))
 
         def gate(number: int) -> Any:
             parts = (sums, sums_gate), (bias, bias_gate)
@@ -197,20 +188,29 @@ def _generate_cell(builder: Any, arguments: Any, lanes: int) -> None:
         after = builder.fdiv(times(total, half), times(by, f_by))
         builder.store(after, vectors.at(cell_at), align=WORD_BYTES)
         c, c_by = vectors.tanh(after)
-        hidden = vectors.bfloat16(builder.fdiv(times(times(o, half), c), times(o_by, c_by)))
+        hidden = builder.fdiv(times(times(o, half), c), times(o_by, c_by))
+        hidden = hidden if numbers == "float32" else vectors.bfloat16(hidden)
         for out in (next_operand, reader):
-            place = vectors.at(builder.add(out, in_bfloat16), hidden.type)
-            builder.store(hidden, place, align=BFLOAT16_BYTES)
+            place = vectors.at(builder.add(out, in_numbers), hidden.type)
+            builder.store(hidden, place, align=number_bytes)
         return [builder.add(unit, integer(lanes))]
 
     counted_loop(builder, count, [integer(0)], one_vector, step=lanes)
 
 
-_step_vectors, _step_single = _cell_intrinsic(LANES), _cell_intrinsic(1)
+def _cells(numbers: Numbers, number_bytes: int) -> tuple[Any, Any, int]:
+    """Returns what steps whole vectors, what steps single units, and the bytes of an operand."""
+    return _cell_intrinsic(LANES, numbers), _cell_intrinsic(1, numbers), number_bytes
 
 
-@inline
-def step_units(  # noqa: PLR0917 - compiled code takes them by position
+_CELLS: Final = {
+    types.float32: _cells("float32", WORD_BYTES),
+    types.uint16: _cells("pairs", BFLOAT16_BYTES),
+}
+
+
+def step_units(  # noqa: PLR0917
+    like: Array,
     count: int,
     sums: int,
     sums_gate: int,
@@ -220,11 +220,12 @@ def step_units(  # noqa: PLR0917 - compiled code takes them by position
     next_operand: int,
     reader: int,
 ) -> None:
-    """Steps U units of one stream; all arrays by address.
+    """Steps U units of one stream; all arrays by address, compiled code only.
 
     The gates are i, f, o, g, and the sums of the first three are halved as in ``LayerWeights``.
 
     Args:
+        like: float32, or bfloat16 in uint16: the dtype of the operands.
         count: U.
         sums: float32, products of the first gate [U]; the other gates follow.
         sums_gate: bytes from one gate of ``sums`` to the next.
@@ -232,19 +233,51 @@ def step_units(  # noqa: PLR0917 - compiled code takes them by position
             follow.
         bias_gate: bytes from one gate of ``bias`` to the next.
         cell: float32 [U], the cell state; updated.
-        next_operand: bfloat16 [U], the hidden state for the layer's next step; written.
-        reader: bfloat16 [U], the hidden state for the layer above or the head; written.
+        next_operand: [U] like ``like``, the hidden state for the layer's next step; written.
+        reader: [U], the hidden state for the layer above or the head; written.
     """
-    whole = count // LANES * LANES
-    _step_vectors(whole, sums, sums_gate, bias, bias_gate, cell, next_operand, reader)
-    floats, halves = whole * WORD_BYTES, whole * BFLOAT16_BYTES
-    _step_single(
-        count - whole,
-        sums + floats,
-        sums_gate,
-        bias + floats,
-        bias_gate,
-        cell + floats,
-        next_operand + halves,
-        reader + halves,
-    )
+    raise NotImplementedError
+
+
+@overload(step_units)
+def _typed_step_units(  # noqa: PLR0917
+    like: Any,
+    count: int,  # noqa: ARG001
+    sums: int,  # noqa: ARG001
+    sums_gate: int,  # noqa: ARG001
+    bias: int,  # noqa: ARG001
+    bias_gate: int,  # noqa: ARG001
+    cell: int,  # noqa: ARG001
+    next_operand: int,  # noqa: ARG001
+    reader: int,  # noqa: ARG001
+) -> Any:
+    step_vectors, step_single, number_bytes = _CELLS[like.dtype]
+
+    def step(  # noqa: PLR0917
+        like: Any,  # noqa: ARG001
+        count: int,
+        sums: int,
+        sums_gate: int,
+        bias: int,
+        bias_gate: int,
+        cell: int,
+        next_operand: int,
+        reader: int,
+    ) -> None:
+        whole = count // LANES * LANES
+        step_vectors((whole, sums, sums_gate, bias, bias_gate, cell, next_operand, reader))
+        floats, numbers = whole * WORD_BYTES, whole * number_bytes
+        step_single(
+            (
+                count - whole,
+                sums + floats,
+                sums_gate,
+                bias + floats,
+                bias_gate,
+                cell + floats,
+                next_operand + numbers,
+                reader + numbers,
+            )
+        )
+
+    return step

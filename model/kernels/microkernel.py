@@ -1,27 +1,28 @@
 """The micro-kernel of matrix products: a few rows times a few columns in vector registers. LLVM.
 
 BLAS libraries copy a matrix into an order of their own for every product. For few rows or columns
-the copy takes longer than the product. Here a tile of rows times some vectors of columns stays in
+the copy takes longer than the product. Here a block of rows times some vectors of columns stays in
 registers from the first to the last inner index (Goto & van de Geijn 2008). For each inner index a
-tile of R rows and C vectors costs R + C loads and does R * C vector multiplications. Numbers are
-float32, or pairs of bfloat16 whose two products are added to one float32 sum.
+block of R rows and C vectors costs R + C loads and does R * C vector multiplications.
+
+A float32 and a pair of bfloat16 are both one word of four bytes. The two products of a pair are
+added to one float32 sum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import cgutils, types
-from numba.extending import intrinsic
+from numba.core import cgutils
 
-from model.kernels.cpu import LANES
+from model.kernels.cpu import HAS_BFLOAT16, LANES, REGISTERS
 from model.kernels.dtypes import WORD_BYTES, BFloat, Numbers
 from model.kernels.ir import (
     FLOAT,
     WORD,
+    address_intrinsic,
     broadcast,
     counted_loop,
     integer,
@@ -29,137 +30,140 @@ from model.kernels.ir import (
     pointer,
     unpack_bfloat16,
 )
+from model.kernels.packing import PANEL
 
-MultiplyAdd = Callable[[Any, Any, Any, Any], Any]
-"""Takes a builder, sums, left numbers and right numbers; returns sums with the products added."""
+VECTORS_PER_PANEL: Final = PANEL // LANES
+ROWS_PER_BLOCK: Final = 12 if REGISTERS == 32 else 6
+"""Most rows of a block of one panel: 24 of 32 registers or 12 of 16 are sums; the others hold
+operands. BLIS has the same shapes, 12x32 for AVX-512 and 6x16 for AVX2 (Van Zee & van de Geijn
+2015)."""
+_MOST_PANELS: Final = 4
+"""A row of four panels has eight sums, enough to start two multiplications a cycle while others are
+under way."""
+_ROWS_PER_BASE: Final = 3
+"""Rows whose addresses are a base and 0, 1 or 2 distances: one x86 instruction adds those. So
+twelve rows need five registers for their addresses, not thirteen of sixteen."""
+
+MultiplyAdd = Callable[[Any, Any, Any], Any]
+"""Takes sums, left numbers and right numbers; returns sums with the products added."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TileShape:
-    """What is compiled into a tile; see `tile`."""
+def panels_per_block(rows: int) -> int:
+    """Returns the panels of a block: as many as registers hold, for few rows more than one.
 
-    numbers: Numbers
-    rows: int
-    vectors: int
-    lanes: int
-    adds: bool
+    Of C vectors and R rows R * C registers are sums, C are columns, and one is a left number.
+    """
+    return max(1, min(_MOST_PANELS, (REGISTERS - 1) // (VECTORS_PER_PANEL * (rows + 1))))
 
 
-def tile(
-    numbers: Numbers, *, rows: int, vectors: int, adds: bool, lanes: int = LANES
-) -> Callable[..., None]:
-    """Returns the intrinsic that multiplies a tile: ``out [M, N] = left [M, K] right [K, N]``.
+def register_block(
+    numbers: Numbers, *, rows: int, panels: int, adds: bool
+) -> Callable[[tuple[int, ...]], None]:
+    """Returns the intrinsic that multiplies a block: ``out [M, N] = left [M, K] right [K, N]``.
 
-    The intrinsic takes eight int64. Distances are in bytes:
+    The intrinsic takes seven integers. Distances are in bytes:
 
-    - left, left_row, left_step: address of the left numbers, and the distances from one row and
-      from one inner index to the next;
-    - inner: K for float32, K / 2 for pairs; at least 1;
-    - right, right_step: address of the right numbers, and the distance from one inner index to the
-      next; columns are contiguous;
+    - left, left_row: address of the left numbers, and the distance from one row to the next;
+    - words: words of a row, at least 1; K for float32, K / 2 for bfloat16;
+    - right, panel: address of the panels, words [panels, K, PANEL], and the distance from one panel
+      to the next;
     - out, out_row: address of the float32 sums, and the distance from one row to the next.
+
+    A sum has the same bits in a block of any shape.
 
     Args:
         numbers: type of the left and right numbers.
         rows: M.
-        vectors: N / lanes.
+        panels: N / PANEL.
         adds: whether to add to the sums in ``out``; otherwise they are overwritten.
-        lanes: float32 of a vector. Pairs need 16, or 1 for a single column.
     """
-    shape = _TileShape(numbers=numbers, rows=rows, vectors=vectors, lanes=lanes, adds=adds)
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        _generate_tile(builder, arguments, shape)
-        return context.get_dummy_value()
+    def generate(builder: Any, *arguments: Any) -> None:
+        _generate_block(builder, arguments, numbers, rows, panels, adds=adds)
 
-    def typed(  # noqa: PLR0917
-        _: Any,
-        left: Any,  # noqa: ARG001
-        left_row: Any,  # noqa: ARG001
-        left_step: Any,  # noqa: ARG001
-        inner: Any,  # noqa: ARG001
-        right: Any,  # noqa: ARG001
-        right_step: Any,  # noqa: ARG001
-        out: Any,  # noqa: ARG001
-        out_row: Any,  # noqa: ARG001
-    ) -> Any:
-        return types.void(*[types.int64] * 8), generate
-
-    return intrinsic(typed)
+    return address_intrinsic(generate)
 
 
-def _generate_tile(builder: Any, arguments: Any, shape: _TileShape) -> None:
-    """Generates the code of a tile: one loop over the inner indices."""
-    left, left_row, left_step, inner, right, right_step, out, out_row = arguments
-    sums_kind = ir.VectorType(FLOAT, shape.lanes)
-    number_kind = FLOAT if shape.numbers == "float32" else WORD
-    columns_kind = ir.VectorType(number_kind, shape.lanes)
-    multiply_add = _multiply_add(builder, shape.numbers, shape.lanes)
-    rows, vector_bytes = range(shape.rows), integer(shape.lanes * WORD_BYTES)
-
-    def vectors_at(address: Any, kind: Any) -> list[Any]:
-        places = (moved(builder, address, vector_bytes, v) for v in range(shape.vectors))
-        return [pointer(builder, place, kind) for place in places]
+def _generate_block(
+    builder: Any, arguments: Any, numbers: Numbers, rows: int, panels: int, *, adds: bool
+) -> None:
+    """Generates the code of a block: one loop over the words of a row."""
+    left, left_row, words, right, panel, out, out_row = arguments
+    sums_kind = ir.VectorType(FLOAT, LANES)
+    number_kind = FLOAT if numbers == "float32" else WORD
+    columns_kind = ir.VectorType(number_kind, LANES)
+    multiply_add = _multiply_add(builder, numbers)
+    line, width = integer(LANES * WORD_BYTES), panels * VECTORS_PER_PANEL
 
     def load(place: Any) -> Any:
         return builder.load(place, align=WORD_BYTES)  # no vector has to be aligned
 
-    # Row-major, as the sums below: [rows, vectors].
-    places = [p for row in rows for p in vectors_at(moved(builder, out, out_row, row), sums_kind)]
-    zero = ir.Constant(sums_kind, [0.0] * shape.lanes)
-    starts = [load(place) if shape.adds else zero for place in places]
-    # Products that do not change within the loop; LLVM keeps them in registers.
-    row_distances = [builder.mul(left_row, integer(row)) for row in rows]
+    def place_of_sums(row: int, vector: int) -> Any:
+        return pointer(
+            builder, moved(builder, moved(builder, out, out_row, row), line, vector), sums_kind
+        )
 
-    def one_inner_index(left_at: Any, right_at: Any, *sums: Any) -> list[Any]:
-        columns = [load(place) for place in vectors_at(right_at, columns_kind)]
+    places = [place_of_sums(row, vector) for row in range(rows) for vector in range(width)]
+    zero = ir.Constant(sums_kind, [0.0] * LANES)
+    starts = [load(place) if adds else zero for place in places]
+    bases = [moved(builder, left, left_row, row) for row in range(0, rows, _ROWS_PER_BASE)]
+    distances = [integer(0), left_row, builder.shl(left_row, integer(1))]
+
+    def one_word(*carried: Any) -> list[Any]:
+        bases_at, (right_at, *sums) = carried[: len(bases)], carried[len(bases) :]
+        columns = []
+        for vector in range(width):
+            number, place = divmod(vector, VECTORS_PER_PANEL)
+            start = moved(builder, moved(builder, right_at, panel, number), line, place)
+            columns.append(load(pointer(builder, start, columns_kind)))
         totals: list[Any] = []
-        for row in rows:
-            number = load(pointer(builder, builder.add(left_at, row_distances[row]), number_kind))
-            every = broadcast(builder, number, columns_kind)
-            row_sums = sums[row * shape.vectors : (row + 1) * shape.vectors]
-            totals += [
-                multiply_add(builder, sum_, every, column)
-                for sum_, column in zip(row_sums, columns, strict=True)
-            ]
-        return [builder.add(left_at, left_step), builder.add(right_at, right_step), *totals]
+        for row in range(rows):
+            base, step = divmod(row, _ROWS_PER_BASE)
+            start = builder.add(bases_at[base], distances[step]) if step else bases_at[base]
+            every = broadcast(builder, load(pointer(builder, start, number_kind)), columns_kind)
+            own = sums[row * width : (row + 1) * width]
+            totals += [multiply_add(*both, every) for both in zip(own, columns, strict=True)]
+        following = [builder.add(base, integer(WORD_BYTES)) for base in bases_at]
+        step = integer(VECTORS_PER_PANEL * LANES * WORD_BYTES)
+        return [*following, builder.add(right_at, step), *totals]
 
-    _, _, *totals = counted_loop(builder, inner, [left, right, *starts], one_inner_index)
+    _, *totals = counted_loop(builder, words, [*bases, right, *starts], one_word)[len(bases) :]
     for place, total in zip(places, totals, strict=True):
         builder.store(total, place, align=WORD_BYTES)
 
 
-def _multiply_add(builder: Any, numbers: Numbers, lanes: int) -> MultiplyAdd:
+def _multiply_add(builder: Any, numbers: Numbers) -> MultiplyAdd:
     """Returns what adds products to sums, and declares the LLVM function that it calls."""
-    kind = ir.VectorType(FLOAT, lanes)
+    kind = ir.VectorType(FLOAT, LANES)
 
     def function(name: str, *takes: Any) -> Any:
         return cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
             builder.module, ir.FunctionType(kind, takes), name
         )
 
-    if numbers == "pairs" and lanes > 1:
-        both = ir.VectorType(BFloat(), 2 * lanes)
-        product = function(f"llvm.x86.avx512bf16.dpbf16ps.{lanes * 32}", kind, both, both)
+    if numbers == "pairs" and HAS_BFLOAT16:
+        both = ir.VectorType(BFloat(), 2 * LANES)
+        dot = function(f"llvm.x86.avx512bf16.dpbf16ps.{LANES * 32}", kind, both, both)
 
-        def add_pairs(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
-            pairs = (builder.bitcast(one, both) for one in (every, columns))
-            return builder.call(product, [sums, *pairs])
+        def add_pairs(sums: Any, columns: Any, every: Any) -> Any:
+            return builder.call(
+                dot, [sums, *(builder.bitcast(one, both) for one in (every, columns))]
+            )
 
         return add_pairs
 
-    product = function(f"llvm.fmuladd.v{lanes}f32", kind, kind, kind)
+    product = function(f"llvm.fmuladd.v{LANES}f32", kind, kind, kind)
 
-    def add(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
+    def add(sums: Any, columns: Any, every: Any) -> Any:
         return builder.call(product, [every, columns, sums])
 
     if numbers == "float32":
         return add
 
-    def add_halves(builder: Any, sums: Any, every: Any, columns: Any) -> Any:
+    def add_halves(sums: Any, columns: Any, every: Any) -> Any:
         left, right = unpack_bfloat16(builder, every), unpack_bfloat16(builder, columns)
         for number, column in zip(left, right, strict=True):
-            sums = add(builder, sums, number, column)
+            sums = add(sums, column, number)
         return sums
 
     return add_halves

@@ -1,18 +1,16 @@
-"""Layouts of a right matrix, so that a product reads it from the first byte to the last. Numba.
+"""The layout of a right matrix, so that a product reads it from the first byte to the last. Numba.
 
-Letters: M rows, N columns, K inner indices, S streams; arrays are row-major. A pair is a uint32
-with two bfloat16 whose inner indices are neighbours, the lower one in the lower half.
+A float32 and a pair of bfloat16 are both one word of four bytes. The numbers of a pair have
+neighbouring inner indices, the lower one in the lower half. A packed matrix [K, N] is words
+[N / PANEL, K, PANEL], or [N / PANEL, K / 2, PANEL] of pairs, flat, in uint32. Zeros fill N up to
+whole panels, and K to `padded_depth`.
 
-Two layouts of a right matrix [K, N] in pairs, K padded with zeros to a multiple of
-`INNER_MULTIPLE`:
-
-- rows, without AMX: [K / 2, N + ROW_PADDING];
-- panels, with AMX or for many streams: [N / PANEL, K / 2, PANEL], N padded with zeros.
+Letters: M rows, N columns, K inner indices; arrays are row-major. ``like`` is an array of the
+numbers that are multiplied, float32 or bits of bfloat16 in uint16; only its dtype matters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,211 +18,20 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
-from model.kernels.cpu import HAS_AMX
+from model.kernels.cpu import HAS_AMX, LANES
 from model.kernels.dtypes import WORD_BYTES, Array, FloatArray, bfloat16_bits, to_bfloat16
 from model.kernels.jit import inline
 
-PAIR_LANES: Final = 16
-"""Pairs of a vector, and float32 sums of one."""
-PANEL: Final = 2 * PAIR_LANES
+PANEL: Final = 2 * LANES
 """Columns of a panel: two vectors, or two AMX tiles. A panel is contiguous, so that a product reads
 it from the first byte to the last, which is when memory is fastest."""
-ROWS_PER_BLOCK: Final = 8
-"""Rows of a register block: with two vectors of columns, 16 of the 32 vector registers are sums."""
-ROW_PADDING: Final = PAIR_LANES
-"""Unused columns at the end of each row. Without them, the rows of a matrix whose width is a power
-of two would all fall onto the same few sets of the cache."""
-TILE_DEPTH: Final = 32
-"""Inner indices of an AMX tile."""
-TILE_ROWS: Final = 16
-"""Rows of an AMX tile, and columns of its sums."""
 CACHE_LINE: Final = 64
 """Bytes of a cache line, and of a row of an AMX tile."""
-PANEL_ROW_BYTES: Final = 2 * CACHE_LINE
-"""Bytes of one row of pairs in a panel: two tiles lie side by side."""
-PANEL_STEP_BYTES: Final = TILE_ROWS * PANEL_ROW_BYTES
-"""Bytes of a panel for `TILE_DEPTH` inner indices."""
-INNER_MULTIPLE: Final = TILE_DEPTH if HAS_AMX else 2
-"""K is padded to a multiple of this: whole AMX tiles, otherwise whole pairs."""
-_PAIRS_PER_LINE: Final = CACHE_LINE // WORD_BYTES
-
-
-@inline
-def empty_words(count: int) -> Array:
-    """Returns an uninitialised uint32 [count] that begins with a cache line."""
-    room = np.empty(count + _PAIRS_PER_LINE, np.uint32)
-    start = (CACHE_LINE - room.ctypes.data % CACHE_LINE) // WORD_BYTES
-    return room[start : start + count]
-
-
-def packed_size(columns: int, inner: int) -> int:
-    """Returns the number of pairs in a packed matrix [K, N].
-
-    Args:
-        columns: N.
-        inner: K.
-    """
-    if HAS_AMX:
-        padded_columns = (columns + PANEL - 1) // PANEL * PANEL
-        return (inner + TILE_DEPTH - 1) // TILE_DEPTH * TILE_ROWS * padded_columns
-    return (inner + 1) // 2 * (columns + ROW_PADDING)
-
-
-def transposed_size(columns: int, inner: int) -> int:
-    """Returns the number of pairs that `transpose` writes for a matrix [K, N].
-
-    Args:
-        columns: N.
-        inner: K.
-    """
-    if HAS_AMX:
-        return columns * ((inner + TILE_DEPTH - 1) // TILE_DEPTH * TILE_ROWS + _PAIRS_PER_LINE)
-    return packed_size(columns, inner)
-
-
-_packed_size = inline(packed_size)
-
-
-@inline
-def empty_packed(columns: int, inner: int) -> Array:
-    """Returns an uninitialised uint32 array for a packed matrix [K, N]; see `packed_size`."""
-    return empty_words(_packed_size(columns, inner))
-
-
-@inline
-def empty_transposed(columns: int, inner: int) -> Array:
-    """Returns an uninitialised uint32 array for `transpose`; see `transposed_size`."""
-    if HAS_AMX:
-        return empty_words(columns * transposed_row_pairs(inner))
-    return empty_packed(columns, inner)
-
-
-def _pair(first: Any, second: Any) -> Any:
-    """Returns two numbers as a pair, the first in the lower half; compiled code only."""
-    raise NotImplementedError
-
-
-@overload(_pair)
-def _typed_pair(first: Any, second: Any) -> Any:  # noqa: ARG001 - both have one type
-    def rounded(first: Any, second: Any) -> Any:
-        upper = np.uint32(bfloat16_bits(second)) << np.uint32(16)
-        return np.uint32(bfloat16_bits(first)) | np.uint32(upper)
-
-    def joined(first: Any, second: Any) -> Any:
-        return np.uint32(first) | np.uint32(np.uint32(second) << np.uint32(16))
-
-    return joined if first == types.uint16 else rounded
-
-
-@inline
-def _clear_padding(columns: int, inner: int, out: Array) -> None:
-    """Writes zeros to ``out``, uint32 panels, where a matrix [K, N] does not fill them."""
-    pairs = round_up(inner, TILE_DEPTH) // 2
-    for first in range(0, columns, PANEL):
-        start = first // PANEL * PANEL * pairs
-        # A partial panel is cleared whole, a full one from its last whole pair on.
-        cleared = start if first + PANEL > columns else start + inner // 2 * PANEL
-        for place in range(cleared, start + pairs * PANEL):
-            out[place] = np.uint32(0)
-
-
-@inline
-def pack_transposed(matrix: Array, first: int, count: int, out: Array) -> None:
-    """Packs N columns of a right matrix.
-
-    Args:
-        matrix: float32 or bfloat16 [K, first + N or more]; an odd K is padded with zeros.
-        first: first of the columns.
-        count: N.
-        out: uint32, from `empty_packed`; written.
-    """
-    inner = len(matrix)
-    # Rows: one step over all columns. Panels: a step of PANEL columns each.
-    pairs, step, row_distance = inner // 2, count, count + ROW_PADDING
-    panel = PANEL * (round_up(inner, TILE_DEPTH) // 2)
-    if HAS_AMX:
-        _clear_padding(count, inner, out)
-        step, row_distance = PANEL, PANEL
-    for r in range(pairs):
-        for start in range(0, count, step):
-            even, odd = matrix[2 * r, first + start :], matrix[2 * r + 1, first + start :]
-            row = out[start // PANEL * panel + r * row_distance :]
-            for j in range(min(step, count - start)):
-                row[j] = _pair(even[j], odd[j])
-    if inner % 2:
-        for start in range(0, count, step):
-            last, row = matrix[inner - 1, first + start :], out[start // PANEL * panel :]
-            row = row[pairs * row_distance :]
-            for j in range(min(step, count - start)):
-                row[j] = _pair(last[j], last[j]) & np.uint32(0xFFFF)
-
-
-@inline
-def pack(matrix: Array, first: int, columns: int, out: Array) -> None:
-    """Packs some columns of a right matrix [K, N] from rows of its transpose.
-
-    Args:
-        matrix: float32 [columns to pack, K], K even.
-        first: index of its first row among the N columns; all before it are packed already.
-        columns: N.
-        out: uint32, from `empty_packed`; written.
-    """
-    count, inner = matrix.shape
-    if HAS_AMX and first == 0:
-        _clear_padding(columns, inner, out)
-    start = 0
-    while start < count:
-        # At most 16 columns at once: they end with a cache line of every packed row.
-        column = first + start
-        end = min(count, start + TILE_ROWS - column % TILE_ROWS)
-        place, row_distance = column, columns + ROW_PADDING
-        if HAS_AMX:
-            panel = PANEL * (round_up(inner, TILE_DEPTH) // 2)
-            place, row_distance = column // PANEL * panel + column % PANEL, PANEL
-        for r in range(inner // 2):
-            row = out[place + r * row_distance :]
-            for u in range(start, end):
-                row[u - start] = _pair(matrix[u, 2 * r], matrix[u, 2 * r + 1])
-        start = end
-
-
-@inline
-def transposed_row_pairs(inner: int) -> int:
-    """Returns the pairs of a row that `transpose` writes for AMX.
-
-    One cache line more than K needs, so that rows do not lie a power of two apart.
-    """
-    return round_up(inner, TILE_DEPTH) // 2 + _PAIRS_PER_LINE
-
-
-@inline
-def transpose(matrix: Array, first: int, last: int, out: Array) -> None:
-    """Prepares a matrix [K, N] for `matmul_tn`: transposed in pairs for AMX, otherwise packed.
-
-    Args:
-        matrix: bfloat16 [K, N].
-        first: first of the columns that this thread prepares; without AMX it prepares all.
-        last: end of the columns.
-        out: uint32, from `empty_transposed`; written. With AMX [N, transposed_row_pairs(K)].
-    """
-    inner, columns = matrix.shape
-    if not HAS_AMX:
-        pack_transposed(matrix, 0, columns, out)
-        return
-    line, pairs = transposed_row_pairs(inner), inner // 2
-    # One panel of columns at a time: the rows of `out` written in turns then stay in the cache.
-    for start in range(first, last, PANEL):
-        end = min(start + PANEL, last)
-        for r in range(pairs):
-            even, odd = matrix[2 * r], matrix[2 * r + 1]
-            for column in range(start, end):
-                out[column * line + r] = _pair(even[column], odd[column])
-        for column in range(start, end):
-            for r in range(pairs, line):
-                out[column * line + r] = np.uint32(0)
-            if inner % 2:
-                number = matrix[inner - 1, column]
-                out[column * line + pairs] = _pair(number, number) & np.uint32(0xFFFF)
+WORDS_PER_LINE: Final = CACHE_LINE // WORD_BYTES
+_RUN: Final = min(PANEL, WORDS_PER_LINE)
+"""Most columns that `pack_transposed` packs together."""
+PAIRED_DEPTH: Final = 32 if HAS_AMX else 2
+"""K of bfloat16 is padded to a multiple of this: whole AMX tiles, otherwise whole pairs."""
 
 
 @inline
@@ -233,27 +40,230 @@ def round_up(count: int, multiple: int) -> int:
     return (count + multiple - 1) // multiple * multiple
 
 
-def pack_pairs(matrix: FloatArray) -> npt.NDArray[np.uint16]:
-    """Packs the right matrix of ``x @ matrix.T`` as rows; returns bfloat16 [K / 2, N, 2].
+def depth_step(dtype: Any) -> int:
+    """Returns the number that padded inner indices of a NumPy or Numba dtype are a multiple of."""
+    return PAIRED_DEPTH if dtype in (types.uint16, np.uint16) else 1
+
+
+def padded_depth(inner: int, dtype: Any) -> int:
+    """Returns K padded for products of a NumPy dtype."""
+    return -(-inner // depth_step(dtype)) * depth_step(dtype)
+
+
+def packed_words(columns: int, inner: int, dtype: Any) -> int:
+    """Returns the words of a packed matrix [K, N] of a NumPy dtype."""
+    values = 2 if depth_step(dtype) > 1 else 1
+    return -(-columns // PANEL) * PANEL * (padded_depth(inner, dtype) // values)
+
+
+def transposed_words(columns: int, inner: int, dtype: Any) -> int:
+    """Returns the words that `transpose` writes for a matrix [K, N] of a NumPy dtype."""
+    words = packed_words(1, inner, dtype) // PANEL
+    return columns * (-(-words // WORDS_PER_LINE) * WORDS_PER_LINE + WORDS_PER_LINE)
+
+
+def words_of(inner: int, like: Array) -> int:
+    """Returns the words of K padded inner indices; compiled code only."""
+    raise NotImplementedError
+
+
+def depth_of(inner: int, like: Array) -> int:
+    """Returns K padded; compiled code only."""
+    raise NotImplementedError
+
+
+@overload(words_of)
+def _typed_words_of(inner: int, like: Any) -> Any:  # noqa: ARG001
+    def pairs(inner: int, like: Any) -> int:  # noqa: ARG001
+        return round_up(inner, PAIRED_DEPTH) // 2
+
+    def numbers(inner: int, like: Any) -> int:  # noqa: ARG001
+        return inner
+
+    return pairs if like.dtype == types.uint16 else numbers
+
+
+@overload(depth_of)
+def _typed_depth_of(inner: int, like: Any) -> Any:  # noqa: ARG001
+    step = depth_step(like.dtype)
+
+    def padded(inner: int, like: Any) -> int:  # noqa: ARG001
+        return round_up(inner, step)
+
+    return padded
+
+
+@inline
+def empty_words(count: int) -> Array:
+    """Returns an uninitialised uint32 [count] that begins with a cache line."""
+    room = np.empty(count + WORDS_PER_LINE, np.uint32)
+    start = (CACHE_LINE - room.ctypes.data % CACHE_LINE) // WORD_BYTES
+    return room[start : start + count]
+
+
+@inline
+def empty_packed(columns: int, inner: int, like: Array) -> Array:
+    """Returns an uninitialised uint32 array for a packed matrix [K, N]."""
+    return empty_words(round_up(columns, PANEL) * words_of(inner, like))
+
+
+def _word(first: Any, second: Any, like: Array) -> Any:
+    """Returns a number, or two as a pair with the first in the lower half; compiled code only."""
+    raise NotImplementedError
+
+
+@overload(_word)
+def _typed_word(first: Any, second: Any, like: Any) -> Any:  # noqa: ARG001
+    def number(first: Any, second: Any, like: Any) -> Any:  # noqa: ARG001
+        return np.float32(first).view(np.uint32)
+
+    def rounded(first: Any, second: Any, like: Any) -> Any:  # noqa: ARG001
+        upper = np.uint32(bfloat16_bits(second)) << np.uint32(16)
+        return np.uint32(bfloat16_bits(first)) | np.uint32(upper)
+
+    def joined(first: Any, second: Any, like: Any) -> Any:  # noqa: ARG001
+        return np.uint32(first) | np.uint32(np.uint32(second) << np.uint32(16))
+
+    if like.dtype != types.uint16:
+        return number
+    return joined if first == types.uint16 else rounded
+
+
+def values_per_word(like: Array) -> int:
+    """Returns the numbers of a word; compiled code only."""
+    raise NotImplementedError
+
+
+@overload(values_per_word)
+def _typed_values_per_word(like: Any) -> Any:
+    count = 2 if like.dtype == types.uint16 else 1
+
+    def values(like: Any) -> int:  # noqa: ARG001
+        return count
+
+    return values
+
+
+@inline
+def pack(matrix: Array, first: int, columns: int, like: Array, out: Array) -> None:
+    """Packs N columns of a matrix as a right matrix [K, N].
 
     Args:
-        matrix: float32 [N, K], K even.
+        matrix: float32 or bfloat16 [K, first + N or more]; bfloat16 only if ``like`` is.
+        first: first of the columns.
+        columns: N.
+        like: dtype of the packed numbers.
+        out: uint32, from `empty_packed`; written.
     """
-    columns, inner = matrix.shape
-    return np.ascontiguousarray(
-        to_bfloat16(matrix).reshape(columns, inner // 2, 2).transpose(1, 0, 2)
-    )
+    inner = len(matrix)
+    values, words = values_per_word(like), words_of(inner, like)
+    for start in range(0, columns, PANEL):
+        panel, count = out[start * words :], min(PANEL, columns - start)
+        for w in range(words):
+            row, k = panel[w * PANEL : (w + 1) * PANEL], w * values
+            if k < inner:
+                # Of an odd K the last number has no second one; it becomes 0 below.
+                even = matrix[k, first + start :]
+                odd = matrix[min(k + values, inner) - 1, first + start :]
+                for j in range(count):
+                    row[j] = _word(even[j], odd[j], like)
+                if k + values > inner:
+                    for j in range(count):
+                        row[j] &= np.uint32(0xFFFF)
+            for j in range(count if k < inner else 0, PANEL):
+                row[j] = np.uint32(0)
 
 
-def pack_pair_panels(matrix: FloatArray) -> npt.NDArray[np.uint16]:
-    """Packs the right matrix of ``x @ matrix.T`` as panels, [N / PANEL, K / 2, PANEL, 2].
+@inline
+def pack_transposed(matrix: Array, first: int, columns: int, like: Array, out: Array) -> None:
+    """Packs some columns of a right matrix [K, N] from rows of its transpose.
 
     Args:
-        matrix: float32 [N, K], K even, N a multiple of `PANEL`.
+        matrix: float32 [columns to pack, K].
+        first: index of its first row among the N columns; 0 clears what N and K leave unused.
+        columns: N.
+        like: dtype of the packed numbers.
+        out: uint32, from `empty_packed`; written.
+    """
+    count, inner = matrix.shape
+    values, words = values_per_word(like), words_of(inner, like)
+    if first == 0 and (columns % PANEL or inner % values or words * values > inner):
+        out[:] = np.uint32(0)
+    start = 0
+    while start < count:
+        # At most a cache line of columns at once: they end with a line of every packed row.
+        column = first + start
+        end = min(count, start + _RUN - column % _RUN)
+        place = column // PANEL * PANEL * words + column % PANEL
+        for w in range(inner // values):
+            row, k = out[place + w * PANEL :], w * values
+            for u in range(start, end):
+                row[u - start] = _word(matrix[u, k], matrix[u, k + values - 1], like)
+        if inner % values:
+            row = out[place + inner // values * PANEL :]
+            for u in range(start, end):
+                row[u - start] = _word(matrix[u, inner - 1], matrix[u, inner - 1], like)
+                row[u - start] &= np.uint32(0xFFFF)
+        start = end
+
+
+@inline
+def transposed_row_words(inner: int, like: Array) -> int:
+    """Returns the words of a row that `transpose` writes.
+
+    One cache line more than K needs, so that rows do not lie a power of two apart.
+    """
+    return round_up(words_of(inner, like), WORDS_PER_LINE) + WORDS_PER_LINE
+
+
+@inline
+def empty_transposed(columns: int, inner: int, like: Array) -> Array:
+    """Returns an uninitialised uint32 [N * transposed_row_words(K)] for `transpose`."""
+    return empty_words(columns * transposed_row_words(inner, like))
+
+
+@inline
+def transpose(matrix: Array, first: int, last: int, out: Array) -> None:
+    """Transposes a matrix [K, N] into the left operand of `matmul_tn`.
+
+    Args:
+        matrix: float32 or bfloat16 [K, N].
+        first: first of the columns that this thread transposes.
+        last: end of the columns.
+        out: uint32 [N, transposed_row_words(K)], flat; rows ``first`` to ``last`` are written.
+    """
+    inner, line = len(matrix), transposed_row_words(len(matrix), matrix)
+    values = values_per_word(matrix)
+    whole = inner // values
+    # One panel of columns at a time: the rows of `out` written in turns then stay in the cache.
+    for start in range(first, last, PANEL):
+        end = min(start + PANEL, last)
+        for w in range(whole):
+            even, odd = matrix[w * values], matrix[w * values + values - 1]
+            for column in range(start, end):
+                out[column * line + w] = _word(even[column], odd[column], matrix)
+        for column in range(start, end):
+            for w in range(whole, line):
+                out[column * line + w] = np.uint32(0)
+            if inner % values:
+                number = matrix[inner - 1, column]
+                out[column * line + whole] = _word(number, number, matrix) & np.uint32(0xFFFF)
+
+
+def pack_array(matrix: FloatArray, dtype: Any) -> npt.NDArray[np.uint32]:
+    """Packs the right matrix of ``x @ matrix.T`` in NumPy.
+
+    Args:
+        matrix: float32 [N, K].
+        dtype: of the packed numbers, float32 or uint16 for bfloat16.
     """
     columns, inner = matrix.shape
-    panels = to_bfloat16(matrix).reshape(columns // PANEL, PANEL, inner // 2, 2)
-    return np.ascontiguousarray(panels.transpose(0, 2, 1, 3))
+    depth = padded_depth(inner, dtype)
+    padded = np.pad(matrix, ((0, -columns % PANEL), (0, depth - inner)))
+    numbers = padded if dtype == np.float32 else to_bfloat16(padded)
+    words = np.ascontiguousarray(numbers).view(np.uint32)
+    panels = words.reshape(len(padded) // PANEL, PANEL, -1)
+    return np.ascontiguousarray(panels.transpose(0, 2, 1)).reshape(-1)
 
 
 def aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -263,16 +273,3 @@ def aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
-
-
-def pack_for_decoding(matrices: Sequence[FloatArray], streams: int) -> npt.NDArray[np.uint16]:
-    """Packs right matrices for `matmul_by_address`, one after the other.
-
-    Args:
-        matrices: float32 [N, K] each; N are multiples of `PANEL`, K of `INNER_MULTIPLE`.
-        streams: S, the rows of the left matrices. For few rows without AMX a product reads eight
-            vectors of one row at once, which lie side by side only in rows.
-    """
-    in_panels = HAS_AMX or streams >= ROWS_PER_BLOCK
-    pack_one = pack_pair_panels if in_panels else pack_pairs
-    return aligned(np.concatenate([pack_one(matrix).reshape(-1) for matrix in matrices]))

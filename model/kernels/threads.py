@@ -52,19 +52,16 @@ class Team:
         self._pool.shutdown()
 
 
-def thread_counts(units: int, block: int, cores: int) -> list[int]:
-    """Returns the thread counts worth trying: powers of two that give each thread whole blocks.
-
-    A partial block is not computed in vectors, which round differently, and a text must not depend
-    on the number of threads.
+def thread_counts(units: int, least: int, cores: int) -> list[int]:
+    """Returns the thread counts worth trying: powers of two.
 
     Args:
         units: to be shared.
-        block: units that are computed in vectors together.
+        least: units of a thread, at least.
         cores: the largest count.
     """
     counts = [1]
-    while 2 * counts[-1] <= cores and units % (2 * counts[-1] * block) == 0:
+    while 2 * counts[-1] <= cores and units >= 2 * counts[-1] * least:
         counts.append(2 * counts[-1])
     return counts
 

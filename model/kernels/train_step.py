@@ -2,11 +2,12 @@
 
 For a small network the products of a step take less time than the operations between them and the
 interpreter, for which threads then queue. Here a thread needs the interpreter once a step. All
-products are of bfloat16 (``model.kernels.packing``) with float32 sums. Loss and softmax are
+products are of float32 or of bfloat16, as ``hiddens`` is, with float32 sums. Loss and softmax are
 float32, as in ``model.network.compiled_layer`` and around it.
 
-Letters: T time, B batch, V vocabulary, W = V rounded up to whole panels, H hidden, E embedding.
-Matrices are those of ``nn.LSTM`` and ``nn.Linear``.
+Letters: T time, B batch, V vocabulary, W = V rounded up to whole panels, H hidden, E embedding; H',
+4H' and E' are padded with zeros to ``packing.padded_depth``. Matrices are those of ``nn.LSTM`` and
+``nn.Linear``.
 """
 
 from __future__ import annotations
@@ -16,11 +17,19 @@ from typing import Any
 
 import numpy as np
 
-from model.kernels.dtypes import Array, bfloat16_bits
+from model.kernels.dtypes import Array, stored_like
 from model.kernels.jit import Kernel, inline
 from model.kernels.lstm_cell import sum_rows
 from model.kernels.matmul import matmul, matmul_tn
-from model.kernels.packing import empty_packed, empty_transposed, pack, pack_transposed, transpose
+from model.kernels.packing import (
+    PANEL,
+    empty_packed,
+    empty_transposed,
+    pack,
+    pack_transposed,
+    round_up,
+    transpose,
+)
 from model.kernels.sequence import sequence_backward, sequence_forward
 from model.kernels.vecmath import exp, largest
 
@@ -39,7 +48,7 @@ def _cross_entropy(  # noqa: PLR0917
         bias: float32 [W].
         targets: int64 [N].
         share: float32, weight of each character in the loss.
-        d_logits: bfloat16 [N, W]; written.
+        d_logits: float32 or bfloat16 [N, W]; written.
         d_bias: float32 [W]; added to.
     """
     width, loss = len(bias), 0.0
@@ -65,7 +74,7 @@ def _cross_entropy(  # noqa: PLR0917
         for v in range(width):
             d_bias[v] += row[v]
         for v in range(width):
-            rounded[v] = np.uint16(bfloat16_bits(row[v]))
+            rounded[v] = stored_like(row[v], rounded)
     return float(loss * share)
 
 
@@ -74,43 +83,36 @@ def _apply_mask(numbers: Array, mask: Array) -> None:
     """Multiplies in place by a dropout mask that is the same at every time step.
 
     Args:
-        numbers: float32 [T, B, H].
+        numbers: float32 [T, B, H or more].
         mask: float32 [B, H].
     """
     for t in range(len(numbers)):
         for b in range(len(mask)):
             row, factors = numbers[t, b], mask[b]
-            for j in range(len(row)):
+            for j in range(len(factors)):
                 row[j] = row[j] * factors[j]
 
 
 @inline
-def _round_rows(numbers: Array, out: Array) -> None:
-    """Rounds float32 [N, K] to bfloat16 [N, K], in ``out``."""
-    for n in range(len(numbers)):
-        row, rounded = numbers[n], out[n]
-        for j in range(len(row)):
-            rounded[j] = np.uint16(bfloat16_bits(row[j]))
-
-
-@inline
 def _head_operand(hiddens: Array, outputs: Array, mask: Array) -> Array:
-    """Returns what the head reads, bfloat16 [TB, H]: the hidden states after dropout.
+    """Returns what the head reads, [TB, H'] like the hidden states: those after dropout.
 
     Args:
-        hiddens: bfloat16 [T + 1, B, H].
+        hiddens: float32 or bfloat16 [T + 1, B, H'].
         outputs: float32 [T, B, H]; dropout scales these, before they are rounded.
         mask: float32 [B, H], or [0, H] for no dropout.
     """
-    steps, batch, width = outputs.shape
+    (steps, batch, width), depth = outputs.shape, hiddens.shape[2]
     count = steps * batch
     if not len(mask):
-        return hiddens[1:].reshape(count, width)
-    dropped = outputs.copy()
-    _apply_mask(dropped, mask)
-    operand = np.empty((count, width), np.uint16)
-    _round_rows(dropped.reshape(count, width), operand)
-    return operand
+        return hiddens[1:].reshape(count, depth)
+    operand = np.zeros((steps, batch, depth), hiddens.dtype)
+    for t in range(steps):
+        for b in range(batch):
+            row, factors, dropped = outputs[t, b], mask[b], operand[t, b]
+            for j in range(width):
+                dropped[j] = stored_like(row[j] * factors[j], dropped)
+    return operand.reshape(count, depth)
 
 
 @inline
@@ -128,30 +130,29 @@ def _head_step(  # noqa: PLR0917
     """Runs the head forwards and back; returns the loss in nats.
 
     Args:
-        operand: bfloat16 [N, H], what the head reads.
+        operand: float32 or bfloat16 [N, H'], what the head reads.
         head: float32 [W, H].
         head_bias: float32 [W].
         targets: int64 [N].
         share: float32, weight of each character in the loss.
-        d_operand: float32 [N, H]; written.
+        d_operand: float32 [N, H rounded up to whole panels]; written.
         d_head: float32 [W, H]; written.
         d_head_bias: float32 [W]; added to.
         transposed: uint32, from `empty_transposed` for H columns and N inner indices; scratch.
     """
-    (count, width), symbols = operand.shape, len(head_bias)
-    packed = empty_packed(symbols, width)
-    pack(head, 0, symbols, packed)
-    logits, d_logits = np.empty((count, symbols), np.float32), np.empty((count, symbols), np.uint16)
-    matmul(operand, packed, symbols, logits)
+    count, (symbols, width) = len(operand), head.shape
+    packed = empty_packed(symbols, width, operand)
+    pack_transposed(head, 0, symbols, operand, packed)
+    logits = np.empty((count, symbols), np.float32)
+    d_logits = np.empty((count, symbols), operand.dtype)
+    matmul(operand, packed, logits)
     loss = _cross_entropy(logits, head_bias, targets, share, d_logits, d_head_bias)
     # Gradient of the operand, then of the matrix.
-    packed = empty_packed(width, symbols)
-    pack_transposed(head, 0, width, packed)
-    matmul(d_logits, packed, width, d_operand)
-    packed = empty_packed(symbols, count)
-    pack_transposed(d_logits, 0, symbols, packed)
+    packed = empty_packed(width, symbols, operand)
+    pack(head, 0, width, operand, packed)
+    matmul(d_logits, packed, d_operand)
     transpose(operand, 0, width, transposed)
-    matmul_tn(count, packed, symbols, transposed, width, d_head)
+    matmul_tn(d_logits, 0, symbols, transposed, width, d_head)
     return loss
 
 
@@ -160,48 +161,45 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     arrivals: Array,  # int64 [2, ARRIVALS_WIDTH], for one rank, see `model.kernels.threads`
     ids: Array,  # int64 [T, B], rows of `input_gates`
     targets: Array,  # int64 [T, B]
-    input_gates: Array,  # float32 [N, 4H], what the layer's inputs add to the gates
+    input_gates: Array,  # float32 [N, 4H or more], what the layer's inputs add to the gates
     bias: Array,  # float32 [4H]
-    recurrent_matrix: Array,  # float32 [4H, H], H even, dropped entries are 0
+    recurrent_matrix: Array,  # float32 [4H, H], dropped entries are 0
     head: Array,  # float32 [W, H], rows beyond V are 0
     head_bias: Array,  # float32 [W]
     mask: Array,  # float32 [B, H], dropout factors of what the head reads, or [0, H]
     cells: Array,  # float32 [T + 1, B, H], the first is read, the others are written
-    hiddens: Array,  # bfloat16 [T + 1, B, H], the first is read, the others are written
+    hiddens: Array,  # float32 or bfloat16 [T + 1, B, H'], the first is read, the others written
     outputs: Array,  # float32 [T, B, H], the hidden states unrounded, written
     share: Any,  # float32, weight of each character in the loss
     loss: Array,  # float64 [1], in nats, written
-    d_gates: Array,  # bfloat16 [T, B, 4H], gradient of the sums that go into the gates, written
-    packed_gradients: Array,  # uint32 [`packed_size` of 4H columns, TB inner indices], written
+    d_gates: Array,  # like hiddens [T, B, 4H'], gradient of the sums that go into gates, written
     d_matrix: Array,  # float32 [4H, H], gradient of the recurrent matrix, written
     d_head: Array,  # float32 [W, H], written
     d_head_bias: Array,  # float32 [W], zeros, written
 ) -> None:
-    """Runs some streams forwards and back; all results are written into its arguments.
-
-    ``packed_gradients`` is ``d_gates`` packed for `matmul_tn`; it begins with a cache line.
-    """
+    """Runs some streams forwards and back; all results are written into its arguments."""
     (steps, batch), (gates_width, width) = ids.shape, recurrent_matrix.shape
     count = steps * batch
     gates = np.empty((steps, batch, gates_width), np.float32)
     _forward(
         0, arrivals, 0, input_gates, ids, bias, recurrent_matrix, gates, cells, hiddens, outputs
     )  # fmt: skip
-    operand, transposed = _head_operand(hiddens, outputs, mask), empty_transposed(width, count)
-    d_outputs = np.empty((steps, batch, width), np.float32)
-    d_operand, flat_targets = d_outputs.reshape(count, width), targets.reshape(count)
+    operand = _head_operand(hiddens, outputs, mask)
+    transposed = empty_transposed(width, count, hiddens)
+    d_outputs = np.empty((steps, batch, round_up(width, PANEL)), np.float32)
+    d_operand, flat_targets = d_outputs.reshape(count, d_outputs.shape[2]), targets.reshape(count)
     loss[0] = _head_step(
         operand, head, head_bias, flat_targets, share, d_operand, d_head, d_head_bias, transposed
     )  # fmt: skip
     if len(mask):
         _apply_mask(d_outputs, mask)
-    d_hidden, d_cell = np.zeros((batch, width), np.float32), np.zeros((batch, width), np.float32)
+    d_hidden, d_cell = np.empty((batch, width), np.float32), np.zeros((batch, width), np.float32)
     _backward(
         0, arrivals, 0, gates, cells, d_outputs, recurrent_matrix, d_hidden, d_cell, d_gates
     )  # fmt: skip
-    pack_transposed(d_gates.reshape(count, gates_width), 0, gates_width, packed_gradients)
-    transpose(hiddens[:-1].reshape(count, width), 0, width, transposed)
-    matmul_tn(count, packed_gradients, gates_width, transposed, width, d_matrix)
+    transpose(hiddens[:-1].reshape(count, hiddens.shape[2]), 0, width, transposed)
+    flat_gates = d_gates.reshape(count, d_gates.shape[2])
+    matmul_tn(flat_gates, 0, gates_width, transposed, width, d_matrix)
 
 
 @Kernel
@@ -211,29 +209,28 @@ def embed(  # noqa: PLR0917
     """Embeds characters, with entries dropped, and multiplies them for the layer's gates.
 
     Args:
-        embedding: float32 [V, E], E even.
+        embedding: float32 [V, E].
         ids: int64 [T, B].
         mask: float32 [B, E], dropout factors of each stream.
         inner_matrix: float32 [4H, E].
-        x: bfloat16 [T, B, E], the embedded characters; written.
-        out: float32 [T, B, 4H], what they add to the gates; written.
+        x: float32 or bfloat16 [T, B, E'], the embedded characters; written up to E.
+        out: float32 [T, B, 4H rounded up to whole panels], what they add to the gates; written.
     """
     (steps, batch), (gates_width, width) = ids.shape, inner_matrix.shape
     for t in range(steps):
         for b in range(batch):
-            row, factors, rounded = embedding[ids[t, b]], mask[b], x[t, b]
+            row, factors, operand = embedding[ids[t, b]], mask[b], x[t, b]
             for j in range(width):
-                rounded[j] = np.uint16(bfloat16_bits(row[j] * factors[j]))
-    packed = empty_packed(gates_width, width)
-    pack(inner_matrix, 0, gates_width, packed)
+                operand[j] = stored_like(row[j] * factors[j], operand)
+    packed = empty_packed(gates_width, width, x)
+    pack_transposed(inner_matrix, 0, gates_width, x, packed)
     count = steps * batch
-    matmul(x.reshape(count, width), packed, gates_width, out.reshape(count, gates_width))
+    matmul(x.reshape(count, x.shape[2]), packed, out.reshape(count, out.shape[2]))
 
 
 @Kernel
 def embed_backward(  # noqa: PLR0917
     d_gates: Array,
-    packed_gradients: Array,
     ids: Array,
     mask: Array,
     inner_matrix: Array,
@@ -245,30 +242,29 @@ def embed_backward(  # noqa: PLR0917
     """Goes back through `embed`.
 
     Args:
-        d_gates: bfloat16 [T, B, 4H], from `train_step`.
-        packed_gradients: uint32, from `train_step`.
+        d_gates: float32 or bfloat16 [T, B, 4H'], from `train_step`.
         ids: int64 [T, B].
         mask: float32 [B, E].
         inner_matrix: float32 [4H, E].
-        x: bfloat16 [T, B, E].
+        x: like ``d_gates``, [T, B, E'].
         d_embedding: float32 [V, E], zeros; written.
         d_inner_matrix: float32 [4H, E]; written.
         d_bias: float32 [1, 4H], zeros; written.
     """
     (steps, batch), (gates_width, width) = ids.shape, inner_matrix.shape
     count = steps * batch
-    packed = empty_packed(width, gates_width)
-    pack_transposed(inner_matrix, 0, width, packed)
-    d_x = np.empty((steps, batch, width), np.float32)
-    flat = d_gates.reshape(count, gates_width)
-    matmul(flat, packed, width, d_x.reshape(count, width))
+    packed = empty_packed(width, gates_width, d_gates)
+    pack(inner_matrix, 0, width, d_gates, packed)
+    d_x = np.empty((steps, batch, round_up(width, PANEL)), np.float32)
+    flat = d_gates.reshape(count, d_gates.shape[2])
+    matmul(flat, packed, d_x.reshape(count, d_x.shape[2]))
     for t in range(steps):
         for b in range(batch):
             row, factors, total = d_x[t, b], mask[b], d_embedding[ids[t, b]]
             for j in range(width):
                 total[j] += row[j] * factors[j]
-    transposed = empty_transposed(width, count)
-    transpose(x.reshape(count, width), 0, width, transposed)
-    matmul_tn(count, packed_gradients, gates_width, transposed, width, d_inner_matrix)
+    transposed = empty_transposed(width, count, x)
+    transpose(x.reshape(count, x.shape[2]), 0, width, transposed)
+    matmul_tn(flat, 0, gates_width, transposed, width, d_inner_matrix)
     # All rows go into one sum: id 0 for each.
     _sum_rows(flat, np.zeros(count, np.int64), d_bias)

@@ -12,8 +12,9 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils
 
+from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.dtypes import WORD_BYTES, Array, BFloat
-from model.kernels.ir import FLOAT, SHORT, pointer
+from model.kernels.ir import FLOAT, SHORT, WORD, pointer
 from model.kernels.jit import inline
 
 HALF: Final = np.float32(0.5)
@@ -155,9 +156,18 @@ class VectorMath:
         return self.builder.fadd(p, q), q
 
     def bfloat16(self, numbers: Any) -> Any:
-        """Returns the bits of the nearest bfloat16, ties to even; only if ``HAS_BFLOAT16``."""
-        rounded = self.builder.fptrunc(numbers, ir.VectorType(BFloat(), self.lanes))
-        return self.builder.bitcast(rounded, ir.VectorType(SHORT, self.lanes))
+        """Returns the bits of the nearest bfloat16, ties to even."""
+        builder, shorts = self.builder, ir.VectorType(SHORT, self.lanes)
+        if HAS_BFLOAT16:
+            rounded = builder.fptrunc(numbers, ir.VectorType(BFloat(), self.lanes))
+            return builder.bitcast(rounded, shorts)
+        words = ir.VectorType(WORD, self.lanes)
+        bits = builder.bitcast(numbers, words)
+        half, one, below = (ir.Constant(words, [n] * self.lanes) for n in (16, 1, 0x7FFF))
+        # See `dtypes.bfloat16_bits`.
+        odd = builder.and_(builder.lshr(bits, half), one)
+        total = builder.add(bits, builder.add(odd, below))
+        return builder.trunc(builder.lshr(total, half), shorts)
 
     def _polynomial(self, y: Any, series: tuple[float, ...]) -> Any:
         highest, *others = series

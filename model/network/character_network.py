@@ -53,6 +53,11 @@ class CharacterNetwork(nn.Module, ABC):
         self.input_width = config.embedding or vocabulary_size
         """E, the width of what the first layer reads."""
 
+    @staticmethod
+    def layer_kinds(config: ModelConfig) -> tuple[LayerKind, ...]:  # noqa: ARG004 - of subclasses
+        """Returns the kinds of ``training_forward`` for a network of this shape."""
+        return ("torch",)
+
     @property
     def state_names(self) -> tuple[str, ...]:
         """Names of the state's tensors, in order."""
@@ -86,7 +91,7 @@ class CharacterNetwork(nn.Module, ABC):
             state: carried in.
             masks: what is dropped; None drops nothing.
             kind: how each layer is computed.
-            products: type of the matrix products; for ``torch`` autocast decides.
+            products: type of the matrix products; for ``torch`` on a CPU autocast decides.
 
         Returns:
             The outputs of the top layer after dropout [T, B, H], and the state after the last

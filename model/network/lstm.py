@@ -31,6 +31,11 @@ class CharacterLSTM(CharacterNetwork):
         self.lstm = nn.LSTM(self.input_width, config.hidden, config.layers)
         self.head = nn.Linear(config.hidden, vocabulary_size)
 
+    @staticmethod
+    def layer_kinds(config: ModelConfig) -> tuple[LayerKind, ...]:
+        """Returns all kinds; a step in one call is for networks of one layer."""
+        return ("torch", "sequence", "step") if config.layers == 1 else ("torch", "sequence")
+
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Runs all layers by ``nn.LSTM``; see `CharacterNetwork.forward`."""
         outputs, state = self.lstm(self.embedded(ids), state)
@@ -46,11 +51,13 @@ class CharacterLSTM(CharacterNetwork):
     ) -> tuple[Tensor, State]:
         """Runs the layers in the way that ``kind`` says; see `CharacterNetwork.training_forward`.
 
-        ``whole`` runs all layers in one call of PyTorch, ``torch`` one layer at a time, ``packed``
-        each layer in `model.network.compiled_layer`.
+        ``torch`` runs PyTorch's LSTM, ``sequence`` each layer in `model.network.compiled_layer`.
         """
-        layer_products = products if kind == "whole" else None
-        if kind == "whole" and masks is None:
+        # On a GPU all layers are one call, which cuDNN overlaps, and the type is set here: for an
+        # LSTM on CUDA autocast would use float16.
+        on_gpu = ids.device.type != "cpu"
+        layer_products = products if on_gpu else None
+        if on_gpu and masks is None:
             layers = range(self.config.layers)
             every = [weight for layer in layers for weight in self._layer_weights(layer, None)]
             return torch_layers(self.embedded(ids), every, state, layer_products)
@@ -60,12 +67,12 @@ class CharacterLSTM(CharacterNetwork):
         for layer in range(self.config.layers):
             weights = self._layer_weights(layer, masks)
             carried = (hidden[layer], cell[layer])
-            if kind == "packed":
-                from model.network.compiled_layer import packed_layer  # noqa: PLC0415 - Numba
+            if kind == "sequence":
+                from model.network.compiled_layer import compiled_layer  # noqa: PLC0415 - Numba
 
                 gates = self._gate_inputs(ids, outputs, weights[0], masks)
                 rows = ids if gates.ndim == 2 else None
-                outputs, carried = packed_layer(
+                outputs, carried = compiled_layer(
                     gates, rows, (weights[2], weights[3]), weights[1], carried, products
                 )
             else:

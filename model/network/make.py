@@ -1,7 +1,10 @@
-"""Creates the torch module of a network. The one place that chooses its class."""
+"""Creates the torch module of a network. The one place that chooses its class. PyTorch."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from model.compute.engine import LayerKind
 from model.config import ModelConfig
 from model.network.character_network import CharacterNetwork
 from model.network.lstm import CharacterLSTM
@@ -10,3 +13,8 @@ from model.network.lstm import CharacterLSTM
 def make_network(config: ModelConfig, vocabulary_size: int) -> CharacterNetwork:
     """Returns a network with PyTorch's own first weights, on the CPU."""
     return CharacterLSTM(config, vocabulary_size)
+
+
+def layer_kinds(config: ModelConfig) -> Collection[LayerKind]:
+    """Returns the ways in which the layers of such a network can be computed in training."""
+    return CharacterLSTM.layer_kinds(config)

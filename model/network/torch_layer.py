@@ -73,31 +73,3 @@ def torch_layer(
         inputs, weights, (state[0].unsqueeze(0), state[1].unsqueeze(0)), products
     )
     return outputs, (hidden[0], cell[0])
-
-
-def can_pack_bfloat16() -> bool:
-    """Whether this build of PyTorch packs bfloat16 matrices for its CPU products."""
-    try:
-        matrix = torch.eye(16, dtype=torch.bfloat16)
-        packed = PackedProduct(matrix, rows=2, products=torch.bfloat16)
-        return bool((packed(matrix[:2]) == matrix[:2]).all())
-    except (RuntimeError, AttributeError, NotImplementedError):
-        return False
-
-
-class PackedProduct:
-    """``x -> x @ matrix.T`` for many x of one shape; mkldnn packs a bfloat16 matrix once."""
-
-    def __init__(self, matrix: Tensor, *, rows: int, products: torch.dtype) -> None:
-        self._packed: Tensor | None = None
-        self._transposed = matrix.t()
-        if products is torch.bfloat16:
-            self._packed = torch.ops.mkldnn._reorder_linear_weight(matrix, rows)  # noqa: SLF001
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Returns ``x @ matrix.T``."""
-        if self._packed is None:
-            return torch.mm(x, self._transposed)
-        return torch.ops.mkldnn._linear_pointwise(  # type: ignore[no-any-return]  # noqa: SLF001
-            x, self._packed, None, "none", [], ""
-        )

@@ -15,8 +15,6 @@ import numpy.typing as npt
 from corpus import Vocabulary
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, LstmSnapshot
-from model.sampling.compiled_text import CompiledTextDecoder, Ids
-from model.sampling.distribution import is_plain
 from model.sampling.stream import CharacterStream
 from model.system.compiled_code import made_or_none
 
@@ -27,6 +25,9 @@ CHARACTERS_PER_READ = 16
 
 if TYPE_CHECKING:
     from model.sampling.compiled_lstm import CompiledDecoder
+
+
+Ids = npt.NDArray[np.int64]
 
 
 class BlockWriter(Protocol):
@@ -49,18 +50,13 @@ class LongText:
         """Takes over a stream that has written nothing yet.
 
         Args:
-            stream: writes the whole text if it has a window or truncates the distribution, or if
-                nothing can be compiled.
+            stream: writes the whole text if it has a window, or if nothing can be compiled.
             numpy_characters: characters that the stream writes first; a multiple of ``BLOCK``.
         """
         self._stream = stream
         self._numpy_left = numpy_characters
-        self._compiles = (
-            stream.window is None
-            and is_plain(stream.sampling)
-            and isinstance(stream.snapshot, LstmSnapshot)
-        )
-        self._decoder: CompiledTextDecoder | CompiledDecoder | None = None
+        self._compiles = stream.window is None and isinstance(stream.snapshot, LstmSnapshot)
+        self._decoder: CompiledDecoder | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -85,8 +81,6 @@ class LongText:
         if self._decoder is None:
             self._compiles = False
             return self.write(most)
-        if isinstance(self._decoder, CompiledTextDecoder):
-            return self._decoder.write(most)
         columns = self._decoder.write(min(most, BLOCK))
         return columns[0][:, 0], columns[1][:, 0]
 
@@ -96,14 +90,9 @@ class LongText:
             self._decoder.close()
 
 
-def _decoder_for(stream: CharacterStream) -> CompiledTextDecoder | CompiledDecoder:
+def _decoder_for(stream: CharacterStream) -> CompiledDecoder:
     """Returns a decoder in the precision of the training, if this processor has it."""
-    from model.sampling.compiled_lstm import decodes_in_bfloat16  # noqa: PLC0415 - Numba: see above
+    from model.sampling.compiled_lstm import CompiledDecoder  # noqa: PLC0415 - Numba: see above
 
-    snapshot, state, temperature = stream.snapshot, stream.state(), stream.sampling.temperature
-    assert isinstance(snapshot, LstmSnapshot)
-    if not decodes_in_bfloat16(snapshot):
-        return CompiledTextDecoder(snapshot, state, temperature)
-    from model.sampling.compiled_lstm import CompiledDecoder  # noqa: PLC0415 - more of it
-
-    return CompiledDecoder(snapshot, state, temperature)
+    assert isinstance(stream.snapshot, LstmSnapshot)
+    return CompiledDecoder(stream.snapshot, stream.state(), stream.sampling)

@@ -70,7 +70,9 @@ def numpy_thread_counts(snapshot: WeightSnapshot, cores: int) -> list[int]:
     """
     if not isinstance(snapshot, LstmSnapshot) or snapshot.vocabulary_size > MAX_HEAD_ROWS:
         return [1]
-    return thread_counts(4 * snapshot.hidden, BLAS_ROW_GROUP, cores)
+    rows = 4 * snapshot.hidden
+    counts = thread_counts(rows, BLAS_ROW_GROUP, cores)
+    return [count for count in counts if rows % (count * BLAS_ROW_GROUP) == 0]
 
 
 def fastest_count(counts: Sequence[int], timer: Timer) -> int:

@@ -21,7 +21,7 @@ from corpus import Vocabulary
 from model.config import SamplingConfig
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
-from model.sampling.distribution import choose, is_plain
+from model.sampling.distribution import choose
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.prompt import first_ids
@@ -44,18 +44,18 @@ class Decoder(Protocol):
         """Ends its threads."""
 
 
-MakeDecoder = Callable[[WeightSnapshot, SamplerState, float], Decoder | None]
-"""Takes weights, state and temperature; returns None if NumPy is to go on."""
+MakeDecoder = Callable[[WeightSnapshot, SamplerState, SamplingConfig], Decoder | None]
+"""Takes weights, state and sampling settings; returns None if NumPy is to go on."""
 
 
 def make_compiled_decoder(
-    snapshot: WeightSnapshot, state: SamplerState, temperature: float
+    snapshot: WeightSnapshot, state: SamplerState, sampling: SamplingConfig
 ) -> Decoder | None:
     """Returns a decoder in compiled code, or None if NumPy is as fast; loads Numba."""
     from model.sampling.compiled_lstm import choose_decoder  # noqa: PLC0415 - half a second
 
     assert isinstance(snapshot, LstmSnapshot)
-    return choose_decoder(snapshot, state, temperature)
+    return choose_decoder(snapshot, state, sampling)
 
 
 class StreamBatch:
@@ -166,9 +166,9 @@ class ParallelStreams:
         borders = [len(seeds) * part // parts for part in range(parts + 1)]
         self._count = len(seeds)
         self._snapshot = snapshot
-        self._temperature = sampling.temperature
+        self._sampling = sampling
         self._make_decoder = None
-        if window is None and is_plain(sampling) and make_stepper is LstmBatchStepper:
+        if window is None and make_stepper is LstmBatchStepper:
             self._make_decoder = make_decoder
         self._numpy_left = NUMPY_CHARACTERS_PER_STREAM
         self._decoder: Decoder | None = None
@@ -198,7 +198,7 @@ class ParallelStreams:
         parts = [self._write(first)] if first else []
         if not self._numpy_left:
             state = SamplerState.joined([batch.state() for batch in self._batches])
-            make = partial(self._make_decoder, self._snapshot, state, self._temperature)
+            make = partial(self._make_decoder, self._snapshot, state, self._sampling)
             self._decoder = made_or_none(make)
             self._make_decoder = None
         if first < count:

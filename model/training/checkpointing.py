@@ -95,13 +95,17 @@ def engine_of(run: OpenedRun, processes: int) -> Engine | None:
         processes: number of processes that will train it.
 
     Returns:
-        None for a new run, if the checkpoint names no engine, or if another number of processes
-        saved it. An engine is chosen for one number of processes.
+        None for a new run, if the checkpoint names no engine or one that this version does not
+        have, or if another number of processes saved it. An engine is chosen for one number of
+        processes.
     """
     if run.resumed is None or processes_of(run) != processes:
         return None
     record = run.resumed.metadata.progress.get("engine")
-    return None if record is None else Engine.from_record(record)
+    try:
+        return None if record is None else Engine.from_record(record)
+    except KeyError:
+        return None
 
 
 def processes_of(run: OpenedRun) -> int | None:

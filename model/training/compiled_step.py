@@ -3,24 +3,23 @@
 What depends only on the weights is computed once a step: the table of what each character adds to
 the gates, and the matrices with dropped entries set to zero. The streams can then be shared out
 among threads, each of which needs the interpreter for one call. Letters: T time, B batch, V
-vocabulary, W = V rounded up to whole panels, H hidden, E embedding.
+vocabulary, W = V rounded up to whole panels, H hidden, E embedding, E' padded as an operand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from model.kernels.lstm_cell import sum_rows
-from model.kernels.packing import PANEL, packed_size
+from model.kernels.packing import PANEL
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import embed, embed_backward, train_step
 from model.network.character_network import CharacterNetwork, State
+from model.network.compiled_layer import arrays_of, operand
 from model.network.dropout import DropoutMasks
 
 PADDING_LOGIT = -1e30
@@ -32,10 +31,16 @@ _ONE_RANK = np.zeros((2, ARRIVALS_WIDTH), np.int64)
 class CompiledStep:
     """Computes the steps of an LSTM of one layer, where `possible_engines` offers it."""
 
-    def __init__(self, network: CharacterNetwork) -> None:
-        """Compiles the kernels for this processor, or loads them from the disk."""
+    def __init__(self, network: CharacterNetwork, products: torch.dtype) -> None:
+        """Compiles the kernels for this processor, or loads them from the disk.
+
+        Args:
+            network: the network.
+            products: type of the matrix products, float32 or bfloat16.
+        """
         self._weights = {name: value.detach() for name, value in network.named_parameters()}
-        _prepare()
+        self._products = products
+        _prepare(products)
 
     def begin(self, masks: DropoutMasks | None) -> StepContext:
         """Returns the context of a step with the current weights.
@@ -43,20 +48,23 @@ class CompiledStep:
         Args:
             masks: dropout masks of all streams; None for no dropout.
         """
-        return StepContext(self._weights, masks)
+        return StepContext(self._weights, masks, self._products)
 
 
 class StepContext:
     """What all streams of one step share."""
 
-    def __init__(self, weights: Mapping[str, Tensor], masks: DropoutMasks | None) -> None:
+    def __init__(
+        self, weights: Mapping[str, Tensor], masks: DropoutMasks | None, products: torch.dtype
+    ) -> None:
         """Computes what depends only on the weights.
 
         Args:
             weights: by their names in the state dict, in the order of the gradients.
             masks: dropout masks of all streams; None for no dropout.
+            products: type of the matrix products, float32 or bfloat16.
         """
-        self._weights = weights
+        self._weights, self._products = weights, products
         self._embedding = weights.get("embedding.weight")
         self._mask = None if masks is None else masks.recurrent[0]
         self._drops_inputs = masks is not None and masks.inputs is not None
@@ -95,7 +103,7 @@ class StepContext:
             Their share of the mean loss, partial gradients for `gradients`, and the state after.
         """
         (steps, batch), width = inputs.shape, state[0].shape[2]
-        inputs, gates = inputs.contiguous(), 4 * width
+        inputs = inputs.contiguous()
         rows, table, x = inputs, self._table, None
         if table is None:
             assert masks is not None, "inputs are dropped"
@@ -104,10 +112,9 @@ class StepContext:
         mask = None if masks is None else masks.outputs[0]
         mask = torch.empty(0, width) if mask is None else mask.contiguous()
         cells, outputs = torch.empty(steps + 1, batch, width), torch.empty(steps, batch, width)
-        hiddens = torch.empty(steps + 1, batch, width, dtype=torch.bfloat16)
-        hiddens[0], cells[0] = state[0][0], state[1][0]
-        d_gates = torch.empty(steps, batch, gates, dtype=torch.bfloat16)
-        packed_gradients = _empty_words(packed_size(gates, steps * batch))
+        hiddens = operand(steps + 1, batch, width, self._products)
+        hiddens[0, :, :width], cells[0] = state[0][0], state[1][0]
+        d_gates = operand(steps, batch, 4 * width, self._products)
         loss = np.zeros(1)
         _, recurrent, head, head_bias = self._shared_weights
         gradients = (
@@ -116,21 +123,19 @@ class StepContext:
         )
         train_step.run(
             _ONE_RANK.copy(),
-            *_arrays(rows, targets.contiguous(), table, *self._shared_weights, mask),
-            *_arrays(cells, hiddens, outputs),
+            *arrays_of(rows, targets.contiguous(), table, *self._shared_weights, mask),
+            *arrays_of(cells, hiddens, outputs),
             np.float32(1 / total),
             loss,
-            *_arrays(d_gates),
-            packed_gradients,
-            *_arrays(*gradients),
+            *arrays_of(d_gates, *gradients),
         )
         if x is None:
             sums = torch.zeros_like(table)
-            sum_rows.run(*_arrays(d_gates.view(-1, gates), rows.view(-1), sums))
+            sum_rows.run(*arrays_of(d_gates.view(steps * batch, -1), rows.view(-1), sums))
             input_gradients: tuple[Tensor, ...] = (sums,)
         else:
             assert masks is not None, "inputs are dropped"
-            input_gradients = self._embedding_gradients(d_gates, packed_gradients, inputs, masks, x)
+            input_gradients = self._embedding_gradients(d_gates, inputs, masks, x)
         after = outputs[-1:].clone(), cells[-1:].clone()
         return torch.tensor(loss[0], dtype=torch.float32), (*gradients, *input_gradients), after
 
@@ -158,20 +163,20 @@ class StepContext:
         return [by_name[name] for name in self._weights]
 
     def _embedded(self, inputs: Tensor, masks: DropoutMasks) -> tuple[Tensor, Tensor]:
-        """Returns embedded characters, bfloat16 [T, B, E], and their part of the gates [TB, 4H]."""
+        """Returns embedded characters [T, B, E'], and their part of the gates [TB, 4H or more]."""
         assert self._embedding is not None, "one-hot inputs have no dropout"
         assert masks.inputs is not None
         inner = self._weights["lstm.weight_ih_l0"]
-        x = torch.empty(*inputs.shape, inner.shape[1], dtype=torch.bfloat16)
-        gates = torch.empty(*inputs.shape, len(inner))
+        steps, batch = inputs.shape
+        x = operand(steps, batch, inner.shape[1], self._products)
+        gates = torch.empty(steps, batch, -(-len(inner) // PANEL) * PANEL)
         mask = masks.inputs.contiguous()
-        embed.run(*_arrays(self._embedding, inputs, mask, inner, x, gates))
-        return x, gates.view(-1, len(inner))
+        embed.run(*arrays_of(self._embedding, inputs, mask, inner, x, gates))
+        return x, gates.view(steps * batch, -1)
 
     def _embedding_gradients(
         self,
         d_gates: Tensor,
-        packed_gradients: npt.NDArray[np.uint32],
         inputs: Tensor,
         masks: DropoutMasks,
         x: Tensor,
@@ -186,23 +191,11 @@ class StepContext:
             torch.zeros(1, len(inner)),
         )
         mask = masks.inputs.contiguous()
-        operands = _arrays(inputs, mask, inner, x)
-        embed_backward.run(*_arrays(d_gates), packed_gradients, *operands, *_arrays(*gradients))
+        embed_backward.run(*arrays_of(d_gates, inputs, mask, inner, x, *gradients))
         return gradients
 
 
-def _empty_words(count: int) -> npt.NDArray[np.uint32]:
-    """Returns memory for packed words; torch reuses freed memory, NumPy maps new pages."""
-    return torch.empty(count, dtype=torch.int32).numpy().view(np.uint32)
-
-
-def _arrays(*tensors: Tensor) -> tuple[npt.NDArray[Any], ...]:
-    """Returns views of tensors as arrays; bfloat16 as its bits, in uint16."""
-    halves = torch.bfloat16
-    return tuple((t.view(torch.uint16) if t.dtype is halves else t).numpy() for t in tensors)
-
-
-def _prepare() -> None:
+def _prepare(products: torch.dtype) -> None:
     """Compiles the kernels, or loads them from the disk, by two steps of one character."""
     shapes = {"embedding.weight": (1, 2), "lstm.weight_ih_l0": (8, 2), "lstm.weight_hh_l0": (8, 2)}
     shapes |= {"head.weight": (1, 2)}
@@ -213,4 +206,4 @@ def _prepare() -> None:
     state = torch.zeros(1, 1, 2), torch.zeros(1, 1, 2)
     dropped = DropoutMasks(inputs=torch.ones(1, 2), outputs=(None,), recurrent=(None,))
     for masks in (None, dropped):
-        StepContext(weights, masks).of_streams(ids, ids, state, masks, 1)
+        StepContext(weights, masks, products).of_streams(ids, ids, state, masks, 1)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Collection, Sequence
 
 import torch
 
-from model.compute.device import native_bf16
-from model.compute.engine import Engine
+from model.compute.engine import Engine, LayerKind
 from model.config import ModelConfig, TrainingConfig
 from model.distributed.rank import ProcessRank
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
-from model.network.torch_layer import can_pack_bfloat16
+from model.network.make import layer_kinds
 from model.system.compiled_code import made_or_none
 from model.system.cores import usable_cores
+
+
+def supports_bfloat16(device: torch.device) -> bool:
+    """Returns whether the device multiplies bfloat16 matrices natively; emulation is slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and HAS_BFLOAT16
+
+
+def trains_in_bf16() -> bool:
+    """Returns whether training on this machine's CPU uses bfloat16 by default."""
+    return supports_bfloat16(torch.device("cpu"))
 
 
 def possible_engines(
@@ -25,19 +37,20 @@ def possible_engines(
     """Returns the engines that the settings allow, the safest guess first.
 
     Processes on one machine share its cores, and ``--threads`` counts the threads of each process.
-    Without a model, engines that support only some networks are left out.
+    Without a model, engines that support only some networks are left out. If threads and precision
+    are given, there is one engine, so that a seed trains the same network every time.
 
     No engine shares a PyTorch matrix product among threads. Such threads need a barrier at every
     time step and gain less than batch shards. They lose most of the speed on a busy machine. Only
-    the compiled packed layer has an engine whose threads share its units.
+    the compiled layer has an engine whose threads share its units.
     """
-    native = native_bf16(device)
+    native = supports_bfloat16(device)
     precision = training.precision
     if precision == "auto":
         precision = "bf16" if native else "fp32"
     if device.type != "cpu":
         threads = training.threads or 1
-        return [Engine(precision=precision, layer="whole", threads_per_shard=threads)]
+        return [Engine(precision=precision, threads_per_shard=threads)]
     threads = training.threads or max(1, usable_cores() // place.local_size)
     streams = -(-training.batch // place.size)
     counts = [training.threads] if training.threads else sorted({1, threads}, reverse=True)
@@ -45,53 +58,48 @@ def possible_engines(
     precisions = [precision]
     if training.precision == "auto" and native:
         precisions.append("fp32")
-    engines = []
-    if "bf16" in precisions:
-        engines += _bf16_engines(
-            counts, packs=native and can_pack_bfloat16() and can_compile(), shape=(training, model)
-        )
-    if "fp32" in precisions:
-        engines += [Engine(precision="fp32", batch_shards=count) for count in counts]
-    return engines
+    engines: list[Engine] = []
+    kinds = _layer_kinds(training, model)
+    for each in precisions:
+        if "sequence" in kinds:
+            engines += _compiled_engines(each, counts, kinds)
+        # PyTorch's bfloat16 was never faster where compiled code has it.
+        if each == "fp32" or "sequence" not in kinds:
+            engines += [Engine(precision=each, batch_shards=count) for count in counts]
+    # Settings that leave nothing open but the kind of layer shall compute the same every time.
+    return engines[:1] if training.threads and training.precision != "auto" else engines
 
 
-def _bf16_engines(
-    counts: Sequence[int], *, packs: bool, shape: tuple[TrainingConfig, ModelConfig | None]
+def _compiled_engines(
+    precision: str, counts: Sequence[int], kinds: Collection[LayerKind]
 ) -> list[Engine]:
-    """Returns the bfloat16 engines for each number of threads in ``counts``."""
+    """Returns the compiled engines for each number of threads in ``counts``."""
     engines = []
-    is_one_call = packs and _can_be_one_call(*shape)
-    compiles = packs and HAS_BFLOAT16
     for count in counts:
-        if not compiles:
-            engines.append(Engine(precision="bf16", batch_shards=count))
-        if is_one_call:  # the packed layer is slower here
-            engines.append(Engine(precision="bf16", layer="compiled", batch_shards=count))
-        elif packs:
-            engines.append(Engine(precision="bf16", layer="packed", batch_shards=count))
-        if compiles and count > 1 and (HAS_AMX or not is_one_call):
-            shared = Engine(precision="bf16", layer="packed", threads_per_shard=count)
+        # Where a whole step can be one call, it is faster than a sequence.
+        shard = Engine(precision=precision, layer="step" if "step" in kinds else "sequence")
+        engines.append(dataclasses.replace(shard, batch_shards=count))
+        if count > 1 and (HAS_AMX or "step" not in kinds):
+            # Only AMX gains by it beside a step: threads that share units halve what each reads.
+            shared = Engine(precision=precision, layer="sequence", threads_per_shard=count)
             engines.append(shared)
     return engines
 
 
-def _can_be_one_call(training: TrainingConfig, model: ModelConfig | None) -> bool:
-    """Returns whether a step may be a single call of `model.training.compiled_step`.
-
-    That code supports networks of one layer, on processors with bfloat16 dot products.
-    """
-    if model is None or model.layers > 1 or model.hidden % 2 or training.scoring != "every":
-        return False
-    if training.embedding_dropout and (model.embedding == 0 or model.embedding % 2):
-        return False
-    return HAS_BFLOAT16
+def _layer_kinds(training: TrainingConfig, model: ModelConfig | None) -> Collection[LayerKind]:
+    """Returns the kinds of layers that network, settings and machine allow."""
+    kinds: Collection[LayerKind] = ("torch", "sequence") if model is None else layer_kinds(model)
+    if not can_compile():
+        return [kind for kind in kinds if kind == "torch"]
+    drops_one_hot = training.embedding_dropout and (model is None or not model.embedding)
+    if training.scoring != "every" or drops_one_hot:
+        return [kind for kind in kinds if kind != "step"]
+    return kinds
 
 
 def can_compute(engine: Engine) -> bool:
-    """Returns whether this processor supports the engine's kind of layer."""
-    if engine.layer == "packed":
-        return can_pack_bfloat16() and can_compile()
-    return engine.layer != "compiled" or (HAS_BFLOAT16 and can_compile())
+    """Returns whether this machine supports the engine's kind of layer."""
+    return engine.layer == "torch" or can_compile()
 
 
 def can_compile() -> bool:

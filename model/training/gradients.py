@@ -45,15 +45,16 @@ class GradientWorkers:
         self._scoring = scoring
         self._parameters = list(network.parameters())
         self._recording = GraphRunner(machine.device)
-        if self._engine.layer == "packed":
-            from model.network.compiled_layer import prepare_packed_layer  # noqa: PLC0415 - see there
+        products = torch.float32 if machine.autocast is None else machine.autocast
+        if self._engine.layer == "sequence":
+            from model.network.compiled_layer import prepare_compiled_layer  # noqa: PLC0415 - there
 
-            prepare_packed_layer(torch.float32 if machine.autocast is None else machine.autocast)
+            prepare_compiled_layer(products)
         self._step: CompiledStep | None = None
-        if self._engine.layer == "compiled":
+        if self._engine.layer == "step":
             from model.training.compiled_step import CompiledStep  # noqa: PLC0415 - Numba
 
-            self._step = CompiledStep(network)
+            self._step = CompiledStep(network, products)
         engine = self._engine
         self._threads = BatchThreads(engine.batch_shards, threads_of_each=engine.threads_per_shard)
         self.threads = self._threads

@@ -335,7 +335,7 @@ MUTANTS = (
         "texts side by side take the next character's noise",
         "model/sampling/parallel_streams.py",
         ("= self._noise_block[place]", "= self._noise_block[place - 1]"),
-        "model/kernels/test_decode_streams.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
+        "model/kernels/test_decode.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
     ),
     _mutant(
         "compiled code takes the noise of the block before",
@@ -344,7 +344,19 @@ MUTANTS = (
             "np.uint64(self._noises[stream].start(number))",
             "np.uint64(self._noises[stream].start(number - 1))",
         ),
-        "model/kernels/test_decode_streams.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
+        "model/kernels/test_decode.py::test_each_character_is_drawn_with_the_noise_of_its_own_place",
+    ),
+    _mutant(
+        "a rank's border divides a vector of units",
+        "model/sampling/compiled_lstm.py",
+        ("first, last = unit_range(width, rank, size)", "first, last = unit_range(width, rank, 1)"),
+        "model/kernels/test_decode.py::test_every_number_of_threads_writes_the_same_texts",
+    ),
+    _mutant(
+        "the name of an engine of version 0.2 is not translated",
+        "model/compute/engine.py",
+        ('"packed": "sequence"', '"packed": "torch"'),
+        "model/compute/test_engine.py",
     ),
     _mutant(
         "the temperature is used twice",

@@ -28,7 +28,7 @@ DROPPING = dataclasses.replace(PLAIN, embedding_dropout=0.2, weight_dropout=0.3)
 every_device = pytest.mark.parametrize("name", DEVICES)
 
 
-def on(name: str, *, queues: bool = True, layer: Any = "whole") -> Machine:
+def on(name: str, *, queues: bool = True, layer: Any = "torch") -> Machine:
     """Returns the machine of a CUDA card, whatever device is under it."""
     return Machine(
         device=torch.device(name),

@@ -229,6 +229,10 @@ def run(arguments: list[str]) -> int:
     try:
         if order := os.environ.get(COMPLETION_VARIABLE):
             return _complete(order)
+        if os.environ.get("CHARLM_SIMD"):
+            from model.sampling.simd_level import check_simd_level  # noqa: PLC0415 - LLVM
+
+            check_simd_level()
         outcome: Any = cli.main(
             [word for word in arguments if word != "--debug"],
             prog_name=PROGRAM,

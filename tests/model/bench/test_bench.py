@@ -17,7 +17,14 @@ from model.bench.keras import fits, keras_fit, keras_is_installed, keras_predict
 from model.bench.rows import OURS, Implementation, Row, Task, compare
 from model.bench.sampling import sampling_implementations
 from model.bench.stock_loops import stock_implementation
-from model.bench.stock_process import OURS_ALONE, environment_of_others, stock_names, stock_process
+from model.bench.stock_process import (
+    OURS_ALONE,
+    environment_of_others,
+    level_in_words,
+    library_limits,
+    stock_names,
+    stock_process,
+)
 from model.bench.training import device_tasks, operations_per_character, training_implementations
 from model.errors import ChildEnded
 
@@ -92,6 +99,22 @@ def test_the_stock_process_has_none_of_our_settings() -> None:
     ours = environment("import tui.cli.main; " + code)
     assert set(ours) - set(before) == set(OURS_ALONE)
     assert environment_of_others(ours) == environment(code)
+
+
+@pytest.mark.parametrize(
+    ("simd", "isa"), [("avx2", "AVX2"), ("avx512", "AVX512_CORE_VNNI"), ("amx", None)]
+)
+def test_a_lowered_simd_level_limits_the_libraries_alike(
+    simd: str, isa: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = ("sse2", "avx2", "avx512", "avx512bf16", "amx")
+    monkeypatch.setattr("model.bench.stock_process.LEVELS", levels)
+    monkeypatch.setattr("model.bench.stock_process.SIMD", simd)
+    assert library_limits().get("ONEDNN_MAX_CPU_ISA") == isa
+    assert (f"SIMD level {simd}" in level_in_words()) == (isa is not None)
+    assert library_limits().keys() == (
+        {"ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"} if isa else set()
+    )
 
 
 def test_a_stock_process_that_ends_is_an_error() -> None:

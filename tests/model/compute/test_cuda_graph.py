@@ -106,16 +106,15 @@ def test_work_that_cannot_be_recorded_is_done_as_it_comes() -> None:
 
 
 @every_device
-@pytest.mark.parametrize("layer", ["whole", "torch"])
 @pytest.mark.parametrize("training", [PLAIN, WINDOWS, DROPPING], ids=["plain", "windows", "drop"])
 def test_recorded_steps_are_the_steps(
-    name: str, layer: str, training: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    name: str, training: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = MODEL if training is DROPPING else dataclasses.replace(MODEL, dropout=0.0)
-    recorded = trainer_on(on(name, layer=layer), training, model)
+    recorded = trainer_on(on(name), training, model)
     losses = [recorded.step(0.0).loss for _ in range(12)]
     monkeypatch.setattr(GraphRunner, "_record", lambda *_: False)
-    plain = trainer_on(on(name, layer=layer), training, model)
+    plain = trainer_on(on(name), training, model)
     again = [plain.step(0.0).loss for _ in range(12)]
     assert recorded._workers._recording._recorded is not None
     assert losses == (pytest.approx(again, rel=1e-5) if name == "cuda" else again)

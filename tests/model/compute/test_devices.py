@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from device_fixtures import DROPPING, PLAIN, TOLERANCE, WINDOWS, every_device, on, trainer_on
-from network_fixtures import TEXT_IDS, make_network, weights_of
+from network_fixtures import TEXT_IDS, make_network
 
 from model.compute.device import Machine
 from model.compute.engine import Engine
@@ -148,21 +148,6 @@ def test_a_checkpoint_has_judged_the_last_step_and_goes_on_exactly(name: str) ->
 
 
 @every_device
-def test_all_layers_at_once_find_what_layers_one_by_one_find(name: str) -> None:
-    model = ModelConfig(hidden=8, layers=3, embedding=4)
-    one = trainer_on(on(name, layer="torch"), model=model)
-    losses = [one.step(0.0).loss for _ in range(6)]
-    whole = trainer_on(on(name, layer="whole"), model=model)
-    again = [whole.step(0.0).loss for _ in range(6)]
-    assert again == pytest.approx(losses, abs=TOLERANCE[name] * 10)
-    names = weights_of(one.network) if name == "cpu" else {}
-    for weight in names:
-        np.testing.assert_allclose(
-            weights_of(one.network)[weight], weights_of(whole.network)[weight], atol=1e-4
-        )
-
-
-@every_device
 @pytest.mark.parametrize("training", [PLAIN, DROPPING], ids=["plain", "drop"])
 def test_gradients_that_are_small_do_not_vanish_in_16_bits(
     name: str, training: TrainingConfig
@@ -177,7 +162,7 @@ def test_gradients_that_are_small_do_not_vanish_in_16_bits(
     )
 
     def gradients(precision: str) -> dict[str, torch.Tensor]:
-        engine = Engine(precision=precision, layer="whole")
+        engine = Engine(precision=precision, layer="torch")
         machine = Machine(device=torch.device(name), engine=engine)
         torch.manual_seed(3)
         network = CharacterLSTM(model, 9).to(name)

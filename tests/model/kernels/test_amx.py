@@ -9,19 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_fixtures import draw_bfloat16
 
-from model.kernels.amx import configure_tiles, release_tiles, row_in_tile_order
-from model.kernels.cpu import HAS_AMX
-from model.kernels.dtypes import to_bfloat16
-from model.kernels.jit import inline
-from model.kernels.matmul import add_matmul_tiles, matmul_tiles
-from model.kernels.packing import (
-    CACHE_LINE,
-    PANEL,
-    PANEL_STEP_BYTES,
+from model.kernels.amx import (
     TILE_DEPTH,
-    aligned,
-    pack_pair_panels,
+    add_tile_products,
+    configure_tiles,
+    multiply_tiles,
+    release_tiles,
+    row_in_tile_order,
 )
+from model.kernels.cpu import HAS_AMX
+from model.kernels.dtypes import WORD_BYTES, to_bfloat16
+from model.kernels.jit import inline
+from model.kernels.packing import CACHE_LINE, PANEL, aligned, pack_array
 
 needs_unit = pytest.mark.skipif(not HAS_AMX, reason="no matrix unit in this processor")
 
@@ -32,7 +31,7 @@ Array = npt.NDArray[np.float32]
 def multiply(
     m: int,
     n: int,
-    steps: int,
+    words: int,
     left: int,
     row: int,
     right: int,
@@ -41,23 +40,18 @@ def multiply(
     backwards: bool,
 ) -> None:
     configure_tiles(m)
-    panel, half = steps * PANEL_STEP_BYTES, steps // 2
     for _ in range(2):  # the second time it must be set up as it was the first time
-        if half == 0:
-            matmul_tiles(m, n, steps, left, row, right, panel, out, out_row, backwards)
-            continue
-        matmul_tiles(m, n, half, left, row, right, panel, out, out_row, backwards)
-        left_on, right_on = left + half * CACHE_LINE, right + half * PANEL_STEP_BYTES
-        add_matmul_tiles(m, n, steps - half, left_on, row, right_on, panel, out, out_row, backwards)
+        multiply_tiles(m, n, words, left, row, right, out, out_row, backwards)
     release_tiles()
 
 
 @inline
-def multiply_whole(
-    m: int, n: int, steps: int, left: int, row: int, right: int, out: int, out_row: int
+def multiply_twice(
+    m: int, n: int, words: int, left: int, row: int, right: int, out: int, out_row: int
 ) -> None:
     configure_tiles(m)
-    matmul_tiles(m, n, steps, left, row, right, steps * PANEL_STEP_BYTES, out, out_row, False)
+    multiply_tiles(m, n, words, left, row, right, out, out_row, False)
+    add_tile_products(m, n, words, left, row, right, out, out_row, True)
     release_tiles()
 
 
@@ -66,11 +60,11 @@ def product(left: Array, right: Array, spare: int = 0, *, backwards: bool = Fals
     (m, k), n = left.shape, right.shape[1]
     rows = np.full((m, k + 2 * spare), 0x7FC0, np.uint16)
     rows[:, :k] = to_bfloat16(left)
-    packed = aligned(pack_pair_panels(np.ascontiguousarray(right.T)))
+    packed = aligned(pack_array(np.ascontiguousarray(right.T), np.dtype(np.uint16)))
     out = np.full((m, n + spare), 7, np.float32)
     places = rows.ctypes.data, packed.ctypes.data, out.ctypes.data
     line, out_line = rows.strides[0], out.strides[0]
-    multiply(m, n, k // TILE_DEPTH, places[0], line, places[1], places[2], out_line, backwards)
+    multiply(m, n, k // 2, places[0], line, places[1], places[2], out_line, backwards)
     assert (out[:, n:] == 7).all()
     return out[:, :n]
 
@@ -122,13 +116,24 @@ def test_vectors_find_the_same_number_for_a_row(panels: int, steps: int, seed: i
     scale = np.exp(random.uniform(-20, 20, (k, 1)))  # much is cancelled and rounded
     row = (random.standard_normal((1, k)) / scale.T).astype(np.float32)
     right = (random.standard_normal((k, PANEL * panels)) * scale).astype(np.float32)
-    packed, rounded = aligned(pack_pair_panels(np.ascontiguousarray(right.T))), to_bfloat16(row)
+    packed = aligned(pack_array(np.ascontiguousarray(right.T), np.dtype(np.uint16)))
+    rounded = to_bfloat16(row)
     out = np.full((1, PANEL * panels), np.nan, np.float32)
     places = rounded.ctypes.data, packed.ctypes.data, out.ctypes.data
-    row_in_tile_order(out.shape[1], steps, *places)
+    row_in_tile_order(out.shape[1], k // 2, *places)
     expected = np.full_like(out, np.nan)
     line, out_line = rounded.strides[0], out.strides[0]
-    multiply_whole(
-        1, out.shape[1], steps, places[0], line, places[1], expected.ctypes.data, out_line
-    )
+    result = expected.ctypes.data
+    multiply(1, out.shape[1], k // 2, places[0], line, places[1], result, out_line, False)
     assert np.array_equal(out.view(np.uint32), expected.view(np.uint32))
+
+
+@needs_unit
+def test_a_product_is_added_to_what_was_there() -> None:
+    left, right = draw_bfloat16(33, 64), draw_bfloat16(64, 2 * PANEL)
+    packed = aligned(pack_array(np.ascontiguousarray(right.T), np.dtype(np.uint16)))
+    rows, out = aligned(to_bfloat16(left)), np.full((33, 2 * PANEL), np.nan, np.float32)
+    places = rows.ctypes.data, packed.ctypes.data, out.ctypes.data
+    line = out.shape[1] * WORD_BYTES
+    multiply_twice(33, 2 * PANEL, 32, places[0], 128, places[1], places[2], line)
+    np.testing.assert_allclose(out, 2 * product(left, right), atol=1e-3)

@@ -186,7 +186,9 @@ def tanh_network(monkeypatch: pytest.MonkeyPatch) -> None:
         weight_snapshot,
     ):
         monkeypatch.setattr(parameters, choice.__name__, choice)
-    monkeypatch.setattr("model.training.checkpointing.make_network", TanhNetwork)
+    for place in ("checkpointing", "autotune"):
+        monkeypatch.setattr(f"model.training.{place}.make_network", TanhNetwork)
+    monkeypatch.setattr("model.training.engines.layer_kinds", TanhNetwork.layer_kinds)
     monkeypatch.setattr(
         "model.training.training_run.stepper_beside_training", lambda _: TanhStepper
     )

@@ -105,12 +105,11 @@ def test_streams_go_on_from_the_same_state_c24(
 def test_a_training_takes_pytorchs_layers_c24(
     no_compiler: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", True)
-    monkeypatch.setattr(engine_list, "native_bf16", lambda _: True)
+    monkeypatch.setattr(engine_list, "supports_bfloat16", lambda _: True)
     engines = possible_engines(TINY_TRAINING, torch.device("cpu"), model=TINY_MODEL)
     assert "torch" in {engine.layer for engine in engines}
-    assert not {engine.layer for engine in engines} & {"packed", "compiled"}
-    for layer in ("packed", "compiled"):
+    assert {engine.layer for engine in engines} == {"torch"}
+    for layer in ("sequence", "step"):
         assert not can_compute(Engine(precision="bf16", layer=layer))
 
 

@@ -16,7 +16,7 @@ from network_fixtures import sharing_products
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.compute.mps_choice import StepResult
-from model.config import ModelConfig, TrainingConfig
+from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessRank
 from model.training import engines as engine_list
 from model.training.autotune import (
@@ -38,9 +38,8 @@ OPEN = TrainingConfig(batch=4, sequence=8, device="cpu")
 @pytest.fixture(params=[True, False], ids=["bf16", "no bf16"])
 def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has_it = bool(request.param)
-    monkeypatch.setattr(engine_list, "native_bf16", lambda device: has_it)
-    monkeypatch.setattr(engine_list, "can_pack_bfloat16", lambda: has_it)
-    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", False)
+    monkeypatch.setattr(engine_list, "supports_bfloat16", lambda device: has_it)
+    monkeypatch.setattr(engine_list, "HAS_AMX", False)
     monkeypatch.setattr(engine_list, "usable_cores", lambda: 2)
     return has_it
 
@@ -49,62 +48,63 @@ def test_everything_is_open_by_default(native: bool) -> None:
     engines = possible_engines(OPEN, CPU)
     assert {engine.batch_shards for engine in engines} == {1, 2}
     assert {engine.precision for engine in engines} == ({"bf16", "fp32"} if native else {"fp32"})
-    assert ("packed" in {engine.layer for engine in engines}) == native
+    assert {engine.layer for engine in engines} == {"torch", "sequence"}
     assert len(set(engines)) == len(engines)
 
 
-def test_what_was_asked_for_is_not_measured(native: bool) -> None:
-    asked = dataclasses.replace(OPEN, precision="fp32", threads=1)
-    assert possible_engines(asked, CPU) == [Engine(precision="fp32")]
-    asked = dataclasses.replace(OPEN, precision="bf16", threads=2)
-    engines = possible_engines(asked, CPU)
-    assert {(engine.precision, engine.threads) for engine in engines} == {("bf16", 2)}
-    assert len(engines) == (2 if native else 1)
-
-
-def test_threads_share_units_only_where_compiled_code_has_products(
-    native: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize(("precision", "threads"), [("fp32", 1), ("bf16", 2)])
+def test_what_was_asked_for_is_not_measured(
+    precision: Precision, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", True)
-    shared = [engine for engine in possible_engines(OPEN, CPU) if engine.threads_per_shard > 1]
-    expected = Engine(precision="bf16", layer="packed", threads_per_shard=2)
-    assert shared == ([expected] if native else [])
+    asked = dataclasses.replace(OPEN, precision=precision, threads=threads)
+    expected = Engine(precision=precision, layer="sequence", batch_shards=threads)
+    assert possible_engines(asked, CPU) == [expected]
+    step = dataclasses.replace(expected, layer="step")
+    assert possible_engines(asked, CPU, model=MODEL) == [step]
+    monkeypatch.setattr(engine_list, "can_compile", lambda: False)
+    assert possible_engines(asked, CPU) == [Engine(precision=precision, batch_shards=threads)]
 
 
-@pytest.mark.parametrize("pairs", [True, False])
-def test_a_step_is_one_call_where_network_and_processor_allow(
-    native: bool, pairs: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", pairs)
-    monkeypatch.setattr(engine_list, "HAS_AMX", False)
+def test_pytorch_is_measured_in_float32_on_every_processor(native: bool) -> None:
+    for model in (None, MODEL):
+        engines = possible_engines(OPEN, CPU, model=model)
+        assert Engine(precision="fp32", batch_shards=2) in engines
+        assert {e.precision for e in engines if e.layer != "torch"} >= {
+            "bf16" if native else "fp32"
+        }
 
+
+def test_a_step_is_one_call_where_the_network_allows(native: bool) -> None:
     def is_offered(training: TrainingConfig = OPEN, **shape: int) -> bool:
         model = dataclasses.replace(MODEL, **shape)
         engines = possible_engines(training, CPU, model=model)
-        return Engine(precision="bf16", layer="compiled", batch_shards=2) in engines
+        precision = "bf16" if native else "fp32"
+        return Engine(precision=precision, layer="step", batch_shards=2) in engines
 
-    assert is_offered() == (native and pairs)
+    assert is_offered()
+    assert is_offered(hidden=7)
     assert not is_offered(layers=2)
-    assert not is_offered(hidden=7)
     dropping = dataclasses.replace(OPEN, embedding_dropout=0.1)
-    assert is_offered(dropping) == (native and pairs)
+    assert is_offered(dropping)
+    assert is_offered(dropping, embedding=3)
     assert not is_offered(dropping, embedding=0)
-    assert not is_offered(dropping, embedding=3)
     assert not is_offered(dataclasses.replace(OPEN, scoring="last"))
-    assert not is_offered(dataclasses.replace(OPEN, precision="fp32"))
-    assert engine_list.can_compute(Engine(precision="bf16", layer="compiled")) == pairs
+    for layer in ("step", "sequence", "torch"):
+        assert engine_list.can_compute(Engine(precision="bf16", layer=layer))
 
 
+@pytest.mark.usefixtures("native")
 @pytest.mark.parametrize("unit", [True, False])
-def test_layer_by_layer_is_measured_beside_one_call_for_a_matrix_unit_alone(
-    native: bool, unit: bool, monkeypatch: pytest.MonkeyPatch
+def test_layer_by_layer_is_measured_beside_one_call_for_amx_alone(
+    unit: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_list, "HAS_BFLOAT16", True)
     monkeypatch.setattr(engine_list, "HAS_AMX", unit)
     layers = {engine.layer for engine in possible_engines(OPEN, CPU, model=MODEL)}
-    assert ("packed" in layers) == (native and unit)
+    assert ("sequence" in layers) == unit
     two = dataclasses.replace(MODEL, layers=2)
-    assert ("packed" in {e.layer for e in possible_engines(OPEN, CPU, model=two)}) == native
+    shared = [e for e in possible_engines(OPEN, CPU, model=two) if e.threads_per_shard > 1]
+    assert {engine.layer for engine in shared} == {"sequence"}
 
 
 @pytest.mark.usefixtures("native")
@@ -188,7 +188,7 @@ def look(monkeypatch: pytest.MonkeyPatch, before: Machine, seconds: dict[Engine,
         def __call__(self, engine: Engine) -> float:
             is_warm = engine in self._warm
             self._warm.add(engine)
-            return seconds[engine] if is_warm else 1e-9
+            return seconds.get(engine, 9.9) if is_warm else 1e-9
 
     monkeypatch.setattr("model.training.autotune.StepTimer", Timer)
     monkeypatch.setattr(engine_list, "usable_cores", lambda: 2)
@@ -207,9 +207,10 @@ def test_a_second_look_changes_the_engine_only_for_a_gain(monkeypatch: pytest.Mo
 
 def test_what_was_asked_for_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.training.autotune.StepTimer", None)  # to time would fail
-    for threads, batch_shards in ((1, 1), (2, 2)):
+    for threads in (1, 2):
         asked = dataclasses.replace(OPEN, precision="fp32", threads=threads)
-        before = Machine.on(CPU, Engine(precision="fp32", batch_shards=batch_shards))
+        (engine,) = possible_engines(asked, CPU, model=MODEL)
+        before = Machine.on(CPU, engine)
         assert retune(before, asked, MODEL, 9) is before
 
 
@@ -331,7 +332,7 @@ def test_a_trial_step_computes_the_same_again(scoring: Any) -> None:
     """The comparison starts from the same weights and characters on each device."""
     training = dataclasses.replace(OPEN, scoring=scoring, weight_dropout=0.2)
     results = []
-    for engine in (Engine(precision="fp32"), Engine(precision="fp32", layer="whole")):
+    for engine in (Engine(precision="fp32"), Engine(precision="fp32", layer="torch")):
         torch.manual_seed(0)
         with ExitStack() as pools:
             results.append(StepTimer(training, MODEL, 9, CPU, pools).result(engine))

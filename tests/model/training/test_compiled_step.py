@@ -14,7 +14,6 @@ from torch import Tensor
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
-from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.vecmath import exp
 from model.network.character_network import State
 from model.network.dropout import draw_masks
@@ -23,11 +22,19 @@ from model.training.gradients import GradientWorkers
 
 CPU = torch.device("cpu")
 AUTOGRAD = Engine(precision="fp32")
-needs_pairs = pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of pairs in this processor")
 
 
-def compiled(batch_shards: int = 1) -> Engine:
-    return Engine(precision="bf16", layer="compiled", batch_shards=batch_shards)
+SHARE = {"fp32": 2e-5, "bf16": 0.01}
+"""Relative difference that rounding makes."""
+
+
+@pytest.fixture(params=["fp32", "bf16"])
+def precision(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def compiled(precision: str, batch_shards: int = 1) -> Engine:
+    return Engine(precision=precision, layer="step", batch_shards=batch_shards)
 
 
 def compute(
@@ -73,53 +80,62 @@ def assert_same(
         assert float((mine - other).norm()) <= share * (float(other.norm()) + 0.02)
 
 
-@needs_pairs
-@pytest.mark.parametrize("hidden", [2, 10, 34, 128])
+@pytest.mark.parametrize("hidden", [1, 2, 7, 34, 128])
 @pytest.mark.parametrize("symbols", [2, 16, 57])
 @pytest.mark.parametrize("embedding", [0, 6])
-def test_it_is_the_gradient(hidden: int, symbols: int, embedding: int) -> None:
+def test_it_is_the_gradient(hidden: int, symbols: int, embedding: int, precision: str) -> None:
     model = ModelConfig(hidden=hidden, embedding=embedding)
     expected = compute(model, AUTOGRAD, symbols=symbols)
-    assert_same(compute(model, compiled(), symbols=symbols), expected, share=0.01)
+    assert_same(
+        compute(model, compiled(precision), symbols=symbols), expected, share=SHARE[precision]
+    )
 
 
-@needs_pairs
 @pytest.mark.parametrize(("batch", "steps"), [(1, 1), (1, 9), (3, 5), (5, 4), (16, 3)])
-def test_any_number_of_streams_and_time_steps_will_do(batch: int, steps: int) -> None:
+def test_any_number_of_streams_and_time_steps_will_do(
+    batch: int, steps: int, precision: str
+) -> None:
     model = ModelConfig(hidden=24, embedding=6)
     expected = compute(model, AUTOGRAD, batch=batch, steps=steps)
-    assert_same(compute(model, compiled(), batch=batch, steps=steps), expected, share=0.01)
+    assert_same(
+        compute(model, compiled(precision), batch=batch, steps=steps),
+        expected,
+        share=SHARE[precision],
+    )
 
 
-@needs_pairs
 @pytest.mark.parametrize(
     ("outputs", "weights", "embeddings"),
     [(0.4, 0.0, 0.0), (0.0, 0.3, 0.0), (0.0, 0.0, 0.3), (0.4, 0.3, 0.3)],
 )
 @pytest.mark.parametrize("batch_shards", [1, 2])
 def test_what_is_dropped_is_dropped_on_the_way_back_too(
-    outputs: float, weights: float, embeddings: float, batch_shards: int
+    outputs: float, weights: float, embeddings: float, batch_shards: int, precision: str
 ) -> None:
-    model = ModelConfig(hidden=48, embedding=6, dropout=outputs)
+    model = ModelConfig(hidden=48, embedding=5, dropout=outputs)
     found, expected = (
         compute(model, engine, batch=7, weight_dropout=weights, embedding_dropout=embeddings)
-        for engine in (compiled(batch_shards), AUTOGRAD)
+        for engine in (compiled(precision, batch_shards), AUTOGRAD)
     )
-    assert_same(found, expected, share=0.01)
+    assert_same(found, expected, share=SHARE[precision])
 
 
-@needs_pairs
 @pytest.mark.parametrize("batch_shards", [2, 3])
-def test_threads_with_streams_of_their_own_find_what_one_finds(batch_shards: int) -> None:
+def test_threads_with_streams_of_their_own_find_what_one_finds(
+    batch_shards: int, precision: str
+) -> None:
     model = ModelConfig(hidden=48, embedding=6, dropout=0.4)
-    assert_same(compute(model, compiled(batch_shards)), compute(model, compiled()), share=1e-4)
-    first, again = (compute(model, compiled(batch_shards)) for _ in range(2))
+    assert_same(
+        compute(model, compiled(precision, batch_shards)),
+        compute(model, compiled(precision)),
+        share=1e-4,
+    )
+    first, again = (compute(model, compiled(precision, batch_shards)) for _ in range(2))
     assert_same(first, again, share=0.0)
 
 
-@needs_pairs
-def test_what_is_not_a_number_shows_in_the_loss() -> None:
-    loss, _, _ = compute(ModelConfig(hidden=24, embedding=6), compiled(), spoil=True)
+def test_what_is_not_a_number_shows_in_the_loss(precision: str) -> None:
+    loss, _, _ = compute(ModelConfig(hidden=24, embedding=6), compiled(precision), spoil=True)
     assert bool(loss.isnan())
 
 

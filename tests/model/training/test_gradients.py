@@ -44,7 +44,7 @@ def compute(
 
 
 @pytest.mark.parametrize("scoring", ["every", "last"])
-@pytest.mark.parametrize("kind", ["torch", "packed"])
+@pytest.mark.parametrize("kind", ["torch", "sequence"])
 @pytest.mark.parametrize("batch", [1, 5, 8])
 def test_several_threads_find_what_one_finds(
     scoring: ScoringMode, kind: LayerKind, batch: int
@@ -57,7 +57,7 @@ def test_several_threads_find_what_one_finds(
 
 
 def test_threads_change_nothing_from_one_time_to_the_next() -> None:
-    engine = Engine(precision="fp32", layer="packed", batch_shards=2)
+    engine = Engine(precision="fp32", layer="sequence", batch_shards=2)
     first, again = compute(engine, 7), compute(engine, 7)
     assert first[0] == again[0]
     assert all(torch.equal(a, b) for a, b in zip(first[2], again[2], strict=True))

@@ -147,7 +147,8 @@ def test_the_way_of_computing_is_looked_at_again_after_a_while(
             clock.now += 300
 
     events = watch(make_request(tmp_path, threads=1, precision="fp32"), react, clock=clock)
-    assert used == [Engine(precision="fp32"), two]
+    assert used[1:] == [two]
+    assert (used[0].precision, used[0].threads) == ("fp32", 1)
     assert [event.step for event in of_kind(events, StepFinished)] == list(range(1, 31))
     (told,) = warnings_of(events)
     assert "timed again" in told

@@ -45,5 +45,6 @@ def test_the_table_names_machine_task_and_way(capsys: pytest.CaptureFixture[str]
 def test_the_shapes_are_those_of_the_documents() -> None:
     assert {(task.kind, task.hidden, task.layers, task.width) for task in TASKS} == {
         *(("training", h, n, b) for h, n in ((128, 1), (512, 1), (512, 2)) for b in (32, 64)),
+        ("training", 256, 1, 32),
         *(("sampling", h, n, s) for h, n in ((128, 1), (512, 1), (512, 2)) for s in (1, 32)),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from model.bench.rows import Row, Task, compare
-from model.bench.stock_process import stock_process
+from model.bench.stock_process import level_in_words, library_limits, stock_process
 from model.config import require_range
 from model.system.compiled_code import setback
 from model.system.cores import usable_cores
@@ -28,6 +29,7 @@ TASKS = (
         for hidden, layers in SHAPES
         for batch in (32, 64)
     ),
+    Task(kind="training", hidden=256, layers=1, width=32),
     *(
         Task(kind="sampling", hidden=hidden, layers=layers, width=streams)
         for hidden, layers in SHAPES
@@ -59,6 +61,7 @@ def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
     if rounds is not None:
         require_range("rounds", rounds, 1, 1000)
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    os.environ |= library_limits()  # before torch, which reads them
     require_torch()
     from model.bench.training import device_tasks  # noqa: PLC0415 - torch takes two seconds
 
@@ -131,4 +134,5 @@ def _machine() -> str:
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
                 break
-    return f"{name}, {usable_cores()} cores, {platform.system()} {platform.machine()}"
+    machine = f"{name}, {usable_cores()} cores, {platform.system()} {platform.machine()}"
+    return "; ".join(part for part in (machine, level_in_words()) if part)
