@@ -33,13 +33,16 @@ from model.system.cores import usable_cores
 MIN_STREAMS: Final = 4
 MIN_HIDDEN: Final = 32
 """NumPy is as fast with fewer streams, or with fewer hidden units."""
+MIN_TRUNCATED_STREAMS: Final = MANY_STREAMS
+"""The same if the distribution is truncated: each character is then one call."""
 MIN_STREAMS_PER_SHARD: Final = MANY_STREAMS
 """Minimum streams per shard without AMX. With fewer streams the threads share the hidden units
 instead."""
 MIN_STREAMS_PER_AMX_SHARD: Final = 16
 """Minimum streams per shard with AMX, if the weights fit in the L2 cache: the rows of one tile."""
-MIN_STREAMS_PER_LARGE_AMX_SHARD: Final = 64
-"""The same if the weights do not fit in the L2 cache, because AMX is then limited by memory."""
+MIN_STREAMS_PER_LARGE_SHARD: Final = 64
+"""The same with AMX or in float32 if the weights do not fit in the L2 cache, because memory is then
+the limit."""
 L2_WEIGHT_BYTES: Final = 2**20
 """Bytes of weights that the L2 cache of a core holds beside everything else."""
 UNITS_PER_THREAD: Final = 16
@@ -56,7 +59,8 @@ def choose_decoder(
 ) -> CompiledDecoder | ShardedDecoder | None:
     """Returns a decoder that goes on from a state; None if NumPy is as fast."""
     streams = len(state.noises)
-    if streams < MIN_STREAMS or snapshot.hidden < MIN_HIDDEN:
+    least = MIN_STREAMS if is_plain(sampling) else MIN_TRUNCATED_STREAMS
+    if streams < least or snapshot.hidden < MIN_HIDDEN:
         return None
     shard_count = min(usable_cores(), streams // _min_streams_per_shard(snapshot))
     if shard_count > 1:
@@ -67,12 +71,14 @@ def choose_decoder(
 def _min_streams_per_shard(snapshot: LstmSnapshot) -> int:
     """Returns the streams from which a shard pays, though each shard reads all weights itself."""
     number = operand_dtype(snapshot)
-    if number == np.float32 or not HAS_AMX:
+    in_float32 = number == np.float32
+    if not in_float32 and not HAS_AMX:
         return MIN_STREAMS_PER_SHARD
     matrices = [*(layer.matrix for layer in snapshot.layers), snapshot.head_matrix]
     weight_bytes = sum(matrix.size for matrix in matrices) * number.itemsize
-    fits_in_l2 = weight_bytes <= L2_WEIGHT_BYTES
-    return MIN_STREAMS_PER_AMX_SHARD if fits_in_l2 else MIN_STREAMS_PER_LARGE_AMX_SHARD
+    if weight_bytes > L2_WEIGHT_BYTES:
+        return MIN_STREAMS_PER_LARGE_SHARD
+    return MIN_STREAMS_PER_SHARD if in_float32 else MIN_STREAMS_PER_AMX_SHARD
 
 
 class ShardedDecoder:

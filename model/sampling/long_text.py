@@ -15,6 +15,7 @@ import numpy.typing as npt
 from corpus import Vocabulary
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, LstmSnapshot
+from model.sampling.distribution import is_plain
 from model.sampling.stream import CharacterStream
 from model.system.compiled_code import made_or_none
 
@@ -50,12 +51,17 @@ class LongText:
         """Takes over a stream that has written nothing yet.
 
         Args:
-            stream: writes the whole text if it has a window, or if nothing can be compiled.
+            stream: writes the whole text if it has a window or truncates the distribution, or if
+                nothing can be compiled.
             numpy_characters: characters that the stream writes first; a multiple of ``BLOCK``.
         """
         self._stream = stream
         self._numpy_left = numpy_characters
-        self._compiles = stream.window is None and isinstance(stream.snapshot, LstmSnapshot)
+        self._compiles = (
+            stream.window is None
+            and is_plain(stream.sampling)  # each truncated character would be a call of its own
+            and isinstance(stream.snapshot, LstmSnapshot)
+        )
         self._decoder: CompiledDecoder | None = None
 
     def __enter__(self) -> Self:

@@ -22,6 +22,7 @@ from model.sampling import parallel_streams
 from model.sampling.compiled_lstm import (
     MIN_HIDDEN,
     MIN_STREAMS,
+    MIN_TRUNCATED_STREAMS,
     CompiledDecoder,
     ShardedDecoder,
     choose_decoder,
@@ -160,16 +161,23 @@ def test_streams_are_shared_out_among_teams(precision: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("has_unit", "small", "least"), [(False, 2**20, 8), (True, 2**20, 16), (True, 1000, 64)]
+    ("precision", "has_unit", "small", "least"),
+    [
+        ("bf16", False, 2**20, 8),
+        ("bf16", True, 2**20, 16),
+        ("bf16", True, 1000, 64),
+        ("fp32", True, 2**20, 8),
+        ("fp32", False, 1000, 64),
+    ],
 )
 def test_many_streams_have_teams_of_their_own(
-    has_unit: bool, small: int, least: int, monkeypatch: pytest.MonkeyPatch
+    precision: str, has_unit: bool, small: int, least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("model.sampling.compiled_lstm.usable_cores", lambda: 2)
     monkeypatch.setattr("model.sampling.compiled_lstm.HAS_AMX", has_unit)
     monkeypatch.setattr("model.sampling.compiled_lstm.L2_WEIGHT_BYTES", small)
     monkeypatch.setattr("model.sampling.compiled_lstm.HAS_BFLOAT16", True)
-    snapshot = make_snapshot(64, precision="bf16")
+    snapshot = make_snapshot(64, precision=precision)
     for streams, kind in ((2 * least, ShardedDecoder), (2 * least - 1, CompiledDecoder)):
         found = choose_decoder(snapshot, begun(snapshot, streams), WARM)
         assert type(found) is kind
@@ -245,13 +253,20 @@ def test_each_character_is_drawn_with_the_noise_of_its_own_place(threads: int) -
 
 
 @pytest.mark.parametrize(
-    ("hidden", "streams"),
-    [(MIN_HIDDEN - 1, 32), (128, MIN_STREAMS - 1)],
-    ids=["small", "few"],
+    ("hidden", "streams", "sampling"),
+    [
+        (MIN_HIDDEN - 1, 32, WARM),
+        (128, MIN_STREAMS - 1, WARM),
+        (128, MIN_TRUNCATED_STREAMS - 1, SamplingConfig(top_k=3)),
+    ],
+    ids=["small", "few", "few truncated"],
 )
-def test_what_does_not_suit_is_left_to_numpy(hidden: int, streams: int) -> None:
+def test_what_does_not_suit_is_left_to_numpy(
+    hidden: int, streams: int, sampling: SamplingConfig
+) -> None:
     snapshot = make_snapshot(hidden)
-    assert choose_decoder(snapshot, make_batch(snapshot, streams, WARM).state(), WARM) is None
+    state = make_batch(snapshot, streams, sampling).state()
+    assert choose_decoder(snapshot, state, sampling) is None
 
 
 @pytest.mark.parametrize("counts", [[300], [1] * 300, [49, 1, 1, 249], [51, 249]])
