@@ -1,0 +1,65 @@
+"""The register block and the cell compile for arm64, to NEON's fused multiply-adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
+import pytest
+from llvmlite import ir
+
+from model.kernels import lstm_cell, microkernel, vecmath
+
+TRIPLE = "aarch64-unknown-linux-gnu"
+LANES = 4
+"""Float32 of a NEON register."""
+
+
+def assembly(generate: Callable[[Any, tuple[Any, ...]], None], arguments: int) -> str:
+    """Returns the assembly for arm64 of a function that takes int64, and its generated body."""
+    module = ir.Module(name="kernel")
+    module.triple = TRIPLE
+    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * arguments)
+    function = ir.Function(module, kind, "kernel")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    generate(builder, tuple(function.args))
+    builder.ret_void()
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = llvm.Target.from_triple(TRIPLE).create_target_machine(opt=3, features="+neon")
+    parsed = llvm.parse_assembly(str(module))
+    parsed.verify()
+    return str(machine.emit_assembly(parsed))
+
+
+@pytest.fixture(autouse=True)
+def neon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets the constants of the SIMD level ``neon``."""
+    monkeypatch.setattr(microkernel, "LANES", LANES)
+    for module in (microkernel, vecmath):
+        monkeypatch.setattr(module, "HAS_BFLOAT16", False)
+
+
+@pytest.mark.parametrize("numbers", ["float32", "pairs"])
+def test_a_register_block_is_made_of_fused_multiply_adds(numbers: Any) -> None:
+    rows = 12
+
+    def generate(builder: Any, arguments: tuple[Any, ...]) -> None:
+        microkernel._generate_block(builder, arguments, numbers, rows, 1, adds=False)
+
+    text = assembly(generate, 7)
+    products = rows * microkernel.VECTORS_PER_PANEL * (2 if numbers == "pairs" else 1)
+    assert text.count("fmla") == products
+    stores = rows * microkernel.VECTORS_PER_PANEL
+    assert text.count("fmla\tv") >= stores, "the sums are vectors"
+
+
+@pytest.mark.parametrize("numbers", ["float32", "pairs"])
+def test_a_step_of_the_cell_is_vectors(numbers: Any) -> None:
+    def generate(builder: Any, arguments: tuple[Any, ...]) -> None:
+        lstm_cell._generate_cell(builder, arguments, LANES, numbers)
+
+    text = assembly(generate, 8)
+    assert text.count("fmla") >= 4 * 8, "the polynomials of four gates"
+    assert text.count("fdiv") == 2
