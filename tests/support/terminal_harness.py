@@ -26,6 +26,7 @@ from typing import Any, Self
 import pyte
 import pytest
 from patience import PATIENCE, in_vain, moments
+from wcwidth import wcwidth
 
 from corpus.files.places import NAME
 from model.runs.folder import RunFolder
@@ -86,6 +87,15 @@ class Screen(pyte.Screen):
 
     def set_icon_name(self, param: str) -> None:
         self.titles.append(param)
+
+    @property
+    def display(self) -> list[str]:
+        """The lines. What is left of a wide character that is half overwritten is a space."""
+        for row in self.buffer.values():
+            for column in [column for column, cell in row.items() if not cell.data]:
+                if wcwidth(row[column - 1].data) < 2:
+                    row[column] = row[column]._replace(data=" ")
+        return super().display
 
 
 class Terminal:
