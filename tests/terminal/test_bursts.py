@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from terminal_harness import (
-    LONG,
+    TINY,
     Terminal,
     assert_saved_at_the_end,
     assert_terminal_restored,
@@ -46,7 +46,7 @@ def leave_dialogs_and_ask(app: Terminal, number: int) -> None:
 
 def send_bursts(open_app: OpenApp, home: Path, count: int, seed: int) -> str:
     chance = random.Random(seed)
-    app = open_app("words.txt", *LONG)
+    app = open_app("words.txt", *TINY, "--minutes", "600")  # longer than any count of bursts
     step = wait_for_steps(app)
     began = time.monotonic()
     for number in range(count):
