@@ -343,3 +343,6 @@ def test_a_rank_does_not_wait_for_one_that_has_failed() -> None:
         np.empty((BLOCK, 1), np.float32),
     )
     decoder.close()
+    assert arrivals[:2, 0].tolist() == [0, 2 * BLOCK], (
+        "it has passed both barriers of each character"
+    )
