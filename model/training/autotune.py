@@ -19,7 +19,7 @@ from model.distributed.rank import ProcessRank
 from model.network.dropout import draw_masks
 from model.network.make import make_network
 from model.timing import fastest
-from model.training.engines import possible_engines
+from model.training.engines import can_go_on_with, possible_engines
 from model.training.gradients import GradientWorkers
 
 WARM_UP_SEQUENCE = 8
@@ -100,10 +100,9 @@ def _fastest_on(
     place: ProcessRank,
 ) -> Machine:
     """Returns a device with its fastest engine, or with the one of a resumed run."""
-    engines = possible_engines(training, device, place, model)
-    # The second list holds engines that are not measured for this network any more.
-    if used_before in [*engines, *possible_engines(training, device, place)]:
+    if used_before and can_go_on_with(used_before, training, device, place, model):
         return Machine.on(device, used_before)
+    engines = possible_engines(training, device, place, model)
     if len(engines) == 1:
         return Machine.on(device, engines[0])
     share = dataclasses.replace(training, batch=-(-training.batch // place.size))

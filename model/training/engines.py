@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import torch
 
 from model.compute.engine import Engine, LayerKind
-from model.config import ModelConfig, TrainingConfig
+from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessRank
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.network.make import layer_kinds
@@ -44,20 +44,10 @@ def possible_engines(
     time step and gain less than batch shards. They lose most of the speed on a busy machine. Only
     the compiled layer has an engine whose threads share its units.
     """
-    native = supports_bfloat16(device)
-    precision = training.precision
-    if precision == "auto":
-        precision = "bf16" if native else "fp32"
+    precisions = _precisions(training, device)
     if device.type != "cpu":
-        threads = training.threads or 1
-        return [Engine(precision=precision, threads_per_shard=threads)]
-    threads = training.threads or max(1, usable_cores() // place.local_size)
-    streams = -(-training.batch // place.size)
-    counts = [training.threads] if training.threads else sorted({1, threads}, reverse=True)
-    counts = sorted({min(count, streams) for count in counts}, reverse=True)
-    precisions = [precision]
-    if training.precision == "auto" and native:
-        precisions.append("fp32")
+        return [Engine(precision=precisions[0], threads_per_shard=training.threads or 1)]
+    counts = _thread_counts(training, place)
     engines: list[Engine] = []
     kinds = _layer_kinds(training, model)
     for each in precisions:
@@ -68,6 +58,43 @@ def possible_engines(
             engines += [Engine(precision=each, batch_shards=count) for count in counts]
     # Settings that leave nothing open but the kind of layer shall compute the same every time.
     return engines[:1] if training.threads and training.precision != "auto" else engines
+
+
+def can_go_on_with(
+    engine: Engine,
+    training: TrainingConfig,
+    device: torch.device,
+    place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
+    model: ModelConfig | None = None,
+) -> bool:
+    """Returns whether settings, network and machine allow the engine of a resumed run.
+
+    That a new run would use another engine does not matter.
+    """
+    if device.type != "cpu":
+        return engine in possible_engines(training, device, place, model)
+    return (
+        engine.precision in _precisions(training, device)
+        and engine.threads in _thread_counts(training, place)
+        and engine.layer in ("torch", *_layer_kinds(training, model))
+    )
+
+
+def _precisions(training: TrainingConfig, device: torch.device) -> list[Precision]:
+    """Returns the precisions that the settings allow, on the CPU all that are worth timing."""
+    if training.precision != "auto":
+        return [training.precision]
+    if not supports_bfloat16(device):
+        return ["fp32"]
+    return ["bf16", "fp32"] if device.type == "cpu" else ["bf16"]
+
+
+def _thread_counts(training: TrainingConfig, place: ProcessRank) -> list[int]:
+    """Returns the numbers of CPU threads that the settings allow, the largest first."""
+    threads = training.threads or max(1, usable_cores() // place.local_size)
+    streams = -(-training.batch // place.size)
+    counts = {threads} if training.threads else {1, threads}
+    return sorted({min(count, streams) for count in counts}, reverse=True)
 
 
 def _compiled_engines(

@@ -227,6 +227,14 @@ def test_a_resumed_run_keeps_its_engine() -> None:
         assert chosen == Machine(device=CPU, engine=used)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_resumed_run_keeps_an_engine_that_a_new_run_would_not_use(threads: int) -> None:
+    asked = dataclasses.replace(OPEN, precision="fp32", threads=threads)
+    used = Engine(precision="fp32", batch_shards=threads)
+    assert used not in possible_engines(asked, CPU, model=MODEL)
+    assert choose_machine(asked, MODEL, 9, used_before=used).engine == used
+
+
 def test_an_engine_of_another_machine_is_chosen_anew() -> None:
     elsewhere = Engine(precision="bf16", batch_shards=999)
     assert choose_machine(OPEN, MODEL, 9, used_before=elsewhere).engine != elsewhere
