@@ -292,17 +292,8 @@ def _tile_product(*, adds: bool) -> Callable[..., None]:
     tall, wide, small = (tile_block(*shape, adds=adds) for shape in ((2, 1), (1, 2), (1, 1)))
 
     @inline
-    def multiply(  # noqa: PLR0917
-        m: int,
-        n: int,
-        words: int,
-        left: int,
-        left_row: int,
-        right: int,
-        out: int,
-        out_row: int,
-        backwards: bool,
-    ) -> None:
+    def multiply(arguments: tuple[Any, ...]) -> None:
+        m, n, words, left, left_row, right, out, out_row, backwards = arguments
         configured = min(m, 2 * TILE_ROWS)
         steps = words * 2 // TILE_DEPTH
         panel = steps * PANEL_STEP_BYTES

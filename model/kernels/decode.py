@@ -114,23 +114,26 @@ def _step_layer(  # noqa: PLR0917 - compiled code takes them by position
         size, unit = min(block_units, count - start), first + start
         columns = round_up(4 * size, PANEL)
         matrix, row_bytes = packed + start * 4 * words * WORD_BYTES, columns * WORD_BYTES
+        left_row = inner * number_bytes
         multiply(
-            operands, streams, columns, words, operand, inner * number_bytes, matrix, sums,
-            row_bytes, False,
-        )  # fmt: skip
+            operands,
+            (streams, columns, words, operand, left_row, matrix, sums, row_bytes, False),
+        )
         # The sums of a block are still in the L1 cache when the cells are stepped.
         for s in range(streams):
             row = drawn[s] * 4 * gate_bytes if layer == 0 else 0
             step_units(
                 operands,
-                size,
-                sums + s * row_bytes,
-                size * WORD_BYTES,
-                bias + row + unit * WORD_BYTES,
-                gate_bytes,
-                cell.ctypes.data + ((layer * streams + s) * hidden + unit) * WORD_BYTES,
-                next_operand + (s * inner + own_place + unit) * number_bytes,
-                reader + (s * reader_width + unit) * number_bytes,
+                (
+                    size,
+                    sums + s * row_bytes,
+                    size * WORD_BYTES,
+                    bias + row + unit * WORD_BYTES,
+                    gate_bytes,
+                    cell.ctypes.data + ((layer * streams + s) * hidden + unit) * WORD_BYTES,
+                    next_operand + (s * inner + own_place + unit) * number_bytes,
+                    reader + (s * reader_width + unit) * number_bytes,
+                ),
             )
 
 
@@ -148,10 +151,12 @@ def _head_logits(  # noqa: PLR0917
     """Writes the logits of a thread's symbols."""
     first, count = symbols[0], symbols[1] - symbols[0]
     columns, inner = round_up(count, PANEL), _operand_width(hidden, 0, operands)
+    words, left_row = words_of(inner, operands), inner * operands.itemsize
+    place, row_bytes = sums.ctypes.data, columns * WORD_BYTES
     multiply(
-        operands, len(logits), columns, words_of(inner, operands), operand,
-        inner * operands.itemsize, packed, sums.ctypes.data, columns * WORD_BYTES, False,
-    )  # fmt: skip
+        operands,
+        (len(logits), columns, words, operand, left_row, packed, place, row_bytes, False),
+    )
     for s in range(len(logits)):
         for v in range(count):
             logits[s, first + v] = sums[s * columns + v] + bias[first + v]

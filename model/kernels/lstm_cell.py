@@ -209,75 +209,37 @@ _CELLS: Final = {
 }
 
 
-def step_units(  # noqa: PLR0917
-    like: Array,
-    count: int,
-    sums: int,
-    sums_gate: int,
-    bias: int,
-    bias_gate: int,
-    cell: int,
-    next_operand: int,
-    reader: int,
-) -> None:
+def step_units(like: Array, arguments: tuple[int, ...]) -> None:
     """Steps U units of one stream; all arrays by address, compiled code only.
 
     The gates are i, f, o, g, and the sums of the first three are halved as in ``LayerWeights``.
 
     Args:
         like: float32, or bfloat16 in uint16: the dtype of the operands.
-        count: U.
-        sums: float32, products of the first gate [U]; the other gates follow.
-        sums_gate: bytes from one gate of ``sums`` to the next.
-        bias: float32, biases of the first gate [U], or a row of the input table; the other gates
-            follow.
-        bias_gate: bytes from one gate of ``bias`` to the next.
-        cell: float32 [U], the cell state; updated.
-        next_operand: [U] like ``like``, the hidden state for the layer's next step; written.
-        reader: [U], the hidden state for the layer above or the head; written.
+        arguments: eight integers. Distances are in bytes:
+
+            - count: U;
+            - sums, sums_gate: float32, products of the first gate [U], and the distance from one
+              gate to the next;
+            - bias, bias_gate: float32, biases of the first gate [U], or a row of the input table,
+              and the distance from one gate to the next;
+            - cell: float32 [U], the cell state; updated;
+            - next_operand: [U] like ``like``, the hidden state for the layer's next step; written;
+            - reader: [U], the hidden state for the layer above or the head; written.
     """
     raise NotImplementedError
 
 
 @overload(step_units)
-def _typed_step_units(  # noqa: PLR0917
-    like: Any,
-    count: int,  # noqa: ARG001
-    sums: int,  # noqa: ARG001
-    sums_gate: int,  # noqa: ARG001
-    bias: int,  # noqa: ARG001
-    bias_gate: int,  # noqa: ARG001
-    cell: int,  # noqa: ARG001
-    next_operand: int,  # noqa: ARG001
-    reader: int,  # noqa: ARG001
-) -> Any:
+def _typed_step_units(like: Any, arguments: Any) -> Any:  # noqa: ARG001
     step_vectors, step_single, number_bytes = _CELLS[like.dtype]
 
-    def step(  # noqa: PLR0917
-        like: Any,  # noqa: ARG001
-        count: int,
-        sums: int,
-        sums_gate: int,
-        bias: int,
-        bias_gate: int,
-        cell: int,
-        next_operand: int,
-        reader: int,
-    ) -> None:
+    def step(like: Any, arguments: Any) -> None:  # noqa: ARG001
+        count, sums, sums_gate, bias, bias_gate, cell, next_operand, reader = arguments
         whole = count // LANES * LANES
-        step_vectors((whole, sums, sums_gate, bias, bias_gate, cell, next_operand, reader))
         floats, numbers = whole * WORD_BYTES, whole * number_bytes
-        step_single(
-            (
-                count - whole,
-                sums + floats,
-                sums_gate,
-                bias + floats,
-                bias_gate,
-                cell + floats,
-                next_operand + numbers,
-                reader + numbers,
-            )
-        )
+        step_vectors((whole, sums, sums_gate, bias, bias_gate, cell, next_operand, reader))
+        rest = count - whole, sums + floats, sums_gate, bias + floats, bias_gate
+        step_single((*rest, cell + floats, next_operand + numbers, reader + numbers))
 
     return step

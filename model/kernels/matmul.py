@@ -37,6 +37,17 @@ from model.kernels.packing import (
     words_of,
 )
 
+ProductArguments = tuple[int, int, int, int, int, int, int, int, bool]
+"""What a product takes, matrices by address and distances in bytes:
+
+- m, n: M, at least 1, and N, a multiple of `PANEL`;
+- words: words of a left row; see `packing.words_of`;
+- left, left_row: numbers [M, K padded], and the distance from one row to the next;
+- right: the packed matrix; see ``model.kernels.packing``;
+- out, out_row: float32 [M, N], written, and the distance from one row to the next;
+- backwards: whether to begin with the last columns. If every other product of a series does, a
+  cache that is too small for the right matrix still holds the columns read last.
+"""
 _Block = Callable[[int, int, tuple[int, ...]], None]
 """Takes rows, panels and the arguments of a `register_block`."""
 
@@ -76,17 +87,8 @@ def _register_product(numbers: Numbers, *, adds: bool) -> Callable[..., None]:
     panel_row = PANEL * WORD_BYTES
 
     @inline
-    def multiply(  # noqa: PLR0917 - compiled code takes them by position
-        m: int,
-        n: int,
-        words: int,
-        left: int,
-        left_row: int,
-        right: int,
-        out: int,
-        out_row: int,
-        backwards: bool,
-    ) -> None:
+    def multiply(arguments: ProductArguments) -> None:
+        m, n, words, left, left_row, right, out, out_row, backwards = arguments
         # Blocks of rows that differ by one at most: small blocks would wait for their own sums.
         blocks, panels, panel = -(-m // ROWS_PER_BLOCK), n // PANEL, words * panel_row
         most, done = widths[m] if blocks == 1 else 1, 0
@@ -112,21 +114,12 @@ def _tile_product(*, adds: bool) -> Callable[..., None]:
         return add_tile_products
 
     @inline
-    def multiply(  # noqa: PLR0917
-        m: int,
-        n: int,
-        words: int,
-        left: int,
-        left_row: int,
-        right: int,
-        out: int,
-        out_row: int,
-        backwards: bool,
-    ) -> None:
+    def multiply(arguments: ProductArguments) -> None:
+        m, n, words, left, _, right, out, _, _ = arguments
         if m == 1:
             row_in_tile_order(n, words, left, right, out)
         else:
-            multiply_tiles(m, n, words, left, left_row, right, out, out_row, backwards)
+            multiply_tiles(arguments)
 
     return multiply
 
@@ -141,71 +134,29 @@ _PRODUCTS: Final = {
 }
 
 
-def multiply(  # noqa: PLR0917
-    like: Array,
-    m: int,
-    n: int,
-    words: int,
-    left: int,
-    left_row: int,
-    right: int,
-    out: int,
-    out_row: int,
-    backwards: bool,
-) -> None:
-    """Writes ``out [M, N] = left [M, K] right [K, N]``; matrices by address, compiled code only.
+def multiply(like: Array, arguments: ProductArguments) -> None:
+    """Writes ``out [M, N] = left [M, K] right [K, N]``; compiled code only.
 
     Call it between `begin` and `end`.
 
     Args:
         like: float32, or bfloat16 in uint16; only its dtype matters.
-        m: M, at least 1.
-        n: N, a multiple of `PANEL`.
-        words: words of a left row; see `packing.words_of`.
-        left: numbers [M, K padded].
-        left_row: bytes from one row to the next.
-        right: the packed matrix; see ``model.kernels.packing``.
-        out: float32 [M, N]; written.
-        out_row: bytes from one row to the next.
-        backwards: whether to begin with the last columns. If every other product of a series does,
-            a cache that is too small for the right matrix still holds the columns read last.
+        arguments: see `ProductArguments`.
     """
     raise NotImplementedError
 
 
-def _add_product(*arguments: Any) -> None:
+def _add_product(like: Array, arguments: ProductArguments) -> None:
     """Does what `multiply` does, but adds the product to ``out``; compiled code only."""
     raise NotImplementedError
 
 
 def _typed(*, adds: bool) -> Callable[..., Any]:
-    def choose(  # noqa: PLR0917
-        like: Any,
-        m: int,  # noqa: ARG001
-        n: int,  # noqa: ARG001
-        words: int,  # noqa: ARG001
-        left: int,  # noqa: ARG001
-        left_row: int,  # noqa: ARG001
-        right: int,  # noqa: ARG001
-        out: int,  # noqa: ARG001
-        out_row: int,  # noqa: ARG001
-        backwards: bool,  # noqa: ARG001
-    ) -> Any:
+    def choose(like: Any, arguments: Any) -> Any:  # noqa: ARG001
         product = _PRODUCTS[like.dtype, adds]
 
-        def run(  # noqa: PLR0917
-            like: Any,  # noqa: ARG001
-            m: int,
-            n: int,
-            words: int,
-            left: int,
-            left_row: int,
-            right: int,
-            out: int,
-            out_row: int,
-            backwards: bool,
-        ) -> None:
-            product(m, n, words, left, left_row, right, out, out_row, backwards)
+        def run(like: Any, arguments: Any) -> None:  # noqa: ARG001
+            product(arguments)
 
         return run
 
@@ -213,7 +164,7 @@ def _typed(*, adds: bool) -> Callable[..., Any]:
 
 
 overload(multiply)(_typed(adds=False))
-overload(_add_product, strict=False)(_typed(adds=True))
+overload(_add_product)(_typed(adds=True))
 
 
 def begin(like: Array, m: int) -> None:
@@ -266,11 +217,9 @@ def matmul_of_series(left: Array, packed: Array, out: Array, backwards: bool) ->
         backwards: see `multiply`.
     """
     (m, depth), n = left.shape, out.shape[1]
+    words, row = words_of(depth, left), depth * left.itemsize
     places = left.ctypes.data, packed.ctypes.data, out.ctypes.data
-    multiply(
-        left, m, n, words_of(depth, left), places[0], depth * left.itemsize, places[1], places[2],
-        n * WORD_BYTES, backwards,
-    )  # fmt: skip
+    multiply(left, (m, n, words, places[0], row, places[1], places[2], n * WORD_BYTES, backwards))
 
 
 @inline
@@ -322,14 +271,11 @@ def matmul_tn(  # noqa: PLR0917 - compiled code takes them by position
             words = words_of(len(chunk), left)
             rows_at = transposed.ctypes.data + k // values * WORD_BYTES
             places = packed.ctypes.data, sums.ctypes.data
+            arguments = columns, n, words, rows_at, line, places[0], places[1], sums_row, False
             if k:
-                _add_product(
-                    left, columns, n, words, rows_at, line, places[0], places[1], sums_row, False
-                )
+                _add_product(left, arguments)
             else:
-                multiply(
-                    left, columns, n, words, rows_at, line, places[0], places[1], sums_row, False
-                )
+                multiply(left, arguments)
         # A cache line of columns of `out` at a time.
         for column in range(0, columns, WORDS_PER_LINE):
             for row in range(count):

@@ -41,7 +41,7 @@ def multiply(
 ) -> None:
     configure_tiles(m)
     for _ in range(2):  # the second time it must be set up as it was the first time
-        multiply_tiles(m, n, words, left, row, right, out, out_row, backwards)
+        multiply_tiles((m, n, words, left, row, right, out, out_row, backwards))
     release_tiles()
 
 
@@ -50,8 +50,8 @@ def multiply_twice(
     m: int, n: int, words: int, left: int, row: int, right: int, out: int, out_row: int
 ) -> None:
     configure_tiles(m)
-    multiply_tiles(m, n, words, left, row, right, out, out_row, False)
-    add_tile_products(m, n, words, left, row, right, out, out_row, True)
+    multiply_tiles((m, n, words, left, row, right, out, out_row, False))
+    add_tile_products((m, n, words, left, row, right, out, out_row, True))
     release_tiles()
 
 
