@@ -28,8 +28,8 @@ def main() -> None:
     if not can_compile():
         raise SystemExit(setback())
     from model.network.compiled_layer import prepare_compiled_layer  # noqa: PLC0415
+    from model.network.compiled_step import CompiledStep  # noqa: PLC0415
     from model.network.lstm import CharacterLSTM  # noqa: PLC0415
-    from model.training.compiled_step import CompiledStep  # noqa: PLC0415
 
     network = CharacterLSTM(ModelConfig(hidden=HIDDEN), SYMBOLS)
     for products in (torch.float32, torch.bfloat16)[: 2 if HAS_BFLOAT16 else 1]:

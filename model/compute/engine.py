@@ -15,7 +15,7 @@ LayerKind = Literal["torch", "sequence", "step"]
 
 - ``torch``: PyTorch's ``nn.LSTM``; on a GPU all layers in one call where nothing is dropped.
 - ``sequence``: the compiled layer of `model.network.compiled_layer`, one layer at a time.
-- ``step``: embedding, layer, head and loss in one call (`model.training.compiled_step`).
+- ``step``: embedding, layer, head and loss in one call (`model.network.compiled_step`).
 """
 
 _NAMES_BEFORE: Final[Mapping[str, LayerKind]] = {

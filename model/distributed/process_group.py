@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
-from importlib import import_module
 from pathlib import Path
 from typing import Self
 
@@ -81,10 +80,6 @@ class ProcessGroup:
         cuda = torch.cuda.is_available() and dist.is_nccl_available()
         if cuda:
             torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
-        # The functions of this module keep a reference to the group that is open at their import.
-        # Import it while no group is open; otherwise the first optimiser would import it later.
-        import_module("torch.distributed.nn.functional")
-
         with _translate_errors(place, "cannot reach the other processes"):
             dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=MAX_WAIT)
         return cls(place, dist.group.WORLD)

@@ -25,7 +25,7 @@ from model.network.character_network import CharacterNetwork, State, joined, str
 from model.network.dropout import DropoutMasks
 
 if TYPE_CHECKING:
-    from model.training.compiled_step import CompiledStep
+    from model.network.compiled_step import CompiledStep
 
 
 class GradientWorkers:
@@ -52,7 +52,7 @@ class GradientWorkers:
             prepare_compiled_layer(products)
         self._step: CompiledStep | None = None
         if self._engine.layer == "step":
-            from model.training.compiled_step import CompiledStep  # noqa: PLC0415 - Numba
+            from model.network.compiled_step import CompiledStep  # noqa: PLC0415 - Numba
 
             self._step = CompiledStep(network, products)
         engine = self._engine

@@ -151,7 +151,7 @@ class DeferredUpdate:
         """Keeps its collaborators.
 
         Args:
-            weights: are changed; their optimiser must honour ``found_inf`` (fused AdamW).
+            weights: are changed; their optimiser must honour ``found_inf``, as AdamW does.
             guard: judges.
             on_verdict: carries out each verdict.
         """
@@ -165,9 +165,7 @@ class DeferredUpdate:
     def apply(self, figures: StepFigures) -> StepResult:
         """Applies the step and returns the result of the step before it."""
         weights = self._weights
-        found_inf = (~torch.isfinite(figures.on_device.sum())).float()
-        weights.optimiser.found_inf = found_inf  # type: ignore[attr-defined]
-        weights.optimiser.step()
+        weights.optimiser.step((~torch.isfinite(figures.on_device.sum())).float())
         weights.update_average()
         weights.step_count += 1
         if self._pending is None:

@@ -16,9 +16,7 @@ from model.config import TrainingConfig
 from model.network.character_network import CharacterNetwork
 from model.runs.checkpoint import without_prefix
 from model.runs.checkpoint_form import AVERAGE_PREFIX, OPTIMISER_PREFIX, WEIGHT_PREFIX
-
-RMSPROP_DECAY = 0.9
-KERAS_EPSILON = 1e-7
+from model.training.optimiser import make_optimiser
 
 
 class EmaWeights:
@@ -71,7 +69,7 @@ class TrainedWeights:
             decay: of the EMA; 0 keeps no EMA.
         """
         self.network = network.to(machine.device).train()
-        self.optimiser = _make_optimiser(network, training, machine)
+        self.optimiser = make_optimiser(network.parameters(), training)
         self.average = EmaWeights(network, decay) if decay else None
         self.average_leads = False
         """Whether the averaged weights have a lower validation loss than the last ones."""
@@ -95,8 +93,7 @@ class TrainedWeights:
 
     def set_learning_rate(self, rate: float) -> None:
         """Sets the rate of the next update."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.optimiser.learning_rate = rate
 
     def clip_gradients(self, limit: float) -> Tensor:
         """Clips the global gradient norm to ``limit``; returns the norm before, a scalar."""
@@ -139,34 +136,8 @@ class TrainedWeights:
             for key, value in tensors.items():
                 if key.startswith(prefix):
                     slot = key.removeprefix(prefix)
-                    tensor = torch.from_numpy(value.copy())
-                    if slot != "step" or self._device.type != "cpu":
-                        tensor = tensor.to(self._device)
-                    self.optimiser.state[parameter][slot] = tensor
-
-
-def _make_optimiser(
-    network: CharacterNetwork, training: TrainingConfig, machine: Machine
-) -> torch.optim.Optimizer:
-    if training.optimiser == "rmsprop":
-        return torch.optim.RMSprop(
-            network.parameters(),
-            lr=training.learning_rate,
-            alpha=RMSPROP_DECAY,
-            eps=KERAS_EPSILON,
-        )
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    biases = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": training.weight_decay},
-        {"params": biases, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        groups,
-        lr=training.learning_rate,
-        betas=(0.9, 0.99),
-        fused=machine.device.type in {"cpu", "cuda"},
-    )
+                    tensor = torch.from_numpy(value.copy()).to(self._device)
+                    self.optimiser.state.setdefault(parameter, {})[slot] = tensor
 
 
 def _arrays(network: CharacterNetwork) -> dict[str, npt.NDArray[np.float32]]:

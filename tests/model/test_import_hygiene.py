@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import forked
 import pytest
 from patience import PATIENCE
 
@@ -28,16 +30,21 @@ TORCH_FREE = [
 WITH_TORCH = ["model.training.training_run", "model.evaluation.protocols"]
 
 
-def imported_by(module: str) -> set[str]:
-    code = f"import sys, {module}; print(*sys.modules)"
+def imported_by(code: str) -> set[str]:
+    """Returns the modules that a new process has imported after running some code."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        env=forked.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     return set(done.stdout.split())
 
 
 def test_all_torch_free_modules_together_import_nothing_heavy() -> None:
-    loaded = imported_by(", ".join(TORCH_FREE))
+    loaded = imported_by("import " + ", ".join(TORCH_FREE))
     assert set(TORCH_FREE) <= loaded
     assert loaded.isdisjoint(HEAVY)
 
@@ -46,10 +53,29 @@ def test_all_torch_free_modules_together_import_nothing_heavy() -> None:
     "module", ["corpus", "model.session.live", "model.runs.folder", "model.sampling.stream"]
 )
 def test_importing_it_alone_imports_nothing_heavy(module: str) -> None:
-    assert imported_by(module).isdisjoint(HEAVY)
+    assert imported_by(f"import {module}").isdisjoint(HEAVY)
 
 
 def test_the_modules_with_torch_know_no_screen() -> None:
-    loaded = imported_by(", ".join(WITH_TORCH))
+    loaded = imported_by("import " + ", ".join(WITH_TORCH))
     assert "torch" in loaded, "or this test would look at nothing"
     assert loaded.isdisjoint(set(HEAVY) - {"torch"})
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "rmsprop"])
+def test_a_training_imports_no_compiler_of_pytorch(optimiser: str, tmp_path: Path) -> None:
+    """With ``torch.optim`` it would: a second of every start, on a fast machine."""
+    code = f"""
+from pathlib import Path
+from model_fixtures import make_request
+from model.training.controls import TrainingControls
+from model.training.training_run import TrainingRun
+request = make_request(
+    Path({str(tmp_path)!r}), epochs=1, optimiser={optimiser!r}, weight_decay=0.0
+)
+names = [type(event).__name__ for event in TrainingRun(request, TrainingControls()).events()]
+assert "StepFinished" in names
+"""
+    loaded = imported_by(code)
+    assert "torch" in loaded
+    assert loaded.isdisjoint({"torch._dynamo", "sympy"})

@@ -18,7 +18,7 @@ from model.sampling.simd_level import check_simd_level
 ROOT = Path(__file__).parents[3]
 TESTS = (
     *("kernels/test_matmul.py", "kernels/test_decode.py", "kernels/test_lstm_cell.py"),
-    *("kernels/test_amx.py", "network/test_layers.py", "training/test_compiled_step.py"),
+    *("kernels/test_amx.py", "network/test_layers.py", "network/test_compiled_step.py"),
 )
 USUAL = "avx2"
 """The level below that most users have; the others are tested by ``make test-slow``."""

@@ -170,19 +170,6 @@ def test_a_step_reports_what_it_did() -> None:
     assert trainer.step_count == 1
 
 
-def test_matrices_decay_and_biases_do_not() -> None:
-    trainer = make_trainer(dataclasses.replace(PLAIN, weight_decay=0.25))
-    for group in trainer._weights.optimiser.param_groups:
-        shapes = {parameter.ndim for parameter in group["params"]}
-        assert (shapes, group["weight_decay"]) in (({2}, 0.25), ({1}, 0.0))
-
-
-def test_the_notebooks_optimiser_has_keras_settings() -> None:
-    (group,) = make_trainer(NOTEBOOK, ONE_HOT)._weights.optimiser.param_groups
-    assert (group["lr"], group["alpha"], group["eps"]) == (0.01, 0.9, 1e-7)
-    assert (group["momentum"], group["centered"], group["weight_decay"]) == (0, False, 0)
-
-
 # --- the guard ----------------------------------------------------------------------------------
 
 
