@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
+
+import torch
 
 from model.compute.torch_threads import prepare_thread
 
@@ -17,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class BatchThreads:
-    """A pool of ``count`` threads; a single part is computed in the calling thread."""
+    """A pool of threads; the calling thread computes the first part itself."""
 
     def __init__(self, count: int = 1, *, threads_of_each: int = 1) -> None:
         """Creates the pool; its threads start with the first work.
@@ -26,11 +28,11 @@ class BatchThreads:
             count: number of parts that a batch is divided into.
             threads_of_each: number of threads that share each matrix product of a part.
         """
-        self._count = count
+        self._count, self._threads_of_each = count, threads_of_each
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
             self._pool = ThreadPoolExecutor(
-                count,
+                count - 1,
                 thread_name_prefix="streams",
                 initializer=prepare_thread,
                 initargs=(threads_of_each,),
@@ -46,9 +48,16 @@ class BatchThreads:
         count = min(self._count, streams)
         borders = [streams * part // count for part in range(count + 1)] if count else []
         parts = [slice(*pair) for pair in itertools.pairwise(borders)]
-        if self._pool is None or count == 1:
+        if self._pool is None:
             return [work(part) for part in parts]
-        return list(self._pool.map(work, parts))
+        others = [self._pool.submit(work, part) for part in parts[1:]]
+        before = torch.get_num_threads()
+        prepare_thread(self._threads_of_each)
+        try:
+            return [*(work(part) for part in parts[:1]), *(other.result() for other in others)]
+        finally:
+            torch.set_num_threads(before)
+            wait(others)  # if a part has failed, the others may still use what its caller frees
 
     def close(self) -> None:
         """Ends the threads of the pool."""

@@ -167,20 +167,27 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     head: Array,  # float32 [W, H], rows beyond V are 0
     head_bias: Array,  # float32 [W]
     mask: Array,  # float32 [B, H], dropout factors of what the head reads, or [0, H]
-    cells: Array,  # float32 [T + 1, B, H], the first is read, the others are written
-    hiddens: Array,  # float32 or bfloat16 [T + 1, B, H'], the first is read, the others written
-    outputs: Array,  # float32 [T, B, H], the hidden states unrounded, written
     share: Any,  # float32, weight of each character in the loss
+    first_hidden: Array,  # float32 [B, H]
+    first_cell: Array,  # float32 [B, H]
+    cells: Array,  # float32 [T + 1, B, H], written
+    hiddens: Array,  # float32 or bfloat16 [T + 1, B, H'], written
+    outputs: Array,  # float32 [T, B, H], the hidden states unrounded, written
     loss: Array,  # float64 [1], in nats, written
     d_gates: Array,  # like hiddens [T, B, 4H'], gradient of the sums that go into gates, written
     d_matrix: Array,  # float32 [4H, H], gradient of the recurrent matrix, written
     d_head: Array,  # float32 [W, H], written
-    d_head_bias: Array,  # float32 [W], zeros, written
+    d_head_bias: Array,  # float32 [W], written
+    d_input_gates: Array,  # float32 [N, 4H], written; or [0, 4H], and it is not computed
 ) -> None:
     """Runs some streams forwards and back; all results are written into its arguments."""
     (steps, batch), (gates_width, width) = ids.shape, recurrent_matrix.shape
     count = steps * batch
     gates = np.empty((steps, batch, gates_width), np.float32)
+    cells[0] = first_cell
+    for b in range(batch):
+        for j in range(width):
+            hiddens[0, b, j] = stored_like(first_hidden[b, j], hiddens)
     _forward(
         0, arrivals, 0, input_gates, ids, bias, recurrent_matrix, gates, cells, hiddens, outputs
     )  # fmt: skip
@@ -188,6 +195,7 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     transposed = empty_transposed(width, count, hiddens)
     d_outputs = np.empty((steps, batch, round_up(width, PANEL)), np.float32)
     d_operand, flat_targets = d_outputs.reshape(count, d_outputs.shape[2]), targets.reshape(count)
+    d_head_bias[:] = np.float32(0)
     loss[0] = _head_step(
         operand, head, head_bias, flat_targets, share, d_operand, d_head, d_head_bias, transposed
     )  # fmt: skip
@@ -200,6 +208,9 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     transpose(hiddens[:-1].reshape(count, hiddens.shape[2]), 0, width, transposed)
     flat_gates = d_gates.reshape(count, d_gates.shape[2])
     matmul_tn(flat_gates, 0, gates_width, transposed, width, d_matrix)
+    if len(d_input_gates):
+        d_input_gates[:] = np.float32(0)
+        _sum_rows(flat_gates, ids.reshape(count), d_input_gates)
 
 
 @Kernel

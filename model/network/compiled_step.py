@@ -8,13 +8,13 @@ vocabulary, W = V rounded up to whole panels, H hidden, E embedding, E' padded a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from model.kernels.lstm_cell import sum_rows
 from model.kernels.packing import PANEL
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import embed, embed_backward, train_step
@@ -24,8 +24,50 @@ from model.network.dropout import DropoutMasks
 
 PADDING_LOGIT = -1e30
 """Bias of the rows that pad the head: their probability is zero."""
-_ONE_RANK = np.zeros((2, ARRIVALS_WIDTH), np.int64)
-"""Arrivals of a single thread; see ``model.kernels.threads``."""
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The sizes of the results of some streams."""
+
+    steps: int
+    """T."""
+    batch: int
+    """B."""
+    width: int
+    """H."""
+    symbols: int
+    """W."""
+    rows: int
+    """Rows of the table whose gradient is computed; 0 if none is."""
+
+
+class _Room:
+    """Memory for what some streams of a step compute.
+
+    To allocate it anew takes a small network as long as a tenth of its step.
+    """
+
+    def __init__(self, shape: _Shape, products: torch.dtype) -> None:
+        steps, batch, width = shape.steps, shape.batch, shape.width
+        self.shape = shape
+        self.arrivals = np.zeros((2, ARRIVALS_WIDTH), np.int64)
+        """Of a single thread; see ``model.kernels.threads``."""
+        self.loss = np.zeros(1)
+        self.cells = torch.empty(steps + 1, batch, width)
+        self.outputs = torch.empty(steps, batch, width)
+        self.d_gates = operand(steps, batch, 4 * width, products)
+        self.gradients: tuple[Tensor, ...] = (
+            torch.empty(4 * width, width),
+            torch.empty(shape.symbols, width),
+            torch.empty(shape.symbols),
+            torch.empty(shape.rows, 4 * width),
+        )
+        """Of recurrent matrix, head, its bias, and table."""
+        hiddens = operand(steps + 1, batch, width, products)
+        states = arrays_of(self.cells, hiddens, self.outputs)
+        self.arrays = (*states, self.loss, *arrays_of(self.d_gates, *self.gradients))
+        """The last arguments of `train_step`."""
 
 
 class CompiledStep:
@@ -40,22 +82,31 @@ class CompiledStep:
         """
         self._weights = {name: value.detach() for name, value in network.named_parameters()}
         self._products = products
+        self._context: StepContext | None = None
         _prepare(products)
 
     def begin(self, masks: DropoutMasks | None) -> StepContext:
         """Returns the context of a step with the current weights.
 
+        Its results are overwritten by the next step, which uses the same memory.
+
         Args:
             masks: dropout masks of all streams; None for no dropout.
         """
-        return StepContext(self._weights, masks, self._products)
+        rooms = [] if self._context is None else self._context.rooms
+        self._context = StepContext(self._weights, masks, self._products, rooms)
+        return self._context
 
 
 class StepContext:
     """What all streams of one step share."""
 
     def __init__(
-        self, weights: Mapping[str, Tensor], masks: DropoutMasks | None, products: torch.dtype
+        self,
+        weights: Mapping[str, Tensor],
+        masks: DropoutMasks | None,
+        products: torch.dtype,
+        rooms: Iterable[_Room] = (),
     ) -> None:
         """Computes what depends only on the weights.
 
@@ -63,7 +114,11 @@ class StepContext:
             weights: by their names in the state dict, in the order of the gradients.
             masks: dropout masks of all streams; None for no dropout.
             products: type of the matrix products, float32 or bfloat16.
+            rooms: memory of the step before.
         """
+        self.rooms: list[_Room] = []
+        """Memory that this step used; complete when it has ended."""
+        self._free_rooms = list(rooms)
         self._weights, self._products = weights, products
         self._embedding = weights.get("embedding.weight")
         self._mask = None if masks is None else masks.recurrent[0]
@@ -76,7 +131,7 @@ class StepContext:
         head_bias[: self._symbols] = weights["head.bias"]
         bias = weights["lstm.bias_ih_l0"] + weights["lstm.bias_hh_l0"]
         recurrent = recurrent if self._mask is None else recurrent * self._mask
-        self._shared_weights = (bias, recurrent, head, head_bias)
+        self._shared_weights = arrays_of(bias, recurrent, head, head_bias)
         self._table: Tensor | None = None
         if not self._drops_inputs:
             embedding = self._embedding
@@ -111,33 +166,42 @@ class StepContext:
             rows = torch.arange(steps * batch).view(steps, batch)
         mask = None if masks is None else masks.outputs[0]
         mask = torch.empty(0, width) if mask is None else mask.contiguous()
-        cells, outputs = torch.empty(steps + 1, batch, width), torch.empty(steps, batch, width)
-        hiddens = operand(steps + 1, batch, width, self._products)
-        hiddens[0, :, :width], cells[0] = state[0][0], state[1][0]
-        d_gates = operand(steps, batch, 4 * width, self._products)
-        loss = np.zeros(1)
-        _, recurrent, head, head_bias = self._shared_weights
-        gradients = (
-            *(torch.empty_like(recurrent), torch.empty_like(head)),
-            torch.zeros_like(head_bias),
-        )
+        room = self._room(steps, batch)
         train_step.run(
-            _ONE_RANK.copy(),
-            *arrays_of(rows, targets.contiguous(), table, *self._shared_weights, mask),
-            *arrays_of(cells, hiddens, outputs),
+            room.arrivals,
+            *arrays_of(rows, targets.contiguous(), table),
+            *self._shared_weights,
+            *arrays_of(mask),
             np.float32(1 / total),
-            loss,
-            *arrays_of(d_gates, *gradients),
+            *arrays_of(state[0][0].contiguous(), state[1][0].contiguous()),
+            *room.arrays,
         )
-        if x is None:
-            sums = torch.zeros_like(table)
-            sum_rows.run(*arrays_of(d_gates.view(steps * batch, -1), rows.view(-1), sums))
-            input_gradients: tuple[Tensor, ...] = (sums,)
-        else:
+        gradients = room.gradients
+        if x is not None:
             assert masks is not None, "inputs are dropped"
-            input_gradients = self._embedding_gradients(d_gates, inputs, masks, x)
-        after = outputs[-1:].clone(), cells[-1:].clone()
-        return torch.tensor(loss[0], dtype=torch.float32), (*gradients, *input_gradients), after
+            inner = self._embedding_gradients(room.d_gates, inputs, masks, x)
+            gradients = (*gradients[:-1], *inner)
+        after = room.outputs[-1:].clone(), room.cells[-1:].clone()
+        return torch.tensor(room.loss[0], dtype=torch.float32), gradients, after
+
+    def _room(self, steps: int, batch: int) -> _Room:
+        """Returns memory for streams of this shape."""
+        _, recurrent, head, _ = self._shared_weights
+        shape = _Shape(
+            steps=steps,
+            batch=batch,
+            width=recurrent.shape[1],
+            symbols=len(head),
+            rows=0 if self._table is None else len(self._table),
+        )
+        room = None
+        while room is None or room.shape != shape:
+            try:
+                room = self._free_rooms.pop()
+            except IndexError:
+                room = _Room(shape, self._products)
+        self.rooms.append(room)
+        return room
 
     def gradients(self, partial: Sequence[Tensor]) -> list[Tensor]:
         """Returns the gradients of all parameters.
@@ -158,8 +222,9 @@ class StepContext:
         else:
             bias, by_name["lstm.weight_ih_l0"] = inputs[0], inputs[0].t() @ self._embedding
             by_name["embedding.weight"] = inputs[0] @ self._weights["lstm.weight_ih_l0"]
-        by_name["lstm.bias_ih_l0"] = bias.sum(0)
-        by_name["lstm.bias_hh_l0"] = bias.sum(0)  # its own tensor: both are changed in place
+        d_bias = bias.sum(0)
+        by_name["lstm.bias_ih_l0"] = d_bias
+        by_name["lstm.bias_hh_l0"] = d_bias.clone()  # both are changed in place
         return [by_name[name] for name in self._weights]
 
     def _embedded(self, inputs: Tensor, masks: DropoutMasks) -> tuple[Tensor, Tensor]:

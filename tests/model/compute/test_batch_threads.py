@@ -32,18 +32,28 @@ def test_parts_are_worked_on_at_the_same_time_by_prepared_threads() -> None:
         meeting.wait()  # breaks, and fails the test, where one thread does both
         return threading.get_ident(), torch.get_num_threads()
 
-    found = threads.map(work, 8)
+    before = torch.get_num_threads()
+    (first, first_count), (second, second_count) = threads.map(work, 8)
     threads.close()
-    assert len({ident for ident, _ in found} | {threading.get_ident()}) == 3
-    assert [count for _, count in found] == [3, 3]
+    assert first == threading.get_ident() != second, "the caller works, too"
+    assert (first_count, second_count) == (3, 3)
+    assert torch.get_num_threads() == before
 
 
 def test_one_part_is_the_callers_own_work() -> None:
     assert ONE_THREAD.map(lambda _: threading.get_ident(), 8) == [threading.get_ident()]
 
 
-def test_an_error_in_a_thread_is_the_callers() -> None:
-    threads = BatchThreads(2)
+@pytest.mark.parametrize("failing", [0, 4])
+def test_an_error_in_a_thread_is_the_callers(failing: int) -> None:
+    threads, worked = BatchThreads(2), []
+
+    def work(part: slice) -> None:
+        worked.append(part.start)
+        if part.start == failing:
+            raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        threads.map(lambda part: 1 // part.start, 8)
+        threads.map(work, 8)
+    assert sorted(worked) == [0, 4], "no part is still at work, and none was left out"
     threads.close()
