@@ -170,6 +170,9 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     share: Any,  # float32, weight of each character in the loss
     first_hidden: Array,  # float32 [B, H]
     first_cell: Array,  # float32 [B, H]
+    gates: Array,  # float32 [T, B, 4H], scratch
+    d_outputs: Array,  # float32 [T, B, H rounded up to whole panels], scratch
+    transposed: Array,  # uint32 [`packing.transposed_words` of H columns, TB inner ones], scratch
     cells: Array,  # float32 [T + 1, B, H], written
     hiddens: Array,  # float32 or bfloat16 [T + 1, B, H'], written
     outputs: Array,  # float32 [T, B, H], the hidden states unrounded, written
@@ -183,7 +186,6 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     """Runs some streams forwards and back; all results are written into its arguments."""
     (steps, batch), (gates_width, width) = ids.shape, recurrent_matrix.shape
     count = steps * batch
-    gates = np.empty((steps, batch, gates_width), np.float32)
     cells[0] = first_cell
     for b in range(batch):
         for j in range(width):
@@ -192,8 +194,6 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
         0, arrivals, 0, input_gates, ids, bias, recurrent_matrix, gates, cells, hiddens, outputs
     )  # fmt: skip
     operand = _head_operand(hiddens, outputs, mask)
-    transposed = empty_transposed(width, count, hiddens)
-    d_outputs = np.empty((steps, batch, round_up(width, PANEL)), np.float32)
     d_operand, flat_targets = d_outputs.reshape(count, d_outputs.shape[2]), targets.reshape(count)
     d_head_bias[:] = np.float32(0)
     loss[0] = _head_step(

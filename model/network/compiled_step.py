@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.kernels.packing import PANEL
+from model.kernels.packing import PANEL, transposed_words
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import embed, embed_backward, train_step
 from model.network.character_network import CharacterNetwork, State
@@ -65,8 +65,15 @@ class _Room:
         )
         """Of recurrent matrix, head, its bias, and table."""
         hiddens = operand(steps + 1, batch, width, products)
+        # NumPy's dtype of the products; PyTorch's memory begins with a cache line.
+        number = arrays_of(hiddens)[0].dtype
+        words = torch.empty(transposed_words(width, steps * batch, number), dtype=torch.int32)
+        gates = torch.empty(steps, batch, 4 * width)
+        d_outputs = torch.empty(steps, batch, -(-width // PANEL) * PANEL)
+        scratch = (*arrays_of(gates, d_outputs), words.numpy().view(np.uint32))
         states = arrays_of(self.cells, hiddens, self.outputs)
-        self.arrays = (*states, self.loss, *arrays_of(self.d_gates, *self.gradients))
+        results = arrays_of(self.d_gates, *self.gradients)
+        self.arrays = (*scratch, *states, self.loss, *results)
         """The last arguments of `train_step`."""
 
 
