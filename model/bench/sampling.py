@@ -21,7 +21,7 @@ from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.long_text import LongText
 from model.sampling.numpy_threads import fastest_products
 from model.sampling.parallel_streams import (
-    NUMPY_CHARACTERS_PER_STREAM,
+    NUMPY_CHARACTERS,
     ParallelStreams,
     make_compiled_decoder,
 )
@@ -70,7 +70,7 @@ def _ours(task: Task, snapshot: LstmSnapshot) -> Implementation:
         make_decoder=make_compiled_decoder if on_cpu else None,
     )
     if on_cpu:
-        streams.write(NUMPY_CHARACTERS_PER_STREAM)
+        streams.write(NUMPY_CHARACTERS)
     characters = task.width * OUR_CHARACTERS_PER_TIMING
     return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_PER_TIMING), characters, span)
 

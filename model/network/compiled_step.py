@@ -45,7 +45,7 @@ class _Shape:
 class _Room:
     """Memory for what some streams of a step compute.
 
-    To allocate it anew takes a small network as long as a tenth of its step.
+    Allocating it for every step takes a small network a tenth of the step.
     """
 
     def __init__(self, shape: _Shape, products: torch.dtype) -> None:

@@ -30,11 +30,9 @@ from model.sampling.numpy_threads import fastest_count
 from model.sampling.stepper import SamplerState, Symbols
 from model.system.cores import usable_cores
 
-MIN_STREAMS: Final = 4
-MIN_HIDDEN: Final = 32
-"""NumPy is as fast with fewer streams, or with fewer hidden units."""
 MIN_TRUNCATED_STREAMS: Final = MANY_STREAMS
-"""The same if the distribution is truncated: each character is then one call."""
+"""Of fewer streams NumPy is faster if the distribution is truncated: each character is then one
+call."""
 MIN_STREAMS_PER_SHARD: Final = MANY_STREAMS
 """Minimum streams per shard without AMX. With fewer streams the threads share the hidden units
 instead."""
@@ -57,10 +55,9 @@ core and moves them apart only after a while."""
 def choose_decoder(
     snapshot: LstmSnapshot, state: SamplerState, sampling: SamplingConfig
 ) -> CompiledDecoder | ShardedDecoder | None:
-    """Returns a decoder that goes on from a state; None if NumPy is as fast."""
+    """Returns a decoder that goes on from a state; None if NumPy is faster."""
     streams = len(state.noises)
-    least = MIN_STREAMS if is_plain(sampling) else MIN_TRUNCATED_STREAMS
-    if streams < least or snapshot.hidden < MIN_HIDDEN:
+    if streams < MIN_TRUNCATED_STREAMS and not is_plain(sampling):
         return None
     shard_count = min(usable_cores(), streams // _min_streams_per_shard(snapshot))
     if shard_count > 1:

@@ -1,8 +1,8 @@
 """One text, decoded by NumPy at first and then by compiled code. NumPy.
 
 Loading Numba and compiled kernels takes half a second, in which NumPy writes thousands of
-characters. The change comes at a fixed character, because the two round differently, and the text
-of a seed must not depend on its length.
+characters. The change comes at a fixed character, the same as in
+``model.sampling.parallel_streams``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from corpus import Vocabulary
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.distribution import is_plain
+from model.sampling.parallel_streams import NUMPY_CHARACTERS
 from model.sampling.stream import CharacterStream
 from model.system.compiled_code import made_or_none
 
-NUMPY_CHARACTERS_PER_TEXT = 16 * BLOCK
-"""Characters that NumPy writes before Numba is loaded."""
 CHARACTERS_PER_READ = 16
 """Most characters that NumPy writes in one call; compiled code writes up to a block."""
 
@@ -46,7 +45,7 @@ class LongText:
     """One text; `close` ends the threads that it starts."""
 
     def __init__(
-        self, stream: CharacterStream, *, numpy_characters: int = NUMPY_CHARACTERS_PER_TEXT
+        self, stream: CharacterStream, *, numpy_characters: int = NUMPY_CHARACTERS
     ) -> None:
         """Takes over a stream that has written nothing yet.
 

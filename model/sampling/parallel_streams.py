@@ -28,10 +28,10 @@ from model.sampling.prompt import first_ids
 from model.sampling.stepper import MakeBatchStepper, SamplerState, Symbols
 from model.system.compiled_code import made_or_none
 
-NUMPY_CHARACTERS_PER_STREAM = 4 * BLOCK
-"""Characters that NumPy writes in each stream before a compiled decoder, which takes a second to
-load, takes over. The number is fixed, because decoders round differently, and the text of a seed
-must not depend on its length."""
+NUMPY_CHARACTERS = 4 * BLOCK
+"""Characters that NumPy writes in each stream before a compiled decoder, which takes half a second
+to load, takes over. The number is fixed, because decoders round differently, and the text of a seed
+must not depend on its length or on the number of streams."""
 
 
 class Decoder(Protocol):
@@ -51,7 +51,7 @@ MakeDecoder = Callable[[WeightSnapshot, SamplerState, SamplingConfig], Decoder |
 def make_compiled_decoder(
     snapshot: WeightSnapshot, state: SamplerState, sampling: SamplingConfig
 ) -> Decoder | None:
-    """Returns a decoder in compiled code, or None if NumPy is as fast; loads Numba."""
+    """Returns a decoder in compiled code, or None if NumPy is faster; loads Numba."""
     from model.sampling.compiled_lstm import choose_decoder  # noqa: PLC0415 - half a second
 
     assert isinstance(snapshot, LstmSnapshot)
@@ -159,7 +159,7 @@ class ParallelStreams:
             window: as in ``CharacterStream``.
             threads: limit of the threads.
             make_stepper: makes the stepper.
-            make_decoder: is called once, after `NUMPY_CHARACTERS_PER_STREAM` characters of each
+            make_decoder: is called once, after `NUMPY_CHARACTERS` characters of each
                 stream, for a faster decoder. If nothing can be compiled, NumPy goes on.
         """
         parts = max(1, min(threads, len(seeds) // self.MIN_STREAMS_PER_THREAD))
@@ -170,7 +170,7 @@ class ParallelStreams:
         self._make_decoder = None
         if window is None and make_stepper is LstmBatchStepper:
             self._make_decoder = make_decoder
-        self._numpy_left = NUMPY_CHARACTERS_PER_STREAM
+        self._numpy_left = NUMPY_CHARACTERS
         self._decoder: Decoder | None = None
         self._batches = [
             StreamBatch(

@@ -57,10 +57,11 @@ class AdamW:
         self.learning_rate = learning_rate
         self.state: OptimiserState = {}
         every = list(parameters)
-        self._groups = [
+        groups = [
             (weight_decay, [weight for weight in every if weight.ndim > 1]),
             (0.0, [weight for weight in every if weight.ndim <= 1]),
         ]
+        self._groups = [(decay, weights) for decay, weights in groups if weights]
 
     def step(self, found_inf: Tensor | None = None) -> None:
         """Changes the weights; see `Optimiser`."""

@@ -206,12 +206,9 @@ MUTANTS = (
     ),
     _mutant(
         "biases decay",
-        "model/training/weights.py",
-        (
-            '{"params": biases, "weight_decay": 0.0}',
-            '{"params": biases, "weight_decay": training.weight_decay}',
-        ),
-        "model/training/test_trainer.py",
+        "model/training/optimiser.py",
+        ("(0.0, [weight for", "(weight_decay, [weight for"),
+        "model/training/test_optimiser.py",
     ),
     _mutant(
         "gradients are not clipped",
@@ -284,6 +281,12 @@ MUTANTS = (
             "None if mask is None else mask[: streams.stop - streams.start] for",
         ),
         "model/training/test_gradients.py",
+    ),
+    _mutant(
+        "a step that is skipped counts",
+        "model/training/optimiser.py",
+        ("[found_inf] * len(counts)", "[0 * found_inf] * len(counts)"),
+        "model/training/test_optimiser.py",
     ),
     _mutant(
         "the average begins as slowly as it ends",

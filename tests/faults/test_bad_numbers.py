@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from model.network.published import PublishedWeights
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
 from model.training.controls import TrainingControls
+from model.training.optimiser import AdamW
 from model.training.trainer import Trainer
 from model.training.training_run import TrainingRun
 from model.training.validation import Validation, validate
@@ -73,17 +75,16 @@ def in_a_gradient(patch: pytest.MonkeyPatch, steps: range, value: float) -> None
 
 def in_a_weight(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:
     """What an update does that overflows."""
-    step = torch.optim.AdamW.step
+    step, count = AdamW.step, itertools.count()
 
-    def spoilt(optimiser: torch.optim.AdamW, *args: Any) -> Any:
-        result = step(optimiser, *args)
-        count = optimiser.steps_seen = getattr(optimiser, "steps_seen", -1) + 1  # type: ignore[attr-defined]
-        if count in steps:
+    def spoilt(optimiser: AdamW, *args: Any) -> None:
+        step(optimiser, *args)
+        if next(count) in steps:
+            _, (bias, *_) = optimiser._groups[1]
             with torch.no_grad():
-                optimiser.param_groups[1]["params"][0].view(-1)[0] = value
-        return result
+                bias.view(-1)[0] = value
 
-    patch.setattr(torch.optim.AdamW, "step", spoilt)
+    patch.setattr(AdamW, "step", spoilt)
 
 
 def in_the_validation(patch: pytest.MonkeyPatch, steps: range, value: float) -> None:

@@ -143,9 +143,12 @@ import os
 import torch
 from model.distributed.process_group import ProcessGroup
 from model.distributed.rank import rank_from_environment
+from model.training.optimiser import AdamW
 
 with ProcessGroup.join(rank_from_environment(os.environ)) as ranks:
-    torch.optim.AdamW([torch.ones(1, requires_grad=True)])
+    weight = torch.ones(1, requires_grad=True)
+    weight.grad = torch.ones(1)
+    AdamW([weight], learning_rate=0.1, weight_decay=0.0).step()
     for _ in range(300):
         ranks.all_reduce(torch.ones(1000))
 """
@@ -155,7 +158,7 @@ with ProcessGroup.join(rank_from_environment(os.environ)) as ranks:
 def test_processes_that_met_end_without_a_word(attempt: int) -> None:
     """Half of them were aborted while the group's threads outlived the interpreter.
 
-    What the first optimiser imports kept the group, too.
+    What the first optimiser of ``torch.optim`` imports kept the group, too.
     """
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     processes = [

@@ -20,8 +20,6 @@ from model.kernels.threads import ARRIVALS_WIDTH, barrier_arguments
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.sampling import parallel_streams
 from model.sampling.compiled_lstm import (
-    MIN_HIDDEN,
-    MIN_STREAMS,
     MIN_TRUNCATED_STREAMS,
     CompiledDecoder,
     ShardedDecoder,
@@ -252,21 +250,32 @@ def test_each_character_is_drawn_with_the_noise_of_its_own_place(threads: int) -
         assert_drawn(ids.tolist(), logits, seed=seed, temperature=0.7)
 
 
-@pytest.mark.parametrize(
-    ("hidden", "streams", "sampling"),
-    [
-        (MIN_HIDDEN - 1, 32, WARM),
-        (128, MIN_STREAMS - 1, WARM),
-        (128, MIN_TRUNCATED_STREAMS - 1, SamplingConfig(top_k=3)),
-    ],
-    ids=["small", "few", "few truncated"],
-)
-def test_what_does_not_suit_is_left_to_numpy(
-    hidden: int, streams: int, sampling: SamplingConfig
-) -> None:
-    snapshot = make_snapshot(hidden)
-    state = make_batch(snapshot, streams, sampling).state()
+def test_a_few_truncated_texts_are_left_to_numpy() -> None:
+    snapshot, sampling = make_snapshot(128), SamplingConfig(top_k=3)
+    state = make_batch(snapshot, MIN_TRUNCATED_STREAMS - 1, sampling).state()
     assert choose_decoder(snapshot, state, sampling) is None
+
+
+@pytest.mark.parametrize("hidden", [8, 130])
+def test_a_text_after_the_change_is_the_same_alone_and_beside_others(hidden: int) -> None:
+    """Both begin to be compiled at the same character; the bits of the state do the rest."""
+    snapshot = make_snapshot(hidden)
+    streams = ParallelStreams(
+        snapshot,
+        VOCABULARY,
+        sampling=WARM,
+        seeds=range(3),
+        make_decoder=parallel_streams.make_compiled_decoder,
+    )
+    together, _ = streams.write(parallel_streams.NUMPY_CHARACTERS + 300)
+    streams.close()
+    for seed in range(3):
+        stream = CharacterStream(snapshot, VOCABULARY, sampling=WARM, seed=seed)
+        ids: list[int] = []
+        with LongText(stream) as text:
+            while len(ids) < len(together):
+                ids += text.write(len(together) - len(ids))[0].tolist()
+        assert ids == together[:, seed].tolist()
 
 
 @pytest.mark.parametrize("counts", [[300], [1] * 300, [49, 1, 1, 249], [51, 249]])
@@ -274,7 +283,7 @@ def test_what_does_not_suit_is_left_to_numpy(
 def test_streams_change_over_at_the_same_character(
     counts: list[int], threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS_PER_STREAM", 50)
+    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS", 50)
     snapshot = make_snapshot(64)
     asked: list[tuple[int, int]] = []
 
@@ -305,7 +314,7 @@ def test_streams_change_over_at_the_same_character(
 
 
 def test_a_text_with_a_window_stays_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS_PER_STREAM", 2)
+    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS", 2)
 
     def find(*_: object) -> Decoder | None:
         raise AssertionError("no decoder is asked for")

@@ -115,11 +115,12 @@ def test_weights_that_overflowed_still_write_something() -> None:
     assert np.isnan(own).all()
 
 
-def test_the_first_thousands_of_characters_need_no_numba() -> None:
+def test_the_first_thousand_characters_need_no_numba() -> None:
     code = (
         "import sys; sys.path.append(sys.argv[1]);"
         "from model_fixtures import make_checkpoint; from model.config import SamplingConfig;"
-        "from model.sampling.long_text import NUMPY_CHARACTERS_PER_TEXT as COUNT, LongText;"
+        "from model.sampling.long_text import LongText;"
+        "from model.sampling.parallel_streams import NUMPY_CHARACTERS as COUNT;"
         "from model.sampling.stream import CharacterStream;"
         "import tui.cli.commands.generate;"
         "checkpoint = make_checkpoint();"

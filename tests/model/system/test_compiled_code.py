@@ -87,7 +87,7 @@ def test_a_long_text_goes_on_from_the_same_state_c24(no_compiler: list[int]) -> 
 def test_streams_go_on_from_the_same_state_c24(
     no_compiler: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS_PER_STREAM", 20)
+    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS", 20)
     snapshot = make_stream().snapshot
 
     def write(find: parallel_streams.MakeDecoder | None) -> Symbols:
