@@ -16,7 +16,11 @@ from textual.filter import Monochrome, NoColor
 from tui.terminal.door import Door
 from tui.terminal.entrance import is_served
 from tui.terminal.placed_update import placed
-from tui.terminal.textual_leaks import cache_colours_by_colour, let_go_of_empty_toast_holders
+from tui.terminal.textual_workarounds import (
+    cache_colours_by_colour,
+    let_every_delay_end,
+    let_go_of_empty_toast_holders,
+)
 from tui.terminal.wall import ForeignTextWall
 from tui.widths import count_larger_widths
 
@@ -34,6 +38,7 @@ class TerminalApp(App[None]):
         cache_colours_by_colour()
         count_larger_widths()
         let_go_of_empty_toast_holders()
+        let_every_delay_end()
         super().__init__(driver_class=_own_driver())
         # Not part of Textual's public interface; a test checks it.
         self._filters.append(ForeignTextWall())

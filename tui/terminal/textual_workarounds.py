@@ -1,4 +1,4 @@
-"""Workarounds for memory that Textual 8.2.8 keeps too long."""
+"""Workarounds for faults of Textual 8.2.8: memory kept too long, timers that stop everything."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from textual._styles_cache import StylesCache
 from textual.notifications import Notifications
+from textual.timer import Timer
 from textual.widgets._toast import Toast, ToastHolder, ToastRack
 
 
@@ -53,3 +54,25 @@ def let_go_of_empty_toast_holders() -> None:
 
     show.is_ours = True  # type: ignore[attr-defined]
     ToastRack.show = show  # type: ignore[method-assign, assignment]
+
+
+def let_every_delay_end() -> None:
+    """Makes a timer that fires once fire, however late it is looked at.
+
+    Textual 8.2.8 counts the times that a timer has missed, and skips them, also those of a timer
+    that fires once. A thread that is kept from its core for as long as the delay loses the timer:
+    a batch of updates never ends, a toast never goes. And for a negative delay the count stays 0,
+    for ever, in a loop that nothing interrupts. A toast has one if its notification expires between
+    the look at it and its timer, or if the system's clock is set forwards meanwhile.
+    """
+    if getattr(Timer.__init__, "is_ours", False):
+        return
+    initialise = Timer.__init__
+
+    def __init__(timer: Timer, *arguments: Any, **settings: Any) -> None:  # noqa: N807
+        initialise(timer, *arguments, **settings)
+        if timer._repeat == 0:  # noqa: SLF001
+            timer._skip = False  # noqa: SLF001
+
+    __init__.is_ours = True  # type: ignore[attr-defined]
+    Timer.__init__ = __init__  # type: ignore[method-assign, assignment]
