@@ -23,7 +23,7 @@ from model.network.lstm import CharacterLSTM
 from model.network.parameters import initial_parameters
 from model.system.cores import usable_cores
 from model.training.autotune import choose_machine
-from model.training.engines import trains_in_bf16
+from model.training.engines import can_compile, trains_in_bf16
 from model.training.trainer import Trainer
 
 VOCABULARY_SIZE = 96
@@ -45,6 +45,10 @@ def training_implementations(task: Task, resources: ExitStack) -> Mapping[str, I
     implementations["limit-fp32"] = _products_alone(task, torch.float32)
     if trains_in_bf16():
         implementations["limit-bf16"] = _products_alone(task, torch.bfloat16)
+    if can_compile():
+        from model.bench.packed_products import packed_products_alone  # noqa: PLC0415 - Numba
+
+        implementations["limit-packed"] = packed_products_alone(task)
     return implementations
 
 

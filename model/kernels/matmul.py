@@ -24,7 +24,7 @@ from model.kernels.amx import (
 )
 from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import WORD_BYTES, Array, Numbers
-from model.kernels.jit import inline
+from model.kernels.jit import Kernel, inline
 from model.kernels.microkernel import ROWS_PER_BLOCK, panels_per_block, register_block
 from model.kernels.packing import (
     PANEL,
@@ -227,6 +227,15 @@ def matmul(left: Array, packed: Array, out: Array) -> None:
     """Does what `matmul_of_series` does, once."""
     begin(left, len(left))
     matmul_of_series(left, packed, out, False)
+    end(left)
+
+
+@Kernel
+def repeat_matmul(left: Array, packed: Array, out: Array, times: int) -> None:
+    """Does a product again and again, as a layer does at each time step; for `model.bench`."""
+    begin(left, len(left))
+    for n in range(times):
+        matmul_of_series(left, packed, out, n % 2 == 1)
     end(left)
 
 
