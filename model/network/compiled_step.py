@@ -42,7 +42,7 @@ class _Shape:
     """Rows of the table whose gradient is computed; 0 if none is."""
 
 
-class _Room:
+class _Workspace:
     """Memory for what some streams of a step compute.
 
     Allocating it for every step takes a small network a tenth of the step.
@@ -100,8 +100,8 @@ class CompiledStep:
         Args:
             masks: dropout masks of all streams; None for no dropout.
         """
-        rooms = [] if self._context is None else self._context.rooms
-        self._context = StepContext(self._weights, masks, self._products, rooms)
+        workspaces = [] if self._context is None else self._context.workspaces
+        self._context = StepContext(self._weights, masks, self._products, workspaces)
         return self._context
 
 
@@ -113,7 +113,7 @@ class StepContext:
         weights: Mapping[str, Tensor],
         masks: DropoutMasks | None,
         products: torch.dtype,
-        rooms: Iterable[_Room] = (),
+        workspaces: Iterable[_Workspace] = (),
     ) -> None:
         """Computes what depends only on the weights.
 
@@ -121,11 +121,11 @@ class StepContext:
             weights: by their names in the state dict, in the order of the gradients.
             masks: dropout masks of all streams; None for no dropout.
             products: type of the matrix products, float32 or bfloat16.
-            rooms: memory of the step before.
+            workspaces: memory of the step before.
         """
-        self.rooms: list[_Room] = []
+        self.workspaces: list[_Workspace] = []
         """Memory that this step used; complete when it has ended."""
-        self._free_rooms = list(rooms)
+        self._free = list(workspaces)
         self._weights, self._products = weights, products
         self._embedding = weights.get("embedding.weight")
         self._mask = None if masks is None else masks.recurrent[0]
@@ -173,25 +173,25 @@ class StepContext:
             rows = torch.arange(steps * batch).view(steps, batch)
         mask = None if masks is None else masks.outputs[0]
         mask = torch.empty(0, width) if mask is None else mask.contiguous()
-        room = self._room(steps, batch)
+        workspace = self._workspace(steps, batch)
         train_step.run(
-            room.arrivals,
+            workspace.arrivals,
             *arrays_of(rows, targets.contiguous(), table),
             *self._shared_weights,
             *arrays_of(mask),
             np.float32(1 / total),
             *arrays_of(state[0][0].contiguous(), state[1][0].contiguous()),
-            *room.arrays,
+            *workspace.arrays,
         )
-        gradients = room.gradients
+        gradients = workspace.gradients
         if x is not None:
             assert masks is not None, "inputs are dropped"
-            inner = self._embedding_gradients(room.d_gates, inputs, masks, x)
+            inner = self._embedding_gradients(workspace.d_gates, inputs, masks, x)
             gradients = (*gradients[:-1], *inner)
-        after = room.outputs[-1:].clone(), room.cells[-1:].clone()
-        return torch.tensor(room.loss[0], dtype=torch.float32), gradients, after
+        after = workspace.outputs[-1:].clone(), workspace.cells[-1:].clone()
+        return torch.tensor(workspace.loss[0], dtype=torch.float32), gradients, after
 
-    def _room(self, steps: int, batch: int) -> _Room:
+    def _workspace(self, steps: int, batch: int) -> _Workspace:
         """Returns memory for streams of this shape."""
         _, recurrent, head, _ = self._shared_weights
         shape = _Shape(
@@ -201,14 +201,17 @@ class StepContext:
             symbols=len(head),
             rows=0 if self._table is None else len(self._table),
         )
-        room = None
-        while room is None or room.shape != shape:
-            try:
-                room = self._free_rooms.pop()
-            except IndexError:
-                room = _Room(shape, self._products)
-        self.rooms.append(room)
-        return room
+        for workspace in tuple(self._free):
+            if workspace.shape == shape:
+                try:
+                    self._free.remove(workspace)
+                except ValueError:  # another thread has just taken it
+                    continue
+                break
+        else:
+            workspace = _Workspace(shape, self._products)
+        self.workspaces.append(workspace)
+        return workspace
 
     def gradients(self, partial: Sequence[Tensor]) -> list[Tensor]:
         """Returns the gradients of all parameters.

@@ -147,3 +147,43 @@ def test_the_exponential_function_is_right(x: float) -> None:
 def test_the_exponential_function_of_what_is_not_a_number_is_none() -> None:
     assert np.isnan(exp(np.float32(np.nan)))
     assert exp(np.float32(-1e30)) < 1e-37
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_step_in_used_memory_finds_what_one_in_new_memory_finds(
+    dropout: float, precision: str
+) -> None:
+    network = CharacterLSTM(ModelConfig(hidden=24, embedding=6), 11)
+    machine = Machine.on(CPU, compiled(precision, batch_shards=2))
+    training = TrainingConfig(embedding_dropout=dropout)
+
+    def gradients(workers: GradientWorkers, batch: int, seed: int) -> list[Tensor]:
+        torch.manual_seed(seed)
+        ids = torch.randint(11, (10, batch))
+        masks = draw_masks(
+            network.config, training, batch=batch, width=network.input_width, device=CPU
+        )
+        workers.compute(ids[:-1], ids[1:], network.initial_state(batch), masks)
+        return [
+            parameter.grad.clone()
+            for parameter in network.parameters()
+            if parameter.grad is not None
+        ]
+
+    def memory(workers: GradientWorkers) -> set[int]:
+        assert workers._step is not None
+        assert workers._step._context is not None
+        return {id(workspace) for workspace in workers._step._context.workspaces}
+
+    with (
+        closing(GradientWorkers(network, machine, "every")) as used,
+        closing(GradientWorkers(network, machine, "every")) as new,
+    ):
+        gradients(used, 7, seed=1)  # parts of three and of four streams
+        before = memory(used)
+        found = gradients(used, 7, seed=2)
+        assert memory(used) == before
+        for own, expected in zip(found, gradients(new, 7, seed=2), strict=True):
+            assert torch.equal(own, expected)
+        gradients(used, 4, seed=3)
+        assert memory(used).isdisjoint(before)
