@@ -205,9 +205,7 @@ def _recurrent_gradient(d_gates: Tensor, hiddens: Tensor, matrix: Tensor) -> Ten
     steps, batch, _ = d_gates.shape
     width = matrix.shape[1]
     gates, states = arrays_of(d_gates, hiddens)
-    words = transposed_words(width, steps * batch, gates.dtype)
-    # PyTorch's memory begins with a cache line, and is used again; NumPy would map new pages.
-    transposed = torch.empty(words, dtype=torch.int32).numpy().view(np.uint32)
+    transposed = empty_transposed(width, steps * batch, gates.dtype)
     d_matrix = torch.empty_like(matrix)
 
     def work(rank: int, arrivals: Arrivals) -> None:
@@ -216,6 +214,19 @@ def _recurrent_gradient(d_gates: Tensor, hiddens: Tensor, matrix: Tensor) -> Ten
 
     _in_team(width, work)
     return d_matrix
+
+
+def empty_transposed(columns: int, inner: int, number: np.dtype[Any]) -> Array:
+    """Returns uninitialised memory for what `packing.transpose` writes; see there.
+
+    Args:
+        columns: N.
+        inner: K.
+        number: dtype of the products in NumPy.
+    """
+    words = transposed_words(columns, inner, number)
+    # PyTorch's memory begins with a cache line, and is used again; NumPy would map new pages.
+    return torch.empty(words, dtype=torch.int32).numpy().view(np.uint32)
 
 
 def arrays_of(*tensors: Tensor) -> tuple[Array, ...]:

@@ -8,6 +8,7 @@ vocabulary, W = V rounded up to whole panels, H hidden, E embedding, E' padded a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.kernels.packing import PANEL, transposed_words
+from model.kernels.packing import PANEL
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import embed, embed_backward, train_step
 from model.network.character_network import CharacterNetwork, State
-from model.network.compiled_layer import arrays_of, operand
+from model.network.compiled_layer import arrays_of, empty_transposed, operand
 from model.network.dropout import DropoutMasks
 
 PADDING_LOGIT = -1e30
@@ -65,13 +66,11 @@ class _Workspace:
         )
         """Of recurrent matrix, head, its bias, and table."""
         hiddens = operand(steps + 1, batch, width, products)
-        # NumPy's dtype of the products; PyTorch's memory begins with a cache line.
-        number = arrays_of(hiddens)[0].dtype
-        words = torch.empty(transposed_words(width, steps * batch, number), dtype=torch.int32)
+        states = arrays_of(self.cells, hiddens, self.outputs)
         gates = torch.empty(steps, batch, 4 * width)
         d_outputs = torch.empty(steps, batch, -(-width // PANEL) * PANEL)
-        scratch = (*arrays_of(gates, d_outputs), words.numpy().view(np.uint32))
-        states = arrays_of(self.cells, hiddens, self.outputs)
+        transposed = empty_transposed(width, steps * batch, states[1].dtype)
+        scratch = (*arrays_of(gates, d_outputs), transposed)
         results = arrays_of(self.d_gates, *self.gradients)
         self.arrays = (*scratch, *states, self.loss, *results)
         """The last arguments of `train_step`."""
@@ -125,7 +124,9 @@ class StepContext:
         """
         self.workspaces: list[_Workspace] = []
         """Memory that this step used; complete when it has ended."""
-        self._free = list(workspaces)
+        self._free: defaultdict[_Shape, list[_Workspace]] = defaultdict(list)
+        for workspace in workspaces:
+            self._free[workspace.shape].append(workspace)
         self._weights, self._products = weights, products
         self._embedding = weights.get("embedding.weight")
         self._mask = None if masks is None else masks.recurrent[0]
@@ -201,14 +202,9 @@ class StepContext:
             symbols=len(head),
             rows=0 if self._table is None else len(self._table),
         )
-        for workspace in tuple(self._free):
-            if workspace.shape == shape:
-                try:
-                    self._free.remove(workspace)
-                except ValueError:  # another thread has just taken it
-                    continue
-                break
-        else:
+        try:
+            workspace = self._free[shape].pop()
+        except IndexError:
             workspace = _Workspace(shape, self._products)
         self.workspaces.append(workspace)
         return workspace
