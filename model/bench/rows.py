@@ -65,7 +65,7 @@ class Row:
         }
 
 
-def rate_of(work: Callable[[], object], characters: int, span: float) -> float:
+def rate_of(work: Callable[[], object], characters: float, span: float) -> float:
     """Repeats some work, at least once; returns characters per second.
 
     Args:
@@ -74,7 +74,7 @@ def rate_of(work: Callable[[], object], characters: int, span: float) -> float:
         span: seconds after which no call begins.
     """
     began = time.perf_counter()
-    done = 0
+    done = 0.0
     while (seconds := time.perf_counter() - began) < span or not done:
         work()
         done += characters

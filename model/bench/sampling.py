@@ -15,17 +15,9 @@ from corpus import Vocabulary
 from model.bench.rows import OURS, Implementation, Task, rate_of
 from model.bench.training import VOCABULARY_SIZE
 from model.config import ModelConfig, SamplingConfig
-from model.kernels.splitmix import BLOCK
 from model.network.parameters import initial_parameters
 from model.network.snapshot import FloatArray, LstmSnapshot
-from model.sampling.long_text import LongText
-from model.sampling.numpy_threads import fastest_products
-from model.sampling.parallel_streams import (
-    NUMPY_CHARACTERS,
-    ParallelStreams,
-    make_compiled_decoder,
-)
-from model.sampling.stream import CharacterStream
+from model.sampling.sampler import Sampler
 from model.sampling.torch_lstm import stepper_on
 from model.system.cores import usable_cores
 from model.training.engines import trains_in_bf16
@@ -51,59 +43,62 @@ def sampling_implementations(task: Task) -> Mapping[str, Implementation]:
 
 
 def _ours(task: Task, snapshot: LstmSnapshot) -> Implementation:
-    """Returns what ``generate`` runs after its first thousands of characters."""
+    """Returns what ``generate`` runs after its first characters."""
     vocabulary = Vocabulary.from_symbols([chr(33 + symbol) for symbol in range(VOCABULARY_SIZE)])
-    sampling = SamplingConfig(temperature=TEMPERATURE)
-    on_cpu = task.device == "cpu"
-    if on_cpu and task.width == 1:
-        text = LongText(
-            CharacterStream(snapshot, vocabulary, sampling=sampling, seed=0), numpy_characters=0
-        )
-        return lambda span: rate_of(lambda: text.write(BLOCK), BLOCK, span)
-    streams = ParallelStreams(
+    sampler = Sampler(
         snapshot,
         vocabulary,
-        sampling=sampling,
+        sampling=SamplingConfig(temperature=TEMPERATURE),
         seeds=range(task.width),
-        threads=usable_cores() if on_cpu else 1,
         make_stepper=stepper_on(torch.device(task.device)),
-        make_decoder=make_compiled_decoder if on_cpu else None,
+        numpy_characters=0,
     )
-    if on_cpu:
-        streams.write(NUMPY_CHARACTERS)
+
+    def write() -> None:
+        written = 0
+        while written < OUR_CHARACTERS_PER_TIMING:
+            ids, _ = sampler.write(OUR_CHARACTERS_PER_TIMING - written)
+            written += len(ids)
+
     characters = task.width * OUR_CHARACTERS_PER_TIMING
-    return lambda span: rate_of(lambda: streams.write(OUR_CHARACTERS_PER_TIMING), characters, span)
+    return lambda span: rate_of(write, characters, span)
 
 
 def _products_alone(task: Task, snapshot: LstmSnapshot) -> Implementation:
-    """Returns the sampler's matrix products in NumPy, without anything else."""
-    threads = 1 if task.width == 1 else min(usable_cores(), task.width)
+    """Returns the sampler's matrix products in NumPy, without anything else.
+
+    The threads share the streams; the rows of the matrices, if there is one stream. That one may be
+    faster with a single thread.
+    """
+    cores = usable_cores()
+    possible = {1, cores} if task.width == 1 else {min(cores, task.width)}
+    return lambda span: max(
+        _rate_of_products(task, snapshot, threads, span / len(possible)) for threads in possible
+    )
+
+
+def _rate_of_products(task: Task, snapshot: LstmSnapshot, threads: int, span: float) -> float:
+    """Returns the characters a second for which some threads compute the products."""
     matrices = [layer.matrix for layer in snapshot.layers] + [snapshot.head_matrix]
     random = np.random.default_rng(0)
+    columns = () if task.width == 1 else (task.width // threads,)
 
-    def operands() -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-        columns = () if task.width == 1 else (task.width // threads,)
-        pairs = []
+    def operands(rank: int) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        triples = []
         for matrix in matrices:
+            rows = matrix if columns else np.array_split(matrix, threads)[rank]
             x = random.standard_normal((matrix.shape[1], *columns), np.float32)
-            pairs.append((matrix, x, np.empty((matrix.shape[0], *columns), np.float32)))
-        return pairs
+            triples.append((rows, x, np.empty((len(rows), *columns), np.float32)))
+        return triples
 
-    shares = [operands() for _ in range(threads)]
-
-    def matmul_rate(share: list[tuple[FloatArray, FloatArray, FloatArray]], span: float) -> float:
+    def rate(share: list[tuple[FloatArray, FloatArray, FloatArray]]) -> float:
         def products() -> None:
             for _ in range(CHARACTERS_PER_TIMING):
                 for matrix, x, out in share:
                     np.dot(matrix, x, out)
 
-        return rate_of(products, CHARACTERS_PER_TIMING * (task.width // threads), span)
+        streams = columns[0] if columns else 1 / threads
+        return rate_of(products, CHARACTERS_PER_TIMING * streams, span)
 
-    def rate(span: float) -> float:
-        if threads == 1:
-            with fastest_products(snapshot):
-                return matmul_rate(shares[0], span)
-        with ThreadPoolExecutor(threads) as pool:
-            return sum(pool.map(lambda share: matmul_rate(share, span), shares))
-
-    return rate
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(rate, [operands(rank) for rank in range(threads)]))

@@ -177,7 +177,7 @@ def decode_block(  # noqa: PLR0917 - compiled code takes them by position
     logits: Array,  # float32 [N + 1, S, V], the first are read, the others are written
     noise: Array,  # float32 [N, S, V], Gumbel
     scale: Any,  # float32, 1 / temperature
-    chosen: Array,  # int64 [S], the first characters; or [0], and they are drawn, too
+    rules: Array,  # float64 [5], see `draw_truncated`; [0] without truncation
     ids: Array,  # int64 [N, S], the characters, written
     probabilities: Array,  # float32 [N, S], theirs at temperature 1, written
 ) -> None:
@@ -191,10 +191,8 @@ def decode_block(  # noqa: PLR0917 - compiled code takes them by position
     phase = arrivals[rank, 0]
     begin(operands, streams)
     for n in range(len(ids)):
-        if n == 0 and len(chosen):
-            drawn[:] = chosen
-        else:  # every rank draws all characters: cheaper than one more barrier
-            draw_all(logits, noise, n, scale, drawn, scores)
+        # Every rank draws all characters: cheaper than one more barrier.
+        draw_all(logits, noise, n, scale, rules, drawn, scores)
         recorded = rank_range(streams, rank, size)
         record_drawn(logits, n, recorded, drawn, scores, ids, probabilities)
         now, then = operands[n % 2].ctypes.data, operands[1 - n % 2].ctypes.data

@@ -14,6 +14,7 @@ import numpy as np
 from model.kernels.dtypes import Array
 from model.kernels.jit import Kernel, inline
 from model.kernels.splitmix import FACTORS, LARGEST_UNIFORM, SHIFTS, STRIDE, UNIFORM_STEP
+from model.kernels.truncation import draw_truncated, is_kept, keeps_each_alone
 from model.kernels.vecmath import exp, largest
 
 _STRIDE: Final = np.uint64(STRIDE)
@@ -117,7 +118,7 @@ def draw_block(start: Any, stream: int, words: Array, out: Array) -> None:
 
 @inline
 def draw_all(  # noqa: PLR0917
-    logits: Array, noise: Array, n: int, scale: Any, drawn: Array, scores: Array
+    logits: Array, noise: Array, n: int, scale: Any, rules: Array, drawn: Array, scores: Array
 ) -> None:
     """Draws character n of each stream; see ``model.sampling.distribution.choose``.
 
@@ -126,17 +127,31 @@ def draw_all(  # noqa: PLR0917
         noise: float32 [N, S, V], Gumbel.
         n: index of the character.
         scale: float32, 1 / temperature.
+        rules: float64 [5], see `draw_truncated`; [0] without truncation.
         drawn: int64 [S]; written.
         scores: float32 [V]; scratch.
     """
+    alone = len(rules) == 0 or keeps_each_alone(rules)
     for s in range(len(drawn)):
+        if not alone:
+            drawn[s] = draw_truncated(logits[n, s], noise[n, s], rules)
+            continue
         for v in range(len(scores)):
             scores[v] = logits[n, s, v] * scale + noise[n, s, v]
-        # The maximum first, in vectors; then its place. A loop that tracks both is not vectorised.
-        best, symbol = largest(scores), 0
-        while symbol < len(scores) - 1 and scores[symbol] < best:
-            symbol += 1
-        drawn[s] = symbol
+        drawn[s] = _place_of_largest(scores)
+        while len(rules) and not is_kept(drawn[s], logits[n, s], scale, rules):
+            scores[drawn[s]] = -np.inf
+            drawn[s] = _place_of_largest(scores)
+
+
+@inline
+def _place_of_largest(scores: Array) -> int:
+    """Returns the place of the largest number; the last one if a NaN is among them."""
+    # The maximum first, in vectors; then its place. A loop that tracks both is not vectorised.
+    best, place = largest(scores), 0
+    while place < len(scores) - 1 and scores[place] < best:
+        place += 1
+    return place
 
 
 @inline

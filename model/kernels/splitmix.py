@@ -1,4 +1,7 @@
-"""Constants of SplitMix64 (Steele, Lea & Flood 2014) and of uniform numbers from it. NumPy."""
+"""Constants that NumPy and compiled code draw with. NumPy.
+
+Of SplitMix64 (Steele, Lea & Flood 2014), of uniform numbers from it, and of the draw.
+"""
 
 from __future__ import annotations
 
@@ -17,3 +20,5 @@ UNIFORM_STEP: Final = 2.0**-32
 """Distance of two neighbouring uniform numbers made of 32 bits."""
 LARGEST_UNIFORM: Final = np.float32(1 - 2**-24)
 """The largest float32 below 1, so that log(1 - u) is finite."""
+MIN_FLOAT32_TEMPERATURE: Final = 1e-3
+"""Below this temperature, the quotient of a float32 logit and the temperature may overflow."""

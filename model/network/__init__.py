@@ -12,7 +12,7 @@ Adding a network (``tests/model/network/test_another_network.py`` does it with a
    returns a subclass of `WeightSnapshot`. Checkpoints follow from these.
 4. Add a branch to `make_network`.
 5. Write ``sampling/numpy_NAME.py``: a `Stepper` and a `BatchStepper` (one class can be both). Pass
-   it as ``make_stepper`` to `CharacterStream`, `ParallelStreams` and `Race`, and choose it in
+   it as ``make_stepper`` to `CharacterStream`, `Sampler` and `Race`, and choose it in
    `stepper_beside_training` and `activations_of`. Callers that take the LSTM's by default are
    `model.session.sampler_thread` and ``generate``.
 6. Let `possible_engines` offer it the layer kind ``torch`` alone, until it is compiled.

@@ -1,20 +1,20 @@
 """Decoders of S streams in compiled code. NumPy, Numba.
 
-They take over the state of ``model.sampling.parallel_streams`` or ``model.sampling.long_text``. The
-kernel is ``model.kernels.decode``; this module packs weights and state for it, and chooses the
-number of threads. Letters: S streams, V vocabulary, H hidden, L layers, N characters, K inner
-indices.
+They take over the state of ``model.sampling.sampler``. The kernel is ``model.kernels.decode``; this
+module packs weights and state for it, and chooses the number of threads. Letters: S streams, V
+vocabulary, H hidden, L layers, N characters, K inner indices.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from model.config import SamplingConfig
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
@@ -25,14 +25,11 @@ from model.kernels.packing import PANEL, aligned, pack_array, padded_depth
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
 from model.network.snapshot import FloatArray, LstmSnapshot
-from model.sampling.distribution import choose, is_plain
-from model.sampling.numpy_threads import fastest_count
+from model.sampling.distribution import is_plain
 from model.sampling.stepper import SamplerState, Symbols
 from model.system.cores import usable_cores
+from model.timing import fastest
 
-MIN_TRUNCATED_STREAMS: Final = MANY_STREAMS
-"""Of fewer streams NumPy is faster if the distribution is truncated: each character is then one
-call."""
 MIN_STREAMS_PER_SHARD: Final = MANY_STREAMS
 """Minimum streams per shard without AMX. With fewer streams the threads share the hidden units
 instead."""
@@ -50,15 +47,17 @@ TIMED_CHARACTERS_OF_MANY: Final = 64
 """Characters with which a thread count is timed, for fewer and for more streams than
 `MIN_STREAMS_PER_SHARD`. They take some milliseconds, because the system may wake threads on one
 core and moves them apart only after a while."""
+TIMING_ROUNDS: Final = 5
+"""Timings of each thread count."""
+MIN_SPEEDUP: Final = 1.2
+"""Speed-up for which more threads are worth the cores that they keep busy."""
 
 
 def choose_decoder(
     snapshot: LstmSnapshot, state: SamplerState, sampling: SamplingConfig
-) -> CompiledDecoder | ShardedDecoder | None:
-    """Returns a decoder that goes on from a state; None if NumPy is faster."""
+) -> CompiledDecoder | ShardedDecoder:
+    """Returns a decoder that goes on from a state."""
     streams = len(state.noises)
-    if streams < MIN_TRUNCATED_STREAMS and not is_plain(sampling):
-        return None
     shard_count = min(usable_cores(), streams // _min_streams_per_shard(snapshot))
     if shard_count > 1:
         return ShardedDecoder(snapshot, state, sampling, shard_count)
@@ -135,9 +134,9 @@ class CompiledDecoder:
         self._noises, self._written = state.noises, state.written
         self._block_number = -1
         self._noise_block = np.zeros((BLOCK, streams, symbols), np.float32)
-        self._sampling, temperature = sampling, sampling.temperature
-        self._scale = np.float32(1 / temperature if temperature else 1)
-        self._is_greedy = temperature == 0
+        self._is_greedy = sampling.temperature == 0
+        self._scale = np.float32(1 if self._is_greedy else 1 / sampling.temperature)
+        self._rules = _rules(sampling)
         self._logits = np.empty((BLOCK + 1, streams, symbols), np.float32)
         self._logits[0] = state.logits
         self._snapshot = snapshot
@@ -148,7 +147,7 @@ class CompiledDecoder:
         self._share_out(1)
         self._try()
         draw_block.run(np.uint64(0), 0, np.empty(symbols, np.uint64), self._noise_block[:2].copy())
-        self._share_out(threads or fastest_count(counts, self._seconds))
+        self._share_out(threads or self._fastest(counts))
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
         """Writes N characters in each stream; returns ids and probabilities, each [N, S]."""
@@ -157,7 +156,7 @@ class CompiledDecoder:
             number, place = divmod(self._written, BLOCK)
             if number != self._block_number:
                 self._draw_block(number)
-            some = min(count, BLOCK - place) if is_plain(self._sampling) else 1
+            some = min(count, BLOCK - place)
             parts.append(self._decode(self._noise_block[place : place + some]))
             self._written += some
             count -= some
@@ -188,17 +187,12 @@ class CompiledDecoder:
         return range(streams * rank // size, streams * (rank + 1) // size)
 
     def _decode(self, noise: FloatArray) -> tuple[Symbols, FloatArray]:
-        """Writes N characters in each stream, one for every row of the noise [N, S, V].
-
-        N is 1 if the distribution is truncated: the character is then chosen here.
-        """
+        """Writes N characters in each stream, one for every row of the noise [N, S, V]."""
         count, streams = noise.shape[:2]
         ids = np.empty((count, streams), np.int64)
         probabilities = np.empty((count, streams), np.float32)
-        logits, chosen = self._logits[: count + 1], np.empty(0, np.int64)
-        if not is_plain(self._sampling):
-            chosen = choose(logits[0], self._sampling, noise[0])
-        self._run(self._operands, self._cell, logits, noise, (chosen, ids, probabilities))
+        logits = self._logits[: count + 1]
+        self._run(self._operands, self._cell, logits, noise, (ids, probabilities))
         self._logits[0] = self._logits[count]
         self._operands[0] = self._operands[count % 2]
         return ids, probabilities
@@ -209,12 +203,14 @@ class CompiledDecoder:
         cell: FloatArray,
         logits: FloatArray,
         noise: FloatArray,
-        written: tuple[Symbols, Symbols, FloatArray],
+        written: tuple[Symbols, FloatArray],
     ) -> None:
+        drawing = (noise, self._scale, self._rules)
+
         def work(rank: int, arrivals: Arrivals) -> None:
             weights, sums = self._shares[rank]
             first = (*barrier_arguments(rank, arrivals), *self._biases, weights, sums)
-            decode_block.run(*first, operands, cell, logits, noise, self._scale, *written)
+            decode_block.run(*first, operands, cell, logits, *drawing, *written)
 
         self._team.run(len(self._shares), work)
 
@@ -231,6 +227,16 @@ class CompiledDecoder:
         packed = [pack_array(matrix, self._operands.dtype) for matrix in matrices]
         sums = aligned(np.zeros(streams * most, np.float32))
         return aligned(np.concatenate(packed)), sums
+
+    def _fastest(self, counts: Sequence[int]) -> int:
+        """Returns the fastest number of threads."""
+        return fastest(
+            counts,
+            self._seconds,
+            lambda count: count,
+            rounds=TIMING_ROUNDS,
+            min_speedup=MIN_SPEEDUP,
+        )
 
     def _seconds(self, threads: int) -> float:
         """Returns the seconds that some characters take with a number of threads."""
@@ -249,11 +255,19 @@ class CompiledDecoder:
         ids = np.empty(noise.shape[:2], np.int64)
         probabilities = np.empty(noise.shape[:2], np.float32)
         copies = aligned(self._operands), self._cell.copy()
-        self._run(*copies, logits, noise, (np.empty(0, np.int64), ids, probabilities))
+        self._run(*copies, logits, noise, (ids, probabilities))
 
 
 Share = tuple[Array, FloatArray]
 """A thread's packed weights, and its scratch for sums."""
+
+
+def _rules(sampling: SamplingConfig) -> npt.NDArray[np.float64]:
+    """Returns the rules that the kernel draws by, [5]; [0] if float32 suffices."""
+    if sampling.temperature == 0 or is_plain(sampling):  # the likeliest character is always kept
+        return np.empty(0, np.float64)
+    numbers = (sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p)
+    return np.array([*numbers, sampling.typical], np.float64)
 
 
 def _packed_state(snapshot: LstmSnapshot, state: SamplerState) -> tuple[Array, FloatArray]:

@@ -12,13 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from model.config import SamplingConfig
+from model.kernels.splitmix import MIN_FLOAT32_TEMPERATURE
 
 Probabilities = npt.NDArray[np.float64]
 Scores = npt.NDArray[np.float64]
 """Logarithms of unnormalised probabilities; -inf for characters that must not be drawn."""
-
-MIN_FLOAT32_TEMPERATURE = 1e-3
-"""Below this temperature, the quotient of a float32 logit and the temperature may overflow."""
 
 
 def is_plain(sampling: SamplingConfig) -> bool:

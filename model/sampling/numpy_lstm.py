@@ -104,6 +104,9 @@ class LstmStepper:
             np.multiply(self._output, scratch, hidden)
 
 
+COLUMNS = 8
+"""The number of streams is padded to a multiple of this. In matrices of equal size every column is
+computed alike, so a stream has the same bits alone and beside up to seven others."""
 MAX_UNPACKED_PRODUCT = 1_000_000
 """Multiplications in a product for which OpenBLAS reads the matrix in place. In a larger product it
 first packs the matrix, which for few columns takes longer than the product itself."""
@@ -131,19 +134,22 @@ class LstmBatchStepper:
     def __init__(self, snapshot: WeightSnapshot, streams: int) -> None:
         assert isinstance(snapshot, LstmSnapshot)
         width, count = snapshot.hidden, len(snapshot.layers)
-        self._width = width
+        columns = -(-streams // COLUMNS) * COLUMNS
+        self._width, self._streams = width, streams
         self.adopt(snapshot)
-        self._joined = np.zeros((count, 2 * width, streams), np.float32)
-        self._cell = np.zeros((count, width, streams), np.float32)
-        self._gates = np.empty((4 * width, streams), np.float32)
+        self._symbols = np.zeros(columns, np.intp)
+        self._joined = np.zeros((count, 2 * width, columns), np.float32)
+        self._cell = np.zeros((count, width, columns), np.float32)
+        self._gates = np.empty((4 * width, columns), np.float32)
         self._input_gates = np.empty_like(self._gates)
-        self._scratch = np.empty((width, streams), np.float32)
-        self._logits = np.empty((snapshot.vocabulary_size, streams), np.float32)
+        self._scratch = np.empty((width, columns), np.float32)
+        self._logits = np.empty((snapshot.vocabulary_size, columns), np.float32)
 
     @property
     def state(self) -> StepperState:
         """Hidden and cell state, each [L, H, S]; the next step overwrites them."""
-        return self._joined[:, self._width :], self._cell
+        hidden = self._joined[:, self._width :]
+        return hidden[..., : self._streams], self._cell[..., : self._streams]
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
         """Replaces the weights by others of the same shape and keeps the state."""
@@ -167,12 +173,13 @@ class LstmBatchStepper:
             self._advance(symbols)
         np.dot(self._head_matrix, self._joined[-1, self._width :], self._logits)
         self._logits += self._head_bias
-        return self._logits
+        return self._logits[:, : self._streams]
 
     def _advance(self, symbols: Symbols) -> None:
         width, gates, scratch = self._width, self._gates, self._scratch
+        self._symbols[: self._streams] = symbols
         # "clip" lets NumPy write into the buffer without a copy; no id is out of range.
-        np.take(self._table, symbols, axis=1, out=self._input_gates, mode="clip")
+        np.take(self._table, self._symbols, axis=1, out=self._input_gates, mode="clip")
         for index, (matrix, bias) in enumerate(zip(self._matrices, self._biases, strict=True)):
             joined, cell = self._joined[index], self._cell[index]
             if index:

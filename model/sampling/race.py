@@ -15,8 +15,9 @@ import numpy.typing as npt
 from corpus import Vocabulary
 from model.config import SamplingConfig
 from model.events import LanesWritten
+from model.kernels.splitmix import MIN_FLOAT32_TEMPERATURE
 from model.network.snapshot import WeightSnapshot
-from model.sampling.distribution import MIN_FLOAT32_TEMPERATURE, choose
+from model.sampling.distribution import choose
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.prompt import first_ids

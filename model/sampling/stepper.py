@@ -2,7 +2,7 @@
 
 A stepper holds a network's weights and carried state, reads characters and returns logits. A new
 network needs one for a single stream (`Stepper`) and one for many (`BatchStepper`); the first is
-`CharacterStream`'s ``make_stepper``, the second that of `StreamBatch` and `Race`. What is in the
+`CharacterStream`'s ``make_stepper``, the second that of `Sampler` and `Race`. What is in the
 state, only the network's own steppers know. Letters: S streams, V vocabulary, L layers, H hidden.
 """
 

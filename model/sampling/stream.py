@@ -26,7 +26,7 @@ from model.sampling.fork_history import HISTORY, Position, Trunk
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import LstmStepper
 from model.sampling.prompt import first_ids
-from model.sampling.stepper import MakeStepper, SamplerState
+from model.sampling.stepper import MakeStepper
 
 MAX_DESCRIBED_CHARACTERS = 24
 """Characters of a distribution that are reported before a draw: the rows of a tall pane."""
@@ -206,29 +206,6 @@ class CharacterStream:
             adjusted_entropy=entropy(used),
             kept=int(np.count_nonzero(used)),
         )
-
-    @property
-    def window(self) -> int | None:
-        """Characters that each one is predicted from, with a cold start; None carries the state."""
-        return self._window
-
-    def state(self) -> SamplerState:
-        """Returns a copy of the state, of one text, for a stream without a window."""
-        return SamplerState(
-            carried=tuple(part[..., None] for part in self._stepper.state),
-            logits=self._logits.copy()[None],
-            noises=(self._noise,),
-            written=self._written,
-        )
-
-    def write(self) -> tuple[int, float]:
-        """Writes one character; returns its id and the network's probability of it."""
-        logits = self._current_logits()
-        chosen = self._choose()
-        weights = np.exp(logits - np.maximum.reduce(logits))
-        probability = float(weights[chosen] / np.add.reduce(weights))
-        self._read(chosen)
-        return chosen, probability
 
     def __iter__(self) -> Iterator[CharacterWritten]:
         """Yields characters without end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +18,15 @@ from model.kernels.decode import decode_block
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import ARRIVALS_WIDTH, barrier_arguments
-from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
-from model.sampling import parallel_streams
+from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.compiled_lstm import (
-    MIN_TRUNCATED_STREAMS,
     CompiledDecoder,
     ShardedDecoder,
     choose_decoder,
     operand_dtype,
 )
-from model.sampling.long_text import LongText
-from model.sampling.parallel_streams import Decoder, ParallelStreams, StreamBatch
+from model.sampling.sampler import Sampler, StreamBatch
 from model.sampling.stepper import SamplerState
-from model.sampling.stream import CharacterStream
 
 SYMBOLS = len(VOCABULARY)
 WARM = SamplingConfig(temperature=0.8)
@@ -188,10 +185,10 @@ def test_a_long_text_goes_on_in_bfloat16() -> None:
 
     def written(snapshot: LstmSnapshot, most: int) -> list[float]:
         own: list[float] = []
-        stream = CharacterStream(snapshot, VOCABULARY, sampling=WARM, seed=3)
-        with LongText(stream, numpy_characters=BLOCK) as text:
+        sampler = Sampler(snapshot, VOCABULARY, sampling=WARM, seeds=[3], numpy_characters=BLOCK)
+        with closing(sampler):
             while len(own) < 2 * BLOCK:
-                own += text.write(min(most, 2 * BLOCK - len(own)))[1].tolist()
+                own += sampler.write(min(most, 2 * BLOCK - len(own)))[1][:, 0].tolist()
         return own
 
     own = written(snapshot, 100)
@@ -209,7 +206,7 @@ def test_what_was_trained_in_float32_is_written_in_float32() -> None:
 
 @pytest.mark.parametrize("hidden", [32, 51, 130])
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("streams", [8, 17])
+@pytest.mark.parametrize("streams", [1, 17])
 @pytest.mark.parametrize(
     "sampling",
     [
@@ -229,7 +226,6 @@ def test_it_goes_on_where_numpy_stopped(
     for _ in range(30):
         batch.step()
     team = choose_decoder(snapshot, batch.state(), sampling)
-    assert team is not None
     parts = [team.write(count) for count in (1, 40, 3, BLOCK)]
     team.close()
     ids, own = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -250,87 +246,6 @@ def test_each_character_is_drawn_with_the_noise_of_its_own_place(threads: int) -
         assert_drawn(ids.tolist(), logits, seed=seed, temperature=0.7)
 
 
-def test_a_few_truncated_texts_are_left_to_numpy() -> None:
-    snapshot, sampling = make_snapshot(128), SamplingConfig(top_k=3)
-    state = make_batch(snapshot, MIN_TRUNCATED_STREAMS - 1, sampling).state()
-    assert choose_decoder(snapshot, state, sampling) is None
-
-
-@pytest.mark.parametrize("hidden", [8, 130])
-def test_a_text_after_the_change_is_the_same_alone_and_beside_others(hidden: int) -> None:
-    """Both begin to be compiled at the same character; the bits of the state do the rest."""
-    snapshot = make_snapshot(hidden)
-    streams = ParallelStreams(
-        snapshot,
-        VOCABULARY,
-        sampling=WARM,
-        seeds=range(3),
-        make_decoder=parallel_streams.make_compiled_decoder,
-    )
-    together, _ = streams.write(parallel_streams.NUMPY_CHARACTERS + 300)
-    streams.close()
-    for seed in range(3):
-        stream = CharacterStream(snapshot, VOCABULARY, sampling=WARM, seed=seed)
-        ids: list[int] = []
-        with LongText(stream) as text:
-            while len(ids) < len(together):
-                ids += text.write(len(together) - len(ids))[0].tolist()
-        assert ids == together[:, seed].tolist()
-
-
-@pytest.mark.parametrize("counts", [[300], [1] * 300, [49, 1, 1, 249], [51, 249]])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_streams_change_over_at_the_same_character(
-    counts: list[int], threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS", 50)
-    snapshot = make_snapshot(64)
-    asked: list[tuple[int, int]] = []
-
-    def find(
-        snapshot: WeightSnapshot, state: SamplerState, sampling: SamplingConfig
-    ) -> Decoder | None:
-        asked.append((state.written, len(state.noises)))
-        return parallel_streams.make_compiled_decoder(snapshot, state, sampling)
-
-    def streams(make_decoder: parallel_streams.MakeDecoder | None) -> ParallelStreams:
-        return ParallelStreams(
-            snapshot,
-            VOCABULARY,
-            sampling=SamplingConfig(),
-            seeds=range(20),
-            threads=threads,
-            make_decoder=make_decoder,
-        )
-
-    changing = streams(find)
-    parts = [changing.write(count) for count in counts]
-    changing.close()
-    ids, own = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    expected_ids, expected_own = streams(None).write(300)
-    assert asked == [(50, 20)]
-    assert np.array_equal(ids, expected_ids)
-    np.testing.assert_allclose(own, expected_own, atol=1e-4)
-
-
-def test_a_text_with_a_window_stays_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS", 2)
-
-    def find(*_: object) -> Decoder | None:
-        raise AssertionError("no decoder is asked for")
-
-    streams = ParallelStreams(
-        make_snapshot(64),
-        VOCABULARY,
-        sampling=SamplingConfig(),
-        window=4,
-        seeds=range(9),
-        make_decoder=find,
-    )
-    assert streams.write(5)[0].shape == (5, 9)
-    streams.close()
-
-
 def test_a_rank_does_not_wait_for_one_that_has_failed() -> None:
     snapshot = make_snapshot(12)
     decoder = CompiledDecoder(snapshot, begun(snapshot, 1), WARM, threads=2)
@@ -347,7 +262,7 @@ def test_a_rank_does_not_wait_for_one_that_has_failed() -> None:
         np.zeros((BLOCK + 1, 1, SYMBOLS), np.float32),
         np.zeros((BLOCK, 1, SYMBOLS), np.float32),
         np.float32(1),
-        np.empty(0, np.int64),
+        np.empty(0, np.float64),
         np.empty((BLOCK, 1), np.int64),
         np.empty((BLOCK, 1), np.float32),
     )

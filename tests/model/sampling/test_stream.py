@@ -70,13 +70,13 @@ def test_each_character_is_drawn_with_the_noise_of_its_own_place(
         prompt="the ",
         window=window,
     )
-    ids = [stream.write()[0] for _ in range(2 * BLOCK + 3)]
+    ids = [VOCABULARY.id_of(written.character) for written in islice(stream, 2 * BLOCK + 3)]
     assert_drawn(ids, LOGITS, seed=5, temperature=temperature)
     stream.restart(seed=6, prompt="a")
     ids = [VOCABULARY.id_of(written.character) for written in islice(stream, 9)]
     assert_drawn(ids, LOGITS, seed=6, temperature=temperature)
     assert stream.fork(4, "e")
-    ids = [stream.write()[0] for _ in range(9)]
+    ids = [VOCABULARY.id_of(written.character) for written in islice(stream, 9)]
     assert_drawn(ids, LOGITS, seed=6, temperature=temperature, first=6)
 
 

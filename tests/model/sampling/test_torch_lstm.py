@@ -15,8 +15,8 @@ from network_fixtures import make_network, snapshot_of
 from model.config import ModelConfig, SamplingConfig
 from model.network.snapshot import LstmSnapshot
 from model.sampling.numpy_lstm import LstmBatchStepper
-from model.sampling.parallel_streams import ParallelStreams
 from model.sampling.race import Race
+from model.sampling.sampler import Sampler
 from model.sampling.torch_lstm import TorchLstmStepper, stepper_beside_training
 from model.training.epoch_samples import write_samples
 
@@ -66,7 +66,7 @@ def test_other_weights_count_from_the_next_character(name: str, snapshot: LstmSn
 def test_streams_and_races_write_the_same_text(name: str, window: int | None) -> None:
     texts, probabilities, races = [], [], []
     for make_stepper in (partial(TorchLstmStepper, device=torch.device(name)), LstmBatchStepper):
-        streams = ParallelStreams(
+        sampler = Sampler(
             SNAPSHOTS[1],
             VOCABULARY,
             sampling=SamplingConfig(temperature=0.7),
@@ -83,10 +83,10 @@ def test_streams_and_races_write_the_same_text(name: str, window: int | None) ->
             window=window,
             make_stepper=make_stepper,
         )
-        ids, own = streams.write(20)
+        ids, own = sampler.write(16)
         texts.append(ids.tolist())
         probabilities.append(own)
-        races.append([race.step().characters for _ in range(20)])
+        races.append([race.step().characters for _ in range(16)])
     assert texts[0] == texts[1]
     assert races[0] == races[1]
     np.testing.assert_allclose(probabilities[0], probabilities[1], rtol=1e-4)

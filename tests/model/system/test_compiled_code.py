@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import forked
-import numpy as np
 import pytest
 import torch
 from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoint
@@ -18,12 +18,9 @@ from patience import PATIENCE
 from model.compute.engine import Engine
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
+from model.network.snapshot import LstmSnapshot
 from model.runs.checkpoint_file import write_checkpoint
-from model.sampling import long_text, parallel_streams
-from model.sampling.long_text import LongText
-from model.sampling.parallel_streams import ParallelStreams
-from model.sampling.stepper import Symbols
-from model.sampling.stream import CharacterStream
+from model.sampling.sampler import Sampler
 from model.system import compiled_code as compiler
 from model.system.compiled_code import made_or_none, setback
 from model.training import engines as engine_list
@@ -52,15 +49,27 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         tries.append(1)
         raise RuntimeError("failed to map segment\nfrom shared object")
 
-    monkeypatch.setattr(long_text, "_decoder_for", fail)
-    monkeypatch.setattr(parallel_streams, "make_compiled_decoder", fail)
+    monkeypatch.setattr(Sampler, "_make_decoder", fail)
     monkeypatch.setattr(engine_list, "_tried", fail)
     return tries
 
 
-def make_stream(seed: int = 7) -> CharacterStream:
+def written(seeds: list[int], numpy_characters: int) -> list[list[int]]:
+    """Returns the ids of the texts, [N][S], after 3 blocks."""
     snapshot = snapshot_of(make_network(ModelConfig(hidden=12), len(VOCABULARY)))
-    return CharacterStream(snapshot, VOCABULARY, sampling=SamplingConfig(), seed=seed)
+    assert isinstance(snapshot, LstmSnapshot)
+    sampler = Sampler(
+        snapshot,
+        VOCABULARY,
+        sampling=SamplingConfig(),
+        seeds=seeds,
+        numpy_characters=numpy_characters,
+    )
+    ids: list[list[int]] = []
+    with closing(sampler):
+        while len(ids) < 3 * BLOCK:
+            ids += sampler.write(3 * BLOCK - len(ids))[0].tolist()
+    return ids
 
 
 def test_here_code_can_be_compiled() -> None:
@@ -68,38 +77,17 @@ def test_here_code_can_be_compiled() -> None:
     assert setback() is None
 
 
-def test_a_long_text_goes_on_from_the_same_state_c24(no_compiler: list[int]) -> None:
-    stream = make_stream()
-    expected = [stream.write()[0] for _ in range(3 * BLOCK)]
+@pytest.mark.parametrize("seeds", [[7], [3, 7, 9, 20, 21, 22]])
+def test_texts_go_on_from_the_same_state_c24(seeds: list[int], no_compiler: list[int]) -> None:
+    in_numpy = written(seeds, 10 * BLOCK)
+    assert not no_compiler
     for _ in range(2):
-        ids: list[int] = []
-        with LongText(make_stream(), numpy_characters=BLOCK) as text:
-            while len(ids) < 3 * BLOCK:
-                ids += text.write(3 * BLOCK - len(ids))[0].tolist()
-        assert ids == expected
+        assert written(seeds, BLOCK) == in_numpy
     assert len(no_compiler) == 1, "what failed is not tried again for the next text"
     assert setback() == (
         "nothing can be compiled here (RuntimeError: failed to map segment from shared object); "
         "NumPy computes, more slowly"
     )
-
-
-def test_streams_go_on_from_the_same_state_c24(
-    no_compiler: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parallel_streams, "NUMPY_CHARACTERS", 20)
-    snapshot = make_stream().snapshot
-
-    def write(find: parallel_streams.MakeDecoder | None) -> Symbols:
-        streams = ParallelStreams(
-            snapshot, VOCABULARY, sampling=SamplingConfig(), seeds=range(6), make_decoder=find
-        )
-        parts = [streams.write(count)[0] for count in (10, 30, 5)]
-        streams.close()
-        return np.concatenate(parts)
-
-    assert np.array_equal(write(parallel_streams.make_compiled_decoder), write(None))
-    assert setback() is not None
 
 
 def test_a_training_takes_pytorchs_layers_c24(

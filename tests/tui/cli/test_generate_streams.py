@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -10,9 +11,8 @@ from model_fixtures import VOCABULARY, make_checkpoint
 from network_fixtures import make_network, snapshot_of
 
 from model.config import ModelConfig, SamplingConfig
-from model.sampling.long_text import LongText
-from model.sampling.parallel_streams import ParallelStreams
-from model.sampling.stream import CharacterStream
+from model.sampling.numpy_lstm import LstmBatchStepper
+from model.sampling.sampler import Sampler
 from model.sampling.torch_lstm import TorchLstmStepper
 from tui.cli.commands import generate
 from tui.cli.commands.generate import WrittenText, write, write_group
@@ -21,28 +21,21 @@ SNAPSHOT = snapshot_of(make_network(ModelConfig(hidden=12), len(VOCABULARY)))
 SEEDS = range(7, 12)
 
 
+def make_sampler(seeds: Sequence[int]) -> Sampler:
+    return Sampler(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seeds=seeds)
+
+
 def one_at_a_time(length: int, stop: str) -> list[WrittenText]:
-    return [
-        write(
-            LongText(CharacterStream(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seed=seed)),
-            length,
-            stop,
-            lambda _: None,
-        )
-        for seed in SEEDS
-    ]
+    return [write(make_sampler([seed]), length, stop, lambda _: None) for seed in SEEDS]
 
 
 @pytest.mark.parametrize("length", [0, 1, 255, 256, 257, 700])
 @pytest.mark.parametrize("stop", ["", "a", "th", "no such text"])
 def test_texts_and_figures_are_those_of_single_streams(length: int, stop: str) -> None:
-    streams = ParallelStreams(
-        SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seeds=SEEDS, threads=2
-    )
-    group = write_group(streams, VOCABULARY, length, stop)
+    group = write_group(make_sampler(SEEDS), length, stop)
     for together, alone in zip(group, one_at_a_time(length, stop), strict=True):
         assert together.text == alone.text
-        assert together.bits_per_character == pytest.approx(alone.bits_per_character, abs=1e-4)
+        assert together.bits_per_character == alone.bits_per_character
         assert together.seconds >= 0
 
 
@@ -50,8 +43,7 @@ def test_a_stop_that_lies_across_two_looks_is_found() -> None:
     (whole, *_) = one_at_a_time(700, "")
     stop = whole.text[254:259]
     assert whole.text.index(stop) == 254, "another seed is needed: this text has it earlier"
-    streams = ParallelStreams(SNAPSHOT, VOCABULARY, sampling=SamplingConfig(), seeds=SEEDS)
-    assert write_group(streams, VOCABULARY, 700, stop)[0].text == whole.text[:254]
+    assert write_group(make_sampler(SEEDS), 700, stop)[0].text == whole.text[:254]
 
 
 @pytest.mark.parametrize("seeds", [[7], [7, 8, 9]], ids=["one", "three"])
@@ -62,7 +54,7 @@ def test_a_kernel_of_a_device_writes_the_same_texts(
     monkeypatch.setattr(generate, "MAX_PARALLEL_CHARACTERS", max_parallel_characters)
     checkpoint = make_checkpoint()
     found = []
-    for make_stepper in (None, partial(TorchLstmStepper, device=torch.device("cpu"))):
+    for make_stepper in (LstmBatchStepper, partial(TorchLstmStepper, device=torch.device("cpu"))):
         shown: list[str] = []
         request = generate.GenerationRequest(
             checkpoint=checkpoint,

@@ -6,13 +6,12 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy.typing as npt
 
 from corpus import (
     UserError,
@@ -24,16 +23,12 @@ from corpus import (
 )
 from model.config import MAX_SEED, SamplingConfig, require_range, to_record
 from model.errors import ConfigError
-from model.network.snapshot import FloatArray
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
-from model.sampling.long_text import CHARACTERS_PER_READ, BlockWriter, LongText
 from model.sampling.numpy_lstm import LstmBatchStepper
-from model.sampling.numpy_threads import fastest_products
-from model.sampling.parallel_streams import ParallelStreams, make_compiled_decoder
+from model.sampling.sampler import Sampler
 from model.sampling.stepper import MakeBatchStepper
-from model.sampling.stream import CharacterStream
 from model.session.sampler_thread import new_seed
 from model.system.compiled_code import setback
 from model.system.cores import usable_cores
@@ -150,8 +145,8 @@ class GenerationRequest:
     length: int
     stop: str
     show: Callable[[str], None]
-    make_stepper: MakeBatchStepper | None
-    """Makes the stepper that computes on a device; None selects the CPU kernels."""
+    make_stepper: MakeBatchStepper
+    """Makes the stepper of the device."""
 
     def texts(self) -> Iterator[WrittenText]:
         """Yields each text after it has been shown."""
@@ -161,71 +156,43 @@ class GenerationRequest:
 
     def _one_by_one(self) -> Iterator[WrittenText]:
         """Shows each text character by character."""
-        snapshot = self.checkpoint.snapshot()
-        with fastest_products(snapshot) if self.make_stepper is None else nullcontext():
-            for seed in self.seeds:
-                if self.make_stepper is None:
-                    stream = CharacterStream(snapshot, seed=seed, candidates=0, **self._settings())
-                    with LongText(stream) as text:
-                        yield write(text, self.length, self.stop, self.show)
-                else:
-                    first = _FirstOf(self._streams([seed]), self.checkpoint.metadata.vocabulary)
-                    yield write(first, self.length, self.stop, self.show)
+        for seed in self.seeds:
+            with closing(self._sampler([seed])) as sampler:
+                yield write(sampler, self.length, self.stop, self.show)
 
     def _side_by_side(self) -> Iterator[WrittenText]:
         """Writes a group of texts in parallel, and shows each when it is complete."""
-        size = STREAMS_PER_THREAD * (
-            usable_cores() if self.make_stepper is None else GROUPS_PER_DEVICE
-        )
+        on_cpu = self.make_stepper is LstmBatchStepper
+        size = STREAMS_PER_THREAD * (usable_cores() if on_cpu else GROUPS_PER_DEVICE)
         for first in range(0, len(self.seeds), size):
-            with closing(self._streams(self.seeds[first : first + size])) as streams:
-                vocabulary = self.checkpoint.metadata.vocabulary
-                group = write_group(streams, vocabulary, self.length, self.stop)
+            with closing(self._sampler(self.seeds[first : first + size])) as sampler:
+                group = write_group(sampler, self.length, self.stop)
             for written in group:
                 self.show(written.text)
                 yield written
 
-    def _streams(self, seeds: Sequence[int]) -> ParallelStreams:
-        return ParallelStreams(
+    def _sampler(self, seeds: Sequence[int]) -> Sampler:
+        metadata = self.checkpoint.metadata
+        return Sampler(
             self.checkpoint.snapshot(),
+            metadata.vocabulary,
+            sampling=self.sampling,
             seeds=seeds,
-            threads=usable_cores() if self.make_stepper is None else 1,
-            make_stepper=self.make_stepper or LstmBatchStepper,
-            make_decoder=make_compiled_decoder if self.make_stepper is None else None,
-            **self._settings(),
+            prompt=self.prompt,
+            window=metadata.training.window,
+            make_stepper=self.make_stepper,
         )
 
-    def _settings(self) -> dict[str, Any]:
-        metadata = self.checkpoint.metadata
-        return {
-            "vocabulary": metadata.vocabulary,
-            "sampling": self.sampling,
-            "prompt": self.prompt,
-            "window": metadata.training.window,
-        }
 
-
-@dataclass(frozen=True, slots=True)
-class _FirstOf:
-    """A single stream on a stepper that computes many in parallel."""
-
-    streams: ParallelStreams
-    vocabulary: Vocabulary
-
-    def write(self, most: int) -> tuple[npt.NDArray[Any], FloatArray]:
-        ids, probabilities = self.streams.write(min(most, CHARACTERS_PER_READ))
-        return ids[:, 0], probabilities[:, 0]
-
-
-def _stepper_on(device: str) -> MakeBatchStepper | None:
-    """Returns the factory of steppers for a device; None for the CPU.
+def _stepper_on(device: str) -> MakeBatchStepper:
+    """Returns what makes steppers for a device.
 
     Raises:
         ConfigError: this machine does not have it.
         TorchUnusable: torch cannot be imported here.
     """
     if device == "cpu":
-        return None
+        return LstmBatchStepper
     # Writing on the CPU does not import torch.
     require_torch()
     from model.compute.device import choose_device  # noqa: PLC0415
@@ -234,22 +201,20 @@ def _stepper_on(device: str) -> MakeBatchStepper | None:
     return stepper_on(choose_device(device))
 
 
-def write_group(
-    streams: ParallelStreams, vocabulary: Vocabulary, length: int, stop: str
-) -> list[WrittenText]:
-    """Writes up to ``length`` characters in each stream; ends when all have reached ``stop``."""
+def write_group(sampler: Sampler, length: int, stop: str) -> list[WrittenText]:
+    """Writes up to ``length`` characters of each text; ends when all have reached ``stop``."""
     began = time.perf_counter()
-    count = len(streams)
+    count = len(sampler)
     texts, bits, seconds = [""] * count, [0.0] * count, [0.0] * count
     written = [0] * count
     growing, done = list(range(count)), 0
     while growing and done < length:
-        ids, probabilities = streams.write(min(CHARACTERS_PER_BLOCK, length - done))
+        ids, probabilities = sampler.write(min(CHARACTERS_PER_BLOCK, length - done))
         done += len(ids)
         now = time.perf_counter() - began
         for number in growing:
             overlap = max(0, len(texts[number]) - len(stop) + 1)
-            texts[number] += vocabulary.decode(ids[:, number])
+            texts[number] += sampler.vocabulary.decode(ids[:, number])
             place = texts[number].find(stop, overlap) if stop else -1
             if place >= 0:
                 texts[number] = texts[number][:place]
@@ -282,8 +247,8 @@ def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoin
     return RunFolder.find(root, run).checkpoints.load_best(complain)
 
 
-def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:
-    """Writes up to ``length`` characters, and passes them to ``show`` as they are drawn.
+def write(sampler: Sampler, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:
+    """Writes up to ``length`` characters of one text, and shows them as they are drawn.
 
     A possible beginning of ``stop`` is held back until it is known not to be one.
     """
@@ -294,12 +259,12 @@ def write(text: BlockWriter, length: int, stop: str, show: Callable[[str], None]
     held = ""
     stopped = False
     while count < length and not stopped:
-        ids, probabilities = text.write(min(CHARACTERS_PER_BLOCK, length - count))
-        held += text.vocabulary.decode(ids)
+        ids, probabilities = sampler.write(min(CHARACTERS_PER_BLOCK, length - count))
+        held += sampler.vocabulary.decode(ids[:, 0])
         place = held.find(stop) if stop else -1
         stopped = place >= 0
         used = len(ids) - (len(held) - place - len(stop)) if stopped else len(ids)
-        bits += sum(map(_bits, probabilities[:used].tolist()))
+        bits += sum(map(_bits, probabilities[:used, 0].tolist()))
         count += used
         ready = place if stopped else len(held) - (len(stop) - 1 if stop else 0)
         if ready > 0:
