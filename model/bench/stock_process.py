@@ -72,9 +72,15 @@ class StockProcess:
     def implementations(self, task: Task) -> Mapping[str, Implementation]:
         """Returns the stock implementations of a task; the process runs them.
 
-        Calling one raises ``ChildEnded`` if the process has ended.
+        Each has run once, so the process imports nothing any more and sleeps until it is asked.
+
+        Raises:
+            ChildEnded: the process has ended; also when one of them is called.
         """
-        return {name: partial(self._rate, task, name) for name in stock_names(task)}
+        implementations = {name: partial(self._rate, task, name) for name in stock_names(task)}
+        for implementation in implementations.values():
+            implementation(0.0)
+        return implementations
 
     def _rate(self, task: Task, name: str, span: float) -> float:
         question = {"task": dataclasses.asdict(task), "way": name, "span": span}

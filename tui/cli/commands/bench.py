@@ -86,14 +86,14 @@ def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> 
                 progress = f"{number} of {len(tasks)}: {_describe(task)}"
                 print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
             with ExitStack() as resources:
-                training = task.kind == "training"
-                implementations = (
+                # First, because ours are tuned while nothing else may run.
+                theirs = stock.implementations(task)
+                ours = (
                     training_implementations(task, resources)
-                    if training
+                    if task.kind == "training"
                     else sampling_implementations(task)
                 )
-                implementations = {**implementations, **stock.implementations(task)}
-                for row in compare(task, implementations, rounds=rounds, span=span):
+                for row in compare(task, {**ours, **theirs}, rounds=rounds, span=span):
                     rows.append(row)
                     if as_json:
                         say_json(row.record())
