@@ -1,4 +1,4 @@
-"""bfloat16 matrices multiplied by AMX, and the same sums made with AVX-512. Numba, LLVM.
+"""bfloat16 matrices multiplied by AMX. Numba, LLVM.
 
 AMX multiplies a tile of up to 16 rows [16, 32] with a tile of 16 columns [32, 16] and adds to a
 tile of float32 sums [16, 16]; it has eight tile registers. It stalls where the rows of a tile do
@@ -21,16 +21,12 @@ from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import WORD_BYTES
 from model.kernels.ir import (
     BYTE,
-    FLOAT,
     SHORT,
-    WORD,
     address_intrinsic,
-    broadcast,
     counted_loop,
     integer,
     moved,
     pointer,
-    unpack_bfloat16,
 )
 from model.kernels.jit import inline
 from model.kernels.packing import CACHE_LINE
@@ -175,115 +171,6 @@ def _generate_block(
     counted_loop(builder, steps, [left, right], one_step)
     for tile in sums:
         _emit(builder, "tilestored64", _tile(tile), place_of_sums(tile), out_row)
-
-
-_PANELS_PER_ROW_BLOCK: Final = 4
-"""Eight vectors: each sum can wait for its last product while the other seven have theirs."""
-_VECTORS_PER_PANEL: Final = PANEL // _LANES
-_PAIRS_PER_STEP: Final = TILE_DEPTH // 2
-_ROUND_TO_NEAREST: Final = 8
-"""Rounding mode that an AVX-512 instruction carries itself."""
-_SUMS, _COLUMNS = ir.VectorType(FLOAT, _LANES), ir.VectorType(WORD, _LANES)
-
-
-def _row_intrinsic(panels: int) -> Callable[[tuple[int, ...]], None]:
-    """Returns the intrinsic that multiplies one row with ``panels`` panels.
-
-    The intrinsic takes five integers: address of the row, bfloat16 [1, K]; steps, K / TILE_DEPTH,
-    at least 1; address of the panels, and bytes from one panel to the next; address of the float32
-    sums [1, N].
-    """
-
-    def generate(builder: Any, *arguments: Any) -> None:
-        if HAS_AMX:  # LLVM cannot compile the instructions for other processors
-            _generate_row(builder, arguments, panels)
-
-    return address_intrinsic(generate)
-
-
-def _rounded(builder: Any, name: str, *numbers: Any) -> Any:
-    """Generates an AVX-512 instruction that rounds its result at once.
-
-    LLVM may add up plain sums in another order, but never these.
-    """
-    kind = ir.FunctionType(_SUMS, [*[_SUMS] * len(numbers), WORD])
-    function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-        builder.module, kind, f"llvm.x86.avx512.{name}.ps.512"
-    )
-    return builder.call(function, [*numbers, ir.Constant(WORD, _ROUND_TO_NEAREST)])
-
-
-def _generate_row(builder: Any, arguments: Any, panels: int) -> None:
-    """Generates a loop over steps, and in it one over the pairs of a step.
-
-    That is the order of AMX: within a tile even and odd inner indices are added up separately, then
-    both to the sum so far.
-    """
-    row, steps, right, panel, out = arguments
-    vectors = [(place, vector) for place in range(panels) for vector in range(_VECTORS_PER_PANEL)]
-    zeros = [ir.Constant(_SUMS, [0.0] * _LANES)] * len(vectors)
-
-    def place_of(start: Any, distance: Any, vector: tuple[int, int], kind: Any) -> Any:
-        panel_start = moved(builder, start, distance, vector[0])
-        return pointer(builder, builder.add(panel_start, integer(vector[1] * CACHE_LINE)), kind)
-
-    def one_pair(row_at: Any, panel_at: Any, *sums: Any) -> list[Any]:
-        even_sums, odd_sums = sums[: len(vectors)], sums[len(vectors) :]
-        pair = builder.load(pointer(builder, row_at, WORD), align=WORD_BYTES)
-        even, odd = unpack_bfloat16(builder, broadcast(builder, pair, _COLUMNS))
-        even_totals, odd_totals = [], []
-        for index, vector in enumerate(vectors):
-            place = place_of(panel_at, panel, vector, _COLUMNS)
-            own_even, own_odd = unpack_bfloat16(builder, builder.load(place, align=WORD_BYTES))
-            even_totals.append(_rounded(builder, "vfmadd", even, own_even, even_sums[index]))
-            odd_totals.append(_rounded(builder, "vfmadd", odd, own_odd, odd_sums[index]))
-        next_row = builder.add(row_at, integer(WORD_BYTES))
-        next_panel = builder.add(panel_at, integer(PANEL_ROW_BYTES))
-        return [next_row, next_panel, *even_totals, *odd_totals]
-
-    def one_step(row_at: Any, panel_at: Any, *totals: Any) -> list[Any]:
-        starts = [row_at, panel_at, *zeros, *zeros]
-        next_row, _, *sums = counted_loop(builder, integer(_PAIRS_PER_STEP), starts, one_pair)
-        pairs = zip(sums[: len(vectors)], sums[len(vectors) :], strict=True)
-        both = [_rounded(builder, "add", even, odd) for even, odd in pairs]
-        following = [_rounded(builder, "add", *two) for two in zip(totals, both, strict=True)]
-        return [next_row, builder.add(panel_at, integer(PANEL_STEP_BYTES)), *following]
-
-    _, _, *totals = counted_loop(builder, steps, [row, right, *zeros], one_step)
-    for vector, total in zip(vectors, totals, strict=True):
-        place = place_of(out, integer(PANEL_ROW_BYTES), vector, _SUMS)
-        builder.store(total, place, align=WORD_BYTES)
-
-
-_row_times_four_panels = _row_intrinsic(_PANELS_PER_ROW_BLOCK)
-_row_times_one_panel = _row_intrinsic(1)
-
-
-@inline
-def row_in_tile_order(n: int, words: int, row: int, right: int, out: int) -> None:
-    """Writes a row [1, K] times a right matrix [K, N] to float32 ``out`` [1, N].
-
-    The sums have the same bits as those of `multiply_tiles`. For one row AVX-512 is faster beside a
-    busy hyperthread.
-
-    Args:
-        n: N, a multiple of `PANEL`.
-        words: K / 2, a multiple of 16.
-        row: address of bfloat16 [1, K].
-        right: address of bfloat16 panels [N / PANEL, K / 2, PANEL, 2]; see
-            ``model.kernels.packing``.
-        out: address of float32 [1, N]; written.
-    """
-    steps, column = words * 2 // TILE_DEPTH, 0
-    panel = steps * PANEL_STEP_BYTES
-    while column < n:
-        start, sums = right + column // PANEL * panel, out + column * WORD_BYTES
-        if n - column >= _PANELS_PER_ROW_BLOCK * PANEL:
-            _row_times_four_panels((row, steps, start, panel, sums))
-            column += _PANELS_PER_ROW_BLOCK * PANEL
-        else:
-            _row_times_one_panel((row, steps, start, panel, sums))
-            column += PANEL
 
 
 def _tile_product(*, adds: bool) -> Callable[..., None]:

@@ -20,7 +20,6 @@ from model.kernels.amx import (
     configure_tiles,
     multiply_tiles,
     release_tiles,
-    row_in_tile_order,
 )
 from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import WORD_BYTES, Array, Numbers
@@ -108,29 +107,11 @@ def _register_product(numbers: Numbers, *, adds: bool) -> Callable[..., None]:
     return multiply
 
 
-def _tile_product(*, adds: bool) -> Callable[..., None]:
-    """Returns what does the work of `multiply` with AMX."""
-    if adds:
-        return add_tile_products
-
-    @inline
-    def multiply(arguments: ProductArguments) -> None:
-        m, n, words, left, _, right, out, _, _ = arguments
-        if m == 1:
-            row_in_tile_order(n, words, left, right, out)
-        else:
-            multiply_tiles(arguments)
-
-    return multiply
-
-
 _PRODUCTS: Final = {
-    (types.float32, adds): _register_product("float32", adds=adds) for adds in (False, True)
-} | {
-    (types.uint16, adds): (
-        _tile_product(adds=adds) if HAS_AMX else _register_product("pairs", adds=adds)
-    )
-    for adds in (False, True)
+    (types.float32, False): _register_product("float32", adds=False),
+    (types.float32, True): _register_product("float32", adds=True),
+    (types.uint16, False): multiply_tiles if HAS_AMX else _register_product("pairs", adds=False),
+    (types.uint16, True): add_tile_products if HAS_AMX else _register_product("pairs", adds=True),
 }
 
 

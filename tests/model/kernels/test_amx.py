@@ -15,7 +15,6 @@ from model.kernels.amx import (
     configure_tiles,
     multiply_tiles,
     release_tiles,
-    row_in_tile_order,
 )
 from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import WORD_BYTES, to_bfloat16
@@ -105,27 +104,6 @@ def test_a_copy_begins_with_a_line(size: int, skipped: int) -> None:
     assert np.array_equal(copy, numbers)
     copy[:] = -1
     assert numbers[0, 0] == skipped
-
-
-@needs_unit
-@given(panels=st.integers(1, 9), steps=st.integers(1, 6), seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None)
-def test_vectors_find_the_same_number_for_a_row(panels: int, steps: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    k = TILE_DEPTH * steps
-    scale = np.exp(random.uniform(-20, 20, (k, 1)))  # much is cancelled and rounded
-    row = (random.standard_normal((1, k)) / scale.T).astype(np.float32)
-    right = (random.standard_normal((k, PANEL * panels)) * scale).astype(np.float32)
-    packed = aligned(pack_array(np.ascontiguousarray(right.T), np.dtype(np.uint16)))
-    rounded = to_bfloat16(row)
-    out = np.full((1, PANEL * panels), np.nan, np.float32)
-    places = rounded.ctypes.data, packed.ctypes.data, out.ctypes.data
-    row_in_tile_order(out.shape[1], k // 2, *places)
-    expected = np.full_like(out, np.nan)
-    line, out_line = rounded.strides[0], out.strides[0]
-    result = expected.ctypes.data
-    multiply(1, out.shape[1], k // 2, places[0], line, places[1], result, out_line, False)
-    assert np.array_equal(out.view(np.uint32), expected.view(np.uint32))
 
 
 @needs_unit
