@@ -9,6 +9,7 @@ From the top floor down; each room may import those below it, which ``lint-impor
     network                 parameters, snapshot, torch module, layers
     compute, data           device, precision, torch threads; from ids to batches
     distributed, kernels    the processes of one training; the compiled core
+    plan                    the network that this machine can train in a given time
     system                  what the operating system gives this process
     events, commands, ...   the vocabulary: what crosses every border, torch-free
 """

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
 
-DEFAULT_PRESET = "balanced"
-BY_MINUTES = ((0.0, "quick"), (0.25, "balanced"), (4.0, "quality"), (10.0, "thorough"))
-"""Minimum minutes of training from which each preset reaches the lowest loss (docs/recipes.md)."""
+AUTO = "auto"
+"""Name of the default preset, whose network and settings `model.plan` chooses."""
+DEFAULT_MINUTES = 5.0
+"""Its training time if the user gives neither minutes nor epochs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,14 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
+        # What `model.plan` does not choose is as in the other presets.
+        Preset(
+            name=AUTO,
+            purpose="the default: the network that this machine trains best in the given time "
+            "(five minutes)",
+            model=ModelConfig(),
+            training=TrainingConfig(epochs=None, minutes=DEFAULT_MINUTES),
+        ),
         Preset(
             name="quick",
             purpose="words within seconds, on any machine: LSTM(128)",
@@ -36,7 +45,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="balanced",
-            purpose="the default: readable text within a minute or two: LSTM(256)",
+            purpose="readable text within a minute or two: LSTM(256)",
             model=ModelConfig(hidden=256, embedding=32, dropout=0.1),
             training=TrainingConfig(learning_rate=0.012, epochs=20),
         ),
@@ -108,18 +117,6 @@ PRESETS: dict[str, Preset] = {
         ),
     )
 }
-
-
-def preset_for(minutes: float | None) -> Preset:
-    """Returns the preset that reaches the lowest loss in ``minutes``.
-
-    Args:
-        minutes: requested training time; None selects the default preset.
-    """
-    if minutes is None:
-        return PRESETS[DEFAULT_PRESET]
-    fitting = [name for least, name in BY_MINUTES if minutes >= least]
-    return PRESETS[fitting[-1] if fitting else DEFAULT_PRESET]
 
 
 def find_preset(name: str) -> Preset:

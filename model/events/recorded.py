@@ -47,6 +47,9 @@ class RunStarted(RecordedEvent):
     new_text: bool = False
     """Whether earlier validation losses are not comparable with later ones. A line of a file has
     this field only if it is true."""
+    plan: str = ""
+    """The plan in words, if the program chose the network. A line of a file has this field only if
+    it did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +135,10 @@ class Finished(RecordedEvent):
     """Mean throughput over the steps of this session."""
 
 
+_ONLY_IF_TRUE = frozenset({"new_text", "plan"})
+"""Fields that a line of a file has only if they are true, or not empty."""
+
+
 def to_json_line(event: RecordedEvent) -> str:
     """Returns the event as one line of JSON without its newline.
 
@@ -140,7 +147,7 @@ def to_json_line(event: RecordedEvent) -> str:
     record: dict[str, Any] = {"event": event.name}
     for field in fields(event):
         value = getattr(event, field.name)
-        if field.name == "new_text" and not value:
+        if field.name in _ONLY_IF_TRUE and not value:
             continue
         if isinstance(value, float):
             value = float(f"{value:.7g}") if math.isfinite(value) else None

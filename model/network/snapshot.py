@@ -42,6 +42,10 @@ class WeightSnapshot:
     precision: str = "fp32"
     """``bf16`` or ``fp32``: type of the matrix products in training, which a sampler may use."""
 
+    def has_shape_of(self, other: WeightSnapshot) -> bool:
+        """Whether a stepper of the other weights can go on with these."""
+        return type(self) is type(other)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LstmSnapshot(WeightSnapshot):
@@ -59,6 +63,14 @@ class LstmSnapshot(WeightSnapshot):
     def hidden(self) -> int:
         """H, units per layer."""
         return int(self.head_matrix.shape[1])
+
+    def has_shape_of(self, other: WeightSnapshot) -> bool:
+        """Whether a stepper of the other weights can go on with these."""
+        return (
+            isinstance(other, LstmSnapshot)
+            and (self.hidden, len(self.layers)) == (other.hidden, len(other.layers))
+            and self.vocabulary_size == other.vocabulary_size
+        )
 
     @property
     def vocabulary_size(self) -> int:

@@ -7,15 +7,9 @@ undamaged checkpoint. The weights exist before torch is imported, so that the sa
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import os
-import platform
-import re
 import time
-import uuid
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
 
 from corpus import (
     Corpus,
@@ -37,17 +31,19 @@ from model.network import parameters
 from model.network.memory_needed import require_memory
 from model.network.parameters import Weights
 from model.network.published import PublishedWeights
+from model.plan.ladder import Plan, needs_speed, plan_for
+from model.plan.machine_speed import MeasureSpeed, remember_speed, remembered_speed
+from model.presets import AUTO
 from model.runs.checkpoint import Checkpoint, measured_on, without_prefix
 from model.runs.checkpoint_form import CPU_RANDOM, STATE_PREFIX, checkpoint_size
 from model.runs.corpus_record import CorpusRecord
+from model.runs.description import description_of, slug
 from model.runs.folder import RunFolder
 from model.runs.reload_corpus import find_saved_text, path_of_a_moved_run
 from model.runs.request import RunRequest, resumed_settings
 
 SECONDS_BETWEEN_REPORTS = 0.2
 """Time between two events about the progress of reading a text."""
-MAX_SLUG_CHARACTERS = 40
-"""Longest part of a run's name that comes from the name of its text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +67,15 @@ class OpenedRun:
     """Whether only the weights of `resumed` are used."""
     keeps_its_best: bool = True
     """Whether the losses of a resumed run are comparable with those before."""
+    plan: Plan | None = None
+    """What the program chose for a new run; None if a preset was named."""
     notes: tuple[str, ...]
     """Sentences for the user about reading the text and finding the run."""
+
+    @property
+    def expected_speed(self) -> float | None:
+        """Characters per second that the plan counted on; None without such a plan."""
+        return None if self.plan is None else self.plan.speed
 
     def give_up(self) -> None:
         """Unlocks the run, and deletes it if it is new."""
@@ -94,19 +97,20 @@ class OpenedRun:
 Opening = Generator[Preparing, None, OpenedRun]
 
 
-def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
+def open_run(request: RunRequest, cancelled: Callable[[], bool], measure: MeasureSpeed) -> Opening:
     """Opens a run and locks its folder; yields the stage it is in.
 
     Args:
         request: the run to begin or to resume.
         cancelled: called often while the text is read.
+        measure: is called for a new run that needs a plan, if this machine's speed is unknown.
 
     Raises:
         UserError: the text, the settings, the checkpoint or the file system do not allow it.
         corpus.LoadCancelled: ``cancelled`` returned true.
     """
     if not request.resume:
-        return (yield from _open_new(request, cancelled))
+        return (yield from _open_new(request, cancelled, measure))
     yield Preparing(stage="opening the run")
     folder = RunFolder.find(request.root, request.run)
     folder.lock()
@@ -118,10 +122,14 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
         raise
 
 
-def _open_new(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
+def _open_new(request: RunRequest, cancelled: Callable[[], bool], measure: MeasureSpeed) -> Opening:
     corpus = yield from _load(request, request.corpus, request.corpus_options, cancelled)
     notes = list(corpus.notes)
     split = split_of(corpus, request.training, notes)
+    plan = None
+    if request.preset == AUTO:
+        plan = yield from _plan(request, corpus, len(split.train), measure)
+        request = dataclasses.replace(request, model=plan.model, training=plan.training)
     batches = make_batches(split.train, request.training, subject=corpus.name)
     _check_division(batches, request.processes)
     require_memory(
@@ -133,7 +141,7 @@ def _open_new(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
     folder = RunFolder.create(
         request.root,
         request.run,
-        fallback_name=f"{_slug(corpus.name)}-{time.strftime('%Y%m%d-%H%M%S')}",
+        fallback_name=f"{slug(corpus.name)}-{time.strftime('%Y%m%d-%H%M%S')}",
     )
     try:
         _note_smaller_batch(batches.batch, request.training.batch, notes)
@@ -141,7 +149,7 @@ def _open_new(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
         folder.checkpoints.require_room(
             checkpoint_size(request.model, request.training, len(corpus.vocabulary))
         )
-        folder.write_description(_description(request, folder, corpus, source))
+        folder.write_description(description_of(request, folder, corpus, source, plan))
     except BaseException:
         folder.remove_new()
         raise
@@ -159,7 +167,27 @@ def _open_new(request: RunRequest, cancelled: Callable[[], bool]) -> Opening:
         ),
         resumed=None,
         goes_on_in_its_epoch=True,
+        plan=plan,
         notes=tuple(notes),
+    )
+
+
+def _plan(
+    request: RunRequest, corpus: Corpus, characters: int, measure: MeasureSpeed
+) -> Generator[Preparing, None, Plan]:
+    """Returns the plan for this machine and the training part of a text."""
+    chosen = frozenset(request.overrides)
+    speed = remembered_speed(request.training, request.processes)
+    if speed is None and needs_speed(chosen):
+        yield Preparing(stage="measuring this machine")
+        speed = measure(request.training, corpus.vocabulary)
+        remember_speed(speed, request.training, request.processes)
+    return plan_for(
+        speed if needs_speed(chosen) else None,
+        characters=characters,
+        model=request.model,
+        training=request.training,
+        chosen=chosen,
     )
 
 
@@ -354,39 +382,3 @@ def _check_division(batches: Batches, processes: int) -> None:
 def _note_smaller_batch(batch: int, asked: int, notes: list[str]) -> None:
     if batch < asked:
         notes.append(f"the text is short: {batch} streams instead of {asked}")
-
-
-def _slug(name: str) -> str:
-    """Returns a text's name in the characters that a run's name may have."""
-    slug = re.sub(r"[^A-Za-z0-9_]+", "-", name.rsplit(".", 1)[0]).strip("-")[:MAX_SLUG_CHARACTERS]
-    return slug or "run"
-
-
-def _description(
-    request: RunRequest, folder: RunFolder, corpus: Corpus, source: CorpusRecord
-) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "id": uuid.uuid4().hex,
-        "run": folder.name,
-        "folder": os.path.realpath(folder.path),
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "preset": request.preset,
-        "corpus": source.to_record(),
-        "model": dataclasses.asdict(request.model),
-        "training": dataclasses.asdict(request.training),
-        "vocabulary": "".join(corpus.vocabulary.symbols),
-        "versions": {
-            "charlm-tui": _version("charlm-tui"),
-            "torch": _version("torch"),
-            "numpy": _version("numpy"),
-            "python": platform.python_version(),
-        },
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

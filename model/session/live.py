@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus import LoadCancelled, UserError
+from corpus import LoadCancelled, UserError, Vocabulary
 from model.commands import (
     Command,
     ContinueTraining,
@@ -20,7 +20,7 @@ from model.commands import (
     SaveCheckpoint,
     StopTraining,
 )
-from model.config import SamplingConfig
+from model.config import ModelConfig, SamplingConfig, TrainingConfig
 from model.errors import CheckpointError, TrainingDiverged
 from model.events import (
     Event,
@@ -37,7 +37,9 @@ from model.events import (
     of_the_last_text,
     recorded_event,
 )
+from model.network import parameters
 from model.network.published import PublishedWeights
+from model.plan.machine_speed import MachineSpeed
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.file_names import METRICS_NAME
@@ -164,7 +166,7 @@ class LiveSession:
 
     def _training(self, request: RunRequest) -> Iterator[Event]:
         """Opens the run and starts the sampler, then imports torch and trains."""
-        opened = yield from open_run(request, lambda: self._controls.stopping)
+        opened = yield from open_run(request, lambda: self._controls.stopping, self._measure)
         try:
             self._hand_on(opened.published())
             self._analysis.start(opened.corpus, opened.split.held_out)
@@ -183,6 +185,21 @@ class LiveSession:
                 self.run_path = opened.folder.path
             yield event
             self.unsaved = run.last_save_failed
+
+    def _measure(self, training: TrainingConfig, vocabulary: Vocabulary) -> MachineSpeed:
+        """Measures this machine while an untrained network writes, of a size that need not last."""
+        weights = parameters.initial_parameters(ModelConfig(), len(vocabulary), training.seed)
+        self._sampler.publish(
+            PublishedWeights(
+                snapshot=parameters.weight_snapshot(weights, step=0),
+                vocabulary=vocabulary,
+                window=training.window,
+            )
+        )
+        require_torch()
+        from model.training.autotune import measure_speed  # noqa: PLC0415 - torch takes two seconds
+
+        return measure_speed(training, vocabulary)
 
     def _hand_on(self, published: PublishedWeights) -> None:
         """Passes new weights to the sampler and the analyses; never blocks."""

@@ -85,6 +85,7 @@ class SamplerThread:
         self._described_at = 0.0
         self._race_wish: tuple[tuple[float, ...], int] | None = None  # temperatures and seed
         self._race: Race | None = None
+        self._last_race_wish: tuple[tuple[float, ...], int] | None = None
         self._window: int | None = None
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
@@ -232,6 +233,7 @@ class SamplerThread:
         match command:
             case StartRace(temperatures=temperatures, seed=seed):
                 self._race_wish = (temperatures, new_seed() if seed is None else seed)
+                self._last_race_wish = self._race_wish
                 self._start_race()
             case SetLaneTemperature(lane=lane, temperature=temperature):
                 if self._race is not None and 0 <= lane < len(self._race):
@@ -289,26 +291,36 @@ class SamplerThread:
             self._buffer.extend(events)
 
     def _adopt(self, published: PublishedWeights) -> None:
-        """Continues the text with new weights; the first weights start it."""
+        """Continues the text with new weights; the first weights of a shape start it."""
         self._window = published.window
-        if self._stream is None:
-            self._say(VocabularyKnown(vocabulary=published.vocabulary))
-            prompt, note = self._fitted_prompt(published.vocabulary)
-            self._stream = CharacterStream(
-                published.snapshot,
-                published.vocabulary,
-                sampling=self._sampling,
-                seed=self._seed,
-                prompt=prompt,
-                window=published.window,
-            )
-            self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
+        stream = self._stream
+        if stream is None or not published.snapshot.has_shape_of(stream.snapshot):
+            self._begin(published)
         else:
-            self._stream.snapshot = published.snapshot
+            stream.snapshot = published.snapshot
             if self._race is not None:
                 self._race.adopt(published.snapshot)
         self._start_race()
         self._say(WeightsSwapped(step=published.snapshot.step, best=published.best))
+
+    def _begin(self, published: PublishedWeights) -> None:
+        """Starts the text, and the race that runs, with weights of another shape."""
+        self._say(VocabularyKnown(vocabulary=published.vocabulary))
+        prompt, note = self._fitted_prompt(published.vocabulary)
+        watched = None if self._stream is None else self._stream.watched
+        self._stream = CharacterStream(
+            published.snapshot,
+            published.vocabulary,
+            sampling=self._sampling,
+            seed=self._seed,
+            prompt=prompt,
+            window=published.window,
+        )
+        if watched is not None and self._stream.has_unit(*watched):
+            self._stream.watched = watched
+        self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
+        if self._race is not None:
+            self._race_wish = self._last_race_wish
 
 
 def new_seed() -> int:

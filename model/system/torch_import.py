@@ -24,8 +24,8 @@ from typing import Final
 from corpus.files.cache_folder import cache_folders
 from model.errors import TorchUnusable
 from model.system.child_process import how_it_ended, status_of_code
+from model.system.processor import processor_kind
 
-PROCESSOR: Final = Path("/proc/cpuinfo")
 FOLDER: Final = "torch"
 """Name of the folder of successes in the cache folder."""
 _IMPORT: Final = """
@@ -42,15 +42,6 @@ _FAULTS: Final = frozenset(
     }
 )
 """Signals that a process receives for its own fault. All others are sent to it."""
-_MAX_PROCESSOR_BYTES: Final = 8192
-"""The description of one processor is shorter. The whole file takes long on many cores."""
-_PROCESSOR_FIELDS: Final = frozenset(
-    {
-        *(b"model name", b"flags", b"CPU implementer", b"CPU part", b"Features"),
-        *(b"features", b"isa", b"cpu"),
-    }
-)
-"""Fields of a processor that do not change while it runs, on x86, Arm, s390x, RISC-V and POWER."""
 
 
 def require_torch() -> None:
@@ -91,7 +82,7 @@ def _digest() -> str | None:
     with contextlib.suppress(OSError):
         version = (folder / "version.py").read_bytes()
     stamps = [_stamp(folder / name) for name in ("__init__.py", "lib")]
-    depends_on = sys.version, str(folder), version, stamps, os.uname().machine, _processor()
+    depends_on = sys.version, str(folder), version, stamps, os.uname().machine, processor_kind()
     return hashlib.sha256(repr(depends_on).encode()).hexdigest()
 
 
@@ -102,17 +93,6 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size
-
-
-def _processor() -> object:
-    """Returns a description of the kind of processor; the host's name if Linux gives none."""
-    try:
-        with PROCESSOR.open("rb") as file:
-            first, _, _ = file.read(_MAX_PROCESSOR_BYTES).partition(b"\n\n")
-    except OSError:
-        return os.uname().nodename
-    fields = (line.partition(b":") for line in first.splitlines())
-    return [(name.strip(), value) for name, _, value in fields if name.strip() in _PROCESSOR_FIELDS]
 
 
 def _is_remembered(digest: str) -> bool:

@@ -10,14 +10,17 @@ from contextlib import ExitStack, closing, contextmanager
 
 import torch
 
+from corpus import Vocabulary
 from model.compute.device import Machine, choose_device, has_mps
 from model.compute.engine import Engine
+from model.compute.malloc import give_back_memory
 from model.compute.mps_choice import CpuOrMps, StepResult, cpu_or_mps
 from model.compute.torch_threads import prepare_thread
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessRank
 from model.network.dropout import draw_masks
 from model.network.make import make_network
+from model.plan.machine_speed import MachineSpeed
 from model.timing import fastest
 from model.training.engines import can_go_on_with, possible_engines
 from model.training.gradients import GradientWorkers
@@ -42,6 +45,13 @@ MPS_ROUNDS = 2
 """Measurements of the CPU and of MPS. The first one on MPS also prepares work for its shape."""
 BUDGET = 2.0
 """Seconds of measuring after which no further round starts."""
+SIZES_TO_MEASURE = (128, 256, 512)
+SIZES_TO_MEASURE_ON_CARDS = (128, 512, 1024)
+"""Hidden units of the networks whose speed a plan is made from."""
+SECONDS_PER_SIZE = 0.7
+"""Seconds of comparing engines for one size; each is timed at least once."""
+SPEED_ROUNDS = 2
+"""Measurements of the fastest engine after that."""
 
 RETUNE_AFTER_SECONDS = (60.0, 600.0)
 """Training times at which the engines are measured again, seconds. Another program may have been
@@ -137,6 +147,35 @@ def _cpu_or_mps(
     return dataclasses.replace(machines[kind], notes=() if note is None else (note,))
 
 
+def measure_speed(
+    training: TrainingConfig,
+    vocabulary: Vocabulary,
+    *,
+    place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
+) -> MachineSpeed:
+    """Returns the characters per second of steps with networks of several sizes.
+
+    All processes that train together are assumed to be as fast as this one.
+
+    Args:
+        training: the settings; device, precision and threads count.
+        vocabulary: of the text.
+        place: as in `choose_machine`.
+    """
+    device = choose_device(training.device, place)
+    share = dataclasses.replace(training, batch=-(-training.batch // place.size))
+    rates = {}
+    for hidden in SIZES_TO_MEASURE if device.type == "cpu" else SIZES_TO_MEASURE_ON_CARDS:
+        model = ModelConfig(hidden=hidden, dropout=0.1)
+        engines = possible_engines(training, device, place, model)
+        with _timer(share, model, len(vocabulary), device) as timer:
+            engine = fastest_engine(engines, timer, budget=SECONDS_PER_SIZE)
+            seconds = min(timer(engine) for _ in range(1 + SPEED_ROUNDS))
+        rates[hidden] = training.batch * training.sequence / seconds
+        give_back_memory()
+    return MachineSpeed(rates)
+
+
 def retune_times(training: TrainingConfig) -> list[float]:
     """Returns the training times at which to measure again, in seconds."""
     if training.minutes is None:
@@ -189,7 +228,11 @@ def _timer(
 
 
 def fastest_engine(
-    engines: Sequence[Engine], timer: Timer, clock: Callable[[], float] = time.perf_counter
+    engines: Sequence[Engine],
+    timer: Timer,
+    clock: Callable[[], float] = time.perf_counter,
+    *,
+    budget: float = BUDGET,
 ) -> Engine:
     """Returns the fastest engine; one with more threads must be `MIN_SPEEDUP` times as fast."""
     return fastest(
@@ -199,7 +242,7 @@ def fastest_engine(
         rounds=ROUNDS,
         min_speedup=MIN_SPEEDUP,
         prune_ratio=PRUNE_RATIO,
-        budget=BUDGET,
+        budget=budget,
         clock=clock,
     )
 

@@ -15,6 +15,10 @@ MAX_EXCESS_NATS = 0.5
 """Nats above the best validation from which weights are no longer worth a roll-back to them."""
 MAX_LOST_VALIDATIONS = 2
 """Validations in a row with lost parts after which the user is warned, once."""
+ENOUGH_PROGRESS = 0.25
+"""Part of the plan without a better validation after which more training is of no use."""
+ENOUGH_SECONDS = 20.0
+"""Seconds of training without one, at least; shorter runs are not judged."""
 
 
 class Best:
@@ -29,6 +33,11 @@ class Best:
         self.last: tuple[int, float] | None = None
         """Step and nats per character of the last validation."""
         self._lost_in_a_row = 0
+        self._best_at: tuple[float, float] | None = None
+        """Progress and seconds of training at the best validation, or the first of a session."""
+        self._now: tuple[float, float] | None = None
+        """The same at the last validation."""
+        self._is_told = False
 
     def restore(self, metadata: CheckpointMetadata) -> None:
         """Continues from a checkpoint of the same run on the same text."""
@@ -55,12 +64,26 @@ class Best:
         self._lost_in_a_row = self._lost_in_a_row + 1 if validation.lost else 0
         return self._lost_in_a_row == MAX_LOST_VALIDATIONS
 
-    def record(self, trainer: Trainer, nats: float) -> bool:
+    def has_stopped_falling(self) -> bool:
+        """Whether the loss has not fallen for a good part of the plan; true once only."""
+        if self._best_at is None or self._now is None or self._is_told:
+            return False
+        (progress, seconds), (progress_now, seconds_now) = self._best_at, self._now
+        self._is_told = (
+            progress_now - progress >= ENOUGH_PROGRESS and seconds_now - seconds >= ENOUGH_SECONDS
+        )
+        return self._is_told
+
+    def record(self, trainer: Trainer, nats: float, seconds: float) -> bool:
         """Records a finite loss of the trainer's weights; returns whether it is the best so far.
 
-        Weights that are good enough become the trainer's roll-back point.
+        Weights that are good enough become the trainer's roll-back point. ``seconds`` of training
+        are behind them.
         """
+        self._now = (trainer.schedule.progress(trainer.step_count, seconds), seconds)
         is_best = self.nats is None or nats < self.nats
+        if is_best or self._best_at is None:
+            self._best_at = self._now
         if is_best:
             self.nats = nats
             self.snapshot = trainer.snapshot()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -10,9 +10,11 @@ from corpus import Vocabulary
 from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.network.snapshot import WeightSnapshot
+from model.runs.open import OpenedRun
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.race import Race
 from model.sampling.stepper import MakeBatchStepper
+from model.training.trainer import Trainer
 
 
 def seed_text(ids: Ids, vocabulary: Vocabulary, training: TrainingConfig, epoch: int) -> str:
@@ -63,3 +65,22 @@ def write_samples(
         written.append(race.step().characters)
     texts = map("".join, zip(*written, strict=True))
     return list(zip(training.sample_temperatures, texts, strict=True))
+
+
+def samples_of(
+    run: OpenedRun, trainer: Trainer, cancelled: Callable[[], bool], make_stepper: MakeBatchStepper
+) -> Iterator[tuple[float, str, str]]:
+    """Yields temperature, prompt and text of the samples after an epoch, until it is cancelled."""
+    vocabulary, training = run.corpus.vocabulary, run.training
+    prompt = seed_text(run.split.train, vocabulary, training, trainer.epoch)
+    for temperature, text in write_samples(
+        trainer.snapshot(),
+        vocabulary,
+        training,
+        prompt,
+        cancelled=cancelled,
+        make_stepper=make_stepper,
+    ):
+        if cancelled():
+            return
+        yield temperature, prompt, text

@@ -116,6 +116,7 @@ class Reporter:
             threads=threads,
             seed=run.training.seed,
             new_text=not run.keeps_its_best,
+            plan="" if run.plan is None else run.plan.sentence,
         )
 
     def step(self, result: StepResult, reason: str, speed: float) -> Iterator[Event]:

@@ -11,6 +11,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 
 from corpus import LoadCancelled, release_pages
 from model.compute.gpu_monitor import GpuMonitor
@@ -27,13 +28,15 @@ from model.events import (
     TrainingStateChanged,
 )
 from model.network.pending_snapshot import PendingSnapshot
+from model.plan.machine_speed import forget_wrong_speed
+from model.presets import AUTO
 from model.runs.checkpoint_store import CheckpointSaver
 from model.runs.open import OpenedRun, open_run
 from model.runs.request import RunRequest
 from model.sampling.torch_lstm import stepper_beside_training
 from model.system.refusal import refusal_of
 from model.timing import Clock, Due, Stopwatch, Throughput
-from model.training.autotune import choose_machine, retune, retune_times
+from model.training.autotune import choose_machine, measure_speed, retune, retune_times
 from model.training.best import Best
 from model.training.checkpointing import (
     checkpoint_of,
@@ -43,7 +46,7 @@ from model.training.checkpointing import (
     trainer_of,
 )
 from model.training.controls import TrainingControls
-from model.training.epoch_samples import seed_text, write_samples
+from model.training.epoch_samples import samples_of
 from model.training.leader import Leader
 from model.training.reporter import Publish, Reporter
 from model.training.validation import (
@@ -95,6 +98,7 @@ class TrainingRun:
         self._best = Best()
         self._scored: int | None = None
         """Maximum characters that each validation scores; None until that is decided."""
+        self._is_enough = False
         self._began = False
         """Whether a step or a checkpoint was made, so that the run is worth keeping."""
         self.last_save_failed = False
@@ -109,7 +113,8 @@ class TrainingRun:
         """
         yield TrainingStateChanged(state="preparing")
         try:
-            run = self._opened or (yield from open_run(self._request, self._is_stopping))
+            measure = partial(measure_speed, place=self._leader.ranks.place)
+            run = self._opened or (yield from open_run(self._request, self._is_stopping, measure))
         except LoadCancelled:
             return
         self._run = run
@@ -217,6 +222,8 @@ class TrainingRun:
             yield from self._wind_up()
             self._leader.say(Instruction.END)
         yield self._reporter.finished(reason, trainer.step_count, self._best.nats, self._speed)
+        expected, actual = run.expected_speed, self._speed.mean
+        forget_wrong_speed(expected, actual, run.training, self._leader.processes)
         yield self._reporter.state("finished")
         self._hand_over_best()
         if diverged is not None:
@@ -321,7 +328,8 @@ class TrainingRun:
 
     def _plan_is_done(self) -> bool:
         trainer = self._trainer
-        return trainer.schedule.progress(trainer.step_count, self._watch.seconds) >= 1
+        done = trainer.schedule.progress(trainer.step_count, self._watch.seconds)
+        return self._is_enough or done >= 1
 
     # --- validation, samples, checkpoints ---------------------------------------------------------
 
@@ -346,27 +354,22 @@ class TrainingRun:
             yield self._reporter.warning("the validation loss is not finite; it was left out")
             yield self._reporter.state("training")
             return False
-        best = self._best.record(trainer, nats)
+        best = self._best.record(trainer, nats, self._watch.seconds)
         yield self._reporter.validated(trainer, nats, best=best)
+        if self._best.has_stopped_falling():
+            self._is_enough = run.preset == AUTO
+            ending = "; the training ends here" if self._is_enough else ""
+            yield self._reporter.warning(f"the validation loss has stopped falling{ending}")
         yield self._reporter.state("training")
         return best
 
     def _sample(self) -> Iterator[Event]:
         """Samples a text at each temperature."""
-        run, trainer = self._run, self._trainer
-        vocabulary, training = run.corpus.vocabulary, run.training
-        prompt = seed_text(run.split.train, vocabulary, training, trainer.epoch)
-        for temperature, text in write_samples(
-            trainer.snapshot(),
-            vocabulary,
-            training,
-            prompt,
-            cancelled=self._is_stopping,
-            make_stepper=stepper_beside_training(self._machine.device),
+        stepper = stepper_beside_training(self._machine.device)
+        for temperature, prompt, text in samples_of(
+            self._run, self._trainer, self._is_stopping, stepper
         ):
-            if self._is_stopping():
-                return
-            yield self._reporter.sampled(trainer, temperature, prompt, text)
+            yield self._reporter.sampled(self._trainer, temperature, prompt, text)
 
     def _save(self, *, carried: bool = True) -> Iterator[Event]:
         """Saves a checkpoint; a failure is reported and training continues."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from corpus import DEFAULT_TEXT, CorpusOptions
 from model.config import SamplingConfig
-from model.presets import DEFAULT_PRESET, find_preset
+from model.presets import find_preset
 from model.runs.request import RunRequest
 from model.session.live import LiveSession
 from tui.app.app import CharlmApp
@@ -41,7 +41,7 @@ def opened_app(
 
 async def picture(seconds: float, columns: int, rows: int, folder: Path) -> str:
     """Returns an SVG of the app after so many seconds."""
-    session, app = opened_app(DEFAULT_PRESET, folder)
+    session, app = opened_app("balanced", folder)
     async with app.run_test(size=(columns, rows)) as pilot:
         await asyncio.sleep(seconds - 10)
         for key in ("minus",) * 8:

@@ -640,7 +640,7 @@ MUTANTS = (
     _mutant(
         "another processor takes over what this one remembers",
         "model/system/torch_import.py",
-        ("os.uname().machine, _processor()", "os.uname().machine"),
+        ("os.uname().machine, processor_kind()", "os.uname().machine"),
         "model/system/test_torch_import.py",
     ),
     _mutant(

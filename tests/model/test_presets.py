@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model.errors import ConfigError
-from model.presets import BY_MINUTES, DEFAULT_PRESET, PRESETS, find_preset, preset_for
+from model.presets import AUTO, PRESETS, find_preset
 
 
 def test_the_notebook_is_the_classic_recipe() -> None:
@@ -30,7 +30,7 @@ def test_all_other_presets_carry_the_state() -> None:
         assert preset.name == name
         assert (preset.training.window is None) == (name != "notebook")
         assert (preset.training.scoring == "every") == (name != "notebook")
-    assert DEFAULT_PRESET in PRESETS
+    assert AUTO in PRESETS
 
 
 def test_an_unknown_preset_names_the_nearest_and_all() -> None:
@@ -42,14 +42,3 @@ def test_an_unknown_preset_names_the_nearest_and_all() -> None:
     assert all(name in caught.value.remedy for name in PRESETS)
     with pytest.raises(ConfigError, match="; there are: "):
         find_preset("")
-
-
-def test_more_time_asks_for_a_larger_network() -> None:
-    assert preset_for(None) is preset_for(1.0) is PRESETS[DEFAULT_PRESET]
-    assert preset_for(0.02) is PRESETS["quick"]
-    chosen = [preset_for(least) for least, _ in BY_MINUTES]
-    assert [preset.name for preset in chosen] == [name for _, name in BY_MINUTES]
-    sizes = [preset.model.hidden for preset in chosen]
-    assert sizes == sorted(set(sizes))
-    assert preset_for(600.0) is chosen[-1]
-    assert preset_for(-1.0) is PRESETS[DEFAULT_PRESET], "the range is checked elsewhere"

@@ -14,11 +14,7 @@ import click
 
 from corpus.argument_text import readable
 from corpus.files.places import expand_home
-from model.presets import (
-    BY_MINUTES,
-    DEFAULT_PRESET,
-    PRESETS,
-)
+from model.presets import AUTO, PRESETS
 from model.runs.printed_command import ROOT_VARIABLE, USUAL_ROOT
 from model.runs.request import CHANGEABLE_ON_RESUME
 
@@ -130,8 +126,8 @@ training_options = _stack(
         "--preset",
         metavar="NAME",
         default=None,
-        help=f"Preset to start from: {', '.join(PRESETS)} (default: {DEFAULT_PRESET}; with "
-        f"--minutes: {', '.join(f'{name} from {least:g}' for least, name in BY_MINUTES)}).",
+        help=f"Preset to start from: {', '.join(PRESETS)} (default: {AUTO}, which chooses the "
+        "network for this machine, the text and --minutes).",
     ),
     click.option("--hidden", type=int, metavar="N", help="Number of units in each LSTM layer."),
     click.option("--layers", type=int, metavar="N", help="Number of LSTM layers."),

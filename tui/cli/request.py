@@ -25,7 +25,7 @@ from corpus import (
 )
 from model.config import MAX_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
-from model.presets import find_preset, preset_for
+from model.presets import AUTO, find_preset
 from model.runs.folder import RunFolder
 from model.runs.reload_corpus import path_of_a_moved_run
 from model.runs.request import RunRequest
@@ -147,8 +147,7 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
     Raises:
         ConfigError: an option is out of range.
     """
-    name = options["preset"]
-    preset = preset_for(options["minutes"]) if name is None else find_preset(name)
+    preset = find_preset(AUTO if options["preset"] is None else options["preset"])
     specified = {name: value for name, value in options.items() if value is not None}
     model_changes = {name: specified[name] for name in MODEL_FIELDS if name in specified}
     training_changes = {name: specified[name] for name in TRAINING_FIELDS if name in specified}

@@ -162,9 +162,10 @@ def sentence(event: Event, training_loss: float | None = None) -> str | None:
             done = "" if event.fraction is None else f" {event.fraction:.0%}"
             return f"{event.stage} ...{done}"
         case RunStarted():
+            plan = f"plan: {event.plan}" if event.plan else event.preset
             return (
                 f"run {event.run}: {event.corpus}, {event.characters:,} characters, "
-                f"{event.vocabulary} distinct; {event.preset}, {event.parameters:,} parameters, "
+                f"{event.vocabulary} distinct; {plan}, {event.parameters:,} parameters, "
                 f"{event.device} {event.precision}, {event.threads} threads, seed {event.seed}"
             )
         case Validated():

@@ -89,6 +89,9 @@ def figure_rows(
         (4, _row("speed", *speed)),
         (8, _row("saved", *_checkpoint_parts(state, now, width))),
     ]
+    if state.run is not None and state.run.plan:
+        plan = one_line(state.run.plan, max(1, width - _LABEL_CELLS))
+        rows.append((7, _row("plan", (plan, "value"))))
     rows.extend(_spare_rows(state))
     return rows
 

@@ -25,6 +25,7 @@ from model.distributed.process_group import ALONE, Instruction, ProcessGroup
 from model.distributed.shared_memory import SharedMemoryAllReduce, make_memory, open_memory
 from model.errors import ConfigError, RankLost
 from model.runs.open import open_run
+from model.training.autotune import measure_speed
 from model.training.divergence_guard import Verdict
 from model.training.trainer import Trainer
 from model.training.update import StepResult
@@ -217,7 +218,7 @@ def test_two_ranks_of_32_streams_follow_one_process_of_64_for_200_steps() -> Non
 def test_more_ranks_than_streams_are_refused(tmp_path: Path) -> None:
     request = dataclasses.replace(make_request(tmp_path), processes=5)
     with pytest.raises(ConfigError, match=r"--batch: 4 streams .* 5 processes"):
-        list(open_run(request, lambda: False))
+        list(open_run(request, lambda: False, measure_speed))
     assert not (tmp_path / "runs").exists()
 
 

@@ -13,7 +13,7 @@ from patience import PATIENCE
 
 import model
 from corpus.files.places import NAME
-from model.system import torch_import
+from model.system import processor
 
 ASK = "from model.system.torch_import import require_torch\nrequire_torch()\n"
 
@@ -92,8 +92,8 @@ def test_a_change_of_what_the_answer_depends_on_has_torch_tried_again(tmp_path: 
     described = tmp_path / "cpuinfo"
     described.write_text("processor : 0\nmodel name : another\nflags : fpu\n\n", encoding="utf-8")
     elsewhere = (
-        "import pathlib\nfrom model.system import torch_import\n"
-        f"torch_import.PROCESSOR = pathlib.Path({str(described)!r})\n{ASK}"
+        "import pathlib\nfrom model.system import processor, torch_import\n"
+        f"processor.PROCESSOR = pathlib.Path({str(described)!r})\n{ASK}"
     )
     assert machine.goes_on(elsewhere)
     assert (machine.imports, machine.remembered) == (6, 6)
@@ -153,8 +153,8 @@ def test_the_processor_is_described_by_what_stays_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described = tmp_path / "cpuinfo"
-    monkeypatch.setattr(torch_import, "PROCESSOR", described)
-    before = torch_import._processor()
+    monkeypatch.setattr(processor, "PROCESSOR", described)
+    before = processor.processor_kind()
     assert before == os.uname().nodename, "where Linux does not describe it"
     found = []
     for speed, features in (("1000", "fp asimd"), ("2000", "fp asimd"), ("2000", "fp atomics")):
@@ -163,11 +163,11 @@ def test_the_processor_is_described_by_what_stays_the_same(
             f"processor\t: 1\nFeatures\t: {speed}\n",
             encoding="utf-8",
         )
-        found.append(torch_import._processor())
+        found.append(processor.processor_kind())
     assert found[0] == found[1] != found[2]
     assert found[0] == [(b"Features", b" fp asimd"), (b"CPU part", b" 0xd08")]
 
 
 def test_a_cpu_of_this_machine_is_known() -> None:
-    if torch_import.PROCESSOR.exists():
-        assert torch_import._processor() not in ([], os.uname().nodename)
+    if processor.PROCESSOR.exists():
+        assert processor.processor_kind() not in ([], os.uname().nodename)

@@ -27,7 +27,7 @@ TEXT = make_words(8000)
 ABSENT_DEVICE = "mps" if sys.platform == "linux" else "cuda"
 EVENT_KEYS = {
     "run_started": (
-        "run corpus characters vocabulary parameters preset device precision threads seed"
+        "run corpus characters vocabulary parameters preset device precision threads seed plan"
     ),
     "step": "step epoch loss learning_rate gradient_norm characters_per_second",
     "validation": "step epoch nats_per_character bits_per_character best",

@@ -13,7 +13,7 @@ from tui.sanitise import printable
 _DEFAULTS = """\
 # Defaults of options. The command line takes precedence.
 [defaults]
-# preset = "balanced"        # quick, balanced, quality, thorough, overnight, notebook
+# preset = "auto"            # auto, quick, balanced, quality, thorough, overnight, notebook
 # checkpoints = "checkpoints"  # folder of runs
 # temperature = 0.8
 # top-k = 0                  # 0: off

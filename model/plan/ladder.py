@@ -1,0 +1,229 @@
+"""Chooses a network and its settings for a machine's speed, a text and a time. Pure.
+
+A larger network learns more in each step, and makes fewer steps in the same time. So the rule is a
+table: from how many steps each size ends below the smaller ones, measured on two texts of a million
+characters (docs/recipes.md). How often the text is read decides the dropout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+from model.config import ModelConfig, TrainingConfig
+from model.plan.machine_speed import MachineSpeed
+from model.presets import DEFAULT_MINUTES
+
+FULL_DROPOUT_PASSES: Final = 12.0
+"""Passes over the text from which dropouts and weight decay have the table's values. With fewer
+passes they are smaller in proportion, because a text that is read once cannot be learned by
+heart."""
+TABLE_STEP: Final = 32 * 64
+"""Characters of a step in the experiments behind the table."""
+BATCH_BY_CHARACTERS: Final = ((300_000, 32), (100_000, 16), (0, 8))
+"""Least characters of a text, and the streams of a batch. With 32 streams a short text would give
+too few steps in each pass: 9 of 20,000 characters."""
+PASSES_OF_SMALL_TEXT: Final = 25.0
+SMALL_TEXT: Final = 20_000
+"""A text of 20,000 characters is learned by heart after some 25 passes, a longer one later, with
+the square root of its length. The plan ends there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """A size of network, and the settings that suit it."""
+
+    hidden: int
+    embedding: int
+    least_steps: int
+    """Steps of `TABLE_STEP` characters from which this size ends below the smaller ones."""
+    learning_rate: float
+    warmup_steps: int
+    weight_decay: float
+    dropout: float
+    embedding_dropout: float
+    weight_dropout: float
+
+
+LADDER: Final = (
+    Rung(
+        hidden=128,
+        embedding=32,
+        least_steps=0,
+        learning_rate=0.02,
+        warmup_steps=100,
+        weight_decay=0.01,
+        dropout=0.0,
+        embedding_dropout=0.0,
+        weight_dropout=0.0,
+    ),
+    Rung(
+        hidden=256,
+        embedding=32,
+        least_steps=900,
+        learning_rate=0.012,
+        warmup_steps=100,
+        weight_decay=0.01,
+        dropout=0.1,
+        embedding_dropout=0.0,
+        weight_dropout=0.0,
+    ),
+    Rung(
+        hidden=384,
+        embedding=48,
+        least_steps=2_500,
+        learning_rate=0.006,
+        warmup_steps=150,
+        weight_decay=0.04,
+        dropout=0.2,
+        embedding_dropout=0.03,
+        weight_dropout=0.08,
+    ),
+    Rung(
+        hidden=512,
+        embedding=64,
+        least_steps=4_500,
+        learning_rate=0.004,
+        warmup_steps=200,
+        weight_decay=0.07,
+        dropout=0.3,
+        embedding_dropout=0.05,
+        weight_dropout=0.15,
+    ),
+    Rung(
+        hidden=640,
+        embedding=64,
+        least_steps=16_000,
+        learning_rate=0.004,
+        warmup_steps=200,
+        weight_decay=0.07,
+        dropout=0.35,
+        embedding_dropout=0.05,
+        weight_dropout=0.2,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to train, and how long."""
+
+    model: ModelConfig
+    training: TrainingConfig
+    passes: float | None
+    """Expected passes over the training part; None if the speed does not matter."""
+    speed: float | None
+    """Expected characters per second; None if it does not matter."""
+
+    @property
+    def sentence(self) -> str:
+        """The plan in words: ``LSTM(384), 5 min, about 14 passes``."""
+        layers = "" if self.model.layers == 1 else f"{self.model.layers} x "
+        lengths = []
+        minutes, epochs = self.training.minutes, self.training.epochs
+        if epochs is not None:
+            lengths.append(_passes_in_words(epochs))
+        if minutes is not None:
+            lengths.append(f"{minutes:g} min" if epochs is None else f"at most {minutes:g} min")
+        if epochs is None and self.passes is not None:
+            lengths.append(f"about {_passes_in_words(self.passes)}")
+        return f"{layers}LSTM({self.model.hidden}), {', '.join(lengths)}"
+
+    def to_record(self) -> dict[str, Any]:
+        """Returns the plan as plain values for JSON."""
+        return {
+            "sentence": self.sentence,
+            "passes": None if self.passes is None else float(f"{self.passes:.3g}"),
+            "characters_per_second": None if self.speed is None else round(self.speed, 1),
+        }
+
+
+def needs_speed(chosen: frozenset[str]) -> bool:
+    """Whether a plan depends on the speed; it does not if the user chose the size."""
+    return "hidden" not in chosen
+
+
+def plan_for(
+    speed: MachineSpeed | None,
+    *,
+    characters: int,
+    model: ModelConfig,
+    training: TrainingConfig,
+    chosen: frozenset[str] = frozenset(),
+) -> Plan:
+    """Returns the plan with the lowest expected loss.
+
+    Args:
+        speed: of this machine; None if it is not needed.
+        characters: length of the training part.
+        model: the settings that the user chose, and defaults.
+        training: the same. If it counts epochs alone, the size is that for `DEFAULT_MINUTES`.
+        chosen: names of the settings that the user chose; the plan keeps them.
+    """
+    minutes = training.minutes or DEFAULT_MINUTES
+    rate: float | None = None
+    if speed is None:
+        hidden = model.hidden
+        rung = nearest_rung(hidden)
+    else:
+        rung = _best_rung(speed, model.layers, 60 * minutes)
+        hidden = rung.hidden
+        rate = speed.at(hidden, model.layers)
+    passes = None if rate is None else rate * 60 * minutes / max(1, characters)
+    if training.epochs is not None:
+        passes = float(training.epochs)
+    settings = _settings(rung, FULL_DROPOUT_PASSES if passes is None else passes)
+    settings["batch"] = next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
+    most = math.ceil(PASSES_OF_SMALL_TEXT * max(1.0, characters / SMALL_TEXT) ** 0.5)
+    if training.epochs is None and passes is not None and passes > most:
+        settings["epochs"] = most
+        passes = float(most)
+    open_settings: dict[str, Any] = {
+        name: value for name, value in settings.items() if name not in chosen
+    }
+    shape = {
+        name: open_settings.pop(name) for name in ("embedding", "dropout") if name in open_settings
+    }
+    return Plan(
+        model=dataclasses.replace(model, hidden=hidden, **shape),
+        training=dataclasses.replace(training, **open_settings),
+        passes=passes,
+        speed=rate,
+    )
+
+
+def _best_rung(speed: MachineSpeed, layers: int, seconds: float) -> Rung:
+    """Returns the largest rung that makes its steps in some seconds."""
+    return [
+        rung
+        for rung in LADDER
+        if speed.at(rung.hidden, layers) * seconds / TABLE_STEP >= rung.least_steps
+    ][-1]
+
+
+def nearest_rung(hidden: int) -> Rung:
+    """Returns the rung whose size is the nearest in proportion."""
+    return min(LADDER, key=lambda rung: max(rung.hidden / hidden, hidden / rung.hidden))
+
+
+def _settings(rung: Rung, passes: float) -> dict[str, Any]:
+    """Returns the settings of a rung for a number of passes."""
+    share = min(1.0, passes / FULL_DROPOUT_PASSES)
+    weight_decay = max(LADDER[0].weight_decay, share * rung.weight_decay)
+    return {
+        "embedding": rung.embedding,
+        "learning_rate": rung.learning_rate,
+        "warmup_steps": rung.warmup_steps,
+        "weight_decay": round(weight_decay, 3),
+        "dropout": round(share * rung.dropout, 3),
+        "embedding_dropout": round(share * rung.embedding_dropout, 3),
+        "weight_dropout": round(share * rung.weight_dropout, 3),
+    }
+
+
+def _passes_in_words(passes: float) -> str:
+    """Returns a number of passes: two digits below ten, whole numbers above."""
+    number = f"{passes:.2g}" if passes < 10 else f"{passes:,.0f}"
+    return f"{number} pass" if number == "1" else f"{number} passes"

@@ -1,0 +1,123 @@
+"""How fast this machine trains networks of several sizes, kept in the cache folder. No torch.
+
+A file is valid for one version of the program on one kind of processor, with the same cores,
+device and precision. What it says is forgotten if a training turns out much faster or slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from corpus import Vocabulary
+from corpus.files.cache_folder import cache_folders
+from model.config import TrainingConfig
+from model.system.cores import usable_cores
+from model.system.processor import processor_kind
+
+FOLDER: Final = "speeds"
+"""Name of the folder of measured speeds in the cache folder."""
+MAX_ERROR: Final = 1.5
+"""A training that is faster or slower than expected by this factor makes the speeds forgotten."""
+_CARD: Final = Path("/dev/nvidia0")
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpeed:
+    """Measured training speeds."""
+
+    rates: Mapping[int, float]
+    """Characters per second of LSTM(H) with one layer, by H; at least one."""
+
+    def at(self, hidden: int, layers: int = 1) -> float:
+        """Returns the expected characters per second for a size.
+
+        Between two measured sizes the logarithm of the rate is interpolated over that of H; beyond
+        them the rate falls with the square of H. A further layer has twice the work of the first.
+        """
+        sizes = sorted(self.rates)
+        least, most = sizes[0], sizes[-1]
+        if hidden >= most:
+            rate = self.rates[most] * (most / hidden) ** 2
+        elif hidden <= least:
+            rate = self.rates[least]
+        else:
+            above = next(size for size in sizes if size >= hidden)
+            below = sizes[sizes.index(above) - 1]
+            part = math.log(hidden / below) / math.log(above / below)
+            rate = self.rates[below] * (self.rates[above] / self.rates[below]) ** part
+        return rate / (2 * layers - 1)
+
+
+MeasureSpeed = Callable[[TrainingConfig, Vocabulary], MachineSpeed]
+"""Takes the settings of a training and its vocabulary, and measures."""
+
+
+def remembered_speed(training: TrainingConfig, processes: int = 1) -> MachineSpeed | None:
+    """Returns what was measured on this machine before; None if nothing was."""
+    for folder in cache_folders(usual=True):
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+            record = json.loads((folder / FOLDER / _name(training, processes)).read_bytes())
+            rates = {int(size): float(rate) for size, rate in record.items()}
+            if rates and all(math.isfinite(rate) and rate > 0 for rate in rates.values()):
+                return MachineSpeed(rates)
+    return None
+
+
+def remember_speed(speed: MachineSpeed, training: TrainingConfig, processes: int = 1) -> None:
+    """Keeps a measurement in the first cache folder that allows it."""
+    text = json.dumps({str(size): round(rate, 1) for size, rate in speed.rates.items()})
+    for folder in cache_folders(usual=True):
+        with contextlib.suppress(OSError):
+            (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+            path = folder / FOLDER / _name(training, processes)
+            path.with_suffix(f".{os.getpid()}").write_text(text, encoding="ascii")
+            path.with_suffix(f".{os.getpid()}").replace(path)
+            return
+
+
+def forget_wrong_speed(
+    expected: float | None, actual: float, training: TrainingConfig, processes: int = 1
+) -> bool:
+    """Forgets what was measured if a training had a very different speed; returns whether.
+
+    Both speeds are characters per second, the expected one None if the plan counted on none.
+    """
+    if expected is None or not actual > 0 or 1 / MAX_ERROR <= actual / expected <= MAX_ERROR:
+        return False
+    for folder in cache_folders(usual=True):
+        with contextlib.suppress(OSError):
+            (folder / FOLDER / _name(training, processes)).unlink()
+    return True
+
+
+def _name(training: TrainingConfig, processes: int) -> str:
+    """Returns the name of the file of this machine and these settings."""
+    depends_on = (
+        _version(),
+        processor_kind(),
+        usable_cores(),
+        os.environ.get("CHARLM_SIMD", ""),
+        _CARD.exists(),
+        os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+        training.device,
+        training.precision,
+        training.threads,
+        processes,
+    )
+    return hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32] + ".json"
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("charlm-tui")
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,143 @@
+"""The plan: what it chooses at the borders of its table, and what it leaves to the user."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.config import ModelConfig, TrainingConfig
+from model.plan.ladder import (
+    FULL_DROPOUT_PASSES,
+    LADDER,
+    TABLE_STEP,
+    Plan,
+    nearest_rung,
+    plan_for,
+)
+from model.plan.machine_speed import MachineSpeed
+from model.presets import DEFAULT_MINUTES, PRESETS
+
+MILLION = 1_000_000
+OPEN = TrainingConfig(epochs=None, minutes=DEFAULT_MINUTES)
+
+
+def plan(
+    rate: float = 100_000.0,
+    *,
+    characters: int = MILLION,
+    minutes: float = DEFAULT_MINUTES,
+    chosen: frozenset[str] = frozenset(),
+    **settings: Any,
+) -> Plan:
+    """Returns the plan of a machine that trains every size at one rate."""
+    speed = MachineSpeed({128: rate, 1024: rate})
+    training = TrainingConfig(epochs=None, minutes=minutes, **settings)
+    return plan_for(
+        speed, characters=characters, model=ModelConfig(), training=training, chosen=chosen
+    )
+
+
+@pytest.mark.parametrize("rung", LADDER, ids=lambda rung: f"LSTM({rung.hidden})")
+def test_a_size_is_chosen_from_its_number_of_steps_on(rung: object) -> None:
+    place = LADDER.index(rung)
+    least = LADDER[place].least_steps * TABLE_STEP / 60  # characters a second, in a minute
+    assert plan(max(1.000001 * least, 1.0), minutes=1).model.hidden == LADDER[place].hidden
+    if place:
+        below = LADDER[place - 1].hidden
+        assert plan(0.999 * least, minutes=1).model.hidden == below
+
+
+def test_the_ladder_rises() -> None:
+    for lower, upper in pairwise(LADDER):
+        assert lower.hidden < upper.hidden
+        assert lower.least_steps < upper.least_steps
+        assert lower.learning_rate >= upper.learning_rate
+        assert lower.weight_dropout <= upper.weight_dropout
+    assert LADDER[0].least_steps == 0, "there is a plan for every machine"
+
+
+@given(
+    st.floats(1, 1e8),
+    st.integers(1, 10**9),
+    st.floats(0.001, 10_000),
+    st.integers(1, 4),
+)
+def test_there_is_a_plan_for_every_machine_text_and_time(
+    rate: float, characters: int, minutes: float, layers: int
+) -> None:
+    speed = MachineSpeed({128: rate, 512: rate / 10})
+    training = TrainingConfig(epochs=None, minutes=minutes)
+    made = plan_for(
+        speed, characters=characters, model=ModelConfig(layers=layers), training=training
+    )
+    more = plan_for(
+        MachineSpeed({128: 2 * rate, 512: rate / 5}),
+        characters=characters,
+        model=ModelConfig(layers=layers),
+        training=training,
+    )
+    assert made.model.hidden <= more.model.hidden, "a faster machine never gets a smaller network"
+    assert made.training.minutes == minutes
+    assert made.model.layers == layers
+    assert made.passes is not None
+    assert made.passes > 0
+    assert 0 <= made.training.weight_dropout <= 1
+
+
+def test_without_a_time_it_is_for_five_minutes() -> None:
+    training = PRESETS["auto"].training
+    assert (training.minutes, training.epochs) == (5, None)
+    made = plan()
+    assert made.passes == pytest.approx(30)
+    assert made.sentence == f"LSTM({made.model.hidden}), 5 min, about 30 passes"
+
+
+def test_epochs_alone_are_the_plans_length() -> None:
+    speed = MachineSpeed({128: 100_000.0})
+    made = plan_for(
+        speed, characters=MILLION, model=ModelConfig(), training=TrainingConfig(epochs=7)
+    )
+    assert (made.training.epochs, made.training.minutes, made.passes) == (7, None, 7.0)
+    assert made.sentence == f"LSTM({made.model.hidden}), 7 passes"
+
+
+def test_a_text_that_is_read_once_needs_no_dropout() -> None:
+    once, often = plan(characters=100 * MILLION), plan(characters=MILLION)
+    assert once.model.hidden == often.model.hidden
+    assert once.passes is not None
+    assert often.passes is not None
+    assert once.passes < 1
+    assert often.passes > FULL_DROPOUT_PASSES
+    rung = nearest_rung(often.model.hidden)
+    assert often.training.weight_dropout == rung.weight_dropout > 0
+    assert once.training.weight_dropout < 0.1 * rung.weight_dropout
+    assert once.model.dropout < 0.1 * often.model.dropout
+
+
+def test_what_the_user_chose_stays() -> None:
+    made = plan(
+        learning_rate=0.5,
+        weight_dropout=0.4,
+        chosen=frozenset({"learning_rate", "weight_dropout"}),
+    )
+    assert (made.training.learning_rate, made.training.weight_dropout) == (0.5, 0.4)
+    assert made.training.weight_decay == nearest_rung(made.model.hidden).weight_decay
+    assert made.training.batch == OPEN.batch
+
+
+def test_a_size_of_the_users_gets_the_settings_of_the_nearest() -> None:
+    made = plan_for(
+        None,
+        characters=MILLION,
+        model=ModelConfig(hidden=600),
+        training=OPEN,
+        chosen=frozenset({"hidden"}),
+    )
+    assert made.model.hidden == 600
+    assert made.training.learning_rate == nearest_rung(600).learning_rate
+    assert made.sentence == "LSTM(600), 5 min"
+    assert [nearest_rung(size).hidden for size in (1, 180, 182, 5000)] == [128, 128, 256, 640]
