@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
@@ -22,6 +21,7 @@ from corpus.files.cache_folder import cache_folders
 from model.config import TrainingConfig
 from model.system.cores import usable_cores
 from model.system.processor import processor_kind
+from model.system.versions import version_of
 
 FOLDER: Final = "speeds"
 """Name of the folder of measured speeds in the cache folder."""
@@ -102,7 +102,7 @@ def forget_wrong_speed(
 def _name(training: TrainingConfig, processes: int) -> str:
     """Returns the name of the file of this machine and these settings."""
     depends_on = (
-        _version(),
+        version_of("charlm-tui"),
         processor_kind(),
         usable_cores(),
         os.environ.get("CHARLM_SIMD", ""),
@@ -114,10 +114,3 @@ def _name(training: TrainingConfig, processes: int) -> str:
         processes,
     )
     return hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32] + ".json"
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("charlm-tui")
-    except importlib.metadata.PackageNotFoundError:
-        return ""

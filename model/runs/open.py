@@ -7,9 +7,14 @@ undamaged checkpoint. The weights exist before torch is imported, so that the sa
 from __future__ import annotations
 
 import dataclasses
+import os
+import platform
+import re
 import time
+import uuid
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Any
 
 from corpus import (
     Corpus,
@@ -20,11 +25,11 @@ from corpus import (
     UnknownSymbolsError,
     loading,
     resolve_source,
-    split_ids,
 )
 from corpus.generators import GeneratorWithResult
 from model.config import ModelConfig, TrainingConfig
 from model.data.batches import Batches, make_batches
+from model.data.division import check_division, note_smaller_batch, split_of
 from model.errors import CheckpointError, ConfigError
 from model.events import Preparing
 from model.network import parameters
@@ -37,11 +42,13 @@ from model.presets import AUTO
 from model.runs.checkpoint import Checkpoint, measured_on, without_prefix
 from model.runs.checkpoint_form import CPU_RANDOM, STATE_PREFIX, checkpoint_size
 from model.runs.corpus_record import CorpusRecord
-from model.runs.description import description_of, slug
 from model.runs.folder import RunFolder
 from model.runs.reload_corpus import find_saved_text, path_of_a_moved_run
 from model.runs.request import RunRequest, resumed_settings
+from model.system.versions import version_of
 
+MAX_SLUG_CHARACTERS = 40
+"""Longest part of a run's name that comes from the name of its text."""
 SECONDS_BETWEEN_REPORTS = 0.2
 """Time between two events about the progress of reading a text."""
 
@@ -131,7 +138,7 @@ def _open_new(request: RunRequest, cancelled: Callable[[], bool], measure: Measu
         plan = yield from _plan(request, corpus, len(split.train), measure)
         request = dataclasses.replace(request, model=plan.model, training=plan.training)
     batches = make_batches(split.train, request.training, subject=corpus.name)
-    _check_division(batches, request.processes)
+    check_division(batches, request.processes)
     require_memory(
         request.model,
         request.training,
@@ -141,15 +148,15 @@ def _open_new(request: RunRequest, cancelled: Callable[[], bool], measure: Measu
     folder = RunFolder.create(
         request.root,
         request.run,
-        fallback_name=f"{slug(corpus.name)}-{time.strftime('%Y%m%d-%H%M%S')}",
+        fallback_name=f"{_slug(corpus.name)}-{time.strftime('%Y%m%d-%H%M%S')}",
     )
     try:
-        _note_smaller_batch(batches.batch, request.training.batch, notes)
+        note_smaller_batch(batches.batch, request.training.batch, notes)
         source = CorpusRecord.of(corpus, request.corpus_options)
         folder.checkpoints.require_room(
             checkpoint_size(request.model, request.training, len(corpus.vocabulary))
         )
-        folder.write_description(description_of(request, folder, corpus, source, plan))
+        folder.write_description(_description(request, folder, corpus, source, plan))
     except BaseException:
         folder.remove_new()
         raise
@@ -177,17 +184,14 @@ def _plan(
 ) -> Generator[Preparing, None, Plan]:
     """Returns the plan for this machine and the training part of a text."""
     chosen = frozenset(request.overrides)
-    speed = remembered_speed(request.training, request.processes)
-    if speed is None and needs_speed(chosen):
+    needed = needs_speed(chosen)
+    speed = remembered_speed(request.training, request.processes) if needed else None
+    if needed and speed is None:
         yield Preparing(stage="measuring this machine")
         speed = measure(request.training, corpus.vocabulary)
         remember_speed(speed, request.training, request.processes)
     return plan_for(
-        speed if needs_speed(chosen) else None,
-        characters=characters,
-        model=request.model,
-        training=request.training,
-        chosen=chosen,
+        speed, characters=characters, model=request.model, training=request.training, chosen=chosen
     )
 
 
@@ -290,7 +294,7 @@ def _resumed_batches(
     """
     try:
         batches = make_batches(split.train, training, subject=corpus.name)
-        _check_division(batches, request.processes)
+        check_division(batches, request.processes)
     except (CorpusError, ConfigError) as error:
         remedy = "name a longer text"
         if isinstance(error, ConfigError):
@@ -359,26 +363,36 @@ def _report_progress(loading_steps: Loading) -> Generator[Preparing, None, Corpu
     return steps.result
 
 
-def split_of(corpus: Corpus, training: TrainingConfig, notes: list[str]) -> Split:
-    """Returns the parts to train on and to hold out; adds a note if the text is too short."""
-    split = split_ids(corpus.ids, training.validation_fraction)
-    if len(split.held_out) < 2 or len(split.train) <= training.sequence < len(corpus.ids):
-        if training.validation_fraction:
-            notes.append("the text is too short to hold a part out: there is no validation")
-        return split_ids(corpus.ids, 0.0)
-    return split
+def _slug(name: str) -> str:
+    """Returns a text's name in the characters that a run's name may have."""
+    dashed = re.sub(r"[^A-Za-z0-9_]+", "-", name.rsplit(".", 1)[0])
+    return dashed.strip("-")[:MAX_SLUG_CHARACTERS] or "run"
 
 
-def _check_division(batches: Batches, processes: int) -> None:
-    """Refuses more processes than streams, because a process would be idle."""
-    if batches.batch < processes:
-        raise ConfigError(
-            "--batch",
-            f"{batches.batch} streams of this text cannot be divided among {processes} processes",
-            "start fewer processes, or give a larger --batch or a longer text",
-        )
-
-
-def _note_smaller_batch(batch: int, asked: int, notes: list[str]) -> None:
-    if batch < asked:
-        notes.append(f"the text is short: {batch} streams instead of {asked}")
+def _description(
+    request: RunRequest,
+    folder: RunFolder,
+    corpus: Corpus,
+    source: CorpusRecord,
+    plan: Plan | None,
+) -> dict[str, Any]:
+    """Returns what ``run.json`` holds of a new run."""
+    return {
+        **({} if plan is None else {"plan": plan.to_record()}),
+        "format": 1,
+        "id": uuid.uuid4().hex,
+        "run": folder.name,
+        "folder": os.path.realpath(folder.path),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "preset": request.preset,
+        "corpus": source.to_record(),
+        "model": dataclasses.asdict(request.model),
+        "training": dataclasses.asdict(request.training),
+        "vocabulary": "".join(corpus.vocabulary.symbols),
+        "versions": {
+            "charlm-tui": version_of("charlm-tui"),
+            "torch": version_of("torch"),
+            "numpy": version_of("numpy"),
+            "python": platform.python_version(),
+        },
+    }
