@@ -84,7 +84,7 @@ LADDER: Final = (
     Rung(
         hidden=512,
         embedding=64,
-        least_steps=4_500,
+        least_steps=6_000,
         learning_rate=0.004,
         warmup_steps=200,
         weight_decay=0.07,
@@ -102,6 +102,18 @@ LADDER: Final = (
         dropout=0.35,
         embedding_dropout=0.05,
         weight_dropout=0.2,
+    ),
+    # For cards. With the dropouts of 640, a run of 70 passes was best at its middle.
+    Rung(
+        hidden=1024,
+        embedding=64,
+        least_steps=30_000,
+        learning_rate=0.003,
+        warmup_steps=200,
+        weight_decay=0.07,
+        dropout=0.5,
+        embedding_dropout=0.1,
+        weight_dropout=0.3,
     ),
 )
 

@@ -45,10 +45,10 @@ MPS_ROUNDS = 2
 """Measurements of the CPU and of MPS. The first one on MPS also prepares work for its shape."""
 BUDGET = 2.0
 """Seconds of measuring after which no further round starts."""
-SIZES_TO_MEASURE = (128, 256, 512)
+SIZES_TO_MEASURE = (128, 512)
 SIZES_TO_MEASURE_ON_CARDS = (128, 512, 1024)
 """Hidden units of the networks whose speed a plan is made from."""
-SECONDS_PER_SIZE = 0.7
+SECONDS_PER_SIZE = 0.5
 """Seconds of comparing engines for one size; each is timed at least once."""
 SPEED_ROUNDS = 2
 """Measurements of the fastest engine after that."""

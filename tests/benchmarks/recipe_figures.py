@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PRESETS = ["quick", "balanced", "quality", "thorough", "overnight"]
+PRESETS = ["auto", "quick", "balanced", "quality", "thorough", "overnight"]
 
 
 def charlm(*arguments: str) -> list[dict[str, Any]]:

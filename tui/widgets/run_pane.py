@@ -91,7 +91,7 @@ def figure_rows(
     ]
     if state.run is not None and state.run.plan:
         plan = one_line(state.run.plan, max(1, width - _LABEL_CELLS))
-        rows.append((7, _row("plan", (plan, "value"))))
+        rows.append((4, _row("plan", (plan, "value"))))
     rows.extend(_spare_rows(state))
     return rows
 

@@ -140,4 +140,4 @@ def test_a_size_of_the_users_gets_the_settings_of_the_nearest() -> None:
     assert made.model.hidden == 600
     assert made.training.learning_rate == nearest_rung(600).learning_rate
     assert made.sentence == "LSTM(600), 5 min"
-    assert [nearest_rung(size).hidden for size in (1, 180, 182, 5000)] == [128, 128, 256, 640]
+    assert [nearest_rung(size).hidden for size in (1, 180, 182, 5000)] == [128, 128, 256, 1024]
