@@ -8,7 +8,7 @@ from typing import Any
 from textual._styles_cache import StylesCache
 from textual.notifications import Notifications
 from textual.timer import Timer
-from textual.widgets._toast import Toast, ToastHolder, ToastRack
+from textual.widgets._toast import ToastHolder, ToastRack
 
 
 def cache_colours_by_colour() -> None:
@@ -35,7 +35,8 @@ def let_go_of_empty_toast_holders() -> None:
 
     Textual 8.2.8 leaves it in place where a notification was withdrawn, or expired while another
     screen was shown: an app that answers every key with a toast, in the place of the answer before,
-    would cost some 10 kB a key, and every layout would go through all that ever were.
+    would cost some 10 kB a key, and every layout would go through all that ever were. A holder is
+    known by its id: the toast in it is mounted later, and a second call may come before that.
     """
     if getattr(ToastRack.show, "is_ours", False):
         return
@@ -43,11 +44,8 @@ def let_go_of_empty_toast_holders() -> None:
 
     def show(rack: ToastRack, notifications: Notifications) -> None:
         """Shows these and no others."""
-        stale = [
-            holder
-            for holder in rack.query(ToastHolder)
-            if not any(toast._notification in notifications for toast in holder.query(Toast))  # noqa: SLF001
-        ]
+        shown = {ToastRack._toast_id(notification) for notification in notifications}  # noqa: SLF001
+        stale = [holder for holder in rack.query(ToastHolder) if holder.id not in shown]
         show_toasts(rack, notifications)
         for holder in stale:
             holder.remove()

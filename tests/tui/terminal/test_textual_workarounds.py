@@ -1,4 +1,4 @@
-"""Timers of Textual that fire once do so, however late they are looked at."""
+"""Timers of Textual that fire once do so, however late; toasts appear, and go."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 import itertools
 
 import pytest
-from app_opened import opened
+from app_opened import Opened, opened
 from app_script import characters, on_a_loop, training
 from textual import _time
-from textual.notifications import Notification
+from textual.notifications import Notification, Notifications
 from textual.timer import Timer
-from textual.widgets._toast import Toast
+from textual.widgets._toast import Toast, ToastRack
 
 from tui.terminal.textual_workarounds import let_every_delay_end
 
@@ -59,3 +59,29 @@ async def test_a_toast_that_is_shown_too_late_goes_at_once() -> None:
     async with opened(*training(), *characters("text")) as it:
         await it.app.screen.mount(Toast(Notification("late", timeout=-1)))
         await it.until(lambda: not it.app.screen.query(Toast))
+
+
+def toasts_on_screen(it: Opened) -> list[str]:
+    """Returns the words of the toasts that are laid out on the top screen."""
+    visible = it.app.screen._compositor.visible_widgets
+    return [str(toast.render()) for toast in it.app.screen.query(Toast) if toast in visible]
+
+
+@on_a_loop
+async def test_a_toast_survives_a_second_call_before_it_is_mounted() -> None:
+    async with opened(*training(), *characters("text")) as it:
+        notifications, rack = Notifications(), it.app.screen.get_child_by_type(ToastRack)
+        notifications.add(Notification("one"))
+        rack.show(notifications)
+        notifications.add(Notification("two"))
+        rack.show(notifications)
+        await it.pilot.pause()
+        assert toasts_on_screen(it) == ["one", "two"]
+
+
+@on_a_loop
+async def test_a_toast_of_a_dialog_that_closes_is_on_the_screen() -> None:
+    async with opened(*training(), *characters("text")) as it:
+        await it.press("slash", *"nowhere", "enter")
+        await it.settle()
+        await it.until(lambda: toasts_on_screen(it) == ["“nowhere” is not in the text."])
