@@ -191,6 +191,7 @@ class MainScreen(PaneScreen):
         def answered(words: str | None) -> None:
             if words:
                 self.sought = words
+                self.pane.forget_found()
                 self.action_find_next(1)
 
         self.app.push_screen(FindEntry(self.sought), answered)

@@ -5,7 +5,7 @@ Decides nothing and posts nothing: the caller hands over the state and the time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.containers import Container, Horizontal, Vertical
 
@@ -35,6 +35,9 @@ from tui.widgets.writing_pane import WritingPane
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+
+
+_IN_ASCII: Final = str.maketrans({"·": "|", "“": '"', "”": '"', "…": "~"})
 
 
 class PaneScreen(FrugalScreen, inherit_bindings=False):
@@ -170,7 +173,8 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
             held=held,
             following=self.pane.following,
             lines_below=self.pane.lines_below,
+            found=self.pane.found,
         )
         if self._settings.ascii:
-            words = tuple((text.replace("·", "|"), paint) for text, paint in words)
+            words = tuple((text.translate(_IN_ASCII), paint) for text, paint in words)
         self.status_edge.show(words, top=False, ascii_only=self._settings.ascii)

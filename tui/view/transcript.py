@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, Literal
 
 from tui.sanitise import replace_unprintable
@@ -87,6 +89,14 @@ class Transcript:
             if piece.kind != "mark":
                 parts.append(piece.text)
         return "".join(reversed(parts))
+
+    @property
+    def pieces(self) -> Iterator[Piece]:
+        """Everything that is kept, with its positions in the stream, the oldest first."""
+        position = self._first_position()
+        for piece in self._chunks:
+            yield replace(piece, start=position)
+            position += _units(piece)
 
     def line(self, index: int) -> Line:
         """Returns the kept line ``index``; the last one is open, those beyond it are empty."""

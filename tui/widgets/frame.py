@@ -9,12 +9,14 @@ from __future__ import annotations
 from textual.message import Message
 
 from tui.sanitise import one_line
+from tui.view.find import Found
 from tui.view.format import fixed, grouped, short, slider
 from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Part, Row, row_width
 
 _SLIDER_CELLS = 11
 _SLIDER_END = 2.0
+_EDGE_CELLS = 6  # corners, tracks and gaps around the words
 
 
 class FrameEdge(Painted):
@@ -36,7 +38,7 @@ def edge_row(words: Row, width: int, *, top: bool, ascii_only: bool) -> Row:
     """Returns an edge as wide as the pane; words that do not fit are left out from the end."""
     left, right = ("+", "+") if ascii_only else (("╭", "╮") if top else ("╰", "╯"))
     track = "-" if ascii_only else "─"
-    while words and row_width(words) > width - 6:
+    while words and row_width(words) > width - _EDGE_CELLS:
         words = words[:-1]
     fill = width - 2 - row_width(words)
     if words:
@@ -70,20 +72,40 @@ def title_words(
 
 
 def status_words(
-    state: ViewState, rate: float, width: int, *, held: bool, following: bool, lines_below: int
+    state: ViewState,
+    rate: float,
+    width: int,
+    *,
+    held: bool,
+    following: bool,
+    lines_below: int,
+    found: Found | None = None,
 ) -> Row:
-    """Returns the words of the lower edge: rate, count, and whether the pane follows the text."""
-    if any(crash.worker == "sampler" for crash in state.crashes):
-        place: Part = ("writing failed", "bad")
-    elif held:
-        place = ("on hold", "warn")
-    elif following:
-        place = ("following", "good")
-    else:
-        place = (f"scrolled up {grouped(lines_below)}  End follows", "warn")
+    """Returns the words of the lower edge: rate, count, and which part of the text is visible.
+
+    The rate and the count are left out first where the edge is narrow.
+    """
     pace = f"{short(rate)} char/s · ".replace(".0 ", " ")
-    count = f"{grouped(state.writing.characters)} characters · " if width >= 64 else ""
-    return ((f"{pace}{count}", "label"), place)
+    count = f"{grouped(state.writing.characters)} characters · "
+    end: Row = (("  End follows", "label"),)
+    if found is not None:
+        place: Part = (found.label, "warn")
+    elif any(crash.worker == "sampler" for crash in state.crashes):
+        place, end = ("writing failed", "bad"), ()
+    elif held:
+        place, end = ("on hold", "warn"), ()
+    elif following:
+        place, end = ("following", "good"), ()
+    else:
+        place = (f"scrolled up {grouped(lines_below)}", "warn")
+    choices: list[Row] = [
+        ((f"{pace}{count}", "label"), place, *end),
+        ((pace, "label"), place, *end),
+        (place, *end),
+        (place,),
+    ]
+    fitting = (row for row in choices if row_width(row) <= width - _EDGE_CELLS)
+    return next(fitting, choices[-1])
 
 
 def temperature_label(temperature: float, *, ascii_only: bool) -> str:

@@ -136,8 +136,8 @@ def _common_parts(one: Row, other: Row) -> int:
 
 
 def row_width(row: Row) -> int:
-    """Returns the cells that a row of narrow characters takes."""
-    return sum(len(text) for text, _ in row)
+    """Returns the cells that a row takes."""
+    return sum(len(text) if text.isascii() else cell_len(text) for text, _ in row)
 
 
 def spread(left: Row, right: Row, width: int) -> Row:
@@ -153,5 +153,4 @@ def spread(left: Row, right: Row, width: int) -> Row:
 def line_parts(line: Line, cells: int) -> Row:
     """Returns a line of a transcript, padded to ``width`` cells."""
     parts: Row = tuple((piece.text, _LINE_PAINTS[piece.kind]) for piece in line)
-    used = sum(len(text) if text.isascii() else cell_len(text) for text, _ in parts)
-    return (*parts, (" " * max(0, cells - used), "value"))
+    return (*parts, (" " * max(0, cells - row_width(parts)), "value"))

@@ -14,12 +14,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
 from model.events import CharacterWritten
+from tui.view.find import Found, next_found, places_of
 from tui.view.ink import STYLES, Ink
 from tui.view.line_wrapper import Piece
 from tui.view.transcript import Transcript
@@ -41,6 +41,7 @@ class WritingPane(StyledOnce):
         "writing--prompt",
         "writing--mark",
         "writing--rule",
+        "writing--found",
         *(f"ink--{name}" for name in STYLES),
     }
     ALLOW_SELECT = False
@@ -56,7 +57,8 @@ class WritingPane(StyledOnce):
         self._top = 0
         self._following = True
         self._trimmed_seen = 0
-        self._match_row: int | None = None  # line of the last search match
+        self.found: Found | None = None
+        """The place of the words that were looked for; it is marked."""
 
     @property
     def following(self) -> bool:
@@ -97,11 +99,13 @@ class WritingPane(StyledOnce):
     def replace_end(self, count: int, text: str, mark: str | None) -> None:
         """Replaces the last ``count`` characters."""
         self.ink.restart()
+        self.found = None  # other characters may stand there now
         self.transcript.replace_end(count, text, mark)
         self._trimmed_seen = self.transcript.trimmed
         last = max(0, self.transcript.line_count - 1)
         self._top = self._end_top() if self._following else min(self._top, last)
         self.refresh()
+        self.post_message(self.Scrolled())
 
     def restart(self, label: str, prompt: str) -> None:
         """Starts a new text below the old one."""
@@ -112,7 +116,7 @@ class WritingPane(StyledOnce):
 
     def follow(self) -> None:
         """Goes to the end and stays there."""
-        self._match_row = None
+        self.forget_found()
         self._following = True
         self._move_to(self._end_top())
 
@@ -149,35 +153,43 @@ class WritingPane(StyledOnce):
         self._move_to(0)
 
     def find(self, words: str, direction: int) -> bool:
-        """Goes to the nearest line above that contains the words; below if negative.
+        """Goes to the next place of the words upwards, or downwards if negative, and marks it.
 
-        The search wraps around at the ends of the text. Words that a line break splits are not
-        found.
+        The search wraps around at the ends of the text, and finds words that a line break splits.
 
         Returns:
-            Whether there is such a line.
+            Whether the lines that are kept contain the words.
         """
-        count = self.transcript.line_count
-        start = self._match_row if self._match_row is not None else count
-        step = -1 if direction > 0 else 1
-        for distance in range(1, count + 1):
-            row = (start + step * distance) % count
-            line = "".join(piece.text for piece in self.transcript.line(row))
-            if words.casefold() in line.casefold():
-                self._match_row = row
-                self._following = False
-                last = max(0, count - self.size.height)
-                self._move_to(min(last, max(0, row - self.size.height // 2)))
-                self.refresh()
-                return True
-        return False
+        transcript = self.transcript
+        places = places_of(words, transcript.pieces, first=transcript.place_of(0))
+        before = None if self.found is None else self.found.place
+        self.found = next_found(words, places, before, direction)
+        self.refresh()
+        if self.found is None:
+            self.post_message(self.Scrolled())
+            return False
+        self._following = False
+        self._move_to(self._top_around(self.found.place.start))
+        return True
+
+    def forget_found(self) -> None:
+        """Removes the mark of the found words; the next search starts at the end of the text."""
+        if self.found is not None:
+            self.found = None
+            self.refresh()
+            self.post_message(self.Scrolled())
 
     def on_resize(self, event: events.Resize) -> None:
         """Wraps the text for the new width and keeps the user's place."""
         place = self.transcript.place_of(self._top)
         self.transcript.set_width(event.size.width - 1)  # the last column is the cursor's
         self._trimmed_seen = self.transcript.trimmed
-        self._top = self._end_top() if self._following else self.transcript.line_at(place)
+        if self._following:
+            self._top = self._end_top()
+        elif self.found is not None:
+            self._top = self._top_around(self.found.place.start)
+        else:
+            self._top = self.transcript.line_at(place)
         self.refresh()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
@@ -203,31 +215,38 @@ class WritingPane(StyledOnce):
         if row == self.transcript.line_count - 1:
             # The style of the text saves one change of colour a frame.
             segments.append(self._segment(Piece("text", "_" if self._ascii_only else "▌")))
-        if row == self._match_row:
-            segments = [
-                Segment(segment.text, (segment.style or Style()) + Style(reverse=True))
-                for segment in segments
-            ]
         used = sum(segment.cell_length for segment in segments)
         segments.append(self._segment(Piece("text", " " * max(0, width - used))))
         return Strip(segments).simplify().crop_extend(0, width, self.rich_style)
 
     def _inked(self, piece: Piece) -> Iterator[Segment]:
-        """Yields a piece as segments: one in its style, or one for each run of the same ink."""
-        if piece.kind != "text" or self.ink.kind == "off":
+        """Yields a piece as segments: one in its style, or one for each run of the same style."""
+        inked = piece.kind == "text" and self.ink.kind != "off"
+        if piece.kind == "mark" or not (inked or self._holds_found(piece)):
             yield self._segment(piece)
             return
         done = 0
         for name, run in groupby(
-            range(len(piece.text)), lambda index: self.ink.style_at(piece.start + index)
+            range(len(piece.text)), lambda index: self._style_at(piece, index, inked=inked)
         ):
             count = sum(1 for _ in run)
-            text = piece.text[done : done + count]
+            yield Segment(piece.text[done : done + count], self.component_style(name))
             done += count
-            if name is None:
-                yield self._segment(Piece("text", text))
-            else:
-                yield Segment(text, self.component_style(f"ink--{name}"))
+
+    def _holds_found(self, piece: Piece) -> bool:
+        """Returns whether a part of the piece is marked as found."""
+        if self.found is None:
+            return False
+        place = self.found.place
+        return piece.start < place.end and place.start < piece.start + len(piece.text)
+
+    def _style_at(self, piece: Piece, index: int, *, inked: bool) -> str:
+        """Returns the style of one character of a piece."""
+        position = piece.start + index
+        if self.found is not None and self.found.place.start <= position < self.found.place.end:
+            return "writing--found"
+        ink = self.ink.style_at(position) if inked else None
+        return f"writing--{piece.kind}" if ink is None else f"ink--{ink}"
 
     def _refresh_places(self, first: int, last: int) -> None:
         """Draws the rows that hold these positions."""
@@ -267,6 +286,12 @@ class WritingPane(StyledOnce):
             return current
         return lowest + jump - 1
 
+    def _top_around(self, position: int) -> int:
+        """Returns the first visible line that puts a position into the middle of the pane."""
+        row = self.transcript.line_at(position)
+        last = max(0, self.transcript.line_count - self.size.height)
+        return min(last, max(0, row - self.size.height // 2))
+
     def _move_to(self, top: int) -> None:
         """Shows another part of the text."""
         if top != self._top:
@@ -280,8 +305,6 @@ class WritingPane(StyledOnce):
         if dropped:
             self._trimmed_seen = self.transcript.trimmed
             self._top = max(0, self._top - dropped)
-            if self._match_row is not None:
-                self._match_row = max(0, self._match_row - dropped)
         if self._following and (top := self._end_top()) != self._top:
             self._top = top
             self.refresh()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from app_opened import opened
+import pytest
+from app_opened import Opened, opened
 from app_script import characters, on_a_loop, training
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model import events as ev
+from tui.view.ink import INKS, InkKind
 from tui.view.repetition import MAX_PERIOD, REPEATED, period_of
 
 
@@ -40,6 +43,58 @@ async def test_a_loop_is_said_once() -> None:
         it.app._listen_for_loops()
         await it.pilot.pause()
         assert [("every 13 characters" in toast) for toast in it.toasts()] == [True]
+
+
+def marked(it: Opened) -> str:
+    """Returns the visible characters that are marked as found."""
+    pane = it.app.pane
+    style = pane.component_style("writing--found")
+    strips = [pane.render_line(y) for y in range(pane.size.height)]
+    return "".join(segment.text for strip in strips for segment in strip if segment.style == style)
+
+
+@pytest.mark.parametrize("ink", INKS)
+@pytest.mark.parametrize("size", [(40, 24), (80, 24), (120, 40)])
+@on_a_loop
+async def test_the_words_alone_are_marked_wherever_a_line_breaks(
+    size: tuple[int, int], ink: InkKind
+) -> None:
+    hay, needle = "hay " * 11, "the needle in a haystack e\u0301"
+    async with opened(*training(), *characters((hay + needle + " ") * 9), size=size) as it:
+        it.app.pane.ink.kind = ink
+        await it.press("slash", *"NEEDLE in a haystack e", "enter")
+        for number in (9, 8, 7, 6, 5, 4, 3, 2, 1, 9):
+            assert marked(it).replace(" ", "") == "needleinahaystacke\u0301"
+            assert f"{number} of 9" in it.app.main_screen.status_edge.plain
+            await it.press("n")
+        await it.press("N")
+        assert "9 of 9" in it.app.main_screen.status_edge.plain
+        await it.press("end")
+        assert not marked(it)
+        assert "following" in it.app.main_screen.status_edge.plain
+
+
+@on_a_loop
+async def test_a_place_stays_marked_while_the_text_goes_on_and_is_wrapped_again() -> None:
+    async with opened(*training(), *characters("hay " * 300 + "needle ")) as it:
+        await it.press("slash", *"needle", "enter")
+        await it.say(*characters("straw " * 3_000))
+        assert marked(it) == "needle"
+        await it.pilot.resize_terminal(50, 30)
+        await it.pilot.pause()
+        assert marked(it) == "needle"
+        await it.say(ev.WritingRewound(back=2, text="x", forked=True))
+        assert not marked(it), "the characters are other ones"
+
+
+@on_a_loop
+async def test_new_words_are_looked_for_from_the_end() -> None:
+    async with opened(*training(), *characters("one two\n" * 30)) as it:
+        await it.press("slash", *"one", "enter", "n", "n", "slash", *"two", "enter")
+        assert "“two” 30 of 30" in it.app.main_screen.status_edge.plain
+        await it.press("slash", *"three", "enter")
+        assert not marked(it)
+        assert "of 30" not in it.app.main_screen.status_edge.plain
 
 
 @on_a_loop

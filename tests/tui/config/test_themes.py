@@ -22,7 +22,7 @@ from tui.config.screen_settings import PLAIN_THEME, ScreenSettings
 from tui.config.themes import OKABE_ITO, require_theme
 from tui.widgets.painted import PAINTS
 
-READ = ("text", "prompt", "mark", "rule")
+READ = ("text", "prompt", "mark", "rule", "found")
 INKS = {
     "surprise": [f"surprise-{level}" for level in range(5)],
     "unit": [f"unit-{level}" for level in range(5)],
