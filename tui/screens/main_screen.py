@@ -62,6 +62,8 @@ class MainScreen(PaneScreen):
         )
         self._racing = False
         """Whether a race was asked for."""
+        self._holds_for_alternatives = False
+        """Whether the text is on hold only until the alternatives are closed."""
         self.sought = ""
         """The words that were looked for last."""
 
@@ -230,8 +232,12 @@ class MainScreen(PaneScreen):
     # --- forks ----------------------------------------------------------------------------------
 
     def action_show_alternatives(self) -> None:
-        """Holds the text, then shows what else the model could have written."""
-        if self._host.state.writing.held:
+        """Holds the text, then shows what else the model could have written.
+
+        The text goes on when the alternatives are closed, unless the user had put it on hold.
+        """
+        self._holds_for_alternatives = not self._host.held
+        if self._host.state.writing.held and self._host.held:
             self._open_alternatives()
         else:
             self._host.awaits_dialog = True
@@ -242,20 +248,30 @@ class MainScreen(PaneScreen):
         if self._host.awaits_dialog:
             self._host.awaits_dialog = False
             self._open_alternatives()
+        else:  # the sampler was too slow, and keys were pressed meanwhile
+            self._end_alternatives()
 
     def _open_alternatives(self) -> None:
         characters = tuple(self.feed.past.characters)
         if not characters:
             self._host.say("There is no text to look back at yet.", severity="warning")
+            self._end_alternatives()
             return
 
         def answered(choice: Fork | None) -> None:
             if choice is not None:
+                self._holds_for_alternatives = True
                 self._host.post(ForkWriting(back=choice[0], character=choice[1]))
-                self._host.hold_writing(False)
+            self._end_alternatives()
 
         screen = AlternativesScreen(characters, ascii_only=self._settings.ascii)
         self.app.push_screen(screen, answered)
+
+    def _end_alternatives(self) -> None:
+        """Lets the text go on if it was on hold for the alternatives."""
+        if self._holds_for_alternatives:
+            self._holds_for_alternatives = False
+            self._host.hold_writing(False)
 
     def action_return_to_trunk(self) -> None:
         """Undoes the forks."""

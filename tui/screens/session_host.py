@@ -18,6 +18,8 @@ class SessionHost(Protocol):
     state: ViewState
     sampling: SamplingConfig
     """The settings that the user chose."""
+    held: bool
+    """Whether the user wants the text on hold."""
     awaits_dialog: bool
     """Whether a dialog was asked for that opens as soon as the session has answered."""
 

@@ -62,6 +62,42 @@ async def test_a_fork_is_chosen_by_keys(size: tuple[int, int]) -> None:
         assert any("no fork" in toast for toast in it.toasts())
 
 
+@pytest.mark.parametrize("leaving", [["escape"], ["q"], ["a"], ["enter"], ["left", "enter"]])
+@pytest.mark.parametrize("was_held", [False, True])
+@on_a_loop
+async def test_whoever_leaves_finds_the_text_as_it_was(leaving: list[str], was_held: bool) -> None:
+    """However the screen is left without a fork, the text goes on if it went on before."""
+    async with opened(*training(), *written("the cat")) as it:
+        if was_held:
+            await it.press("space")
+            await it.say(ev.WritingHeld(held=True))
+        await it.press("a")
+        await it.say(ev.WritingHeld(held=True))
+        assert len(it.app.screen_stack) == 2
+        await it.press(*leaving)
+        assert it.app.screen is it.app.main_screen
+        assert it.session.commands == [HoldWriting(), *([] if was_held else [ContinueWriting()])]
+        assert it.app.held == was_held
+
+
+@on_a_loop
+async def test_a_text_that_is_empty_goes_on() -> None:
+    async with opened(*training()) as it:
+        await it.press("a")
+        await it.say(ev.WritingHeld(held=True))
+        assert it.session.commands == [HoldWriting(), ContinueWriting()]
+
+
+@on_a_loop
+async def test_a_text_goes_on_if_its_sampler_answers_too_late() -> None:
+    async with opened(*training(), *written("the cat")) as it:
+        await it.press("a")
+        it.app.awaits_dialog = False  # as the door does after its last poll
+        await it.say(ev.WritingHeld(held=True))
+        assert it.app.screen is it.app.main_screen
+        assert it.session.commands == [HoldWriting(), ContinueWriting()]
+
+
 @on_a_loop
 async def test_what_was_written_already_is_no_fork() -> None:
     async with opened(*training(), *written("abc"), ev.WritingHeld(held=True)) as it:
