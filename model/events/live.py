@@ -49,6 +49,19 @@ class TrainingStateChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunWatched:
+    """A run is watched, and another process trains it or has trained it."""
+
+    run: str
+    is_trained: bool
+    """Whether a process trains the run now."""
+    process: int | None
+    """Number of the training process; None if it is unknown."""
+    host: str | None
+    """Name of the machine of that process; None if it is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaveFailed:
     """A checkpoint could not be saved; this stays true until the next ``CheckpointSaved``."""
 
@@ -109,6 +122,7 @@ LiveEvent = (
     | Planned
     | ComputingChanged
     | TrainingStateChanged
+    | RunWatched
     | SaveFailed
     | SessionRefused
     | WorkerCrashed

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import random
+import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -35,8 +38,19 @@ _SECONDS_FOR_LOOKS: Final = 2.0
 """How long a writer retries against shared locks; a check takes microseconds."""
 _MAX_PAUSE: Final = 0.01
 """Maximum delay between two tries, seconds. The delay is random, so that two writers separate."""
+_SIGNATURE: Final = re.compile(r"(\d{1,10})(?: ([\w.-]{1,64}))?", re.ASCII)
+_MAX_SIGNATURE_BYTES: Final = 80
 _MAX_TRIES: Final = 100
 """Attempts to lock a file whose folder other processes keep replacing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockHolder:
+    """The process that holds a lock, as the lock's file names it."""
+
+    process: int
+    host: str | None
+    """Name of its machine; None if an older version of this program has written the file."""
 
 
 class RunLock:
@@ -93,6 +107,17 @@ class RunLock:
             return False
         except OSError as error:
             self._note(error)
+            return None
+
+    def holder(self) -> LockHolder | None:
+        """Returns the process that the file names; None if the file names none, or is unreadable.
+
+        The name stays in the file when the process has ended: ``is_held`` tells whether it writes.
+        """
+        try:
+            with open_regular(self._path) as file:
+                return _holder(file)
+        except OSError:
             return None
 
     def _take(self, file: IO[bytes]) -> bool:
@@ -160,9 +185,8 @@ class RunLock:
         return new
 
     def _refusal(self, file: IO[bytes]) -> RunFolderError:
-        file.seek(0)
-        holder = file.read(20).decode("ascii", "replace").strip()
-        process = f"process {holder}" if holder.isdigit() else "another process"
+        holder = _holder(file)
+        process = "another process" if holder is None else f"process {holder.process}"
         return RunFolderError(
             str(self._folder),
             f"is in use by {process}",
@@ -175,7 +199,7 @@ class RunLock:
         ):  # a full disk: the lock holds without the number of its process
             file.seek(0)
             file.truncate(0)
-            file.write(f"{os.getpid()}\n".encode())
+            file.write(f"{os.getpid()} {platform.node()}\n".encode())
             file.flush()
 
     def _note(self, error: OSError) -> bool:
@@ -184,6 +208,14 @@ class RunLock:
             return False
         note_missing("lock", self._folder, error)
         return True
+
+
+def _holder(file: IO[bytes]) -> LockHolder | None:
+    """Returns the process that a lock's file names; None if the file names none."""
+    file.seek(0)
+    line = file.read(_MAX_SIGNATURE_BYTES).decode("ascii", "replace")
+    match = _SIGNATURE.fullmatch(line.strip())
+    return match and LockHolder(process=int(match[1]), host=match[2])
 
 
 def _try(file: IO[bytes], how: int) -> bool:

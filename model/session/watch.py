@@ -25,6 +25,7 @@ from model.events import (
     Event,
     Preparing,
     RecordedUnion,
+    RunWatched,
     TrainingState,
     TrainingStateChanged,
     WarningRaised,
@@ -32,6 +33,7 @@ from model.events import (
 )
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
+from model.runs.lock import RunLock
 from model.session.analysis_thread import Analysis
 from model.session.event_queue import EventQueue
 from model.session.sampler_thread import SamplerThread
@@ -70,6 +72,7 @@ class WatchSession:
         self._stopping = threading.Event()
         self._identity: str | None = None
         """Identity of the watched run; None before its folder exists."""
+        self._watched: RunWatched | None = None
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self.unsaved = False
         """Always False, because this session saves nothing."""
@@ -129,11 +132,25 @@ class WatchSession:
                 self._events.put(event)
             published = self._publish_newest(published)
             now: TrainingState = "training" if self._folder.is_being_written() else "finished"
+            self._report_writer(is_trained=now == "training")
             if now != shown and (published is not None or now == "training"):
                 self._events.put(TrainingStateChanged(state=now))
                 shown = now
             if self._stopping.wait(LOOK_PAUSE):
                 return
+
+    def _report_writer(self, *, is_trained: bool) -> None:
+        """Reports which process trains the run, if that has changed."""
+        holder = RunLock(self._folder.path).holder() if is_trained else None
+        watched = RunWatched(
+            run=self._folder.name,
+            is_trained=is_trained,
+            process=None if holder is None else holder.process,
+            host=None if holder is None else holder.host,
+        )
+        if watched != self._watched:
+            self._watched = watched
+            self._events.put(watched)
 
     def _is_replaced(self) -> bool:
         """Returns whether another run has replaced the watched one; if so, also warns the user.

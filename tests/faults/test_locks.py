@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import platform
 import stat
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from patience import PATIENCE
 from model.errors import RunFolderError
 from model.runs import lock as run_lock
 from model.runs.folder import RunFolder
-from model.runs.lock import RunLock
+from model.runs.lock import LockHolder, RunLock
 
 
 def raced(root: Path, way: str, processes: int, rounds: int) -> Counter[str]:
@@ -111,6 +112,27 @@ def test_a_look_leaves_the_lock_to_whoever_wants_it(tmp_path: Path) -> None:
     with (folder.path / ".lock").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         assert folder.is_being_written()
+
+
+def test_the_lock_names_its_process_and_machine(tmp_path: Path) -> None:
+    folder = saved_run(tmp_path)
+    look = RunLock(folder.path)
+    folder.lock()
+    assert look.holder() == LockHolder(process=os.getpid(), host=platform.node())
+    lock = folder.path / ".lock"
+    for line, holder in {
+        b"12\n": LockHolder(process=12, host=None),
+        b"12 a.b-c\n": LockHolder(process=12, host="a.b-c"),
+        b"": None,
+        b"12 \x1b[2J\n": None,
+        b"9" * 5_000: None,
+        b"12 " + b"x" * 5_000: None,
+    }.items():
+        lock.write_bytes(line)
+        assert look.holder() == holder
+    folder.unlock()
+    lock.unlink()
+    assert look.holder() is None
 
 
 def test_the_lock_belongs_to_its_account_alone(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from model.commands import (
 )
 from model.config import MAX_TEMPERATURE
 from tui.app.live import LiveApp
-from tui.config.keys import KeyAction, bindings, keys_of, may_run
+from tui.config.keys import bindings, may_run
 from tui.config.screen_settings import RATES
 from tui.export.svg import without_foreign_fonts
 from tui.sanitise import encodable
@@ -36,6 +36,7 @@ from tui.screens.prompt_entry import PromptEntry
 from tui.screens.question import QuitQuestion
 from tui.screens.runs_screen import NextSession, RunsScreen
 from tui.terminal.deferred import after_refresh
+from tui.view.watched import trainer_words
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -57,17 +58,6 @@ class CharlmApp(LiveApp):
 
     successor: NextSession | None = None
     """What to show when this session has ended."""
-
-    @property
-    def trains_now(self) -> bool:
-        """Whether a training runs that could be lost."""
-        crashed = any(crash.worker == "trainer" for crash in self.state.crashes)
-        return self.settings.trains and self.state.finished is None and not crashed
-
-    @property
-    def acting_keys(self) -> tuple[KeyAction, ...]:
-        """The keys that this user may press, with the user's own assignments."""
-        return keys_of(self.settings.keymap, read_only=self.settings.read_only)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Limits spectators to actions that write no file and command no training."""
@@ -164,10 +154,22 @@ class CharlmApp(LiveApp):
             self.say("Training ends after validating and saving; the text goes on.")
 
     def _has_training(self, verb: str) -> bool:
-        """Returns whether a training runs; says so if none does."""
+        """Returns whether a training runs; says why there is none to control."""
         if not self.trains_now:
-            self.say(f"There is no training to {verb}.", severity="warning")
+            self.say(f"{self._why_no_training()} There is nothing to {verb}.", severity="warning")
         return self.trains_now
+
+    def _why_no_training(self) -> str:
+        """Returns the sentence on why this session does not train (now)."""
+        watched = self.state.watched
+        if watched is not None and watched.is_trained:
+            words = trainer_words(watched)
+            return f"{words[0].upper()}{words[1:]} trains this run, and you watch it."
+        if watched is not None:
+            return "You watch this run, and no process trains it now."
+        if self.state.opened is not None:
+            return "These are saved weights, which are not trained."
+        return "The training has ended."
 
     # --- program --------------------------------------------------------------------------------
 

@@ -20,18 +20,22 @@ from model.config import SamplingConfig
 from model.events import (
     CheckpointSaved,
     Event,
+    Finished,
     NoveltyIndexed,
     RateSet,
+    RunWatched,
     SamplingApplied,
     SessionRefused,
     TextMissing,
     TrainingStateChanged,
     WarningRaised,
+    WorkerCrashed,
     WritingHeld,
     WritingRestarted,
 )
 from tui.app.file_writer import written_file
 from tui.app.process_meter import MachineMeter
+from tui.config.keys import KeyAction, keys_of
 from tui.config.screen_settings import ScreenSettings
 from tui.config.themes import OWN_THEMES, user_themes
 from tui.sanitise import one_line
@@ -43,6 +47,7 @@ from tui.view.fold import fold
 from tui.view.format import grouped
 from tui.view.repetition import period_of
 from tui.view.state import ViewState
+from tui.view.watched import watching_words
 from tui.widgets.writing_pane import WritingPane
 
 if TYPE_CHECKING:
@@ -109,6 +114,23 @@ class LiveApp(TerminalApp):
         self._main_screen = MainScreen(settings, self)
         self._apply_theme()
         self.set_keymap(dict(settings.keymap))
+
+    @property
+    def trains_now(self) -> bool:
+        """Whether a training runs that could be lost."""
+        crashed = any(crash.worker == "trainer" for crash in self.state.crashes)
+        return self.settings.trains and self.state.finished is None and not crashed
+
+    @property
+    def acting_keys(self) -> tuple[KeyAction, ...]:
+        """The keys that do something for this user now, with the user's own assignments."""
+        settings = self.settings
+        return keys_of(
+            settings.keymap,
+            read_only=settings.read_only,
+            trains=self.trains_now,
+            lists_runs=settings.root is not None,
+        )
 
     @property
     def main_screen(self) -> MainScreen:
@@ -198,6 +220,11 @@ class LiveApp(TerminalApp):
         elif isinstance(event, TrainingStateChanged):
             self.pause_wanted = event.state == "paused"
             self.draw_keys()
+        elif isinstance(event, Finished | WorkerCrashed):
+            self.draw_keys()
+        elif isinstance(event, RunWatched):
+            words = watching_words(event)
+            self.say(words[0].upper() + words[1:])
         else:
             self._notice_writing(event)
 
@@ -325,7 +352,7 @@ class LiveApp(TerminalApp):
             words["training.pause"] = "Go on"
         if self.held:
             words["writing.hold"] = "Go on"
-        self._main_screen.key_bar.show(words)
+        self._main_screen.key_bar.show(words, self.acting_keys)
 
     def on_resize(self, event: Resize) -> None:
         """Draws everything for the new size, once the panes have theirs."""

@@ -209,7 +209,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     ),
     _key(
         "training.stop", "e", "e", "End training", "validate, save, stay open; the text goes on",
-        "app.stop_training", "Training", hint="End", rank=11,
+        "app.stop_training", "Training", hint="End", rank=10,
     ),
     _key(
         "text.up", "up", "Up", "Scroll up a line", "the text keeps its place",
@@ -237,7 +237,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     _key(
         "text.alternatives", "a", "a", "Alternatives",
         "what else the model considered; fork there",
-        "screen.show_alternatives", "Text",
+        "screen.show_alternatives", "Text", hint="Fork", rank=8,
     ),
     _key(
         "text.trunk", "B", "B", "Back to the trunk", "the text from before the first fork",
@@ -253,7 +253,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     ),
     _key(
         "text.copy", "y", "y", "Copy the text", "since the last restart, to the clipboard (OSC 52)",
-        "screen.copy_written_text", "Text", hint="Copy", rank=10,
+        "screen.copy_written_text", "Text", hint="Copy", rank=11,
     ),
     _key(
         "text.find", "slash", "/", "Find in the text", "n: the next, N: the previous",
@@ -358,12 +358,27 @@ def bindings() -> list[Binding]:
     ]
 
 
-def keys_of(keymap: Mapping[str, str], *, read_only: bool = False) -> tuple[KeyAction, ...]:
-    """Returns the table with the user's own keys, without those that are off for spectators."""
+def keys_of(
+    keymap: Mapping[str, str],
+    *,
+    read_only: bool = False,
+    trains: bool = True,
+    lists_runs: bool = True,
+) -> tuple[KeyAction, ...]:
+    """Returns the keys that do something, with the user's own assignments.
+
+    Args:
+        keymap: the user's own keys by the action's id.
+        read_only: whether the user is a spectator.
+        trains: whether this session trains; without a training its keys do nothing.
+        lists_runs: whether there is a folder of runs to show.
+    """
     return tuple(
         _remapped(key, keymap[key.id]) if key.id in keymap else key
         for key in KEYS
         if not (read_only and key.id in OFF_FOR_SPECTATORS)
+        and (trains or key.group != "Training")
+        and (lists_runs or key.id != "program.runs")
     )
 
 

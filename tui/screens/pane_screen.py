@@ -19,6 +19,7 @@ from tui.view.chart_view import ChartView
 from tui.view.layout import PANES, PaneArrangement
 from tui.view.machine_use import MachineUse
 from tui.view.state import ViewState
+from tui.view.watched import trainer_words
 from tui.widgets.banner import Banner
 from tui.widgets.events_pane import EventsPane
 from tui.widgets.frame import FrameEdge, status_words, title_words
@@ -128,6 +129,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         self.banner.show(state)
         spark = not settings.low_bandwidth
         self.run_pane.show(state, now, use, ascii_only=settings.ascii, spark=spark)
+        self._name_trainer(state)
         self.progress.show(state, now, ascii_only=settings.ascii)
         shown = self.shown
         if "events" in shown:
@@ -136,6 +138,13 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
             self.growth.show(state)
         if "race" in shown:  # new words on a frame redraw all of it, lanes included
             self._frames["race"].border_subtitle = self.race.words
+
+    def _name_trainer(self, state: ViewState) -> None:
+        """Shows on the edge of the run's pane which other process trains the run."""
+        words = "" if state.watched is None else trainer_words(state.watched)
+        words = one_line(words, max(1, self.run_pane.size.width))
+        if (self._frames["run"].border_subtitle or "") != words:
+            self._frames["run"].border_subtitle = words
 
     def draw_views(self, state: ViewState, sampling: SamplingConfig) -> None:
         """Draws the panes that follow the writing."""

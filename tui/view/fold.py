@@ -29,6 +29,7 @@ from model.events import (
     RateSet,
     ReferencesMeasured,
     RunStarted,
+    RunWatched,
     SampleRecorded,
     SamplingApplied,
     SaveFailed,
@@ -144,6 +145,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, references=references)
         case TextMissing(reason=reason):
             return replace(state, text_missing=reason)
+        case RunWatched():
+            return replace(state, watched=event)
         case WeightsOpened():
             return replace(state, opened=event)
         case UnitsRanked(units=units):

@@ -10,6 +10,7 @@ from model.events import (
     Event,
     RecordedEvent,
     RunStarted,
+    RunWatched,
     SampleRecorded,
     TextMissing,
     TrainingStateChanged,
@@ -19,6 +20,7 @@ from model.events import (
 )
 from tui.sanitise import one_line
 from tui.view.format import grouped
+from tui.view.watched import watching_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class LogLine:
     paint: str = "value"
 
 
-def log_line(
+def log_line(  # noqa: C901 - one case per kind of event
     event: Event, *, seconds: float, sampled_epoch: int | None, opened: bool
 ) -> LogLine | None:
     """Returns the line for an event, or None; makes foreign text printable.
@@ -59,6 +61,8 @@ def log_line(
             return LogLine(seconds=seconds, text=one_line(sentence, 300), paint="bad")
         case RunStarted(run=run):
             return LogLine(seconds=seconds, text=f"run {one_line(run, 80)}", paint="strong")
+        case RunWatched():
+            return LogLine(seconds=seconds, text=watching_words(event), paint="strong")
         case TextMissing(reason=reason):
             words = one_line(f"no novelty ink: {reason}", 300)
             return LogLine(seconds=seconds, text=words, paint="label")

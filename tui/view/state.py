@@ -15,6 +15,7 @@ from model.events import (
     NextDistribution,
     RankedUnit,
     RunStarted,
+    RunWatched,
     SampleRecorded,
     SaveFailed,
     TrainingState,
@@ -111,6 +112,8 @@ class ViewState:
     """Names of compressors, and the bits per character that each reaches on the same text."""
     text_missing: str | None = None
     """Why the run's text is not available; None if it is, or while it is read."""
+    watched: RunWatched | None = None
+    """The run of another process; None for a run of this session."""
     opened: WeightsOpened | None = None
     """The saved weights that were opened; None for a training."""
     units: tuple[RankedUnit, ...] = ()

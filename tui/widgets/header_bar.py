@@ -41,6 +41,8 @@ def state_sign(state: ViewState, *, ascii_only: bool) -> Part:
             word = f"{word} {percent(state.fraction)}"
     if state.opened is not None:
         word = "OPENED"
+    if state.watched is not None and state.training == "training":
+        word = "WATCHING"
     if state.finished is not None:
         word += _REASONS[state.finished.reason]
         paint = "bad" if state.finished.reason == "diverged" else paint

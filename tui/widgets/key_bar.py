@@ -18,8 +18,14 @@ class KeyBar(Painted):
         self._keys = tuple(keys)
         self._actions: dict[Part, str] = {}
 
-    def show(self, words: Mapping[str, str]) -> None:
-        """Shows the hints; ``words`` replaces the word of some ids (Pause, Go on)."""
+    def show(self, words: Mapping[str, str], keys: Sequence[KeyAction] | None = None) -> None:
+        """Shows the hints.
+
+        Args:
+            words: the word of some ids, instead of the one in the table (Pause, Go on).
+            keys: the keys that do something from now on; None leaves them as they are.
+        """
+        self._keys = self._keys if keys is None else tuple(keys)
         hints = _hints(self._keys, words)
         width = self.size.width - 1
         while hints and _width(hints) > width:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from model.events import (
     Finished,
     Planned,
     RunStarted,
+    RunWatched,
     SamplingApplied,
     StepFinished,
     TrainingStateChanged,
@@ -45,6 +48,9 @@ def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> Non
     session.start()
     wait_until(lambda: said(TrainingStateChanged))
     assert of_kind(seen, TrainingStateChanged)[0].state == "training"
+    watched = of_kind(seen, RunWatched)
+    assert [(event.run, event.is_trained) for event in watched] == [(folder.name, True)]
+    assert (watched[0].process, watched[0].host) == (os.getpid(), platform.node())
     for event in training:
         its_plan += of_kind([event], Planned)
         if isinstance(event, Validated):
@@ -55,6 +61,7 @@ def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> Non
     wait_until(lambda: said(Finished) and said(WeightsSwapped) and said(CharacterWritten, 50))
     wait_until(lambda: said(TrainingStateChanged, 2))
     assert of_kind(seen, TrainingStateChanged)[-1].state == "finished"
+    assert [event.is_trained for event in of_kind(seen, RunWatched)] == [True, False]
     assert len(of_kind(seen, Validated)) >= 4
     assert of_kind(seen, Planned) == its_plan
     assert of_kind(seen, Planned)[0].planned_steps == of_kind(seen, Finished)[0].step
