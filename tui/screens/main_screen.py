@@ -34,6 +34,7 @@ from tui.screens.session_host import SessionHost
 from tui.screens.text_feed import TextFeed
 from tui.screens.view_menu import ViewMenu
 from tui.terminal.deferred import after_refresh
+from tui.view.absent import no_curve, no_samples
 from tui.view.format import grouped
 from tui.view.ink import INKS, InkKind
 from tui.widgets.writing_pane import ScrollKey
@@ -152,7 +153,8 @@ class MainScreen(PaneScreen):
         """Writes the visible curve to a file."""
         figure = curve_figure(self._host.state, self.chart_view)
         if figure is None:
-            self._host.say("There is no curve to write yet.", severity="warning")
+            words = f"There is no curve to write. {no_curve(self._host.state)}"
+            self._host.say(words, severity="warning")
             return
         content: Callable[[], bytes] = {
             "svg": lambda: encodable(svg_of(figure)).encode(),
@@ -165,9 +167,8 @@ class MainScreen(PaneScreen):
         """Writes the samples of all epochs to a file."""
         state = self._host.state
         if not state.samples:
-            self._host.say(
-                "There are no samples yet: they are written after each epoch.", severity="warning"
-            )
+            words = f"There are no samples to write. {no_samples(state)}"
+            self._host.say(words, severity="warning")
             return
         words = f"{grouped(len(state.samples))} samples"
         self._host.write_file("samples.txt", words, lambda: encodable(sample_text(state)).encode())

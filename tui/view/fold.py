@@ -148,7 +148,7 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
         case RunWatched():
             return replace(state, watched=event)
         case WeightsOpened():
-            return replace(state, opened=event)
+            return _opened(state, event)
         case UnitsRanked(units=units):
             return replace(state, units=units)
         case AcceleratorMeasured():
@@ -275,6 +275,16 @@ def _planned(state: ViewState, event: Planned) -> ViewState:
         first_step=event.first_step,
     )
     return replace(state, progress=progress, layers=event.layers, hidden=event.hidden)
+
+
+def _opened(state: ViewState, event: WeightsOpened) -> ViewState:
+    """Returns the state with saved weights; they know their loss even without a record."""
+    losses, nats = state.losses, finite(event.nats_per_character)
+    if losses.validation is None and nats is not None:
+        losses = replace(losses, validation=nats)
+        if event.best:
+            losses = replace(losses, best=nats, best_step=event.step)
+    return replace(state, opened=event, losses=losses)
 
 
 def _finished(state: ViewState, event: Finished) -> ViewState:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from model.runs.decimate import Point
+from tui.view.absent import CURVE_COMES, no_curve
 from tui.view.chart_view import ChartView, curves_of
 from tui.view.format import fixed, short
 from tui.view.state import ViewState
-from tui.widgets.painted import Painted, Row
+from tui.widgets.painted import Painted, Row, sentence_rows
 
 _AXIS_CELLS = 6
 SIGNS: Mapping[str, tuple[str, str]] = {
@@ -31,6 +32,7 @@ class AsciiChart(Painted):
                 self.size.height,
                 epochs=state.progress.steps_per_epoch is not None,
                 logarithmic=view.logarithmic,
+                absent=no_curve(state),
             )
         )
 
@@ -44,6 +46,7 @@ def ascii_rows(
     logarithmic: bool = False,
     signs: Mapping[str, tuple[str, str]] = SIGNS,
     unit: str | None = None,
+    absent: str = CURVE_COMES,
 ) -> list[Row]:
     """Returns the chart as rows: an axis with the range on the left, steps or epochs below.
 
@@ -55,11 +58,12 @@ def ascii_rows(
         logarithmic: whether the y are decimal logarithms.
         signs: sign and paint of each curve.
         unit: of the x, where they are neither.
+        absent: the sentence for a chart without points.
     """
     points = [point for curve in curves.values() for point in curve]
     columns, lines = width - _AXIS_CELLS - 1, height - 2
     if len(points) < 2 or columns < 8 or lines < 2:
-        return [(("The curve appears with the first steps."[: max(0, width)], "label"),)]
+        return sentence_rows(absent, width)[: max(0, height)]
     low_x, high_x = min(x for x, _ in points), max(x for x, _ in points)
     low_y, high_y = min(y for _, y in points), max(y for _, y in points)
     span_x, span_y = (high_x - low_x) or 1.0, (high_y - low_y) or 1.0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tui.view.format import clock
+from tui.view.log import LogLine
 from tui.view.state import ViewState
-from tui.widgets.painted import Painted, Row
+from tui.widgets.painted import Painted, Row, sentence_rows
 
 
 class EventsPane(Painted):
@@ -14,8 +15,14 @@ class EventsPane(Painted):
         """Shows the end of the log."""
         width, height = self.size
         lines = state.log[-height:] if height else ()
-        rows: list[Row] = [
-            ((f"{clock(line.seconds)} ", "label"), (line.text[: max(0, width - 8)], line.paint))
-            for line in lines
-        ]
-        self.present(rows or [(("Nothing has happened yet.", "label"),)])
+        rows = [row for line in lines for row in _line_rows(line, width)]
+        empty = sentence_rows("Nothing has happened yet.", width)
+        self.present(rows[-height:] if rows else empty)
+
+
+def _line_rows(line: LogLine, width: int) -> list[Row]:
+    """Returns a line of the log, wrapped at words behind its time."""
+    time = f"{clock(line.seconds)} "
+    first, *others = sentence_rows(line.text, width - len(time), paint=line.paint) or [()]
+    gap = ((" " * len(time), "label"),)
+    return [((time, "label"), *first), *((*gap, *other) for other in others)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.events import SampleRecorded
+from tui.view.absent import no_samples
 from tui.view.format import fixed, slider
 from tui.view.sample_history import epochs_of
 from tui.view.state import ViewState
 from tui.view.transcript import Transcript
-from tui.widgets.painted import Painted, Row, line_parts, row_width
+from tui.widgets.painted import Painted, Row, line_parts, row_width, sentence_rows
 
 if TYPE_CHECKING:
     from textual import events
@@ -64,8 +65,7 @@ class GrowthPane(Painted):
         width, height = self.size
         samples = self._state.samples
         if not samples:
-            words = "After each epoch the model writes samples; they appear here."
-            self.present([((words[:width], "label"),)])
+            self.present(sentence_rows(no_samples(self._state), width))
             return
         epochs = epochs_of(samples)
         epoch = self._epoch if self._epoch in epochs else epochs[-1]

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.widget import Widget
 
 from model.runs.decimate import extremes, means
+from tui.view.absent import no_curve
 from tui.view.chart_view import ChartView, best_point, curves_of, references_of
 from tui.view.state import ViewState
 from tui.widgets.ascii_chart import AsciiChart
-from tui.widgets.painted import Painted
+from tui.widgets.painted import Painted, sentence_in_the_middle
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -68,7 +69,7 @@ class LossChart(Widget):
         elif not has_curve:
             words = self.query("#chart-words").results(Painted)
             for widget in words:
-                _show_words(widget, "The curve appears with the first steps.")
+                widget.present(sentence_in_the_middle(no_curve(state), *widget.size))
         elif self._plot is None:
             self._mount_plot_once()
         elif self._plot.is_whole:
@@ -167,10 +168,3 @@ def padded(values: list[float], cells: int) -> tuple[float | None, float | None]
     low, high = min(values), max(values)
     room = ((high - low) or max(abs(high), 1.0) * 0.01) / max(1, cells)
     return low - room / 2, high + room
-
-
-def _show_words(widget: Painted, words: str) -> None:
-    """Shows a sentence in the middle."""
-    width, height = widget.size
-    middle = ((words.center(width)[:width], "label"),)
-    widget.present([()] * (max(1, height) // 2) + [middle])

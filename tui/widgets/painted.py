@@ -17,7 +17,7 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui.view.line_wrapper import Line
+from tui.view.line_wrapper import MINIMUM_WIDTH, Line, LineWrapper
 from tui.widgets.styled_once import StyledOnce
 
 Part = tuple[str, str]
@@ -154,3 +154,28 @@ def line_parts(line: Line, cells: int) -> Row:
     """Returns a line of a transcript, padded to ``width`` cells."""
     parts: Row = tuple((piece.text, _LINE_PAINTS[piece.kind]) for piece in line)
     return (*parts, (" " * max(0, cells - row_width(parts)), "value"))
+
+
+def sentence_rows(words: str, width: int, *, paint: str = "label") -> list[Row]:
+    """Returns a printable sentence as rows of at most ``width`` cells, all in one paint."""
+    return [((line, paint),) for line in _wrapped(words, width)]
+
+
+def sentence_in_the_middle(words: str, width: int, height: int) -> list[Row]:
+    """Returns a sentence of narrow characters in the middle of a pane."""
+    lines = _wrapped(words, width)
+    above = max(0, height - len(lines)) // 2
+    return [*([()] * above), *(((line.center(width).rstrip(), "label"),) for line in lines)]
+
+
+def _wrapped(words: str, width: int) -> list[str]:
+    """Returns the lines of a sentence; a word that is longer than a line is broken.
+
+    A pane that cannot hold every character has no lines.
+    """
+    if width < MINIMUM_WIDTH:
+        return []
+    wrapper = LineWrapper(width)
+    wrapper.add(words, "text")
+    lines = [*(line for _, line in wrapper.finished), wrapper.open_line]
+    return ["".join(piece.text for piece in line).rstrip(" ") for line in lines]

@@ -124,6 +124,8 @@ def _opened_row(opened: WeightsOpened, width: int, *, ascii_only: bool) -> Row:
     if opened.best:
         parts.append((" best", "good"))
     run = f"run {opened.run_ended or 'is'} at step {grouped(opened.last_step)} "
+    if opened.run_ended is None and opened.last_step == opened.step:
+        run = ""  # nothing is known of the run but these weights
     room = width - sum(len(text) for text, _ in parts) - 2
     right: Row = ((run, "label"),) if len(run) <= room else ()
     return spread(tuple(parts), right, width)

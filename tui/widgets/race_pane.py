@@ -9,7 +9,7 @@ from model.config import MAX_TEMPERATURE
 from tui.view.format import grouped
 from tui.view.transcript import Transcript
 from tui.widgets.frame import temperature_label
-from tui.widgets.painted import Painted, Part, Row, line_parts
+from tui.widgets.painted import Painted, Part, Row, line_parts, sentence_rows
 
 if TYPE_CHECKING:
     from textual import events
@@ -99,8 +99,7 @@ class RacePane(Painted):
         """Shows the ends of all lanes."""
         width, height = self.size
         if not self._lanes:
-            words = "The race starts with the first text."
-            self.present([((words[:width], "label"),)])
+            self.present(sentence_rows("The race starts with the first text.", width))
             return
         bar: Part = (" | " if self._ascii_only else " │ ", "edge")
         columns = self._columns

@@ -8,6 +8,7 @@ from typing import Final
 
 from model.events import AcceleratorMeasured
 from tui.sanitise import one_line
+from tui.view.absent import can_still_train
 from tui.view.format import UNKNOWN, ago, fixed, grouped, is_known, percent, short, small, sparkline
 from tui.view.machine_use import MachineUse
 from tui.view.state import ViewState
@@ -89,6 +90,10 @@ def figure_rows(
         (4, _row("speed", *speed)),
         (8, _row("saved", *_checkpoint_parts(state, now, width))),
     ]
+    if state.opened is not None and losses.smoothed is None:
+        # The file alone is there: leave out what only the record of its run knows.
+        known = {"val", "bits/char", "step", "saved"}
+        rows = [row for row in rows if row[1][0][0].strip() in known]
     if state.run is not None and state.run.plan:
         plan = one_line(state.run.plan, max(1, width - _LABEL_CELLS))
         rows.append((4, _row("plan", (plan, "value"))))
@@ -129,7 +134,7 @@ def _checkpoint_parts(state: ViewState, now: float, width: int) -> list[Part]:
     if state.opened is not None:
         return [(f"step {grouped(state.opened.step)}", "value")]
     if state.checkpoint is None:
-        return [("not yet", "label")]
+        return [("not yet" if can_still_train(state) else "never", "label")]
     parts: list[Part] = [(f"step {grouped(state.checkpoint.step)}", "value")]
     if state.checkpoint_at is not None:
         age = ago(now - state.checkpoint_at)

@@ -13,7 +13,7 @@ from model.config import SamplingConfig
 from model.events import NextDistribution
 from tui.view.format import bar, fixed, percent
 from tui.view.state import ViewState
-from tui.widgets.painted import Painted, Part, Row
+from tui.widgets.painted import Painted, Part, Row, sentence_rows
 from tui.widgets.symbols import padded_label
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def bar_rows(
 ) -> list[Row]:
     """Returns a row for each likely character: its bar before and after, or that it is cut."""
     if distribution is None:
-        return [(("The bars appear with the first text.", "label"),)]
+        return sentence_rows("The bars appear with the first text.", width)
     cells = max(_MIN_BAR_CELLS, (width - _LABEL_CELLS - 2 * _PERCENT_CELLS - 2) // 2)
     field = cells + _PERCENT_CELLS
     before = "the model's own"[:field].ljust(field + 1)

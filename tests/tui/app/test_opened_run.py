@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from app_opened import opened
-from app_script import on_a_loop, training
+from app_script import finished, on_a_loop, prepared, training
+from hypothesis import given
+from hypothesis import strategies as st
 from model_fixtures import make_checkpoint
 from patience import wait_until
+from rich.cells import cell_len
 
 from model import events as ev
 from model.config import SamplingConfig
@@ -18,6 +21,7 @@ from model.runs.checkpoint_file import write_checkpoint
 from model.session.live import LiveSession, SavedWeights
 from tui.view.fold import fold
 from tui.view.state import ViewState
+from tui.widgets.painted import Painted, row_width, sentence_rows
 from tui.widgets.progress_row import progress_row
 
 WEIGHTS = ev.WeightsOpened(
@@ -78,3 +82,79 @@ async def test_an_opened_run_is_called_so_everywhere() -> None:
         assert "✓ OPENED" in screen.header.plain
         assert "Weights of step 3 248" in screen.progress.plain
         assert "saved     step 3 248" in screen.run_pane.plain
+
+
+# --- panes without figures ------------------------------------------------------------------------
+
+ENDED = ev.TrainingStateChanged(state="finished")
+ALONE = (replace(WEIGHTS, last_step=3_248, run_ended=None), ENDED)
+"""Weights without a record of their run, as ``export`` writes them."""
+NOTHING_COMES: dict[str, tuple[tuple[ev.Event, ...], bool]] = {
+    "an exported file": (ALONE, False),
+    "a watched run that has ended": (
+        (ev.RunWatched(run="a", is_trained=False, process=None, host=None), ENDED),
+        False,
+    ),
+    "a training that ended at once": (finished(), True),
+    "a training that crashed": (
+        (ev.WorkerCrashed(worker="trainer", sentence="it broke", traceback=""),),
+        True,
+    ),
+}
+PROMISES = ("appear", "not yet", " yet", "after each epoch")
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("case", NOTHING_COMES)
+@on_a_loop
+async def test_nothing_is_promised_that_never_comes(case: str, ascii_only: bool) -> None:
+    events, trains = NOTHING_COMES[case]
+    async with opened(*events, trains=trains, ascii=ascii_only, size=(120, 40)) as it:
+        await it.press("5")
+        it.app.draw_all()
+        await it.pilot.pause()
+        screen = it.app.main_screen
+        chart = "\n".join(widget.plain for widget in screen.chart.query(Painted))
+        words = "\n".join((chart, screen.growth.plain, screen.run_pane.plain))
+        assert "no curve" in words.replace("\n", " ")
+        assert "no samples" in " ".join(words.split())
+        for key in ("f", "g"):
+            it.app.clear_notifications()
+            await it.press(key)
+            words += "".join(it.toasts())
+        assert not [promise for promise in PROMISES if promise in words], words
+
+
+@on_a_loop
+async def test_what_can_still_come_is_promised() -> None:
+    watched = ev.RunWatched(run="a", is_trained=True, process=1, host="box")
+    for trains, events in ((True, prepared()), (False, (watched,))):
+        async with opened(*events, trains=trains, size=(120, 40)) as it:
+            await it.press("5")
+            it.app.draw_all()
+            await it.pilot.pause()
+            chart = it.app.main_screen.chart.query_one("#chart-words", Painted)
+            assert "appears with the first steps" in " ".join(chart.plain.split())
+            assert "they appear here" in " ".join(it.app.main_screen.growth.plain.split())
+
+
+@on_a_loop
+async def test_a_file_alone_shows_what_it_knows_and_no_dashes() -> None:
+    async with opened(*ALONE, trains=False) as it:
+        it.app.draw_all()
+        figures = it.app.main_screen.run_pane.plain
+        assert "val       1.245 best" in figures
+        assert "bits/char 1.80" in figures
+        rows = [row for row in figures.splitlines() if not row.startswith(("machine", "surprise"))]
+        assert not [row for row in rows if row.rstrip().endswith(" -")]
+        assert "run is at step" not in it.app.main_screen.progress.plain
+
+
+@given(words=st.text("ab 漢é", max_size=200), width=st.integers(2, 60))
+def test_a_sentence_is_wrapped_at_words(words: str, width: int) -> None:
+    rows = sentence_rows(words, width)
+    assert all(row_width(row) <= width for row in rows)
+    shown = [word for row in rows for text, _ in row for word in text.split()]
+    if all(cell_len(word) <= width for word in words.split()):
+        assert shown == words.split()
+    assert "".join(shown) == "".join(words.split())
