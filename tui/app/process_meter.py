@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tui.view.machine_use import MachineUse
+from tui.view.state import MachineUse
 
 
 class MachineMeter:

@@ -17,8 +17,7 @@ from tui.sanitise import one_line
 from tui.terminal.frugal_compositor import FrugalScreen
 from tui.view.chart_view import ChartView
 from tui.view.layout import PANES, PaneArrangement
-from tui.view.machine_use import MachineUse
-from tui.view.state import ViewState
+from tui.view.state import MachineUse, ViewState
 from tui.view.watched import trainer_words
 from tui.widgets.banner import Banner
 from tui.widgets.events_pane import EventsPane

@@ -27,6 +27,16 @@ from tui.view.log import LogLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineUse:
+    """Processor time and memory that the process used at one reading."""
+
+    cores: float | None
+    """Processor seconds per second since the last reading; None for the first."""
+    bytes: int | None
+    """Resident memory, bytes; None if the system does not report it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far the training has come."""
 

@@ -17,6 +17,7 @@ from model.runs.decimate import extremes, means
 from tui.view.absent import no_curve
 from tui.view.chart_view import ChartView, best_point, curves_of, references_of
 from tui.view.state import ViewState
+from tui.view.ticks import Scale, scale_of
 from tui.widgets.ascii_chart import AsciiChart
 from tui.widgets.painted import Painted, sentence_in_the_middle
 
@@ -109,8 +110,10 @@ class LossChart(Widget):
         # right sides fall outside: two axes are left, and a row more for the curve.
         plot.styles.width, plot.styles.height = width + 1, height + 1
         plot.styles.offset = (0, -1)
-        columns = max(1, width - _MARGIN_LEFT - 2)
         curves = curves_of(state, view)
+        scale = _scale(curves, height - 2, logarithmic=view.logarithmic)
+        margin = max([_MARGIN_LEFT, *(len(label) + 1 for label in scale.labels)])
+        columns = max(1, width - margin - 2)
         raw = extremes(curves.get("raw", ()), columns)
         train = means(curves["train"], columns)
         validation = means(curves.get("validation", ()), columns)
@@ -119,13 +122,14 @@ class LossChart(Widget):
         braille = importlib.import_module("textual_plot").HiResMode.BRAILLE
         with self.app.batch_update():
             plot.clear()
-            lines = height - 2
-            plot.set_y_formatter(axes.LogarithmicAxis() if view.logarithmic else axes.ShortAxis())
+            if plot.margin_left != margin:
+                plot.margin_left = margin
+            plot.set_y_formatter(axes.FixedAxis(scale))
             plot.set_x_formatter(axes.SpacedAxis(columns))
             xs_seen = [x for x, _ in raw or train]
             ys_seen = [y for _, y in (*(raw or train), *validation)]
             plot.set_xlimits(*padded(xs_seen, columns))
-            plot.set_ylimits(*padded(ys_seen, lines))
+            plot.set_ylimits(scale.low, scale.high)
             for height_of_line in references_of(state, view).values():
                 if ys_seen and min(ys_seen) <= height_of_line <= max(ys_seen):
                     dashes = spaced(min(xs_seen), max(xs_seen), columns)
@@ -153,6 +157,14 @@ class LossChart(Widget):
     def _style(self, name: str) -> str:
         """Returns the colour of a line in the words of Rich."""
         return str(self.get_component_rich_style(f"chart--{name}"))
+
+
+def _scale(
+    curves: dict[str, tuple[tuple[float, float], ...]], rows: int, *, logarithmic: bool
+) -> Scale:
+    """Returns the vertical scale that holds all curves."""
+    heights = [y for points in curves.values() for _, y in points] or [0.0, 1.0]
+    return scale_of(min(heights), max(heights), rows, logarithmic=logarithmic)
 
 
 def spaced(low: float, high: float, columns: int) -> list[float]:

@@ -7,15 +7,7 @@ from itertools import pairwise
 
 from textual_plot import NumericAxisFormatter
 
-from tui.view.format import short
-
-
-class LogarithmicAxis(NumericAxisFormatter):
-    """Ticks of an axis whose values are decimal logarithms."""
-
-    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """Returns the labels: the numbers whose logarithms are given."""
-        return [f"{10**tick:.3g}" if abs(tick) < 4 else f"{10**tick:.0e}" for tick in ticks]
+from tui.view.ticks import Scale
 
 
 class SpacedAxis(NumericAxisFormatter):
@@ -35,7 +27,14 @@ class SpacedAxis(NumericAxisFormatter):
                 break
         while not self._have_room(ticks, labels, max_ - min_):
             ticks, labels = ticks[::2], labels[::2]
-        return ticks, labels
+        whole = [
+            (tick, label)
+            for tick, label in zip(ticks, labels, strict=True)
+            if (tick - min_) * self._columns / (max_ - min_) + len(label) / 2 <= self._columns
+        ]
+        if whole:  # the others would be cut at the edge of the pane
+            return [tick for tick, _ in whole], [label for _, label in whole]
+        return ticks[:1], labels[:1]
 
     def _have_room(self, ticks: Sequence[float], labels: Sequence[str], span: float) -> bool:
         cells = self._columns / span
@@ -46,11 +45,18 @@ class SpacedAxis(NumericAxisFormatter):
         )
 
 
-class ShortAxis(NumericAxisFormatter):
-    """Ticks of large numbers: ``150k``."""
+class FixedAxis(NumericAxisFormatter):
+    """Ticks that were chosen together with the range of the axis."""
 
-    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        """Returns the numbers in few characters, small ones as they are."""
-        if max((abs(tick) for tick in ticks), default=0) < 1000:
-            return list(super().get_labels_for_ticks(ticks))
-        return [short(tick) for tick in ticks]
+    def __init__(self, scale: Scale) -> None:
+        """Makes an axis of a scale."""
+        self._scale = scale
+
+    def get_ticks_and_labels(
+        self,
+        min_: float,  # noqa: ARG002 - the plot's range is that of the scale
+        max_: float,  # noqa: ARG002
+        max_ticks: int = 8,  # noqa: ARG002
+    ) -> tuple[list[float], list[str]]:
+        """Returns the ticks and labels of the scale."""
+        return list(self._scale.ticks), list(self._scale.labels)

@@ -10,8 +10,7 @@ from model.events import AcceleratorMeasured
 from tui.sanitise import one_line
 from tui.view.absent import can_still_train
 from tui.view.format import UNKNOWN, ago, fixed, grouped, is_known, percent, short, small, sparkline
-from tui.view.machine_use import MachineUse
-from tui.view.state import ViewState
+from tui.view.state import MachineUse, ViewState
 from tui.widgets.painted import Painted, Part, Row
 
 TREND_BAND: Final = 0.002

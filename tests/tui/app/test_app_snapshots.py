@@ -18,7 +18,7 @@ from model.session.scripted import ScriptedSession
 from tui.app.app import CharlmApp
 from tui.app.process_meter import MachineMeter
 from tui.config.screen_settings import ScreenSettings
-from tui.view.machine_use import MachineUse
+from tui.view.state import MachineUse
 
 TEXT = (
     "annoyed by the grandiose manner, the mise en scene of the spirit, and the sense of the whole "

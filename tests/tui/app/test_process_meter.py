@@ -10,7 +10,7 @@ from app_script import on_a_loop, training
 
 from model.events import AcceleratorMeasured
 from tui.app.process_meter import MachineMeter, resident_bytes
-from tui.view.machine_use import MachineUse
+from tui.view.state import MachineUse
 from tui.widgets.run_pane import accelerator_row, machine_row
 
 
