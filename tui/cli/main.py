@@ -267,7 +267,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, click.ClickException):
-        return f"{error.format_message()} See `{PROGRAM} --help`."
+        message = error.format_message().rstrip()
+        end = "" if message.endswith((".", "?", "!")) else "."
+        return f"{message}{end} See `{PROGRAM} --help`."
     if isinstance(error, OSError):
         name = error.filename if error.filename is not None else "output"
         remedy = "check the disk and the permissions"

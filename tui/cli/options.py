@@ -14,9 +14,11 @@ import click
 
 from corpus.argument_text import readable
 from corpus.files.places import expand_home
+from model.config import SamplingConfig
 from model.presets import AUTO, PRESETS
 from model.runs.printed_command import ROOT_VARIABLE, USUAL_ROOT
 from model.runs.request import CHANGEABLE_ON_RESUME
+from tui.config.screen_settings import DEFAULT_FPS, DEFAULT_RATE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -254,9 +256,10 @@ sampling_options = _stack(
     click.option(
         "--temperature",
         type=float,
-        default=1.0,
+        default=SamplingConfig().temperature,
         metavar="T",
-        help="Sampling temperature; 0 takes the most likely character (default: 1).",
+        help="Sampling temperature; 0 takes the most likely character (default: "
+        f"{SamplingConfig().temperature:g}).",
     ),
     click.option(
         "--top-k",
@@ -301,16 +304,16 @@ screen_options = _stack(
     click.option(
         "--rate",
         type=float,
-        default=60.0,
+        default=DEFAULT_RATE,
         metavar="N",
-        help="Characters written per second (default: 60).",
+        help=f"Characters written per second (default: {DEFAULT_RATE:g}).",
     ),
     click.option(
         "--fps",
         type=int,
-        default=15,
+        default=DEFAULT_FPS,
         metavar="N",
-        help="Screen updates per second (default: 15).",
+        help=f"Screen updates per second (default: {DEFAULT_FPS}).",
     ),
     click.option(
         "--low-bandwidth",

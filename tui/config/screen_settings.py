@@ -12,7 +12,10 @@ from tui.config.user_config import Colours
 
 RATES: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0, 1000.0)
 """Writing rates, characters per second, that the keys for slower and faster select."""
-
+DEFAULT_RATE: Final = 60.0
+"""Characters per second."""
+DEFAULT_FPS: Final = 15
+"""Updates of the screen per second."""
 DEFAULT_THEME: Final = "tokyo-night"
 PLAIN_THEME: Final = "ansi-dark"
 """Name of the theme with the terminal's own colours, or with none under ``NO_COLOR``."""
@@ -26,13 +29,13 @@ class ScreenSettings:
     """Name of the corpus, shown until the run reports its name."""
     trains: bool = True
     """Whether the session has a trainer, which this screen controls."""
-    rate: float = 60.0
+    rate: float = DEFAULT_RATE
     """Initial writing rate of the model, characters per second."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     """Initial sampling settings, equal to those of the session."""
     prompt: str = ""
     """Initial prompt, which the user can edit."""
-    fps: int = 16
+    fps: int = DEFAULT_FPS
     """How many times a second the screen polls the events of the session."""
     low_bandwidth: bool = False
     """Whether to save bandwidth: fewer frames, plain colours, no sparkline, a chart every 5 s."""

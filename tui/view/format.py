@@ -29,8 +29,8 @@ def fixed(value: float | None, digits: int = 3) -> str:
 
 
 def grouped(value: int) -> str:
-    """Returns an integer with grouped thousands: ``12 481``."""
-    return f"{value:,}".replace(",", " ")
+    """Returns an integer with grouped thousands, as the command line prints it: ``12,481``."""
+    return f"{value:,}"
 
 
 def short(value: float | None) -> str:

@@ -116,8 +116,8 @@ async def test_saving_and_ending_reach_the_trainer() -> None:
         await it.press("s", "e")
         assert it.session.commands == [cm.SaveCheckpoint(), cm.StopTraining()]
         await it.say(ev.CheckpointSaved(time=1.0, step=1_200, path="x", best=True))
-        assert "Checkpoint saved: step 1 200" in it.toasts()
-        assert "step 1 200" in it.app.main_screen.run_pane.plain
+        assert "Checkpoint saved: step 1,200" in it.toasts()
+        assert "step 1,200" in it.app.main_screen.run_pane.plain
 
 
 @on_a_loop

@@ -38,11 +38,11 @@ def row(weights: ev.WeightsOpened, width: int, *, ascii_only: bool = False) -> s
 
 
 def test_the_progress_row_says_which_weights_write() -> None:
-    whole = "━━━━ Weights of step 3 248, val 1.245 best run completed at step 8 814"
+    whole = "━━━━ Weights of step 3,248, val 1.245 best run completed at step 8,814"
     assert row(WEIGHTS, 80) == whole
-    assert row(WEIGHTS, 40) == "━━━━ Step 3 248, val 1.245 best"
+    assert row(WEIGHTS, 40) == "━━━━ Step 3,248, val 1.245 best"
     bare = replace(WEIGHTS, nats_per_character=None, best=False, run_ended=None)
-    assert row(bare, 80, ascii_only=True) == "#### Weights of step 3 248 run is at step 8 814"
+    assert row(bare, 80, ascii_only=True) == "#### Weights of step 3,248 run is at step 8,814"
 
 
 @pytest.mark.parametrize("width", [1, 8, 20])
@@ -80,8 +80,8 @@ async def test_an_opened_run_is_called_so_everywhere() -> None:
         it.app.draw_all()
         screen = it.app.main_screen
         assert "✓ OPENED" in screen.header.plain
-        assert "Weights of step 3 248" in screen.progress.plain
-        assert "saved     step 3 248" in screen.run_pane.plain
+        assert "Weights of step 3,248" in screen.progress.plain
+        assert "saved     step 3,248" in screen.run_pane.plain
 
 
 # --- panes without figures ------------------------------------------------------------------------

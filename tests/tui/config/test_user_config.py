@@ -14,9 +14,12 @@ from command_here import assert_one_line, charlm_here
 
 from model.commands import HoldWriting
 from model.errors import ConfigError
+from model.presets import AUTO, PRESETS
+from model.runs.printed_command import USUAL_ROOT
 from tui.cli.commands.app import app
 from tui.cli.main import run
 from tui.config.keys import KEYS
+from tui.config.screen_settings import DEFAULT_THEME, ScreenSettings
 from tui.config.user_config import (
     COLOURS,
     SETTABLE,
@@ -106,6 +109,21 @@ def test_the_command_prints_a_default_that_can_be_read(
     whole = read(tmp_path / "own.toml", bare)
     assert isinstance(whole, UserConfig)
     assert set(whole.themes["mine"]) == {*COLOURS, "dark"}
+    for name, value in whole.defaults.items():
+        option = next(item for item in app.params if f"--{name}" in item.opts)
+        beside = {"preset": AUTO, "checkpoints": str(USUAL_ROOT), "theme": DEFAULT_THEME}
+        assert value == beside.get(name, value if value is False else option.default)
+    assert set(whole.defaults) == set(SETTABLE)
+    assert all(preset in printed.out for preset in PRESETS)
+
+
+def test_the_command_line_and_the_screen_have_the_same_defaults() -> None:
+    settings = ScreenSettings()
+    defaults = {option.name: option.default for option in app.params}
+    assert defaults["fps"] == settings.fps
+    assert defaults["rate"] == settings.rate
+    for name in ("temperature", "top_k", "top_p", "min_p", "typical"):
+        assert defaults[name] == getattr(settings.sampling, name)
 
 
 def test_the_file_sets_defaults_of_every_command(
@@ -179,3 +197,23 @@ def test_what_is_no_such_file_is_refused_at_once(kind: str, tmp_path: Path) -> N
         tmp_path, "runs", environment={"CHARLM_CONFIG": str(tmp_path / "config.toml")}
     )
     assert_one_line(outcome, 2, "config.toml", words)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "a", "b"],
+        ["bench", "x"],
+        ["export", "--wat"],
+        ["--fps", "abc"],
+        ["generate", "--checkpoint"],
+        ["train", "--device", "x"],
+    ],
+)
+def test_a_usage_error_is_sentences(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert ". See `charlm-tui --help`." in printed

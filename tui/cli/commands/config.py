@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
 
+from model.presets import AUTO, PRESETS
+from model.runs.printed_command import USUAL_ROOT
+from tui.cli.commands.app import app
 from tui.config.keys import KEYS
-from tui.config.user_config import config_path
+from tui.config.screen_settings import DEFAULT_THEME
+from tui.config.user_config import SETTABLE, config_path
 from tui.sanitise import printable
 
-_DEFAULTS = """\
-# Defaults of options. The command line takes precedence.
-[defaults]
-# preset = "auto"            # auto, quick, balanced, quality, thorough, overnight, notebook
-# checkpoints = "checkpoints"  # folder of runs
-# temperature = 0.8
-# top-k = 0                  # 0: off
-# top-p = 1.0
-# min-p = 0.0
-# typical = 1.0
-# rate = 60.0                # characters written per second
-# fps = 15
-# theme = "tokyo-night"      # okabe-ito: colours for any kind of colour vision
-# low-bandwidth = false
-# ascii = false
-# no-mouse = false
-
+_THEMES_AND_KEYS = """
 # Your own themes, for --theme and for theme above. Only primary is required.
 # [themes.mine]
 # primary = "#56b4e9"
@@ -58,7 +47,21 @@ def config() -> None:
     else:
         place = f"{path}{'' if path.exists() else ' (does not exist yet)'}"
     print(printable(place), file=sys.stderr)
-    print(_DEFAULTS + "\n".join(_key_lines()))
+    print("\n".join((*_default_lines(), _THEMES_AND_KEYS + "\n".join(_key_lines()))))
+
+
+def _default_lines() -> list[str]:
+    """Returns the section of defaults: a line for each option, with its value and its meaning."""
+    unset = {"preset": AUTO, "checkpoints": str(USUAL_ROOT), "theme": DEFAULT_THEME}
+    notes = {"preset": ", ".join(PRESETS)}
+    lines = ["# Defaults of options. The command line takes precedence.", "[defaults]"]
+    for name in SETTABLE:
+        option = next(item for item in app.params if f"--{name}" in item.opts)
+        assert isinstance(option, click.Option)
+        value = json.dumps(False if option.is_flag else unset.get(name, option.default))
+        meaning = (option.help or "").partition(" (default")[0].rstrip(".")
+        lines.append(f"# {f'{name} = {value}':<28}# {notes.get(name, meaning)}")
+    return lines
 
 
 def _key_lines() -> list[str]:
