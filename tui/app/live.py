@@ -109,6 +109,7 @@ class LiveApp(TerminalApp):
         self._clock = clock
         self.checkpoint_wanted = False
         self._warned_until = 0.0
+        self._redraw_is_due = False
         self.looping = False
         """Whether the text repeats itself."""
         self._main_screen = MainScreen(settings, self)
@@ -124,12 +125,11 @@ class LiveApp(TerminalApp):
     @property
     def acting_keys(self) -> tuple[KeyAction, ...]:
         """The keys that do something for this user now, with the user's own assignments."""
-        settings = self.settings
         return keys_of(
-            settings.keymap,
-            read_only=settings.read_only,
+            self.settings.keymap,
+            read_only=self.settings.read_only,
             trains=self.trains_now,
-            lists_runs=settings.root is not None,
+            lists_runs=self.settings.root is not None,
         )
 
     @property
@@ -223,8 +223,7 @@ class LiveApp(TerminalApp):
         elif isinstance(event, Finished | WorkerCrashed):
             self.draw_keys()
         elif isinstance(event, RunWatched):
-            words = watching_words(event)
-            self.say(words[0].upper() + words[1:])
+            self.say(f"You are {watching_words(event)}")
         else:
             self._notice_writing(event)
 
@@ -305,6 +304,7 @@ class LiveApp(TerminalApp):
 
     def draw_all(self) -> None:
         """Draws everything but the text."""
+        self._redraw_is_due = False
         self.draw_figures()
         self.draw_title()
         self.draw_status()
@@ -355,14 +355,14 @@ class LiveApp(TerminalApp):
         self._main_screen.key_bar.show(words, self.acting_keys)
 
     def on_resize(self, event: Resize) -> None:
-        """Draws everything for the new size, once the panes have theirs."""
+        """Shows the panes that fit; they ask to be drawn when they have their new size."""
         self._main_screen.fit_panes(event.size)
-        after_refresh(self, self.draw_all)
 
-    def on_frame_edge_resized(self) -> None:
-        """Draws the edges of the writing pane for their new width."""
-        self.draw_title()
-        self.draw_status()
+    def on_painted_resized(self) -> None:
+        """Draws everything once, after all panes have their new width."""
+        if not self._redraw_is_due:
+            self._redraw_is_due = True
+            after_refresh(self, self.draw_all)
 
     def on_writing_pane_scrolled(self) -> None:
         """Shows whether the pane follows the text."""

@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 
 from tui.config.keys import KEYS, KeyAction
 from tui.screens.dialog import Dialog
-from tui.widgets.painted import Painted, Row
+from tui.widgets.painted import Painted, Row, flowing_rows
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -56,29 +56,31 @@ class HelpPage(Painted):
         super().__init__()
         self._keys = keys
 
-    def on_mount(self) -> None:
-        """Draws the page and sets its height."""
-        rows = help_rows(self._keys)
+    def on_resize(self) -> None:
+        """Draws the page for its width and sets its height."""
+        rows = help_rows(self._keys, self.size.width)
         self.styles.height = len(rows)
         self.present(rows)
 
 
-def help_rows(keys: Sequence[KeyAction] = KEYS) -> list[Row]:
-    """Returns the page as rows."""
+def help_rows(keys: Sequence[KeyAction] = KEYS, width: int = 80) -> list[Row]:
+    """Returns the page as rows of at most ``width`` cells."""
     rows: list[Row] = []
     for group, actions in groupby(keys, key=lambda key: key.group):
         rows.append(((group, "strong"),))
         for key in actions:
             tail = f"  {key.tooltip}" if key.tooltip else ""
             shown = " ".join(dict.fromkeys([key.shown, *_other_key_names(key.keys)]))
-            rows.append(((f"  {shown:<8}", "key"), (f" {key.label}", "value"), (tail, "label")))
+            head: Row = ((f"  {shown:<8} ", "key"),)
+            rows += flowing_rows(head, ((key.label, "value"), (tail, "label")), width)
         rows.append(())
     rows.append((("Also", "strong"),))
-    rows.append((("  ^p      ", "key"), (" Command palette", "value"), ("  all of this", "label")))
+    palette: Row = (("Command palette", "value"), ("  all of this", "label"))
+    rows += flowing_rows((("  ^p       ", "key"),), palette, width)
     rows.append(())
     rows.append((("What the screen shows", "strong"),))
     for name, meaning in _NOTES:
-        rows.append(((f"  {name:<11}", "accent"), (meaning, "label")))
+        rows += flowing_rows(((f"  {name:<11}", "accent"),), ((meaning, "label"),), width)
     return rows
 
 

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
+_ALWAYS_CELLS = 21
+"""Frame, sign and loss, with all gaps and a bar to scroll with."""
+_FIGURES_CELLS = 24
+"""State and steps, with their gaps."""
+_TEXT_CELLS = 24
+_MIN_COLUMNS_FOR_FIGURES = 70
+_MIN_COLUMNS_FOR_TEXT = 116
 FAR_ABOVE = 1.5
 """Points above this multiple of the lowest loss are left out, because they flatten the rest."""
 
@@ -68,20 +75,37 @@ class RunsScreen(Dialog[NextSession | None]):
         self._ascii_only = ascii_only
         self.runs: list[RunSummary] = []
         self._marked: set[str] = set()
+        self._shows_text = True
+        """Whether there is room for the text's name, which a run's name usually begins with."""
+        self._shows_figures = True
+        """Whether there is room for state and steps."""
         self._table: DataTable[Text] = DataTable(cursor_type="row", id="runs-table")
         self._note = Static(Content("Reading the runs ..."), id="runs-note")
+
+    @property
+    def _room(self) -> int:
+        """Cells for the names of runs, and for their texts where both fit."""
+        others = _FIGURES_CELLS if self._shows_figures else 0
+        others += _TEXT_CELLS + 2 if self._shows_text else 0
+        return int(self.app.size.width * 0.96) - _ALWAYS_CELLS - others
 
     def compose(self) -> ComposeResult:
         """Shows the table and a line for notes."""
         with Vertical(classes="dialog -runs") as dialog:
             dialog.border_title = "Runs"
-            dialog.border_subtitle = "Enter opens, r resumes, space marks, c compares, d deletes"
+            wide = self.app.size.width >= _MIN_COLUMNS_FOR_FIGURES
+            others = ", space marks, c compares, d deletes" if wide else ""
+            dialog.border_subtitle = f"Enter opens, r resumes{others}"
             yield self._table
             yield self._note
 
     async def on_mount(self) -> None:
         """Reads the runs in a thread."""
-        self._table.add_columns("", "run", "text", "state", "steps", "best nats")
+        self._shows_text = self.app.size.width >= _MIN_COLUMNS_FOR_TEXT
+        self._shows_figures = self.app.size.width >= _MIN_COLUMNS_FOR_FIGURES
+        text = ("text",) if self._shows_text else ()
+        figures = ("state", "steps") if self._shows_figures else ()
+        self._table.add_columns("", "run", *text, *figures, "best nats")
         self.run_worker(self._read(), group="runs", exclusive=True)
 
     async def _read(self, words: str = "") -> None:
@@ -107,15 +131,16 @@ class RunsScreen(Dialog[NextSession | None]):
         table = self._table
         row = table.cursor_row
         table.clear()
+        name_cells = min(40, max(8, self._room))
         for run in self.runs:
             sign = "*" if run.name in self._marked else ""
             state = "open here" if run.name == self._current else run.state
+            corpus = (one_line(run.corpus, _TEXT_CELLS),) if self._shows_text else ()
             cells = (
                 sign,
-                one_line(run.name, 40),
-                one_line(run.corpus, 24),
-                state,
-                grouped(run.steps),
+                one_line(run.name, name_cells),
+                *corpus,
+                *((state, grouped(run.steps)) if self._shows_figures else ()),
                 fixed(run.best_nats, 4),
             )
             table.add_row(*(Text(cell) for cell in cells), key=run.name)
@@ -264,7 +289,9 @@ class CompareScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """Shows the chart with its legend."""
         with Vertical(classes="dialog -runs") as dialog:
-            dialog.border_title = "Validation, nats per character over seconds"
+            wide = self.app.size.width >= _MIN_COLUMNS_FOR_FIGURES
+            unit = "nats per character over seconds" if wide else "nats/char over seconds"
+            dialog.border_title = f"Validation, {unit}"
             dialog.border_subtitle = "Esc closes"
             yield self.page
 
@@ -284,8 +311,9 @@ class CompareScreen(Dialog[None]):
             sign, paint = self.SIGNS[number], paints[number]
             signs[name] = (sign, paint)
             best = min((nats for _, nats in points), default=None)
-            words = f"{sign} {one_line(name, 50)}  best {fixed(best, 4)}"
-            legend.append(((words[:width], paint),))
+            end = f"  best {fixed(best, 4)}"
+            room = max(1, min(50, width - len(sign) - 1 - len(end)))
+            legend.append(((f"{sign} {one_line(name, room)}{end}", paint),))
         lowest = min((y for name in signs for _, y in self._curves[name]), default=0.0)
         curves = {
             name: tuple((x, y) for x, y in self._curves[name] if y <= FAR_ABOVE * lowest)

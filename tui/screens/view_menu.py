@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Button
 
 from tui.screens.dialog import Dialog
+from tui.terminal.deferred import after_refresh
 from tui.view.layout import PANES
 
 if TYPE_CHECKING:
@@ -37,9 +38,21 @@ class ViewMenu(Dialog[str | None]):
             dialog.border_title = "Views"
             dialog.border_subtitle = "Esc closes"
             for pane in PANES:
-                sign = "*" if pane.id in self._shown else " "
-                words = f"{pane.digit} {sign} {pane.name:<11} {pane.tooltip}"
-                yield Button(Content(words), id=f"view-{pane.id}")
+                yield Button(Content(pane.name), id=f"view-{pane.id}")
+
+    def on_resize(self) -> None:
+        """Explains the panes where there is room; their names are always there."""
+        after_refresh(self, self._label_buttons)
+
+    def _label_buttons(self) -> None:
+        signs = {pane.id: "*" if pane.id in self._shown else " " for pane in PANES}
+        heads = {pane.id: f"{pane.digit} {signs[pane.id]} {pane.name:<11}" for pane in PANES}
+        rows = {pane.id: f"{heads[pane.id]} {pane.tooltip}" for pane in PANES}
+        room = min(button.content_size.width for button in self.query(Button))
+        if max(map(len, rows.values())) > room:
+            rows = heads
+        for name, words in rows.items():
+            self.query_one(f"#view-{name}", Button).label = Content(words.rstrip())
 
     @on(Button.Pressed)
     def pressed(self, event: Button.Pressed) -> None:

@@ -6,8 +6,6 @@ count of characters changes all the time, so the edges are widgets here.
 
 from __future__ import annotations
 
-from textual.message import Message
-
 from tui.sanitise import one_line
 from tui.view.find import Found
 from tui.view.format import fixed, grouped, short, slider
@@ -21,13 +19,6 @@ _EDGE_CELLS = 6  # corners, tracks and gaps around the words
 
 class FrameEdge(Painted):
     """An edge with words in it."""
-
-    class Resized(Message):
-        """The width of the edge has changed; the receiver shows the words again."""
-
-    def on_resize(self) -> None:
-        """Asks for the words again, because other words may fit now."""
-        self.post_message(self.Resized())
 
     def show(self, words: Row, *, top: bool, ascii_only: bool) -> None:
         """Draws the edge with its words: at the top on the left, at the bottom on the right."""

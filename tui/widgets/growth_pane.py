@@ -13,7 +13,7 @@ from tui.view.transcript import Transcript
 from tui.widgets.painted import Painted, Row, line_parts, row_width, sentence_rows
 
 if TYPE_CHECKING:
-    from textual import events
+    pass
 
 MIN_SLIDER_CELLS = 5
 
@@ -52,7 +52,7 @@ class GrowthPane(Painted):
             self._temperature = choices[min(len(choices) - 1, max(0, here + direction))]
             self._draw()
 
-    def on_resize(self, _: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Wraps the sample for the new width."""
         self._draw()
 

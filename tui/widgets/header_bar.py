@@ -24,9 +24,7 @@ class HeaderBar(Painted):
         """Shows the state at a time."""
         sign = state_sign(state, ascii_only=ascii_only)
         right: Row = (sign, ("  ", "label"), (clock(state.elapsed(now)), "value"), (" ", "label"))
-        left = _identity(state, title)
-        if row_width(left) + row_width(right) > self.size.width:
-            left = left[:2] + left[3:] if len(left) > 3 else left
+        left = _fitting(_identity(state, title), self.size.width - row_width(right))
         self.present([spread(left, right, self.size.width)])
 
 
@@ -47,6 +45,18 @@ def state_sign(state: ViewState, *, ascii_only: bool) -> Part:
         word += _REASONS[state.finished.reason]
         paint = "bad" if state.finished.reason == "diverged" else paint
     return (f"{plain_sign if ascii_only else sign} {word}", paint)
+
+
+def _fitting(parts: Row, room: int) -> Row:
+    """Returns the parts that fit: the corpus stays longest, and ends in an ellipsis if need be."""
+    program, corpus, *others = parts
+    kept = [program, corpus, *others]
+    while len(kept) > 2 and row_width(tuple(kept)) > room:
+        kept.pop()
+    if row_width(tuple(kept)) > room:
+        name = one_line(corpus[0].strip(), max(1, room - 2))
+        kept = [(f" {name}", corpus[1])]
+    return tuple(kept)
 
 
 def _identity(state: ViewState, title: str) -> Row:

@@ -6,8 +6,9 @@ paints are the contract with ``app.tcss``, which alone knows colours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import zip_longest
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, zip_longest
 from string import ascii_lowercase
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 
 from tui.view.line_wrapper import MINIMUM_WIDTH, Line, LineWrapper
@@ -38,6 +40,13 @@ class Painted(StyledOnce):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, classes=classes)
         self._rows: tuple[Row, ...] = ()
+
+    class Resized(Message):
+        """The widget has its new size; the receiver shows the rows that fit it."""
+
+    def on_resize(self) -> None:
+        """Asks for the rows again: those for the size before may be too wide."""
+        self.post_message(self.Resized())
 
     @property
     def plain(self) -> str:
@@ -179,3 +188,30 @@ def _wrapped(words: str, width: int) -> list[str]:
     wrapper.add(words, "text")
     lines = [*(line for _, line in wrapper.finished), wrapper.open_line]
     return ["".join(piece.text for piece in line).rstrip(" ") for line in lines]
+
+
+def flowing_rows(head: Row, words: Row, width: int) -> list[Row]:
+    """Returns words of several paints behind a head, wrapped; later rows begin below the first.
+
+    Args:
+        head: the beginning of the first row, narrow enough for words beside it.
+        words: parts of narrow characters, whose spaces are kept within a row.
+        width: of the pane, cells.
+    """
+    indent = row_width(head)
+    rows: list[list[Part]] = [list(head)]
+    used = indent
+    for text, paint in words:
+        for word in re.findall(r" *[^ ]+", text):
+            if used + len(word) > width and used > indent:
+                rows.append([(" " * indent, "label")])
+                used, word = indent, word.lstrip(" ")  # noqa: PLW2901 - as it is drawn
+            rows[-1].append((word, paint))
+            used += len(word)
+    return [tuple(_joined_alike(row)) for row in rows]
+
+
+def _joined_alike(row: Iterable[Part]) -> Iterator[Part]:
+    """Yields the parts of a row; neighbours with the same paint become one part."""
+    for paint, parts in groupby(row, key=lambda part: part[1]):
+        yield "".join(text for text, _ in parts), paint

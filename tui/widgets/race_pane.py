@@ -12,7 +12,7 @@ from tui.widgets.frame import temperature_label
 from tui.widgets.painted import Painted, Part, Row, line_parts, sentence_rows
 
 if TYPE_CHECKING:
-    from textual import events
+    pass
 
 RACE_TEMPERATURES: Final = (0.2, 0.5, 1.0, 1.2)
 """Temperatures of the first race: those of the classic notebook."""
@@ -89,7 +89,7 @@ class RacePane(Painted):
             self.chosen = (self.chosen + direction) % len(self.temperatures)
             self.draw()
 
-    def on_resize(self, _: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Wraps the lanes for the new width."""
         for lane in self._lanes:
             lane.set_width(self._columns)
@@ -122,7 +122,9 @@ class RacePane(Painted):
         """The words of the frame."""
         apart = sum(self._parted)
         lanes = max(0, len(self._lanes) - 1)
-        return f"{grouped(self._written)} characters, {apart} of {lanes} left their neighbour"
+        start = f"{grouped(self._written)} characters, {apart} of {lanes}"
+        whole = f"{start} left their neighbour"
+        return whole if len(whole) <= self.size.width else f"{start} apart"
 
     @property
     def _columns(self) -> int:

@@ -113,7 +113,8 @@ def bar_rows(
         return sentence_rows("The bars appear with the first text.", width)
     cells = max(_MIN_BAR_CELLS, (width - _LABEL_CELLS - 2 * _PERCENT_CELLS - 2) // 2)
     field = cells + _PERCENT_CELLS
-    before = "the model's own"[:field].ljust(field + 1)
+    own = "the model's own"
+    before = (own if len(own) <= field else "own").ljust(field + 1)
     after = f"at {temperature:.2f}"
     if field >= len(kept := f"{after}, {distribution.kept} kept"):
         after = kept

@@ -75,7 +75,7 @@ async def test_a_watched_run_names_its_trainer_until_it_ends() -> None:
         it.app.draw_figures()
         assert "WATCHING" in screen.header.plain
         assert "process 4711 on box" in str(screen._frames["run"].border_subtitle)
-        assert it.toasts() == ["Watching a-run, trained by process 4711 on box"]
+        assert it.toasts() == ["You are watching a-run, trained by process 4711 on box"]
         assert "watching a-run, trained by process 4711 on box" in it.app.state.log[-1].text
         await it.say(LEFT, ev.TrainingStateChanged(state="finished"))
         it.app.draw_figures()

@@ -6,9 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from app_opened import Opened, opened
 from app_script import on_a_loop, training
 from model_fixtures import make_checkpoint
+from rich.cells import cell_len
 from textual.widgets import DataTable, Static
 
 from model.runs.folder import RunFolder
@@ -204,3 +206,28 @@ async def test_the_user_s_files_outlive_a_deleted_run() -> None:
         note = screen.query_one("#runs-note", Static)
         await it.until(lambda: "notes.txt" in str(note.content))
         assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+@on_a_loop
+async def test_the_table_and_the_comparison_fit_the_screen(columns: int) -> None:
+    root = tmp_root()
+    for name in ("tinyshakespeare-20261128-152433", "y" * 60, "z-1"):
+        make_run(root, name, 2.0, 1.5)
+    async with opened(*training(), root=root, size=(columns, 24)) as it:
+        screen = await at_the_table(it)
+        table = screen.query_one(DataTable)
+        assert table.virtual_size.width <= table.content_size.width
+        labels = [str(column.label) for column in table.columns.values()]
+        assert labels[1] == "run"
+        assert labels[-1] == "best nats"
+        if columns >= 80:
+            cells = [str(cell) for row in range(3) for cell in table.get_row_at(row)]
+            assert "tinyshakespeare-20261128-152433" in cells
+        await it.press("space", "down", "space", "c")
+        compare = it.app.screen
+        assert isinstance(compare, CompareScreen)
+        await it.until(lambda: bool(compare.page.plain))
+        legend = compare.page.plain.splitlines()[:2]
+        assert all(row.endswith("best 1.5000") for row in legend)
+        assert all(cell_len(row) <= compare.page.size.width for row in legend)
