@@ -186,8 +186,8 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "screen.pane_key(1)", "Views",
     ),
     _key(
-        "chart.range", "x", "x", "Whole or recent range", "of the curve",
-        "screen.change_chart('recent')",
+        "chart.range", "x", "x", "Next range of the curve", "without the first fall, whole, recent",
+        "screen.change_chart('range')",
         "Views",
     ),
     _key(

@@ -35,6 +35,7 @@ from tui.screens.text_feed import TextFeed
 from tui.screens.view_menu import ViewMenu
 from tui.terminal.deferred import after_refresh
 from tui.view.absent import no_curve, no_samples
+from tui.view.chart_view import with_next_range
 from tui.view.format import grouped
 from tui.view.ink import INKS, InkKind
 from tui.widgets.writing_pane import ScrollKey
@@ -130,10 +131,13 @@ class MainScreen(PaneScreen):
         elif self.panes.active == "growth":
             self.growth.scrub(direction)
 
-    def action_change_chart(self, what: Literal["recent", "logarithmic", "bits"]) -> None:
+    def action_change_chart(self, what: Literal["range", "logarithmic", "bits"]) -> None:
         """Switches the range, the axis or the unit of the curve."""
-        changes: dict[str, Any] = {what: not getattr(self.chart_view, what)}
-        self.chart_view = replace(self.chart_view, **changes)
+        if what == "range":
+            self.chart_view = with_next_range(self._host.state, self.chart_view)
+        else:
+            changes: dict[str, Any] = {what: not getattr(self.chart_view, what)}
+            self.chart_view = replace(self.chart_view, **changes)
         self.draw_chart(self._host.state)
 
     def _change_pane_temperature(self, direction: int) -> bool:

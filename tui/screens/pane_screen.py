@@ -15,7 +15,7 @@ from tui.config.keys import keys_of
 from tui.config.screen_settings import ScreenSettings
 from tui.sanitise import one_line
 from tui.terminal.frugal_compositor import FrugalScreen
-from tui.view.chart_view import ChartView
+from tui.view.chart_view import ChartView, fall_of
 from tui.view.layout import PANES, PaneArrangement
 from tui.view.state import MachineUse, ViewState
 from tui.view.watched import trainer_words
@@ -61,7 +61,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         self.status_edge = FrameEdge(id="writing-status")
         self.key_bar = KeyBar(keys_of(settings.keymap, read_only=settings.read_only), id="keys")
         self.too_small = TooSmall(id="too-small")
-        self.chart_view = ChartView()
+        self.chart_view = ChartView(zoomed=True)
         self.panes = PaneArrangement()
         self.unit: RankedUnit | None = None
         """The hidden unit that the text is coloured by."""
@@ -157,7 +157,8 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         """Draws the curve."""
         frame = self._frames["chart"]
         view, epochs = self.chart_view, state.progress.steps_per_epoch is not None
-        words = view.words(epochs=epochs, wide=self.size.width >= 60)
+        zoomed = fall_of(state, view) is not None
+        words = view.words(epochs=epochs, wide=self.size.width >= 60, zoomed=zoomed)
         if frame.border_subtitle != words:
             frame.border_subtitle = words
         if self.chart.is_on_screen or again:

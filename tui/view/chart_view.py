@@ -14,6 +14,10 @@ from tui.view.state import ViewState
 METRICS: Final = ("loss", "learning rate", "gradient norm", "speed")
 RECENT_PART: Final = 0.2
 """Fraction of the steps that the recent range shows."""
+KEPT_PART_OF_FALL: Final = 0.2
+"""Fraction of the loss's whole fall that a zoomed range keeps."""
+MAX_PART_LEFT_OUT: Final = 0.5
+"""A zoomed range shows at least the other part of the steps, or else all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,8 @@ class ChartView:
 
     metric: str = "loss"
     recent: bool = False
+    zoomed: bool = False
+    """Whether to leave out the first fall of the loss once it hides what still moves."""
     logarithmic: bool = False
     bits: bool = False
 
@@ -30,17 +36,44 @@ class ChartView:
         place = METRICS.index(self.metric) + direction
         return replace(self, metric=METRICS[place % len(METRICS)])
 
-    def words(self, *, epochs: bool, wide: bool) -> str:
-        """Returns the words for the axes."""
+    def words(self, *, epochs: bool, wide: bool, zoomed: bool = False) -> str:
+        """Returns the words for the axes; ``zoomed``: the first fall is left out."""
         units = {"loss": "bits per character" if self.bits else "nats per character"}
         units["speed"] = "characters per second"
         unit = units.get(self.metric, self.metric)
         if not wide:
             return unit.replace(" per character", "/char").replace(" per second", "/s")
-        tail = ", recent" if self.recent else ""
+        tail = ", recent" if self.recent else ", zoomed" if zoomed else ""
         return f"{unit} over {'epochs' if epochs else 'steps'}{tail}" + (
             ", log" if self.logarithmic else ""
         )
+
+
+def with_next_range(state: ViewState, view: ChartView) -> ChartView:
+    """Returns the view with the next range: without the first fall, whole, recent."""
+    if view.recent:
+        return replace(view, recent=False, zoomed=True)
+    if fall_of(state, view) is not None:
+        return replace(view, zoomed=False)
+    return replace(view, recent=True, zoomed=False)
+
+
+def fall_of(state: ViewState, view: ChartView) -> float | None:
+    """Returns the step up to which a zoomed view leaves out the fall of the loss.
+
+    None if it leaves out nothing: during the first epoch, of other metrics, and while the loss
+    still falls so fast that its first fall hides nothing.
+    """
+    points = [point for point in state.losses.smoothed_curve.points if math.isfinite(point[1])]
+    if not view.zoomed or view.recent or view.metric != "loss" or len(points) < 2:
+        return None
+    if state.progress.epoch < 2:
+        return None
+    (first, highest), (last, _) = points[0], points[-1]
+    lowest = min(y for _, y in points)
+    level = lowest + KEPT_PART_OF_FALL * (highest - lowest)
+    start = next((x for x, y in points if y <= level), last)
+    return start if first < start <= first + MAX_PART_LEFT_OUT * (last - first) else None
 
 
 def curves_of(state: ViewState, view: ChartView) -> dict[str, tuple[Point, ...]]:
@@ -59,7 +92,7 @@ def curves_of(state: ViewState, view: ChartView) -> dict[str, tuple[Point, ...]]
             "speed": losses.speed_curve,
         }[view.metric]
         curves = {"train": curve.points}
-    start = _first_shown(curves, view)
+    start = _first_shown(curves, state, view)
     return {name: _converted(points, state, view, start) for name, points in curves.items()}
 
 
@@ -68,7 +101,7 @@ def best_point(state: ViewState, view: ChartView) -> Point | None:
     losses = state.losses
     if view.metric != "loss" or losses.best is None or losses.best_step is None:
         return None
-    start = _first_shown({"train": losses.smoothed_curve.points}, view)
+    start = _first_shown({"train": losses.smoothed_curve.points}, state, view)
     shown = _converted(((losses.best_step, within_reason(losses.best)),), state, view, start)
     return shown[0] if shown else None
 
@@ -84,8 +117,13 @@ def references_of(state: ViewState, view: ChartView) -> dict[str, float]:
     }
 
 
-def _first_shown(curves: Mapping[str, tuple[Point, ...]], view: ChartView) -> float:
+def _first_shown(
+    curves: Mapping[str, tuple[Point, ...]], state: ViewState, view: ChartView
+) -> float:
     """Returns the first step in the range."""
+    fall = fall_of(state, view)
+    if fall is not None:
+        return fall
     steps = [step for points in curves.values() for step, _ in (points[:1] + points[-1:])]
     if not view.recent or not steps:
         return -math.inf

@@ -10,14 +10,21 @@ from typing import Any
 
 import pytest
 from app_opened import Opened, opened
-from app_script import characters, on_a_loop, training
+from app_script import characters, on_a_loop, step_of, training
 from hypothesis import given
 from hypothesis import strategies as st
 
 from model import events as ev
 from model.commands import SetLaneTemperature, SetSampling, StartRace, StopRace
 from model.config import SamplingConfig
-from tui.view.chart_view import METRICS, ChartView, best_point, curves_of, references_of
+from tui.view.chart_view import (
+    METRICS,
+    ChartView,
+    best_point,
+    curves_of,
+    fall_of,
+    references_of,
+)
 from tui.view.fold import fold
 from tui.view.layout import PANES
 from tui.view.state import ViewState
@@ -263,6 +270,50 @@ async def test_the_log_says_what_happened_and_when() -> None:
 
 def state_of(*events: ev.Event) -> ViewState:
     return fold(ViewState(), events, 0.0)
+
+
+def losses_of(*losses: float, steps_per_epoch: int) -> ViewState:
+    """Returns the state after a step of each loss."""
+    plan = ev.Planned(
+        steps_per_epoch=steps_per_epoch,
+        planned_steps=None,
+        planned_seconds=None,
+        first_step=0,
+        layers=1,
+        hidden=8,
+    )
+    steps = [
+        replace(step_of(n, loss, time=n * 0.1), epoch=1 + (n - 1) // steps_per_epoch)
+        for n, loss in enumerate(losses, 1)
+    ]
+    return fold(ViewState(), [plan, *steps], 0.0)
+
+
+def test_the_first_fall_is_left_out_once_it_hides_what_moves() -> None:
+    falling = [1.3 + 3 * 0.9**n for n in range(200)]
+    zoomed = ChartView(zoomed=True)
+    assert fall_of(losses_of(*falling, steps_per_epoch=300), zoomed) is None, "the first epoch"
+    state = losses_of(*falling, steps_per_epoch=100)
+    start = fall_of(state, zoomed)
+    assert start is not None
+    assert 1 < start < 100
+    heights = [y for _, y in curves_of(state, zoomed)["train"]]
+    whole = [y for _, y in curves_of(state, ChartView())["train"]]
+    assert heights == whole[-len(heights) :]
+    assert max(heights) - min(heights) < 0.3 * (max(whole) - min(whole))
+    assert fall_of(state, replace(zoomed, metric="speed")) is None
+    steady = losses_of(*(4 - n / 100 for n in range(200)), steps_per_epoch=100)
+    assert fall_of(steady, zoomed) is None, "all of it still moves"
+
+
+@on_a_loop
+async def test_a_key_goes_through_the_ranges_and_the_frame_says_which() -> None:
+    async with opened(*training()) as it:
+        frame = it.app.main_screen._frames["chart"]
+        for words in ("zoomed", "epochs", "recent", "zoomed"):
+            it.app.draw_chart()
+            assert str(frame.border_subtitle).endswith(words)
+            await it.press("x")
 
 
 def test_the_recent_range_is_the_last_fifth() -> None:
