@@ -51,7 +51,7 @@ RARE_SIGNALS = tuple(
 )
 """What ends a program as well: limits, timers, whatever a cluster sends before it kills."""
 STEPS = re.compile(r"step-(\d+)\.safetensors")
-STEP = r"step {2,}(\d[\d ]*)"
+STEP = r"step {2,}(\d[\d,]*)"
 """Finds the step on the app's screen."""
 
 _LAUNCH = """

@@ -28,8 +28,8 @@ from model.runs.folder import RunFolder
 pytestmark = pytest.mark.terminal
 
 OpenApp = Callable[..., Terminal]
-CHARACTERS = r"([\d ]+) characters ·"
-SAVED = r"Checkpoint saved: step (\d[\d ]*)"
+CHARACTERS = r"([\d,]+) characters ·"
+SAVED = r"Checkpoint saved: step (\d[\d,]*)"
 
 
 def press_until(terminal: Terminal, key: str, words: str) -> None:
@@ -346,7 +346,7 @@ def test_e_ends_training_and_the_text_goes_on(open_app: OpenApp, tmp_path: Path)
 
     before = written()
     app.wait_for(lambda: written() != before, why="text")
-    assert app.number(r"([\d ]+) steps in") == checkpoint_steps(tmp_path / "runs")[-1]
+    assert app.number(r"([\d,]+) steps in") == checkpoint_steps(tmp_path / "runs")[-1]
     app.send("q")  # there is nothing left to lose, so nothing to ask
     assert app.wait_for_exit() == 0
     assert_terminal_restored(app)
@@ -374,7 +374,7 @@ def test_a_checkpoint_file_writes_without_training(open_app: OpenApp, trained_ho
     app.wait_for_text("OPENED", "Weights of step", "temperature 0.70")
     wait_for_more(app, CHARACTERS)
     app.send("p")
-    app.wait_for_text("There is no training to pause.")
+    app.wait_for_text("These are saved weights")
     app.send("q")
     assert app.wait_for_exit() == 0
 

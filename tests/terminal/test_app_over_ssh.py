@@ -32,7 +32,7 @@ from terminal_harness import (
 
 pytestmark = pytest.mark.terminal
 
-CHARACTERS = r"([\d ]+) characters ·"
+CHARACTERS = r"([\d,]+) characters ·"
 
 
 @pytest.fixture

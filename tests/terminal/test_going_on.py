@@ -29,7 +29,7 @@ from model.runs.folder import RunFolder
 pytestmark = pytest.mark.terminal
 
 OpenApp = Callable[..., Terminal]
-CHARACTERS = r"([\d ]+) characters ·"
+CHARACTERS = r"([\d,]+) characters ·"
 
 
 def read_log(runs: Path) -> str:

@@ -44,8 +44,10 @@ async def test_a_fork_is_chosen_by_keys(size: tuple[int, int]) -> None:
         await it.press("a")
         assert it.session.commands == [HoldWriting()]
         await it.say(ev.WritingHeld(held=True))
+        await it.settle()  # the door waits for the alternatives
         assert "[t]" in page(it)
         await it.press("left", "left", "left")
+        await it.settle()
         assert "4 back  written ␣ at 50%" in page(it)
         assert "the cat[␣]sat" in page(it)
         assert "\x1b" not in page(it)
@@ -73,8 +75,10 @@ async def test_whoever_leaves_finds_the_text_as_it_was(leaving: list[str], was_h
             await it.say(ev.WritingHeld(held=True))
         await it.press("a")
         await it.say(ev.WritingHeld(held=True))
+        await it.settle()
         assert len(it.app.screen_stack) == 2
         await it.press(*leaving)
+        await it.settle()
         assert it.app.screen is it.app.main_screen
         assert it.session.commands == [HoldWriting(), *([] if was_held else [ContinueWriting()])]
         assert it.app.held == was_held
