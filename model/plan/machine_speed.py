@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Final
 
 from corpus import Vocabulary
 from corpus.files.cache_folder import cache_folders
+from corpus.files.removal import remove_file
 from model.config import TrainingConfig
 from model.system.cores import usable_cores
 from model.system.processor import processor_kind
@@ -25,6 +27,8 @@ from model.system.versions import version_of
 
 FOLDER: Final = "speeds"
 """Name of the folder of measured speeds in the cache folder."""
+SPEED_FILES: Final = re.compile(r"[0-9a-f]{32}\.json")
+"""Names of the files in it."""
 MAX_ERROR: Final = 1.5
 """A training that is faster or slower than expected by this factor makes the speeds forgotten."""
 _CARD: Final = Path("/dev/nvidia0")
@@ -95,7 +99,7 @@ def forget_wrong_speed(
         return False
     for folder in cache_folders(usual=True):
         with contextlib.suppress(OSError):
-            (folder / FOLDER / _name(training, processes)).unlink()
+            remove_file(folder / FOLDER / _name(training, processes), SPEED_FILES)
     return True
 
 

@@ -236,6 +236,8 @@ def test_every_view_is_reached_by_its_key(app: Terminal) -> None:
         press_until(app, key, words)
         app.send("\x1b")  # alone: a key that follows at once would make it an Alt of that key
         wait_until_gone(app, words)
+    app.wait_for_text("following")  # the text goes on when Alternatives is left
+    press_until(app, " ", "on hold")
     press_until(app, " ", "following")
     app.send("0")
     app.wait_for_text("1 Training", "2 Run", "Writing")

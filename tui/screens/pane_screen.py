@@ -158,7 +158,9 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         frame = self._frames["chart"]
         view, epochs = self.chart_view, state.progress.steps_per_epoch is not None
         zoomed = fall_of(state, view) is not None
-        words = view.words(epochs=epochs, wide=self.size.width >= 60, zoomed=zoomed)
+        words = view.words(epochs=epochs, wide=True, zoomed=zoomed)
+        if self.size.width < 60 or len(words) + 4 > frame.outer_size.width:
+            words = view.words(epochs=epochs, wide=False, zoomed=zoomed)
         if frame.border_subtitle != words:
             frame.border_subtitle = words
         if self.chart.is_on_screen or again:

@@ -34,6 +34,7 @@ _ALWAYS_CELLS = 21
 _FIGURES_CELLS = 24
 """State and steps, with their gaps."""
 _TEXT_CELLS = 24
+_KEYS = "Enter opens, r resumes, space marks, c compares, d deletes"
 _MIN_COLUMNS_FOR_FIGURES = 70
 _MIN_COLUMNS_FOR_TEXT = 116
 FAR_ABOVE = 1.5
@@ -94,8 +95,7 @@ class RunsScreen(Dialog[NextSession | None]):
         with Vertical(classes="dialog -runs") as dialog:
             dialog.border_title = "Runs"
             wide = self.app.size.width >= _MIN_COLUMNS_FOR_FIGURES
-            others = ", space marks, c compares, d deletes" if wide else ""
-            dialog.border_subtitle = f"Enter opens, r resumes{others}"
+            dialog.border_subtitle = _KEYS if wide else _KEYS.partition(", space")[0]
             yield self._table
             yield self._note
 
