@@ -155,7 +155,8 @@ def measure_speed(
 ) -> MachineSpeed:
     """Returns the characters per second of steps with networks of several sizes.
 
-    All processes that train together are assumed to be as fast as this one.
+    The steps are of the usual size; the user's may not even fit in the memory. All processes that
+    train together are assumed to be as fast as this one.
 
     Args:
         training: the settings; device, precision and threads count.
@@ -163,7 +164,9 @@ def measure_speed(
         place: as in `choose_machine`.
     """
     device = choose_device(training.device, place)
-    share = dataclasses.replace(training, batch=-(-training.batch // place.size))
+    usual = TrainingConfig()
+    batch = -(-usual.batch // place.size)
+    share = dataclasses.replace(training, batch=batch, sequence=usual.sequence)
     rates = {}
     for hidden in SIZES_TO_MEASURE if device.type == "cpu" else SIZES_TO_MEASURE_ON_CARDS:
         model = ModelConfig(hidden=hidden, dropout=0.1)
@@ -171,7 +174,7 @@ def measure_speed(
         with _timer(share, model, len(vocabulary), device) as timer:
             engine = fastest_engine(engines, timer, budget=SECONDS_PER_SIZE)
             seconds = min(timer(engine) for _ in range(1 + SPEED_ROUNDS))
-        rates[hidden] = training.batch * training.sequence / seconds
+        rates[hidden] = usual.batch * usual.sequence / seconds
         give_back_memory()
     return MachineSpeed(rates)
 
