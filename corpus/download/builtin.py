@@ -1,4 +1,4 @@
-"""The built-in texts: two that come with Python, and one that is downloaded.
+"""The built-in texts: three that come with Python, and one that is downloaded.
 
 This module knows the origin of each text; `download` uses the network.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from corpus.document import Document
 from corpus.download.fetch import PinnedDownload, fetch, refuse
+from corpus.download.python_prose import prose_of
 from corpus.errors import CorpusError
 from corpus.files.access import read_chunks
 from corpus.files.cache_folder import cache_folder
@@ -32,8 +33,9 @@ NIETZSCHE = PinnedDownload(
 )
 NIETZSCHE_CHARACTERS = 600_893
 
-DEFAULT_TEXT = "python-docs"
+DEFAULT_TEXT = "python-prose"
 """Name of the default text, which needs no file and no network."""
+_WHOLE_REFERENCE = "python-docs"
 
 _NOT_SOURCE = frozenset(
     {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
@@ -47,40 +49,52 @@ class BuiltinText:
     name: str
     description: str
 
-    characters: int | None
-    """Length of the text; None if it is not known without reading the text."""
-
     source: str
     """Origin of the text: an address, or a place within Python."""
 
     present: bool
     """Whether the text is on this machine; a download counts if its file has the right size."""
 
+    count: Callable[[], int | None]
+    """Returns the length of the text, which may take a tenth of a second."""
+
+    @property
+    def characters(self) -> int | None:
+        """Length of the text; None if it is not known without reading many files."""
+        return self.count()
+
 
 def builtin_texts() -> tuple[BuiltinText, ...]:
     """Returns the built-in texts, the default one first, without downloading or reading them."""
-    docs = _topics()
+    reference = "pydoc_data.topics, a part of Python"
     return (
         BuiltinText(
             name=DEFAULT_TEXT,
+            description="the Python language reference without tables, grammar and code",
+            source=reference,
+            present=bool(_topics()),
+            count=lambda: len(_prose()) or None,
+        ),
+        BuiltinText(
+            name=_WHOLE_REFERENCE,
             description="the Python language reference, as `help()` shows it",
-            characters=len(docs) if docs else None,
-            source="pydoc_data.topics, a part of Python",
-            present=bool(docs),
+            source=reference,
+            present=bool(_topics()),
+            count=lambda: len(_reference()) or None,
         ),
         BuiltinText(
             name="python-source",
             description="the source code of Python's standard library",
-            characters=None,
             source="the standard library's .py files",
             present=next(_source_files(), None) is not None,
+            count=lambda: None,
         ),
         BuiltinText(
             name="nietzsche",
             description="Nietzsche, Beyond Good and Evil: the text of the classic Keras example",
-            characters=NIETZSCHE_CHARACTERS,
             source=NIETZSCHE.url,
             present=_cached_size() == NIETZSCHE.size,
+            count=lambda: NIETZSCHE_CHARACTERS,
         ),
     )
 
@@ -92,10 +106,11 @@ def builtin_documents(name: str, *, offline: bool) -> Callable[[], Iterator[Docu
         DownloadError: the text is not downloaded yet, and `offline` forbids it.
         CorpusError: this Python came without the text.
     """
-    if name == DEFAULT_TEXT:
+    of_the_reference = {DEFAULT_TEXT: _prose, _WHOLE_REFERENCE: _reference}
+    if name in of_the_reference:
         if not _topics():
             raise CorpusError(name, "this Python installation lacks it", "give a text file")
-        return _docs_documents
+        return partial(_reference_documents, name, of_the_reference[name])
     if name == "python-source":
         if next(_source_files(), None) is None:
             raise CorpusError(name, "this Python installation lacks it", "give a text file")
@@ -108,22 +123,30 @@ def builtin_documents(name: str, *, offline: bool) -> Callable[[], Iterator[Docu
 
 
 @cache
-def _topics() -> str:
-    """Returns the topics of Python's reference by name, separated by blank lines."""
+def _topics() -> tuple[str, ...]:
+    """Returns the topics of Python's reference, in the order of their names."""
     if importlib.util.find_spec("pydoc_data") is None:
-        return ""
+        return ()
     try:
         from pydoc_data.topics import topics  # noqa: PLC0415 - half a megabyte that few need
     except ImportError:
-        return ""
-    return "\n\n".join(topics[key].strip("\n") for key in sorted(topics)) + "\n"
+        return ()
+    return tuple(topics[key].strip("\n") for key in sorted(topics))
 
 
-def _docs_documents() -> Iterator[Document]:
-    data = _topics().encode()
-    yield Document(
-        label=DEFAULT_TEXT, chunks=lambda: iter([data]), size=len(data), encoding="utf-8"
-    )
+@cache
+def _reference() -> str:
+    return "\n\n".join(_topics()) + "\n" if _topics() else ""
+
+
+@cache
+def _prose() -> str:
+    return prose_of(_topics()) if _topics() else ""
+
+
+def _reference_documents(label: str, text: Callable[[], str]) -> Iterator[Document]:
+    data = text().encode()
+    yield Document(label=label, chunks=lambda: iter([data]), size=len(data), encoding="utf-8")
 
 
 def _source_files() -> Iterator[Path]:

@@ -129,7 +129,7 @@ def refuse(pinned: PinnedDownload, cause: str) -> DownloadError:
     return DownloadError(
         pinned.name.removesuffix(".txt"),
         cause,
-        "use the text that needs no download: charlm-tui python-docs",
+        "use the text that needs no download: charlm-tui python-prose",
     )
 
 

@@ -173,7 +173,7 @@ def test_a_bad_byte_in_a_folder_is_named_with_its_file() -> None:
 
 
 def test_offline_an_absent_download_offers_the_embedded_text() -> None:
-    with pytest.raises(DownloadError, match=r"--offline.*python-docs"):
+    with pytest.raises(DownloadError, match=r"--offline.*python-prose"):
         resolve_source("nietzsche", offline=True)
     assert resolve_source("nietzsche").name == "nietzsche"
 

@@ -93,7 +93,7 @@ class Program:
         done = self.train(url, largest_file=None, **changes)
         assert done.status == 6, done.complaint
         assert_clean(done, self.home, words)
-        assert "charlm-tui python-docs" in done.complaint
+        assert "charlm-tui python-prose" in done.complaint
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -389,7 +389,7 @@ def test_text_from_a_pipe_leaves_the_keyboard_to_the_app(open_app: OpenApp, tmp_
     ) as app:
         (tmp_path / "words.txt").write_text(make_words(), encoding="utf-8")
         wait_until_training(app)
-        press_until(app, "+", "temperature 1.05")
+        press_until(app, "+", "temperature 0.75")
         press_until(app, "q", "Save and stop")
         app.send("s")
         assert app.wait_for_exit() == 0
@@ -416,7 +416,7 @@ def test_a_hostile_text_puts_nothing_of_its_own_on_the_wire(
     wait_until_training(app)
     app.wait_for(lambda: app.number(CHARACTERS) > 1500, why="text of every kind")
     press_until(app, "r", "new text, seed")
-    press_until(app, "+", "temperature 1.05")
+    press_until(app, "+", "temperature 0.75")
     press_until(app, "i", "restarts from it")
     app.send("\x1b")
     wait_until_gone(app, "restarts from it")

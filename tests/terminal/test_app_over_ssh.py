@@ -186,7 +186,7 @@ def test_the_app_works_over_ssh(connect: Callable[..., Terminal], home: Path) ->
     terminal = connect()
     assert max(len(line.rstrip()) for line in terminal.screen.display) == 100
     terminal.send("+")
-    terminal.wait_for_text("temperature 1.05", "‹1.05›")  # noqa: RUF001 - the app's own signs
+    terminal.wait_for_text("temperature 0.75", "‹0.75›")  # noqa: RUF001 - the app's own signs
     terminal.resize(60, 20)
     terminal.wait_for(
         lambda: (
@@ -317,7 +317,7 @@ def test_the_app_works_in_tmux_and_saves_when_the_session_is_killed(
     assert len(pane.rstrip("\n").splitlines()) == 40
 
     tmux("send-keys", "+")
-    wait_for_pane(tmux, "temperature 1.05")
+    wait_for_pane(tmux, "temperature 0.75")
     process_id = wait_for_process(home)
     tmux("kill-session")
     wait_until_ended(process_id)

@@ -14,7 +14,6 @@ import click
 
 from corpus.argument_text import readable
 from corpus.files.places import expand_home
-from model.config import SamplingConfig
 from model.presets import AUTO, PRESETS
 from model.runs.printed_command import ROOT_VARIABLE, USUAL_ROOT
 from model.runs.request import CHANGEABLE_ON_RESUME
@@ -252,15 +251,24 @@ training_options = _stack(
     offline_option,
 )
 
-sampling_options = _stack(
-    click.option(
-        "--temperature",
-        type=float,
-        default=SamplingConfig().temperature,
-        metavar="T",
-        help="Sampling temperature; 0 takes the most likely character (default: "
-        f"{SamplingConfig().temperature:g}).",
-    ),
+
+def sampling_options(temperature: float) -> Decorator[Any]:
+    """Returns the options of sampling, with this temperature as the default."""
+    return _stack(
+        click.option(
+            "--temperature",
+            type=float,
+            default=temperature,
+            metavar="T",
+            help="Sampling temperature; 0 takes the most likely character (default: "
+            f"{temperature:g}).",
+        ),
+        _truncation_options,
+        prompt_option,
+    )
+
+
+_truncation_options = _stack(
     click.option(
         "--top-k",
         type=int,
@@ -291,13 +299,9 @@ sampling_options = _stack(
         help="Keep the smallest set that holds probability TAU and whose surprisal is closest to "
         "the entropy (default: 1, all).",
     ),
-    click.option(
-        "--prompt",
-        type=Words(),
-        default="",
-        metavar="TEXT",
-        help="Text that the model continues.",
-    ),
+)
+prompt_option: Decorator[Any] = click.option(
+    "--prompt", type=Words(), default="", metavar="TEXT", help="Text that the model continues."
 )
 
 screen_options = _stack(

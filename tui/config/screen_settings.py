@@ -14,6 +14,8 @@ RATES: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0, 1000.0)
 """Writing rates, characters per second, that the keys for slower and faster select."""
 DEFAULT_RATE: Final = 60.0
 """Characters per second."""
+FIRST_TEMPERATURE: Final = 0.7
+"""Of the app's first text: below 1, words are to be seen earlier."""
 DEFAULT_FPS: Final = 15
 """Updates of the screen per second."""
 DEFAULT_THEME: Final = "tokyo-night"

@@ -94,7 +94,7 @@ def figure_rows(
         known = {"val", "bits/char", "step", "saved"}
         rows = [row for row in rows if row[1][0][0].strip() in known]
     if state.run is not None and state.run.plan:
-        plan = one_line(state.run.plan, max(1, width - _LABEL_CELLS))
+        plan = _first_parts(state.run.plan, max(1, width - _LABEL_CELLS))
         rows.append((4, _row("plan", (plan, "value"))))
     rows.extend(_spare_rows(state))
     return rows
@@ -156,6 +156,14 @@ def _spare_rows(state: ViewState) -> list[tuple[int, Row]]:
     if state.warnings_raised:
         rows.append((13, _row("warnings", (str(state.warnings_raised), "warn"))))
     return rows
+
+
+def _first_parts(words: str, room: int) -> str:
+    """Returns the parts of a list with commas that fit into the room, at least the first one."""
+    parts = words.split(", ")
+    while len(parts) > 1 and len(", ".join(parts)) > room:
+        parts.pop()
+    return one_line(", ".join(parts), room)
 
 
 def _planned_epochs(state: ViewState) -> int | None:

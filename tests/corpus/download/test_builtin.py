@@ -22,7 +22,20 @@ def test_the_default_text_is_there_and_has_the_size_it_claims() -> None:
     assert (first.name, first.present) == (DEFAULT_TEXT, True)
     corpus = load_corpus(resolve_source(DEFAULT_TEXT), CorpusOptions())
     assert len(corpus) == first.characters
-    assert 400_000 < len(corpus) < 800_000
+    assert 100_000 < len(corpus) < 400_000
+
+
+def test_the_default_text_is_the_prose_of_the_whole_reference() -> None:
+    prose, reference = (
+        load_corpus(resolve_source(name), CorpusOptions()) for name in (DEFAULT_TEXT, "python-docs")
+    )
+    assert 400_000 < len(reference) < 800_000
+    whole, part = (c.vocabulary.decode(c.ids) for c in (reference, prose))
+    assert "+----" in whole
+    assert "::=" in whole or ">>>" in whole
+    for sign in ("+----", "::=", ">>>", "====", "|"):
+        assert sign not in part
+    assert part.count("__") * 500 < len(part)
 
 
 def test_the_source_of_python_is_the_same_text_twice() -> None:

@@ -66,7 +66,7 @@ def refused(text: PinnedDownload, folder: Path, kind: type[CorpusError] = Downlo
     assert len(message) <= 200
     assert "\n" not in message
     if kind is DownloadError:
-        assert "charlm-tui python-docs" in message
+        assert "charlm-tui python-prose" in message
     return message
 
 

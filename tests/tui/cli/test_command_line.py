@@ -157,7 +157,7 @@ def test_a_binary_file_is_status_3(home: Path) -> None:
 
 
 def test_a_download_that_is_forbidden_is_status_6_and_offers_another_text(home: Path) -> None:
-    assert_refused(charlm(home, "train", "nietzsche", "--offline"), 6, "--offline", "python-docs")
+    assert_refused(charlm(home, "train", "nietzsche", "--offline"), 6, "--offline", "python-prose")
 
 
 # --- wrong usage ----------------------------------------------------------------------------------
@@ -659,7 +659,7 @@ def test_corpora_lists_the_built_in_texts_in_json(home: Path) -> None:
     done = charlm(home, "corpora", "--json")
     assert (done.status, done.complaint) == (0, "")
     records = {record["name"]: record for record in objects(done.output)}
-    assert {"python-docs", "python-source", "nietzsche"} <= set(records)
+    assert {"python-prose", "python-docs", "python-source", "nietzsche"} <= set(records)
     for record in records.values():
         assert sorted(record) == sorted(["name", "description", "characters", "source", "present"])
     assert records["python-docs"]["present"] is True

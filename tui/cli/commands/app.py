@@ -27,6 +27,7 @@ from tui.cli.request import (
     run_request,
     sampling_config,
 )
+from tui.config.screen_settings import FIRST_TEMPERATURE
 from tui.config.user_config import UserConfig
 from tui.console.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
 from tui.console.output import speaks_utf8
@@ -50,7 +51,7 @@ screen is drawn. Python's default of 5 ms would cost the trainer 5 %."""
 @click.argument("corpus", required=False)
 @training_options
 @checkpoint_option
-@sampling_options
+@sampling_options(FIRST_TEMPERATURE)
 @screen_options
 @click.option(
     "--on-hangup",

@@ -99,7 +99,7 @@ class WrittenText:
     "networks.",
 )
 @click.option("--raw", is_flag=True, help="Keep control characters, even on a terminal.")
-@sampling_options
+@sampling_options(SamplingConfig().temperature)
 @seed_option
 @json_option
 def generate(**options: Any) -> None:

@@ -14,6 +14,7 @@ from model.session.watch import WatchSession
 from tui.cli.commands.app import prepare_screen, show
 from tui.cli.options import checkpoints_option, sampling_options, screen_options, seed_option
 from tui.cli.request import sampling_config
+from tui.config.screen_settings import FIRST_TEMPERATURE
 from tui.console.exit_status import USAGE, complain
 from tui.terminal.entrance import why_no_terminal
 
@@ -22,7 +23,7 @@ from tui.terminal.entrance import why_no_terminal
 @click.argument("run", required=False)
 @checkpoints_option
 @seed_option
-@sampling_options
+@sampling_options(FIRST_TEMPERATURE)
 @screen_options
 @click.option(
     "--read-only",
