@@ -42,7 +42,7 @@ from corpus.prompt import (
     require_prompt,
     unknown_symbols,
 )
-from corpus.sources import Source, resolve_source
+from corpus.sources import STANDARD_INPUT_NAMES, Source, resolve_source
 from corpus.split import Split, split_ids
 from corpus.vocabulary import Vocabulary, shown_symbols
 
@@ -50,6 +50,7 @@ __all__ = [
     "DEFAULT_TEXT",
     "DOCUMENT_MARK",
     "MAX_PROMPT_CHARACTERS",
+    "STANDARD_INPUT_NAMES",
     "BuiltinText",
     "CachedText",
     "Corpus",

@@ -111,6 +111,8 @@ class NoveltyTracker:
         self.copied = 0
         """Characters that are part of a copied span."""
         self.new_words = 0
+        self.newest_word = ""
+        """The last of the new words."""
         self._copied_to = 0
         self._word: list[str] = []
         self._span: list[int] = []
@@ -134,6 +136,7 @@ class NoveltyTracker:
         kept = word.rstrip(_APOSTROPHES)
         if kept and not self._index.knows_word(kept):
             self.new_words += 1
+            self.newest_word = kept
             start = self.characters - 1 - len(word)
             yield Finding(kind="new word", start=start, end=start + len(kept))
 

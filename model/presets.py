@@ -20,6 +20,7 @@ class Preset:
 
     name: str
     purpose: str
+    """What it is for, in at most 52 characters: a row of a menu."""
     model: ModelConfig
     training: TrainingConfig
     lowercase: bool = False
@@ -32,8 +33,7 @@ PRESETS: dict[str, Preset] = {
         # What `model.plan` does not choose is as in the other presets.
         Preset(
             name=AUTO,
-            purpose="the default: the network that this machine trains best in the given time "
-            "(five minutes)",
+            purpose="what this machine trains best in the given time",
             model=ModelConfig(),
             training=TrainingConfig(epochs=None, minutes=DEFAULT_MINUTES),
         ),
@@ -45,14 +45,13 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="balanced",
-            purpose="readable text within a minute or two: LSTM(256)",
+            purpose="readable text in a minute or two: LSTM(256)",
             model=ModelConfig(hidden=256, embedding=32, dropout=0.1),
             training=TrainingConfig(learning_rate=0.012, epochs=20),
         ),
         Preset(
             name="quality",
-            purpose="a good model of a text of about a million characters, in five minutes: "
-            "LSTM(512)",
+            purpose="a million characters in five minutes: LSTM(512)",
             model=ModelConfig(hidden=512, embedding=64, dropout=0.3),
             training=TrainingConfig(
                 learning_rate=0.004,
@@ -65,8 +64,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="thorough",
-            purpose="the best model of a text of about a million characters that a quarter of an "
-            "hour makes: LSTM(640)",
+            purpose="a million characters in a quarter hour: LSTM(640)",
             model=ModelConfig(hidden=640, embedding=64, dropout=0.35),
             training=TrainingConfig(
                 learning_rate=0.004,
@@ -79,7 +77,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="overnight",
-            purpose="the largest that a laptop trains while you sleep: 2 x LSTM(512)",
+            purpose="the largest for a night on a laptop: 2 x LSTM(512)",
             model=ModelConfig(hidden=512, layers=2, embedding=64, dropout=0.4),
             training=TrainingConfig(
                 learning_rate=0.003,
@@ -94,7 +92,7 @@ PRESETS: dict[str, Preset] = {
         # and no clipping.
         Preset(
             name="notebook",
-            purpose="the classic recipe to the letter: one-hot LSTM(128), windows of 60 every 3",
+            purpose="the classic recipe to the letter: LSTM(128)",
             model=ModelConfig(hidden=128, embedding=0),
             training=TrainingConfig(
                 batch=128,

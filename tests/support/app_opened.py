@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from model import events as ev
+from model.config import SamplingConfig
 from model.session.scripted import ScriptedSession
 from tui.app.app import CharlmApp
 from tui.config.screen_settings import ScreenSettings
@@ -84,7 +85,12 @@ async def opened(
     session = ScriptedSession()
     async with AsyncExitStack() as stack:
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        given = {"title": "text", "text_folder": Path(stack.enter_context(folder)), **settings}
+        given = {
+            "title": "text",
+            "text_folder": Path(stack.enter_context(folder)),
+            "sampling": SamplingConfig(temperature=1.0),
+            **settings,
+        }
         app = CharlmApp(session, ScreenSettings(**given))
         prepare(app)
         pilot = await stack.enter_async_context(app.run_test(size=size, notifications=True))

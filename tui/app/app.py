@@ -24,17 +24,20 @@ from model.commands import (
     StopTraining,
 )
 from model.config import MAX_TEMPERATURE
+from model.presets import DEFAULT_MINUTES, PRESETS
 from tui.app.live import LiveApp
 from tui.config.keys import bindings, may_run
 from tui.config.screen_settings import RATES
 from tui.export.svg import without_foreign_fonts
 from tui.sanitise import encodable
 from tui.screens.dialog import Palette
-from tui.screens.entry import TemperatureEntry
+from tui.screens.entry import MinutesEntry, TemperatureEntry
 from tui.screens.help_screen import HelpScreen
+from tui.screens.menu import Choice, Menu
+from tui.screens.next_session import NextSession
 from tui.screens.prompt_entry import PromptEntry
 from tui.screens.question import QuitQuestion
-from tui.screens.runs_screen import NextSession, RunsScreen
+from tui.screens.runs_screen import RunsScreen
 from tui.terminal.deferred import after_refresh
 from tui.view.watched import trainer_words
 
@@ -153,6 +156,52 @@ class CharlmApp(LiveApp):
             self.post(StopTraining())
             self.say("Training ends after validating and saving; the text goes on.")
 
+    def action_train_longer(self) -> None:
+        """Asks for minutes, then leaves for a session that continues this run."""
+        run = self.state.run
+        if run is None or "training.longer" in self._useless_keys:
+            self.say("There is no ended training to continue here.", severity="warning")
+            return
+
+        def answered(minutes: float | None) -> None:
+            if minutes is not None:
+                self._leave_for(NextSession(kind="resume", run=run.run, minutes=minutes))
+
+        self.push_screen(MinutesEntry(DEFAULT_MINUTES), answered)
+
+    def action_train_again(self) -> None:
+        """Asks for a preset, then leaves for a session that begins a new run on the same text."""
+        run = self.state.run
+        if run is None or "training.again" in self._useless_keys:
+            self.say("This text cannot be trained on again from here.", severity="warning")
+            return
+
+        def answered(preset: str | None) -> None:
+            if preset is not None:
+                self._leave_for(NextSession(kind="again", run=run.run, preset=preset))
+
+        choices = [
+            Choice(
+                id=preset.name,
+                key=str(number),
+                name=preset.name,
+                words=preset.purpose,
+                is_on=preset.name == run.preset,
+            )
+            for number, preset in enumerate(PRESETS.values(), 1)
+        ]
+        self.push_screen(Menu("Save, and train again", choices, closing_key="R"), answered)
+
+    @property
+    def _useless_keys(self) -> frozenset[str]:
+        return self.settings.keys_without_use(trains=self.trains_now)
+
+    def _leave_for(self, successor: NextSession) -> None:
+        """Ends this session, saved; the command line opens the next one."""
+        self.successor = successor
+        self.quit_choice = "save"
+        self.exit()
+
     def _has_training(self, verb: str) -> bool:
         """Returns whether a training runs; says why there is none to control."""
         if not self.trains_now:
@@ -182,8 +231,7 @@ class CharlmApp(LiveApp):
 
         def answered(successor: NextSession | None) -> None:
             if successor is not None:
-                self.successor = successor
-                self.exit()
+                self._leave_for(successor)
 
         current = self.state.run.run if self.state.run else None
         self.push_screen(RunsScreen(root, current, ascii_only=self.settings.ascii), answered)

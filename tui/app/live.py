@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual.events import Resize
 from textual.theme import Theme
@@ -35,6 +35,7 @@ from model.events import (
 )
 from tui.app.file_writer import written_file
 from tui.app.process_meter import MachineMeter
+from tui.app.toasts import Toasts
 from tui.config.keys import KeyAction, keys_of
 from tui.config.screen_settings import ScreenSettings
 from tui.config.themes import OWN_THEMES, user_themes
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from model.session.protocol import Session
-
-TOAST_SECONDS: Final = 6.0
 
 
 class LiveApp(TerminalApp):
@@ -108,7 +107,7 @@ class LiveApp(TerminalApp):
         self.pause_wanted = False
         self._clock = clock
         self.checkpoint_wanted = False
-        self._warned_until = 0.0
+        self._toasts = Toasts(self, clock)
         self._redraw_is_due = False
         self.looping = False
         """Whether the text repeats itself."""
@@ -129,7 +128,7 @@ class LiveApp(TerminalApp):
             self.settings.keymap,
             read_only=self.settings.read_only,
             trains=self.trains_now,
-            lists_runs=self.settings.root is not None,
+            without=self.settings.keys_without_use(trains=self.trains_now),
         )
 
     @property
@@ -248,17 +247,8 @@ class LiveApp(TerminalApp):
             self.draw_title()
 
     def say(self, words: str, *, severity: Severity = "information") -> None:
-        """Shows a toast; the caller has made foreign text printable.
-
-        An answer to a key replaces the answer before it, because a pile would hide a small screen.
-        Warnings stay for their whole time; later toasts appear beside them.
-        """
-        now = self._clock()
-        if severity != "information":
-            self._warned_until = now + TOAST_SECONDS
-        elif now >= self._warned_until:
-            self.clear_notifications()
-        self.notify(words, severity=severity, markup=False, timeout=TOAST_SECONDS)
+        """Shows a toast; the caller has made foreign text printable."""
+        self._toasts.say(words, severity)
 
     def _notice_checkpoint(self, event: CheckpointSaved) -> None:
         """Confirms the checkpoint that the user asked for."""
@@ -313,8 +303,10 @@ class LiveApp(TerminalApp):
         self.draw_views()
 
     def draw_figures(self) -> None:
-        """Draws the rows of figures."""
-        self._main_screen.draw_figures(self.state, self._clock(), self._meter.read())
+        """Draws the rows of figures, and the hint that fits what happens."""
+        now = self._clock()
+        self._main_screen.draw_figures(self.state, now, self._meter.read())
+        self._main_screen.draw_hint(now)
 
     def draw_chart(self) -> None:
         """Draws the loss curve."""

@@ -326,6 +326,7 @@ screen_options = _stack(
     ),
     click.option("--ascii", is_flag=True, help="Draw with ASCII characters only."),
     click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal."),
+    click.option("--no-hints", is_flag=True, help="Show no hints below the header."),
     click.option(
         "--theme",
         metavar="NAME",

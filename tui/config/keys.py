@@ -5,7 +5,7 @@ This module knows the names of actions, not what they do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -93,7 +93,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     _key(
         "temperature.type", "t", "t", "Type a temperature",
         "0 always takes the most likely one; at most 5", "app.type_temperature", "Temperature",
-        hint="Type", rank=9,
+        hint="Type", rank=12,
     ),
     _key(
         "temperature.reset", "T", "T", "Temperature 1.0", "the model's own probabilities",
@@ -135,28 +135,29 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     ),
     _key(
         "writing.hold", "space", "space", "Hold or continue the text", "training continues",
-        "app.toggle_writing", "Writing", hint="Hold", rank=4,
+        "app.toggle_writing", "Writing", hint="Hold", rank=3,
     ),
     _key(
         "writing.slower", "less_than_sign", "<", "Write slower", "fewer characters per second",
-        "app.change_rate(-1)", "Writing", hint="", rank=8,
+        "app.change_rate(-1)", "Writing", hint="", rank=11,
     ),
     _key(
         "writing.faster", "greater_than_sign", ">", "Write faster", "more characters per second",
-        "app.change_rate(1)", "Writing", hint="Pace", rank=8,
+        "app.change_rate(1)", "Writing", hint="Pace", rank=11,
     ),
     _key(
         "writing.restart", "r", "r", "Restart the text", "with a new seed and the same prompt",
-        "app.restart_writing", "Writing", hint="Restart", rank=5,
+        "app.restart_writing", "Writing", hint="Restart", rank=7,
     ),
     _key(
         "writing.prompt", "i", "i", "Edit the prompt", "the beginning that the text continues",
-        "app.edit_prompt", "Writing", hint="Prompt", rank=7,
+        "app.edit_prompt", "Writing", hint="Prompt", rank=8,
     ),
     *(
         _key(
             f"views.{pane.id}", pane.digit, pane.digit, f"Pane: {pane.name}", pane.tooltip,
             f"screen.toggle_pane('{pane.id}')", "Views",
+            hint="Race" if pane.id == "race" else None, rank=4,
         )
         for pane in PANES
     ),
@@ -167,7 +168,11 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     _key(
         "views.menu", "v", "v", "List of views", "switch panes on and off",
         "screen.show_views", "Views",
-        hint="Views", rank=5,
+        hint="Views", rank=9,
+    ),
+    _key(
+        "views.hints", "H", "H", "Hints on or off", "the row below the header",
+        "screen.toggle_hints", "Views",
     ),
     _key(
         "views.maximise", "m", "m", "Maximise the panes", "the text keeps six rows",
@@ -201,15 +206,23 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     ),
     _key(
         "training.pause", "p", "p", "Pause or continue training", "after the current step",
-        "app.toggle_training", "Training", hint="Pause", rank=3,
+        "app.toggle_training", "Training", hint="Pause", rank=6,
     ),
     _key(
         "training.save", "s", "s", "Save a checkpoint now", "after the current step",
-        "app.save_checkpoint", "Training", hint="Save", rank=6,
+        "app.save_checkpoint", "Training", hint="Save", rank=10,
     ),
     _key(
         "training.stop", "e", "e", "End training", "validate, save, stay open; the text goes on",
-        "app.stop_training", "Training", hint="End", rank=10,
+        "app.stop_training", "Training", hint="End", rank=13,
+    ),
+    _key(
+        "training.longer", "E", "E", "Train longer", "more minutes, then go on with this run",
+        "app.train_longer", "Program", hint="Longer", rank=6,
+    ),
+    _key(
+        "training.again", "R", "R", "Another preset", "save, then train a new run on this text",
+        "app.train_again", "Program",
     ),
     _key(
         "text.up", "up", "Up", "Scroll up a line", "the text keeps its place",
@@ -237,7 +250,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     _key(
         "text.alternatives", "a", "a", "Alternatives",
         "what else the model considered; fork there",
-        "screen.show_alternatives", "Text", hint="Fork", rank=8,
+        "screen.show_alternatives", "Text", hint="Fork", rank=5,
     ),
     _key(
         "text.trunk", "B", "B", "Back to the trunk", "the text from before the first fork",
@@ -253,7 +266,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     ),
     _key(
         "text.copy", "y", "y", "Copy the text", "since the last restart, to the clipboard (OSC 52)",
-        "screen.copy_written_text", "Text", hint="Copy", rank=11,
+        "screen.copy_written_text", "Text", hint="Copy", rank=14,
     ),
     _key(
         "text.find", "slash", "/", "Find in the text", "n: the next, N: the previous",
@@ -271,7 +284,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     _key(
         "text.write", "w", "w", "Write the text to a file",
         "since the last restart; overwrites none",
-        "screen.write_text", "Files", hint="Write", rank=12,
+        "screen.write_text", "Files", hint="Write", rank=15,
     ),
     _key(
         "files.curve_svg", "f", "f", "Write the curve as SVG", "the visible one",
@@ -314,7 +327,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
 
 OFF_FOR_SPECTATORS: Final = frozenset(
     {
-        *("training.pause", "training.save", "training.stop"),
+        *("training.pause", "training.save", "training.stop", "training.longer", "training.again"),
         *("text.write", "files.curve_svg", "files.curve_png", "files.samples", "files.screen"),
         *("program.runs", "program.suspend"),
     }
@@ -363,7 +376,7 @@ def keys_of(
     *,
     read_only: bool = False,
     trains: bool = True,
-    lists_runs: bool = True,
+    without: Collection[str] = (),
 ) -> tuple[KeyAction, ...]:
     """Returns the keys that do something, with the user's own assignments.
 
@@ -371,14 +384,14 @@ def keys_of(
         keymap: the user's own keys by the action's id.
         read_only: whether the user is a spectator.
         trains: whether this session trains; without a training its keys do nothing.
-        lists_runs: whether there is a folder of runs to show.
+        without: ids of other keys that do nothing now.
     """
     return tuple(
         _remapped(key, keymap[key.id]) if key.id in keymap else key
         for key in KEYS
         if not (read_only and key.id in OFF_FOR_SPECTATORS)
         and (trains or key.group != "Training")
-        and (lists_runs or key.id != "program.runs")
+        and key.id not in without
     )
 
 

@@ -33,7 +33,9 @@ class ScreenSettings:
     """Whether the session has a trainer, which this screen controls."""
     rate: float = DEFAULT_RATE
     """Initial writing rate of the model, characters per second."""
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sampling: SamplingConfig = field(
+        default_factory=lambda: SamplingConfig(temperature=FIRST_TEMPERATURE)
+    )
     """Initial sampling settings, equal to those of the session."""
     prompt: str = ""
     """Initial prompt, which the user can edit."""
@@ -44,6 +46,8 @@ class ScreenSettings:
     ascii: bool = False
     """Whether to draw borders, chart, bars and signs with ASCII only."""
     mouse: bool = True
+    hints: bool = True
+    """Whether a row below the header says what happens and which keys help."""
     theme: str | None = None
     """Name of the theme; None selects one by the terminal's colours and ``low_bandwidth``."""
     few_colors: bool = False
@@ -56,8 +60,21 @@ class ScreenSettings:
     """Whether the user is a spectator, whose keys write no file and control no training."""
     root: Path | None = None
     """Folder of the runs; None hides them."""
+    can_train_longer: bool = True
+    """Whether the run lies in that folder, so that its training can be continued."""
+    can_train_again: bool = True
+    """Whether a new run can read the same text."""
     text_folder: Path | None = None
     """Folder for files written on request; None is the current folder."""
+
+    def keys_without_use(self, *, trains: bool) -> frozenset[str]:
+        """Returns the ids of keys that do nothing in this session, while it trains or not."""
+        uses = {
+            "program.runs": self.root is not None,
+            "training.longer": self.root is not None and self.can_train_longer and not trains,
+            "training.again": self.root is not None and self.can_train_again,
+        }
+        return frozenset(name for name, is_useful in uses.items() if not is_useful)
 
     @property
     def frame_seconds(self) -> float:

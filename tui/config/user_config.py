@@ -56,6 +56,7 @@ SETTABLE: Final = (
     "low-bandwidth",
     "ascii",
     "no-mouse",
+    "no-hints",
 )
 """Options whose default can be set."""
 

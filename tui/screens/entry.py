@@ -1,4 +1,4 @@
-"""Dialogs that ask for a line of text: a temperature, or words to find."""
+"""Dialogs that ask for a line: a temperature, minutes, or words to find."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ from tui.screens.dialog import Dialog
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+
+Range = tuple[float, float]
+"""The smallest and the largest value that are allowed."""
+MAX_MINUTES = 100_000.0
 
 MAX_ENTRY_CHARACTERS = 10_000
 """Maximum number of characters in a field; a longer text is truncated."""
@@ -52,35 +56,43 @@ class SafeInput(Input):
         return " ".join(lines.splitlines())
 
 
-class TemperatureEntry(Dialog[float | None]):
-    """Asks for a temperature."""
+class NumberEntry(Dialog[float | None]):
+    """Asks for a number in a range."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
+    TITLE: ClassVar[str]
+    RANGE: ClassVar[Range]
+    UNIT: ClassVar[str]
+    """What the note says of the range."""
 
-    def __init__(self, temperature: float) -> None:
+    def __init__(self, number: str) -> None:
         super().__init__()
-        self._temperature = temperature
-        self._note = Static(Content(_RANGE), classes="dialog-note")
+        self._number = number
+        self._note = Static(Content(self._hint), classes="dialog-note")
+
+    @property
+    def _hint(self) -> str:
+        return f"{self.UNIT} · Enter sets · Esc leaves"
 
     def compose(self) -> ComposeResult:
         """Shows the title, the field and a note."""
         with Vertical(classes="dialog"):
-            yield Static(Content("Temperature"), classes="dialog-title")
-            yield SafeInput(f"{self._temperature:.2f}", select_on_focus=True, max_length=12)
+            yield Static(Content(self.TITLE), classes="dialog-title")
+            yield SafeInput(self._number, select_on_focus=True, max_length=12)
             yield self._note
 
     @on(Input.Changed)
     def changed(self, event: Input.Changed) -> None:
         """Shows at once why the typed value is invalid."""
-        _, note = parse_temperature(event.value)
-        self._say(note or _RANGE, wrong=note is not None)
+        _, note = parse_number(event.value, self.RANGE)
+        self._say(note or self._hint, wrong=note is not None)
 
     @on(Input.Submitted)
     def submitted(self, event: Input.Submitted) -> None:
         """Closes with a valid value; stays open with an invalid one."""
-        value, note = parse_temperature(event.value)
+        value, note = parse_number(event.value, self.RANGE)
         if value is None:
-            self._say(note or _RANGE, wrong=True)
+            self._say(note or self._hint, wrong=True)
         else:
             self.dismiss(value)
 
@@ -90,19 +102,39 @@ class TemperatureEntry(Dialog[float | None]):
         self._note.set_class(wrong, "-wrong")
 
 
-_RANGE = f"0 (greedy) to {MAX_TEMPERATURE:g} · Enter sets · Esc leaves"
+class TemperatureEntry(NumberEntry):
+    """Asks for a temperature."""
+
+    TITLE = "Temperature"
+    RANGE = (0.0, MAX_TEMPERATURE)
+    UNIT = f"0 (greedy) to {MAX_TEMPERATURE:g}"
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__(f"{temperature:.2f}")
 
 
-def parse_temperature(text: str) -> tuple[float | None, str | None]:
-    """Returns the typed temperature, or a sentence on why it is invalid."""
+class MinutesEntry(NumberEntry):
+    """Asks how many minutes longer to train."""
+
+    TITLE = "Train longer"
+    RANGE = (0.1, MAX_MINUTES)
+    UNIT = "minutes more"
+
+    def __init__(self, minutes: float) -> None:
+        super().__init__(f"{minutes:g}")
+
+
+def parse_number(text: str, limits: Range) -> tuple[float | None, str | None]:
+    """Returns the typed number, or a sentence on why it is invalid."""
     typed = text.strip().replace(",", ".")
     try:
         value = float(typed)
     except ValueError:
         shown = one_line(text, 20)
         return None, f"“{shown}” is not a number" if typed else "type a number"
-    if not math.isfinite(value) or not 0 <= value <= MAX_TEMPERATURE:
-        return None, f"{value:g} is not between 0 and {MAX_TEMPERATURE:g}"
+    low, high = limits
+    if not math.isfinite(value) or not low <= value <= high:
+        return None, f"{value:g} is not between {low:g} and {high:g}"
     return value + 0.0, None
 
 

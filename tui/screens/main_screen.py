@@ -26,18 +26,21 @@ from tui.export.curve_figure import curve_figure
 from tui.export.png import png_of
 from tui.export.sample_text import sample_text
 from tui.export.svg import svg_of
+from tui.hints.hints import Moment
+from tui.hints.teacher import Teacher
 from tui.sanitise import encodable, one_line
 from tui.screens.alternatives import AlternativesScreen, Fork
 from tui.screens.entry import FindEntry
+from tui.screens.menu import Choice, Menu
 from tui.screens.pane_screen import PaneScreen
 from tui.screens.session_host import SessionHost
 from tui.screens.text_feed import TextFeed
-from tui.screens.view_menu import ViewMenu
 from tui.terminal.deferred import after_refresh
 from tui.view.absent import no_curve, no_samples
 from tui.view.chart_view import with_next_range
 from tui.view.format import grouped
 from tui.view.ink import INKS, InkKind
+from tui.view.layout import PANES
 from tui.widgets.writing_pane import ScrollKey
 
 _INK_WORDS: Final[dict[InkKind, str]] = {
@@ -66,6 +69,7 @@ class MainScreen(PaneScreen):
         """Whether a race was asked for."""
         self._holds_for_alternatives = False
         """Whether the text is on hold only until the alternatives are closed."""
+        self._teacher = Teacher()
         self.sought = ""
         """The words that were looked for last."""
 
@@ -104,7 +108,18 @@ class MainScreen(PaneScreen):
             if name is not None:
                 self.action_toggle_pane(name)
 
-        self.app.push_screen(ViewMenu(self.shown), answered)
+        shown = self.shown
+        panes = [
+            Choice(
+                id=pane.id,
+                key=pane.digit,
+                name=pane.name,
+                words=pane.tooltip,
+                is_on=pane.id in shown,
+            )
+            for pane in PANES
+        ]
+        self.app.push_screen(Menu("Views", panes, closing_key="v"), answered)
 
     def _panes_changed(self) -> None:
         """Draws the panes that have appeared; runs the race only while it is visible."""
@@ -116,6 +131,38 @@ class MainScreen(PaneScreen):
             self._host.post(StopRace())
         self._racing = racing
         after_refresh(self, self._host.draw_all)
+
+    # --- hints ----------------------------------------------------------------------------------
+
+    @property
+    def shows_hints(self) -> bool:
+        """Whether hints are on, even if there is no room for them."""
+        return self.has_class("-hints")
+
+    def action_toggle_hints(self) -> None:
+        """Shows the row of hints, or hides it."""
+        self.toggle_class("-hints")
+        after_refresh(self, self._host.draw_all)
+
+    def draw_hint(self, now: float) -> None:
+        """Shows the hint that fits what happens now; does nothing while there is no row for it.
+
+        Args:
+            now: seconds of a steady clock.
+        """
+        if not self.hint_row.display:
+            return
+        moment = Moment(
+            state=self._host.state,
+            temperature=self._host.sampling.temperature,
+            temperature_at_start=self._settings.sampling.temperature,
+            keys={key.id: key.shown for key in self._host.acting_keys},
+            new_word=self.pane.ink.newest_word,
+            is_racing="race" in self.shown,
+            ink_is_off=self.pane.ink.kind == "off",
+        )
+        words = self._teacher.listen(moment, now)
+        self.hint_row.show(words, ascii_only=self._settings.ascii)
 
     # --- what the panes show --------------------------------------------------------------------
 

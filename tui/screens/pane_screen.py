@@ -13,6 +13,7 @@ from model.config import SamplingConfig
 from model.events import RankedUnit
 from tui.config.keys import keys_of
 from tui.config.screen_settings import ScreenSettings
+from tui.hints.hint_row import HintRow
 from tui.sanitise import one_line
 from tui.terminal.frugal_compositor import FrugalScreen
 from tui.view.chart_view import ChartView, fall_of
@@ -41,13 +42,14 @@ _IN_ASCII: Final = str.maketrans({"·": "|", "“": '"', "”": '"', "…": "~"}
 
 
 class PaneScreen(FrugalScreen, inherit_bindings=False):
-    """Header, panes, progress, text, row of keys; without Textual's own bindings of Tab."""
+    """Header, hint, panes, progress, text, row of keys; without Textual's own bindings of Tab."""
 
     def __init__(self, settings: ScreenSettings) -> None:
         super().__init__(id="main-screen")
         self._settings = settings
         ascii_only = settings.ascii
         self.header = HeaderBar(id="header")
+        self.hint_row = HintRow(id="hint")
         self.banner = Banner(id="banner")
         self.chart = LossChart(ascii_only=ascii_only, id="chart")
         self.run_pane = RunPane(id="run")
@@ -62,13 +64,14 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         self.key_bar = KeyBar(keys_of(settings.keymap, read_only=settings.read_only), id="keys")
         self.too_small = TooSmall(id="too-small")
         self.chart_view = ChartView(zoomed=True)
-        self.panes = PaneArrangement()
+        self.panes = PaneArrangement(most=not settings.low_bandwidth)
         self.unit: RankedUnit | None = None
         """The hidden unit that the text is coloured by."""
         self._frames = {
             pane.id: Container(id=f"{pane.id}-frame", classes="pane-frame") for pane in PANES
         }
         self.set_class(ascii_only, "-ascii")
+        self.set_class(settings.hints, "-hints")
 
     def compose(self) -> ComposeResult:
         """Puts the panes below each other."""
@@ -83,6 +86,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         yield self.too_small
         with Vertical(id="main"):
             yield self.header
+            yield self.hint_row
             yield self.banner
             with Horizontal(id="upper"):
                 for pane in PANES:
@@ -124,7 +128,8 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
     def draw_figures(self, state: ViewState, now: float, use: MachineUse) -> None:
         """Draws the rows whose figures change: header, run, progress, banner, log, samples."""
         settings = self._settings
-        self.header.show(state, settings.title, now, ascii_only=settings.ascii)
+        ascii_only = settings.ascii
+        self.header.show(state, settings.title, now, self.panes, ascii_only=ascii_only)
         self.banner.show(state)
         spark = not settings.low_bandwidth
         self.run_pane.show(state, now, use, ascii_only=settings.ascii, spark=spark)

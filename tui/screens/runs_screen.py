@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -20,6 +19,7 @@ from model.runs.printed_command import printed_command
 from model.runs.summary import RunSummary, delete_run, list_runs, validation_curve
 from tui.sanitise import one_line
 from tui.screens.dialog import Dialog
+from tui.screens.next_session import NextSession
 from tui.terminal.deferred import after_refresh
 from tui.view.format import fixed, grouped
 from tui.widgets.ascii_chart import ascii_rows
@@ -39,16 +39,6 @@ _MIN_COLUMNS_FOR_FIGURES = 70
 _MIN_COLUMNS_FOR_TEXT = 116
 FAR_ABOVE = 1.5
 """Points above this multiple of the lowest loss are left out, because they flatten the rest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextSession:
-    """What the app shows after the current session."""
-
-    kind: Literal["open", "resume"]
-    run: str
-    path: Path | None = None
-    """The checkpoint to open."""
 
 
 class RunsScreen(Dialog[NextSession | None]):

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from model.commands import Command
 from model.config import SamplingConfig
+from tui.config.keys import KeyAction
 from tui.view.state import ViewState
 
 Severity = Literal["information", "warning", "error"]
@@ -22,6 +23,10 @@ class SessionHost(Protocol):
     """Whether the user wants the text on hold."""
     awaits_dialog: bool
     """Whether a dialog was asked for that opens as soon as the session has answered."""
+
+    @property
+    def acting_keys(self) -> tuple[KeyAction, ...]:
+        """The keys that do something now."""
 
     def post(self, command: Command) -> None:
         """Hands a command to the session; never waits."""

@@ -93,6 +93,11 @@ class Ink:
         return "copied" if flags & _COPIED else None
 
     @property
+    def newest_word(self) -> str:
+        """The last written word that the corpus lacks; empty without one, or without an index."""
+        return "" if self._tracker is None else self._tracker.newest_word
+
+    @property
     def words(self) -> str:
         """The words of the frame for the current ink."""
         if self.kind != "novelty":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ PANES: Final = (
         id="sampling",
         digit="3",
         name="Sampling",
-        columns=36,
+        columns=40,
         tooltip="what the next character is drawn from",
     ),
     Pane(
@@ -48,6 +48,10 @@ PANES: Final = (
 PANE_IDS: Final = tuple(pane.id for pane in PANES)
 DEFAULT_PANES: Final = ("run", "chart")
 """Panes that are wanted at the start. If they do not all fit, the last one stays longest."""
+ROOMY_PANES: Final = ("growth", "sampling", *DEFAULT_PANES)
+"""Panes of the start in a terminal of at least `ROOMY`."""
+ROOMY: Final = (160, 50)
+"""Columns and rows from which the text keeps most of the screen beside four panes."""
 MIN_ROWS_FOR_BOTH: Final = 18
 """With fewer rows, one pane replaces the text instead of standing above it."""
 
@@ -70,10 +74,30 @@ def toggled(wanted: Sequence[str], name: str, columns: int) -> tuple[str, ...]:
     return rest if name in on_screen(wanted, columns) else (*rest, name)
 
 
+PaneState = Literal["open", "hidden", "closed"]
+"""Of a pane; a hidden one is wanted, but has no room. Its digit closes an open pane, and opens any
+other."""
+
+
+def panes_of_the_start(room: tuple[int, int], *, most: bool = True) -> tuple[str, ...]:
+    """Returns the panes that are wanted before any key.
+
+    Args:
+        room: columns and rows of the terminal.
+        most: whether a large terminal opens with more panes.
+    """
+    is_roomy = room[0] >= ROOMY[0] and room[1] >= ROOMY[1]
+    return ROOMY_PANES if is_roomy and most else DEFAULT_PANES
+
+
 class PaneArrangement:
     """The panes that the user wants, the active one, and the room that the terminal gives."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: bool = True) -> None:
+        """Wants the panes of the start; see `panes_of_the_start` for ``most``."""
+        self._most = most
+        self._chosen = False
+        """Whether the user has opened or closed a pane."""
         self.wanted: tuple[str, ...] = DEFAULT_PANES
         """Ids of panes, the one asked for last at the end."""
         self.active = "chart"
@@ -95,6 +119,12 @@ class PaneArrangement:
             return (self.active,) if self._alone else ()
         return on_screen(self.wanted, self._room[0])
 
+    def state_of(self, name: str) -> PaneState:
+        """Tells whether a pane is visible, and if not, whether it only lacks room."""
+        if name in self.shown:
+            return "open"
+        return "hidden" if name in self.wanted else "closed"
+
     @property
     def is_active_shown(self) -> bool:
         """Whether the active pane is visible."""
@@ -103,10 +133,13 @@ class PaneArrangement:
     def fit(self, room: tuple[int, int]) -> None:
         """Takes the columns and rows of the terminal."""
         self._room = room
+        if not self._chosen:
+            self.wanted = panes_of_the_start(room, most=self._most)
         self._choose_a_visible_pane()
 
     def toggle(self, name: str) -> None:
         """Shows a pane, or hides it if it is visible."""
+        self._chosen = True
         if self.is_low:
             self._alone = not (self._alone and self.active == name)
             self.wanted = (*(other for other in self.wanted if other != name), name)
@@ -119,7 +152,9 @@ class PaneArrangement:
 
     def reset(self) -> None:
         """Goes back to the panes of the start."""
-        self.wanted, self.active = DEFAULT_PANES, "chart"
+        self._chosen = False
+        self.wanted = panes_of_the_start(self._room, most=self._most)
+        self.active = "chart"
         self.maximised = self._alone = False
         self._choose_a_visible_pane()
 

@@ -1,9 +1,10 @@
-"""The first row: what is being trained, the state of the training, and its clock."""
+"""The first row: what is being trained, which panes are open, the training's state and clock."""
 
 from __future__ import annotations
 
 from tui.sanitise import one_line
 from tui.view.format import clock, percent, short
+from tui.view.layout import PANES, PaneArrangement, PaneState
 from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Part, Row, row_width, spread
 
@@ -14,18 +15,48 @@ _SIGNS = {
     "validating": ("◍", "%", "VALIDATING", "accent"),
     "finished": ("✓", "+", "DONE", "good"),
 }
+_DIGIT_PAINTS: dict[PaneState, str] = {"open": "chosen", "hidden": "waiting", "closed": "label"}
 _REASONS = {"completed": "", "stopped": " stopped", "diverged": " diverged"}
 
 
 class HeaderBar(Painted):
-    """Corpus and network on the left, training state and elapsed time on the right."""
+    """Corpus and network on the left; digits of the panes, training state and time on the right."""
 
-    def show(self, state: ViewState, title: str, now: float, *, ascii_only: bool) -> None:
-        """Shows the state at a time."""
-        sign = state_sign(state, ascii_only=ascii_only)
-        right: Row = (sign, ("  ", "label"), (clock(state.elapsed(now)), "value"), (" ", "label"))
-        left = _fitting(_identity(state, title), self.size.width - row_width(right))
-        self.present([spread(left, right, self.size.width)])
+    def show(
+        self, state: ViewState, title: str, now: float, panes: PaneArrangement, *, ascii_only: bool
+    ) -> None:
+        """Shows the state at a time.
+
+        The digit of an open pane is reversed. That of a pane without room is underlined.
+        """
+        width, identity = self.size.width, _identity(state, title)
+        time: Row = (("  ", "label"), (clock(state.elapsed(now)), "value"), (" ", "label"))
+        state_and_time: Row = ((" ", "label"), state_sign(state, ascii_only=ascii_only), *time)
+        right = (*_digits(panes, gap=" "), *state_and_time)
+        if row_width((*identity[:2], *right)) > width:
+            right = (*_digits(panes, gap=""), *state_and_time)
+        left = _fitting(identity, width - row_width(right) - 1)
+        self.present([spread(left, right, width)])
+
+    def click_action(self, part: Part) -> str | None:
+        """Returns the action of a digit: to open or close its pane."""
+        text, paint = part
+        pane = next((pane for pane in PANES if pane.digit == text), None)
+        if pane is None or paint not in _DIGIT_PAINTS.values():
+            return None
+        return f"screen.toggle_pane('{pane.id}')"
+
+
+def _digits(panes: PaneArrangement, *, gap: str) -> Row:
+    """Returns the digits of the panes, each painted by whether its pane is open."""
+    return (
+        (" ", "label"),
+        *(
+            part
+            for pane in PANES
+            for part in ((pane.digit, _DIGIT_PAINTS[panes.state_of(pane.id)]), (gap, "label"))
+        ),
+    )
 
 
 def state_sign(state: ViewState, *, ascii_only: bool) -> Part:

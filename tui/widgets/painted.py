@@ -27,7 +27,10 @@ Part = tuple[str, str]
 Row = tuple[Part, ...]
 
 _LINE_PAINTS = {"text": "value", "prompt": "label", "mark": "accent", "rule": "label"}
-PAINTS = ("label", "value", "strong", "good", "bad", "warn", "accent", "faint", "edge", "key")
+PAINTS = (
+    *("label", "value", "strong", "good", "bad", "warn", "accent", "faint", "edge", "key"),
+    *("chosen", "waiting"),
+)
 _LETTERS = dict(zip(PAINTS, ascii_lowercase, strict=False))
 
 

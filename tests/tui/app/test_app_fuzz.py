@@ -41,7 +41,7 @@ from textual.geometry import Size
 from model import events as ev
 from model.commands import RestartWriting, SaveCheckpoint, SetSampling
 from tui.config.keys import keys_of
-from tui.screens.entry import SafeInput, parse_temperature
+from tui.screens.entry import SafeInput, TemperatureEntry, parse_number
 from tui.terminal.sizes import within_reason
 
 Result = TypeVar("Result")
@@ -170,7 +170,7 @@ class AppMachine(RuleBasedStateMachine):
         assert screens == 2
         self.run(self.it.post(*keys_named(*["enter"] * enters)))
         made = commands[len(before) :]
-        if key == "t" and parse_temperature(typed)[0] is None:
+        if key == "t" and parse_number(typed, TemperatureEntry.RANGE)[0] is None:
             assert (made, len(app.screen_stack)) == ([], 2)
         else:
             assert len(app.screen_stack) == 1

@@ -20,7 +20,7 @@ from model.session.scripted import ScriptedSession
 from tui.app.app import CharlmApp
 from tui.config.keys import KEYS
 from tui.config.screen_settings import ScreenSettings
-from tui.screens.entry import TemperatureEntry, parse_temperature
+from tui.screens.entry import TemperatureEntry, parse_number
 from tui.screens.help_screen import HelpScreen
 from tui.screens.prompt_entry import PromptEntry, escaped, fit_words, unescaped
 from tui.screens.question import QuitQuestion
@@ -66,7 +66,7 @@ async def test_typing_a_temperature_says_what_is_wrong_and_then_takes_it() -> No
 
 @pytest.mark.parametrize("typed", ["", "x", "nan", "inf", "-1", "5.1", "1e9", "[/]"])
 def test_a_bad_temperature_is_refused_with_words(typed: str) -> None:
-    value, words = parse_temperature(typed)
+    value, words = parse_number(typed, TemperatureEntry.RANGE)
     assert value is None
     assert words
 
@@ -272,7 +272,12 @@ async def test_help_shows_every_key_and_closes() -> None:
 async def test_the_palette_offers_every_action() -> None:
     async with opened(root=Path("runs")) as it:
         titles = {command.title for command in it.app.get_system_commands(it.app.screen)}
-        assert {f"{key.label} ({key.shown})" for key in KEYS if not key.priority} <= titles
+        offered = [key for key in KEYS if not key.priority and key.id != "training.longer"]
+        assert {f"{key.label} ({key.shown})" for key in offered} <= titles
+        assert "Train longer (E)" not in titles, "it trains"
+        await it.say(*finished())
+        titles = {command.title for command in it.app.get_system_commands(it.app.screen)}
+        assert "Train longer (E)" in titles
 
 
 @on_a_loop

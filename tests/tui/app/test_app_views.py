@@ -112,7 +112,7 @@ async def test_without_panes_the_text_has_the_screen() -> None:
 async def test_the_menu_switches_panes_by_mouse() -> None:
     async with opened(*training()) as it:
         await it.press("v")
-        await it.pilot.click("#view-events")
+        await it.pilot.click("#choice-events")
         await it.pilot.pause()
         assert "events" in it.app.main_screen.shown
         await it.press("v", "6")

@@ -95,5 +95,5 @@ async def test_the_name_of_a_machine_is_foreign_text() -> None:
 
 def test_runs_are_offered_where_there_is_a_folder_of_them() -> None:
     """Watching has none: the watched run would be left."""
-    assert "program.runs" not in {key.id for key in keys_of({}, lists_runs=False)}
+    assert "program.runs" not in {key.id for key in keys_of({}, without=["program.runs"])}
     assert "program.runs" in {key.id for key in keys_of({})}

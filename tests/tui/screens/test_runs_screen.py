@@ -15,7 +15,8 @@ from textual.widgets import DataTable, Static
 
 from model.runs.folder import RunFolder
 from model.runs.summary import list_runs, validation_curve
-from tui.screens.runs_screen import CompareScreen, DeleteQuestion, NextSession, RunsScreen
+from tui.screens.next_session import NextSession
+from tui.screens.runs_screen import CompareScreen, DeleteQuestion, RunsScreen
 
 
 def tmp_root() -> Path:

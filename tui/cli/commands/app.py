@@ -19,6 +19,7 @@ from model.runs.printed_command import printed_command
 from model.runs.request import RunRequest
 from model.session.live import LiveSession, SavedWeights
 from model.session.watch import WatchSession
+from tui.cli.next_work import can_train_again, can_train_longer, next_work
 from tui.cli.options import checkpoint_option, sampling_options, screen_options, training_options
 from tui.cli.request import (
     require_no_training,
@@ -36,7 +37,6 @@ from tui.terminal.guard import TerminalGuard
 
 if TYPE_CHECKING:
     from tui.app.app import CharlmApp
-    from tui.screens.runs_screen import NextSession
 
 
 LOW_BANDWIDTH_FPS = 8
@@ -163,30 +163,36 @@ def _with_piped_text(request: RunRequest) -> RunRequest:
 
 
 def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: Any) -> int:
-    """Runs the app on a training or on saved weights and returns the exit status."""
-    session = LiveSession(
-        work,
-        sampling=sampling,
-        rate=options["rate"],
-        prompt=options["prompt"],
-        seed=options["seed"],
-    )
-    trains = isinstance(work, RunRequest)
-    status, successor = show(session, _title(work), sampling, options, trains=trains)
-    if successor is None:
-        return status
-    return _show(_succeeding(successor, options), sampling, options)
-
-
-def _succeeding(successor: NextSession, options: Any) -> RunRequest | SavedWeights:
-    """Returns the run to resume or the weights to open that the user chose in the table of runs."""
-    if successor.path is not None:
-        return SavedWeights(path=successor.path)
-    kept = ("root", "offline", "encoding")
-    plain = {name: options[name] if name in kept else None for name in options}
-    request = run_request(None, {**plain, "run": successor.run, "resume": True})
-    require_there(request)
-    return request
+    """Runs the app, session after session, and returns the exit status of the last one."""
+    while True:
+        session = LiveSession(
+            work,
+            sampling=sampling,
+            rate=options["rate"],
+            prompt=options["prompt"],
+            seed=options["seed"],
+        )
+        status, screen = show(
+            session,
+            _title(work),
+            sampling,
+            options,
+            trains=isinstance(work, RunRequest),
+            can_train_longer=can_train_longer(work, options["root"]),
+            can_train_again=can_train_again(work, options["root"]),
+        )
+        if status != 0 or screen.successor is None:
+            return status
+        work = next_work(screen.successor, work, options)
+        sampling = screen.sampling
+        prompt = screen.state.writing.prompt
+        options = {
+            **options,
+            "rate": screen.rate,
+            "theme": screen.theme,
+            "no_hints": not screen.main_screen.shows_hints,
+            "prompt": options["prompt"] if prompt is None else prompt,
+        }
 
 
 def show(
@@ -196,8 +202,10 @@ def show(
     options: Any,
     *,
     trains: bool,
-) -> tuple[int, NextSession | None]:
-    """Runs the app on a session; returns the exit status and what to open next."""
+    can_train_longer: bool = False,
+    can_train_again: bool = False,
+) -> tuple[int, CharlmApp]:
+    """Runs the app on a session; returns the exit status, and the app as its user left it."""
     from tui.app.app import CharlmApp  # noqa: PLC0415 - after the environment is set
     from tui.config.screen_settings import ScreenSettings  # noqa: PLC0415
     from tui.terminal.terminal_app import is_loss  # noqa: PLC0415
@@ -213,9 +221,12 @@ def show(
         low_bandwidth=options["low_bandwidth"],
         ascii=options["ascii"] or not _terminal_speaks_unicode(),
         mouse=not (options["no_mouse"] or options["low_bandwidth"]),
+        hints=not options["no_hints"],
         theme=options["theme"],
         few_colors=_terminal_has_few_colors(),
         root=options["root"],
+        can_train_longer=can_train_longer,
+        can_train_again=can_train_again,
         read_only=options.get("read_only", False),
         keymap=user_config.keys,
         themes=user_config.themes,
@@ -235,9 +246,8 @@ def show(
         ended = session.close(save=screen.quit_choice == "save")
         screen.wait_for_output()
     if guard.status is not None:
-        return guard.status, None
-    status = _status(screen, session, guard.received, failure, ended=ended)
-    return status, screen.successor if status == 0 else None
+        return guard.status, screen
+    return _status(screen, session, guard.received, failure, ended=ended), screen
 
 
 def _status(
