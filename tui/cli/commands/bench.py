@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from model.bench.rows import Row, Task, compare
+from model.bench.rows import Kind, Row, Task, compare
 from model.bench.stock_process import level_in_words, library_limits, stock_process
 from model.config import require_range
 from model.system.compiled_code import setback
@@ -23,25 +25,31 @@ from tui.console.output import say_json
 from tui.console.table import print_table
 
 SHAPES = ((128, 1), (512, 1), (512, 2))
+_WORK: tuple[tuple[Kind, int], ...] = (
+    ("training", 32), ("training", 64), ("sampling", 1), ("sampling", 32),
+)  # fmt: skip
+"""Kinds of work with their widths."""
 TASKS = (
     *(
-        Task(kind="training", hidden=hidden, layers=layers, width=batch)
+        Task(kind=kind, hidden=hidden, layers=layers, width=width)
         for hidden, layers in SHAPES
-        for batch in (32, 64)
+        for kind, width in _WORK
     ),
     Task(kind="training", hidden=256, layers=1, width=32),
-    *(
-        Task(kind="sampling", hidden=hidden, layers=layers, width=streams)
-        for hidden, layers in SHAPES
-        for streams in (1, 32)
-    ),
 )
+"""By shape, the smallest first: a quick run on a slow machine leaves out the largest."""
 ROUNDS, SPAN = 5, 0.8
 QUICK_ROUNDS, QUICK_SPAN = 3, 0.2
+QUICK_SECONDS = 60.0
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Take less than a minute, at lower accuracy.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help=f"Stop after about {QUICK_SECONDS:g} seconds, at lower accuracy, and name what was left "
+    "out.",
+)
 @click.option(
     "--rounds",
     type=int,
@@ -69,19 +77,32 @@ def bench(*, quick: bool, rounds: int | None, as_json: bool) -> None:
         (*TASKS, *device_tasks()),
         rounds=rounds,
         span=QUICK_SPAN if quick else SPAN,
+        seconds=QUICK_SECONDS if quick else math.inf,
         as_json=as_json,
     )
 
 
-def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> None:
-    """Measures the tasks; prints each row as JSON when it is known, or a table at the end."""
+def run(
+    tasks: tuple[Task, ...], *, rounds: int, span: float, seconds: float, as_json: bool
+) -> None:
+    """Measures the tasks; prints each row as JSON when it is known, or a table at the end.
+
+    A task is left out if it would end after so many seconds, should it take as long as the longest
+    one before it. The first one is always measured.
+    """
     # Torch takes two seconds.
     from model.bench.sampling import sampling_implementations  # noqa: PLC0415
     from model.bench.training import training_implementations  # noqa: PLC0415
 
     rows: list[Row] = []
+    left_out: list[Task] = []
+    began, longest = time.monotonic(), 0.0
     with stock_process() as stock:
         for number, task in enumerate(tasks, 1):
+            task_began = time.monotonic()
+            if longest and task_began - began + longest > seconds:
+                left_out.append(task)
+                continue
             if sys.stderr.isatty():
                 progress = f"{number} of {len(tasks)}: {_describe(task)}"
                 print(f"\r\x1b[K{progress}", end="", file=sys.stderr)
@@ -97,10 +118,14 @@ def run(tasks: tuple[Task, ...], *, rounds: int, span: float, as_json: bool) -> 
                     rows.append(row)
                     if as_json:
                         say_json(row.record())
+            longest = max(longest, time.monotonic() - task_began)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     if note := setback():
         complain(note)
+    if left_out:
+        names = "; ".join(map(_describe, left_out))
+        complain(f"left out to end after {seconds:g} seconds: {names}")
     if not as_json:
         print(_machine())
         print_table(
