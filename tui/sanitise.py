@@ -2,7 +2,9 @@
 
 A terminal obeys some characters instead of showing them, and reorders or hides others. Textual
 and Rich pass most of these on unchanged. So all foreign text passes through this module on its way
-to a screen. The module knows only code points, not widgets, styles or widths.
+to a screen. Where lines stand beside each other, ``drawn`` and ``one_line`` also remove what
+terminals measure differently (``tui.clusters``). The module knows only code points, not widgets,
+styles or widths.
 """
 
 from __future__ import annotations
@@ -11,9 +13,7 @@ import re
 import unicodedata
 from typing import Final
 
-REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-MARKS_PER_BASE: Final = 4
-"""Maximum number of combining marks on a base; a taller stack would paint over other lines."""
+from tui.clusters import MARKS_PER_BASE, REPLACEMENT, STAND_INS, clusters_of, is_mark
 
 _JOINERS: Final = frozenset({"\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}"})
 _UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -49,6 +49,9 @@ class _SafeCharacters(dict[int, str]):
 
 _ONE_LINE: Final = _SafeCharacters({0x09: " "})
 _WITH_NEWLINES: Final = _SafeCharacters({0x09: " ", 0x0A: "\n"})
+_APART: Final = _SafeCharacters(
+    {0x09: " ", **{ord(key): value for key, value in STAND_INS.items()}}
+)
 
 
 def replace_unprintable(text: str, *, keep_newlines: bool = False) -> str:
@@ -59,13 +62,6 @@ def replace_unprintable(text: str, *, keep_newlines: bool = False) -> str:
     U+FFFD. Joiners and variation selectors stay: scripts and emoji need them.
     """
     return text.translate(_WITH_NEWLINES if keep_newlines else _ONE_LINE)
-
-
-def is_mark(character: str) -> bool:
-    """Tells whether the character is drawn onto the one before it and takes no cell."""
-    return character > "\u02ff" and (
-        character in _JOINERS or unicodedata.category(character) in {"Mn", "Me"}
-    )
 
 
 def cap_marks(text: str) -> str:
@@ -85,8 +81,24 @@ def printable(text: str, *, keep_newlines: bool = False) -> str:
     """Returns foreign text without anything that a terminal would obey.
 
     The length stays the same, except that combining marks beyond the fourth of a base are removed.
+    Emoji and flags stay whole: use it for plain output and for fields, and ``drawn`` for screens.
     """
     return cap_marks(replace_unprintable(text, keep_newlines=keep_newlines))
+
+
+def drawn(text: str) -> str:
+    """Returns foreign text as one line of the screen shows it, by ``tui.clusters``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(clusters_of(replace_unprintable(text)))
+
+
+def drawn_apart(text: str) -> str:
+    """Returns a part of a line with each code point drawn without regard to its neighbours.
+
+    A part may begin within a cluster. It stays the same if ``drawn`` made the line.
+    """
+    return cap_marks(text.translate(_APART))
 
 
 class PrintableStream:
@@ -110,9 +122,9 @@ def one_line(text: str, limit: int = 200) -> str:
     """Returns foreign text as one printable line of at most ``limit`` characters.
 
     Runs of white space become one space. A text that is too long ends in an ellipsis. Use it for
-    names, paths and error messages.
+    names, paths and error messages; it is ``drawn``.
     """
-    line = printable(" ".join(text[: 8 * limit].split()))
+    line = drawn(" ".join(text[: 8 * limit].split()))
     return line if len(line) <= limit else f"{line[: max(0, limit - 1)]}…"
 
 

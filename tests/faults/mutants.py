@@ -472,6 +472,24 @@ MUTANTS = (
         "tui/test_sanitise.py",
     ),
     _mutant(
+        "flags are drawn as flags",
+        "tui/clusters.py",
+        ("    **dict(zip(_REGIONS, _CIRCLED, strict=True)),\n", ""),
+        "tui/test_clusters.py",
+    ),
+    _mutant(
+        "a conjunct is two clusters",
+        "tui/clusters.py",
+        ('case "letter" if len(cluster) > 1 and', 'case "letter" if len(cluster) > 9 and'),
+        "tui/test_clusters.py",
+    ),
+    _mutant(
+        "what follows a disputed cluster is not placed",
+        "tui/terminal/placed_update.py",
+        ("                if is_disputed(cluster):", "                if not cluster:"),
+        "tui/terminal/test_clusters_on_the_wire.py",
+    ),
+    _mutant(
         "a word that does not fit stays on its line",
         "tui/view/line_wrapper.py",
         (

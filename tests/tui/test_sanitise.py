@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tui.clusters import MARKS_PER_BASE, REPLACEMENT, is_mark
 from tui.sanitise import (
-    MARKS_PER_BASE,
-    REPLACEMENT,
     encodable,
-    is_mark,
     one_line,
     printable,
     replace_unprintable,

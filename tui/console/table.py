@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from tui.console.output import encodable_on, speaks_utf8
-from tui.sanitise import printable
+from tui.sanitise import drawn
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -19,9 +19,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from tui.widths import count_larger_widths  # noqa: PLC0415
+    from tui.widths import count_our_widths  # noqa: PLC0415
 
-    count_larger_widths()
+    count_our_widths()
     on_terminal = sys.stdout.isatty()
     # Rich would choose one with frames where it may not draw lines.
     box = (
@@ -33,5 +33,5 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for heading in headings:
         table.add_column(Text(heading), overflow="fold", no_wrap=not on_terminal)
     for row in rows:
-        table.add_row(*(Text(encodable_on(sys.stdout, printable(cell))) for cell in row))
+        table.add_row(*(Text(encodable_on(sys.stdout, drawn(cell))) for cell in row))
     Console(width=None if on_terminal else 10_000).print(table)

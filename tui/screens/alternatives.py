@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size, split_text
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from model.events import Candidate, CharacterWritten
-from tui.sanitise import printable
+from tui.sanitise import drawn
 from tui.screens.dialog import Dialog
 from tui.terminal.deferred import after_refresh
 from tui.view.format import bar, percent
@@ -135,10 +135,9 @@ class AlternativesScreen(Dialog[Fork | None]):
         half = max(4, (width - 4) // 2)
         before = self._line(self._written[max(0, self.place - half) : self.place])
         after = self._line(self._written[self.place + 1 : self.place + 1 + half])
-        while before and cell_len(before) > half:
-            before = before[1:]
-        while after and cell_len(after) > half:
-            after = after[:-1]
+        if (excess := cell_len(before) - half) > 0:
+            before = split_text(before, excess)[1]
+        after = set_cell_size(after, min(half, cell_len(after)))
         here = symbol_label(self._written[self.place].character, ascii_only=self._ascii_only)
         brackets: tuple[Part, Part] = (("[", "key"), ("]", "key"))
         gap = " " * max(0, half - cell_len(before))
@@ -146,9 +145,8 @@ class AlternativesScreen(Dialog[Fork | None]):
 
     def _line(self, written: Sequence[CharacterWritten]) -> str:
         sign = "|" if self._ascii_only else "⏎"
-        return "".join(
-            sign if event.character == "\n" else printable(event.character) for event in written
-        )
+        text = "".join(event.character for event in written)
+        return drawn(text.replace("\n", sign))
 
     def _draw(self) -> None:
         self.page.show()

@@ -1,8 +1,8 @@
 """What is sent of a screen, with every part at its own place on the terminal.
 
-Textual places the beginning of a row and lets the rest follow. Where a terminal gives a character
-fewer cells than we do (``tui.widths``), all that is right of it would move: here such a part is
-blanked first, and whatever follows it is placed.
+Textual places the beginning of a row and lets the rest follow. Where a terminal gives a cluster
+fewer cells than we do (``tui.widths``), all that is right of it would move. Here a part with such a
+cluster is blanked first, and whatever follows the cluster is placed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from rich.segment import Segment
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from tui.widths import DISPUTED
+from tui.clusters import begun, extended
+from tui.widths import cells_of, is_disputed
 
 
 def placed(update: RenderableType | None) -> RenderableType | None:
@@ -38,7 +39,7 @@ class _PlacedLayout(LayoutUpdate):
                 if moves:
                     parts.append(_move_to(x, y))
                 moves = _is_disputed(strip)
-                parts.append(_blanked(strip, x, y, console) if moves else strip.render(console))
+                parts.append(_apart(strip, x, y, console) if moves else strip.render(console))
                 x += strip.cell_length
             rows.append("".join(parts))
         return "\n".join(rows)
@@ -59,22 +60,39 @@ class _PlacedChops(ChopsUpdate):
                 strip = whole if is_inside else whole.crop(0, min(end, x2) - x)
                 is_disputed = _is_disputed(strip)
                 parts.append(_move_to(x, y))
-                parts.append(
-                    _blanked(strip, x, y, console) if is_disputed else strip.render(console)
-                )
+                parts.append(_apart(strip, x, y, console) if is_disputed else strip.render(console))
             if y != last_y:
                 parts.append("\n")
         return "".join(parts)
 
 
 def _is_disputed(strip: Strip) -> bool:
-    return any(not text.isascii() and DISPUTED.search(text) for text, _, _ in strip)
+    return any(is_disputed(text) for text, _, _ in strip)
 
 
-def _blanked(strip: Strip, x: int, y: int, console: Console) -> str:
-    """Returns a strip that leaves nothing of what stood there, however short it becomes."""
+def _apart(strip: Strip, x: int, y: int, console: Console) -> str:
+    """Returns a strip with every cluster in the cells that we count, however short it becomes.
+
+    A sign at the start, whose letter another widget hides, is drawn as ``LONE_SIGN``.
+    """
     blank = Strip([Segment(" " * segment.cell_length, segment.style) for segment in strip])
-    return blank.render(console) + _move_to(x, y) + strip.render(console)
+    placed_segments: list[Segment] = []
+    column, cluster = x, ""
+    for text, style, _ in strip:
+        parts: list[str] = []
+        for character in text:
+            joined = extended(cluster, character)
+            if joined is None:
+                if is_disputed(cluster):
+                    parts.append(_move_to(column, y))
+                cluster = begun(character)
+                parts.append(cluster)
+            elif cluster:
+                parts.append(character)
+                cluster = joined
+            column += cells_of(character)
+        placed_segments.append(Segment("".join(parts), style))
+    return blank.render(console) + _move_to(x, y) + Strip(placed_segments).render(console)
 
 
 def _move_to(x: int, y: int) -> str:

@@ -22,7 +22,7 @@ from tui.terminal.textual_workarounds import (
     let_go_of_empty_toast_holders,
 )
 from tui.terminal.wall import ForeignTextWall
-from tui.widths import count_larger_widths
+from tui.widths import count_our_widths
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,7 +36,7 @@ class TerminalApp(App[None]):
 
     def __init__(self) -> None:
         cache_colours_by_colour()
-        count_larger_widths()
+        count_our_widths()
         let_go_of_empty_toast_holders()
         let_every_delay_end()
         super().__init__(driver_class=_own_driver())

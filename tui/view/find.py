@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tui.sanitise import is_mark, one_line, replace_unprintable
+from tui.clusters import JOINING, is_mark
+from tui.sanitise import one_line, replace_unprintable
 from tui.view.format import grouped
 from tui.view.line_wrapper import Piece
-from tui.widths import joins
 
 _SHOWN_CHARACTERS: Final = 20
 _BORDER: Final = "\0"  # between two texts; a printable text has none
@@ -65,7 +65,7 @@ def places_of(words: str, pieces: Iterable[Piece], *, first: int) -> list[Place]
     places: list[Place] = []
     for match in re.finditer("[ \n]+".join(map(re.escape, parts)), folded):
         start, end = match.span()
-        while end < len(folded) and (is_mark(folded[end]) or joins(folded[end])):
+        while end < len(folded) and (is_mark(folded[end]) or folded[end] in JOINING):
             end += 1
         places.append(Place(positions[start], positions[end - 1] + 1))
     return places

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Literal
 
-from tui.sanitise import MARKS_PER_BASE
-from tui.widths import cells_of, joins
+from tui.clusters import begun, extended
+from tui.widths import width_of
 
 Kind = Literal["text", "prompt", "mark", "rule"]
 
@@ -16,9 +16,6 @@ MINIMUM_WIDTH: Final = 2
 """Minimum width, cells: a wide character must fit."""
 
 _WORDS: Final = re.compile(r"[^ \n]+| +|\n")
-_NO_WIDTH: Final = frozenset("\u200d\ufe0e\ufe0f")
-"""Zero width joiner and emoji variation selectors. They change the width of characters that are
-already on the screen, and terminals disagree by how much, so the lines leave them out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +25,8 @@ class Piece:
     kind: Kind
     text: str
     start: int = field(default=-1, compare=False)
-    """Position in the stream of its first character; of text and prompts the others follow one by
-    one, but for combining marks at the very end."""
+    """Position in the stream of its first character. In text and prompts each further character is
+    one position later, except within the last cluster, which may take more or fewer positions."""
 
 
 Line = tuple[Piece, ...]
@@ -50,12 +47,11 @@ class LineWrapper:
         """Units of the stream taken so far: a character, a mark and a rule are one each."""
         self.open_start = 0
         """Position where the open line began."""
-        self._cells: list[str] = []  # one per spacing character, its combining marks with it
+        self._cells: list[str] = []  # one per cluster, as it is drawn
         self._kinds: list[Kind] = []
         self._positions: list[int] = []
         self._used = 0  # cells
         self._word = 0  # index where the word that is being written begins
-        self._stack = 0  # combining marks on the last character
 
     @property
     def open_line(self) -> Line:
@@ -115,7 +111,6 @@ class LineWrapper:
             self._extend(" " * fitting, kind)
         self.position += count - fitting
         self._word = len(self._cells)
-        self._stack = 0
 
     def _add_ascii(self, word: str, kind: Kind) -> None:
         """Takes a word, or the next part of one, whose characters are one cell each."""
@@ -130,46 +125,43 @@ class LineWrapper:
             self._extend(word, kind)
 
     def _add_character(self, character: str, kind: Kind) -> None:
-        """Takes one character of any width."""
-        cells = 1 if character < "\u0300" else cells_of(character)
-        if cells == 0:
-            self._stack += 1
-            if self._cells and self._stack <= MARKS_PER_BASE and character not in _NO_WIDTH:
-                self._cells[-1] += character
-            self.position += 1
+        """Takes one code point, which may belong to the cluster before it."""
+        if character >= "\u0300" and self._join(character):
             return
-        if joins(character) and self._join(character, cells):
-            return
+        shown = begun(character)
+        cells = width_of(shown)
         if self._used + cells > self.width and self._word:
             self._break(self._word, next_start=self._word_start())
         if self._used + cells > self.width:
             self._break(len(self._cells), next_start=self.position)
-        self._cells.append(character)
+        self._cells.append(shown)
         self._kinds.append(kind)
         self._positions.append(self.position)
         self.position += 1
         self._used += cells
-        self._stack = 0
 
-    def _join(self, mark: str, cells: int) -> bool:
-        """Draws a mark that takes cells onto the last character, which goes where it goes.
+    def _join(self, character: str) -> bool:
+        """Takes a code point into the last cluster, which goes where it goes.
 
         Returns:
-            Whether there is such a character, and both fit a line.
+            Whether it belongs to that cluster, and the cluster still fits a line.
         """
         last = len(self._cells) - 1
-        if last < 0 or _cells_of(self._cells[last]) + cells > self.width:
+        before = self._cells[last] if last >= 0 and self._kinds[last] != "mark" else ""
+        cluster = extended(before, character)
+        if cluster is None:
             return False
-        if self._used + cells > self.width:
-            end = self._word if 0 < self._word <= last else last
-            self._break(end, next_start=self._positions[end])
-        if self._used + cells > self.width:
-            last = len(self._cells) - 1
-            self._break(last, next_start=self._positions[last])
-        self._cells[-1] += mark
-        self._used += cells
+        if cluster != before:
+            more = width_of(cluster) - width_of(before)
+            if width_of(cluster) > self.width:
+                return False
+            while self._used + more > self.width:
+                last = len(self._cells) - 1
+                end = self._word if 0 < self._word <= last else last
+                self._break(end, next_start=self._positions[end])
+            self._cells[-1] = cluster
+            self._used += more
         self.position += 1
-        self._stack = 0
         return True
 
     def _extend(self, text: str, kind: Kind, *, advance: int = 1) -> None:
@@ -180,7 +172,6 @@ class LineWrapper:
         self._positions.extend(self.position + advance * index for index in range(count))
         self.position += advance * count
         self._used += count
-        self._stack = 0
 
     def _word_start(self) -> int:
         """Position of the word that is being written."""
@@ -207,11 +198,5 @@ class LineWrapper:
         self.finished.append((self.open_start, self._pieces(end)))
         del self._cells[:end], self._kinds[:end], self._positions[:end]
         self.open_start = next_start
-        self._used = sum(_cells_of(character) for character in self._cells)
+        self._used = sum(map(width_of, self._cells))
         self._word = 0
-        self._stack = self._stack if self._cells else 0
-
-
-def _cells_of(cluster: str) -> int:
-    """Cells of a spacing character with its marks."""
-    return 1 if cluster.isascii() else sum(map(cells_of, cluster))

@@ -21,6 +21,7 @@ from textual.strip import Strip
 
 from tui.view.line_wrapper import MINIMUM_WIDTH, Line, LineWrapper
 from tui.widgets.styled_once import StyledOnce
+from tui.widths import is_disputed
 
 Part = tuple[str, str]
 """A text and the paint that it is drawn with; the text is ours, or went through ``sanitise``."""
@@ -93,8 +94,8 @@ def changed_cells(old: Row, new: Row, width: int) -> tuple[int, int]:
     if old == new:
         return 0, 0
     widths = _character_widths(old) | _character_widths(new)
-    if 0 in widths:
-        return 0, width  # what takes no cell changes what the characters around it take
+    if 0 in widths or any(is_disputed(text) for text, _ in (*old, *new)):
+        return 0, width  # a part of a cluster is drawn with all of it
     cells: Callable[[str], int] = len if widths <= {1} else _cells_of_characters
     # Most of a row is the same in both: whole parts are compared before characters are.
     same = _common_parts(old, new)

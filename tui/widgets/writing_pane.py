@@ -24,7 +24,7 @@ from tui.view.ink import STYLES, Ink
 from tui.view.line_wrapper import Piece
 from tui.view.transcript import Transcript
 from tui.widgets.styled_once import StyledOnce
-from tui.widths import DISPUTED
+from tui.widths import is_disputed
 
 if TYPE_CHECKING:
     from textual import events
@@ -315,7 +315,7 @@ class WritingPane(StyledOnce):
 
     def _is_disputed(self, index: int) -> bool:
         """Returns whether terminals may disagree on the width of a line."""
-        return any(DISPUTED.search(piece.text) for piece in self.transcript.line(index))
+        return any(is_disputed(piece.text) for piece in self.transcript.line(index))
 
     def _changed_regions(
         self, before: tuple[int, int], after: tuple[int, int], *, whole_rows: bool

@@ -23,8 +23,9 @@ from command_here import assert_one_line, charlm_here
 from terminal_harness import make_environment, make_words
 
 from corpus import Corpus, CorpusAccessError, CorpusOptions, load_corpus, resolve_source
+from tui.clusters import MARKS_PER_BASE
 from tui.console.exit_status import status_of
-from tui.sanitise import MARKS_PER_BASE, printable
+from tui.sanitise import printable
 from tui.view.transcript import Transcript
 
 WORDS = make_words(6000)

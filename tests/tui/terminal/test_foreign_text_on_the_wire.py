@@ -298,7 +298,7 @@ def test_the_wall_lets_no_code_point_through_and_keeps_the_width() -> None:
 
 def test_the_wall_leaves_ordinary_lines_alone_and_takes_links_away() -> None:
     wall, black = ForeignTextWall(), Color(0, 0, 0)
-    line = [Segment("╭─ Жук 漢字 ❤️ 👩‍👩‍👧 ⣀⣤ \xa0 ─╮", Style(bold=True)), Segment("plain")]
+    line = [Segment("╭─ Жук 漢字 ❤ 👩ⒷⓇ◑ हि ⣀⣤ \xa0 ─╮", Style(bold=True)), Segment("plain")]
     assert wall.apply(line, black) is line
     (linked,) = wall.apply([Segment("x", Style(bold=True, link="http://owned"))], black)
     assert linked.style is not None
