@@ -447,9 +447,10 @@ def training(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 def test_generate_writes_400_characters_and_figures_elsewhere(trained: Trained) -> None:
     done = charlm(trained.home, "generate")
     assert done.status == 0
-    assert len(done.output) == 400
+    assert len(done.output) == 400 + len("\n")
+    assert done.output.endswith("\n")
     assert set(done.output) <= set(TEXT)
-    assert re.search(r"\ntiny step \d+, seed \d+: 400 characters, .* bits per", done.complaint)
+    assert re.match(r"tiny step \d+, seed \d+: 400 characters, .* bits per", done.complaint)
 
 
 def test_generate_writes_the_same_with_the_same_seed(trained: Trained) -> None:
@@ -464,21 +465,36 @@ def test_generate_writes_several_streams_with_seeds_one_apart(trained: Trained) 
     options = ["generate", "--length", "80", "--seed"]
     both = charlm(trained.home, *options, "5", "--streams", "2").output
     alone = [charlm(trained.home, *options, seed).output for seed in ("5", "6")]
-    assert both == "\n\n".join(alone)
+    assert both == "\n".join(alone)
+
+
+def test_generate_writes_the_prompt_before_each_text_and_a_line_feed_after_it(
+    trained: Trained,
+) -> None:
+    options = ["generate", "--length", "40", "--seed", "5", "--prompt", "the old "]
+    records = objects(charlm(trained.home, *options, "--streams", "2", "--json").output)
+    first, second = (record["text"] for record in records)
+    with_prompt = charlm(trained.home, *options, "--streams", "2").output
+    assert with_prompt == f"the old {first}\n\nthe old {second}\n"
+    assert charlm(trained.home, *options).output == f"the old {first}\n"
+    assert charlm(trained.home, *options, "--no-echo").output == f"{first}\n"
+    nothing = charlm(trained.home, "generate", "--length", "0", "--prompt", "the old")
+    assert nothing.output == "the old\n"
 
 
 def test_generate_ends_before_the_text_to_stop_at(trained: Trained) -> None:
     options = ["generate", "--seed", "5", "--length", "400"]
     whole = charlm(trained.home, *options).output
     stop = whole[150:154]
-    assert charlm(trained.home, *options, "--stop", stop).output == whole.partition(stop)[0]
+    ended = whole.partition(stop)[0] + "\n"
+    assert charlm(trained.home, *options, "--stop", stop).output == ended
     assert charlm(trained.home, *options, "--stop", "nowhere").output == whole
 
 
 def test_generate_says_that_a_stop_can_never_come(trained: Trained) -> None:
     """C19: a text to stop at that holds what the model never writes was passed over in silence."""
     done = charlm(trained.home, "generate", "--seed", "5", "--length", "30", "--stop", "É日")
-    assert (done.status, len(done.output)) == (0, 30)
+    assert (done.status, len(done.output)) == (0, 30 + len("\n"))
     assert "--stop: the model never writes U+00C9, U+65E5, so nothing stops" in done.complaint
 
 
@@ -539,9 +555,9 @@ def test_generate_greedily_needs_no_seed(trained: Trained) -> None:
 
 
 def test_generate_says_which_characters_of_the_prompt_it_left_out(trained: Trained) -> None:
-    done = charlm(trained.home, "generate", "--prompt", "日本 the old man\x1b[2J")
+    done = charlm(trained.home, "generate", "--prompt", "日本 the old man\x1b[2J", "--no-echo")
     assert done.status == 0
-    assert len(done.output) == 400
+    assert len(done.output) == 400 + len("\n")
     note, *figures = done.complaint.splitlines()
     assert note.startswith("charlm-tui: ")
     assert "日" in note

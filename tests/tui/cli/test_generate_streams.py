@@ -14,8 +14,8 @@ from model.config import ModelConfig, SamplingConfig
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.sampler import Sampler
 from model.sampling.torch_lstm import TorchLstmStepper
-from tui.cli.commands import generate
-from tui.cli.commands.generate import WrittenText, write, write_group
+from tui.cli import generation
+from tui.cli.generation import WrittenText, write, write_group
 
 SNAPSHOT = snapshot_of(make_network(ModelConfig(hidden=12), len(VOCABULARY)))
 SEEDS = range(7, 12)
@@ -51,23 +51,24 @@ def test_a_stop_that_lies_across_two_looks_is_found() -> None:
 def test_a_kernel_of_a_device_writes_the_same_texts(
     seeds: list[int], max_parallel_characters: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generate, "MAX_PARALLEL_CHARACTERS", max_parallel_characters)
+    monkeypatch.setattr(generation, "MAX_PARALLEL_CHARACTERS", max_parallel_characters)
     checkpoint = make_checkpoint()
     found = []
     for make_stepper in (LstmBatchStepper, partial(TorchLstmStepper, device=torch.device("cpu"))):
         shown: list[str] = []
-        request = generate.GenerationRequest(
+        request = generation.GenerationRequest(
             checkpoint=checkpoint,
             sampling=SamplingConfig(),
             seeds=seeds,
             prompt="",
+            echo=True,
             length=300,
             stop="zz",
             show=shown.append,
             make_stepper=make_stepper,
         )
         texts = [written.text for written in request.texts()]
-        assert "".join(shown) == "".join(texts)
+        assert "".join(shown) == "".join(f"{text}\n" for text in texts)
         found.append(texts)
     assert found[0] == found[1]
     assert len(set(found[0])) == len(seeds)

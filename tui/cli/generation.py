@@ -1,0 +1,167 @@
+"""Writes the texts of ``generate``, one by one or side by side. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from model.config import SamplingConfig
+from model.runs.checkpoint import Checkpoint
+from model.sampling.numpy_lstm import LstmBatchStepper
+from model.sampling.sampler import Sampler
+from model.sampling.stepper import MakeBatchStepper
+from model.system.cores import usable_cores
+
+MAX_PARALLEL_CHARACTERS = 1_000_000
+"""Longest text that is held in memory until it is complete; longer texts are written in turn."""
+STREAMS_PER_THREAD = 32
+GROUPS_PER_DEVICE = 8
+"""On a GPU, this many groups of ``STREAMS_PER_THREAD`` streams are computed together."""
+CHARACTERS_PER_BLOCK = 256
+"""Characters written between two searches for the stop text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenText:
+    """One stream's text and its figures."""
+
+    text: str
+    seconds: float
+    bits_per_character: float | None
+    """Information content of the text under the model's distribution; None for an empty text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """The texts to write, and the function that shows them."""
+
+    checkpoint: Checkpoint
+    sampling: SamplingConfig
+    seeds: Sequence[int]
+    prompt: str
+    echo: bool
+    """Whether the prompt is shown before each text."""
+    length: int
+    stop: str
+    show: Callable[[str], None]
+    make_stepper: MakeBatchStepper
+    """Makes the stepper of the device."""
+
+    def texts(self) -> Iterator[WrittenText]:
+        """Yields each text after it has been shown."""
+        if len(self.seeds) == 1 or self.length > MAX_PARALLEL_CHARACTERS:
+            return self._one_by_one()
+        return self._side_by_side()
+
+    def _one_by_one(self) -> Iterator[WrittenText]:
+        """Shows each text character by character."""
+        for seed in self.seeds:
+            with closing(self._sampler([seed])) as sampler:
+                self.show(self._beginning)
+                written = write(sampler, self.length, self.stop, self.show)
+            self.show(self._end_of(written))
+            yield written
+
+    def _side_by_side(self) -> Iterator[WrittenText]:
+        """Writes a group of texts in parallel, and shows each when it is complete."""
+        on_cpu = self.make_stepper is LstmBatchStepper
+        size = STREAMS_PER_THREAD * (usable_cores() if on_cpu else GROUPS_PER_DEVICE)
+        for first in range(0, len(self.seeds), size):
+            with closing(self._sampler(self.seeds[first : first + size])) as sampler:
+                group = write_group(sampler, self.length, self.stop)
+            for written in group:
+                self.show(self._beginning + written.text + self._end_of(written))
+                yield written
+
+    @property
+    def _beginning(self) -> str:
+        return self.prompt if self.echo else ""
+
+    def _end_of(self, written: WrittenText) -> str:
+        """Returns a line feed after a text, also if the text has one; none if nothing is shown."""
+        return "\n" if self._beginning or written.text else ""
+
+    def _sampler(self, seeds: Sequence[int]) -> Sampler:
+        metadata = self.checkpoint.metadata
+        return Sampler(
+            self.checkpoint.snapshot(),
+            metadata.vocabulary,
+            sampling=self.sampling,
+            seeds=seeds,
+            prompt=self.prompt,
+            window=metadata.training.window,
+            make_stepper=self.make_stepper,
+        )
+
+
+def write_group(sampler: Sampler, length: int, stop: str) -> list[WrittenText]:
+    """Writes up to ``length`` characters of each text; ends when all have reached ``stop``."""
+    began = time.perf_counter()
+    count = len(sampler)
+    texts, bits, seconds = [""] * count, [0.0] * count, [0.0] * count
+    written = [0] * count
+    growing, done = list(range(count)), 0
+    while growing and done < length:
+        ids, probabilities = sampler.write(min(CHARACTERS_PER_BLOCK, length - done))
+        done += len(ids)
+        now = time.perf_counter() - began
+        for number in growing:
+            overlap = max(0, len(texts[number]) - len(stop) + 1)
+            texts[number] += sampler.vocabulary.decode(ids[:, number])
+            place = texts[number].find(stop, overlap) if stop else -1
+            if place >= 0:
+                texts[number] = texts[number][:place]
+            used = place + len(stop) - written[number] if place >= 0 else len(ids)
+            bits[number] += sum(map(_bits, probabilities[:used, number]))
+            written[number] += used
+            seconds[number] = now if place < 0 else -now
+        growing = [number for number in growing if seconds[number] >= 0]
+    return [
+        WrittenText(
+            text=texts[number],
+            seconds=abs(seconds[number]),
+            bits_per_character=bits[number] / written[number] if written[number] else None,
+        )
+        for number in range(count)
+    ]
+
+
+def write(sampler: Sampler, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:
+    """Writes up to ``length`` characters of one text, and shows them as they are drawn.
+
+    A possible beginning of ``stop`` is held back until it is known not to be one.
+    """
+    began = time.perf_counter()
+    shown: list[str] = []
+    bits = 0.0
+    count = 0
+    held = ""
+    stopped = False
+    while count < length and not stopped:
+        ids, probabilities = sampler.write(min(CHARACTERS_PER_BLOCK, length - count))
+        held += sampler.vocabulary.decode(ids[:, 0])
+        place = held.find(stop) if stop else -1
+        stopped = place >= 0
+        used = len(ids) - (len(held) - place - len(stop)) if stopped else len(ids)
+        bits += sum(map(_bits, probabilities[:used, 0].tolist()))
+        count += used
+        ready = place if stopped else len(held) - (len(stop) - 1 if stop else 0)
+        if ready > 0:
+            show(held[:ready])
+            shown.append(held[:ready])
+        held = "" if stopped else held[max(0, ready) :]
+    show(held)
+    shown.append(held)
+    return WrittenText(
+        text="".join(shown),
+        seconds=time.perf_counter() - began,
+        bits_per_character=bits / count if count else None,
+    )
+
+
+def _bits(probability: float) -> float:
+    """Returns the information in bits; a probability of 0 counts as the smallest float64."""
+    return -math.log2(probability) if probability > 0 else 1075.0
