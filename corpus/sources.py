@@ -6,7 +6,6 @@ read later, document by document.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import stat
@@ -25,6 +24,7 @@ from corpus.errors import CorpusError
 from corpus.files.access import read_chunks, refusal, require_regular
 from corpus.files.places import expand_home
 from corpus.folder import folder_documents
+from corpus.nearest import nearest
 from corpus.standard_input import LABEL, StandardInput
 
 STANDARD_INPUT_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0"})
@@ -173,8 +173,8 @@ def _missing(path: Path, label: str, error: OSError) -> CorpusError:
     if path.is_symlink():
         target = str(path.readlink())
         return CorpusError(label, f"points to {target}, which is missing", "name the file itself")
-    nearest = _nearest(path)
-    remedy = f"did you mean {nearest}?" if nearest else "`charlm-tui corpora` lists built-in texts"
+    near = _nearest(path)
+    remedy = f"did you mean {near}?" if near else "`charlm-tui corpora` lists built-in texts"
     return CorpusError(label, "no such file or built-in text", remedy)
 
 
@@ -187,5 +187,5 @@ def _nearest(path: Path) -> str | None:
         neighbours = {}
     if path.parent == Path():
         neighbours |= {text.name: text.name for text in builtin_texts()}
-    close = difflib.get_close_matches(path.name, neighbours, n=1)
-    return neighbours[close[0]] if close else None
+    name = nearest(path.name, neighbours)
+    return None if name is None else neighbours[name]

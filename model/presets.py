@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
+from corpus.nearest import nearest
 from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
 
@@ -125,6 +125,6 @@ def find_preset(name: str) -> Preset:
     """
     if name in PRESETS:
         return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.5)
-    remedy = f"did you mean {near[0]!r}? There are: " if near else "there are: "
+    near = nearest(name, PRESETS)
+    remedy = f"did you mean {near!r}? There are: " if near else "there are: "
     raise ConfigError("--preset", f"no preset is called {name!r}", remedy + ", ".join(PRESETS))

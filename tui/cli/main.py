@@ -36,6 +36,7 @@ from corpus import UserError
 from corpus.files.missing_guarantees import take_missing
 from model.errors import RunFolderError, TorchUnusable
 from model.system.refusal import refusal_of
+from tui.cli.mistyped import refusal_of_a_command, refusal_of_an_option
 from tui.config.user_config import config_path, default_map, read_config
 from tui.console.exit_status import (
     INTERNAL,
@@ -227,6 +228,7 @@ def _own_settings(arguments: list[str]) -> dict[str, Any]:
 def run(arguments: list[str]) -> int:
     """Runs one command and returns its exit status; prints an error as one line."""
     debug = "--debug" in arguments
+    arguments = [word for word in arguments if word != "--debug"]
     try:
         if order := os.environ.get(COMPLETION_VARIABLE):
             return _complete(order)
@@ -235,7 +237,7 @@ def run(arguments: list[str]) -> int:
 
             check_simd_level()
         outcome: Any = cli.main(
-            [word for word in arguments if word != "--debug"],
+            arguments,
             prog_name=PROGRAM,
             standalone_mode=False,
             **_own_settings(arguments),
@@ -255,7 +257,8 @@ def run(arguments: list[str]) -> int:
         error = refusal_of(error) or error
         is_defect = status_of(error) == INTERNAL and not isinstance(error, TorchUnusable)
         obstacle = what_hides_a_library() if is_defect else None
-        complain(obstacle or _sentence(error))
+        meant = refusal_of_a_command(error, arguments, COMMANDS)
+        complain(obstacle or meant or _sentence(error))
         is_usage = obstacle is not None or isinstance(error, click.ClickException)
         return USAGE if is_usage else status_of(error)
     finally:
@@ -266,6 +269,8 @@ def run(arguments: list[str]) -> int:
 def _sentence(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, click.NoSuchOption):
+        return refusal_of_an_option(error)
     if isinstance(error, click.ClickException):
         message = error.format_message().rstrip()
         end = "" if message.endswith((".", "?", "!")) else "."

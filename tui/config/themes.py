@@ -6,12 +6,12 @@ any kind of colour vision can distinguish. In every theme, a sign repeats what a
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from textual.theme import BUILTIN_THEMES, Theme
 
+from corpus.nearest import nearest
 from model.errors import ConfigError
 from tui.config.user_config import Colours
 
@@ -71,8 +71,8 @@ def require_theme(name: str | None, themes: Sequence[str], place: str) -> None:
     known = sorted({*BUILTIN_THEMES, *(theme.name for theme in OWN_THEMES), *themes})
     if name is None or name in known:
         return
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    remedy = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(name, known)
+    remedy = f"did you mean {near!r}? " if near else ""
     raise ConfigError(
         place, f"there is no theme {name!r}", f"{remedy}there are: {', '.join(known)}"
     )

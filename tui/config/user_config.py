@@ -6,7 +6,6 @@ silently ignored is worse than none.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -20,6 +19,7 @@ import click
 from corpus import CorpusError
 from corpus.files.access import read_chunks, require_regular
 from corpus.files.places import config_folder, expand_home
+from corpus.nearest import nearest
 from model.errors import ConfigError
 
 SECTIONS: Final = ("defaults", "keys", "themes")
@@ -233,8 +233,8 @@ class _Checker:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}?" if near else "there are: " + ", ".join(known)
+    near = nearest(name, known)
+    return f"did you mean {near!r}?" if near else "there are: " + ", ".join(known)
 
 
 def default_map(config: UserConfig, options: Sequence[click.Parameter]) -> dict[str, Any]:
