@@ -17,7 +17,7 @@ from model.runs.request import RunRequest
 from model.session.live import LiveSession
 from tui.app.app import CharlmApp
 from tui.config.screen_settings import ScreenSettings
-from tui.export.svg import without_foreign_fonts
+from tui.export.screen_svg import without_foreign_fonts
 
 
 def opened_app(

@@ -15,7 +15,8 @@ from picture import opened_app
 from tui.config.screen_settings import DEFAULT_THEME
 from tui.config.themes import OKABE_ITO
 from tui.export.curve_figure import curve_figure
-from tui.export.svg import svg_of, without_foreign_fonts
+from tui.export.curve_file import curve_bytes
+from tui.export.screen_svg import without_foreign_fonts
 from tui.view.chart_view import ChartView
 
 VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
@@ -52,7 +53,7 @@ async def pictures(folder: Path, seconds: float, columns: int, rows: int, root: 
             (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
         figure = curve_figure(app.state, ChartView())
         assert figure is not None
-        (folder / "curve.svg").write_text(svg_of(figure), encoding="utf-8")
+        (folder / "curve.svg").write_bytes(curve_bytes(figure, "svg", dark=False))
     session.close(save=False)
 
 

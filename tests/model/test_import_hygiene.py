@@ -10,7 +10,7 @@ import forked
 import pytest
 from patience import PATIENCE
 
-HEAVY = ("torch", "textual", "rich", "textual_plot", "click")
+HEAVY = ("torch", "textual", "rich", "textual_plot", "click", "matplotlib")
 
 TORCH_FREE = [
     "corpus",

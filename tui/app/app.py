@@ -28,7 +28,7 @@ from model.presets import DEFAULT_MINUTES, PRESETS
 from tui.app.live import LiveApp
 from tui.config.keys import bindings, may_run
 from tui.config.screen_settings import RATES
-from tui.export.svg import without_foreign_fonts
+from tui.export.screen_svg import without_foreign_fonts
 from tui.sanitise import encodable
 from tui.screens.dialog import Palette
 from tui.screens.entry import MinutesEntry, TemperatureEntry
@@ -295,13 +295,16 @@ class CharlmApp(LiveApp):
         self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes..."))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offers every key's action in the palette, and Textual's themes."""
+        """Offers every key's action in the palette, the curve as PDF, and Textual's themes."""
         for key in self.acting_keys:
             if key.id != "program.interrupt":  # the same as q
                 title = f"{key.label} ({key.shown})"
                 # The screen on top may be another one by then.
                 run = partial(self.run_action, key.action, namespaces={"screen": self.main_screen})
                 yield SystemCommand(title, key.tooltip, run)
+        if not self.settings.read_only:
+            write = partial(self.main_screen.action_write_curve, "pdf")
+            yield SystemCommand("Write the curve as PDF", "for papers and print", write)
         for command in super().get_system_commands(screen):
             if command.title == "Theme":
                 yield command

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from corpus import UserError
 from tui.export.new_file import write_new_file
 from tui.sanitise import one_line
 from tui.screens.session_host import Severity
@@ -36,4 +37,6 @@ async def written_file(
         place = one_line(str(error.filename or folder or "."), 120)
         cause = one_line(error.strerror or str(error), 120)
         return f"{place}: {words} could not be written: {cause}", "error"
+    except UserError as error:
+        return one_line(str(error), 300), "error"
     return f"Wrote {words} to {one_line(str(path), 160)}", "information"

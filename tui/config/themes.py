@@ -15,34 +15,34 @@ from corpus.nearest import nearest
 from model.errors import ConfigError
 from tui.config.user_config import Colours
 
-_ORANGE: Final = "#e69f00"
-_SKY_BLUE: Final = "#56b4e9"
-_BLUISH_GREEN: Final = "#009e73"
-_YELLOW: Final = "#f0e442"
-_BLUE: Final = "#0072b2"
-_VERMILION: Final = "#d55e00"
-_REDDISH_PURPLE: Final = "#cc79a7"
+ORANGE: Final = "#e69f00"
+SKY_BLUE: Final = "#56b4e9"
+BLUISH_GREEN: Final = "#009e73"
+YELLOW: Final = "#f0e442"
+BLUE: Final = "#0072b2"
+VERMILION: Final = "#d55e00"
+REDDISH_PURPLE: Final = "#cc79a7"
 
 OKABE_ITO: Final = Theme(
     name="okabe-ito",
-    primary=_SKY_BLUE,
-    secondary=_BLUE,
-    warning=_YELLOW,
-    error=_VERMILION,
-    success=_BLUISH_GREEN,
-    accent=_REDDISH_PURPLE,
+    primary=SKY_BLUE,
+    secondary=BLUE,
+    warning=YELLOW,
+    error=VERMILION,
+    success=BLUISH_GREEN,
+    accent=REDDISH_PURPLE,
     foreground="#e8e8e8",
     background="#0c0d10",
     surface="#17191e",
     panel="#22252c",
     # Textual mixes text colours with white, which brings them closer to each other.
     variables={
-        "text-primary": _SKY_BLUE,
-        "text-secondary": _ORANGE,
-        "text-warning": _YELLOW,
-        "text-error": _VERMILION,
-        "text-success": _BLUISH_GREEN,
-        "text-accent": _REDDISH_PURPLE,
+        "text-primary": SKY_BLUE,
+        "text-secondary": ORANGE,
+        "text-warning": YELLOW,
+        "text-error": VERMILION,
+        "text-success": BLUISH_GREEN,
+        "text-accent": REDDISH_PURPLE,
     },
 )
 OWN_THEMES: Final = (OKABE_ITO,)

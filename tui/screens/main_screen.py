@@ -6,8 +6,8 @@ waits and never fails. Commands and toasts go through the ``SessionHost``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Final, Literal
 
 from textual.binding import Binding, BindingType
@@ -23,9 +23,8 @@ from model.commands import (
 from tui.config.keys import may_run
 from tui.config.screen_settings import ScreenSettings
 from tui.export.curve_figure import curve_figure
-from tui.export.png import png_of
+from tui.export.curve_file import Suffix, curve_bytes
 from tui.export.sample_text import sample_text
-from tui.export.svg import svg_of
 from tui.hints.hints import Moment
 from tui.hints.teacher import Teacher
 from tui.sanitise import encodable, one_line
@@ -200,17 +199,14 @@ class MainScreen(PaneScreen):
             return True
         return False
 
-    def action_write_curve(self, suffix: Literal["svg", "png"]) -> None:
-        """Writes the visible curve to a file."""
+    def action_write_curve(self, suffix: Suffix) -> None:
+        """Writes the visible curve to a file, as dark as the theme."""
         figure = curve_figure(self._host.state, self.chart_view)
         if figure is None:
             words = f"There is no curve to write. {no_curve(self._host.state)}"
             self._host.say(words, severity="warning")
             return
-        content: Callable[[], bytes] = {
-            "svg": lambda: encodable(svg_of(figure)).encode(),
-            "png": lambda: png_of(figure),
-        }[suffix]
+        content = partial(curve_bytes, figure, suffix, dark=self.app.current_theme.dark)
         name = self.chart_view.metric.replace(" ", "-")
         self._host.write_file(f"{name}.{suffix}", "the curve", content)
 

@@ -36,15 +36,19 @@ class ChartView:
         place = METRICS.index(self.metric) + direction
         return replace(self, metric=METRICS[place % len(METRICS)])
 
-    def words(self, *, epochs: bool, wide: bool, zoomed: bool = False) -> str:
-        """Returns the words for the axes; ``zoomed``: the first fall is left out."""
+    @property
+    def unit(self) -> str:
+        """The unit of the vertical axis; the name of a metric without a unit."""
         units = {"loss": "bits per character" if self.bits else "nats per character"}
         units["speed"] = "characters per second"
-        unit = units.get(self.metric, self.metric)
+        return units.get(self.metric, self.metric)
+
+    def words(self, *, epochs: bool, wide: bool, zoomed: bool = False) -> str:
+        """Returns the words for the axes; ``zoomed``: the first fall is left out."""
         if not wide:
-            return unit.replace(" per character", "/char").replace(" per second", "/s")
+            return self.unit.replace(" per character", "/char").replace(" per second", "/s")
         tail = ", recent" if self.recent else ", zoomed" if zoomed else ""
-        return f"{unit} over {'epochs' if epochs else 'steps'}{tail}" + (
+        return f"{self.unit} over {'epochs' if epochs else 'steps'}{tail}" + (
             ", log" if self.logarithmic else ""
         )
 

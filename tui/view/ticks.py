@@ -58,7 +58,7 @@ def scale_of(low: float, high: float, rows: int, *, logarithmic: bool = False) -
         low=(first - 0.5) * row,
         high=(first - 0.5 + rows) * row,
         ticks=ticks,
-        labels=_powers(ticks) if logarithmic else labels_of(ticks, step),
+        labels=labels_of_powers(ticks) if logarithmic else labels_of(ticks, step),
     )
 
 
@@ -102,8 +102,8 @@ def labels_of(ticks: tuple[float, ...], step: float) -> tuple[str, ...]:
     return tuple("0" if tick == 0 else label for tick, label in zip(ticks, labels, strict=True))
 
 
-def _powers(ticks: tuple[float, ...]) -> tuple[str, ...]:
-    """Returns the numbers whose decimal logarithms are given, in digits that tell them apart."""
+def labels_of_powers(ticks: tuple[float, ...]) -> tuple[str, ...]:
+    """Returns the numbers with these decimal logarithms, in digits that tell them apart."""
     for digits in range(2, 7):
         labels = tuple(_number(10**tick, digits) for tick in ticks)
         if len(set(labels)) == len(labels):
