@@ -64,14 +64,7 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
         raise ConfigError("--output", f"{path} is a folder, not a file", f"name a {SUFFIX} file")
     card = card_path(path)
     for taken in (path, card):
-        if is_file_of_a_run(taken):
-            raise ConfigError(str(taken), "is a run's own file", "name another --output")
-        try:
-            is_there = require_regular_or_none(taken)
-        except NotRegularError as error:
-            raise ConfigError(str(taken), str(error.strerror), "name another --output") from error
-        if is_there and not force:
-            raise ConfigError(str(taken), "is there already", "give --force, or another --output")
+        require_replaceable(taken, "--output", force=force)
     exported = exported_checkpoint(checkpoint)
     try:
         data = checkpoint_bytes(exported, exported=True)
@@ -81,6 +74,28 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
     text = json_text(card_of(exported, path.name), indent=2) + "\n"
     write_atomically(card, text.encode())
     return card
+
+
+def require_replaceable(path: Path, option: str, *, force: bool) -> None:
+    """Refuses a path that an export must not write.
+
+    Args:
+        path: of the file to write.
+        option: the option that named it, for the message.
+        force: whether to replace an existing file.
+
+    Raises:
+        ConfigError: the path exists and ``force`` is false, or it is not a regular file or belongs
+            to a run.
+    """
+    if is_file_of_a_run(path):
+        raise ConfigError(str(path), "is a run's own file", f"name another {option}")
+    try:
+        is_there = require_regular_or_none(path)
+    except NotRegularError as error:
+        raise ConfigError(str(path), str(error.strerror), f"name another {option}") from error
+    if is_there and not force:
+        raise ConfigError(str(path), "is there already", f"give --force, or another {option}")
 
 
 def exported_checkpoint(checkpoint: Checkpoint) -> Checkpoint:

@@ -92,10 +92,9 @@ class Analysis:
         fits = len(corpus) <= MAX_INDEXED_CHARACTERS
         index = NoveltyIndex(corpus.ids, corpus.vocabulary) if fits else None
         self._put(NoveltyIndexed(index=index))
-        if len(corpus) <= LARGEST_COMPRESSED and not self._stopping.is_set():
-            figures = tuple(self._references(corpus))
-            if not self._stopping.is_set():
-                self._put(ReferencesMeasured(bits_per_character=figures))
+        figures = tuple(compressor_figures(corpus, self._stopping.is_set))
+        if figures and not self._stopping.is_set():
+            self._put(ReferencesMeasured(bits_per_character=figures))
         ranked = None
         while not self._stopping.wait(RANKING_PAUSE if ranked else 1.0):
             latest = self._latest
@@ -104,18 +103,28 @@ class Analysis:
                 self._put(UnitsRanked(units=units))
                 ranked = latest
 
-    def _references(self, corpus: Corpus) -> Iterator[tuple[str, float]]:
-        """Yields the name of each compressor and its bits per character on the whole text."""
-        compressors: tuple[tuple[str, Any], ...] = (
-            ("bz2", bz2.BZ2Compressor()),
-            ("xz", lzma.LZMACompressor()),
-        )
-        for name, compressor in compressors:
-            size = 0
-            for start in range(0, len(corpus), CHUNK):
-                if self._stopping.is_set():
-                    return
-                text = corpus.vocabulary.decode(corpus.ids[start : start + CHUNK])
-                size += len(compressor.compress(text.encode("utf-8", "surrogatepass")))
-            size += len(compressor.flush())
-            yield name, 8 * size / max(1, len(corpus))
+
+def compressor_figures(
+    corpus: Corpus, cancelled: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[str, float]]:
+    """Yields the name of each compressor and its bits per character on the whole text.
+
+    Args:
+        corpus: the text; nothing is yielded for one longer than `LARGEST_COMPRESSED`.
+        cancelled: is asked often; the rest is left out once it returns true.
+    """
+    if len(corpus) > LARGEST_COMPRESSED:
+        return
+    compressors: tuple[tuple[str, Any], ...] = (
+        ("bz2", bz2.BZ2Compressor()),
+        ("xz", lzma.LZMACompressor()),
+    )
+    for name, compressor in compressors:
+        size = 0
+        for start in range(0, len(corpus), CHUNK):
+            if cancelled():
+                return
+            text = corpus.vocabulary.decode(corpus.ids[start : start + CHUNK])
+            size += len(compressor.compress(text.encode("utf-8", "surrogatepass")))
+        size += len(compressor.flush())
+        yield name, 8 * size / max(1, len(corpus))

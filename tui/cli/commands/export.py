@@ -1,4 +1,4 @@
-"""``charlm-tui export``: a run's best weights in one file. It does not import torch."""
+"""``charlm-tui export``: a run's best weights or its curve in a file. It imports no torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ from pathlib import Path
 
 import click
 
-from model.runs.export import SUFFIX
+from model.errors import ConfigError
+from model.events import Planned, ReferencesMeasured, of_the_last_text, recorded_event
+from model.runs.export import SUFFIX, require_replaceable
 from model.runs.export import export as write_export
+from model.runs.file_names import METRICS_NAME
 from model.runs.folder import RunFolder
+from model.runs.reload_corpus import reload_corpus
+from model.runs.storage import write_atomically
+from model.session.analysis_thread import compressor_figures
 from tui.cli.options import UserPath, checkpoints_option
 from tui.console.exit_status import complain
+from tui.export.curve_figure import curve_figure
+from tui.export.curve_file import SUFFIXES, curve_bytes
 from tui.sanitise import printable
+from tui.view.chart_view import ChartView
+from tui.view.fold import fold
+from tui.view.state import ViewState
 
 
 @click.command()
@@ -24,14 +35,38 @@ from tui.sanitise import printable
     help="File to write (default: RUN.safetensors in this folder). The card is FILE with the "
     "ending .json.",
 )
+@click.option(
+    "--curve",
+    metavar="FILE",
+    type=UserPath(),
+    help="Write the loss curve to FILE instead, as SVG, PNG or PDF by its ending.",
+)
+@click.option("--dark", is_flag=True, help="With --curve: draw on a dark page.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
-def export(*, run: str | None, root: Path, output: Path | None, force: bool) -> None:
-    """Write the best weights of RUN (default: the newest) to a file.
+def export(
+    *,
+    run: str | None,
+    root: Path,
+    output: Path | None,
+    curve: Path | None,
+    dark: bool,
+    force: bool,
+) -> None:
+    """Write the best weights of RUN (default: the newest) to a file, or its loss curve.
 
-    The file is a safetensors file, and a card in JSON describes it. The tensors have the names of
-    torch.nn.LSTM's state dict. `generate`, `evaluate` and the app read the file with --checkpoint.
+    The file of the weights is a safetensors file, and a card in JSON describes it. The tensors have
+    the names of torch.nn.LSTM's state dict. `generate`, `evaluate` and the app read the file with
+    --checkpoint.
     """
+    if curve is not None and output is not None:
+        raise ConfigError("--curve", "--output names the file of the weights", "give one of them")
+    if dark and curve is None:
+        raise ConfigError("--dark", "there is no curve to draw", "give --curve")
     folder = RunFolder.find(root, run)
+    if curve is not None:
+        _write_curve(folder, curve, dark=dark, force=force)
+        print(printable(f"wrote {curve}: the loss curve of {folder.name}"))
+        return
     checkpoint = folder.checkpoints.load_best(complain)
     path = output or Path(f"{folder.name}{SUFFIX}")
     card = write_export(checkpoint, path, force=force)
@@ -39,3 +74,51 @@ def export(*, run: str | None, root: Path, output: Path | None, force: bool) -> 
     loss = "not validated" if nats is None else f"{nats:.4f} nats per character"
     line = f"wrote {path} and {card}: step {checkpoint.metadata.step:,}, {loss}"
     print(printable(line))
+
+
+def _write_curve(folder: RunFolder, path: Path, *, dark: bool, force: bool) -> None:
+    """Writes the loss curve of a run; the ending of the path says in which format.
+
+    Raises:
+        ConfigError: the ending is another one, the path must not be written, or there is no curve.
+        CheckpointError: the run's record cannot be read.
+        OSError: the file system refuses.
+    """
+    suffix = next((each for each in SUFFIXES if path.suffix.lower() == f".{each}"), None)
+    if suffix is None:
+        endings = ", ".join(f".{each}" for each in SUFFIXES)
+        raise ConfigError("--curve", f"{path} has no ending of a picture", f"end it in {endings}")
+    require_replaceable(path, "--curve", force=force)
+    figure = curve_figure(_recorded(folder), ChartView())
+    if figure is None:
+        raise ConfigError(folder.name, "the run has recorded no curve", "name another run")
+    write_atomically(path, curve_bytes(figure, suffix, dark=dark))
+
+
+def _recorded(folder: RunFolder) -> ViewState:
+    """Returns what the screen would know about a run from its files.
+
+    The compressors are measured again, because no file holds their figures. A text that is missing
+    is a warning.
+    """
+    records = of_the_last_text(folder.record.read_lines(METRICS_NAME))
+    state = fold(ViewState(), filter(None, map(recorded_event, records)), 0.0)
+    saved = folder.checkpoints.saved(complain)
+    if not saved:
+        return state
+    metadata = saved[-1].metadata
+    plan = Planned(
+        steps_per_epoch=0,
+        planned_steps=None,
+        planned_seconds=None,
+        first_step=metadata.step,
+        layers=metadata.model.layers,
+        hidden=metadata.model.hidden,
+    )
+    state = fold(state, [plan], 0.0)
+    corpus = reload_corpus(metadata.source, metadata.vocabulary, lambda: False)
+    if isinstance(corpus, str):
+        complain(f"the curve has no lines of compressors: {corpus}")
+        return state
+    figures = tuple(compressor_figures(corpus))
+    return fold(state, [ReferencesMeasured(bits_per_character=figures)], 0.0)
