@@ -18,12 +18,10 @@ from model.runs.folder import RunFolder
 from model.runs.printed_command import printed_command
 from model.runs.summary import RunSummary, delete_run, list_runs, validation_curve
 from tui.sanitise import one_line
+from tui.screens.compare_screen import ComparedRun, CompareScreen
 from tui.screens.dialog import Dialog
 from tui.screens.next_session import NextSession
-from tui.terminal.deferred import after_refresh
 from tui.view.format import fixed, grouped
-from tui.widgets.ascii_chart import ascii_rows
-from tui.widgets.painted import Painted, Row
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -37,8 +35,6 @@ _TEXT_CELLS = 24
 _KEYS = "Enter opens, r resumes, space marks, c compares, d deletes"
 _MIN_COLUMNS_FOR_FIGURES = 70
 _MIN_COLUMNS_FOR_TEXT = 116
-FAR_ABOVE = 1.5
-"""Points above this multiple of the lowest loss are left out, because they flatten the rest."""
 
 
 class RunsScreen(Dialog[NextSession | None]):
@@ -181,16 +177,22 @@ class RunsScreen(Dialog[NextSession | None]):
 
     def action_compare(self) -> None:
         """Shows the curves of the marked runs; without marks, of the run under the cursor."""
-        names = [run.name for run in self.runs if run.name in self._marked]
-        if not names and self.chosen is not None:
-            names = [self.chosen.name]
-        if names:
+        runs = [run for run in self.runs if run.name in self._marked]
+        if not runs and self.chosen is not None:
+            runs = [self.chosen]
+        if runs:
             try:
-                curves = {name: validation_curve(RunFolder(self._root / name)) for name in names}
+                compared = [
+                    ComparedRun(
+                        summary=run,
+                        points=tuple(validation_curve(RunFolder(self._root / run.name))),
+                    )
+                    for run in runs
+                ]
             except UserError as error:
                 self._say(str(error))
                 return
-            self.app.push_screen(CompareScreen(curves, ascii_only=self._ascii_only))
+            self.app.push_screen(CompareScreen(compared, ascii_only=self._ascii_only))
 
     def action_delete(self) -> None:
         """Asks, then deletes the run under the cursor."""
@@ -262,52 +264,3 @@ class DeleteQuestion(Dialog[bool]):
     def action_answer(self, sure: bool) -> None:
         """Closes with the answer."""
         self.dismiss(sure)
-
-
-class CompareScreen(Dialog[None]):
-    """Validation curves of several runs over training time."""
-
-    SIGNS: ClassVar[str] = "ox+*#@%&"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,c", "dismiss", "Close")]
-
-    def __init__(self, curves: dict[str, list[tuple[float, float]]], *, ascii_only: bool) -> None:
-        super().__init__()
-        self._curves = curves
-        self._ascii_only = ascii_only
-        self.page = Painted(id="compare-page")
-
-    def compose(self) -> ComposeResult:
-        """Shows the chart with its legend."""
-        with Vertical(classes="dialog -runs") as dialog:
-            wide = self.app.size.width >= _MIN_COLUMNS_FOR_FIGURES
-            unit = "nats per character over seconds" if wide else "nats/char over seconds"
-            dialog.border_title = f"Validation, {unit}"
-            dialog.border_subtitle = "Esc closes"
-            yield self.page
-
-    def on_resize(self) -> None:
-        """Draws for the new size."""
-        after_refresh(self, self._draw)
-
-    def _draw(self) -> None:
-        self.page.present(self.rows(*self.page.size))
-
-    def rows(self, width: int, height: int) -> list[Row]:
-        """Returns the legend and the chart below it, with a sign for each run."""
-        legend: list[Row] = []
-        paints = ("accent", "warn", "good", "bad", "key", "value", "strong", "label")
-        signs = {}
-        for number, (name, points) in enumerate(list(self._curves.items())[: len(paints)]):
-            sign, paint = self.SIGNS[number], paints[number]
-            signs[name] = (sign, paint)
-            best = min((nats for _, nats in points), default=None)
-            end = f"  best {fixed(best, 4)}"
-            room = max(1, min(50, width - len(sign) - 1 - len(end)))
-            legend.append(((f"{sign} {one_line(name, room)}{end}", paint),))
-        lowest = min((y for name in signs for _, y in self._curves[name]), default=0.0)
-        curves = {
-            name: tuple((x, y) for x, y in self._curves[name] if y <= FAR_ABOVE * lowest)
-            for name in signs
-        }
-        chart = ascii_rows(curves, width, max(0, height - len(legend)), signs=signs, unit="s")
-        return [*legend, *chart]

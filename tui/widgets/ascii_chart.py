@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from model.runs.decimate import Point
-from tui.view.absent import CURVE_COMES, no_curve
-from tui.view.chart_view import ChartView, curves_of
+from tui.view.absent import CURVE_COMES
 from tui.view.format import fixed, short
-from tui.view.state import ViewState
-from tui.widgets.painted import Painted, Row, sentence_rows
+from tui.widgets.painted import Row, sentence_rows
 
 _AXIS_CELLS = 6
 SIGNS: Mapping[str, tuple[str, str]] = {
@@ -18,23 +16,6 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     "validation": ("o", "warn"),
 }
 """Sign and paint of each curve; later curves cover earlier ones."""
-
-
-class AsciiChart(Painted):
-    """A chart of signs, one point in each column."""
-
-    def show(self, state: ViewState, view: ChartView) -> None:
-        """Draws the curves of the state."""
-        self.present(
-            ascii_rows(
-                curves_of(state, view),
-                self.size.width,
-                self.size.height,
-                epochs=state.progress.steps_per_epoch is not None,
-                logarithmic=view.logarithmic,
-                absent=no_curve(state),
-            )
-        )
 
 
 def ascii_rows(

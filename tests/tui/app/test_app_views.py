@@ -28,7 +28,7 @@ from tui.view.chart_view import (
 from tui.view.fold import fold
 from tui.view.layout import PANES
 from tui.view.state import ViewState
-from tui.widgets import loss_chart
+from tui.widgets import curve_chart
 from tui.widgets.sampling_pane import bar_rows, fact_rows
 
 SIZES = [(40, 10), (80, 24), (100, 30), (120, 40), (200, 60)]
@@ -143,7 +143,7 @@ async def test_an_app_that_ends_while_its_chart_is_put_in_place_is_no_defect(rou
         return work(name)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loss_chart, "asyncio", SimpleNamespace(to_thread=at_once))
+        patch.setattr(curve_chart, "asyncio", SimpleNamespace(to_thread=at_once))
         async with opened(*training()) as it:
             it.app.draw_chart()
             for _ in range(rounds):  # of the event loop

@@ -30,7 +30,7 @@ OWN_WORDS = {
     ("pane_screen.py", "self.race.words"),
     ("pane_screen.py", "words"),
     ("menu.py", "self._title"),
-    ("runs_screen.py", "f'Validation, {unit}'"),
+    ("compare_screen.py", "f'Validation, {unit}'"),
     ("runs_screen.py", "_KEYS if wide else _KEYS.partition(', space')[0]"),
     ("keys.py", "tooltip"),
     ("keys.py", "key.tooltip"),

@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
-from app_opened import Opened, opened
+from app_opened import opened
 from app_script import on_a_loop, training
-from model_fixtures import make_checkpoint
-from rich.cells import cell_len
+from saved_runs import at_the_table, make_run, tmp_root
 from textual.widgets import DataTable, Static
 
 from model.runs.folder import RunFolder
 from model.runs.summary import list_runs, validation_curve
 from tui.screens.next_session import NextSession
-from tui.screens.runs_screen import CompareScreen, DeleteQuestion, RunsScreen
-
-
-def tmp_root() -> Path:
-    return Path(tempfile.mkdtemp(prefix="charlm-runs-"))
-
-
-def make_run(root: Path, name: str, *nats: float) -> RunFolder:
-    folder = RunFolder.create(root, name, fallback_name=name)
-    folder.path.joinpath("run.json").write_text('{"corpus": {"name": "poem"}}', encoding="utf-8")
-    lines = [
-        f'{{"event": "validation", "time": {10 * i}, "step": {i}, "epoch": 1, '
-        f'"nats_per_character": {loss}, "bits_per_character": 1.0, "best": true}}'
-        for i, loss in enumerate(nats, 1)
-    ]
-    (folder.path / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    for step, loss in enumerate(nats, 1):
-        folder.checkpoints.save(make_checkpoint(step=step, nats=loss))
-    folder.unlock()
-    return folder
-
-
-async def at_the_table(it: Opened) -> RunsScreen:
-    await it.press("o")
-    screen = it.app.screen
-    assert isinstance(screen, RunsScreen)
-    await it.until(lambda: screen.query_one(DataTable).row_count == len(screen.runs) > 0)
-    await it.pilot.pause()
-    return screen
+from tui.screens.runs_screen import DeleteQuestion, RunsScreen
 
 
 def test_a_run_is_summed_up_without_its_tensors(tmp_path: Path) -> None:
@@ -102,22 +72,6 @@ async def test_a_run_is_deleted_only_after_a_question() -> None:
         await it.press("d", "y")
         await it.until(lambda: len(screen.runs) == 1)
         assert not (root / name).exists()
-
-
-@on_a_loop
-async def test_marked_runs_are_compared() -> None:
-    root = tmp_root()
-    make_run(root, "one", 2.0, 1.5, 1.4)
-    make_run(root, "two", 2.5, 1.9)
-    async with opened(*training(), root=root) as it:
-        await at_the_table(it)
-        await it.press("space", "down", "space", "c")
-        screen = it.app.screen
-        assert isinstance(screen, CompareScreen)
-        await it.pilot.pause()
-        assert "one  best 1.4000" in screen.page.plain
-        assert "two  best 1.9000" in screen.page.plain
-        assert "2.00" in screen.page.plain, "2.5 is too far above the best"
 
 
 @on_a_loop
@@ -211,7 +165,7 @@ async def test_the_user_s_files_outlive_a_deleted_run() -> None:
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
 @on_a_loop
-async def test_the_table_and_the_comparison_fit_the_screen(columns: int) -> None:
+async def test_the_table_fits_the_screen(columns: int) -> None:
     root = tmp_root()
     for name in ("tinyshakespeare-20261128-152433", "y" * 60, "z-1"):
         make_run(root, name, 2.0, 1.5)
@@ -225,10 +179,3 @@ async def test_the_table_and_the_comparison_fit_the_screen(columns: int) -> None
         if columns >= 80:
             cells = [str(cell) for row in range(3) for cell in table.get_row_at(row)]
             assert "tinyshakespeare-20261128-152433" in cells
-        await it.press("space", "down", "space", "c")
-        compare = it.app.screen
-        assert isinstance(compare, CompareScreen)
-        await it.until(lambda: bool(compare.page.plain))
-        legend = compare.page.plain.splitlines()[:2]
-        assert all(row.endswith("best 1.5000") for row in legend)
-        assert all(cell_len(row) <= compare.page.size.width for row in legend)

@@ -33,9 +33,10 @@ from model import events as ev
 from model.runs.checkpoint_file import write_checkpoint
 from tui.config.keys import keys_of
 from tui.screens.alternatives import AlternativesScreen
+from tui.screens.compare_screen import CompareScreen
 from tui.screens.entry import FindEntry, SafeInput, TemperatureEntry
 from tui.screens.prompt_entry import PromptEntry
-from tui.screens.runs_screen import CompareScreen, DeleteQuestion, RunsScreen
+from tui.screens.runs_screen import DeleteQuestion, RunsScreen
 from tui.terminal.wall import ForeignTextWall
 
 EVERYTHING = "".join(map(chr, range(0x110000)))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.view.ticks import MAX_LABEL_CHARACTERS, scale_of
-from tui.widgets.plot_axes import SpacedAxis
+from tui.widgets.curve_plot import SpacedAxis
 
 
 @given(
