@@ -1,30 +1,35 @@
-"""A cursor in the written text: the other candidates at each character, and forks to them."""
+"""The other candidates at each character of the text, and forks to them.
+
+The cursor stands in the text itself, and the dialog at the other end of the screen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len, set_cell_size, split_text
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from model.events import Candidate, CharacterWritten
-from tui.sanitise import drawn
 from tui.screens.dialog import Dialog
 from tui.terminal.deferred import after_refresh
 from tui.view.format import bar, percent
-from tui.widgets.painted import Painted, Part, Row
+from tui.widgets.painted import Painted, Row
 from tui.widgets.symbols import padded_label, symbol_label
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+LookAt = Callable[[int | None], int]
+"""Marks a character of the text, 1 for the last one, and returns its row on the screen; None ends
+that."""
 Fork = tuple[int, str]
 """How many characters to remove, and which character to write instead."""
 
 _BAR_CELLS = 24
 _LABEL_CELLS = 4
+_FRAME_ROWS = 2
 
 
 class AlternativesScreen(Dialog[Fork | None]):
@@ -43,15 +48,19 @@ class AlternativesScreen(Dialog[Fork | None]):
         Binding("escape,q,a", "leave", "Close"),
     ]
 
-    def __init__(self, written: Sequence[CharacterWritten], *, ascii_only: bool) -> None:
+    def __init__(
+        self, written: Sequence[CharacterWritten], look_at: LookAt, *, ascii_only: bool
+    ) -> None:
         """Starts at the newest character.
 
         Args:
             written: the text, not empty.
+            look_at: marks a character in the text.
             ascii_only: draw with ASCII only.
         """
         super().__init__()
         self._written = tuple(written)
+        self._look_at = look_at
         self._ascii_only = ascii_only
         self.place = len(self._written) - 1
         """Index of the character under the cursor."""
@@ -60,8 +69,8 @@ class AlternativesScreen(Dialog[Fork | None]):
         self.page = AlternativesPage(self)
 
     def compose(self) -> ComposeResult:
-        """Shows the text around the cursor and the candidates."""
-        with Vertical(classes="dialog -wide-dialog") as dialog:
+        """Shows the candidates."""
+        with Vertical(classes="dialog -wide-dialog -candidates") as dialog:
             dialog.border_title = "Alternatives"
             dialog.border_subtitle = "arrows move, Enter forks, Esc leaves"
             yield self.page
@@ -70,18 +79,17 @@ class AlternativesScreen(Dialog[Fork | None]):
         """Draws for the new size."""
         after_refresh(self, self._draw)
 
-    def rows(self, width: int) -> list[Row]:
-        """Returns the page."""
+    def rows(self, width: int, height: int) -> list[Row]:
+        """Returns the character and the candidates around the chosen one, as many as fit."""
         event = self._written[self.place]
-        back = len(self._written) - self.place
         head: Row = (
-            (f"{back} back", "strong"),
+            (f"{self.back} back", "strong"),
             ("  written ", "label"),
             (symbol_label(event.character, ascii_only=self._ascii_only), "accent"),
             (f" at {percent(event.probability)}", "label"),
         )
-        rows = [self._text_row(width), (), head]
         cells = max(4, min(_BAR_CELLS, width - _LABEL_CELLS - 18))
+        rows = []
         for number, candidate in enumerate(self.candidates):
             chosen = number == self.choice
             sign = (">" if self._ascii_only else "▸") if chosen else " "
@@ -96,7 +104,14 @@ class AlternativesScreen(Dialog[Fork | None]):
                     (note, "good"),
                 )
             )
-        return rows
+        room = max(1, height - 1)
+        first = min(max(0, self.choice - room // 2), max(0, len(rows) - room))
+        return [head, *rows[first : first + room]]
+
+    @property
+    def back(self) -> int:
+        """How many characters back the cursor is: 1 for the last one."""
+        return len(self._written) - self.place
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -124,32 +139,21 @@ class AlternativesScreen(Dialog[Fork | None]):
         if character == self._written[self.place].character:
             self.dismiss(None)
         else:
-            self.dismiss((len(self._written) - self.place, character))
+            self.dismiss((self.back, character))
 
     def action_leave(self) -> None:
         """Closes without a fork."""
         self.dismiss(None)
 
-    def _text_row(self, width: int) -> Row:
-        """Returns the text around the cursor in one line."""
-        half = max(4, (width - 4) // 2)
-        before = self._line(self._written[max(0, self.place - half) : self.place])
-        after = self._line(self._written[self.place + 1 : self.place + 1 + half])
-        if (excess := cell_len(before) - half) > 0:
-            before = split_text(before, excess)[1]
-        after = set_cell_size(after, min(half, cell_len(after)))
-        here = symbol_label(self._written[self.place].character, ascii_only=self._ascii_only)
-        brackets: tuple[Part, Part] = (("[", "key"), ("]", "key"))
-        gap = " " * max(0, half - cell_len(before))
-        return ((gap + before, "value"), brackets[0], (here, "key"), brackets[1], (after, "label"))
-
-    def _line(self, written: Sequence[CharacterWritten]) -> str:
-        sign = "|" if self._ascii_only else "⏎"
-        text = "".join(event.character for event in written)
-        return drawn(text.replace("\n", sign))
+    def on_unmount(self) -> None:
+        """Takes the cursor out of the text."""
+        self._look_at(None)
 
     def _draw(self) -> None:
-        self.page.show()
+        """Draws the candidates in the half of the screen where the cursor is not."""
+        height = self.app.size.height
+        self.set_class(self._look_at(self.back) < height // 2, "-below")
+        self.page.show(height // 2 - _FRAME_ROWS)
 
 
 class AlternativesPage(Painted):
@@ -159,8 +163,8 @@ class AlternativesPage(Painted):
         super().__init__()
         self._owner = owner
 
-    def show(self) -> None:
-        """Takes the height that the rows need and draws them."""
-        rows = self._owner.rows(max(20, self.size.width))
-        self.styles.height = max(12, len(rows))
+    def show(self, height: int) -> None:
+        """Takes the height that the rows need, but no more than this, and draws them."""
+        rows = self._owner.rows(max(20, self.size.width), height)
+        self.styles.height = len(rows)
         self.present(rows)

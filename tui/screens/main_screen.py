@@ -40,7 +40,7 @@ from tui.view.chart_view import with_next_range
 from tui.view.format import grouped
 from tui.view.ink import INKS, InkKind
 from tui.view.layout import PANES
-from tui.widgets.writing_pane import ScrollKey
+from tui.widgets.writing_pane import ScrollKey, WritingPane
 
 _INK_WORDS: Final[dict[InkKind, str]] = {
     "off": "Ink off",
@@ -312,8 +312,19 @@ class MainScreen(PaneScreen):
                 self._host.post(ForkWriting(back=choice[0], character=choice[1]))
             self._end_alternatives()
 
-        screen = AlternativesScreen(characters, ascii_only=self._settings.ascii)
+        screen = AlternativesScreen(characters, self._look_at, ascii_only=self._settings.ascii)
         self.app.push_screen(screen, answered)
+
+    def _look_at(self, back: int | None) -> int:
+        """Marks a character in the text; returns the row of the screen where it stands."""
+        return self.pane.region.y + (self.pane.look_at(back) or 0)
+
+    def on_writing_pane_hovered(self, event: WritingPane.Hovered) -> None:
+        """Shows what the model gave the character under the mouse, and its rivals."""
+        past = self.feed.past.characters
+        is_kept = event.back is not None and event.back <= len(past)
+        self.hovered = past[-event.back] if event.back is not None and is_kept else None
+        self._host.draw_status()
 
     def _end_alternatives(self) -> None:
         """Lets the text go on if it was on hold for the alternatives."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from textual.containers import Container, Horizontal, Vertical
 
 from model.config import SamplingConfig
-from model.events import RankedUnit
+from model.events import CharacterWritten, RankedUnit
 from tui.config.keys import keys_of
 from tui.config.screen_settings import ScreenSettings
 from tui.hints.hint_row import HintRow
@@ -65,6 +65,8 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         self.too_small = TooSmall(id="too-small")
         self.chart_view = ChartView(zoomed=True)
         self.panes = PaneArrangement(most=not settings.low_bandwidth)
+        self.hovered: CharacterWritten | None = None
+        """The character under the mouse."""
         self.unit: RankedUnit | None = None
         """The hidden unit that the text is coloured by."""
         self._frames = {
@@ -190,6 +192,8 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
             following=self.pane.following,
             lines_below=self.pane.lines_below,
             found=self.pane.found,
+            hovered=self.hovered,
+            ascii_only=self._settings.ascii,
         )
         if self._settings.ascii:
             words = tuple((text.translate(_IN_ASCII), paint) for text, paint in words)

@@ -46,5 +46,8 @@ class SessionHost(Protocol):
             content: makes the bytes; runs in a thread.
         """
 
+    def draw_status(self) -> None:
+        """Draws the lower edge of the writing pane."""
+
     def draw_all(self) -> None:
         """Draws everything but the text."""

@@ -67,7 +67,7 @@ class Ink:
             place = position + offset
             self._grow_to(place)
             self._flags[place - self._base] = 0
-            self._surprise[place - self._base] = _level(_bits(event), _SURPRISE_BITS)
+            self._surprise[place - self._base] = _level(bits_of(event), _SURPRISE_BITS)
             activation = 0.0 if event.activation is None else event.activation
             self._units[place - self._base] = _level(activation, _UNIT_LEVELS)
             if self._tracker is None:
@@ -146,7 +146,7 @@ class Ink:
             self._base += excess
 
 
-def _bits(event: CharacterWritten) -> float:
+def bits_of(event: CharacterWritten) -> float:
     """Returns the surprise of the character, bits."""
     return -math.log2(event.probability) if 0 < event.probability <= 1 else 99.0
 

@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 from tui.sanitise import replace_unprintable
 from tui.view.line_wrapper import MINIMUM_WIDTH, Kind, Line, LineWrapper, Piece
+from tui.widths import width_of
 
 MAXIMUM_CHARACTERS: Final = 100_000
 """Characters kept for copying, and for wrapping when the width changes."""
@@ -165,6 +166,50 @@ class Transcript:
         """Wraps all lines for a new width."""
         if max(MINIMUM_WIDTH, width) != self._wrapper.width:
             self._wrap_anew(width, self._first_position())
+
+    def position_of(self, back: int) -> int | None:
+        """Returns the position of a character of the current text that the model wrote.
+
+        Args:
+            back: 1 for the last character, 2 for the one before it.
+
+        Returns:
+            None if fewer are kept.
+        """
+        for start, length in self._written_backwards():
+            if back <= length:
+                return start + length - back
+            back -= length
+        return None
+
+    def back_at(self, index: int, cell: int) -> int | None:
+        """Returns how many characters back the one in a cell of a line is; None without one."""
+        used = 0
+        for piece in self.line(index):
+            for place, character in enumerate(piece.text):
+                used += width_of(character)
+                if cell < used:
+                    return self.back_of(piece.start + place) if piece.kind == "text" else None
+        return None
+
+    def back_of(self, position: int) -> int | None:
+        """Returns what `position_of` turns into this position; None where no character is."""
+        after = 0
+        for start, length in self._written_backwards():
+            if start <= position < start + length:
+                return after + start + length - position
+            after += length
+        return None
+
+    def _written_backwards(self) -> Iterator[tuple[int, int]]:
+        """Yields position and length of what the model wrote in the current text, newest first."""
+        position = self.position
+        for piece in reversed(self._chunks):
+            if piece.kind == "rule":
+                return
+            position -= _units(piece)
+            if piece.kind == "text":
+                yield position, len(piece.text)
 
     def _first_position(self) -> int:
         """Returns the position of the oldest character that is kept."""

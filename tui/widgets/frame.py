@@ -6,14 +6,19 @@ count of characters changes all the time, so the edges are widgets here.
 
 from __future__ import annotations
 
+from model.events import CharacterWritten
 from tui.sanitise import one_line
 from tui.view.find import Found
-from tui.view.format import fixed, grouped, short, slider
+from tui.view.format import fixed, grouped, percent, short, slider
+from tui.view.ink import bits_of
 from tui.view.state import ViewState
 from tui.widgets.painted import Painted, Part, Row, row_width
+from tui.widgets.symbols import symbol_label
 
 _SLIDER_CELLS = 11
 _SLIDER_END = 2.0
+RIVALS = 5
+"""Characters that are named beside the one under the mouse."""
 _EDGE_CELLS = 6  # corners, tracks and gaps around the words
 
 
@@ -71,11 +76,16 @@ def status_words(
     following: bool,
     lines_below: int,
     found: Found | None = None,
+    hovered: CharacterWritten | None = None,
+    ascii_only: bool = False,
 ) -> Row:
     """Returns the words of the lower edge: rate, count, and which part of the text is visible.
 
-    The rate and the count are left out first where the edge is narrow.
+    The rate and the count are left out first where the edge is narrow. While the mouse is over a
+    character, the edge shows what the model gave it and its rivals.
     """
+    if hovered is not None:
+        return _hover_words(hovered, width - _EDGE_CELLS, ascii_only=ascii_only)
     pace = f"{short(rate)} char/s · ".replace(".0 ", " ")
     count = f"{grouped(state.writing.characters)} characters · "
     end: Row = (("  End follows", "label"),)
@@ -97,6 +107,21 @@ def status_words(
     ]
     fitting = (row for row in choices if row_width(row) <= width - _EDGE_CELLS)
     return next(fitting, choices[-1])
+
+
+def _hover_words(written: CharacterWritten, room: int, *, ascii_only: bool) -> Row:
+    """Returns the bits of a character and as many of its five rivals as there is room for."""
+    bits = f"{bits_of(written):.1f} bits"
+    label = symbol_label(written.character, ascii_only=ascii_only)
+    words: Row = ((label, "accent"), (f" {bits}", "strong"), ("  not:", "label"))
+    rivals = [item for item in written.candidates if item.character != written.character]
+    for rival in rivals[:RIVALS]:
+        name = symbol_label(rival.character, ascii_only=ascii_only)
+        more: Row = ((f" {name}", "value"), (f" {percent(rival.probability)}", "label"))
+        if row_width((*words, *more)) > room:
+            break
+        words = (*words, *more)
+    return words
 
 
 def temperature_label(temperature: float, *, ascii_only: bool) -> str:

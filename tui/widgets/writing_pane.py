@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from model.events import CharacterWritten
-from tui.view.find import Found, next_found, places_of
+from tui.view.find import Found, Place, next_found, places_of
 from tui.view.ink import STYLES, Ink
 from tui.view.line_wrapper import Piece
 from tui.view.transcript import Transcript
@@ -49,6 +49,13 @@ class WritingPane(StyledOnce):
     class Scrolled(Message):
         """The user scrolled, or the pane follows the text again."""
 
+    class Hovered(Message):
+        """The mouse is over another character of the text, ``back`` from its end, or over none."""
+
+        def __init__(self, back: int | None) -> None:
+            super().__init__()
+            self.back = back
+
     def __init__(self, *, ascii_only: bool, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self.transcript = Transcript()
@@ -59,6 +66,11 @@ class WritingPane(StyledOnce):
         self._trimmed_seen = 0
         self.found: Found | None = None
         """The place of the words that were looked for; it is marked."""
+        self._looked_at: int | None = None
+        """Position of the character under the cursor of the alternatives."""
+        self._followed = True
+        """Whether the pane followed the text before that cursor appeared."""
+        self._hovered: int | None = None
 
     @property
     def following(self) -> bool:
@@ -179,6 +191,42 @@ class WritingPane(StyledOnce):
             self.refresh()
             self.post_message(self.Scrolled())
 
+    def look_at(self, back: int | None) -> int | None:
+        """Marks a character of the current text and makes it visible; None ends that.
+
+        Args:
+            back: how many characters back it is, 1 for the last one.
+
+        Returns:
+            The row of the pane where the character stands.
+        """
+        if self._looked_at is None:
+            self._followed = self._following
+        self._looked_at = None if back is None else self.transcript.position_of(back)
+        self.refresh()
+        if self._looked_at is None:
+            if self._followed:
+                self.follow()
+            return None
+        self._following = False
+        row = self.transcript.line_at(self._looked_at)
+        if not 0 <= row - self._top < self.size.height:
+            self._move_to(self._top_around(self._looked_at))
+        return row - self._top
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Tells which character the mouse is over."""
+        self._hover(self.transcript.back_at(self._top + event.y, event.x))
+
+    def on_leave(self) -> None:
+        """Tells that the mouse is over no character."""
+        self._hover(None)
+
+    def _hover(self, back: int | None) -> None:
+        if back != self._hovered:
+            self._hovered = back
+            self.post_message(self.Hovered(back))
+
     def on_resize(self, event: events.Resize) -> None:
         """Wraps the text for the new width and keeps the user's place."""
         place = self.transcript.place_of(self._top)
@@ -212,6 +260,9 @@ class WritingPane(StyledOnce):
                 0, width, self.rich_style
             )
         segments = [segment for piece in line for segment in self._inked(piece)]
+        if self._is_looked_at_past_end(row):
+            sign = "|" if self._ascii_only else "⏎"
+            segments.append(Segment(sign, self.component_style("writing--found")))
         if row == self.transcript.line_count - 1:
             # The style of the text saves one change of colour a frame.
             segments.append(self._segment(Piece("text", "_" if self._ascii_only else "▌")))
@@ -222,7 +273,7 @@ class WritingPane(StyledOnce):
     def _inked(self, piece: Piece) -> Iterator[Segment]:
         """Yields a piece as segments: one in its style, or one for each run of the same style."""
         inked = piece.kind == "text" and self.ink.kind != "off"
-        if piece.kind == "mark" or not (inked or self._holds_found(piece)):
+        if piece.kind == "mark" or not (inked or self._holds_marked(piece)):
             yield self._segment(piece)
             return
         done = 0
@@ -233,17 +284,32 @@ class WritingPane(StyledOnce):
             yield Segment(piece.text[done : done + count], self.component_style(name))
             done += count
 
-    def _holds_found(self, piece: Piece) -> bool:
-        """Returns whether a part of the piece is marked as found."""
-        if self.found is None:
+    @property
+    def _marked(self) -> Place | None:
+        """What is marked: the cursor of the alternatives, or the found words."""
+        if self._looked_at is not None:
+            return Place(self._looked_at, self._looked_at + 1)
+        return None if self.found is None else self.found.place
+
+    def _holds_marked(self, piece: Piece) -> bool:
+        """Returns whether a part of the piece is marked."""
+        place = self._marked
+        if place is None:
             return False
-        place = self.found.place
         return piece.start < place.end and place.start < piece.start + len(piece.text)
+
+    def _is_looked_at_past_end(self, row: int) -> bool:
+        """Returns whether the cursor is on what ended a row: a line feed, or a space at a break."""
+        return (
+            self._looked_at is not None
+            and row == self.transcript.line_at(self._looked_at)
+            and not any(self._holds_marked(piece) for piece in self.transcript.line(row))
+        )
 
     def _style_at(self, piece: Piece, index: int, *, inked: bool) -> str:
         """Returns the style of one character of a piece."""
-        position = piece.start + index
-        if self.found is not None and self.found.place.start <= position < self.found.place.end:
+        position, marked = piece.start + index, self._marked
+        if marked is not None and marked.start <= position < marked.end:
             return "writing--found"
         ink = self.ink.style_at(position) if inked else None
         return f"writing--{piece.kind}" if ink is None else f"ink--{ink}"

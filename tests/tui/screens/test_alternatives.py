@@ -13,6 +13,7 @@ from model.commands import ContinueWriting, ForkWriting, HoldWriting, ReturnToTr
 from tui.screens.alternatives import AlternativesScreen
 from tui.view.recent_characters import Past
 from tui.view.transcript import Transcript
+from tui.widths import width_of
 
 
 def written(text: str) -> list[ev.CharacterWritten]:
@@ -37,6 +38,62 @@ def page(it: Opened) -> str:
     return screen.page.plain
 
 
+def marked(it: Opened) -> str:
+    """Returns what is drawn as marked in the pane, wherever it is."""
+    pane = it.app.pane
+    style = pane.component_style("writing--found")
+    rows = [pane.render_line(y) for y in range(pane.size.height)]
+    return "".join(segment.text for row in rows for segment in row if segment.style == style)
+
+
+def covered(it: Opened) -> bool:
+    """Tells whether the dialog covers the marked row."""
+    dialog, pane = it.app.screen.query_one(".dialog"), it.app.pane
+    style = pane.component_style("writing--found")
+    rows = [y for y in range(pane.size.height) if style in [s.style for s in pane.render_line(y)]]
+    assert len(rows) == 1
+    return dialog.region.y <= pane.region.y + rows[0] < dialog.region.bottom
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 18), (80, 24), (200, 60)])
+@pytest.mark.parametrize("keys", [(), ("1", "2"), ("m",)], ids=["usual", "text alone", "maximised"])
+@on_a_loop
+async def test_the_cursor_is_seen_in_the_text_itself(
+    size: tuple[int, int], keys: tuple[str, ...]
+) -> None:
+    text = "\n".join(f"line {number} of the text" for number in range(40))
+    held = ev.WritingHeld(held=True)
+    async with opened(*training(), *written(text), held, size=size) as it:
+        await it.press(*(() if size == (40, 10) else keys))
+        await it.press("space", "a")
+        await it.say(held)
+        await it.settle()
+        for moves in (["left"] * 3, ["pageup"] * 5, ["left"] * 7, ["home"], ["right"] * 6, ["end"]):
+            await it.press(*moves)
+            await it.settle()
+            screen = it.app.screen
+            assert isinstance(screen, AlternativesScreen)
+            character = text[screen.place]
+            assert marked(it) == ("⏎" if character == "\n" else character)
+            assert not covered(it)
+
+
+@on_a_loop
+async def test_the_mouse_shows_bits_and_rivals_of_a_character() -> None:
+    async with opened(*training(), *written("the cat sat")) as it:
+        edge = it.app.main_screen.status_edge
+        await it.pilot.hover("#text", offset=(4, 0))
+        await it.until(lambda: "1.0 bits" in edge.plain)
+        assert "c 1.0 bits  not: e 30%" in edge.plain
+        assert "\x1b" not in edge.plain
+        await it.pilot.hover("#text", offset=(40, 0))
+        await it.until(lambda: "bits" not in edge.plain)
+        await it.pilot.hover("#text", offset=(0, 0))
+        await it.until(lambda: "t 1.0 bits" in edge.plain)
+        await it.pilot.hover("#header")
+        await it.until(lambda: "following" in edge.plain)
+
+
 @pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40)])
 @on_a_loop
 async def test_a_fork_is_chosen_by_keys(size: tuple[int, int]) -> None:
@@ -45,16 +102,19 @@ async def test_a_fork_is_chosen_by_keys(size: tuple[int, int]) -> None:
         assert it.session.commands == [HoldWriting()]
         await it.say(ev.WritingHeld(held=True))
         await it.settle()  # the door waits for the alternatives
-        assert "[t]" in page(it)
+        assert "1 back  written t at 50%" in page(it)
+        assert marked(it) == "t"
         await it.press("left", "left", "left")
         await it.settle()
         assert "4 back  written ␣ at 50%" in page(it)
-        assert "the cat[␣]sat" in page(it)
+        assert marked(it) == " "
         assert "\x1b" not in page(it)
         await it.press("down", "enter")
         assert it.session.commands[1:] == [ForkWriting(back=4, character="e"), ContinueWriting()]
         await it.say(ev.WritingRewound(back=4, text="e", forked=True), *written("nd"))
         assert it.app.pane.transcript.current_text == "the catend"
+        assert marked(it) == ""
+        assert it.app.pane.following
         assert "⑂" in it.app.pane.visible_text
         await it.press("B")
         assert it.session.commands[-1] == ReturnToTrunk()
@@ -156,3 +216,38 @@ def test_an_end_that_is_replaced_leaves_the_lines_of_a_text_written_so(
     lines = [changed.line(i) for i in range(changed.line_count)]
     assert lines == [straight.line(i) for i in range(straight.line_count)]
     assert changed.position == straight.position
+
+
+@given(
+    text=st.text("ab c\né漢", min_size=1, max_size=80),
+    width=st.integers(2, 20),
+    marks=st.lists(st.integers(0, 79), max_size=4),
+)
+def test_each_character_is_found_by_its_place_and_by_its_cell(
+    text: str, width: int, marks: list[int]
+) -> None:
+    transcript = Transcript(width)
+    transcript.restart("rule", "prompt ")
+    for index, character in enumerate(text):
+        if index in marks:
+            transcript.mark("<1.0>")
+        transcript.append(character)
+    for back in range(1, len(text) + 1):
+        position = transcript.position_of(back)
+        assert position is not None
+        assert transcript.back_of(position) == back
+    assert transcript.position_of(len(text) + 1) is None, "the prompt was not written"
+    for index in range(transcript.line_count):
+        line = transcript.line(index)
+        cells = "".join(piece.text for piece in line)
+        cell = 0
+        for piece in line:
+            for character in piece.text:
+                found = transcript.back_at(index, cell)
+                if piece.kind == "text":
+                    assert found is not None
+                    assert text[len(text) - found] == character
+                else:
+                    assert found is None
+                cell += width_of(character)
+        assert transcript.back_at(index, cell) is None, cells

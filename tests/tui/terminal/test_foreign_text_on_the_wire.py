@@ -91,7 +91,9 @@ async def visit_every_place(it: Opened, text: str) -> str:
     it.app.draw_title()
     await it.pilot.pause()
     screens: list[Any] = [
-        AlternativesScreen(tuple(it.app.main_screen.feed.past.characters), ascii_only=False),
+        AlternativesScreen(
+            tuple(it.app.main_screen.feed.past.characters), lambda _: 0, ascii_only=False
+        ),
         PromptEntry(text, None),
         FindEntry(text),
         TemperatureEntry(1.0),
