@@ -27,7 +27,7 @@ MARKS_PER_BASE: Final = 4
 """Maximum number of combining marks on a base; a taller stack would paint over other lines."""
 
 _JOINERS: Final = frozenset({"\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}"})
-_TONES: Final = map(chr, range(0x1F3FB, 0x1F400))
+_TONES: Final = tuple(map(chr, range(0x1F3FB, 0x1F400)))
 _REGIONS: Final = map(chr, range(0x1F1E6, 0x1F200))
 _CIRCLED: Final = map(chr, range(0x24B6, 0x24D0))
 _JAMO: Final = frozenset(
@@ -108,6 +108,19 @@ _KINDS: Final = _Kinds()
 def is_mark(character: str) -> bool:
     """Tells whether the character is drawn onto the one before it and takes no cell."""
     return character > "\u02ff" and (character in _JOINERS or category(character) in {"Mn", "Me"})
+
+
+def continues(before: str, character: str) -> bool:
+    """Tells whether two neighbouring code points of a text are drawn as one where they can be.
+
+    A page shapes the text itself; a change of style between the two would part them.
+    """
+    return character > "\u02ff" and (
+        before == "\N{ZERO WIDTH JOINER}"
+        or is_mark(character)
+        or character in JOINING
+        or character in _TONES
+    )
 
 
 def begun(character: str) -> str:

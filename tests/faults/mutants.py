@@ -484,6 +484,12 @@ MUTANTS = (
         "tui/test_clusters.py",
     ),
     _mutant(
+        "a page holds the text as markup",
+        "tui/export/inked_page.py",
+        ("text = escape(replace_unprintable(", "text = str(replace_unprintable("),
+        "tui/export/test_inked_text.py",
+    ),
+    _mutant(
         "what follows a disputed cluster is not placed",
         "tui/terminal/placed_update.py",
         ("                if is_disputed(cluster):", "                if not cluster:"),
@@ -676,7 +682,7 @@ MUTANTS = (
     ),
     _mutant(
         "a spectator may do anything",
-        "tui/config/keys.py",
+        "tui/config/acting_keys.py",
         ('return not read_only or f"{node}.{action}" in SPECTATORS_ACTIONS', "return True"),
         "tui/app/test_spectators.py",
     ),

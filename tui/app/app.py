@@ -26,7 +26,7 @@ from model.commands import (
 from model.config import MAX_TEMPERATURE
 from model.presets import DEFAULT_MINUTES, PRESETS
 from tui.app.live import LiveApp
-from tui.config.keys import bindings, may_run
+from tui.config.acting_keys import bindings, may_run
 from tui.config.screen_settings import RATES
 from tui.export.screen_svg import without_foreign_fonts
 from tui.sanitise import encodable

@@ -36,7 +36,8 @@ from model.events import (
 from tui.app.file_writer import written_file
 from tui.app.process_meter import MachineMeter
 from tui.app.toasts import Toasts
-from tui.config.keys import KeyAction, keys_of
+from tui.config.acting_keys import keys_of
+from tui.config.keys import KeyAction
 from tui.config.screen_settings import ScreenSettings
 from tui.config.themes import OWN_THEMES, user_themes
 from tui.sanitise import one_line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class WrittenText:
     seconds: float
     bits_per_character: float | None
     """Information content of the text under the model's distribution; None for an empty text."""
+    probabilities: Sequence[float] = ()
+    """Of each character of the text, if they are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ class GenerationRequest:
     show: Callable[[str], None]
     make_stepper: MakeBatchStepper
     """Makes the stepper of the device."""
+    keeps_probabilities: bool = False
+    """Whether the texts have the probability of each character, which takes 8 bytes."""
 
     def texts(self) -> Iterator[WrittenText]:
         """Yields each text after it has been shown."""
@@ -61,7 +66,9 @@ class GenerationRequest:
         for seed in self.seeds:
             with closing(self._sampler([seed])) as sampler:
                 self.show(self._beginning)
-                written = write(sampler, self.length, self.stop, self.show)
+                written = write(
+                    sampler, self.length, self.stop, self.show, keeps=self.keeps_probabilities
+                )
             self.show(self._end_of(written))
             yield written
 
@@ -71,7 +78,7 @@ class GenerationRequest:
         size = STREAMS_PER_THREAD * (usable_cores() if on_cpu else GROUPS_PER_DEVICE)
         for first in range(0, len(self.seeds), size):
             with closing(self._sampler(self.seeds[first : first + size])) as sampler:
-                group = write_group(sampler, self.length, self.stop)
+                group = write_group(sampler, self.length, self.stop, keeps=self.keeps_probabilities)
             for written in group:
                 self.show(self._beginning + written.text + self._end_of(written))
                 yield written
@@ -97,12 +104,18 @@ class GenerationRequest:
         )
 
 
-def write_group(sampler: Sampler, length: int, stop: str) -> list[WrittenText]:
-    """Writes up to ``length`` characters of each text; ends when all have reached ``stop``."""
+def write_group(
+    sampler: Sampler, length: int, stop: str, *, keeps: bool = False
+) -> list[WrittenText]:
+    """Writes up to ``length`` characters of each text; ends when all have reached ``stop``.
+
+    With ``keeps``, the texts have the probability of each character.
+    """
     began = time.perf_counter()
     count = len(sampler)
     texts, bits, seconds = [""] * count, [0.0] * count, [0.0] * count
     written = [0] * count
+    kept = [array("d") for _ in range(count)]
     growing, done = list(range(count)), 0
     while growing and done < length:
         ids, probabilities = sampler.write(min(CHARACTERS_PER_BLOCK, length - done))
@@ -116,6 +129,8 @@ def write_group(sampler: Sampler, length: int, stop: str) -> list[WrittenText]:
                 texts[number] = texts[number][:place]
             used = place + len(stop) - written[number] if place >= 0 else len(ids)
             bits[number] += sum(map(_bits, probabilities[:used, number]))
+            if keeps:
+                kept[number].extend(probabilities[:, number])
             written[number] += used
             seconds[number] = now if place < 0 else -now
         growing = [number for number in growing if seconds[number] >= 0]
@@ -124,19 +139,24 @@ def write_group(sampler: Sampler, length: int, stop: str) -> list[WrittenText]:
             text=texts[number],
             seconds=abs(seconds[number]),
             bits_per_character=bits[number] / written[number] if written[number] else None,
+            probabilities=kept[number][: len(texts[number])],
         )
         for number in range(count)
     ]
 
 
-def write(sampler: Sampler, length: int, stop: str, show: Callable[[str], None]) -> WrittenText:
+def write(
+    sampler: Sampler, length: int, stop: str, show: Callable[[str], None], *, keeps: bool = False
+) -> WrittenText:
     """Writes up to ``length`` characters of one text, and shows them as they are drawn.
 
-    A possible beginning of ``stop`` is held back until it is known not to be one.
+    A possible beginning of ``stop`` is held back until it is known not to be one. With ``keeps``,
+    the text has the probability of each character.
     """
     began = time.perf_counter()
     shown: list[str] = []
     bits = 0.0
+    kept = array("d")
     count = 0
     held = ""
     stopped = False
@@ -147,6 +167,8 @@ def write(sampler: Sampler, length: int, stop: str, show: Callable[[str], None])
         stopped = place >= 0
         used = len(ids) - (len(held) - place - len(stop)) if stopped else len(ids)
         bits += sum(map(_bits, probabilities[:used, 0].tolist()))
+        if keeps:
+            kept.extend(probabilities[:, 0])
         count += used
         ready = place if stopped else len(held) - (len(stop) - 1 if stop else 0)
         if ready > 0:
@@ -155,10 +177,12 @@ def write(sampler: Sampler, length: int, stop: str, show: Callable[[str], None])
         held = "" if stopped else held[max(0, ready) :]
     show(held)
     shown.append(held)
+    text = "".join(shown)
     return WrittenText(
-        text="".join(shown),
+        text=text,
         seconds=time.perf_counter() - began,
         bits_per_character=bits / count if count else None,
+        probabilities=kept[: len(text)],
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from corpus.files.removal import remove_file
 
-WRITTEN_FILES = re.compile(r".+-[A-Za-z0-9-]+-\d+\.(?:txt|svg|png|pdf)")
+WRITTEN_FILES = re.compile(r".+-[A-Za-z0-9-]+-\d+\.(?:html|txt|svg|png|pdf)")
 _LAST_NUMBER = 9_999
 _MAX_STEM_CHARACTERS = 50
 """Maximum length of the stem: a character has up to 4 bytes, and names up to 255 bytes."""

@@ -1,13 +1,13 @@
 """The one screen of the app that is no dialog: what its keys do to the panes and to the text.
 
-``PaneScreen`` draws. Here are the actions that concern the panes and the text; an action never
-waits and never fails. Commands and toasts go through the ``SessionHost``.
+``PaneScreen`` draws, ``FileScreen`` writes files. Here are the other actions that concern the panes
+and the text; an action never waits and never fails. Commands and toasts go through the
+``SessionHost``.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, Final, Literal
 
 from textual.binding import Binding, BindingType
@@ -20,22 +20,18 @@ from model.commands import (
     StopRace,
     WatchUnit,
 )
-from tui.config.keys import may_run
+from tui.config.acting_keys import may_run
 from tui.config.screen_settings import ScreenSettings
-from tui.export.curve_figure import curve_figure
-from tui.export.curve_file import Suffix, curve_bytes
-from tui.export.sample_text import sample_text
 from tui.hints.hints import Moment
 from tui.hints.teacher import Teacher
 from tui.sanitise import encodable, one_line
 from tui.screens.alternatives import AlternativesScreen, Fork
 from tui.screens.entry import FindEntry
+from tui.screens.file_screen import FileScreen
 from tui.screens.menu import Choice, Menu
-from tui.screens.pane_screen import PaneScreen
 from tui.screens.session_host import SessionHost
 from tui.screens.text_feed import TextFeed
 from tui.terminal.deferred import after_refresh
-from tui.view.absent import no_curve, no_samples
 from tui.view.chart_view import with_next_range
 from tui.view.format import grouped
 from tui.view.ink import INKS, InkKind
@@ -52,15 +48,14 @@ MAX_CLIPBOARD_BYTES: Final = 50_000
 """Terminals refuse a longer OSC 52; of a longer text, the end is copied."""
 
 
-class MainScreen(PaneScreen):
+class MainScreen(FileScreen):
     """The panes and the text, with the actions that concern them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("super+c", "copy_text", show=False)]
     """Textual's key for a selection; all other keys are bound by the app, from one table."""
 
     def __init__(self, settings: ScreenSettings, host: SessionHost) -> None:
-        super().__init__(settings)
-        self._host = host
+        super().__init__(settings, host)
         self.feed = TextFeed(
             self.pane, self.race, settings.sampling.temperature, ascii_only=settings.ascii
         )
@@ -199,27 +194,6 @@ class MainScreen(PaneScreen):
             return True
         return False
 
-    def action_write_curve(self, suffix: Suffix) -> None:
-        """Writes the visible curve to a file, as dark as the theme."""
-        figure = curve_figure(self._host.state, self.chart_view)
-        if figure is None:
-            words = f"There is no curve to write. {no_curve(self._host.state)}"
-            self._host.say(words, severity="warning")
-            return
-        content = partial(curve_bytes, figure, suffix, dark=self.app.current_theme.dark)
-        name = self.chart_view.metric.replace(" ", "-")
-        self._host.write_file(f"{name}.{suffix}", "the curve", content)
-
-    def action_write_samples(self) -> None:
-        """Writes the samples of all epochs to a file."""
-        state = self._host.state
-        if not state.samples:
-            words = f"There are no samples to write. {no_samples(state)}"
-            self._host.say(words, severity="warning")
-            return
-        words = f"{grouped(len(state.samples))} samples"
-        self._host.write_file("samples.txt", words, lambda: encodable(sample_text(state)).encode())
-
     # --- the text -------------------------------------------------------------------------------
 
     def action_scroll_text(self, how: ScrollKey) -> None:
@@ -267,15 +241,6 @@ class MainScreen(PaneScreen):
             f"Copied {cut}{grouped(len(kept))} characters through the terminal (OSC 52). "
             "If your terminal does not support that, w writes a file."
         )
-
-    def action_write_text(self) -> None:
-        """Writes the text since the last restart to a file."""
-        text = self.pane.transcript.current_text
-        if not text:
-            self._host.say("There is no text to write yet.", severity="warning")
-            return
-        words = f"{grouped(len(text))} characters"
-        self._host.write_file("text.txt", words, lambda: encodable(text).encode())
 
     # --- forks ----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from textual.containers import Container, Horizontal, Vertical
 
 from model.config import SamplingConfig
 from model.events import CharacterWritten, RankedUnit
-from tui.config.keys import keys_of
+from tui.config.acting_keys import keys_of
 from tui.config.screen_settings import ScreenSettings
 from tui.hints.hint_row import HintRow
 from tui.sanitise import one_line

@@ -24,8 +24,10 @@ STYLES: Final = (
     *(f"unit-{level}" for level in range(5)),
 )
 KEPT: Final = 110_000
-_SURPRISE_BITS: Final = (1.0, 2.5, 4.5, 7.0)
-_UNIT_LEVELS: Final = (-0.6, -0.2, 0.2, 0.6)
+SURPRISE_BITS: Final = (1.0, 2.5, 4.5, 7.0)
+"""Borders between the levels of surprise, bits."""
+UNIT_LEVELS: Final = (-0.6, -0.2, 0.2, 0.6)
+"""Borders between the levels of a unit's activation."""
 _NEW, _COPIED = 1, 2
 
 
@@ -67,9 +69,9 @@ class Ink:
             place = position + offset
             self._grow_to(place)
             self._flags[place - self._base] = 0
-            self._surprise[place - self._base] = _level(bits_of(event), _SURPRISE_BITS)
+            self._surprise[place - self._base] = surprise_level(event.probability)
             activation = 0.0 if event.activation is None else event.activation
-            self._units[place - self._base] = _level(activation, _UNIT_LEVELS)
+            self._units[place - self._base] = _level(activation, UNIT_LEVELS)
             if self._tracker is None:
                 continue
             self._places.append(place)
@@ -78,16 +80,22 @@ class Ink:
             return None
         return min(first for first, _ in changed), max(last for _, last in changed)
 
-    def style_at(self, position: int) -> str | None:
-        """Returns the name of the style of a character; None for the default style."""
+    def style_at(self, position: int, kind: InkKind | None = None) -> str | None:
+        """Returns the name of the style of a character; None for the default style.
+
+        Args:
+            position: place of the character in the transcript.
+            kind: by what it is coloured; by default, by what the screen shows.
+        """
+        kind = kind or self.kind
         index = position - self._base
         if not 0 <= index < len(self._surprise):
             return None
-        if self.kind == "surprise":
+        if kind == "surprise":
             return f"surprise-{self._surprise[index]}"
-        if self.kind == "unit":
+        if kind == "unit":
             return f"unit-{self._units[index]}"
-        flags = self._flags[index] if self.kind == "novelty" else 0
+        flags = self._flags[index] if kind == "novelty" else 0
         if flags & _NEW:
             return "new"
         return "copied" if flags & _COPIED else None
@@ -146,9 +154,14 @@ class Ink:
             self._base += excess
 
 
-def bits_of(event: CharacterWritten) -> float:
-    """Returns the surprise of the character, bits."""
-    return -math.log2(event.probability) if 0 < event.probability <= 1 else 99.0
+def bits_of(probability: float) -> float:
+    """Returns the surprise of a character of this probability, bits."""
+    return -math.log2(probability) if 0 < probability <= 1 else 99.0
+
+
+def surprise_level(probability: float) -> int:
+    """Returns how surprising a character of this probability is, 0 to 4."""
+    return _level(bits_of(probability), SURPRISE_BITS)
 
 
 def _level(value: float, borders: tuple[float, ...]) -> int:

@@ -111,7 +111,7 @@ def status_words(
 
 def _hover_words(written: CharacterWritten, room: int, *, ascii_only: bool) -> Row:
     """Returns the bits of a character and as many of its five rivals as there is room for."""
-    bits = f"{bits_of(written):.1f} bits"
+    bits = f"{bits_of(written.probability):.1f} bits"
     label = symbol_label(written.character, ascii_only=ascii_only)
     words: Row = ((label, "accent"), (f" {bits}", "strong"), ("  not:", "label"))
     rivals = [item for item in written.candidates if item.character != written.character]

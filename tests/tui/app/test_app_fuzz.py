@@ -40,7 +40,7 @@ from textual.geometry import Size
 
 from model import events as ev
 from model.commands import RestartWriting, SaveCheckpoint, SetSampling
-from tui.config.keys import keys_of
+from tui.config.acting_keys import keys_of
 from tui.screens.entry import SafeInput, TemperatureEntry, parse_number
 from tui.terminal.sizes import within_reason
 

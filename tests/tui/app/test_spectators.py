@@ -12,7 +12,8 @@ from textual.dom import DOMNode
 
 from model import commands as cm
 from model.config import SamplingConfig
-from tui.config.keys import KEYS, OFF_FOR_SPECTATORS, SPECTATORS_ACTIONS, keys_of
+from tui.config.acting_keys import OFF_FOR_SPECTATORS, SPECTATORS_ACTIONS, keys_of
+from tui.config.keys import KEYS
 
 TRAINING_COMMANDS = (cm.PauseTraining, cm.ContinueTraining, cm.StopTraining, cm.SaveCheckpoint)
 

@@ -7,7 +7,8 @@ from app_opened import Opened, opened
 from app_script import characters, finished, on_a_loop, training
 
 from model import events as ev
-from tui.config.keys import KEYS, keys_of
+from tui.config.acting_keys import keys_of
+from tui.config.keys import KEYS
 from tui.screens.help_screen import help_rows
 
 WATCHED = ev.RunWatched(run="a-run", is_trained=True, process=4_711, host="box")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from model import events as ev
-from tui.config.keys import KEYS, keys_of
+from tui.config.acting_keys import keys_of
+from tui.config.keys import KEYS
 from tui.hints.hints import HINTS, LONG, SHORT, Moment, Words
 from tui.hints.teacher import SECONDS_OF_EACH, Teacher
 from tui.view.fold import fold

@@ -31,7 +31,7 @@ from wire import assert_harmless, on_a_wire, opened_on_a_wire, take_wire
 
 from model import events as ev
 from model.runs.checkpoint_file import write_checkpoint
-from tui.config.keys import keys_of
+from tui.config.acting_keys import keys_of
 from tui.screens.alternatives import AlternativesScreen
 from tui.screens.compare_screen import CompareScreen
 from tui.screens.entry import FindEntry, SafeInput, TemperatureEntry

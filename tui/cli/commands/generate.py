@@ -29,6 +29,7 @@ from model.system.compiled_code import setback
 from model.system.torch_import import require_torch
 from tui.cli.generation import GenerationRequest, WrittenText
 from tui.cli.options import (
+    UserPath,
     Words,
     checkpoint_option,
     checkpoints_option,
@@ -38,6 +39,7 @@ from tui.cli.options import (
     seed_option,
 )
 from tui.cli.request import sampling_config
+from tui.cli.text_file import is_coloured, require_output, write_output
 from tui.console.exit_status import complain
 from tui.console.output import say_json
 from tui.sanitise import PrintableStream, one_line
@@ -80,6 +82,17 @@ from tui.sanitise import PrintableStream, one_line
     default=True,
     help="Write the prompt before each text (default: on; with --json, it has its field).",
 )
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=UserPath(),
+    help="Write the texts to a new FILE instead. FILE.html and FILE.svg show them in colours.",
+)
+@click.option(
+    "--ink",
+    type=click.Choice(["surprise"]),
+    help="Colours of such a file: how many bits each character cost the model (default).",
+)
 @click.option("--raw", is_flag=True, help="Keep control characters, even on a terminal.")
 @sampling_options(SamplingConfig().temperature)
 @seed_option
@@ -91,6 +104,8 @@ def generate(**options: Any) -> None:
     require_range("streams", options["streams"], 1, 10_000)
     seed = new_seed() if options["seed"] is None else options["seed"]
     require_range("seed", seed, 0, MAX_SEED)
+    output = options["output"]
+    require_output(output, options["ink"], options["length"] * options["streams"])
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
     prompt = _prompt(options["prompt"], checkpoint)
     seeds = range(seed, seed + options["streams"])
@@ -102,9 +117,13 @@ def generate(**options: Any) -> None:
         echo=options["echo"],
         length=options["length"],
         stop=_stop(options["stop"], checkpoint.metadata.vocabulary),
-        show=(lambda _: None) if options["as_json"] else _show_on_stdout(raw=options["raw"]),
+        show=(lambda _: None)
+        if options["as_json"] or output
+        else _show_on_stdout(raw=options["raw"]),
         make_stepper=_stepper_on(options["device"]),
+        keeps_probabilities=is_coloured(output),
     )
+    texts: list[tuple[int, WrittenText]] = []
     for number, written in zip(seeds, request.texts(), strict=True):
         if options["as_json"]:
             record = _record(checkpoint, sampling, number, prompt, written)
@@ -113,6 +132,11 @@ def generate(**options: Any) -> None:
             _report(checkpoint, number, written)
             if number != seeds[-1]:
                 request.show("\n")
+        if output:
+            texts.append((number, written))
+    if output:
+        write_output(output, checkpoint, sampling, prompt if options["echo"] else "", texts)
+        print(f"wrote {one_line(str(output), 300)}", file=sys.stderr)
     if note := setback():
         complain(note)
 
