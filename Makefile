@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # -P: Python imports no file of the working directory in place of a module.
 
-.PHONY: run test test-busy test-slow check format figures view-figures recipes scaling picture pictures clean
+.PHONY: run test test-busy test-slow check format figures view-figures recipes scaling recording \
+  moving-picture pictures clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -51,9 +52,14 @@ recipes: .venv/.installed-dev
 scaling: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/scaling_figures.py
 
-# Makes docs/screen.svg from a real run on the embedded text.
-picture: .venv/.installed-dev
-	$(BIN)/python tests/benchmarks/picture.py docs/screen.svg
+# Records a real training of five minutes for the moving picture; needs nietzsche.txt as TEXT.
+recording: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/record_session.py $(TEXT) tests/benchmarks/recordings/nietzsche.jsonl
+
+# Makes docs/moving.svg from the recording, without a terminal: the same bytes each time.
+moving-picture: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/moving_picture.py \
+	  tests/benchmarks/recordings/nietzsche.jsonl docs/moving.svg
 
 # Makes the pictures of docs/views.md from a real run on the embedded text.
 pictures: .venv/.installed-dev

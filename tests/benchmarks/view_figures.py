@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from app_figures import Program, metrics, steps_per_second
-from picture import opened_app
+from view_pictures import opened_app
 
 import tui
 from corpus import DEFAULT_TEXT, Vocabulary

@@ -10,9 +10,13 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from picture import opened_app
-
-from tui.config.screen_settings import DEFAULT_THEME
+from corpus import DEFAULT_TEXT, CorpusOptions
+from model.config import SamplingConfig
+from model.presets import find_preset
+from model.runs.request import RunRequest
+from model.session.live import LiveSession
+from tui.app.app import CharlmApp
+from tui.config.screen_settings import DEFAULT_THEME, ScreenSettings
 from tui.config.themes import OKABE_ITO
 from tui.export.curve_figure import curve_figure
 from tui.export.curve_file import curve_bytes
@@ -35,6 +39,25 @@ VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
     "help": (("c", "c", "c", "question_mark"), 1),
 }
 """Keys that lead from each view to the next, and seconds until it is worth a picture."""
+
+
+def opened_app(
+    preset_name: str, root: Path, *, temperature: float = 1.0
+) -> tuple[LiveSession, CharlmApp]:
+    """Returns a session that trains on the embedded text, and the app on it; neither has begun."""
+    preset = find_preset(preset_name)
+    request = RunRequest(
+        corpus=DEFAULT_TEXT,
+        corpus_options=CorpusOptions(),
+        preset=preset.name,
+        model=preset.model,
+        training=preset.training,
+        root=root,
+    )
+    sampling = SamplingConfig(temperature=temperature)
+    session = LiveSession(request, sampling=sampling, rate=60.0, seed=1)
+    settings = ScreenSettings(title=DEFAULT_TEXT, sampling=sampling, root=root)
+    return session, CharlmApp(session, settings)
 
 
 async def pictures(folder: Path, seconds: float, columns: int, rows: int, root: Path) -> None:

@@ -66,6 +66,11 @@ class CurveChart(Widget):
         canvas = self._plot.query("#plot") if self._plot is not None else ()
         return canvas[0].size if canvas else None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no plot is on its way."""
+        return not self._mounting or (self._plot is not None and self._plot.is_whole)
+
     def whole_plot(self) -> CurvePlot | None:
         """Returns the plot once all its parts are mounted; the first call starts that."""
         if self._plot is None and not self._mounting:

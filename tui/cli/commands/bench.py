@@ -127,7 +127,7 @@ def run(
         names = "; ".join(map(_describe, left_out))
         complain(f"left out to end after {seconds:g} seconds: {names}")
     if not as_json:
-        print(_machine())
+        print(machine_in_words())
         print_table(
             ("what", "way", "characters/s", "least", "most", "ours is x times"),
             [_cells(row) for row in rows],
@@ -150,7 +150,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _machine() -> str:
+def machine_in_words() -> str:
     """Returns a line that describes the machine."""
     name = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
