@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from patience import PATIENCE
 from terminal_harness import PROGRAM, TINY, Terminal, make_environment, make_words
+from tmux_server import Tmux, tmux_server
 
 OpenApp = Callable[..., Terminal]
 
@@ -39,6 +40,13 @@ def open_app(tmp_path: Path) -> Iterator[OpenApp]:
             )
 
         yield opened
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[Tmux]:
+    """A tmux server for the test alone."""
+    with tmux_server(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

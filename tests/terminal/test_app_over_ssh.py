@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from terminal_harness import (
     make_words,
     wait_for_steps,
 )
+from tmux_server import Tmux
 
 pytestmark = pytest.mark.terminal
 
@@ -267,57 +267,21 @@ def test_a_connection_that_is_cut_can_leave_the_training_at_work(
 # --- tmux -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def tmux(home: Path) -> Iterator[Callable[..., str]]:
-    """Calls a tmux server of this test's own, without anybody's configuration."""
-    path = shutil.which("tmux")
-    if path is None:
-        pytest.skip("tmux is not on this machine")
-    server = f"charlm-{uuid.uuid4().hex[:12]}"
-
-    def call(*words: str) -> str:
-        done = subprocess.run(
-            [path, "-u", "-L", server, "-f", os.devnull, *words],
-            env=make_environment(home),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    yield call
-    with contextlib.suppress(AssertionError):
-        call("kill-server")
-
-
-def wait_for_pane(tmux: Callable[..., str], *words: str) -> str:
-    pane = ""
-    for _ in moments():
-        pane = tmux("capture-pane", "-p")
-        if all(word in pane for word in words):
-            return pane
-    raise AssertionError(pane)
-
-
-def test_the_app_works_in_tmux_and_saves_when_the_session_is_killed(
-    tmux: Callable[..., str], home: Path
-) -> None:
+def test_the_app_works_in_tmux_and_saves_when_the_session_is_killed(tmux: Tmux, home: Path) -> None:
     line = app_in_a_shell(home, left_out=("TERM",))
     tmux("new-session", "-d", "-x", "80", "-y", "24", line)
     panes = ("Training", "Run", "Writing", "TRAINING", "q Quit")
-    pane = wait_for_pane(tmux, *panes, "char/s")
+    pane = tmux.wait_for(*panes, "char/s")
     assert max(len(row) for row in pane.splitlines()) == 80
     assert len(pane.rstrip("\n").splitlines()) == 24
 
     tmux("resize-window", "-x", "120", "-y", "40")
-    pane = wait_for_pane(tmux, *panes, "symbols")
+    pane = tmux.wait_for(*panes, "symbols")
     assert max(len(row) for row in pane.splitlines()) == 120
     assert len(pane.rstrip("\n").splitlines()) == 40
 
     tmux("send-keys", "+")
-    wait_for_pane(tmux, "temperature 0.75")
+    tmux.wait_for("temperature 0.75")
     process_id = wait_for_process(home)
     tmux("kill-session")
     wait_until_ended(process_id)

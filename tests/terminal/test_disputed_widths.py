@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import locale
-import os
-import shutil
-import subprocess
 import unicodedata
-import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from patience import PATIENCE, moments
-from terminal_harness import PROGRAM, TINY, make_environment
+from patience import moments
+from terminal_harness import PROGRAM, TINY
+from tmux_server import Tmux
 
 pytestmark = pytest.mark.terminal
 
@@ -32,33 +27,8 @@ WILD = (
 """Whole clusters and broken ones, which a model that learns them writes in any order."""
 
 
-@pytest.fixture
-def tmux(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    path = shutil.which("tmux")
-    if path is None:
-        pytest.skip("tmux is not on this machine")
-    server = f"charlm-{uuid.uuid4().hex[:12]}"
-
-    def call(*words: str) -> str:
-        return subprocess.run(
-            [path, "-u", "-L", server, "-f", os.devnull, *words],
-            env=make_environment(tmp_path, LC_ALL="C.UTF-8"),
-            cwd=tmp_path,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=PATIENCE,
-            check=True,
-        ).stdout
-
-    yield call
-    with contextlib.suppress(subprocess.CalledProcessError):
-        call("kill-server")
-
-
 @pytest.mark.parametrize("script", TEXTS)
-def test_no_line_runs_over_the_border(
-    script: str, tmux: Callable[..., str], tmp_path: Path
-) -> None:
+def test_no_line_runs_over_the_border(script: str, tmux: Tmux, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXTS[script] * 200, encoding="utf-8")
     command = [str(PROGRAM), "text.txt", *TINY, "--epochs", "100000", "--rate", "3000"]
     tmux("new-session", "-d", "-x", "80", "-y", "24", *command)
