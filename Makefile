@@ -36,7 +36,7 @@ format: .venv/.installed-dev
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# Measures the figures of the app in README; needs a text and an otherwise idle machine.
+# Measures the figures of the app in docs/figures.md; needs a text and an otherwise idle machine.
 figures: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/app_figures.py $(TEXT)
 

@@ -1,4 +1,4 @@
-"""Measures what README says of the app: a real program in a real pseudo-terminal.
+"""Measures what docs/figures.md says of the app: a real program in a real pseudo-terminal.
 
     python tests/benchmarks/app_figures.py TEXT [--runs 5]
 

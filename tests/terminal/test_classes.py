@@ -59,15 +59,15 @@ def test_a_read_only_client_sees_the_app_and_its_keys_do_nothing(tmux: Tmux, hom
     app = shlex.join([PROGRAM, "words.txt", *LONG])
     tmux("new-session", "-d", "-x", "80", "-y", "24", f"cd {shlex.quote(str(home))} && {app}")
     tmux("set-option", "-g", "assume-paste-time", "0")  # the keys below are typed, not pasted
-    tmux.wait_for("TRAINING", "temperature 1.00")
+    tmux.wait_for("TRAINING", "temperature 0.70")
     client = tmux.command("attach", "-r")
     with Terminal(client, environment=make_environment(home), folder=home) as spectator:
-        spectator.wait_for_text("TRAINING", "temperature 1.00")
+        spectator.wait_for_text("TRAINING", "temperature 0.70")
         # tmux reads the client's keys in their order: after it has left, the others were read.
         spectator.send("-\x02d")
         assert spectator.wait_for_exit() == 0
     tmux("send-keys", "+")
-    tmux.wait_for("TRAINING", "temperature 1.05")
+    tmux.wait_for("TRAINING", "temperature 0.75")
 
 
 def test_two_watchers_of_one_run_choose_for_themselves_and_leave_it_as_it_is(
@@ -84,13 +84,13 @@ def test_two_watchers_of_one_run_choose_for_themselves_and_leave_it_as_it_is(
             for _ in range(2)
         )
         for watcher in (first, second):
-            watcher.wait_for_text("WATCHING", "temperature 1.00")
+            watcher.wait_for_text("WATCHING", "temperature 0.70")
         first.send("+")
-        first.wait_for_text("temperature 1.05")
+        first.wait_for_text("temperature 0.75")
         second.send("-")
-        second.wait_for_text("temperature 0.95")
+        second.wait_for_text("temperature 0.65")
         first.take_rest()
-        assert "temperature 1.05" in first.text
+        assert "temperature 0.75" in first.text
         for watcher in (first, second):
             step = watcher.number(STEP)
             watcher.wait_for(partial(has_more_steps, watcher, step), why="more steps")
