@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from animated_svg import Movie, Paint, animated_svg
 from app_script import prepared, step_of
-from moving_picture import moving_picture
+from moving_picture import moving_picture, screens_of
 from session_recording import (
     FRAME_SECONDS,
     Moment,
@@ -72,6 +72,16 @@ def test_the_picture_shows_every_scene() -> None:
     for words in ("PREPARING", "TRAINING", "1.25", "4 Race", "surprise"):
         assert words in text
     assert text.count("<animate") > 100
+
+
+def test_the_curve_appears_with_its_first_points_and_not_as_empty_axes() -> None:
+    about, frames = read_recording(RECORDING)
+    screens, _ = asyncio.run(screens_of(about, frames[:40]))
+    charts = ["".join(text for row in screen[1:10] for text, _ in row) for screen in screens]
+    empty = ["The curve appears" in chart for chart in charts]
+    drawn = [any("\u2800" < sign <= "\u28ff" for sign in chart) for chart in charts]
+    assert drawn == [not words for words in empty]
+    assert any(drawn)
 
 
 def test_only_what_changes_is_switched() -> None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +23,12 @@ from rich.segment import Segment
 from rich.style import Style
 from session_recording import FRAME_SECONDS, read_recording
 from session_recording import Frame as RecordedFrame
+from textual import screen
 from textual.timer import Timer
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 from app_opened import key_named
-from patience import until
+from patience import moments_of_a_loop
 from settled import settle
 
 from model.config import SamplingConfig
@@ -89,8 +91,8 @@ async def screens_of(
     sampling = SamplingConfig(temperature=about["temperature"])
     app = PlayedApp(session, ScreenSettings(title=about["text"], sampling=sampling))
     frames: list[Frame] = []
-    async with app.run_test(size=(columns, rows), notifications=True):
-        await until(lambda: session.started)
+    async with drawn_on_demand(), app.run_test(size=(columns, rows), notifications=True):
+        await _settled_until(lambda: session.started, "the session")
         for number, frame in enumerate(recorded):
             app.meter.use = frame.use or app.meter.use
             for key in frame.keys:
@@ -99,12 +101,30 @@ async def screens_of(
             session.say(*frame.events)
             app.advance((number + 1) * FRAME_SECONDS)
             app.clear_notifications()
-            await settle()
-            await until(lambda: app.main_screen.chart.is_settled, "the chart")
-            await settle()
+            await _settled_until(lambda: app.main_screen.chart.is_settled, "the chart")
             frames.append(_screen(app))
         background = app.screen.styles.background.hex6.lower()
     return frames, background
+
+
+@asynccontextmanager
+async def drawn_on_demand() -> AsyncIterator[None]:
+    """Lets ``settle`` alone draw: a screen's timer would draw at a moment that varies."""
+    period = screen.UPDATE_PERIOD
+    setattr(screen, "UPDATE_PERIOD", 3600.0)  # noqa: B010 - a constant of Textual
+    try:
+        yield
+    finally:
+        setattr(screen, "UPDATE_PERIOD", period)  # noqa: B010
+
+
+async def _settled_until(met: Callable[[], bool], why: str) -> None:
+    """Draws, and waits for what a thread still works on."""
+    async for _ in moments_of_a_loop(why):
+        await settle()
+        if met():
+            await settle()
+            return
 
 
 def _screen(app: CharlmApp) -> Frame:

@@ -107,10 +107,6 @@ class ComparedCurves(CurveChart):
         """Draws for the new size."""
         after_refresh(self, self._show)
 
-    def on_canvas_resize(self) -> None:
-        """Draws as soon as the plot has its size."""
-        after_refresh(self, self._show)
-
     def _show(self) -> None:
         if sum(map(len, self._curves)) < 2:
             words = "There are no two validations to compare yet."
@@ -120,7 +116,7 @@ class ComparedCurves(CurveChart):
             looks = dict(zip(names, zip(SIGNS, PAINTS, strict=True), strict=False))
             curves = dict(zip(names, self._curves, strict=True))
             self.present(ascii_rows(curves, *self.size, signs=looks, unit="s"))
-        elif (plot := self.whole_plot()) is not None:
+        elif (plot := self.whole_plot(self._show)) is not None:
             styles = [str(self._legend.component_style(f"paint--{paint}")) for paint in PAINTS]
             seen = list(zip(self._curves, styles, SIGNS, strict=False))
             lines = [PlottedCurve(points=points, style=style) for points, style, _ in seen]

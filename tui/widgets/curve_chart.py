@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 
 from model.runs.decimate import Point, means
+from tui.terminal.deferred import after_refresh
 from tui.view.ticks import scale_of
 from tui.widgets.painted import Painted, Row
 
@@ -71,14 +72,18 @@ class CurveChart(Widget):
         """Whether no plot is on its way."""
         return not self._mounting or (self._plot is not None and self._plot.is_whole)
 
-    def whole_plot(self) -> CurvePlot | None:
-        """Returns the plot once all its parts are mounted; the first call starts that."""
+    def whole_plot(self, draw: Callable[[], None]) -> CurvePlot | None:
+        """Returns the plot once all its parts are mounted; the first call starts that.
+
+        Args:
+            draw: fills the plot that is being mounted, as soon as it has its size.
+        """
         if self._plot is None and not self._mounting:
             self._mounting = True
-            self.run_worker(self._mount_plot())
+            self.run_worker(self._mount_plot(draw))
         return self._plot if self._plot is not None and self._plot.is_whole else None
 
-    async def _mount_plot(self) -> None:
+    async def _mount_plot(self, draw: Callable[[], None]) -> None:
         """Imports the plotting library in a thread, then mounts the plot."""
         module = await asyncio.to_thread(importlib.import_module, "tui.widgets.curve_plot")
         if not self.is_attached:
@@ -88,9 +93,20 @@ class CurveChart(Widget):
         plot.set_reactive(module.CurvePlot.margin_top, 0)
         plot.set_reactive(module.CurvePlot.margin_bottom, 1)
         plot.set_reactive(module.CurvePlot.margin_left, _MARGIN_LEFT)
+        self._place(plot)
         await self.remove_children()
         await self.mount(plot)
         self._plot = plot
+        after_refresh(self, draw)
+
+    def _place(self, plot: CurvePlot) -> None:
+        """Gives the plot its size, or hides it where it does not fit."""
+        width, height = self.size
+        plot.display = width >= _MIN_PLOT_CELLS[0] and height >= _MIN_PLOT_CELLS[1]
+        # The plot draws a whole frame. One cell more than there is room for, and its upper and
+        # right sides fall outside: two axes are left, and a row more for the curve.
+        plot.styles.width, plot.styles.height = width + 1, height + 1
+        plot.styles.offset = (0, -1)
 
     def draw(
         self,
@@ -110,12 +126,8 @@ class CurveChart(Widget):
             levels: heights of dashed lines, which are drawn first, where they cross the curves.
             level_style: their colour.
         """
+        self._place(plot)
         width, height = self.size
-        plot.display = width >= _MIN_PLOT_CELLS[0] and height >= _MIN_PLOT_CELLS[1]
-        # The plot draws a whole frame. One cell more than there is room for, and its upper and
-        # right sides fall outside: two axes are left, and a row more for the curve.
-        plot.styles.width, plot.styles.height = width + 1, height + 1
-        plot.styles.offset = (0, -1)
         heights = [y for curve in curves for _, y in curve.points] or [0.0, 1.0]
         scale = scale_of(min(heights), max(heights), height - 2, logarithmic=logarithmic)
         margin = max([_MARGIN_LEFT, *(len(label) + 1 for label in scale.labels)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from model.runs.decimate import extremes
@@ -51,7 +52,7 @@ class LossChart(CurveChart):
             )
         elif len(state.losses.smoothed_curve.points) < 2:
             self.present(sentence_in_the_middle(no_curve(state), *self.size))
-        elif (plot := self.whole_plot()) is not None:
+        elif (plot := self.whole_plot(partial(self.show, state, view))) is not None:
             self._drawn = key
             self._draw_curves(plot, state, view)
 
