@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import locale
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
