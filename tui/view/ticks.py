@@ -18,6 +18,8 @@ _ROUND_STEPS: Final = (1, 2, 5)
 _MAX_ROWS_A_TICK: Final = 4
 _FEW_TICKS_COST: Final = 1.3
 """A scale with two ticks may waste this much less room than one with more, as a factor."""
+_ZERO: Final = 1e-200
+"""A range that is smaller counts as none: its steps would be no floats any more."""
 _CONSTANT: Final = 1e-3
 """Relative change below which a curve counts as constant."""
 
@@ -45,8 +47,9 @@ def scale_of(low: float, high: float, rows: int, *, logarithmic: bool = False) -
     """
     rows = max(1, rows)
     low, high = min(low, high), max(low, high)
-    if high - low <= _CONSTANT * max(abs(low), abs(high)):
-        margin = 0.1 * max(abs(low), abs(high)) or 1.0
+    largest = max(abs(low), abs(high))
+    if high - low <= max(_CONSTANT * largest, _ZERO):
+        margin = 0.1 * largest if largest > _ZERO else 1.0
         low, high = low - margin, high + margin
     step, rows_a_tick = _best_step(low, high, rows)
     row = step / rows_a_tick

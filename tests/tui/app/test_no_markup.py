@@ -33,7 +33,7 @@ OWN_WORDS = {
     ("compare_screen.py", "f'Validation, {unit}'"),
     ("runs_screen.py", "_KEYS if wide else _KEYS.partition(', space')[0]"),
     ("keys.py", "tooltip"),
-    ("keys.py", "key.tooltip"),
+    ("acting_keys.py", "key.tooltip"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import log10
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tui.view.ticks import MAX_LABEL_CHARACTERS, scale_of
@@ -35,6 +35,7 @@ def test_a_narrow_plot_has_fewer_ticks_and_a_wide_one_all() -> None:
 VALUES = st.one_of(st.floats(-1e9, 1e9), st.floats(1e-7, 1e-2), st.floats(0, 10))
 
 
+@example(one=0.0, other=5e-324, rows=1)
 @given(one=VALUES, other=VALUES, rows=st.integers(1, 60))
 def test_ticks_are_evenly_spaced_in_rows_and_hold_the_curve(
     one: float, other: float, rows: int

@@ -87,7 +87,7 @@ def run(
 ) -> None:
     """Measures the tasks; prints each row as JSON when it is known, or a table at the end.
 
-    A task is left out if it would end after so many seconds, should it take as long as the longest
+    A task is left out if it would end after ``seconds``, should it take as long as the longest
     one before it. The first one is always measured.
     """
     # Torch takes two seconds.
