@@ -7,7 +7,7 @@ From the top floor down; each room may import those below it, which ``lint-impor
     evaluation              scoring a text with trained weights
     sampling, runs          drawing characters; what is on the disk (neither imports the other)
     network                 parameters, snapshot, torch module, layers
-    compute, data           device, precision, torch threads; from ids to batches
+    compute, data, ngram    device, precision, torch threads; from ids to batches; counted n-grams
     distributed, kernels    the processes of one training; the compiled core
     plan                    the network that this machine can train in a given time
     system                  what the operating system gives this process

@@ -16,6 +16,7 @@ TORCH_FREE = [
     "corpus",
     "model",
     "model.data.batches",
+    "model.ngram.ngram_stepper",
     "model.runs.checkpoint_file",
     "model.runs.export",
     "model.session.live",

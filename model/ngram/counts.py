@@ -1,0 +1,92 @@
+"""Counts the grams of a text by sorting, one length after the other. Knows no smoothing.
+
+A gram of n characters is a context of n - 1 characters and the character after it. Grams of one
+length are numbered in the order of (number of the context, id of the character), so the number of
+a gram and the next character together identify the longer gram: no hash, any vocabulary.
+Letters: K characters, G distinct grams of one length, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.ngram.errors import BuildCancelled
+
+Counts = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grams:
+    """All distinct grams of one length, in their order."""
+
+    contexts: NDArray[np.uint32]
+    """[G], the number of each gram's context among the grams that are one character shorter."""
+    symbols: NDArray[Any]
+    """[G], the id of each gram's last character."""
+    counts: Counts
+    """[G]: of the longest grams their occurrences; of a shorter one the number of different
+    characters before it, where the beginning of the text is one more."""
+
+
+def count_grams(
+    ids: NDArray[Any], symbols: int, order: int, cancelled: Callable[[], bool]
+) -> Iterator[Grams]:
+    """Yields the grams of 1 to ``order + 1`` characters; a short text has no longer ones.
+
+    Args:
+        ids: the text [K].
+        symbols: V.
+        order: characters of the longest context.
+        cancelled: is asked before each length.
+
+    Raises:
+        BuildCancelled: ``cancelled`` returned true.
+    """
+    numbers = np.zeros(len(ids) + 1, np.uint32)  # of the gram that ends at each character
+    shorter: tuple[NDArray[np.uint32], NDArray[Any]] | None = None
+    occurrences = np.empty(0, np.intp)
+    for length in range(1, min(order + 1, len(ids)) + 1):
+        if cancelled():
+            raise BuildCancelled
+        keys = numbers[:-1].astype(np.int64)
+        keys *= symbols
+        keys += ids[length - 1 :]
+        places = np.argsort(keys)
+        keys = keys[places]
+        is_first = np.empty(len(keys), bool)
+        is_first[0] = True
+        np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+        firsts = np.flatnonzero(is_first)
+        if shorter is not None:
+            yield _with_predecessors(*shorter, numbers, places[firsts])
+        contexts, last = np.divmod(keys[firsts], symbols)
+        shorter = contexts.astype(np.uint32), last.astype(ids.dtype)
+        occurrences = np.diff(firsts, append=len(keys))
+        numbers = np.empty(len(keys), np.uint32)
+        numbers[places] = np.cumsum(is_first, dtype=np.uint32) - np.uint32(1)
+    if shorter is not None:
+        yield Grams(contexts=shorter[0], symbols=shorter[1], counts=occurrences)
+
+
+def _with_predecessors(
+    contexts: NDArray[np.uint32],
+    symbols: NDArray[Any],
+    numbers: NDArray[np.uint32],
+    longer: NDArray[np.intp],
+) -> Grams:
+    """Counts before how many different characters each gram stands.
+
+    Args:
+        contexts: as in `Grams`.
+        symbols: as in `Grams`.
+        numbers: of the gram that ends at each character, from the first whole gram on.
+        longer: an index into ``numbers[1:]`` for each distinct gram of one character more.
+    """
+    counts = np.bincount(numbers[1:][longer], minlength=len(symbols))
+    counts[numbers[0]] += 1
+    return Grams(contexts=contexts, symbols=symbols, counts=counts)
