@@ -77,6 +77,10 @@ class Vocabulary:
         """
         return cls(tuple(sorted(set(symbols))))
 
+    def united_with(self, other: Vocabulary) -> Vocabulary:
+        """Returns the vocabulary of all symbols that are in this one or in the other."""
+        return self if self == other else Vocabulary.from_symbols((*self.symbols, *other.symbols))
+
     def __len__(self) -> int:
         return len(self.symbols)
 

@@ -38,6 +38,14 @@ class SetSampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetMix:
+    """Give the second of two models this weight from the next character on."""
+
+    mix: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldWriting:
     """Pause writing and keep the state."""
 
@@ -111,6 +119,7 @@ class WatchUnit:
 TrainingCommand = PauseTraining | ContinueTraining | StopTraining | SaveCheckpoint
 WritingCommand = (
     SetSampling
+    | SetMix
     | HoldWriting
     | ContinueWriting
     | SetRate

@@ -15,6 +15,7 @@ from model.events.analysis import (
 )
 from model.events.live import (
     AcceleratorMeasured,
+    AuthorsOpened,
     ComputingChanged,
     LiveEvent,
     Planned,
@@ -49,6 +50,7 @@ from model.events.writing import (
     CharacterWritten,
     LanesWritten,
     LaneTemperatureApplied,
+    MixApplied,
     NextDistribution,
     RaceStarted,
     RaceStopped,
@@ -69,6 +71,7 @@ __all__ = [
     "AcceleratorMeasured",
     "AdjustedCandidate",
     "AnalysisEvent",
+    "AuthorsOpened",
     "Candidate",
     "CharacterWritten",
     "CheckpointSaved",
@@ -79,6 +82,7 @@ __all__ = [
     "LaneTemperatureApplied",
     "LanesWritten",
     "LiveEvent",
+    "MixApplied",
     "NextDistribution",
     "NoveltyIndexed",
     "Planned",

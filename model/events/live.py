@@ -117,6 +117,18 @@ class WeightsOpened:
     """How the run's training ended; None if it did not end, or if that is unknown."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorsOpened:
+    """Two saved models were opened to write one text; each has symbols that it may lack."""
+
+    names: tuple[str, str]
+    """Names of their runs, the first model's first."""
+    symbols: int
+    """Number of united symbols."""
+    lacking: tuple[tuple[str, ...], tuple[str, ...]]
+    """The united symbols that each model lacks, in code point order."""
+
+
 LiveEvent = (
     Preparing
     | Planned
@@ -128,5 +140,6 @@ LiveEvent = (
     | WorkerCrashed
     | AcceleratorMeasured
     | WeightsOpened
+    | AuthorsOpened
     | AnalysisEvent
 )

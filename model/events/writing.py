@@ -31,6 +31,9 @@ class CharacterWritten:
     activation: float | None = None
     """Activation of the watched hidden unit after it read the character, -1 to 1; None if no unit
     is watched."""
+    log_ratio: float | None = None
+    """How much more likely the first of two models had the character, in bits; inf or -inf if only
+    one has the symbol; None if one model writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,14 @@ class WeightsSwapped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MixApplied:
+    """Two models write, with this weight of the second from the next ``CharacterWritten`` on."""
+
+    mix: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WritingHeld:
     """Writing was paused or continued."""
 
@@ -153,6 +164,7 @@ WritingEvent = (
     | WritingRestarted
     | VocabularyKnown
     | WeightsSwapped
+    | MixApplied
     | WritingHeld
     | RateSet
     | NextDistribution

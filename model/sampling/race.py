@@ -89,7 +89,7 @@ class Race:
     def _choose(self) -> npt.NDArray[np.intp]:
         """Returns the next id of each lane by the Gumbel-max trick; see ``distribution.choose``."""
         logits = self._logits.T
-        if not np.isfinite(logits).all():
+        if not np.isfinite(logits.max(axis=1)).all():  # -inf beside a finite one cannot be drawn
             plain = SamplingConfig(temperature=1.0, top_k=1)
             return np.asarray(choose(np.ascontiguousarray(logits), plain, self._next_noise()))
         greedy = self._temperatures == 0

@@ -21,6 +21,7 @@ from model.config import SamplingConfig
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.sampling.distribution import choose, probabilities_of
+from model.sampling.mixed_stepper import MixedBatchStepper
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import COLUMNS, LstmBatchStepper
 from model.sampling.prompt import first_ids
@@ -61,11 +62,11 @@ class Sampler:
             seeds: [S], of each text's noise.
             prompt: text within the vocabulary, for all texts.
             window: as in ``CharacterStream``.
-            make_stepper: makes the stepper. Only after NumPy's, and without a window, compiled code
-                takes over.
+            make_stepper: makes the stepper. Only after NumPy's of one model, and without a window,
+                compiled code takes over.
             numpy_characters: characters before that.
         """
-        is_numpy = make_stepper is LstmBatchStepper
+        is_numpy = make_stepper in {LstmBatchStepper, MixedBatchStepper}
         size = COLUMNS if is_numpy else len(seeds)
         self._groups = [
             StreamBatch(
@@ -81,7 +82,7 @@ class Sampler:
         ]
         self.vocabulary = vocabulary
         self._snapshot, self._sampling, self._count = snapshot, sampling, len(seeds)
-        self._compiles = is_numpy and window is None
+        self._compiles = make_stepper is LstmBatchStepper and window is None
         self._numpy_left = numpy_characters
         self._decoder: CompiledDecoder | ShardedDecoder | None = None
         self._pool = ThreadPoolExecutor(min(len(self._groups), usable_cores()), "sampler")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ from model.events import (
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.distribution import adjusted, choose, entropy, softmax
 from model.sampling.fork_history import HISTORY, Position, Trunk
+from model.sampling.mixed_stepper import MixedStepper
+from model.sampling.mixture import MixedSnapshot
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import LstmStepper
 from model.sampling.prompt import first_ids
@@ -85,6 +88,18 @@ class CharacterStream:
         self._stepper.adopt(snapshot)
         self._snapshot = snapshot
 
+    def set_mix(self, mix: float) -> bool:
+        """Sets the weight of the second model from the next character on.
+
+        Returns:
+            False, and nothing changes, if one model writes.
+        """
+        if not isinstance(self._snapshot, MixedSnapshot):
+            return False
+        self.snapshot = replace(self._snapshot, mix=mix)
+        self._logits = self._stepper.prime(())
+        return True
+
     @property
     def vocabulary(self) -> Vocabulary:
         """What the ids mean."""
@@ -111,6 +126,8 @@ class CharacterStream:
         probabilities = softmax(self._current_logits())
         chosen = self._choose()
         spread, candidates = entropy(probabilities), self._top(probabilities)
+        stepper = self._stepper
+        log_ratio = stepper.log_ratio(chosen) if isinstance(stepper, MixedStepper) else None
         self._places.append(self._place(chosen))
         self._read(chosen)
         watched = self.watched
@@ -120,6 +137,7 @@ class CharacterStream:
             entropy=spread,
             candidates=candidates,
             activation=None if watched is None else float(self._stepper.outputs()[watched]),
+            log_ratio=log_ratio,
         )
 
     def fork(self, back: int, character: str) -> bool:

@@ -46,7 +46,9 @@ from model.runs.file_names import METRICS_NAME
 from model.runs.folder import RunFolder
 from model.runs.open import open_run
 from model.runs.request import RunRequest
+from model.sampling.mixture import mixture
 from model.session.analysis_thread import Analysis
+from model.session.authors import authors_opened
 from model.session.event_queue import EventQueue
 from model.session.sampler_thread import SamplerThread
 from model.system.refusal import crash_of, refusal_of
@@ -60,6 +62,10 @@ class SavedWeights:
 
     path: Path
     """Path of the checkpoint file."""
+    second: Path | None = None
+    """Checkpoint file of a second model, which writes the same text."""
+    mix: float = 0.5
+    """Weight of the second model's probabilities at first, 0 to 1."""
 
 
 class LiveSession:
@@ -149,7 +155,7 @@ class LiveSession:
     def _run_trainer(self) -> None:
         try:
             if isinstance(self._work, SavedWeights):
-                self._open(self._work.path)
+                self._open(self._work)
             else:
                 for event in self._training(self._work):
                     self._events.put(event)
@@ -206,11 +212,19 @@ class LiveSession:
         self._sampler.publish(published)
         self._analysis.publish(published)
 
-    def _open(self, path: Path) -> None:
-        """Samples from a checkpoint and reports what is known of the run that saved it."""
-        checkpoint = read_checkpoint(path)
+    def _open(self, work: SavedWeights) -> None:
+        """Samples from a checkpoint and reports what is known of the run that saved it.
+
+        Of two models, the analyses and all figures concern the first.
+        """
+        checkpoint = read_checkpoint(work.path)
         metadata = checkpoint.metadata
-        self._hand_on(checkpoint.published())
+        published = checkpoint.published()
+        self._analysis.publish(published)
+        second = None if work.second is None else read_checkpoint(work.second)
+        if second is not None:
+            published = mixture(published, second.published(), work.mix)
+        self._sampler.publish(published)
         self._events.put(
             RunStarted(
                 time=metadata.seconds,
@@ -226,7 +240,7 @@ class LiveSession:
                 seed=metadata.training.seed,
             )
         )
-        folder = RunFolder(path.parent)
+        folder = RunFolder(work.path.parent)
         try:
             events = [*_curve_so_far(folder, metadata.step), _opened(folder, metadata)]
         except CheckpointError as error:
@@ -247,6 +261,8 @@ class LiveSession:
             )
         )
         self._events.put(last)
+        if second is not None:
+            self._events.put(authors_opened(checkpoint, second))
         self._events.put(TrainingStateChanged(state="finished"))
         self._analysis.start_again(metadata)
 

@@ -20,6 +20,7 @@ from model.commands import (
     RestartWriting,
     ReturnToTrunk,
     SetLaneTemperature,
+    SetMix,
     SetRate,
     SetSampling,
     StartRace,
@@ -30,6 +31,7 @@ from model.commands import (
 from model.config import SamplingConfig
 from model.events import (
     LaneTemperatureApplied,
+    MixApplied,
     RaceStarted,
     RaceStopped,
     RateSet,
@@ -43,6 +45,8 @@ from model.events import (
     WritingRewound,
 )
 from model.network.published import PublishedWeights
+from model.sampling.mixed_stepper import batch_stepper_for, stepper_for
+from model.sampling.mixture import MixedSnapshot
 from model.sampling.race import Race
 from model.sampling.stream import CharacterStream
 from model.system.refusal import crash_of
@@ -180,7 +184,7 @@ class SamplerThread:
     def _obey(self, command: WritingCommand) -> None:
         """Executes one command."""
         match command:
-            case SetSampling() | WatchUnit():
+            case SetSampling() | WatchUnit() | SetMix():
                 self._reshape(command)
             case StartRace() | SetLaneTemperature() | StopRace():
                 self._obey_race(command)
@@ -214,7 +218,7 @@ class SamplerThread:
                     self._say(WritingRewound(back=taken[0], text=taken[1], forked=False))
         self._describe_next()
 
-    def _reshape(self, command: SetSampling | WatchUnit) -> None:
+    def _reshape(self, command: SetSampling | WatchUnit | SetMix) -> None:
         """Executes a command that changes how characters are sampled or reported."""
         stream = self._stream
         match command:
@@ -224,6 +228,11 @@ class SamplerThread:
             case WatchUnit(layer=layer, unit=unit):
                 if stream is not None and stream.has_unit(layer, unit):
                     stream.watched = (layer, unit)
+            case SetMix(mix=mix):
+                if stream is not None and stream.set_mix(mix):
+                    if self._race is not None:
+                        self._race.adopt(stream.snapshot)
+                    self._say(MixApplied(mix=mix))
         if stream is not None:
             stream.sampling = self._sampling
             self._describe_next()
@@ -262,6 +271,7 @@ class SamplerThread:
             seed=seed,
             prompt=prompt,
             window=self._window,
+            make_stepper=batch_stepper_for(stream.snapshot),
         )
         self._race_wish = None
         self._say(RaceStarted(temperatures=temperatures, seed=seed, prompt=prompt))
@@ -315,7 +325,10 @@ class SamplerThread:
             seed=self._seed,
             prompt=prompt,
             window=published.window,
+            make_stepper=stepper_for(published.snapshot),
         )
+        if isinstance(published.snapshot, MixedSnapshot):
+            self._say(MixApplied(mix=published.snapshot.mix))
         if watched is not None and self._stream.has_unit(*watched):
             self._stream.watched = watched
         self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))

@@ -13,6 +13,7 @@ from typing import Final, assert_never
 
 from model.events import (
     AcceleratorMeasured,
+    AuthorsOpened,
     CharacterWritten,
     CheckpointSaved,
     ComputingChanged,
@@ -20,6 +21,7 @@ from model.events import (
     Finished,
     LanesWritten,
     LaneTemperatureApplied,
+    MixApplied,
     NextDistribution,
     NoveltyIndexed,
     Planned,
@@ -82,7 +84,13 @@ TrainingEvent = (
     | Finished
 )
 WritingEvent = (
-    CharacterWritten | WritingRewound | WritingRestarted | WeightsSwapped | WritingHeld | RateSet
+    CharacterWritten
+    | WritingRewound
+    | WritingRestarted
+    | WeightsSwapped
+    | MixApplied
+    | WritingHeld
+    | RateSet
 )
 
 
@@ -109,27 +117,11 @@ def fold(state: ViewState, events: Iterable[Event], now: float) -> ViewState:
 
 def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa: C901, PLR0912 - one case per kind of event
     """Returns the state after one event."""
+    if isinstance(event, TrainingEvent):
+        return _trained(state, event, now)
+    if isinstance(event, WritingEvent):
+        return replace(state, writing=_written(state.writing, event))
     match event:
-        case (
-            StepFinished()
-            | Validated()
-            | TrainingStateChanged()
-            | Preparing()
-            | Planned()
-            | RunStarted()
-            | ComputingChanged()
-            | Finished()
-        ):
-            return _trained(state, event, now)
-        case (
-            CharacterWritten()
-            | WritingRewound()
-            | WritingRestarted()
-            | WeightsSwapped()
-            | WritingHeld()
-            | RateSet()
-        ):
-            return replace(state, writing=_written(state.writing, event))
         case CheckpointSaved():
             return replace(state, checkpoint=event, checkpoint_at=now, save_failure=None)
         case SaveFailed():
@@ -149,6 +141,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, watched=event)
         case WeightsOpened():
             return _opened(state, event)
+        case AuthorsOpened():
+            return replace(state, authors=event)
         case UnitsRanked(units=units):
             return replace(state, units=units)
         case AcceleratorMeasured():
@@ -208,6 +202,8 @@ def _written(writing: Writing, event: WritingEvent) -> Writing:
             )
         case WeightsSwapped():
             return replace(writing, weights_step=event.step, weights_best=event.best)
+        case MixApplied(mix=mix):
+            return replace(writing, mix=finite(mix))
         case WritingHeld():
             return replace(writing, held=event.held)
         case RateSet():

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from model.events import (
+    AuthorsOpened,
     CheckpointSaved,
     Event,
     RecordedEvent,
@@ -19,6 +20,7 @@ from model.events import (
     WorkerCrashed,
 )
 from tui.sanitise import one_line
+from tui.view.absent import lacking_words
 from tui.view.format import grouped
 from tui.view.watched import watching_words
 
@@ -61,6 +63,10 @@ def log_line(  # noqa: C901 - one case per kind of event
             return LogLine(seconds=seconds, text=one_line(sentence, 300), paint="bad")
         case RunStarted(run=run):
             return LogLine(seconds=seconds, text=f"run {one_line(run, 80)}", paint="strong")
+        case AuthorsOpened(names=(first, second)):
+            words = f"{one_line(first, 80)} and {one_line(second, 80)} write one text"
+            words = ". ".join((words, *lacking_words(event)))
+            return LogLine(seconds=seconds, text=words, paint="strong")
         case RunWatched():
             return LogLine(seconds=seconds, text=watching_words(event), paint="strong")
         case TextMissing(reason=reason):

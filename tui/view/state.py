@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from corpus import Vocabulary
 from model.events import (
     AcceleratorMeasured,
+    AuthorsOpened,
     CheckpointSaved,
     Finished,
     NextDistribution,
@@ -87,6 +88,8 @@ class Writing:
     held: bool = False
     weights_step: int | None = None
     weights_best: bool = False
+    mix: float | None = None
+    """Weight of the second of two models, 0 to 1; None if one model writes."""
     seed: int | None = None
     prompt: str | None = None
     note: str | None = None
@@ -126,6 +129,8 @@ class ViewState:
     """The run of another process; None for a run of this session."""
     opened: WeightsOpened | None = None
     """The saved weights that were opened; None for a training."""
+    authors: AuthorsOpened | None = None
+    """The two saved models that write; None if one model writes."""
     units: tuple[RankedUnit, ...] = ()
     accelerator: AcceleratorMeasured | None = None
     """None if the training uses no GPU."""
