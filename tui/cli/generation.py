@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 from model.config import SamplingConfig
 from model.runs.checkpoint import Checkpoint
+from model.sampling.mixed_stepper import batch_stepper_for
+from model.sampling.mixture import mixture, sole_author
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.sampler import Sampler
 from model.sampling.stepper import MakeBatchStepper
 from model.system.cores import usable_cores
+from tui.sanitise import one_line
 
 MAX_PARALLEL_CHARACTERS = 1_000_000
 """Longest text that is held in memory until it is complete; longer texts are written in turn."""
@@ -42,6 +45,10 @@ class GenerationRequest:
     """The texts to write, and the function that shows them."""
 
     checkpoint: Checkpoint
+    second: Checkpoint | None = None
+    """A second model that writes the same texts."""
+    mix: float = 0.5
+    """Weight of the second model's probabilities, 0 to 1."""
     sampling: SamplingConfig
     seeds: Sequence[int]
     prompt: str
@@ -51,7 +58,7 @@ class GenerationRequest:
     stop: str
     show: Callable[[str], None]
     make_stepper: MakeBatchStepper
-    """Makes the stepper of the device."""
+    """Makes the stepper of the device, for one model; two write on the CPU."""
     keeps_probabilities: bool = False
     """Whether the texts have the probability of each character, which takes 8 bytes."""
 
@@ -84,6 +91,16 @@ class GenerationRequest:
                 yield written
 
     @property
+    def models(self) -> str:
+        """What writes, in printable words."""
+        metadata = self.checkpoint.metadata
+        words = f"{one_line(metadata.run)} step {metadata.step}"
+        if self.second is None:
+            return words
+        metadata = self.second.metadata
+        return f"{words} with {one_line(metadata.run)} step {metadata.step}, mix {self.mix:g}"
+
+    @property
     def _beginning(self) -> str:
         return self.prompt if self.echo else ""
 
@@ -92,15 +109,19 @@ class GenerationRequest:
         return "\n" if self._beginning or written.text else ""
 
     def _sampler(self, seeds: Sequence[int]) -> Sampler:
-        metadata = self.checkpoint.metadata
+        weights, make_stepper = self.checkpoint.published(), self.make_stepper
+        if self.second is not None:
+            both = (weights, self.second.published(), self.mix)
+            weights = sole_author(*both) or mixture(*both)
+            make_stepper = batch_stepper_for(weights.snapshot)
         return Sampler(
-            self.checkpoint.snapshot(),
-            metadata.vocabulary,
+            weights.snapshot,
+            weights.vocabulary,
             sampling=self.sampling,
             seeds=seeds,
             prompt=self.prompt,
-            window=metadata.training.window,
-            make_stepper=self.make_stepper,
+            window=weights.window,
+            make_stepper=make_stepper,
         )
 
 

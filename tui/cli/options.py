@@ -304,6 +304,23 @@ prompt_option: Decorator[Any] = click.option(
     "--prompt", type=Words(), default="", metavar="TEXT", help="Text that the model continues."
 )
 
+second_model_options = _stack(
+    click.option(
+        "--with",
+        "second",
+        metavar="B",
+        type=Words(),
+        help="Let a second model write, too: a run's name, its folder, or a checkpoint file. The "
+        "probabilities of both are mixed.",
+    ),
+    click.option(
+        "--mix",
+        type=float,
+        metavar="X",
+        help="Weight of the second model, 0 to 1 (default: 0.5).",
+    ),
+)
+
 screen_options = _stack(
     click.option(
         "--rate",

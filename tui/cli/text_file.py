@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from corpus.files.regular_file import NotRegularError, require_regular_or_none
-from model.config import SamplingConfig
 from model.errors import ConfigError
-from model.runs.checkpoint import Checkpoint
 from model.runs.file_names import is_file_of_a_run
 from model.runs.storage import write_atomically
-from tui.cli.generation import WrittenText
+from tui.cli.generation import GenerationRequest, WrittenText
 from tui.export.inked_page import page_of
 from tui.export.inked_picture import picture_of
 from tui.export.inked_text import text_inked_by_surprise
@@ -60,25 +58,19 @@ def require_output(path: Path | None, ink: Literal["surprise"] | None, character
 
 
 def write_output(
-    path: Path,
-    checkpoint: Checkpoint,
-    sampling: SamplingConfig,
-    prompt: str,
-    texts: Sequence[tuple[int, WrittenText]],
+    path: Path, request: GenerationRequest, texts: Sequence[tuple[int, WrittenText]]
 ) -> None:
     """Writes the texts with their prompt to a file, coloured by surprise if it can show that.
 
     Args:
         path: as ``require_output`` accepts it.
-        checkpoint: what wrote the texts, for the title.
-        sampling: how they were drawn, for the title.
-        prompt: before each text; empty to leave it out.
+        request: what wrote the texts and how, for the title; its prompt stands before each text.
         texts: seed and text of each; coloured ones with their probabilities.
 
     Raises:
         OSError: the file system refuses; nothing is left half-written.
     """
-    metadata = checkpoint.metadata
+    prompt = request.prompt if request.echo else ""
     encode = _ENCODERS.get(path.suffix.lower())
     if encode is None:
         plain = "\n".join(f"{prompt}{written.text}\n" for _, written in texts)
@@ -86,8 +78,8 @@ def write_output(
         return
     seeds = ", ".join(str(seed) for seed, _ in texts[:4]) + (", ..." if len(texts) > 4 else "")
     title = (
-        f"{metadata.source.name}: {metadata.run}, step {metadata.step:,}, temperature "
-        f"{sampling.temperature:g}, seed {seeds}, coloured by surprise"
+        f"{request.checkpoint.metadata.source.name}: {request.models}, temperature "
+        f"{request.sampling.temperature:g}, seed {seeds}, coloured by surprise"
     )
     inked = text_inked_by_surprise(
         title, [(prompt, written.text, written.probabilities) for _, written in texts]

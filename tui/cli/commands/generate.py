@@ -24,6 +24,7 @@ from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.stepper import MakeBatchStepper
+from model.session.authors import authors_opened
 from model.session.sampler_thread import new_seed
 from model.system.compiled_code import setback
 from model.system.torch_import import require_torch
@@ -36,13 +37,16 @@ from tui.cli.options import (
     json_option,
     run_option,
     sampling_options,
+    second_model_options,
     seed_option,
 )
 from tui.cli.request import sampling_config
+from tui.cli.second_model import find_second, mix_of
 from tui.cli.text_file import is_coloured, require_output, write_output
 from tui.console.exit_status import complain
 from tui.console.output import say_json
 from tui.sanitise import PrintableStream, one_line
+from tui.view.absent import lacking_words
 
 
 @click.command()
@@ -94,6 +98,7 @@ from tui.sanitise import PrintableStream, one_line
     help="Colours of such a file: how many bits each character cost the model (default).",
 )
 @click.option("--raw", is_flag=True, help="Keep control characters, even on a terminal.")
+@second_model_options
 @sampling_options(SamplingConfig().temperature)
 @seed_option
 @json_option
@@ -106,17 +111,26 @@ def generate(**options: Any) -> None:
     require_range("seed", seed, 0, MAX_SEED)
     output = options["output"]
     require_output(output, options["ink"], options["length"] * options["streams"])
+    mix = mix_of(options)
+    if options["second"] is not None and options["device"] != "cpu":
+        raise ConfigError("--device", "two models write on the CPU", "leave it out, or --with")
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
-    prompt = _prompt(options["prompt"], checkpoint)
+    second = _second(options, checkpoint)
+    vocabulary = checkpoint.metadata.vocabulary
+    if second is not None:
+        vocabulary = vocabulary.united_with(second.metadata.vocabulary)
+    prompt = _prompt(options["prompt"], vocabulary)
     seeds = range(seed, seed + options["streams"])
     request = GenerationRequest(
         checkpoint=checkpoint,
+        second=second,
+        mix=mix,
         sampling=sampling,
         seeds=seeds,
         prompt=prompt,
         echo=options["echo"],
         length=options["length"],
-        stop=_stop(options["stop"], checkpoint.metadata.vocabulary),
+        stop=_stop(options["stop"], vocabulary),
         show=(lambda _: None)
         if options["as_json"] or output
         else _show_on_stdout(raw=options["raw"]),
@@ -126,16 +140,15 @@ def generate(**options: Any) -> None:
     texts: list[tuple[int, WrittenText]] = []
     for number, written in zip(seeds, request.texts(), strict=True):
         if options["as_json"]:
-            record = _record(checkpoint, sampling, number, prompt, written)
-            say_json(record)
+            say_json(_record(request, number, written))
         else:
-            _report(checkpoint, number, written)
+            _report(request, number, written)
             if number != seeds[-1]:
                 request.show("\n")
         if output:
             texts.append((number, written))
     if output:
-        write_output(output, checkpoint, sampling, prompt if options["echo"] else "", texts)
+        write_output(output, request, texts)
         print(f"wrote {one_line(str(output), 300)}", file=sys.stderr)
     if note := setback():
         complain(note)
@@ -172,8 +185,18 @@ def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoin
     return RunFolder.find(root, run).checkpoints.load_best(complain)
 
 
-def _prompt(text: str, checkpoint: Checkpoint) -> str:
-    fitted = fit_prompt(text, checkpoint.metadata.vocabulary)
+def _second(options: dict[str, Any], first: Checkpoint) -> Checkpoint | None:
+    """Returns the second model, if one is named; says which symbols each of the two lacks."""
+    if options["second"] is None:
+        return None
+    second = read_checkpoint(find_second(options["second"], options["root"]))
+    for sentence in lacking_words(authors_opened(first, second)):
+        complain(sentence)
+    return second
+
+
+def _prompt(text: str, vocabulary: Vocabulary) -> str:
+    fitted = fit_prompt(text, vocabulary)
     if text and not fitted.text:
         raise UserError(
             "--prompt",
@@ -211,31 +234,28 @@ def _show_on_stdout(*, raw: bool) -> Callable[[str], None]:
     return show
 
 
-def _report(checkpoint: Checkpoint, seed: int, written: WrittenText) -> None:
+def _report(request: GenerationRequest, seed: int, written: WrittenText) -> None:
     sys.stdout.flush()
     rate = len(written.text) / written.seconds if written.seconds > 0 else 0.0
     bits = written.bits_per_character
     figures = "" if bits is None else f", {bits:.2f} bits per character"
     print(
-        f"{one_line(checkpoint.metadata.run)} step {checkpoint.metadata.step}, seed {seed}: "
+        f"{request.models}, seed {seed}: "
         f"{len(written.text):,} characters, {rate:,.0f} a second{figures}",
         file=sys.stderr,
     )
 
 
-def _record(
-    checkpoint: Checkpoint,
-    sampling: SamplingConfig,
-    seed: int,
-    prompt: str,
-    written: WrittenText,
-) -> dict[str, Any]:
+def _record(request: GenerationRequest, seed: int, written: WrittenText) -> dict[str, Any]:
+    metadata, second = request.checkpoint.metadata, request.second
+    mixed = {} if second is None else {"with": second.metadata.run, "mix": request.mix}
     return {
-        "run": checkpoint.metadata.run,
-        "step": checkpoint.metadata.step,
-        "prompt": prompt,
+        "run": metadata.run,
+        "step": metadata.step,
+        **mixed,
+        "prompt": request.prompt,
         "text": written.text,
-        **to_record(sampling),
+        **to_record(request.sampling),
         "seed": seed,
         "characters": len(written.text),
         "seconds": round(written.seconds, 6),
