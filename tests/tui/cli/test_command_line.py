@@ -619,6 +619,30 @@ def test_evaluate_scores_another_text(trained: Trained) -> None:
     assert "90 characters" in done.complaint
 
 
+def test_evaluate_scores_counts_of_the_training_part_on_the_same_text(trained: Trained) -> None:
+    own = charlm(trained.home, "evaluate", "--json", "--ngram", "5")
+    assert (own.status, own.complaint) == (0, "")
+    (record,) = objects(own.output)
+    added = ["ngram_order", "ngram_counted_characters"]
+    added += ["ngram_nats_per_character", "ngram_bits_per_character"]
+    assert sorted(record) == sorted([*SCORE_KEYS, *added])
+    assert record["ngram_order"] == 5
+    assert record["ngram_counted_characters"] == pytest.approx(len(TEXT) * 0.9, abs=2)
+    nats = record["ngram_nats_per_character"]
+    assert record["ngram_bits_per_character"] == pytest.approx(nats / math.log(2))
+    (fewer,) = objects(charlm(trained.home, "evaluate", "--json", "--ngram", "0").output)
+    assert fewer["ngram_nats_per_character"] > nats > 0
+    (trained.home / "other.txt").write_text("eht dlo nam. " * 30, encoding="utf-8")
+    (other,) = objects(charlm(trained.home, "evaluate", "other.txt", "--json", "--ngram=5").output)
+    assert other["ngram_counted_characters"] == record["ngram_counted_characters"]
+    assert other["ngram_nats_per_character"] > nats + 1
+    assert f"{nats:.4f} nats (5-gram); " in charlm(trained.home, "evaluate", "--ngram=5").output
+
+
+def test_evaluate_refuses_an_order_that_helps_nobody(trained: Trained) -> None:
+    assert_refused(charlm(trained.home, "evaluate", "--ngram=9"), 2, "--ngram")
+
+
 def test_evaluate_takes_a_checkpoint_file_and_prints_a_sentence(trained: Trained) -> None:
     path = next(trained.run.glob("step-*.safetensors"))
     done = charlm(trained.home, "evaluate", "--checkpoint", path)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpus import Corpus, CorpusError, load_corpus, resolve_source, split_ids
+from corpus import (
+    Corpus,
+    CorpusError,
+    CorpusOptions,
+    Source,
+    Split,
+    load_corpus,
+    resolve_source,
+    split_ids,
+)
+from model.ngram.ngram_model import MAX_ORDER, NgramModel
 from model.runs.checkpoint import Checkpoint
 from model.runs.reload_corpus import find_saved_text
 from model.system.torch_import import require_torch
@@ -35,6 +45,17 @@ PLACES = 1000
 """Default number of cold starts."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NgramScore:
+    """What counts alone predict."""
+
+    order: int
+    """Characters of context."""
+    characters: int
+    """Characters that were counted."""
+    nats_per_character: float
+
+
 @click.command()
 @click.argument("corpus", required=False)
 @run_option
@@ -58,6 +79,13 @@ PLACES = 1000
     help="Also measure dynamic evaluation, which trains on each part of the text after scoring it "
     "(slow).",
 )
+@click.option(
+    "--ngram",
+    type=click.IntRange(0, MAX_ORDER),
+    metavar="N",
+    help="Also count the text that the run was trained on, and measure how well N characters of "
+    f"context predict by the counts alone (0 to {MAX_ORDER}).",
+)
 @include_option
 @exclude_option
 @encoding_option
@@ -71,11 +99,12 @@ def evaluate(corpus: str | None, **options: Any) -> None:
     characters, each from a cold start.
     """
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
-    ids = _ids_to_score(corpus, checkpoint, options)
+    ids, own = _texts(corpus, checkpoint, options)
     if len(ids) < 2:
         raise CorpusError(
             corpus or "the held-out part", "is too short to score", "name a longer text"
         )
+    counted = None if own is None else _counted(options["ngram"], own, ids, checkpoint)
     require_torch()
     from model.evaluation.protocols import evaluate as evaluate_checkpoint  # noqa: PLC0415 - torch takes two seconds
 
@@ -88,13 +117,13 @@ def evaluate(corpus: str | None, **options: Any) -> None:
     )
     seconds = round(time.perf_counter() - began, 3)
     if options["as_json"]:
-        say_json(_record(scores, seconds))
+        say_json(_record(scores, counted, seconds))
         return
     metadata = checkpoint.metadata
-    print(f"{one_line(metadata.run)} step {metadata.step}: {_sentence(scores, seconds)}")
+    print(f"{one_line(metadata.run)} step {metadata.step}: {_sentence(scores, counted, seconds)}")
 
 
-def _record(scores: Scores, seconds: float) -> dict[str, float]:
+def _record(scores: Scores, counted: _NgramScore | None, seconds: float) -> dict[str, float]:
     """Returns the JSON object with the documented keys and the requested ones."""
     record = {
         "characters": scores.characters,
@@ -113,10 +142,17 @@ def _record(scores: Scores, seconds: float) -> dict[str, float]:
         }
     if scores.dynamic_nats_per_character is not None:
         record["dynamic_nats_per_character"] = scores.dynamic_nats_per_character
+    if counted is not None:
+        record |= {
+            "ngram_order": counted.order,
+            "ngram_counted_characters": counted.characters,
+            "ngram_nats_per_character": counted.nats_per_character,
+            "ngram_bits_per_character": counted.nats_per_character / math.log(2),
+        }
     return record
 
 
-def _sentence(scores: Scores, seconds: float) -> str:
+def _sentence(scores: Scores, counted: _NgramScore | None, seconds: float) -> str:
     nats = scores.nats_per_character
     parts = [
         f"{nats:.4f} nats, {nats / math.log(2):.4f} bits per character (stateful)",
@@ -129,35 +165,75 @@ def _sentence(scores: Scores, seconds: float) -> str:
         )
     if scores.dynamic_nats_per_character is not None:
         parts.append(f"{scores.dynamic_nats_per_character:.4f} nats (dynamic evaluation)")
+    if counted is not None:
+        parts.append(f"{counted.nats_per_character:.4f} nats ({counted.order}-gram)")
     parts.append(f"{scores.characters:,} characters in {seconds:.1f} s")
     return "; ".join(parts)
 
 
-def _ids_to_score(corpus: str | None, checkpoint: Checkpoint, options: dict[str, Any]) -> Any:
-    """Returns the ids of the named text, or of the held-out part of the run's text."""
-    source = checkpoint.metadata.source
-    specification = source.specification if corpus is None else corpus
-    if corpus is None and specification == "-":
-        raise CorpusError("-", "the run read its text from standard input", "name a text")
-    reading = source.options(encoding=options["encoding"])
+def _counted(order: int, own: Split, ids: Any, checkpoint: Checkpoint) -> _NgramScore:
+    """Counts a run's training part, and scores ids [T] with the counts."""
+    model = NgramModel.build(own.train, len(checkpoint.metadata.vocabulary), order)
+    if model.note:
+        complain(model.note)
+    nats = model.nats(ids)
+    return _NgramScore(order=order, characters=model.characters, nats_per_character=nats)
+
+
+def _texts(
+    corpus: str | None, checkpoint: Checkpoint, options: dict[str, Any]
+) -> tuple[Any, Split | None]:
+    """Returns the ids to score, and the parts of the run's own text if n-grams are asked for.
+
+    The ids are those of the named text, or of the held-out part of the run's text.
+    """
+    reading = checkpoint.metadata.source.options(encoding=options["encoding"])
     if corpus is not None:
         reading = replace(reading, encoding=options["encoding"], include=(), exclude=())
     if options["include"] or options["exclude"]:
         reading = replace(reading, include=options["include"], exclude=options["exclude"])
-    loaded: Corpus = load_corpus(
-        find_saved_text(specification, reading, offline=options["offline"])
-        if corpus is None
-        else resolve_source(specification, offline=options["offline"], options=reading),
-        reading,
-        vocabulary=checkpoint.metadata.vocabulary,
-        unknown="skip",
-    )
-    for note in loaded.notes:
-        complain(note)
-    if corpus is not None:
-        return loaded.ids
+    offline, is_counted = options["offline"], options["ngram"] is not None
+    if corpus is None:
+        own = _own_parts(checkpoint, reading, offline=offline, is_scored=True)
+        return own.held_out, own if is_counted else None
+    found = resolve_source(corpus, offline=offline, options=reading)
+    ids = _loaded(found, reading, checkpoint).ids
+    if not is_counted:
+        return ids, None
+    as_trained = checkpoint.metadata.source.options()
+    return ids, _own_parts(checkpoint, as_trained, offline=offline, is_scored=False)
+
+
+def _own_parts(
+    checkpoint: Checkpoint, reading: CorpusOptions, *, offline: bool, is_scored: bool
+) -> Split:
+    """Returns the parts of a run's own text for training and for validation.
+
+    Args:
+        checkpoint: of the run.
+        reading: the way to read the text.
+        offline: whether a text that would have to be downloaded is an error.
+        is_scored: whether the held-out part is scored, so that another text can take its place.
+    """
+    source = checkpoint.metadata.source
+    if source.specification == "-":
+        remedy = "name a text" if is_scored else "leave out --ngram"
+        raise CorpusError("-", "the run read its text from standard input", remedy)
+    if is_scored:
+        found = find_saved_text(source.specification, reading, offline=offline)
+    else:
+        found = resolve_source(source.specification, offline=offline, options=reading)
+    loaded = _loaded(found, reading, checkpoint)
     if loaded.sha256 != source.sha256:
         complain(
             "the text is not the one that the run was trained on; the run may have seen its end"
         )
-    return split_ids(loaded.ids, checkpoint.metadata.training.validation_fraction).held_out
+    return split_ids(loaded.ids, checkpoint.metadata.training.validation_fraction)
+
+
+def _loaded(found: Source, reading: CorpusOptions, checkpoint: Checkpoint) -> Corpus:
+    """Reads a text in the vocabulary of a run; prints the notes about it."""
+    loaded = load_corpus(found, reading, vocabulary=checkpoint.metadata.vocabulary, unknown="skip")
+    for note in loaded.notes:
+        complain(note)
+    return loaded
