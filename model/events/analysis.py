@@ -1,4 +1,4 @@
-"""Events about analyses beside the training: novelty, compressors, hidden units."""
+"""Events about analyses beside the training: novelty, references, hidden units."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ class NoveltyIndexed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferencesMeasured:
-    """General-purpose compressors were measured on the same text."""
+    """What needs no network was measured on the same text: compressors and an n-gram model."""
 
     bits_per_character: tuple[tuple[str, float], ...]
-    """Name of each compressor, and its bits per character."""
+    """Name of each reference, and its bits per character."""
+    note: str = ""
+    """A sentence about a text that was too large to be counted whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

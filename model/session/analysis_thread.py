@@ -1,20 +1,20 @@
-"""A thread for analyses beside the training: novelty, compressors, hidden units.
+"""A thread for analyses beside the training: novelty, references, hidden units.
 
 Nothing waits for these analyses, which are optional. They start shortly after the first frame.
 They use NumPy and the standard library's compressors, which release the GIL while they work.
+A reference is what a compressor, or an n-gram model of the training part, needs for the text.
 """
 
 from __future__ import annotations
 
 import bz2
 import lzma
+import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from numpy.typing import NDArray
-
-from corpus import Corpus, LoadCancelled, split_ids
+from corpus import Corpus, LoadCancelled, Split, split_ids
 from corpus.novelty import MAX_INDEXED_CHARACTERS, NoveltyIndex
 from model.evaluation.hidden_units import rank_units
 from model.events import (
@@ -25,6 +25,8 @@ from model.events import (
     UnitsRanked,
 )
 from model.network.published import PublishedWeights
+from model.ngram.errors import BuildCancelled
+from model.ngram.ngram_model import NgramModel
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.reload_corpus import reload_corpus
 
@@ -34,6 +36,8 @@ RANKING_PAUSE: Final = 20.0
 """Seconds between two rankings of the hidden units."""
 LARGEST_COMPRESSED: Final = 20_000_000
 """Maximum characters of a text that is compressed; a longer one would occupy a core too long."""
+NGRAM_ORDER: Final = 5
+"""Characters of context of the n-gram model; more hardly help on a text of a few megabytes."""
 CHUNK: Final = 1 << 20
 """Characters that are decoded and compressed at a time."""
 
@@ -51,10 +55,10 @@ class Analysis:
         self._stopping = threading.Event()
         self._latest: PublishedWeights | None = None
 
-    def start(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
+    def start(self, corpus: Corpus, split: Split) -> None:
         """Starts the thread, which analyses a text that is in memory."""
         threading.Thread(
-            target=self._run, args=(corpus, held_out), name="analysis", daemon=True
+            target=self._run, args=(corpus, split), name="analysis", daemon=True
         ).start()
 
     def start_again(self, metadata: CheckpointMetadata) -> None:
@@ -71,9 +75,9 @@ class Analysis:
         """Asks the thread to end; an unfinished analysis is discarded."""
         self._stopping.set()
 
-    def _run(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
+    def _run(self, corpus: Corpus, split: Split) -> None:
         if not self._stopping.wait(FIRST_PAUSE):
-            self._work(corpus, held_out)
+            self._work(corpus, split)
 
     def _read_and_run(self, metadata: CheckpointMetadata) -> None:
         if self._stopping.wait(FIRST_PAUSE):
@@ -86,27 +90,48 @@ class Analysis:
             self._put(TextMissing(reason=corpus))
             return
         fraction = metadata.training.validation_fraction
-        self._work(corpus, split_ids(corpus.ids, fraction).held_out)
+        self._work(corpus, split_ids(corpus.ids, fraction))
 
-    def _work(self, corpus: Corpus, held_out: NDArray[Any]) -> None:
+    def _work(self, corpus: Corpus, split: Split) -> None:
         fits = len(corpus) <= MAX_INDEXED_CHARACTERS
         index = NoveltyIndex(corpus.ids, corpus.vocabulary) if fits else None
         self._put(NoveltyIndexed(index=index))
-        figures = tuple(compressor_figures(corpus, self._stopping.is_set))
-        if figures and not self._stopping.is_set():
-            self._put(ReferencesMeasured(bits_per_character=figures))
+        measured = references(corpus, split, self._stopping.is_set)
+        if measured.bits_per_character and not self._stopping.is_set():
+            self._put(measured)
         ranked = None
         while not self._stopping.wait(RANKING_PAUSE if ranked else 1.0):
             latest = self._latest
             if latest is not None and latest is not ranked:
-                units = rank_units(latest.snapshot, latest.vocabulary, held_out)
+                units = rank_units(latest.snapshot, latest.vocabulary, split.held_out)
                 self._put(UnitsRanked(units=units))
                 ranked = latest
 
 
-def compressor_figures(
-    corpus: Corpus, cancelled: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[str, float]]:
+def references(
+    corpus: Corpus, split: Split, cancelled: Callable[[], bool] = lambda: False
+) -> ReferencesMeasured:
+    """Returns what compressors need for the whole text, and n-grams for its held-out part.
+
+    Args:
+        corpus: the text.
+        split: its parts; the n-grams are those of the training part.
+        cancelled: is asked often; the rest is left out once it returns true.
+    """
+    figures, note = list(_compressors(corpus, cancelled)), ""
+    if len(split.held_out):
+        try:
+            model = NgramModel.build(
+                split.train, len(corpus.vocabulary), NGRAM_ORDER, cancelled=cancelled
+            )
+        except BuildCancelled:
+            return ReferencesMeasured(bits_per_character=tuple(figures))
+        figures.append((f"{NGRAM_ORDER}-gram", model.nats(split.held_out) / math.log(2)))
+        note = model.note
+    return ReferencesMeasured(bits_per_character=tuple(figures), note=note)
+
+
+def _compressors(corpus: Corpus, cancelled: Callable[[], bool]) -> Iterator[tuple[str, float]]:
     """Yields the name of each compressor and its bits per character on the whole text.
 
     Args:

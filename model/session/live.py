@@ -175,7 +175,7 @@ class LiveSession:
         opened = yield from open_run(request, lambda: self._controls.stopping, self._measure)
         try:
             self._hand_on(opened.published())
-            self._analysis.start(opened.corpus, opened.split.held_out)
+            self._analysis.start(opened.corpus, opened.split)
             if opened.resumed is not None:
                 yield from _curve_so_far(opened.folder, opened.resumed.metadata.step)
             yield Preparing(stage="importing torch")

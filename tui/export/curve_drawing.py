@@ -1,6 +1,6 @@
 """Draws the figure of a curve with matplotlib; slow to import, as the library is.
 
-Words never lie on lines: the legend stands above the axes, and the compressors have their names to
+Words never lie on lines: the legend stands above the axes, and the references have their names to
 the right of them. The colours are those of Okabe & Ito, which people with any kind of colour vision
 can distinguish. The font is the library's own, so a file looks the same on every machine.
 """
@@ -32,7 +32,7 @@ PNG_DOTS_PER_INCH: Final = 200
 _LEFT, _BOTTOM, _RIGHT, _TOP = 0.085, 0.115, 0.975, 0.815
 """Edges of the axes, parts of the page."""
 _NAMES_WIDTH: Final = 0.12
-"""Margin for the compressors' names between the axes and the right edge, parts of the page."""
+"""Margin for the references' names between the axes and the right edge, parts of the page."""
 _POINTS_OF_HEIGHT: Final = HEIGHT_INCHES * 72 * (_TOP - _BOTTOM)
 _NAME_DISTANCE: Final = 13 / _POINTS_OF_HEIGHT
 """Least distance of two names beside the axes, parts of their height."""
@@ -49,7 +49,7 @@ class _Colours:
     page: str
     ink: str
     quiet: str
-    """Axes, compressors and secondary words."""
+    """Axes, references and secondary words."""
     grid: str
     lines: dict[Kind, str]
     best: str
@@ -219,7 +219,7 @@ def _ticks(
 
 
 def _levels(axes: Axes, levels: Sequence[Level], colours: _Colours) -> None:
-    """Draws the compressors that are in the range, with their names to the right of the axes."""
+    """Draws the references that are in the range, with their names to the right of the axes."""
     low, high = axes.get_ylim()
     shown = sorted(
         (level for level in levels if low <= level.height <= high), key=lambda level: level.height

@@ -1,4 +1,4 @@
-"""What the file of a curve shows: words, lines, compressors, the best validation. Pure.
+"""What the file of a curve shows: words, lines, references, the best validation. Pure.
 
 The module knows neither sizes nor colours, which are those of ``curve_drawing``.
 """
@@ -28,7 +28,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """A horizontal line with the words beside it: what a compressor reaches."""
+    """A horizontal line with the words beside it: what a compressor or an n-gram model reaches."""
 
     words: str
     height: float

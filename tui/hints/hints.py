@@ -79,16 +79,19 @@ def end(moment: Moment) -> Words | None:
     return Words(long, f"{loss}. " + " ".join(f"{key} {word}" for key, _, word in actions[:2]))
 
 
-def better_than_compressors(moment: Moment) -> Words | None:
-    """The network predicts better than the strongest compressor whose figure it has passed."""
+def better_than_references(moment: Moment) -> Words | None:
+    """The network predicts better than the strongest reference whose figure it has passed."""
     nats = moment.validation
     passed = [(bits, name) for name, bits in moment.state.references if nats / math.log(2) < bits]
     if not passed:
         return None
     _, name = min(passed)
     name = one_line(name, 10)
-    bits = f"{nats / math.log(2):.2f}"
-    long = f"val {nats:.2f} nats, {bits} bits: it now predicts better than {name} compresses."
+    is_counted = name.endswith("-gram")
+    than = f"a {name} model" if is_counted else f"{name} compresses"
+    long = (
+        f"val {nats:.2f} nats, {nats / math.log(2):.2f} bits: it now predicts better than {than}."
+    )
     return Words(long, f"It predicts better than {name}.", about=name)
 
 
@@ -232,10 +235,10 @@ _SOME_TEXT: Final = 300
 _OVER_FITTING_NATS: Final = 0.35
 
 HINTS: Final[tuple[Hint, ...]] = (
-    *(end, better_than_compressors, made_up_word, noise, first_validation, temperature_keys),
+    *(end, better_than_references, made_up_word, noise, first_validation, temperature_keys),
     *(hot, cold, one_epoch, alternatives, over_fitting, race, ink, hold),
 )
-"""The most important one first. Each is shown once, the one on compressors once for each."""
+"""The most important one first. Each is shown once, the one on references once for each."""
 
 
 def _with_keys(moment: Moment, ids: tuple[str, ...], long: str, short: str) -> Words | None:

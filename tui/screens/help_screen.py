@@ -21,7 +21,7 @@ _NOTES = (
     ("val", "loss on the held-out part of the text; lower is better"),
     ("nats, bits", "loss per character, for any vocabulary; 1 nat = 1.44 bits"),
     ("surprise", "mean bits per character of the text that the model writes"),
-    ("xz, bz2", "dashed lines: bits per character that compressors need for the same text"),
+    ("xz, 5-gram", "dashed lines: bits per character of compressors and of counted 5-grams"),
     ("ink", "surprise: a hotter, bolder character cost more bits"),
     ("", "novelty: a bold word is not in the corpus; underlined text is copied from it"),
     ("", "unit: the activation of one hidden unit"),

@@ -111,7 +111,7 @@ def best_point(state: ViewState, view: ChartView) -> Point | None:
 
 
 def references_of(state: ViewState, view: ChartView) -> dict[str, float]:
-    """Returns the heights of the reference lines: the losses that compressors reach."""
+    """Returns the heights of the reference lines: what compressors and n-grams reach."""
     if view.metric != "loss":
         return {}
     return {

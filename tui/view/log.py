@@ -10,6 +10,7 @@ from model.events import (
     CheckpointSaved,
     Event,
     RecordedEvent,
+    ReferencesMeasured,
     RunStarted,
     RunWatched,
     SampleRecorded,
@@ -69,6 +70,8 @@ def log_line(  # noqa: C901 - one case per kind of event
             return LogLine(seconds=seconds, text=words, paint="strong")
         case RunWatched():
             return LogLine(seconds=seconds, text=watching_words(event), paint="strong")
+        case ReferencesMeasured(note=note) if note:
+            return LogLine(seconds=seconds, text=one_line(note, 300), paint="label")
         case TextMissing(reason=reason):
             words = one_line(f"no novelty ink: {reason}", 300)
             return LogLine(seconds=seconds, text=words, paint="label")

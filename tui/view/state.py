@@ -122,7 +122,7 @@ class ViewState:
     next_distribution: NextDistribution | None = None
     samples: tuple[SampleRecorded, ...] = ()
     references: tuple[tuple[str, float], ...] = ()
-    """Names of compressors, and the bits per character that each reaches on the same text."""
+    """Names of compressors and of an n-gram model, and the bits per character that each needs."""
     text_missing: str | None = None
     """Why the run's text is not available; None if it is, or while it is read."""
     watched: RunWatched | None = None

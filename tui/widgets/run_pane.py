@@ -101,12 +101,14 @@ def figure_rows(
 
 
 def _reference_parts(state: ViewState, room: int) -> list[Part]:
-    """Returns the bits per character of compressors: the dashed lines of the curve."""
+    """Returns the bits per character of the dashed lines of the curve, as many as there is room."""
     parts = [
         (f"  {one_line(name, 8)} {fixed(bits, 2)}", "label")
         for name, bits in state.references[::-1]
     ]
-    return parts if room >= sum(len(text) for text, _ in parts) else parts[:1]
+    while len(parts) > 1 and sum(len(text) for text, _ in parts) > room:
+        parts.pop()
+    return parts
 
 
 def machine_row(use: MachineUse) -> Row:

@@ -9,7 +9,7 @@ import pytest
 from model_fixtures import TINY_MODEL, VOCABULARY, make_snapshot, make_text, random_weights
 from patience import PATIENCE, wait_until
 
-from corpus import Corpus, Vocabulary
+from corpus import Corpus, Vocabulary, split_ids
 from model.evaluation.hidden_units import activations_of, features_of, rank_units
 from model.events import AnalysisEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
 from model.network.published import PublishedWeights
@@ -81,7 +81,7 @@ def test_the_analysis_says_all_three_things(monkeypatch: pytest.MonkeyPatch) -> 
 
     analysis = Analysis(put)
     analysis.publish(PublishedWeights(snapshot=make_snapshot(), vocabulary=vocabulary))
-    analysis.start(corpus, corpus.ids[-1000:])
+    analysis.start(corpus, split_ids(corpus.ids, 0.1))
     assert ranked.wait(PATIENCE)
     analysis.stop()
     indexed, measured, units = said[:3]
@@ -89,7 +89,8 @@ def test_the_analysis_says_all_three_things(monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(measured, ReferencesMeasured)
     assert isinstance(units, UnitsRanked)
     figures = dict(measured.bits_per_character)
-    assert set(figures) == {"bz2", "xz"}
+    assert set(figures) == {"bz2", "xz", "5-gram"}
+    assert measured.note == ""
     assert all(0 < bits < 8 for bits in figures.values())
 
 
@@ -103,6 +104,6 @@ def test_the_analysis_ends_when_asked() -> None:
         vocabulary=VOCABULARY,
         sha256="",
     )
-    analysis.start(corpus, corpus.ids)
+    analysis.start(corpus, split_ids(corpus.ids, 0.1))
     analysis.stop()
     wait_until(lambda: set(threading.enumerate()) <= before, "the end of its threads")

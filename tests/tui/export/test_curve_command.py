@@ -57,7 +57,7 @@ def test_a_command_measures_the_compressors_on_the_run_s_own_text_only(
 ) -> None:
     assert run(["export", "tiny", "--curve", "without.svg"]) == 0
     assert (
-        "the curve has no lines of compressors: text.txt: is no longer" in capsys.readouterr().err
+        "the curve has no lines to compare with: text.txt: is no longer" in capsys.readouterr().err
     )
     assert "xz" not in (home / "without.svg").read_text()
     made = make_checkpoint(31, nats=2.0)

@@ -64,6 +64,14 @@ def test_the_strongest_compressor_that_is_passed_is_named_and_each_once() -> Non
     assert not any("xz" in words for words in said(trained_to(1.5))), "bz2 is stronger"
 
 
+def test_a_passed_count_of_characters_is_named_as_a_model() -> None:
+    losses = Losses(validation=1.3, best=1.3, smoothed=1.3)
+    references = (("bz2", 2.24), ("xz", 2.62), ("5-gram", 1.9))
+    state = ViewState(training="training", losses=losses, references=references)
+    words = said(moment_of(state))
+    assert "val 1.30 nats, 1.88 bits: it now predicts better than a 5-gram model." in words
+
+
 def test_a_made_up_word_is_shown_once_words_are_the_rule() -> None:
     assert any(
         "“gramdeth” is not in the text" in w for w in said(trained_to(1.5, new_word="gramdeth"))

@@ -276,3 +276,12 @@ def test_the_run_tells_the_threads_that_it_has_now() -> None:
     state = fold(ViewState(), [ev.ComputingChanged(threads=4), *training()], 0.0)
     assert threads_of(state).endswith("2 threads")
     assert threads_of(fold(state, [ev.ComputingChanged(threads=1)], 1.0)).endswith("1 thread")
+
+
+def test_the_log_tells_that_a_part_of_a_text_was_counted() -> None:
+    figures = (("5-gram", 2.2),)
+    whole = ev.ReferencesMeasured(bits_per_character=figures)
+    part = ev.ReferencesMeasured(bits_per_character=figures, note="the last 9 of 90 characters")
+    state = fold(ViewState(), [whole, part], 0.0)
+    assert state.references == figures
+    assert [line.text for line in state.log] == [part.note]

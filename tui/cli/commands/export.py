@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
+from corpus import split_ids
 from model.errors import ConfigError
-from model.events import Planned, ReferencesMeasured, of_the_last_text, recorded_event
+from model.events import Planned, of_the_last_text, recorded_event
 from model.runs.export import SUFFIX, require_replaceable
 from model.runs.export import export as write_export
 from model.runs.file_names import METRICS_NAME
 from model.runs.folder import RunFolder
 from model.runs.reload_corpus import reload_corpus
 from model.runs.storage import write_atomically
-from model.session.analysis_thread import compressor_figures
+from model.session.analysis_thread import references
 from tui.cli.options import UserPath, checkpoints_option
 from tui.console.exit_status import complain
 from tui.export.curve_figure import curve_figure
@@ -98,7 +99,7 @@ def _write_curve(folder: RunFolder, path: Path, *, dark: bool, force: bool) -> N
 def _recorded(folder: RunFolder) -> ViewState:
     """Returns what the screen would know about a run from its files.
 
-    The compressors are measured again, because no file holds their figures. A text that is missing
+    The references are measured again, because no file holds their figures. A text that is missing
     is a warning.
     """
     records = of_the_last_text(folder.record.read_lines(METRICS_NAME))
@@ -118,7 +119,10 @@ def _recorded(folder: RunFolder) -> ViewState:
     state = fold(state, [plan], 0.0)
     corpus = reload_corpus(metadata.source, metadata.vocabulary, lambda: False)
     if isinstance(corpus, str):
-        complain(f"the curve has no lines of compressors: {corpus}")
+        complain(f"the curve has no lines to compare with: {corpus}")
         return state
-    figures = tuple(compressor_figures(corpus))
-    return fold(state, [ReferencesMeasured(bits_per_character=figures)], 0.0)
+    split = split_ids(corpus.ids, metadata.training.validation_fraction)
+    measured = references(corpus, split)
+    if measured.note:
+        complain(measured.note)
+    return fold(state, [measured], 0.0)

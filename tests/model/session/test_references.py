@@ -1,0 +1,48 @@
+"""What a text needs without a network: compressors, and n-grams of its training part."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from model_fixtures import VOCABULARY, make_text
+
+from corpus import Corpus, split_ids
+from model.ngram.ngram_model import NgramModel
+from model.session.analysis_thread import references
+
+CORPUS = Corpus(
+    name="text",
+    specification="text",
+    ids=VOCABULARY.encode(make_text(500)),
+    vocabulary=VOCABULARY,
+    sha256="",
+)
+
+
+def test_the_n_grams_of_the_training_part_are_scored_on_the_held_out_part() -> None:
+    split = split_ids(CORPUS.ids, 0.2)
+    measured = references(CORPUS, split)
+    figures = dict(measured.bits_per_character)
+    assert list(figures) == ["bz2", "xz", "5-gram"]
+    model = NgramModel.build(split.train, len(VOCABULARY), 5)
+    assert figures["5-gram"] == pytest.approx(model.nats(split.held_out) / math.log(2))
+    assert measured.note == ""
+
+
+def test_without_a_held_out_part_there_are_compressors_alone() -> None:
+    measured = references(CORPUS, split_ids(CORPUS.ids, 0.0))
+    assert [name for name, _ in measured.bits_per_character] == ["bz2", "xz"]
+
+
+def test_what_is_cancelled_leaves_out_the_rest() -> None:
+    answers = iter([False, False, True])  # each compressor asks once
+    measured = references(CORPUS, split_ids(CORPUS.ids, 0.1), lambda: next(answers))
+    assert [name for name, _ in measured.bits_per_character] == ["bz2", "xz"]
+
+
+def test_a_text_of_which_a_part_is_counted_has_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.ngram.ngram_model.MAX_CHARACTERS", 100)
+    split = split_ids(CORPUS.ids, 0.1)
+    note = f"the 5-gram counts the last 100 of {len(split.train):,} characters"
+    assert references(CORPUS, split).note == note
