@@ -20,6 +20,7 @@ from model.commands import (
     PauseTraining,
     RestartWriting,
     SaveCheckpoint,
+    SetMix,
     SetRate,
     StopTraining,
 )
@@ -61,6 +62,8 @@ class CharlmApp(LiveApp):
 
     successor: NextSession | None = None
     """What to show when this session has ended."""
+    _mix_posted: float | None = None
+    """The weight of the second model that the user chose; None before the first choice."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Limits spectators to actions that write no file and command no training."""
@@ -118,6 +121,16 @@ class CharlmApp(LiveApp):
             self.rate = choices[0]
             self.post(SetRate(characters_per_second=self.rate))
             self.draw_status()
+
+    def action_change_mix(self, change: float) -> None:
+        """Moves the weight towards the second model, or towards the first one."""
+        mix = self.state.writing.mix if self._mix_posted is None else self._mix_posted
+        if mix is None:
+            words = "One model writes. In the list of runs (o), m lets two write one text."
+            self.say(words, severity="warning")
+            return
+        self._mix_posted = min(1.0, max(0.0, round(mix + change, 2)))
+        self.post(SetMix(mix=self._mix_posted))
 
     def action_restart_writing(self) -> None:
         """Restarts the text."""

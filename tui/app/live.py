@@ -18,9 +18,11 @@ from textual.theme import Theme
 from model.commands import Command, ContinueWriting, HoldWriting, SetSampling
 from model.config import SamplingConfig
 from model.events import (
+    AuthorsOpened,
     CheckpointSaved,
     Event,
     Finished,
+    MixApplied,
     NoveltyIndexed,
     RateSet,
     RunWatched,
@@ -222,6 +224,8 @@ class LiveApp(TerminalApp):
             self.draw_keys()
         elif isinstance(event, Finished | WorkerCrashed):
             self.draw_keys()
+        elif isinstance(event, AuthorsOpened):
+            self._main_screen.authors_opened(event)
         elif isinstance(event, RunWatched):
             self.say(f"You are {watching_words(event)}")
         else:
@@ -239,6 +243,8 @@ class LiveApp(TerminalApp):
             self.pane.ink.use_index(event.index)
         elif isinstance(event, TextMissing):
             self._main_screen.text_missing()
+        elif isinstance(event, MixApplied):
+            self.draw_title()
         elif isinstance(event, RateSet):
             self.rate = event.characters_per_second
             self.draw_status()

@@ -1,6 +1,6 @@
 """What a session works on that the user asked for in the app, as another session of the same app.
 
-The keys `o`, `E` and `R` close one session and open the next one here, on the same machine options.
+The keys `o`, `E` and `R` close a session and open the next one here, on the same machine options.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from model.runs.folder import RunFolder
 from model.runs.request import RunRequest
 from model.session.live import SavedWeights
 from tui.cli.request import require_there, run_request
+from tui.cli.second_model import best_checkpoint
 
 if TYPE_CHECKING:
     from tui.screens.next_session import NextSession
@@ -45,6 +46,13 @@ def next_work(
     if successor.kind == "open":
         assert successor.path is not None, "it was chosen from the list of runs"
         return SavedWeights(path=successor.path)
+    if successor.kind == "mix":
+        assert successor.second is not None, "two runs were chosen"
+        # Found only now: the session that ended may have saved one of the two.
+        first, second = (
+            best_checkpoint(options["root"] / name) for name in (successor.run, successor.second)
+        )
+        return SavedWeights(path=first, second=second)
     if successor.kind == "resume":
         request = _resumed(successor, options)
     else:

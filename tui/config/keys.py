@@ -143,6 +143,14 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "app.change_rate(1)", "Writing", hint="Pace", rank=11,
     ),
     _key(
+        "mix.first", "left_curly_bracket", "{", "More of the first model",
+        "move 5 % of the weight to it", "app.change_mix(-0.05)", "Writing", hint="", rank=3,
+    ),
+    _key(
+        "mix.second", "right_curly_bracket", "}", "More of the second model",
+        "move 5 % of the weight to it", "app.change_mix(0.05)", "Writing", hint="Mix", rank=3,
+    ),
+    _key(
         "writing.restart", "r", "r", "Restart the text", "with a new seed and the same prompt",
         "app.restart_writing", "Writing", hint="Restart", rank=7,
     ),
@@ -254,7 +262,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "screen.return_to_trunk", "Text",
     ),
     _key(
-        "ink.next", "c", "c", "Colour the text", "by surprise, by novelty, by a hidden unit, off",
+        "ink.next", "c", "c", "Colour the text", "by surprise, novelty, hidden unit or author; off",
         "screen.next_ink", "Text",
     ),
     _key(
@@ -308,7 +316,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "app.write_screen", "Files", priority=True,
     ),
     _key(
-        "program.runs", "o", "o", "Runs", "open, resume, compare or delete one", "app.show_runs",
+        "program.runs", "o", "o", "Runs", "open, resume, compare, mix or delete", "app.show_runs",
         "Program",
     ),
     _key(

@@ -64,6 +64,8 @@ class ScreenSettings:
     """Whether the run lies in that folder, so that its training can be continued."""
     can_train_again: bool = True
     """Whether a new run can read the same text."""
+    two_authors: bool = False
+    """Whether two saved models write one text."""
     text_folder: Path | None = None
     """Folder for files written on request; None is the current folder."""
 
@@ -73,6 +75,8 @@ class ScreenSettings:
             "program.runs": self.root is not None,
             "training.longer": self.root is not None and self.can_train_longer and not trains,
             "training.again": self.root is not None and self.can_train_again,
+            "mix.first": self.two_authors,
+            "mix.second": self.two_authors,
         }
         return frozenset(name for name, is_useful in uses.items() if not is_useful)
 

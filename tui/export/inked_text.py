@@ -12,7 +12,7 @@ from itertools import groupby, pairwise
 from typing import Final, Literal
 
 from tui.clusters import continues
-from tui.view.ink import SURPRISE_BITS, UNIT_LEVELS, InkKind, surprise_level
+from tui.view.ink import AUTHOR_BITS, SURPRISE_BITS, UNIT_LEVELS, InkKind, surprise_level
 from tui.view.line_wrapper import Piece
 
 Colour = Literal["page", "text", "muted", "warm", "hot", "cool", "prompt"]
@@ -43,6 +43,11 @@ LOOKS: Final[dict[str, Look]] = {
     "unit-2": Look(colour="muted"),
     "unit-3": Look(colour="warm", bold=True),
     "unit-4": Look(colour="warm", bold=True, reversed=True),
+    "author-0": Look(colour="cool", bold=True, underlined=True),
+    "author-1": Look(colour="cool", underlined=True),
+    "author-2": Look(colour="muted"),
+    "author-3": Look(colour="warm", bold=True),
+    "author-4": Look(colour="warm", bold=True, reversed=True),
 }
 PALETTES: Final[dict[Literal["light", "dark"], dict[Colour, str]]] = {
     "light": {
@@ -140,6 +145,13 @@ def legend_of(kind: InkKind) -> tuple[InkedRun, ...]:
         case "unit":
             borders = (-1.0, *UNIT_LEVELS, 1.0)
             words = [f"activation {low:g} to {high:g}" for low, high in pairwise(borders)]
+        case "author":
+            one, three = AUTHOR_BITS[2:]
+            words = [
+                f"first model, over {three:g} bits", f"first model, {one:g} to {three:g} bits",
+                "either", f"second model, {one:g} to {three:g} bits",
+                f"second model, over {three:g} bits",
+            ]  # fmt: skip
         case "novelty":
             return (InkedRun("not a word of the corpus", "new"), InkedRun("copied", "copied"))
         case "off":

@@ -125,6 +125,18 @@ def first_validation(moment: Moment) -> Words | None:
     )
 
 
+def two_models(moment: Moment) -> Words | None:
+    """Two models write one text."""
+    if moment.state.authors is None:
+        return None
+    return _with_keys(
+        moment,
+        ("mix.first", "mix.second"),
+        "Two models write. Press {} for more of the first, {} for more of the second.",
+        "{} more of the first, {} of the second",
+    )
+
+
 def temperature_keys(moment: Moment) -> Words | None:
     """The text makes words, and the temperature was never changed."""
     is_untouched = moment.temperature == moment.temperature_at_start
@@ -235,8 +247,8 @@ _SOME_TEXT: Final = 300
 _OVER_FITTING_NATS: Final = 0.35
 
 HINTS: Final[tuple[Hint, ...]] = (
-    *(end, better_than_references, made_up_word, noise, first_validation, temperature_keys),
-    *(hot, cold, one_epoch, alternatives, over_fitting, race, ink, hold),
+    *(end, two_models, better_than_references, made_up_word, noise, first_validation),
+    *(temperature_keys, hot, cold, one_epoch, alternatives, over_fitting, race, ink, hold),
 )
 """The most important one first. Each is shown once, the one on references once for each."""
 

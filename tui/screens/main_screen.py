@@ -20,6 +20,7 @@ from model.commands import (
     StopRace,
     WatchUnit,
 )
+from model.events import AuthorsOpened
 from tui.config.acting_keys import may_run
 from tui.config.screen_settings import ScreenSettings
 from tui.hints.hints import Moment
@@ -32,6 +33,7 @@ from tui.screens.menu import Choice, Menu
 from tui.screens.session_host import SessionHost
 from tui.screens.text_feed import TextFeed
 from tui.terminal.deferred import after_refresh
+from tui.view.absent import lacking_words
 from tui.view.chart_view import with_next_range
 from tui.view.format import grouped
 from tui.view.ink import INKS, InkKind
@@ -43,6 +45,7 @@ _INK_WORDS: Final[dict[InkKind, str]] = {
     "surprise": "Ink: surprise. Hot, bold, then reversed: the character cost more bits.",
     "novelty": "Ink: novelty. Bold: not a word of the corpus. Underlined: copied.",
     "unit": "Ink: one hidden unit; h takes another.",
+    "author": "Ink: author. Underlined: likelier for the first model. Bold: for the second.",
 }
 MAX_CLIPBOARD_BYTES: Final = 50_000
 """Terminals refuse a longer OSC 52; of a longer text, the end is copied."""
@@ -309,7 +312,8 @@ class MainScreen(FileScreen):
     def action_next_ink(self) -> None:
         """Colours the text by the next kind of ink, or not at all."""
         ink = self.pane.ink
-        ink.kind = INKS[(INKS.index(ink.kind) + 1) % len(INKS)]
+        inks = INKS if self._host.state.authors is not None else INKS[:-1]
+        ink.kind = inks[(inks.index(ink.kind) + 1) % len(inks)]
         self.pane.refresh()
         self._draw_title()
         if ink.kind == "unit" and self.unit is None:
@@ -318,6 +322,16 @@ class MainScreen(FileScreen):
             self._say_text_is_missing()
         else:
             self._host.say(_INK_WORDS[ink.kind])
+
+    def authors_opened(self, event: AuthorsOpened) -> None:
+        """Says which symbols the two models lack; colours the text by who speaks."""
+        for sentence in lacking_words(event):
+            self._host.say(sentence)
+        # Colours cost bytes; on a slow line the user asks for them.
+        if not self._settings.low_bandwidth:
+            self.pane.ink.kind = "author"
+            self.pane.refresh()
+        self._draw_title()
 
     def action_next_unit(self) -> None:
         """Watches the next hidden unit of those that track something."""

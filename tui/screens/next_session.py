@@ -11,12 +11,15 @@ from typing import Literal
 class NextSession:
     """A session that the user asked for; the command line starts it after this one has saved."""
 
-    kind: Literal["open", "resume", "again"]
-    """Write with saved weights, continue a run, or begin a new run on the same text."""
+    kind: Literal["open", "resume", "again", "mix"]
+    """Write with saved weights, continue a run, begin a new run on the same text, or write one text
+    with two runs."""
     run: str
     """Name of the run. For a new run: the run whose text it trains on."""
     path: Path | None = None
     """The checkpoint to open."""
+    second: str | None = None
+    """Name of the second run, which writes the same text."""
     minutes: float | None = None
     """Minutes to train beyond those of the run; None keeps the plan of the run."""
     preset: str | None = None

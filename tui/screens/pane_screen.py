@@ -27,6 +27,7 @@ from tui.widgets.growth_pane import GrowthPane
 from tui.widgets.header_bar import HeaderBar
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.loss_chart import LossChart
+from tui.widgets.painted import Row
 from tui.widgets.progress_row import ProgressRow
 from tui.widgets.race_pane import RacePane
 from tui.widgets.run_pane import RunPane
@@ -180,6 +181,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
             ink = f"unit {self.unit.unit}: {one_line(self.unit.feature, 40)}"
         width, ascii_only = self.title_edge.size.width, self._settings.ascii
         words = title_words(state, temperature, width, ink=ink, ascii_only=ascii_only)
+        words = _in_ascii(words) if ascii_only else words
         self.title_edge.show(words, top=True, ascii_only=ascii_only)
 
     def draw_status(self, state: ViewState, rate: float, *, held: bool) -> None:
@@ -195,6 +197,10 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
             hovered=self.hovered,
             ascii_only=self._settings.ascii,
         )
-        if self._settings.ascii:
-            words = tuple((text.translate(_IN_ASCII), paint) for text, paint in words)
+        words = _in_ascii(words) if self._settings.ascii else words
         self.status_edge.show(words, top=False, ascii_only=self._settings.ascii)
+
+
+def _in_ascii(words: Row) -> Row:
+    """Returns words with ASCII in the place of their dots and quotation marks."""
+    return tuple((text.translate(_IN_ASCII), paint) for text, paint in words)

@@ -1,4 +1,4 @@
-"""The saved runs: open one, resume one, compare the curves of several, delete one."""
+"""The saved runs: open one, resume one, compare curves, let two write one text, delete one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ _ALWAYS_CELLS = 21
 _FIGURES_CELLS = 24
 """State and steps, with their gaps."""
 _TEXT_CELLS = 24
-_KEYS = "Enter opens, r resumes, space marks, c compares, d deletes"
+_MIN_COLUMNS_FOR_KEYS = 80
+"""Where the frame holds the words for all keys."""
 _MIN_COLUMNS_FOR_FIGURES = 70
 _MIN_COLUMNS_FOR_TEXT = 116
 
@@ -45,6 +46,7 @@ class RunsScreen(Dialog[NextSession | None]):
         Binding("r", "resume", "Resume"),
         Binding("space", "mark", "Mark"),
         Binding("c", "compare", "Compare"),
+        Binding("m", "mix", "Mix"),
         Binding("d", "delete", "Delete"),
     ]
 
@@ -80,8 +82,16 @@ class RunsScreen(Dialog[NextSession | None]):
         """Shows the table and a line for notes."""
         with Vertical(classes="dialog -runs") as dialog:
             dialog.border_title = "Runs"
-            wide = self.app.size.width >= _MIN_COLUMNS_FOR_FIGURES
-            dialog.border_subtitle = _KEYS if wide else _KEYS.partition(", space")[0]
+            if self.app.size.width >= _MIN_COLUMNS_FOR_KEYS:
+                dialog.border_subtitle = (
+                    "Enter opens, [@click=screen.resume]r resumes[/], "
+                    "[@click=screen.mark]space marks[/], [@click=screen.compare]c compares[/], "
+                    "[@click=screen.mix]m mixes two[/], [@click=screen.delete]d deletes[/]"
+                )
+            else:
+                dialog.border_subtitle = (
+                    "Enter opens, [@click=screen.resume]r resumes[/], [@click=screen.mix]m mixes[/]"
+                )
             yield self._table
             yield self._note
 
@@ -169,7 +179,7 @@ class RunsScreen(Dialog[NextSession | None]):
             self.dismiss(NextSession(kind="resume", run=run.name))
 
     def action_mark(self) -> None:
-        """Marks the run for comparison, or removes the mark."""
+        """Marks the run to compare or to mix it, or removes the mark."""
         run = self.chosen
         if run is not None:
             self._marked ^= {run.name}
@@ -193,6 +203,22 @@ class RunsScreen(Dialog[NextSession | None]):
                 self._say(str(error))
                 return
             self.app.push_screen(CompareScreen(compared, ascii_only=self._ascii_only))
+
+    def action_mix(self) -> None:
+        """Closes with two runs that write one text: the marked one or ones, and the chosen one."""
+        runs = [run for run in self.runs if run.name in self._marked]
+        chosen = self.chosen
+        if len(runs) == 1 and chosen is not None and chosen != runs[0]:
+            runs.append(chosen)
+        if len(runs) != 2:
+            self._say("Two runs write one text: mark one with space, then press m on another.")
+            return
+        without = [run for run in runs if run.problem is not None or run.best_path is None]
+        if without:
+            self._say(f"{without[0].name} has no checkpoint that can be read.")
+            return
+        first, second = runs
+        self.dismiss(NextSession(kind="mix", run=first.name, second=second.name))
 
     def action_delete(self) -> None:
         """Asks, then deletes the run under the cursor."""

@@ -1,8 +1,8 @@
 """Ink: the colours of the written characters, by their place in the transcript. No widget.
 
-Three kinds of knowledge are kept for every character, so that switching between them colours the
-text that is already there: its surprise, whether it is new or copied, and the activation of the
-hidden unit that was watched.
+Four kinds of knowledge are kept for every character, so that switching between them colours the
+text that is already there: its surprise, whether it is new or copied, the activation of the hidden
+unit that was watched, and which of two models had it likelier.
 """
 
 from __future__ import annotations
@@ -15,24 +15,28 @@ from typing import Final, Literal
 from corpus.novelty import SPAN, Finding, NoveltyIndex, NoveltyTracker
 from model.events import CharacterWritten
 
-InkKind = Literal["off", "surprise", "novelty", "unit"]
-INKS: Final[tuple[InkKind, ...]] = ("off", "surprise", "novelty", "unit")
+InkKind = Literal["off", "surprise", "novelty", "unit", "author"]
+INKS: Final[tuple[InkKind, ...]] = ("off", "surprise", "novelty", "unit", "author")
+"""The last one is for a text of two models."""
 STYLES: Final = (
     *(f"surprise-{level}" for level in range(5)),
     "new",
     "copied",
     *(f"unit-{level}" for level in range(5)),
+    *(f"author-{level}" for level in range(5)),
 )
 KEPT: Final = 110_000
 SURPRISE_BITS: Final = (1.0, 2.5, 4.5, 7.0)
 """Borders between the levels of surprise, bits."""
 UNIT_LEVELS: Final = (-0.6, -0.2, 0.2, 0.6)
 """Borders between the levels of a unit's activation."""
+AUTHOR_BITS: Final = (-3.0, -1.0, 1.0, 3.0)
+"""Borders between the levels of who speaks, bits by which the second model has it likelier."""
 _NEW, _COPIED = 1, 2
 
 
 class Ink:
-    """Surprise, novelty and activation of the characters of a transcript."""
+    """Surprise, novelty, activation and author of the characters of a transcript."""
 
     def __init__(self) -> None:
         self.kind: InkKind = "off"
@@ -44,6 +48,7 @@ class Ink:
         self._surprise = bytearray()
         self._flags = bytearray()
         self._units = bytearray()
+        self._authors = bytearray()  # levels from 1; 0 where one model wrote
         self._places: deque[int] = deque(maxlen=SPAN * 10)
 
     def use_index(self, index: NoveltyIndex | None) -> None:
@@ -72,6 +77,9 @@ class Ink:
             self._surprise[place - self._base] = surprise_level(event.probability)
             activation = 0.0 if event.activation is None else event.activation
             self._units[place - self._base] = _level(activation, UNIT_LEVELS)
+            ratio = event.log_ratio
+            level = 0 if ratio is None else 1 + _level(-ratio, AUTHOR_BITS)
+            self._authors[place - self._base] = level
             if self._tracker is None:
                 continue
             self._places.append(place)
@@ -95,6 +103,9 @@ class Ink:
             return f"surprise-{self._surprise[index]}"
         if kind == "unit":
             return f"unit-{self._units[index]}"
+        if kind == "author":
+            level = self._authors[index]
+            return f"author-{level - 1}" if level else None
         flags = self._flags[index] if kind == "novelty" else 0
         if flags & _NEW:
             return "new"
@@ -136,17 +147,18 @@ class Ink:
 
     def _grow_to(self, place: int) -> None:
         """Makes room for a position; positions in between have no ink. Drops the oldest."""
+        every = (self._surprise, self._flags, self._units, self._authors)
         if (
             not self._surprise
             or place < self._base
             or place - self._base > len(self._surprise) + KEPT
         ):
             self._base = place
-            for kept in (self._surprise, self._flags, self._units):
+            for kept in every:
                 kept.clear()
         missing = place - self._base + 1 - len(self._surprise)
         excess = place - self._base + 1 - KEPT
-        for kept in (self._surprise, self._flags, self._units):
+        for kept in every:
             kept.extend(bytes(max(0, missing)))
             if excess > KEPT // 10:
                 del kept[:excess]

@@ -6,6 +6,8 @@ count of characters changes all the time, so the edges are widgets here.
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from model.events import CharacterWritten
 from tui.sanitise import one_line
 from tui.view.find import Found
@@ -19,6 +21,8 @@ _SLIDER_CELLS = 11
 _SLIDER_END = 2.0
 RIVALS = 5
 """Characters that are named beside the one under the mouse."""
+_AUTHOR_CELLS = 20
+"""Widest name of a model on the upper edge."""
 _EDGE_CELLS = 6  # corners, tracks and gaps around the words
 
 
@@ -49,7 +53,16 @@ def edge_row(words: Row, width: int, *, top: bool, ascii_only: bool) -> Row:
 def title_words(
     state: ViewState, temperature: float, width: int, *, ink: str, ascii_only: bool
 ) -> Row:
-    """Returns the words of the upper edge: temperature and weights."""
+    """Returns the words of the upper edge: temperature, and the weights or the two models."""
+    if state.authors is not None and state.writing.mix is not None:
+        return _author_words(
+            state.authors.names,
+            state.writing.mix,
+            temperature,
+            width - _EDGE_CELLS,
+            ink=ink,
+            ascii_only=ascii_only,
+        )
     words: list[Part] = [("Writing  ", "strong"), ("temperature ", "label")]
     greedy = " greedy" if temperature == 0 else ""
     words.append((f"{temperature:.2f}{greedy} ", "accent"))
@@ -65,6 +78,49 @@ def title_words(
     if writing.prompt and width >= 110:
         words.append((f"  prompt “{one_line(writing.prompt, 30)}”", "label"))
     return tuple(words)
+
+
+def _author_words(
+    names: tuple[str, str], mix: float, temperature: float, room: int, *, ink: str, ascii_only: bool
+) -> Row:
+    """Returns temperature, and the share of each model in the colour of its ink.
+
+    Ink, slider and words are left out first where the edge is narrow; then names are cut.
+    """
+    second_share = round(100 * mix)
+    shares = (f" {100 - second_share}%", f" {second_share}%")
+    value: Part = (f"{temperature:.2f}", "accent")
+    words: Row = (("Writing  ", "strong"), ("temperature ", "label"), value)
+    track = slider(temperature, _SLIDER_END, _SLIDER_CELLS, ascii_only=ascii_only)
+    inked: Row = ((f"  {ink}", "warn"),) if ink else ()
+    heads: tuple[tuple[Row, Row], ...] = (
+        ((*words, (f" {track}", "accent")), inked),
+        (words, inked),
+        ((("Writing ", "strong"), value), ()),
+        ((value,), ()),
+    )
+    first, second = (_cut_to_cells(name, _AUTHOR_CELLS) for name in names)
+    for head, tail in heads:
+        left = room - row_width((*head, ("  ".join(shares), "label"), (" · ", "label"), *tail))
+        if left >= cell_len(first + second):
+            break
+    first = _cut_to_cells(first, max(left // 2, left - cell_len(second)))
+    second = _cut_to_cells(second, left - cell_len(first))
+    return (
+        *head,
+        (f"  {first}{shares[0]}", "accent"),
+        (" · ", "label"),
+        (f"{second}{shares[1]}", "warn"),
+        *tail,
+    )
+
+
+def _cut_to_cells(name: str, cells: int) -> str:
+    """Returns a foreign name in at most ``cells`` cells; one that is too long ends in dots."""
+    limit = max(1, cells)
+    while cell_len(cut := one_line(name, limit)) > cells and limit > 1:
+        limit -= 1
+    return cut
 
 
 def status_words(

@@ -270,7 +270,7 @@ async def test_help_shows_every_key_and_closes() -> None:
 
 @on_a_loop
 async def test_the_palette_offers_every_action() -> None:
-    async with opened(root=Path("runs")) as it:
+    async with opened(root=Path("runs"), two_authors=True) as it:
         titles = {command.title for command in it.app.get_system_commands(it.app.screen)}
         offered = [key for key in KEYS if not key.priority and key.id != "training.longer"]
         assert {f"{key.label} ({key.shown})" for key in offered} <= titles

@@ -63,12 +63,20 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "prompt": ("i", "é", "Q"),
     "okabe-ito": ("c",),
     "opened": (),
+    "two-authors": (),
 }
 OPENED = (
     ev.WeightsOpened(
         step=40, nats_per_character=1.31, best=True, last_step=100, run_ended="completed"
     ),
     ev.TrainingStateChanged(state="finished"),
+)
+
+
+TWO_AUTHORS = (
+    *OPENED,
+    ev.AuthorsOpened(names=("nietzsche", "shakespeare"), symbols=90, lacking=((), ("é",))),
+    ev.MixApplied(mix=0.3),
 )
 
 
@@ -89,8 +97,9 @@ def samples() -> tuple[ev.Event, ...]:
 
 
 def written(text: str) -> tuple[ev.Event, ...]:
-    """Characters of every surprise, in turn."""
+    """Characters of every surprise and of every author, in turn."""
     chances = (0.9, 0.3, 0.1, 0.02, 0.001)
+    ratios = (5.0, 2.0, 0.0, -2.0, -5.0)
     return tuple(
         ev.CharacterWritten(
             character=character,
@@ -100,6 +109,7 @@ def written(text: str) -> tuple[ev.Event, ...]:
                 ev.Candidate(character=character, probability=chances[place % 5]),
                 ev.Candidate(character="q", probability=0.05),
             ),
+            log_ratio=ratios[place % 5],
         )
         for place, character in enumerate(text)
     )
@@ -116,7 +126,14 @@ def test_each_view_looks_as_it_did(
     monkeypatch.delenv("NO_COLOR", raising=False)
     session = ScriptedSession()
     theme = view if view == "okabe-ito" else None
-    settings = ScreenSettings(title="text", sampling=SamplingConfig(temperature=0.8), theme=theme)
+    opened: tuple[ev.Event, ...] = {"opened": OPENED, "two-authors": TWO_AUTHORS}.get(view, ())
+    settings = ScreenSettings(
+        title="text",
+        sampling=SamplingConfig(temperature=0.8),
+        theme=theme,
+        trains=view != "two-authors",
+        two_authors=view == "two-authors",
+    )
     app = CharlmApp(session, settings, clock=lambda: 100.0, meter=FixedMeter())
     vocabulary = Vocabulary.from_symbols(TEXT + "xyz")
     index = NoveltyIndex(vocabulary.encode(TEXT), vocabulary)
@@ -124,7 +141,7 @@ def test_each_view_looks_as_it_did(
     async def fill(pilot: Pilot[None]) -> None:
         await until(lambda: session.started)
         app.take((*training(), *samples(), NEXT_DISTRIBUTION, ev.NoveltyIndexed(index=index)))
-        app.take((ev.VocabularyKnown(vocabulary=vocabulary), *(OPENED if view == "opened" else ())))
+        app.take((ev.VocabularyKnown(vocabulary=vocabulary), *opened))
         app.take((ev.WritingRestarted(seed=7, prompt="he was ", note=None),))
         app.take(written(TEXT[:120] + "xanny zyx " + "soul " * 8))
         app.take((ev.WritingHeld(held=True),))

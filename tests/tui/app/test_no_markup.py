@@ -31,7 +31,6 @@ OWN_WORDS = {
     ("pane_screen.py", "words"),
     ("menu.py", "self._title"),
     ("compare_screen.py", "f'Validation, {unit}'"),
-    ("runs_screen.py", "_KEYS if wide else _KEYS.partition(', space')[0]"),
     ("keys.py", "tooltip"),
     ("acting_keys.py", "key.tooltip"),
 }

@@ -80,6 +80,13 @@ def test_a_made_up_word_is_shown_once_words_are_the_rule() -> None:
     assert not any("“gra”" in w for w in said(trained_to(1.5, new_word="gra")))
 
 
+def test_two_models_get_the_keys_that_move_the_weight() -> None:
+    authors = ev.AuthorsOpened(names=("a", "b"), symbols=9, lacking=((), ()))
+    words = "Two models write. Press { for more of the first, } for more of the second."
+    assert said(moment_of(ViewState(authors=authors)))[0] == words
+    assert words not in said(moment_of(ViewState()))
+
+
 def test_no_hint_comes_twice_and_each_stays_for_a_while() -> None:
     teacher = Teacher()
     seen: list[Words] = []

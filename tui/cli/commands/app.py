@@ -20,7 +20,13 @@ from model.runs.request import RunRequest
 from model.session.live import LiveSession, SavedWeights
 from model.session.watch import WatchSession
 from tui.cli.next_work import can_train_again, can_train_longer, next_work
-from tui.cli.options import checkpoint_option, sampling_options, screen_options, training_options
+from tui.cli.options import (
+    checkpoint_option,
+    sampling_options,
+    screen_options,
+    second_model_options,
+    training_options,
+)
 from tui.cli.request import (
     require_no_training,
     require_screen_ranges,
@@ -28,6 +34,7 @@ from tui.cli.request import (
     run_request,
     sampling_config,
 )
+from tui.cli.second_model import find_second, mix_of
 from tui.config.screen_settings import FIRST_TEMPERATURE
 from tui.config.user_config import UserConfig
 from tui.console.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
@@ -51,6 +58,7 @@ screen is drawn. Python's default of 5 ms would cost the trainer 5 %."""
 @click.argument("corpus", required=False)
 @training_options
 @checkpoint_option
+@second_model_options
 @sampling_options(FIRST_TEMPERATURE)
 @screen_options
 @click.option(
@@ -75,7 +83,10 @@ def app(corpus: str | None, **options: Any) -> int:
 def _without_a_screen(work: RunRequest | SavedWeights) -> str:
     """Returns the command that trains, or writes, without a terminal."""
     if isinstance(work, SavedWeights):
-        return printed_command("generate", flags=("--checkpoint", str(work.path)))
+        flags: tuple[str, ...] = ("--checkpoint", str(work.path))
+        if work.second is not None:
+            flags = (*flags, "--with", str(work.second), "--mix", f"{work.mix:g}")
+        return printed_command("generate", flags=flags)
     flags = ("--resume",) if work.resume else ()
     operands = () if work.corpus is None or work.corpus == DEFAULT_TEXT else (work.corpus,)
     return printed_command("train", *operands, flags=flags, run=work.run, checkpoints=work.root)
@@ -141,13 +152,18 @@ def own_config() -> UserConfig:
 
 def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeights:
     """Returns what to train, or the weights to write with; refuses a text that does not exist."""
+    mix, second = mix_of(options), options["second"]
     if options["checkpoint"] is not None:
         if corpus is not None or options["resume"] or options["run"] is not None:
             raise ConfigError(
                 "--checkpoint", "a text or a run was named as well", "name one of them"
             )
         require_no_training(options)
-        return SavedWeights(path=options["checkpoint"])
+        second = None if second is None else find_second(second, options["root"])
+        return SavedWeights(path=options["checkpoint"], second=second, mix=mix)
+    if second is not None:
+        remedy = "name the first one with --checkpoint"
+        raise ConfigError("--with", "there is no saved model to mix with", remedy)
     request = run_request(corpus, options)
     require_there(request)
     return request
@@ -180,6 +196,7 @@ def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: An
             trains=isinstance(work, RunRequest),
             can_train_longer=can_train_longer(work, options["root"]),
             can_train_again=can_train_again(work, options["root"]),
+            two_authors=isinstance(work, SavedWeights) and work.second is not None,
         )
         if status != 0 or screen.successor is None:
             return status
@@ -204,6 +221,7 @@ def show(
     trains: bool,
     can_train_longer: bool = False,
     can_train_again: bool = False,
+    two_authors: bool = False,
 ) -> tuple[int, CharlmApp]:
     """Runs the app on a session; returns the exit status, and the app as its user left it."""
     from tui.app.app import CharlmApp  # noqa: PLC0415 - after the environment is set
@@ -227,6 +245,7 @@ def show(
         root=options["root"],
         can_train_longer=can_train_longer,
         can_train_again=can_train_again,
+        two_authors=two_authors,
         read_only=options.get("read_only", False),
         keymap=user_config.keys,
         themes=user_config.themes,
