@@ -36,7 +36,7 @@ class LogLine:
     paint: str = "value"
 
 
-def log_line(  # noqa: C901 - one case per kind of event
+def log_line(  # noqa: C901, PLR0912 - one case per kind of event
     event: Event, *, seconds: float, sampled_epoch: int | None, opened: bool
 ) -> LogLine | None:
     """Returns the line for an event, or None; makes foreign text printable.
