@@ -61,9 +61,10 @@ moving-picture: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/moving_picture.py \
 	  tests/benchmarks/recordings/nietzsche.jsonl docs/moving.svg
 
-# Makes the pictures of docs/views.md from a real run on the embedded text.
+# Makes the pictures of docs/views.md and docs/two-authors.md from real runs on embedded texts.
 pictures: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/view_pictures.py docs/views
+	$(BIN)/python tests/benchmarks/two_authors_picture.py docs/views
 
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -P -m venv .venv

@@ -418,6 +418,21 @@ MUTANTS = (
         ),
         "model/sampling/test_numpy_lstm.py",
     ),
+    _mutant(
+        "a stream reads a symbol that its model lacks",
+        "model/sampling/mixed_stepper.py",
+        ("part[..., lacking] = before", "part[..., lacking] += 0 * before"),
+        "model/sampling/test_mixture.py",
+    ),
+    _mutant(
+        "a new mix waits for one more character",
+        "model/sampling/stream.py",
+        (
+            "replace(self._snapshot, mix=mix)\n        self._logits = self._stepper.prime(())",
+            "replace(self._snapshot, mix=mix)",
+        ),
+        "model/sampling/test_mixture.py",
+    ),
     # --- texts --------------------------------------------------------------------------------
     _mutant(
         "ids follow the order of appearance",
