@@ -86,7 +86,7 @@ class RunsScreen(Dialog[NextSession | None]):
                 dialog.border_subtitle = (
                     "Enter opens, [@click=screen.resume]r resumes[/], "
                     "[@click=screen.mark]space marks[/], [@click=screen.compare]c compares[/], "
-                    "[@click=screen.mix]m mixes two[/], [@click=screen.delete]d deletes[/]"
+                    "[@click=screen.mix]m mixes[/], [@click=screen.delete]d deletes[/]"
                 )
             else:
                 dialog.border_subtitle = (
@@ -211,7 +211,7 @@ class RunsScreen(Dialog[NextSession | None]):
         if len(runs) == 1 and chosen is not None and chosen != runs[0]:
             runs.append(chosen)
         if len(runs) != 2:
-            self._say("Two runs write one text: mark one with space, then press m on another.")
+            self._say("Mark one run, then m on another.")
             return
         without = [run for run in runs if run.problem is not None or run.best_path is None]
         if without:

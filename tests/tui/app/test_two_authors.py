@@ -151,7 +151,7 @@ async def test_two_runs_of_the_list_write_one_text() -> None:
         order = [run.name for run in screen.runs]
         note = screen.query_one("#runs-note", Static)
         await it.press("m")
-        assert "mark one with space" in str(note.content)
+        assert "Mark one run" in str(note.content)
         for _ in range(order.index("one")):
             await it.press("down")
         await it.press("space", "m")
