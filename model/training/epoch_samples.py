@@ -12,7 +12,7 @@ from model.data.batches import Ids
 from model.network.snapshot import WeightSnapshot
 from model.runs.open import OpenedRun
 from model.sampling.numpy_lstm import LstmBatchStepper
-from model.sampling.race import Race
+from model.sampling.race import LaneModel, Race
 from model.sampling.stepper import MakeBatchStepper
 from model.training.trainer import Trainer
 
@@ -49,14 +49,13 @@ def write_samples(
     """
     if not training.sample_temperatures or not training.sample_length:
         return []
+    network = LaneModel.of_weights(snapshot, window=training.window, make_stepper=make_stepper)
     race = Race(
-        snapshot,
+        [("network", temperature) for temperature in training.sample_temperatures],
+        {"network": network},
         vocabulary,
-        temperatures=training.sample_temperatures,
         seed=training.seed,
         prompt=prompt,
-        window=training.window,
-        make_stepper=make_stepper,
     )
     written = []
     for _ in range(training.sample_length):

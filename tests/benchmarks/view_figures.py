@@ -27,7 +27,7 @@ from corpus import DEFAULT_TEXT, Vocabulary
 from model.config import ModelConfig, SamplingConfig
 from model.network.parameters import initial_parameters
 from model.network.snapshot import LstmSnapshot
-from model.sampling.race import Race
+from model.sampling.race import LaneModel, Race
 from model.sampling.stream import CharacterStream
 from tui.app.app import CharlmApp
 
@@ -232,7 +232,9 @@ def measure_race(seconds: float) -> Figures:
     for hidden in (128, 512):
         weights = initial_parameters(ModelConfig(hidden=hidden), len(vocabulary), 1)
         snapshot = LstmSnapshot.from_weights(weights, step=1)
-        race = Race(snapshot, vocabulary, temperatures=LANES, seed=1, prompt="a")
+        network = {"network": LaneModel.of_weights(snapshot)}
+        lanes = [("network", temperature) for temperature in LANES]
+        race = Race(lanes, network, vocabulary, seed=1, prompt="a")
         streams = [
             CharacterStream(
                 snapshot, vocabulary, sampling=SamplingConfig(temperature=temperature), seed=1

@@ -15,7 +15,7 @@ from network_fixtures import make_network, snapshot_of
 from model.config import ModelConfig, SamplingConfig
 from model.network.snapshot import LstmSnapshot
 from model.sampling.numpy_lstm import LstmBatchStepper
-from model.sampling.race import Race
+from model.sampling.race import LaneModel, Race
 from model.sampling.sampler import Sampler
 from model.sampling.torch_lstm import TorchLstmStepper, stepper_beside_training
 from model.training.epoch_samples import write_samples
@@ -75,14 +75,9 @@ def test_streams_and_races_write_the_same_text(name: str, window: int | None) ->
             window=window,
             make_stepper=make_stepper,
         )
-        race = Race(
-            SNAPSHOTS[1],
-            VOCABULARY,
-            temperatures=(0.0, 0.5, 1.5),
-            seed=3,
-            window=window,
-            make_stepper=make_stepper,
-        )
+        network = LaneModel.of_weights(SNAPSHOTS[1], window=window, make_stepper=make_stepper)
+        lanes = [("network", temperature) for temperature in (0.0, 0.5, 1.5)]
+        race = Race(lanes, {"network": network}, VOCABULARY, seed=3)
         ids, own = sampler.write(16)
         texts.append(ids.tolist())
         probabilities.append(own)
