@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.config import SamplingConfig
+from model.config import Lane, SamplingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +74,14 @@ class RestartWriting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRace:
-    """Write texts from one prompt at several temperatures side by side."""
+    """Write texts from one prompt by several models or temperatures side by side."""
 
-    temperatures: tuple[float, ...]
+    lanes: tuple[Lane, ...]
     seed: int | None = None
     """Seed that all lanes share; None draws a random one."""
+    epoch: int | None = None
+    """Epoch whose weights write the lane of an epoch, or else the nearest one that is kept; None
+    takes the first that is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ workers use them. A value in one of them is valid.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from model.errors import ConfigError
 
@@ -183,6 +184,21 @@ class SamplingConfig:
         require_range("top_p", self.top_p, 0, 1, low_open=True)
         require_range("min_p", self.min_p, 0, 1)
         require_range("typical", self.typical, 0, 1, low_open=True)
+
+
+LaneKind = Literal["live", "best", "epoch", "order 0", "order 2", "order 5"]
+"""Which model writes a lane of a race: the live weights, those of the lowest validation loss, those
+after an epoch, or an n-gram model of this order."""
+NGRAM_ORDERS: Final[Mapping[LaneKind, int]] = {"order 0": 0, "order 2": 2, "order 5": 5}
+"""Number of characters that each n-gram model of a race predicts the next one from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A lane of a race: the model that writes it, and its temperature."""
+
+    model: LaneKind
+    temperature: float
 
 
 def to_record(config: ModelConfig | TrainingConfig | SamplingConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from animated_svg import Movie, Paint, animated_svg
-from app_script import prepared, step_of
+from app_script import prepared, race_started, step_of
 from moving_picture import moving_picture, screens_of
 from session_recording import (
     FRAME_SECONDS,
@@ -126,7 +126,7 @@ def test_a_recording_is_read_as_it_was_written_with_the_last_step_of_a_frame(
         *written("abc"),
         ev.SamplingApplied(sampling=SamplingConfig(temperature=0.3)),
         *written("d"),
-        ev.RaceStarted(temperatures=(0.2, 1.0), seed=3, prompt="a"),
+        race_started(0.2, 1.0, prompt="a"),
         ev.LanesWritten(characters=("x", "y")),
         ev.LanesWritten(characters=("z", "\n")),
         ev.ReferencesMeasured(bits_per_character=(("xz", 2.6),)),

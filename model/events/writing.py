@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from corpus import Vocabulary
-from model.config import SamplingConfig
+from model.config import Lane, SamplingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,19 +74,35 @@ class WritingRewound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RaceLane:
+    """A lane at the start of a race."""
+
+    lane: Lane
+    is_written: bool = True
+    """Whether its model exists. The race starts again once a missing one does."""
+    bits_per_character: float | None = None
+    """Of its model on the held-out text; None if unknown, and for the live and the best weights,
+    whose losses ``Validated`` reports."""
+    epoch: int | None = None
+    """Epoch of its weights, for a lane of an epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RaceStarted:
     """Lanes start to write from one prompt with the same random numbers."""
 
-    temperatures: tuple[float, ...]
+    lanes: tuple[RaceLane, ...]
+    """As many as the command named, in its order."""
     seed: int
     prompt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanesWritten:
-    """Each lane of the race wrote one character."""
+    """Each lane of the race that has a model wrote one character."""
 
     characters: tuple[str, ...]
+    """One for each lane; empty for a lane without a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from corpus import Vocabulary
 from model.network.snapshot import WeightSnapshot
@@ -19,3 +20,10 @@ class PublishedWeights:
     state."""
     best: bool = False
     """Whether these weights have the lowest validation loss, at the end of training."""
+    kept_as: Literal["best", "epoch"] | None = None
+    """For a lane of the race: weights of the lowest validation loss so far, or after an epoch. None
+    for live weights, which the text is written with."""
+    epoch: int = 0
+    """Epoch that these weights were kept after; 0 for live weights."""
+    nats_per_character: float | None = None
+    """Validation loss of kept weights; None if they were not validated."""

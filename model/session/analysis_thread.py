@@ -1,4 +1,4 @@
-"""A thread for analyses beside the training: novelty, references, hidden units.
+"""A thread for analyses beside the training: novelty, references, hidden units, n-grams.
 
 Nothing waits for these analyses, which are optional. They start shortly after the first frame.
 They use NumPy and the standard library's compressors, which release the GIL while they work.
@@ -8,14 +8,16 @@ A reference is what a compressor, or an n-gram model of the training part, needs
 from __future__ import annotations
 
 import bz2
+import contextlib
 import lzma
-import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from corpus import Corpus, LoadCancelled, Split, split_ids
 from corpus.novelty import MAX_INDEXED_CHARACTERS, NoveltyIndex
+from model.commands import StartRace, WritingCommand
+from model.config import NGRAM_ORDERS
 from model.evaluation.hidden_units import rank_units
 from model.events import (
     AnalysisEvent,
@@ -26,9 +28,10 @@ from model.events import (
 )
 from model.network.published import PublishedWeights
 from model.ngram.errors import BuildCancelled
-from model.ngram.ngram_model import NgramModel
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.reload_corpus import reload_corpus
+from model.session.counted_ngrams import CountedNgrams
+from model.session.race_runner import LaneSource
 
 FIRST_PAUSE: Final = 2.0
 """Seconds before the analyses start, so that the first frame and characters are not delayed."""
@@ -45,13 +48,22 @@ CHUNK: Final = 1 << 20
 class Analysis:
     """Runs the analyses of one session in a background thread."""
 
-    def __init__(self, put: Callable[[AnalysisEvent], None]) -> None:
+    def __init__(
+        self,
+        put: Callable[[AnalysisEvent], None],
+        offer: Callable[[LaneSource], None] = lambda source: None,  # noqa: ARG005
+    ) -> None:
         """Creates the analyses without starting the thread.
 
         Args:
             put: receives each result; called from the thread.
+            offer: receives each n-gram model, once a race has asked for them; called from the
+                thread.
         """
         self._put = put
+        self._offer = offer
+        self._wants_ngrams = False
+        self._woken = threading.Event()
         self._stopping = threading.Event()
         self._latest: PublishedWeights | None = None
 
@@ -71,9 +83,18 @@ class Analysis:
         """Replaces the weights for the next ranking; never blocks."""
         self._latest = published
 
+    def post(self, command: WritingCommand) -> None:
+        """Builds the n-gram models when the first race asks for one; never blocks."""
+        if isinstance(command, StartRace) and any(
+            lane.model in NGRAM_ORDERS for lane in command.lanes
+        ):
+            self._wants_ngrams = True
+            self._woken.set()
+
     def stop(self) -> None:
         """Asks the thread to end; an unfinished analysis is discarded."""
         self._stopping.set()
+        self._woken.set()
 
     def _run(self, corpus: Corpus, split: Split) -> None:
         if not self._stopping.wait(FIRST_PAUSE):
@@ -96,38 +117,48 @@ class Analysis:
         fits = len(corpus) <= MAX_INDEXED_CHARACTERS
         index = NoveltyIndex(corpus.ids, corpus.vocabulary) if fits else None
         self._put(NoveltyIndexed(index=index))
-        measured = references(corpus, split, self._stopping.is_set)
+        ngrams = CountedNgrams(split, corpus.vocabulary, self._stopping.is_set)
+        measured = references(corpus, ngrams, self._stopping.is_set)
         if measured.bits_per_character and not self._stopping.is_set():
             self._put(measured)
-        ranked = None
-        while not self._stopping.wait(RANKING_PAUSE if ranked else 1.0):
+        ranked, has_lanes = None, False
+        while True:
+            self._woken.wait(RANKING_PAUSE if ranked else 1.0)
+            self._woken.clear()
+            if self._stopping.is_set():
+                return
+            if self._wants_ngrams and not has_lanes:
+                self._offer_lanes(ngrams)
+                has_lanes = True
             latest = self._latest
             if latest is not None and latest is not ranked:
                 units = rank_units(latest.snapshot, latest.vocabulary, split.held_out)
                 self._put(UnitsRanked(units=units))
                 ranked = latest
 
+    def _offer_lanes(self, ngrams: CountedNgrams) -> None:
+        """Hands the n-gram models to the race, all together, so that it starts once."""
+        with contextlib.suppress(BuildCancelled):
+            for source in ngrams.lanes():
+                self._offer(source)
+
 
 def references(
-    corpus: Corpus, split: Split, cancelled: Callable[[], bool] = lambda: False
+    corpus: Corpus, ngrams: CountedNgrams, cancelled: Callable[[], bool] = lambda: False
 ) -> ReferencesMeasured:
     """Returns what compressors need for the whole text, and n-grams for its held-out part.
 
     Args:
         corpus: the text.
-        split: its parts; the n-grams are those of the training part.
+        ngrams: the models of its training part.
         cancelled: is asked often; the rest is left out once it returns true.
     """
     figures, note = list(_compressors(corpus, cancelled)), ""
-    if len(split.held_out):
-        try:
-            model = NgramModel.build(
-                split.train, len(corpus.vocabulary), NGRAM_ORDER, cancelled=cancelled
-            )
-        except BuildCancelled:
-            return ReferencesMeasured(bits_per_character=tuple(figures))
-        figures.append((f"{NGRAM_ORDER}-gram", model.nats(split.held_out) / math.log(2)))
-        note = model.note
+    with contextlib.suppress(BuildCancelled):
+        bits = ngrams.bits(NGRAM_ORDER)
+        if bits is not None:
+            figures.append((f"{NGRAM_ORDER}-gram", bits))
+            note = ngrams.model(NGRAM_ORDER).note
     return ReferencesMeasured(bits_per_character=tuple(figures), note=note)
 
 

@@ -50,6 +50,8 @@ from model.sampling.mixture import mixture
 from model.session.analysis_thread import Analysis
 from model.session.authors import authors_opened
 from model.session.event_queue import EventQueue
+from model.session.kept_weights import kept_weights
+from model.session.race_runner import LaneSource
 from model.session.sampler_thread import SamplerThread
 from model.system.refusal import crash_of, refusal_of
 from model.system.torch_import import require_torch
@@ -94,7 +96,7 @@ class LiveSession:
         self._controls = TrainingControls()
         self._sampler = SamplerThread(sampling=sampling, rate=rate, prompt=prompt, seed=seed)
         self._trainer = threading.Thread(target=self._run_trainer, name="trainer", daemon=True)
-        self._analysis = Analysis(self._events.put)
+        self._analysis = Analysis(self._events.put, self._sampler.offer)
         self.unsaved = False
         """Whether the last attempt to save failed."""
         self.run_path: Path | None = None
@@ -122,6 +124,7 @@ class LiveSession:
             case SaveCheckpoint():
                 self._controls.save()
             case _:
+                self._analysis.post(command)
                 self._sampler.post(command)
 
     def poll(self) -> Sequence[Event]:
@@ -177,6 +180,8 @@ class LiveSession:
             self._hand_on(opened.published())
             self._analysis.start(opened.corpus, opened.split)
             if opened.resumed is not None:
+                for kept in kept_weights(opened.folder.checkpoints):
+                    self._hand_on(kept)
                 yield from _curve_so_far(opened.folder, opened.resumed.metadata.step)
             yield Preparing(stage="importing torch")
             require_torch()
@@ -209,6 +214,9 @@ class LiveSession:
 
     def _hand_on(self, published: PublishedWeights) -> None:
         """Passes new weights to the sampler and the analyses; never blocks."""
+        if published.kept_as is not None:
+            self._sampler.offer(LaneSource.of_weights(published))
+            return
         self._sampler.publish(published)
         self._analysis.publish(published)
 
@@ -264,6 +272,8 @@ class LiveSession:
         if second is not None:
             self._events.put(authors_opened(checkpoint, second))
         self._events.put(TrainingStateChanged(state="finished"))
+        for kept in kept_weights(folder.checkpoints):
+            self._hand_on(kept)
         self._analysis.start_again(metadata)
 
 

@@ -30,10 +30,7 @@ from model.commands import (
 )
 from model.config import SamplingConfig
 from model.events import (
-    LaneTemperatureApplied,
     MixApplied,
-    RaceStarted,
-    RaceStopped,
     RateSet,
     SamplingApplied,
     VocabularyKnown,
@@ -45,10 +42,10 @@ from model.events import (
     WritingRewound,
 )
 from model.network.published import PublishedWeights
-from model.sampling.mixed_stepper import batch_stepper_for, stepper_for
+from model.sampling.mixed_stepper import stepper_for
 from model.sampling.mixture import MixedSnapshot
-from model.sampling.race import Race
 from model.sampling.stream import CharacterStream
+from model.session.race_runner import LaneSource, RaceRunner
 from model.system.refusal import crash_of
 
 BUFFER = 4096
@@ -87,10 +84,8 @@ class SamplerThread:
         self._held = False
         self._stream: CharacterStream | None = None
         self._described_at = 0.0
-        self._race_wish: tuple[tuple[float, ...], int] | None = None  # temperatures and seed
-        self._race: Race | None = None
-        self._last_race_wish: tuple[tuple[float, ...], int] | None = None
-        self._window: int | None = None
+        self._race = RaceRunner(self._say, lambda vocabulary: self._fitted_prompt(vocabulary)[0])
+        self._offered: deque[LaneSource] = deque()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def start(self) -> None:
@@ -101,6 +96,12 @@ class SamplerThread:
         """Replaces the weights from the next character on; never waits for the thread."""
         with self._changed:
             self._published = published
+            self._changed.notify_all()
+
+    def offer(self, source: LaneSource) -> None:
+        """Passes a model for a lane of the race; never waits for the thread."""
+        with self._changed:
+            self._offered.append(source)
             self._changed.notify_all()
 
     def post(self, command: WritingCommand) -> None:
@@ -145,10 +146,12 @@ class SamplerThread:
                     return
                 commands, self._commands = self._commands, deque()
                 published, self._published = self._published, None
+                offered, self._offered = self._offered, deque()
             for command in commands:
                 self._obey(command)
             if published is not None:
                 self._adopt(published)
+            self._race.offer(*offered)
             now = time.monotonic()
             if self._stream is None or self._held or self._is_full or now < due:
                 if self._held or self._is_full:
@@ -156,8 +159,7 @@ class SamplerThread:
                 continue
             written = self._stream.step()
             self._say(written)
-            if self._race is not None:
-                self._say(self._race.step())
+            self._race.step()
             if now - self._described_at >= DESCRIPTION_INTERVAL:
                 self._describe_next()
             due = max(due, now - LARGEST_DELAY) + 1 / self._rate
@@ -167,7 +169,9 @@ class SamplerThread:
 
         The caller holds the lock.
         """
-        while not (self._stopping or self._commands or self._published is not None):
+        while not (
+            self._stopping or self._commands or self._offered or self._published is not None
+        ):
             if self._stream is None or self._held or self._is_full:
                 self._changed.wait()
                 continue
@@ -187,7 +191,7 @@ class SamplerThread:
             case SetSampling() | WatchUnit() | SetMix():
                 self._reshape(command)
             case StartRace() | SetLaneTemperature() | StopRace():
-                self._obey_race(command)
+                self._race.obey(command, new_seed)
             case ForkWriting() | ReturnToTrunk():
                 self._rewind(command)
             case HoldWriting() | ContinueWriting():
@@ -230,51 +234,17 @@ class SamplerThread:
                     stream.watched = (layer, unit)
             case SetMix(mix=mix):
                 if stream is not None and stream.set_mix(mix):
-                    if self._race is not None:
-                        self._race.adopt(stream.snapshot)
+                    self._race.adopt(stream.snapshot)
                     self._say(MixApplied(mix=mix))
         if stream is not None:
             stream.sampling = self._sampling
             self._describe_next()
-
-    def _obey_race(self, command: StartRace | SetLaneTemperature | StopRace) -> None:
-        """Executes a command that concerns the race."""
-        match command:
-            case StartRace(temperatures=temperatures, seed=seed):
-                self._race_wish = (temperatures, new_seed() if seed is None else seed)
-                self._last_race_wish = self._race_wish
-                self._start_race()
-            case SetLaneTemperature(lane=lane, temperature=temperature):
-                if self._race is not None and 0 <= lane < len(self._race):
-                    self._race.set_temperature(lane, temperature)
-                    self._say(LaneTemperatureApplied(lane=lane, temperature=temperature))
-            case StopRace():
-                self._race = self._race_wish = None
-                self._say(RaceStopped())
 
     def _describe_next(self) -> None:
         """Reports the distribution of the next character."""
         if self._stream is not None:
             self._described_at = time.monotonic()
             self._say(self._stream.describe_next())
-
-    def _start_race(self) -> None:
-        """Starts the requested race if the sampler has weights."""
-        if self._race_wish is None or self._stream is None:
-            return
-        stream, (temperatures, seed) = self._stream, self._race_wish
-        prompt, _ = self._fitted_prompt(stream.vocabulary)
-        self._race = Race(
-            stream.snapshot,
-            stream.vocabulary,
-            temperatures=temperatures,
-            seed=seed,
-            prompt=prompt,
-            window=self._window,
-            make_stepper=batch_stepper_for(stream.snapshot),
-        )
-        self._race_wish = None
-        self._say(RaceStarted(temperatures=temperatures, seed=seed, prompt=prompt))
 
     def _fitted_prompt(self, vocabulary: Vocabulary) -> tuple[str, str | None]:
         """Returns the end of the prompt in the model's characters, and a note for the user.
@@ -302,19 +272,16 @@ class SamplerThread:
 
     def _adopt(self, published: PublishedWeights) -> None:
         """Continues the text with new weights; the first weights of a shape start it."""
-        self._window = published.window
         stream = self._stream
         if stream is None or not published.snapshot.has_shape_of(stream.snapshot):
             self._begin(published)
         else:
             stream.snapshot = published.snapshot
-            if self._race is not None:
-                self._race.adopt(published.snapshot)
-        self._start_race()
+        self._race.offer(LaneSource.of_weights(published))
         self._say(WeightsSwapped(step=published.snapshot.step, best=published.best))
 
     def _begin(self, published: PublishedWeights) -> None:
-        """Starts the text, and the race that runs, with weights of another shape."""
+        """Starts the text with weights of another shape."""
         self._say(VocabularyKnown(vocabulary=published.vocabulary))
         prompt, note = self._fitted_prompt(published.vocabulary)
         watched = None if self._stream is None else self._stream.watched
@@ -332,8 +299,6 @@ class SamplerThread:
         if watched is not None and self._stream.has_unit(*watched):
             self._stream.watched = watched
         self._say(WritingRestarted(seed=self._seed, prompt=prompt, note=note))
-        if self._race is not None:
-            self._race_wish = self._last_race_wish
 
 
 def new_seed() -> int:

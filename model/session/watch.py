@@ -36,6 +36,8 @@ from model.runs.folder import RunFolder
 from model.runs.lock import RunLock
 from model.session.analysis_thread import Analysis
 from model.session.event_queue import EventQueue
+from model.session.kept_weights import kept_weights, lanes_of
+from model.session.race_runner import LaneSource
 from model.session.sampler_thread import SamplerThread
 from model.system.refusal import crash_of
 from model.training.schedule import Schedule
@@ -68,7 +70,7 @@ class WatchSession:
         self._folder = folder
         self._events = EventQueue()
         self._sampler = SamplerThread(sampling=sampling, rate=rate, prompt=prompt, seed=seed)
-        self._analysis = Analysis(self._events.put)
+        self._analysis = Analysis(self._events.put, self._sampler.offer)
         self._stopping = threading.Event()
         self._identity: str | None = None
         """Identity of the watched run; None before its folder exists."""
@@ -92,6 +94,7 @@ class WatchSession:
                 words = "only the process that trains this run can do that"
                 self._events.put(WarningRaised(time=0.0, text=words))
             case _:
+                self._analysis.post(command)
                 self._sampler.post(command)
 
     def poll(self) -> Sequence[Event]:
@@ -188,6 +191,11 @@ class WatchSession:
             schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
             self._events.put(schedule.planned(metadata.model, 0))
             self._analysis.start_again(metadata)
+            kept = kept_weights(self._folder.checkpoints)
+        else:
+            kept = lanes_of(checkpoint, best=metadata.best)
+        for lane in kept:
+            self._sampler.offer(LaneSource.of_weights(lane))
         weights = checkpoint.published()
         self._sampler.publish(weights)
         self._analysis.publish(weights)

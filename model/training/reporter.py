@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from corpus.files.missing_guarantees import take_missing
@@ -68,6 +69,10 @@ class Reporter:
         self._board = TensorBoardLog(run.folder.path, first_step=step) if tensorboard else None
         self._log = EventLog(run.folder.record, self._record)
         self._reported_step = -1
+        self._loss: tuple[int, float | None] = (-1, None)
+        """Step and nats per character of the last validation."""
+        self._kept_epoch = 0
+        """The last epoch whose weights were handed on."""
 
     def close(self) -> None:
         """Closes TensorBoard's file."""
@@ -91,13 +96,14 @@ class Reporter:
 
     def publish(self, snapshot: WeightSnapshot, *, best: bool = False) -> None:
         """Hands weights to the sampler."""
-        self._publish(
-            PublishedWeights(
-                snapshot=snapshot,
-                vocabulary=self._run.corpus.vocabulary,
-                window=self._run.training.window,
-                best=best,
-            )
+        self._publish(self._published(snapshot, best=best))
+
+    def _published(self, snapshot: WeightSnapshot, *, best: bool = False) -> PublishedWeights:
+        return PublishedWeights(
+            snapshot=snapshot,
+            vocabulary=self._run.corpus.vocabulary,
+            window=self._run.training.window,
+            best=best,
         )
 
     def started(self, trainer: Trainer, machine: Machine, threads: int) -> RunStarted:
@@ -150,21 +156,42 @@ class Reporter:
         else:
             yield self.warning(f"step {result.step}: {reason}; the step was skipped")
 
-    def validated(self, trainer: Trainer, nats: float, *, best: bool) -> Validated:
-        """Returns the event of a finite validation loss."""
+    def validated(self, trainer: Trainer, nats: float, *, best: WeightSnapshot | None) -> Validated:
+        """Returns the event of a finite validation loss, and hands on the best weights.
+
+        Args:
+            trainer: whose weights were validated.
+            nats: their loss per character.
+            best: the weights if this is the lowest loss of the run so far, otherwise None.
+        """
+        self._loss = (trainer.step_count, nats)
+        if best is not None:
+            kept = self._published(best)
+            self._publish(replace(kept, kept_as="best", nats_per_character=nats))
         return Validated(
             time=self._seconds(),
             step=trainer.step_count,
             epoch=trainer.epoch,
             nats_per_character=nats,
             bits_per_character=nats / math.log(2),
-            best=best,
+            best=best is not None,
         )
 
     def sampled(
         self, trainer: Trainer, temperature: float, prompt: str, text: str
     ) -> SampleRecorded:
-        """Returns the event of a sample that was written after an epoch."""
+        """Returns the event of a sample after an epoch; the first one hands on the weights."""
+        if trainer.epoch != self._kept_epoch:
+            self._kept_epoch = trainer.epoch
+            step, nats = self._loss
+            self._publish(
+                replace(
+                    self._published(trainer.snapshot()),
+                    kept_as="epoch",
+                    epoch=trainer.epoch,
+                    nats_per_character=nats if step == trainer.step_count else None,
+                )
+            )
         return SampleRecorded(
             time=self._seconds(),
             step=trainer.step_count,

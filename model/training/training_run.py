@@ -355,7 +355,7 @@ class TrainingRun:
             yield self._reporter.state("training")
             return False
         best = self._best.record(trainer, nats, self._watch.seconds)
-        yield self._reporter.validated(trainer, nats, best=best)
+        yield self._reporter.validated(trainer, nats, best=self._best.snapshot if best else None)
         if self._best.has_stopped_falling():
             self._is_enough = run.preset == AUTO
             ending = "; the training ends here" if self._is_enough else ""

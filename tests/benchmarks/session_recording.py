@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from model import events as ev
-from model.config import SamplingConfig
+from model.config import Lane, SamplingConfig
 from tui.view.state import MachineUse
 
 FRAME_SECONDS: Final = 0.125
@@ -128,7 +128,7 @@ def _say(said: list[dict[str, Any]], event: ev.Event) -> None:
         last["text"] += event.character
         last["probabilities"].append(float(f"{event.probability:.2g}"))
     elif isinstance(event, ev.LanesWritten):
-        if "lanes" not in last:
+        if "lanes" not in last or "name" in last:
             said.append(last := {"lanes": []})
         last["lanes"].append("".join(event.characters))
     elif isinstance(event, _BY_NAME):
@@ -155,7 +155,7 @@ def _events(entry: dict[str, Any]) -> Iterator[ev.Event]:
             yield ev.CharacterWritten(
                 character=character, probability=probability, entropy=0.0, candidates=()
             )
-    elif "lanes" in entry:
+    elif "lanes" in entry and "name" not in entry:
         for lane in entry["lanes"]:
             yield ev.LanesWritten(characters=tuple(lane))
     elif "event" in entry:
@@ -172,6 +172,8 @@ def _value(name: str, value: Any) -> Any:
     """Returns a field's value as it was before JSON."""
     if name == "sampling":
         return SamplingConfig(**value)
+    if name == "lanes":
+        return tuple(ev.RaceLane(**{**lane, "lane": Lane(**lane["lane"])}) for lane in value)
     if isinstance(value, list):
         return tuple(tuple(item) if isinstance(item, list) else item for item in value)
     return value

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import ParamSpec
 
 from model import events as ev
+from model.config import NGRAM_ORDERS, Lane
+from tui.race.lanes import LINE_UPS
 
 Arguments = ParamSpec("Arguments")
 
@@ -106,6 +108,35 @@ def characters(text: str) -> tuple[ev.Event, ...]:
         ev.CharacterWritten(character=character, probability=0.3, entropy=1.0, candidates=())
         for character in text
     )
+
+
+def race_started(*temperatures: float, prompt: str) -> ev.RaceStarted:
+    """A race of the live weights at these temperatures."""
+    lanes = (Lane(model="live", temperature=temperature) for temperature in temperatures)
+    return ev.RaceStarted(
+        lanes=tuple(ev.RaceLane(lane=lane) for lane in lanes), seed=1, prompt=prompt
+    )
+
+
+def ladder_started(prompt: str, *, counted: bool = True, kept: bool = True) -> ev.RaceStarted:
+    """A race of the ladder's models.
+
+    Args:
+        prompt: of every lane.
+        counted: whether the n-gram models are there.
+        kept: whether there are best weights, and those of epoch 2.
+    """
+    bits = {"order 0": 4.31, "order 2": 2.91, "order 5": 2.1, "epoch": 2.62}
+    lanes = tuple(
+        ev.RaceLane(
+            lane=lane,
+            is_written=lane.model == "live" or (counted if lane.model in NGRAM_ORDERS else kept),
+            bits_per_character=bits.get(lane.model) if counted else None,
+            epoch=2 if lane.model == "epoch" and kept else None,
+        )
+        for lane in LINE_UPS["ladder"]
+    )
+    return ev.RaceStarted(lanes=lanes, seed=1, prompt=prompt)
 
 
 def finished() -> tuple[ev.Event, ...]:

@@ -167,6 +167,10 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         for pane in PANES
     ),
     _key(
+        "views.ladder", "L", "L", "Ladder of models", "n-grams and the LSTM race; again: back",
+        "screen.next_line_up", "Views",
+    ),
+    _key(
         "views.reset", "0", "0", "All panes back", "as at the start",
         "screen.reset_panes", "Views",
     ),

@@ -47,6 +47,7 @@ _INK_WORDS: Final[dict[InkKind, str]] = {
     "unit": "Ink: one hidden unit; h takes another.",
     "author": "Ink: author. Underlined: likelier for the first model. Bold: for the second.",
 }
+_LADDER_WORDS: Final = "n-grams and the LSTM write side by side"
 MAX_CLIPBOARD_BYTES: Final = 50_000
 """Terminals refuse a longer OSC 52; of a longer text, the end is copied."""
 
@@ -102,7 +103,9 @@ class MainScreen(FileScreen):
         """Lists all panes."""
 
         def answered(name: str | None) -> None:
-            if name is not None:
+            if name == "ladder":
+                self.action_next_line_up()
+            elif name is not None:
                 self.action_toggle_pane(name)
 
         shown = self.shown
@@ -116,6 +119,8 @@ class MainScreen(FileScreen):
             )
             for pane in PANES
         ]
+        ladder = self.race.line_up == "ladder" and self._racing
+        panes.append(Choice(id="ladder", key="L", name="Ladder", words=_LADDER_WORDS, is_on=ladder))
         self.app.push_screen(Menu("Views", panes, closing_key="v"), answered)
 
     def _panes_changed(self) -> None:
@@ -123,11 +128,22 @@ class MainScreen(FileScreen):
         self.arrange_panes()
         racing = "race" in self.shown
         if racing and not self._racing:
-            self._host.post(StartRace(temperatures=self.race.start_temperatures))
+            self._start_race()
         elif self._racing and not racing:
             self._host.post(StopRace())
         self._racing = racing
         after_refresh(self, self._host.draw_all)
+
+    def action_next_line_up(self) -> None:
+        """Lets the other line-up race, and opens the pane if it is not visible."""
+        self.race.take_next_line_up()
+        if self._racing:
+            self._start_race()
+        else:
+            self.action_toggle_pane("race")
+
+    def _start_race(self) -> None:
+        self._host.post(StartRace(lanes=self.race.lanes, epoch=self.growth.chosen_epoch))
 
     # --- hints ----------------------------------------------------------------------------------
 
@@ -174,6 +190,8 @@ class MainScreen(FileScreen):
             self.race.choose(direction)
         elif self.panes.active == "growth":
             self.growth.scrub(direction)
+            if self._racing and self.race.shows_an_epoch():
+                self._start_race()
 
     def action_change_chart(self, what: Literal["range", "logarithmic", "bits"]) -> None:
         """Switches the range, the axis or the unit of the curve."""
@@ -191,7 +209,7 @@ class MainScreen(FileScreen):
         if self.panes.active == "growth":
             self.growth.change_temperature(direction)
             return True
-        if self.panes.active == "race" and self.race.temperatures:
+        if self.panes.active == "race" and self.race.is_running:
             wished = self.race.next_temperature(direction)
             self._host.post(SetLaneTemperature(lane=self.race.chosen, temperature=wished))
             return True

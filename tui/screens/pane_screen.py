@@ -14,6 +14,7 @@ from model.events import CharacterWritten, RankedUnit
 from tui.config.acting_keys import keys_of
 from tui.config.screen_settings import ScreenSettings
 from tui.hints.hint_row import HintRow
+from tui.race.race_pane import RacePane
 from tui.sanitise import one_line
 from tui.terminal.frugal_compositor import FrugalScreen
 from tui.view.chart_view import ChartView, fall_of
@@ -29,7 +30,6 @@ from tui.widgets.key_bar import KeyBar
 from tui.widgets.loss_chart import LossChart
 from tui.widgets.painted import Row
 from tui.widgets.progress_row import ProgressRow
-from tui.widgets.race_pane import RacePane
 from tui.widgets.run_pane import RunPane
 from tui.widgets.sampling_pane import SamplingPane
 from tui.widgets.too_small import TooSmall
@@ -159,7 +159,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         if "sampling" in shown:
             self.sampling.show(state, sampling)
         if "race" in shown:
-            self.race.draw()
+            self.race.show(state)
 
     def draw_chart(self, state: ViewState, *, again: bool = False) -> None:
         """Draws the curve."""

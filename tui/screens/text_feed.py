@@ -12,9 +12,9 @@ from model.events import (
     WritingRestarted,
     WritingRewound,
 )
+from tui.race.race_pane import RacePane
 from tui.view.recent_characters import Past
 from tui.widgets.frame import temperature_label
-from tui.widgets.race_pane import RacePane
 from tui.widgets.writing_pane import WritingPane
 
 
@@ -60,7 +60,7 @@ class TextFeed:
         elif isinstance(event, LanesWritten):
             self._race.write(event.characters)
         elif isinstance(event, RaceStarted):
-            self._race.start(event.temperatures, event.prompt)
+            self._race.start(event.lanes, event.prompt)
         elif isinstance(event, LaneTemperatureApplied):
             self._race.set_temperature(event.lane, event.temperature)
         elif isinstance(event, SamplingApplied):

@@ -34,7 +34,7 @@ PANES: Final = (
         digit="4",
         name="Race",
         columns=60,
-        tooltip="four temperatures write side by side",
+        tooltip="four temperatures, or models (L), side by side",
     ),
     Pane(
         id="growth",

@@ -29,6 +29,11 @@ class GrowthPane(Painted):
         """The chosen epoch; None follows the newest."""
         self._temperature: float | None = None
 
+    @property
+    def chosen_epoch(self) -> int | None:
+        """The epoch that the user chose; None while the pane follows the newest."""
+        return self._epoch
+
     def show(self, state: ViewState) -> None:
         """Shows the sample at the chosen place of the state."""
         self._state = state

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_fixtures import TEXT, TINY_MODEL, VOCABULARY, random_weights
+from model_fixtures import TEXT, VOCABULARY
 
-from model.network.snapshot import LstmSnapshot
 from model.ngram.ngram_model import NgramModel
 from model.ngram.ngram_stepper import NgramStepper
-from model.sampling.race import Race
-from model.sampling.stepper import BatchStepper
+from model.sampling.race import LaneModel, Race
 
 IDS = VOCABULARY.encode(TEXT)
 
@@ -56,16 +56,8 @@ def test_an_empty_text_leaves_every_character_as_likely() -> None:
 
 def test_a_race_writes_with_counts_as_with_a_network() -> None:
     model = NgramModel.build(IDS, len(VOCABULARY), 5)
-
-    def make_stepper(_: object, streams: int) -> BatchStepper:
-        return NgramStepper(model, streams)
-
-    weights = random_weights(TINY_MODEL, len(VOCABULARY), seed=0)
-    snapshot = LstmSnapshot.from_weights(weights, step=0)
-    race = Race(
-        snapshot, VOCABULARY, temperatures=(0.0, 1.0), seed=1, prompt=TEXT[:5],
-        make_stepper=make_stepper,
-    )  # fmt: skip
-    race.adopt(snapshot)
+    counted = LaneModel(make_stepper=partial(NgramStepper, model))
+    lanes = [("counted", 0.0), ("counted", 1.0)]
+    race = Race(lanes, {"counted": counted}, VOCABULARY, seed=1, prompt=TEXT[:5])
     calm = "".join(race.step().characters[0] for _ in range(30))
     assert all(calm[i : i + 3] in TEXT for i in range(len(calm) - 2))

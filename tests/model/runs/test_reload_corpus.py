@@ -12,10 +12,13 @@ from patience import wait_until
 
 from corpus import Corpus
 from corpus.novelty import MAX_INDEXED_CHARACTERS
-from model.config import SamplingConfig
+from model.commands import StartRace
+from model.config import Lane, LaneKind, SamplingConfig
 from model.events import (
     Event,
+    LanesWritten,
     NoveltyIndexed,
+    RaceStarted,
     ReferencesMeasured,
     TextMissing,
     UnitsRanked,
@@ -114,6 +117,44 @@ def test_a_saved_run_has_novelty_references_and_units(
     assert indexed.index is not None
     assert indexed.index.knows_word(word)
     assert not indexed.index.knows_word("eterned")
+
+
+@pytest.mark.parametrize("session", [opened, watched])
+def test_a_saved_run_has_every_model_of_the_ladder(
+    run: RunFolder, session: Callable[[RunFolder], LiveSession | WatchSession]
+) -> None:
+    kinds: tuple[LaneKind, ...] = ("order 0", "order 2", "order 5", "live", "best", "epoch")
+    lanes = tuple(Lane(model=kind, temperature=1.0) for kind in kinds)
+    ladder = session(run)
+    ladder.post(StartRace(lanes=lanes))
+    seen: list[Event] = []
+
+    def is_whole() -> bool:
+        seen.extend(ladder.poll())
+        return _is_whole(seen)
+
+    ladder.start()
+    try:
+        wait_until(is_whole)
+    finally:
+        ladder.close()
+    start = of_kind(seen, RaceStarted)[-1]
+    bits = [lane.bits_per_character for lane in start.lanes[:3]]
+    assert all(value is not None and 0 < value < 8 for value in bits)
+    assert start.lanes[5].epoch == metadata_of(run).epoch
+    _, _, _, live, best, epoch = zip(
+        *(event.characters for event in of_kind(seen, LanesWritten)[-10:]), strict=True
+    )
+    assert live == best == epoch, "the run has saved one checkpoint"
+
+
+def _is_whole(seen: list[Event]) -> bool:
+    """Whether a race of all models has written for a while."""
+    starts = [place for place, event in enumerate(seen) if isinstance(event, RaceStarted)]
+    is_whole = bool(starts) and all(
+        lane.is_written for lane in of_kind(seen, RaceStarted)[-1].lanes
+    )
+    return is_whole and len(of_kind(seen[starts[-1] :], LanesWritten)) > 10
 
 
 @pytest.mark.parametrize("session", [opened, watched])

@@ -18,7 +18,7 @@ from model.sampling.distribution import softmax
 from model.sampling.mixed_stepper import MixedBatchStepper, MixedStepper, batch_stepper_for
 from model.sampling.mixture import mixed_logits, mixture, sole_author
 from model.sampling.numpy_lstm import LstmStepper
-from model.sampling.race import Race
+from model.sampling.race import LaneModel, Race
 from model.sampling.sampler import Sampler
 from model.sampling.stream import CharacterStream
 
@@ -189,13 +189,9 @@ def test_a_fork_and_the_way_back_restore_both_models(
 
 def test_the_lanes_of_a_race_are_drawn_though_a_model_lacks_symbols() -> None:
     weights = both(0.0)
-    race = Race(
-        weights.snapshot,
-        weights.vocabulary,
-        temperatures=(0.0, 2.0),
-        seed=1,
-        make_stepper=batch_stepper_for(weights.snapshot),
-    )
+    stepper = batch_stepper_for(weights.snapshot)
+    model = LaneModel.of_weights(weights.snapshot, make_stepper=stepper)
+    race = Race([("live", 0.0), ("live", 2.0)], {"live": model}, weights.vocabulary, seed=1)
     lanes = list(zip(*(race.step().characters for _ in range(60)), strict=True))
     assert set(lanes[1]) <= set(FIRST_SYMBOLS)
     assert len(set(lanes[1])) > 4, "the hot lane is not greedy"

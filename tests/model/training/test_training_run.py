@@ -257,9 +257,10 @@ def test_the_file_holds_the_recorded_events_and_ten_steps_a_second(tmp_path: Pat
 
 
 def test_weights_are_published_twice_a_second_and_the_best_at_the_end(tmp_path: Path) -> None:
-    published: list[PublishedWeights] = []
+    everything: list[PublishedWeights] = []
     clock = TickingClock(0.02)
-    events = watch(make_request(tmp_path, epochs=4), publish=published.append, clock=clock)
+    events = watch(make_request(tmp_path, epochs=4), publish=everything.append, clock=clock)
+    published = [weights for weights in everything if weights.kept_as is None]
     assert published[0].snapshot.step == 0
     assert published[-1].best
     best = [event.step for event in of_kind(events, Validated) if event.best][-1]
@@ -267,6 +268,25 @@ def test_weights_are_published_twice_a_second_and_the_best_at_the_end(tmp_path: 
     assert not any(weights.best for weights in published[:-1])
     (finished,) = of_kind(events, Finished)
     assert finished.seconds / 0.5 * 0.5 <= len(published) <= finished.seconds / 0.5 + 3
+
+
+def test_the_best_weights_and_those_of_each_epoch_are_handed_to_the_lanes(tmp_path: Path) -> None:
+    published: list[PublishedWeights] = []
+    events = watch(make_request(tmp_path, epochs=3), publish=published.append)
+    validations = of_kind(events, Validated)
+    losses = {event.step: event.nats_per_character for event in validations}
+    best = [weights for weights in published if weights.kept_as == "best"]
+    assert [(weights.snapshot.step, weights.nats_per_character) for weights in best] == [
+        (event.step, event.nats_per_character) for event in validations if event.best
+    ]
+    epochs = [weights for weights in published if weights.kept_as == "epoch"]
+    assert [(weights.epoch, weights.snapshot.step) for weights in epochs] == list(
+        dict.fromkeys((event.epoch, event.step) for event in of_kind(events, SampleRecorded))
+    )
+    assert [weights.nats_per_character for weights in epochs] == [
+        losses.get(weights.snapshot.step) for weights in epochs
+    ]
+    assert epochs
 
 
 # --- wishes --------------------------------------------------------------------------------------

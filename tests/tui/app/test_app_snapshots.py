@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from app_script import characters, training
+from app_script import characters, ladder_started, race_started, training
 from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -51,6 +51,7 @@ NEXT_DISTRIBUTION = ev.NextDistribution(
 VIEWS: dict[str, tuple[str, ...]] = {
     "sampling": ("3",),
     "race": ("4",),
+    "ladder": ("L",),
     "growing-up": ("5", "left"),
     "events": ("6",),
     "surprise": ("c",),
@@ -152,11 +153,14 @@ def test_each_view_looks_as_it_did(
         for line in app.screen.query(Input):
             line.cursor_blink = False
         app.clear_notifications()
-        app.take((ev.RaceStarted(temperatures=(0.2, 0.5, 1.0, 1.2), seed=1, prompt="he was "),))
-        for lanes in zip(
-            "the sense of", "the sense or", "the soul of a", "the soul is x", strict=False
-        ):
-            app.take((ev.LanesWritten(characters=lanes),))
+        lanes: tuple[str, ...] = ("the sense of", "the sense or", "the soul of a", "the soul is x")
+        if view == "ladder":
+            app.take((ladder_started("he was "),))
+            lanes = ("t hseeo nu ", "the sers of", *lanes)
+        else:
+            app.take((race_started(0.2, 0.5, 1.0, 1.2, prompt="he was "),))
+        for characters_of_lanes in zip(*lanes, strict=False):
+            app.take((ev.LanesWritten(characters=characters_of_lanes),))
         for _ in range(3):
             app.draw_all()
             await pilot.pause()

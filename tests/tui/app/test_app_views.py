@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from app_opened import Opened, opened
-from app_script import characters, on_a_loop, step_of, training
+from app_script import characters, on_a_loop, race_started, step_of, training
 from hypothesis import given
 from hypothesis import strategies as st
 
 from model import events as ev
 from model.commands import SetLaneTemperature, SetSampling, StartRace, StopRace
 from model.config import SamplingConfig
+from tui.race.lanes import LINE_UPS
 from tui.view.chart_view import (
     METRICS,
     ChartView,
@@ -216,8 +217,8 @@ async def test_typical_sampling_has_a_key_and_keeps_the_other_settings() -> None
 async def test_the_race_runs_while_it_is_seen() -> None:
     async with opened(*training(), size=(120, 40)) as it:
         await it.press("4")
-        assert it.session.commands == [StartRace(temperatures=(0.2, 0.5, 1.0, 1.2))]
-        await it.say(ev.RaceStarted(temperatures=(0.2, 0.5, 1.0, 1.2), seed=1, prompt="it "))
+        assert it.session.commands == [StartRace(lanes=LINE_UPS["temperatures"])]
+        await it.say(race_started(0.2, 0.5, 1.0, 1.2, prompt="it "))
         for lanes in ("aaaa", "bbbb", "ccdd", "eeef", "ghij"):
             await it.say(ev.LanesWritten(characters=tuple(lanes)))
         it.app.draw_views()

@@ -17,7 +17,7 @@ from unicodedata import category
 
 import pytest
 from app_opened import Opened
-from app_script import on_a_loop, training
+from app_script import on_a_loop, race_started, training
 from hostile_text import PAYLOADS, unsafe_characters
 from model_fixtures import make_checkpoint
 from rich.segment import Segment
@@ -69,8 +69,8 @@ def foreign_events(text: str) -> list[ev.Event]:
         ),
         ev.WritingRewound(back=1, text=text, forked=True),
         ev.NextDistribution(candidates=(distribution,), entropy=1.0, adjusted_entropy=1.0, kept=1),
-        ev.RaceStarted(temperatures=(0.5, 1.0), seed=1, prompt=text),
-        ev.LanesWritten(characters=(first, "x")),
+        race_started(0.2, 0.5, 1.0, 1.2, prompt=text),
+        ev.LanesWritten(characters=(first, "x", first, first)),
         ev.ReferencesMeasured(bits_per_character=((text, 2.0),)),
         ev.UnitsRanked(units=(ev.RankedUnit(feature=text, layer=0, unit=1, correlation=0.5),)),
         ev.WritingHeld(held=True),
