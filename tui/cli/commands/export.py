@@ -16,6 +16,7 @@ from model.runs.folder import RunFolder
 from model.runs.reload_corpus import reload_corpus
 from model.runs.storage import write_atomically
 from model.session.analysis_thread import references
+from model.session.counted_ngrams import CountedNgrams
 from tui.cli.options import UserPath, checkpoints_option
 from tui.console.exit_status import complain
 from tui.export.curve_figure import curve_figure
@@ -122,7 +123,7 @@ def _recorded(folder: RunFolder) -> ViewState:
         complain(f"the curve has no lines to compare with: {corpus}")
         return state
     split = split_ids(corpus.ids, metadata.training.validation_fraction)
-    measured = references(corpus, split)
+    measured = references(corpus, CountedNgrams(split, corpus.vocabulary))
     if measured.note:
         complain(measured.note)
     return fold(state, [measured], 0.0)
