@@ -12,7 +12,7 @@ from patience import PATIENCE, wait_until
 from two_authors import FIRST_SYMBOLS, SECOND_SYMBOLS, checkpoint_of, write_authors
 
 from model.commands import HoldWriting, SetMix, StartRace
-from model.config import SamplingConfig
+from model.config import Lane, SamplingConfig
 from model.events import (
     AuthorsOpened,
     CharacterWritten,
@@ -52,6 +52,9 @@ def opened(work: SavedWeights) -> Iterator[Written]:
         assert session.close(timeout=PATIENCE)
 
 
+LANES = (Lane(model="live", temperature=0.5), Lane(model="live", temperature=1.0))
+
+
 def test_two_models_write_one_text_and_say_what_each_lacks(tmp_path: Path) -> None:
     first, second = write_authors(tmp_path)
     with opened(SavedWeights(path=first, second=second, mix=0.3)) as it:
@@ -71,7 +74,7 @@ def test_a_mix_holds_from_the_character_after_its_event(tmp_path: Path) -> None:
     first, second = write_authors(tmp_path)
     with opened(SavedWeights(path=first, second=second)) as it:
         it.until(CharacterWritten, 50)
-        it.session.post(StartRace(temperatures=(0.5, 1.0), seed=1))
+        it.session.post(StartRace(lanes=LANES, seed=1))
         for number, wished in enumerate((1.0, 0.0, 1.0), 2):
             it.session.post(SetMix(mix=wished))
             it.until(MixApplied, number)

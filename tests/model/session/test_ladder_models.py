@@ -10,7 +10,7 @@ import pytest
 from model_fixtures import VOCABULARY, make_snapshot, make_text
 from patience import PATIENCE
 
-from corpus import Corpus
+from corpus import Corpus, split_ids
 from model.commands import StartRace
 from model.config import Lane
 from model.events import AnalysisEvent, UnitsRanked
@@ -27,7 +27,7 @@ CORPUS = Corpus(
     vocabulary=VOCABULARY,
     sha256="",
 )
-HELD_OUT = CORPUS.ids[-1000:]
+SPLIT = split_ids(CORPUS.ids, 0.2)
 LADDER = StartRace(lanes=(Lane(model="order 2", temperature=1.0),))
 TEMPERATURES = StartRace(lanes=(Lane(model="live", temperature=1.0),))
 
@@ -59,15 +59,15 @@ def test_the_training_part_is_counted_once_and_the_held_out_part_scored(
     offers = Offers(monkeypatch)
     if before:
         offers.analysis.post(LADDER)
-    offers.analysis.start(CORPUS, HELD_OUT)
+    offers.analysis.start(CORPUS, SPLIT)
     offers.analysis.post(LADDER)
     assert offers.all_there.wait(PATIENCE)
     offers.analysis.post(LADDER)
     offers.analysis.stop()
     assert [source.kind for source in offers.sources] == ["order 0", "order 2", "order 5"]
     for source, order in zip(offers.sources, (0, 2, 5), strict=True):
-        model = NgramModel.build(CORPUS.ids[:-1000], len(VOCABULARY), order)
-        assert source.bits_per_character == pytest.approx(model.nats(HELD_OUT) / math.log(2))
+        model = NgramModel.build(SPLIT.train, len(VOCABULARY), order)
+        assert source.bits_per_character == pytest.approx(model.nats(SPLIT.held_out) / math.log(2))
         logits = source.model.make_stepper(2).prime([np.array([0, 1])])
         assert np.allclose(np.exp(logits).sum(axis=0), 1)
 
@@ -76,7 +76,7 @@ def test_a_race_of_temperatures_counts_nothing(monkeypatch: pytest.MonkeyPatch) 
     offers = Offers(monkeypatch)
     offers.analysis.post(TEMPERATURES)
     offers.analysis.publish(PublishedWeights(snapshot=make_snapshot(), vocabulary=VOCABULARY))
-    offers.analysis.start(CORPUS, HELD_OUT)
+    offers.analysis.start(CORPUS, SPLIT)
     assert offers.ranked.wait(PATIENCE)
     offers.analysis.stop()
     assert offers.sources == []
@@ -85,7 +85,7 @@ def test_a_race_of_temperatures_counts_nothing(monkeypatch: pytest.MonkeyPatch) 
 def test_a_text_without_a_held_out_part_has_no_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     offers = Offers(monkeypatch)
     offers.analysis.post(LADDER)
-    offers.analysis.start(CORPUS, CORPUS.ids[:0])
+    offers.analysis.start(CORPUS, split_ids(CORPUS.ids, 0.0))
     assert offers.all_there.wait(PATIENCE)
     offers.analysis.stop()
     assert {source.bits_per_character for source in offers.sources} == {None}
