@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # -P: Python imports no file of the working directory in place of a module.
 
-.PHONY: run test test-busy test-slow check format figures view-figures recipes scaling recording \
-  moving-picture pictures clean
+.PHONY: run test test-busy test-slow check format figures view-figures recipes scaling ladder \
+  recording moving-picture pictures clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -51,6 +51,10 @@ recipes: .venv/.installed-dev
 # Measures the table of docs/scaling.md: two processes against two threads, on an idle machine.
 scaling: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/scaling_figures.py
+
+# Measures the tables of docs/ladder.md, in a minute; takes several texts.
+ladder: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/ladder_figures.py $(TEXT)
 
 # Records a real training of five minutes for the moving picture; needs nietzsche.txt as TEXT.
 recording: .venv/.installed-dev

@@ -31,7 +31,7 @@ HEIGHT_INCHES: Final = 5.4
 PNG_DOTS_PER_INCH: Final = 200
 _LEFT, _BOTTOM, _RIGHT, _TOP = 0.085, 0.115, 0.975, 0.815
 """Edges of the axes, parts of the page."""
-_NAMES_WIDTH: Final = 0.12
+_NAMES_WIDTH: Final = 0.135
 """Margin for the references' names between the axes and the right edge, parts of the page."""
 _POINTS_OF_HEIGHT: Final = HEIGHT_INCHES * 72 * (_TOP - _BOTTOM)
 _NAME_DISTANCE: Final = 13 / _POINTS_OF_HEIGHT

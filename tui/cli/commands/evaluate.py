@@ -84,7 +84,7 @@ class _NgramScore:
     type=click.IntRange(0, MAX_ORDER),
     metavar="N",
     help="Also count the text that the run was trained on, and measure how well N characters of "
-    f"context predict by the counts alone (0 to {MAX_ORDER}).",
+    "context predict by the counts alone.",
 )
 @include_option
 @exclude_option
