@@ -9,7 +9,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Final, Literal, get_args
 
 from corpus.files.json_text import json_text
 
@@ -108,6 +108,10 @@ class SampleRecorded(RecordedEvent):
     seed: int
     prompt: str
     text: str
+
+
+STOPPED_FALLING: Final = "the validation loss has stopped falling"
+"""Beginning of the warning that more training does not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,9 @@ from model.sampling.stepper import MakeStepper
 MAX_DESCRIBED_CHARACTERS = 24
 """Characters of a distribution that are reported before a draw: the rows of a tall pane."""
 
+REREAD_CHARACTERS = 64
+"""Characters of the text that give the state again; a sequence of most trainings is as long."""
+
 
 class CharacterStream:
     """Writes without end; ``sampling`` and ``snapshot`` may change between two characters.
@@ -87,6 +90,17 @@ class CharacterStream:
     def snapshot(self, snapshot: WeightSnapshot) -> None:
         self._stepper.adopt(snapshot)
         self._snapshot = snapshot
+
+    def reread(self) -> None:
+        """Computes the state from the end of the text, read from a cold start.
+
+        A state that many weights have computed in turn may be one that the present weights never
+        meet in training: the text then stays noise although the network has learned.
+        """
+        if self._window is None and self._places:
+            ids = [place.chosen for place in self._places]
+            self._stepper.reset()
+            self._logits = self._stepper.prime(ids[-REREAD_CHARACTERS:])
 
     def set_mix(self, mix: float) -> bool:
         """Sets the weight of the second model from the next character on.

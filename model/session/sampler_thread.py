@@ -84,6 +84,8 @@ class SamplerThread:
         self._held = False
         self._stream: CharacterStream | None = None
         self._described_at = 0.0
+        self._read_at_step = 0
+        """Step of the weights that the state of the text was last computed with from the start."""
         self._race = RaceRunner(self._say, lambda vocabulary: self._fitted_prompt(vocabulary)[0])
         self._offered: deque[LaneSource] = deque()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
@@ -277,6 +279,9 @@ class SamplerThread:
             self._begin(published)
         else:
             stream.snapshot = published.snapshot
+            if published.snapshot.step >= max(1, 2 * self._read_at_step):
+                stream.reread()
+                self._read_at_step = published.snapshot.step
         self._race.offer(LaneSource.of_weights(published))
         self._say(WeightsSwapped(step=published.snapshot.step, best=published.best))
 
@@ -285,6 +290,7 @@ class SamplerThread:
         self._say(VocabularyKnown(vocabulary=published.vocabulary))
         prompt, note = self._fitted_prompt(published.vocabulary)
         watched = None if self._stream is None else self._stream.watched
+        self._read_at_step = published.snapshot.step
         self._stream = CharacterStream(
             published.snapshot,
             published.vocabulary,

@@ -24,6 +24,7 @@ from model.events import (
     Validated,
     WarningRaised,
 )
+from model.events.recorded import STOPPED_FALLING
 from model.network.published import PublishedWeights
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import Checkpoint
@@ -235,6 +236,15 @@ class Reporter:
         """Yields a warning for each thing that the file system turned out not to guarantee."""
         for sentence in take_missing():
             yield self.warning(sentence)
+
+    def stopped_falling(self, *, ends: bool) -> WarningRaised:
+        """Returns the warning that the validation loss falls no longer.
+
+        Args:
+            ends: whether the training ends because of it.
+        """
+        ending = "; the training ends here" if ends else ""
+        return self.warning(f"{STOPPED_FALLING}{ending}")
 
     def warning(self, text: str) -> WarningRaised:
         """Returns a warning."""

@@ -358,8 +358,7 @@ class TrainingRun:
         yield self._reporter.validated(trainer, nats, best=self._best.snapshot if best else None)
         if self._best.has_stopped_falling():
             self._is_enough = run.preset == AUTO
-            ending = "; the training ends here" if self._is_enough else ""
-            yield self._reporter.warning(f"the validation loss has stopped falling{ending}")
+            yield self._reporter.stopped_falling(ends=self._is_enough)
         yield self._reporter.state("training")
         return best
 

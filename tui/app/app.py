@@ -133,7 +133,8 @@ class CharlmApp(LiveApp):
         self.post(SetMix(mix=self._mix_posted))
 
     def action_restart_writing(self) -> None:
-        """Restarts the text."""
+        """Restarts the text, and follows it."""
+        self.pane.follow()
         self.post(RestartWriting())
 
     def action_edit_prompt(self) -> None:
@@ -144,6 +145,7 @@ class CharlmApp(LiveApp):
 
         def answered(prompt: str | None) -> None:
             if prompt is not None:
+                self.pane.follow()
                 self.post(RestartWriting(prompt=prompt))
 
         self.push_screen(PromptEntry(prompt, self.state.vocabulary), answered)

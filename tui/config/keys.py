@@ -253,7 +253,8 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     ),
     _key("text.start", "home", "Home", "Oldest text", "", "screen.scroll_text('home')", "Text"),
     _key(
-        "text.follow", "end", "End", "Follow the text again", "go to the newest and stay there",
+        "text.follow", "end escape", "End", "Follow the text again",
+        "go to the newest and stay there",
         "screen.follow", "Text",
     ),
     _key(

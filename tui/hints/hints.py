@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from model.events.recorded import STOPPED_FALLING
 from tui.sanitise import one_line
 from tui.view.format import fixed, grouped
 from tui.view.state import ViewState
@@ -76,6 +77,11 @@ def end(moment: Moment) -> Words | None:
     actions = [(moment.keys[key], *words) for key, *words in _NEXT if key in moment.keys]
     loss = "Training has ended" if best is None else f"Best {fixed(best)} nats"
     long = f"{loss}. " + " · ".join(f"{key} {words}" for key, words, _ in actions[:4])
+    if any(STOPPED_FALLING in warning for warning in moment.state.warnings):
+        # To train longer would not help.
+        actions = [action for action in actions if action[0] != moment.keys.get("training.longer")]
+        names = " · ".join(f"{key} {word}" for key, _, word in actions[:4])
+        long = f"{loss}, which fell no longer. {names}"
     return Words(long, f"{loss}. " + " ".join(f"{key} {word}" for key, _, word in actions[:2]))
 
 
@@ -229,7 +235,8 @@ def ink(moment: Moment) -> Words | None:
 
 def hold(moment: Moment) -> Words | None:
     """The text can be held, once there is something to read."""
-    if moment.state.writing.characters < _SOME_TEXT:
+    state = moment.state
+    if state.training != "training" or state.writing.characters < _SOME_TEXT:
         return None
     return _with_keys(
         moment,

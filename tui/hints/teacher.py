@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tui.hints.hints import HINTS, Moment, Words, end
+from tui.hints.hints import HINTS, Hint, Moment, Words, end
 
 SECONDS_OF_EACH: Final = 12.0
-"""How long a hint stays at least, while the training lasts."""
+"""How long a hint stays at least, while the training lasts and the hint is true."""
 
 
 _THE_LAST: Final = (end.__name__, "")
@@ -22,6 +22,8 @@ class Teacher:
     def __init__(self) -> None:
         self.shown: Words | None = None
         """The hint that is shown now; it stays until another one is due."""
+        self._hint: Hint | None = None
+        """The one that is shown."""
         self._said: set[tuple[str, str]] = set()
         self._until = 0.0
 
@@ -32,13 +34,14 @@ class Teacher:
             moment: what happens.
             now: seconds of a steady clock.
         """
+        is_true = self._hint is not None and self._hint(moment) is not None
         is_early = now < self._until and moment.state.finished is None
-        if is_early or _THE_LAST in self._said:
+        if (is_early and is_true) or _THE_LAST in self._said:
             return self.shown
         for hint in HINTS:
             words = hint(moment)
             if words is not None and (hint.__name__, words.about) not in self._said:
                 self._said.add((hint.__name__, words.about))
-                self.shown, self._until = words, now + SECONDS_OF_EACH
+                self.shown, self._until, self._hint = words, now + SECONDS_OF_EACH, hint
                 break
         return self.shown

@@ -118,7 +118,7 @@ class MinutesEntry(NumberEntry):
 
     TITLE = "Train longer"
     RANGE = (0.1, MAX_MINUTES)
-    UNIT = "minutes more"
+    UNIT = f"minutes more, up to {MAX_MINUTES:g}"
 
     def __init__(self, minutes: float) -> None:
         super().__init__(f"{minutes:g}")
@@ -152,7 +152,7 @@ class FindEntry(Dialog[str | None]):
         with Vertical(classes="dialog"):
             yield Static(Content("Find"), classes="dialog-title")
             yield SafeInput(self._words, select_on_focus=True, max_length=200)
-            note = "case is ignored · n next · N back"
+            note = "case is ignored · n older · N newer"
             yield Static(Content(note), classes="dialog-note")
 
     @on(Input.Submitted)

@@ -134,6 +134,8 @@ def _checkpoint_parts(state: ViewState, now: float, width: int) -> list[Part]:
     """Returns the last checkpoint and its age."""
     if state.opened is not None:
         return [(f"step {grouped(state.opened.step)}", "value")]
+    if state.checkpoint is None and state.progress.first_step:
+        return [(f"step {grouped(state.progress.first_step)}", "value")]
     if state.checkpoint is None:
         return [("not yet" if can_still_train(state) else "never", "label")]
     parts: list[Part] = [(f"step {grouped(state.checkpoint.step)}", "value")]

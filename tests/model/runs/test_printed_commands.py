@@ -126,6 +126,7 @@ def test_the_farewell_tells_how_to_go_on_with_any_run(
 ) -> None:
     root, environment, by_file = WAYS[way]
     shutil.copytree(home / "my runs", tmp_path / root)
+    monkeypatch.chdir(tmp_path)
     config = tmp_path / "config.toml"
     config.write_text(f"[defaults]\ncheckpoints = {by_file!r}\n" if by_file else "", "utf-8")
     environment = {**environment, "CHARLM_CONFIG": str(config)}
@@ -186,3 +187,14 @@ def test_every_command_in_a_message_of_ours_is_one_that_can_be_run(tmp_path: Pat
     from tui.cli.main import COMMANDS
 
     assert {words.split()[0] for words in found} <= set(COMMANDS)
+
+
+def test_the_farewell_does_not_advertise_a_deleted_run(tmp_path: Path) -> None:
+    state: Any = SimpleNamespace(
+        crashes=[],
+        run=SimpleNamespace(run="gone"),
+        losses=SimpleNamespace(best=1.5),
+        progress=SimpleNamespace(step=1),
+    )
+    session: Any = SimpleNamespace(run_path=tmp_path / "gone", unsaved=False)
+    assert farewell(state, session, saved=True) == ["run gone was deleted"]

@@ -14,7 +14,7 @@ from noise_by_definition import assert_drawn
 from corpus import CorpusError, Vocabulary
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
-from model.sampling.stream import CharacterStream
+from model.sampling.stream import REREAD_CHARACTERS, CharacterStream
 
 NETWORK = make_network(ModelConfig(hidden=12, layers=2, embedding=4), len(VOCABULARY))
 LOGITS = np.linspace(-1, 1, len(VOCABULARY))
@@ -164,6 +164,29 @@ def test_new_weights_in_mid_text_keep_the_state() -> None:
     assert write(stream, 50) == write(same, 50)
     stream.snapshot = make_snapshot(9, step=3)
     assert write(stream, 50) != write(same, 50)
+
+
+def test_a_text_that_is_read_again_goes_on_from_its_end_alone() -> None:
+    """Whatever weights wrote it, the state is that of the present ones over its last characters."""
+    states = []
+    for first in (3, 4):
+        stream = CharacterStream(
+            make_snapshot(first), VOCABULARY, sampling=SamplingConfig(), seed=1, prompt="the "
+        )
+        text = write(stream, 100)
+        stream.snapshot = make_snapshot(0)
+        stream.reread()
+        again = CharacterStream(
+            make_snapshot(0),
+            VOCABULARY,
+            sampling=SamplingConfig(),
+            seed=1,
+            prompt=text[-REREAD_CHARACTERS:],
+        )
+        assert stream.describe_next() == again.describe_next()
+        states.append(stream.describe_next())
+        assert stream.fork(5, "e")
+    assert states[0] != states[1]
 
 
 def test_an_empty_prompt_starts_as_after_a_line_feed() -> None:

@@ -113,3 +113,16 @@ async def test_words_are_found_upwards_and_back() -> None:
         it.app.main_screen.sought = "nowhere"
         await it.press("n")
         assert any("nowhere" in toast for toast in it.toasts())
+
+
+@pytest.mark.parametrize("keys", [("r",), ("i", "x", "enter"), ("escape",)])
+@on_a_loop
+async def test_a_new_text_is_followed_and_the_search_forgotten(keys: tuple[str, ...]) -> None:
+    async with opened(*training(), *characters("the sense of the whole " * 60)) as it:
+        await it.press("slash", *"the", "enter")
+        followed = [it.app.pane.following]
+        await it.press(*keys)
+        await it.settle()
+        followed.append(it.app.pane.following)
+        assert followed == [False, True]
+        assert it.app.pane.found is None

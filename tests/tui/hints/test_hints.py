@@ -112,6 +112,22 @@ def test_the_end_comes_at_once_with_the_best_loss_and_four_things_to_do() -> Non
     assert teacher.listen(moment_of(state), 500.0) == shown, "nothing follows that is less useful"
 
 
+def test_a_training_that_ended_early_is_not_to_be_trained_longer() -> None:
+    warned = (ev.WarningRaised(time=1.0, text="the validation loss has stopped falling; ..."),)
+    state = fold(trained_to(1.4).state, (*warned, *finished()), 1.0)
+    shown = Teacher().listen(moment_of(state), 1.0)
+    assert shown is not None
+    assert shown.long.startswith("Best 1.310 nats, which fell no longer. i ")
+    assert "longer ·" not in shown.long
+
+
+def test_a_hint_that_is_no_longer_true_goes_at_once() -> None:
+    teacher = Teacher()
+    noise = teacher.listen(moment_of(ViewState(writing=Writing(weights_step=0))), 0.0)
+    assert noise is not None
+    assert teacher.listen(trained_to(2.5), 1.0) != noise
+
+
 def test_only_keys_that_do_something_are_named() -> None:
     acting = {k.id: k.shown for k in keys_of({}, read_only=True, trains=False)}
     state = fold(trained_to(1.4).state, finished(), 1.0)

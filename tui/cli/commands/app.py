@@ -332,6 +332,8 @@ def farewell(state: Any, session: LiveSession | WatchSession, *, saved: bool) ->
     best = state.losses.best
     loss = "not validated yet" if best is None else f"best validation {best:.4f} nats per character"
     lines.append(f"run {state.run.run}: step {state.progress.step:,}, {loss}")
+    if not session.run_path.is_dir():
+        return [*lines[:-1], f"run {state.run.run} was deleted"]
     if not saved:
         lines.append("stopped without saving: steps after the last checkpoint are lost")
     elif session.unsaved:
