@@ -28,6 +28,9 @@ WILD = (
 """Whole clusters and broken ones, which a model that learns them writes in any order."""
 
 
+SIZES = ((80, 24), (40, 10), (120, 40), (200, 60), (61, 17))
+
+
 @pytest.mark.parametrize("script", TEXTS)
 def test_no_line_runs_over_the_border(script: str, tmux: Tmux, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXTS[script] * 200, encoding="utf-8")
@@ -43,8 +46,11 @@ def test_no_line_runs_over_the_border(script: str, tmux: Tmux, tmp_path: Path) -
     assert all(row.endswith("│") for row in rows), pane
 
 
+@pytest.mark.parametrize(
+    "sizes", [SIZES[:2], pytest.param(SIZES, marks=pytest.mark.slow)], ids=["two", "five"]
+)
 def test_borders_and_cursor_stay_through_keys_and_sizes(
-    tmux: Callable[..., str], tmp_path: Path
+    sizes: tuple[tuple[int, int], ...], tmux: Callable[..., str], tmp_path: Path
 ) -> None:
     (tmp_path / "text.txt").write_text(WILD * 200, encoding="utf-8")
     command = [str(PROGRAM), "text.txt", *TINY, "--epochs", "100000", "--rate", "3000"]
@@ -52,7 +58,7 @@ def test_borders_and_cursor_stay_through_keys_and_sizes(
     for _ in moments("a text"):
         if sum(map(is_full, tmux("capture-pane", "-p").splitlines())) >= 4:
             break
-    for columns, rows in ((80, 24), (40, 10), (120, 40), (200, 60), (61, 17)):
+    for columns, rows in sizes:
         tmux("resize-window", "-x", str(columns), "-y", str(rows))
         for key in ("c", "PageUp", "a", "Left", "Escape", "End"):
             tmux("send-keys", key)

@@ -30,6 +30,7 @@ Fork = tuple[int, str]
 _BAR_CELLS = 24
 _LABEL_CELLS = 4
 _FRAME_ROWS = 2
+_MIN_COLUMNS_FOR_KEYS = 50
 
 
 class AlternativesScreen(Dialog[Fork | None]):
@@ -72,7 +73,9 @@ class AlternativesScreen(Dialog[Fork | None]):
         """Shows the candidates."""
         with Vertical(classes="dialog -wide-dialog -candidates") as dialog:
             dialog.border_title = "Alternatives"
-            dialog.border_subtitle = "arrows move, Enter forks, Esc leaves"
+            wide = self.app.size.width >= _MIN_COLUMNS_FOR_KEYS
+            keys = "Enter forks, Esc leaves"
+            dialog.border_subtitle = f"arrows move, {keys}" if wide else keys
             yield self.page
 
     def on_resize(self) -> None:

@@ -29,6 +29,7 @@ OWN_WORDS = {
     ("pane_screen.py", "f'{pane.digit} {pane.name}'"),
     ("pane_screen.py", "self.race.words"),
     ("pane_screen.py", "words"),
+    ("alternatives.py", "f'arrows move, {keys}' if wide else keys"),
     ("menu.py", "self._title"),
     ("compare_screen.py", "f'Validation, {unit}'"),
     ("keys.py", "tooltip"),

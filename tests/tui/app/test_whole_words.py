@@ -38,6 +38,8 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "no words": ("slash", "z", "enter"),
     "no training": ("e",),
 }
+_EDGE_CELLS = 6
+"""Of an edge with words: its corners, and a track and a gap on either side of the words."""
 EVENTS = (
     *training(),
     *characters("the sense of the whole of the soul and the highest " * 20),
@@ -51,7 +53,7 @@ def cut(it: Opened) -> Iterator[str]:
     visible = screen._compositor.visible_widgets
     for widget, (region, clip) in visible.items():
         for words in (widget.border_title, widget.border_subtitle):
-            if words and cell_len(str(words)) > region.width - 4:
+            if words and cell_len(str(words)) > region.width - _EDGE_CELLS:
                 yield f"{widget}: {words} on an edge of {region.width} cells"
         if isinstance(widget, Painted):
             width = widget.size.width
