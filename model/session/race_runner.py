@@ -5,6 +5,7 @@ Everything here runs in the sampler's thread. It knows neither rates nor buffers
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -26,7 +27,6 @@ from model.sampling.race import LaneModel, Race
 
 KEPT_EPOCHS: Final = 4
 """Maximum number of epochs whose weights are kept in memory for a lane."""
-BITS_PER_NAT: Final = 1.4426950408889634
 
 RaceCommand = StartRace | SetLaneTemperature | StopRace
 RaceEvent = RaceStarted | LanesWritten | LaneTemperatureApplied | RaceStopped
@@ -54,7 +54,7 @@ class LaneSource:
             kind=kind,
             model=_written_by(published.snapshot, published.window),
             vocabulary=published.vocabulary,
-            bits_per_character=None if nats is None else nats * BITS_PER_NAT,
+            bits_per_character=None if nats is None else nats / math.log(2),
             epoch=published.epoch if kind == "epoch" else None,
             snapshot=published.snapshot,
         )

@@ -91,18 +91,22 @@ def _only(names: tuple[str, ...], options: Mapping[str, Any]) -> dict[str, Any]:
 
 def can_train_longer(work: RunRequest | SavedWeights, root: Path) -> bool:
     """Tells whether the session's run lies among the runs, so that it can be resumed by name."""
-    return isinstance(work, RunRequest) or (
-        work.path.absolute().parent.parent == root.absolute() and _source_of(work.path.parent) != ""
-    )
+    return isinstance(work, RunRequest) or _source_of_weights(work, root) != ""
 
 
 def can_train_again(work: RunRequest | SavedWeights, root: Path) -> bool:
     """Tells whether another run can read the session's text; standard input is read once."""
-    if isinstance(work, RunRequest) and work.corpus is not None:
-        return work.corpus not in STANDARD_INPUT_NAMES
     if isinstance(work, SavedWeights):
-        return can_train_longer(work, root) and _source_of(work.path.parent) != "-"
+        return _source_of_weights(work, root) not in {"", "-"}
+    if work.corpus is not None:
+        return work.corpus not in STANDARD_INPUT_NAMES
     return _source_of(RunFolder.find(root, work.run).path) not in {"", "-"}
+
+
+def _source_of_weights(work: SavedWeights, root: Path) -> str:
+    """Returns what the text of the weights' run was named by; an empty text if it is elsewhere."""
+    folder = work.path.absolute().parent
+    return _source_of(folder) if folder.parent == root.absolute() else ""
 
 
 def _source_of(folder: Path) -> str:
