@@ -22,6 +22,7 @@ from terminal_harness import (
     make_words,
     wait_for_steps,
 )
+from two_authors import write_authors
 
 from model.runs.folder import RunFolder
 
@@ -243,6 +244,15 @@ def test_every_view_is_reached_by_its_key(app: Terminal) -> None:
     app.wait_for_text("1 Training", "2 Run", "Writing")
 
 
+def test_the_ladder_of_models_races_and_goes_back(app: Terminal) -> None:
+    press_until(app, "L", "0-gram")
+    app.wait_for_text("2-gram", "5-gram", "LSTM", "bits")
+    press_until(app, "L", "T 0.50")
+    wait_until_gone(app, "0-gram")
+    app.send("0")
+    app.wait_for_text("1 Training", "2 Run", "Writing")
+
+
 def test_s_saves_a_checkpoint_and_says_so(app: Terminal, app_home: Path) -> None:
     step = wait_for_steps(app)
     app.send("s")
@@ -302,6 +312,22 @@ def test_q_and_s_leave_a_checkpoint_that_loads_and_the_shell_as_it_was(
     assert f"charlm-tui: run {run}: step {checkpoint.metadata.step:,}, " in farewell
     assert f"go on with: charlm-tui --resume --run {run}" in farewell
     assert "Traceback" not in app.plain
+
+
+# --- two authors ----------------------------------------------------------------------------------
+
+
+def test_two_models_write_one_text_and_a_key_moves_the_weight(
+    open_app: OpenApp, tmp_path: Path
+) -> None:
+    first, second = write_authors(tmp_path / "runs")
+    app = open_app("--checkpoint", str(first), "--with", str(second))
+    app.wait_for_text("one 50% · two 50%", "author", "one lacks 2 of the 10 symbols", "{/} Mix")
+    press_until(app, "{", "one 55% · two 45%")
+    press_until(app, "}", "one 50% · two 50%")
+    app.send("q")  # nothing is trained, so nothing is asked
+    assert app.wait_for_exit() == 0
+    assert_terminal_restored(app)
 
 
 # --- other ends and beginnings --------------------------------------------------------------------
