@@ -47,46 +47,75 @@ def count_grams(
     Raises:
         BuildCancelled: ``cancelled`` returned true.
     """
-    numbers = np.zeros(len(ids) + 1, np.uint32)  # of the gram that ends at each character
-    shorter: tuple[NDArray[np.uint32], NDArray[Any]] | None = None
-    occurrences = np.empty(0, np.intp)
+    # Of the gram that ends at each character, from the first whole gram on.
+    numbers = np.zeros(len(ids) + 1, np.uint32)
+    shorter: _Distinct | None = None
     for length in range(1, min(order + 1, len(ids)) + 1):
         if cancelled():
             raise BuildCancelled
-        keys = numbers[:-1].astype(np.int64)
-        keys *= symbols
-        keys += ids[length - 1 :]
-        places = np.argsort(keys)
-        keys = keys[places]
-        is_first = np.empty(len(keys), bool)
-        is_first[0] = True
-        np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
-        firsts = np.flatnonzero(is_first)
+        distinct, longer_numbers = _distinct_grams(numbers[:-1], ids[length - 1 :], symbols)
         if shorter is not None:
-            yield _with_predecessors(*shorter, numbers, places[firsts])
-        contexts, last = np.divmod(keys[firsts], symbols)
-        shorter = contexts.astype(np.uint32), last.astype(ids.dtype)
-        occurrences = np.diff(firsts, append=len(keys))
-        numbers = np.empty(len(keys), np.uint32)
-        numbers[places] = np.cumsum(is_first, dtype=np.uint32) - np.uint32(1)
+            yield _with_predecessors(shorter, numbers, distinct.examples)
+        shorter, numbers = distinct, longer_numbers
     if shorter is not None:
-        yield Grams(contexts=shorter[0], symbols=shorter[1], counts=occurrences)
+        yield Grams(
+            contexts=shorter.contexts,
+            symbols=shorter.symbols,
+            counts=np.bincount(numbers, minlength=len(shorter.symbols)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Distinct:
+    """Distinct grams of one length, without their counts."""
+
+    contexts: NDArray[np.uint32]
+    symbols: NDArray[Any]
+    examples: NDArray[np.uint32]
+    """[G], which of the text's grams of this length is each, the first of several."""
+
+
+def _distinct_grams(
+    contexts: NDArray[np.uint32], ids: NDArray[Any], symbols: int
+) -> tuple[_Distinct, NDArray[np.uint32]]:
+    """Sorts the grams of one length; returns the distinct ones and the number of each.
+
+    Args:
+        contexts: [T], the number of each gram's context.
+        ids: [T], each gram's last character.
+        symbols: V.
+    """
+    keys = contexts.astype(np.int64)
+    keys *= symbols
+    keys += ids
+    places = np.argsort(keys)
+    keys = keys[places]
+    is_first = np.empty(len(keys), bool)
+    is_first[0] = True
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    examples = places[is_first].astype(np.uint32)
+    keys = keys[is_first]
+    numbers = np.empty(len(places), np.uint32)
+    numbers[places] = np.cumsum(is_first, dtype=np.uint32) - np.uint32(1)
+    del places
+    distinct = _Distinct(
+        contexts=(keys // symbols).astype(np.uint32),
+        symbols=(keys % symbols).astype(ids.dtype),
+        examples=examples,
+    )
+    return distinct, numbers
 
 
 def _with_predecessors(
-    contexts: NDArray[np.uint32],
-    symbols: NDArray[Any],
-    numbers: NDArray[np.uint32],
-    longer: NDArray[np.intp],
+    grams: _Distinct, numbers: NDArray[np.uint32], longer: NDArray[np.uint32]
 ) -> Grams:
     """Counts before how many different characters each gram stands.
 
     Args:
-        contexts: as in `Grams`.
-        symbols: as in `Grams`.
-        numbers: of the gram that ends at each character, from the first whole gram on.
+        grams: all grams of one length.
+        numbers: of the gram of this length that ends at each character.
         longer: an index into ``numbers[1:]`` for each distinct gram of one character more.
     """
-    counts = np.bincount(numbers[1:][longer], minlength=len(symbols))
+    counts = np.bincount(numbers[1:][longer], minlength=len(grams.symbols))
     counts[numbers[0]] += 1
-    return Grams(contexts=contexts, symbols=symbols, counts=counts)
+    return Grams(contexts=grams.contexts, symbols=grams.symbols, counts=counts)

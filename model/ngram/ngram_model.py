@@ -22,9 +22,9 @@ from model.ngram.smoothing import Weights, smoothed
 MAX_ORDER: Final = 8
 """Characters of context that users may ask for; more than 6 predict no better."""
 MAX_BYTES: Final = 600_000_000
-"""Memory that building a model of order 5 may take."""
+"""Memory that building a model may take."""
 BYTES_PER_CHARACTER: Final = 60
-"""Upper bound of what building takes for order 5, measured: 42 to 48 (docs/ladder.md)."""
+"""Upper bound of what building takes up to `MAX_ORDER`, measured: 28 to 59 (docs/ladder.md)."""
 MAX_CHARACTERS: Final = MAX_BYTES // BYTES_PER_CHARACTER
 """Characters that are counted; of a longer text, these are the last ones."""
 ROOT: Final = 0
@@ -80,27 +80,27 @@ class NgramModel:
             BuildCancelled: ``cancelled`` returned true.
         """
         counted = ids[-MAX_CHARACTERS:]
-        children, shares = [np.zeros(0, np.intp)], [np.zeros(0, np.float32)]
+        children, shares = [np.zeros(0, np.uint32)], [np.zeros(0, np.float32)]
         last, gains = [np.zeros(2, ids.dtype)], [np.zeros(2, np.float32)]
         contexts, depth = 1, -1
         for depth, grams in enumerate(count_grams(counted, symbols, order, cancelled)):
             gain, share = smoothed(grams, contexts)
-            children.append(np.bincount(grams.contexts, minlength=contexts))
+            children.append(np.bincount(grams.contexts, minlength=contexts).astype(np.uint32))
             if depth == 0:  # after the root stands the node of unseen grams
-                children.append(np.zeros(1, np.intp))
+                children.append(np.zeros(1, np.uint32))
                 share = np.append(share, np.float32(1))
             shares.append(share)
             last.append(grams.symbols)
             gains.append(gain)
             contexts = len(gain)
-        starts = 2 + np.append(0, np.cumsum(np.concatenate(children)))
+        starts = np.cumsum(np.concatenate([np.array([2], np.uint32), *children]), dtype=np.uint32)
         return cls(
             order=order,
             vocabulary_size=symbols,
             characters=len(counted),
             text_characters=len(ids),
             depth=depth,
-            starts=_frozen(starts.astype(np.uint32)),
+            starts=_frozen(starts),
             shares=_frozen(np.concatenate(shares)),
             symbols=_frozen(np.concatenate(last)),
             gains=_frozen(np.concatenate(gains)),

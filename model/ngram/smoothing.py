@@ -52,9 +52,12 @@ def smoothed(grams: Grams, contexts: int) -> tuple[Weights, Weights]:
         grams: all grams of one length.
         contexts: C.
     """
-    discount = discounts(grams.counts)[np.minimum(grams.counts, 3)]
+    kinds = np.minimum(grams.counts, 3).astype(np.uint8)
+    discount = discounts(grams.counts)[kinds]
     total = np.bincount(grams.contexts, weights=grams.counts, minlength=contexts)
-    left = np.bincount(grams.contexts, weights=discount, minlength=contexts)
-    share = np.divide(left, total, out=np.ones(contexts), where=total > 0)
-    gain = (grams.counts - discount) / total[grams.contexts]
+    share = np.bincount(grams.contexts, weights=discount, minlength=contexts)
+    np.divide(share, total, out=share, where=total > 0)
+    share[total == 0] = 1
+    gain = np.subtract(grams.counts, discount, out=discount)
+    gain /= total[grams.contexts]
     return gain.astype(np.float32), share.astype(np.float32)
