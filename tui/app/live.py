@@ -93,6 +93,7 @@ class LiveApp(TerminalApp):
         meter: MachineMeter | None = None,
     ) -> None:
         super().__init__()
+        self.set_class(settings.ascii, "-ascii")
         self._meter = meter or MachineMeter()
         self.session = session
         self.settings = settings

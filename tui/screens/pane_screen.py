@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Container, Horizontal, Vertical
+from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from model.config import SamplingConfig
 from model.events import CharacterWritten, RankedUnit
@@ -42,6 +43,12 @@ if TYPE_CHECKING:
 _IN_ASCII: Final = str.maketrans({"·": "|", "“": '"', "”": '"', "…": "~"})
 
 
+class _WholeCells(ScrollBarRender):
+    """Scroll bars that end at the border of a cell, where there are no signs for a half one."""
+
+    VERTICAL_BARS = HORIZONTAL_BARS = [" "] * 8
+
+
 class PaneScreen(FrugalScreen, inherit_bindings=False):
     """Header, hint, panes, progress, text, row of keys; without Textual's own bindings of Tab."""
 
@@ -73,7 +80,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         self._frames = {
             pane.id: Container(id=f"{pane.id}-frame", classes="pane-frame") for pane in PANES
         }
-        self.set_class(ascii_only, "-ascii")
+        ScrollBar.renderer = _WholeCells if ascii_only else ScrollBarRender
         self.set_class(settings.hints, "-hints")
 
     def compose(self) -> ComposeResult:

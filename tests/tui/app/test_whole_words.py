@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "no words": ("slash", "z", "enter"),
     "no training": ("e",),
 }
+BOXES = re.compile("[\u2500-\u259f]")
 _EDGE_CELLS = 6
 """Of an edge with words: its corners, and a track and a gap on either side of the words."""
 EVENTS = (
@@ -67,12 +69,20 @@ def cut(it: Opened) -> Iterator[str]:
             yield f"{widget}: {region} in {clip}"
 
 
+def boxes(it: Opened) -> list[str]:
+    """Returns the rows of the top screen that draw lines or blocks beyond ASCII."""
+    rows = ("".join(part.text for part in row) for row in it.app.screen._compositor.render_strips())
+    return [row for row in rows if BOXES.search(row)]
+
+
 CASES = [*((size, ()) for size in SIZES), ((60, 18), finished()), ((40, 10), finished())]
 
 
 @pytest.mark.parametrize(("size", "state"), CASES)
 @on_a_loop
-async def test_no_view_cuts_a_word(size: tuple[int, int], state: tuple[ev.Event, ...]) -> None:
+async def test_no_view_cuts_a_word_or_draws_what_ascii_lacks(
+    size: tuple[int, int], state: tuple[ev.Event, ...]
+) -> None:
     found = {}
     ascii_only = bool(state)
     async with opened(*EVENTS, *state, size=size, ascii=ascii_only) as it:
@@ -82,7 +92,7 @@ async def test_no_view_cuts_a_word(size: tuple[int, int], state: tuple[ev.Event,
             await it.settle()
             it.app.draw_all()
             await it.pilot.pause()
-            if words := list(cut(it)):
+            if words := [*cut(it), *(boxes(it) if ascii_only else ())]:
                 found[name] = words
             while len(it.app.screen_stack) > 1:
                 await it.press("escape")
