@@ -35,6 +35,11 @@ class RankedUnit:
     correlation: float
     """Correlation of activation and feature over the characters of a held-out text, -1 to 1."""
 
+    @property
+    def words(self) -> str:
+        """What the unit tracks; one that falls where the feature rises is inverted."""
+        return self.feature if self.correlation >= 0 else f"{self.feature}, inverted"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitsRanked:

@@ -15,7 +15,7 @@ from pathlib import Path
 from model.config import SamplingConfig
 from model.session.live import LiveSession, SavedWeights
 from tui.app.app import CharlmApp
-from tui.cli.second_model import best_checkpoint
+from tui.cli.saved_models import best_checkpoint
 from tui.config.screen_settings import ScreenSettings
 from tui.export.screen_svg import without_foreign_fonts
 

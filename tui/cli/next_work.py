@@ -16,7 +16,7 @@ from model.runs.folder import RunFolder
 from model.runs.request import RunRequest
 from model.session.live import SavedWeights
 from tui.cli.request import require_there, run_request
-from tui.cli.second_model import best_checkpoint
+from tui.cli.saved_models import best_checkpoint
 
 if TYPE_CHECKING:
     from tui.screens.next_session import NextSession

@@ -93,7 +93,7 @@ checkpoint_option: Decorator[Any] = click.option(
     "--checkpoint",
     metavar="FILE",
     type=UserPath(),
-    help="Use this checkpoint file instead of a run.",
+    help="Use this checkpoint file, or the best one in this folder of a run, instead of --run.",
 )
 json_option: Decorator[Any] = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per line."

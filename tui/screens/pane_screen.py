@@ -185,7 +185,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         """Draws the upper edge of the writing pane."""
         ink = self.pane.ink.words
         if self.pane.ink.kind == "unit" and self.unit is not None:
-            ink = f"unit {self.unit.unit}: {one_line(self.unit.feature, 40)}"
+            ink = f"unit {self.unit.unit}: {one_line(self.unit.words, 40)}"
         width, ascii_only = self.title_edge.size.width, self._settings.ascii
         words = title_words(state, temperature, width, ink=ink, ascii_only=ascii_only)
         words = _in_ascii(words) if ascii_only else words

@@ -116,8 +116,8 @@ async def test_the_key_colours_what_is_already_there() -> None:
 @on_a_loop
 async def test_units_are_watched_in_the_order_of_their_rank() -> None:
     units = tuple(
-        ev.RankedUnit(feature=name, layer=0, unit=number, correlation=0.9)
-        for number, name in ((7, "inside quotes"), (3, "capitals"))
+        ev.RankedUnit(feature=name, layer=0, unit=number, correlation=correlation)
+        for number, name, correlation in ((7, "inside quotes", 0.9), (3, "capitals", -0.8))
     )
     async with opened(*training()) as it:
         await it.press("h")
@@ -131,6 +131,7 @@ async def test_units_are_watched_in_the_order_of_their_rank() -> None:
         assert "unit 7: inside quotes" in it.app.main_screen.title_edge.plain
         await it.press("h")
         assert it.session.commands[1:] == [WatchUnit(layer=0, unit=3)]
+        assert "unit 3: capitals, inverted" in it.app.main_screen.title_edge.plain
 
 
 @on_a_loop

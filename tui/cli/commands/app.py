@@ -34,7 +34,7 @@ from tui.cli.request import (
     run_request,
     sampling_config,
 )
-from tui.cli.second_model import find_second, mix_of
+from tui.cli.saved_models import checkpoint_file, find_second, mix_of
 from tui.config.screen_settings import FIRST_TEMPERATURE
 from tui.config.user_config import UserConfig
 from tui.console.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
@@ -160,7 +160,7 @@ def _work(corpus: str | None, options: dict[str, Any]) -> RunRequest | SavedWeig
             )
         require_no_training(options)
         second = None if second is None else find_second(second, options["root"])
-        return SavedWeights(path=options["checkpoint"], second=second, mix=mix)
+        return SavedWeights(path=checkpoint_file(options["checkpoint"]), second=second, mix=mix)
     if second is not None:
         remedy = "name the first one with --checkpoint"
         raise ConfigError("--with", "there is no saved model to mix with", remedy)

@@ -41,7 +41,7 @@ from tui.cli.options import (
     seed_option,
 )
 from tui.cli.request import sampling_config
-from tui.cli.second_model import find_second, mix_of
+from tui.cli.saved_models import checkpoint_file, find_second, mix_of
 from tui.cli.text_file import is_coloured, require_output, write_output
 from tui.console.exit_status import complain
 from tui.console.output import say_json
@@ -172,7 +172,9 @@ def _stepper_on(device: str) -> MakeBatchStepper:
 
 
 def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoint:
-    """Returns the named checkpoint file, or the best one of the named (or newest) run.
+    """Returns the checkpoint that a file or a run's folder holds, else the named or newest run's.
+
+    Of a run it is the best one.
 
     Raises:
         CheckpointError: there is no checkpoint, or it is damaged.
@@ -181,7 +183,7 @@ def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoin
     if path is not None:
         if run is not None:
             raise ConfigError("--checkpoint", "a run was named as well", "name one of the two")
-        return read_checkpoint(path)
+        return read_checkpoint(checkpoint_file(path))
     return RunFolder.find(root, run).checkpoints.load_best(complain)
 
 

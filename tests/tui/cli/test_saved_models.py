@@ -1,4 +1,4 @@
-"""``--with`` and ``--mix``: two saved models on the command line."""
+"""``--checkpoint``, ``--with`` and ``--mix``: saved models on the command line."""
 
 from __future__ import annotations
 
@@ -54,6 +54,17 @@ def test_the_second_model_is_a_run_its_folder_or_a_file(home: Path) -> None:
     assert done.status == 0, done.complaint
     named = [generate(home, "--with", name).output for name in ("two", folder, exported)]
     assert named[0] == named[1] == named[2]
+
+
+def test_the_first_model_is_a_run_its_folder_or_a_file(home: Path) -> None:
+    folder = home / "runs" / "two"
+    file = folder / "step-00000002.safetensors"
+    one_way, *others = (
+        charlm_here(home, "generate", name, place, "--seed=3", "--length=120").output
+        for name, place in (("--run", "two"), ("--checkpoint", folder), ("--checkpoint", file))
+    )
+    assert one_way
+    assert others == [one_way, one_way]
 
 
 def test_json_adds_the_second_model_and_its_weight_and_changes_nothing_else(home: Path) -> None:

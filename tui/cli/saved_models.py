@@ -1,4 +1,4 @@
-"""The options ``--with`` and ``--mix``: a second model that writes the same text."""
+"""Which file ``--checkpoint`` and ``--with`` mean, and how much the second model counts."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def find_second(named: str, root: Path) -> Path:
     """
     if any(run.name == named for run in RunFolder.all(root)):
         return best_checkpoint(root / named)
-    path = Path(named)
-    if path.is_dir():
-        return best_checkpoint(path)
+    path = checkpoint_file(Path(named))
     if not path.is_file():
         raise CheckpointError(
             named,
@@ -53,6 +51,15 @@ def find_second(named: str, root: Path) -> Path:
             f"see `{printed_command('runs', checkpoints=root)}` for the runs that exist",
         )
     return path
+
+
+def checkpoint_file(path: Path) -> Path:
+    """Returns a file as it is, and for the folder of a run its best checkpoint.
+
+    Raises:
+        CheckpointError: the folder holds no readable checkpoint.
+    """
+    return best_checkpoint(path) if path.is_dir() else path
 
 
 def best_checkpoint(folder: Path) -> Path:
