@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 _IN_ASCII: Final = str.maketrans({"·": "|", "“": '"', "”": '"', "…": "~"})
 
 
+_GROW: Final = frozenset({"chart", "race", "growth", "events"})
+"""Ids of panes that take whatever width is left."""
+
+
 class _WholeCells(ScrollBarRender):
     """Scroll bars that end at the border of a cell, where there are no signs for a half one."""
 
@@ -132,6 +136,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         for name, frame in self._frames.items():
             frame.display = name in shown
             frame.set_class(name == panes.active and len(shown) > 1, "-active")
+            frame.set_class(shown[-1:] == (name,) and not _GROW.intersection(shown), "-fills")
 
     # --- drawing --------------------------------------------------------------------------------
 

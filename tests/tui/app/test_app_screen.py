@@ -46,6 +46,17 @@ def dangers(rows: list[str]) -> set[str]:
     }
 
 
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+@on_a_loop
+async def test_panes_leave_no_room_beside_them(size: tuple[int, int]) -> None:
+    async with opened(*training(), size=size) as it:
+        screen = it.app.main_screen
+        for key in "12323":
+            await it.press(key)
+            frames = [screen.query_one(f"#{name}-frame") for name in screen.shown]
+            assert sum(frame.outer_size.width for frame in frames) in {0, size[0]}, screen.shown
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (60, 18), (40, 10), (40, 12)])
 @on_a_loop
 async def test_the_text_has_six_rows_at_every_size(size: tuple[int, int]) -> None:
