@@ -76,12 +76,13 @@ def end(moment: Moment) -> Words | None:
         return None
     actions = [(moment.keys[key], *words) for key, *words in _NEXT if key in moment.keys]
     loss = "Training has ended" if best is None else f"Best {fixed(best)} nats"
-    long = f"{loss}. " + " · ".join(f"{key} {words}" for key, words, _ in actions[:4])
     if any(STOPPED_FALLING in warning for warning in moment.state.warnings):
         # To train longer would not help.
         actions = [action for action in actions if action[0] != moment.keys.get("training.longer")]
         names = " · ".join(f"{key} {word}" for key, _, word in actions[:4])
         long = f"{loss}, which fell no longer. {names}"
+    else:
+        long = f"{loss}. " + " · ".join(f"{key} {words}" for key, words, _ in actions[:4])
     return Words(long, f"{loss}. " + " ".join(f"{key} {word}" for key, _, word in actions[:2]))
 
 
