@@ -688,6 +688,19 @@ MUTANTS = (
         ("found.is_close_to(expected)", "math.isclose(found.loss, expected.loss, rel_tol=0.001)"),
         "model/compute/test_mps_choice.py",
     ),
+    # --- the page that is given away ----------------------------------------------------------
+    _mutant(
+        "a symbol may end the script of a page",
+        "tui/page/page.py",
+        (r'.replace("<", "\\u003c")', ""),
+        "tui/page/test_page.py",
+    ),
+    _mutant(
+        "a page holds the newest weights, not the best",
+        "tui/page/saved_page.py",
+        ("checkpoints.load_best(", "checkpoints.load_latest("),
+        "tui/page/test_page.py",
+    ),
     # --- serve --------------------------------------------------------------------------------
     _mutant(
         "a page's size has no bound",

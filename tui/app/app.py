@@ -30,6 +30,7 @@ from tui.app.live import LiveApp
 from tui.config.acting_keys import bindings, may_run
 from tui.config.screen_settings import RATES
 from tui.export.screen_svg import without_foreign_fonts
+from tui.page.saved_page import saved_page
 from tui.sanitise import encodable
 from tui.screens.dialog import Palette
 from tui.screens.entry import MinutesEntry, TemperatureEntry
@@ -265,6 +266,12 @@ class CharlmApp(LiveApp):
         self.write_file(
             "screen.svg", "the screen", lambda: encodable(without_foreign_fonts(svg)).encode()
         )
+
+    def action_write_page(self) -> None:
+        """Writes a page that writes with the best saved weights, in any browser."""
+        run = None if self.state.run is None else self.state.run.run
+        content = partial(saved_page, self.settings.opened, self.settings.root, run)
+        self.write_file("page.html", "a page that writes by itself", content)
 
     def action_suspend_process(self) -> None:
         """Suspends to the shell; draws nothing then, because Textual 8.2 would hang."""

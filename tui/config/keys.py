@@ -305,6 +305,10 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "screen.write_inked('svg')", "Files",
     ),
     _key(
+        "files.page", "P", "P", "Write a page that writes", "the saved network, for any browser",
+        "app.write_page", "Files",
+    ),
+    _key(
         "files.curve_svg", "f", "f", "Write the curve as SVG", "the visible one",
         "screen.write_curve('svg')", "Files",
     ),

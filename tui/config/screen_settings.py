@@ -60,6 +60,8 @@ class ScreenSettings:
     """Whether the user is a spectator, whose keys write no file and control no training."""
     root: Path | None = None
     """Folder of the runs; None hides them."""
+    opened: Path | None = None
+    """The checkpoint file that is only written with; None if the session has a run."""
     can_train_longer: bool = True
     """Whether the run lies in that folder, so that its training can be continued."""
     can_train_again: bool = True

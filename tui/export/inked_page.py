@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from html import escape
 from typing import Final, Literal
 
@@ -50,11 +51,12 @@ def _rules(scheme: Literal["light", "dark"]) -> str:
     """Returns the colours of all styles."""
     palette = PALETTES[scheme]
     rules = [f"body {{ color: {palette['text']}; background: {palette['page']}; }}"]
-    rules += [f".{name} {{ {_declarations(look, palette)} }}" for name, look in LOOKS.items()]
+    rules += [f".{name} {{ {declarations(look, palette)} }}" for name, look in LOOKS.items()]
     return "".join(f"{rule}\n" for rule in rules)
 
 
-def _declarations(look: Look, palette: dict[Colour, str]) -> str:
+def declarations(look: Look, palette: Mapping[Colour, str]) -> str:
+    """Returns the CSS of a look, in the colours of a palette."""
     colour = palette[look.colour]
     parts = [f"color: {palette['page'] if look.reversed else colour}"]
     if look.reversed:

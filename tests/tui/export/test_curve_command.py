@@ -75,7 +75,7 @@ def test_a_command_measures_the_compressors_on_the_run_s_own_text_only(
     [
         (["--curve", "c.txt"], "c.txt has no ending of a picture; end it in .svg, .png, .pdf"),
         (["--curve", "-"], "- has no ending of a picture"),
-        (["--curve", "c.svg", "--output", "x"], "--output names the file of the weights"),
+        (["--curve", "c.svg", "--output", "x"], "--output names another file; give one of them"),
         (["--dark"], "--dark: there is no curve to draw; give --curve"),
     ],
 )

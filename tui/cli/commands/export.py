@@ -1,4 +1,4 @@
-"""``charlm-tui export``: a run's best weights or its curve in a file. It imports no torch."""
+"""``charlm-tui export``: a run's best weights, curve or page in a file. It imports no torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from corpus import split_ids
 from model.errors import ConfigError
 from model.events import Planned, of_the_last_text, recorded_event
+from model.runs.checkpoint import Checkpoint
 from model.runs.export import SUFFIX, require_replaceable
 from model.runs.export import export as write_export
 from model.runs.file_names import METRICS_NAME
@@ -21,6 +22,7 @@ from tui.cli.options import UserPath, checkpoints_option
 from tui.console.exit_status import complain
 from tui.export.curve_figure import curve_figure
 from tui.export.curve_file import SUFFIXES, curve_bytes
+from tui.page.page import page_of
 from tui.sanitise import printable
 from tui.view.chart_view import ChartView
 from tui.view.fold import fold
@@ -43,6 +45,12 @@ from tui.view.state import ViewState
     type=UserPath(),
     help="Write the loss curve to FILE instead, as SVG, PNG or PDF by its ending.",
 )
+@click.option(
+    "--page",
+    metavar="FILE",
+    type=UserPath(),
+    help="Write FILE.html instead: a page that writes with the weights, in any browser.",
+)
 @click.option("--dark", is_flag=True, help="With --curve: draw on a dark page.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 def export(
@@ -51,17 +59,20 @@ def export(
     root: Path,
     output: Path | None,
     curve: Path | None,
+    page: Path | None,
     dark: bool,
     force: bool,
 ) -> None:
-    """Write the best weights of RUN (default: the newest) to a file, or its loss curve.
+    """Write the best weights of RUN (default: the newest) to a file, its loss curve, or a page.
 
     The file of the weights is a safetensors file, and a card in JSON describes it. The tensors have
     the names of torch.nn.LSTM's state dict. `generate`, `evaluate` and the app read the file with
     --checkpoint.
     """
-    if curve is not None and output is not None:
-        raise ConfigError("--curve", "--output names the file of the weights", "give one of them")
+    named = {"--curve": curve, "--page": page, "--output": output}
+    first, *others = [option for option, path in named.items() if path is not None] or [""]
+    if others:
+        raise ConfigError(first, f"{others[0]} names another file", "give one of them")
     if dark and curve is None:
         raise ConfigError("--dark", "there is no curve to draw", "give --curve")
     folder = RunFolder.find(root, run)
@@ -70,12 +81,32 @@ def export(
         print(printable(f"wrote {curve}: the loss curve of {folder.name}"))
         return
     checkpoint = folder.checkpoints.load_best(complain)
+    if page is not None:
+        size = _write_page(checkpoint, page, force=force)
+        print(printable(f"wrote {page}: {size / 1e6:.2f} MB; open it in a browser"))
+        return
     path = output or Path(f"{folder.name}{SUFFIX}")
     card = write_export(checkpoint, path, force=force)
     nats = checkpoint.metadata.nats_per_character
     loss = "not validated" if nats is None else f"{nats:.4f} nats per character"
     line = f"wrote {path} and {card}: step {checkpoint.metadata.step:,}, {loss}"
     print(printable(line))
+
+
+def _write_page(checkpoint: Checkpoint, path: Path, *, force: bool) -> int:
+    """Writes a page that writes with a checkpoint's weights; returns its size in bytes.
+
+    Raises:
+        ConfigError: the ending is not that of a page, or the path must not be written.
+        UserError: the script of the page does not know this network.
+        OSError: the file system refuses.
+    """
+    if path.suffix.lower() not in {".html", ".htm"}:
+        raise ConfigError("--page", f"{path} has no ending of a page", "end it in .html")
+    require_replaceable(path, "--page", force=force)
+    data = page_of(checkpoint).encode()
+    write_atomically(path, data)
+    return len(data)
 
 
 def _write_curve(folder: RunFolder, path: Path, *, dark: bool, force: bool) -> None:
