@@ -5,7 +5,7 @@ BIN := .venv/bin
 # -P: Python imports no file of the working directory in place of a module.
 
 .PHONY: run test test-busy test-slow check format figures view-figures recipes scaling ladder \
-  recording moving-picture pictures clean
+  recording moving-picture pictures page clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -69,6 +69,10 @@ moving-picture: .venv/.installed-dev
 pictures: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/view_pictures.py docs/views
 	$(BIN)/python tests/benchmarks/two_authors_picture.py docs/views
+
+# Measures the table of docs/page.md and makes its picture, in headless Chromium; takes a text.
+page: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/page_figures.py $(TEXT) docs/views/page.png
 
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -P -m venv .venv

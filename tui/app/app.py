@@ -271,7 +271,8 @@ class CharlmApp(LiveApp):
         """Writes a page that writes with the best saved weights, in any browser."""
         run = None if self.state.run is None else self.state.run.run
         content = partial(saved_page, self.settings.opened, self.settings.root, run)
-        self.write_file("page.html", "a page that writes by itself", content)
+        model = "first model" if self.settings.two_authors else "model"
+        self.write_file("page.html", f"a page on which the {model} writes", content)
 
     def action_suspend_process(self) -> None:
         """Suspends to the shell; draws nothing then, because Textual 8.2 would hang."""

@@ -2,7 +2,7 @@
 
 const TEMPERATURE = 0.7;
 const FOUR = [0.2, 0.5, 1.0, 1.2];
-const FRAME_SECONDS = 0.012; // of work in a frame: the page stays quick
+const FRAME_SECONDS = 0.025; // of work between two frames: keys and slider still answer at once
 const MAX_BLOCK = 1000; // characters after which a line feed starts another block, to lay out less
 const MAX_SHOWN = 40000; // characters of a lane that stay on the page
 
@@ -110,6 +110,7 @@ function hold(held) {
   running = !held;
   const isNew = lanes.every((lane) => lane.count === 0);
   at("hold").textContent = held ? (isNew ? "Start" : "Go on") : "Hold";
+  lanes.forEach((lane) => lane.showFigures());
   if (held) return;
   before = measured.since = performance.now() / 1000;
   owed = measured.count = 0;
