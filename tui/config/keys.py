@@ -305,7 +305,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "screen.write_inked('svg')", "Files",
     ),
     _key(
-        "files.page", "P", "P", "Write a page that writes", "the saved network, for any browser",
+        "files.page", "P", "P", "Write the model as a page", "it writes in any browser",
         "app.write_page", "Files",
     ),
     _key(

@@ -195,7 +195,7 @@ async def test_opened_weights_become_a_page_through_the_palette(tmp_path: Path) 
     write_checkpoint(path, checkpoint)
     async with opened(*training(), opened=path, trains=False, text_folder=tmp_path) as it:
         commands = {item.title: item.callback for item in it.app.get_system_commands(it.app.screen)}
-        await commands["Write a page that writes (P)"]()
+        await commands["Write the model as a page (P)"]()
         await it.until((tmp_path / "a-run-page-1.html").exists)
         await it.until(lambda: bool(it.toasts()))
     assert "step 7:" in (tmp_path / "a-run-page-1.html").read_text(encoding="utf-8")

@@ -49,7 +49,7 @@ from tui.view.state import ViewState
     "--page",
     metavar="FILE",
     type=UserPath(),
-    help="Write FILE.html instead: a page that writes with the weights, in any browser.",
+    help="Write a page to FILE.html instead, on which the model writes in any browser.",
 )
 @click.option("--dark", is_flag=True, help="With --curve: draw on a dark page.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
