@@ -17,6 +17,8 @@ Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Optimiser = Literal["adamw", "rmsprop"]
 ScoringMode = Literal["every", "last"]
+NetworkKind = str
+"""One of the keys of ``NETWORKS``."""
 
 ConfigT = TypeVar("ConfigT", "ModelConfig", "TrainingConfig", "SamplingConfig")
 
@@ -40,23 +42,59 @@ def require_range(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkTraits:
+    """How a network compares with the LSTM, which presets and plans are written for."""
+
+    title: str
+    """Its short name on the screen."""
+    unit_scale: float
+    """Units of a layer with as many multiplications a character as a unit of an LSTM has."""
+    learning_rate_scale: float
+    """Its best learning rate, as a multiple of the LSTM's."""
+
+
+NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
+    "lstm": NetworkTraits(title="LSTM", unit_scale=1.0, learning_rate_scale=1.0),
+}
+
+
+def units_of_equal_cost(network: NetworkKind, lstm_units: int) -> int:
+    """Returns the units of a layer whose characters cost as much as those of an LSTM's layer.
+
+    They are a multiple of 8, as vector instructions like it, unless the network is the LSTM.
+    """
+    scale = NETWORKS[network].unit_scale
+    return lstm_units if scale == 1 else max(8, 8 * round(scale * lstm_units / 8))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """Shape of the network; what a checkpoint must match."""
 
+    network: NetworkKind = "lstm"
     hidden: int = 256
-    """H, units per LSTM layer."""
+    """H, units per layer."""
     layers: int = 1
-    """L, stacked LSTM layers."""
+    """L, stacked layers."""
     embedding: int = 32
     """E, width of the character embedding; 0 feeds one-hot vectors."""
     dropout: float = 0.0
     """Chance of dropping an output unit of each layer while training, for a stream and a step."""
 
     def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            remedy = f"there are: {', '.join(NETWORKS)}"
+            raise ConfigError("--network", f"no network is called {self.network!r:.40}", remedy)
         require_range("hidden", self.hidden, 1, 16384)
         require_range("layers", self.layers, 1, 16)
         require_range("embedding", self.embedding, 0, 4096)
         require_range("dropout", self.dropout, 0, 0.95)
+
+    @property
+    def title(self) -> str:
+        """The network and its size: ``LSTM(384)``, ``2 x LSTM(512)``."""
+        layers = "" if self.layers == 1 else f"{self.layers} x "
+        return f"{layers}{NETWORKS[self.network].title}({self.hidden})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,10 +261,11 @@ def from_record(kind: type[ConfigT], record: dict[str, Any]) -> ConfigT:
     return kind(**values)
 
 
-ADDED_LATER = frozenset({"embedding_dropout", "weight_dropout", "averaging", "guard"})
+ADDED_LATER = frozenset({"network", "embedding_dropout", "weight_dropout", "averaging", "guard"})
 """Fields that a record of the first version lacks, of any of the three classes.
 
-So far all are fields of ``TrainingConfig``. A record holds either none of them or all of its class.
+``network`` is one of ``ModelConfig``, the others are of ``TrainingConfig``. A record holds either
+none of them or all of its class.
 """
 
 

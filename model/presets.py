@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from corpus.nearest import nearest
-from model.config import ModelConfig, TrainingConfig
+from model.config import NETWORKS, ModelConfig, NetworkKind, TrainingConfig, units_of_equal_cost
 from model.errors import ConfigError
 
 AUTO = "auto"
@@ -25,6 +25,16 @@ class Preset:
     training: TrainingConfig
     lowercase: bool = False
     """Whether the text is converted to lower case by default."""
+
+    def of_network(self, network: NetworkKind) -> Preset:
+        """Returns this preset of the LSTM for another network that costs as much a character."""
+        hidden = units_of_equal_cost(network, self.model.hidden)
+        rate = self.training.learning_rate * NETWORKS[network].learning_rate_scale
+        return replace(
+            self,
+            model=replace(self.model, network=network, hidden=hidden),
+            training=replace(self.training, learning_rate=float(f"{rate:.3g}")),
+        )
 
 
 PRESETS: dict[str, Preset] = {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from corpus import Vocabulary
 from model.events import RankedUnit
 from model.network.snapshot import WeightSnapshot
-from model.sampling.numpy_lstm import LstmStepper
+from model.sampling.network_steppers import network_stepper
 
 RANKED_CHARACTERS: Final = 4_000
 """Number of characters over which activations are correlated with features."""
@@ -75,7 +75,7 @@ def rank_units(
 
 def activations_of(snapshot: WeightSnapshot, ids: NDArray[Any]) -> NDArray[np.float64]:
     """Returns the outputs of all units after each character from a cold start, [T, L, H]."""
-    kernel = LstmStepper(snapshot)
+    kernel = network_stepper(snapshot)
     out = np.empty((len(ids), *kernel.outputs().shape))
     for place, symbol_id in enumerate(ids):
         kernel.prime((int(symbol_id),))

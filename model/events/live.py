@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from model.config import NetworkKind
 from model.events.analysis import AnalysisEvent
 from model.events.recorded import FinishReason, TrainingState
 
@@ -29,6 +30,7 @@ class Planned:
     """Total training time in seconds if the plan is a time budget; otherwise None."""
     first_step: int
     """Steps made before this session (0 for a new run)."""
+    network: NetworkKind = "lstm"
     layers: int
     hidden: int
 

@@ -50,6 +50,8 @@ class RunStarted(RecordedEvent):
     plan: str = ""
     """The plan in words, if the program chose the network. A line of a file has this field only if
     it did."""
+    network: str = ""
+    """Kind and size of the network, such as ``GRU(296)``. Lines of earlier versions lack it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ class Finished(RecordedEvent):
     """Mean throughput over the steps of this session."""
 
 
-_ONLY_IF_TRUE = frozenset({"new_text", "plan"})
+_ONLY_IF_TRUE = frozenset({"new_text", "plan", "network"})
 """Fields that a line of a file has only if they are true, or not empty."""
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Final
 
 from model.compute.engine import LayerKind
-from model.config import ModelConfig
+from model.config import ModelConfig, NetworkKind
 from model.network.character_network import CharacterNetwork
 from model.network.lstm import CharacterLSTM
+
+CLASSES: Final[Mapping[NetworkKind, type[CharacterNetwork]]] = {"lstm": CharacterLSTM}
 
 
 def make_network(config: ModelConfig, vocabulary_size: int) -> CharacterNetwork:
     """Returns a network with PyTorch's own first weights, on the CPU."""
-    return CharacterLSTM(config, vocabulary_size)
+    return CLASSES[config.network](config, vocabulary_size)
 
 
 def layer_kinds(config: ModelConfig) -> Collection[LayerKind]:
     """Returns the ways in which the layers of such a network can be computed in training."""
-    return CharacterLSTM.layer_kinds(config)
+    return CLASSES[config.network].layer_kinds(config)

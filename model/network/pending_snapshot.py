@@ -18,6 +18,7 @@ class PendingSnapshot:
             network: whose weights are copied.
             step: optimiser steps behind these weights.
         """
+        self._model = network.config
         self._weights = HostCopy(network.state_dict())
         self._step = step
 
@@ -28,4 +29,4 @@ class PendingSnapshot:
 
     def snapshot(self) -> WeightSnapshot:
         """Returns the weights of the moment at which copying started."""
-        return parameters.weight_snapshot(self._weights.arrays(), step=self._step)
+        return parameters.weight_snapshot(self._model, self._weights.arrays(), step=self._step)

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from model.config import ModelConfig, TrainingConfig
+from model.config import NETWORKS, ModelConfig, TrainingConfig, units_of_equal_cost
 from model.plan.machine_speed import MachineSpeed
 from model.presets import DEFAULT_MINUTES
 
@@ -33,7 +33,10 @@ the square root of its length. The plan ends there."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
-    """A size of network, and the settings that suit it."""
+    """A size of network, and the settings that suit it.
+
+    Sizes and learning rates are those of an LSTM. `NETWORKS` says how other networks compare.
+    """
 
     hidden: int
     embedding: int
@@ -132,7 +135,6 @@ class Plan:
     @property
     def sentence(self) -> str:
         """The plan in words: ``LSTM(384), 5 min, about 14 passes``."""
-        layers = "" if self.model.layers == 1 else f"{self.model.layers} x "
         lengths = []
         minutes, epochs = self.training.minutes, self.training.epochs
         if epochs is not None:
@@ -141,7 +143,7 @@ class Plan:
             lengths.append(f"{minutes:g} min" if epochs is None else f"at most {minutes:g} min")
         if epochs is None and self.passes is not None:
             lengths.append(f"about {_passes_in_words(self.passes)}")
-        return f"{layers}LSTM({self.model.hidden}), {', '.join(lengths)}"
+        return f"{self.model.title}, {', '.join(lengths)}"
 
     def to_record(self) -> dict[str, Any]:
         """Returns the plan as plain values for JSON."""
@@ -176,17 +178,19 @@ def plan_for(
     """
     minutes = training.minutes or DEFAULT_MINUTES
     rate: float | None = None
+    traits = NETWORKS[model.network]
     if speed is None:
         hidden = model.hidden
-        rung = nearest_rung(hidden)
+        rung = nearest_rung(hidden / traits.unit_scale)
     else:
         rung = _best_rung(speed, model.layers, 60 * minutes)
-        hidden = rung.hidden
-        rate = speed.at(hidden, model.layers)
+        hidden = units_of_equal_cost(model.network, rung.hidden)
+        rate = speed.at(rung.hidden, model.layers)
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
     if training.epochs is not None:
         passes = float(training.epochs)
     settings = _settings(rung, FULL_DROPOUT_PASSES if passes is None else passes)
+    settings["learning_rate"] = float(f"{rung.learning_rate * traits.learning_rate_scale:.3g}")
     settings["batch"] = next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
     most = math.ceil(PASSES_OF_SMALL_TEXT * max(1.0, characters / SMALL_TEXT) ** 0.5)
     if training.epochs is None and passes is not None and passes > most:
@@ -215,8 +219,8 @@ def _best_rung(speed: MachineSpeed, layers: int, seconds: float) -> Rung:
     ][-1]
 
 
-def nearest_rung(hidden: int) -> Rung:
-    """Returns the rung whose size is the nearest in proportion."""
+def nearest_rung(hidden: float) -> Rung:
+    """Returns the rung whose size is the nearest in proportion; ``hidden`` is of an LSTM."""
     return min(LADDER, key=lambda rung: max(rung.hidden / hidden, hidden / rung.hidden))
 
 
@@ -226,7 +230,6 @@ def _settings(rung: Rung, passes: float) -> dict[str, Any]:
     weight_decay = max(LADDER[0].weight_decay, share * rung.weight_decay)
     return {
         "embedding": rung.embedding,
-        "learning_rate": rung.learning_rate,
         "warmup_steps": rung.warmup_steps,
         "weight_decay": round(weight_decay, 3),
         "dropout": round(share * rung.dropout, 3),

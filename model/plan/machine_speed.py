@@ -12,15 +12,15 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from corpus import Vocabulary
 from corpus.files.cache_folder import cache_folders
 from corpus.files.removal import remove_file
-from model.config import TrainingConfig
+from model.config import NetworkKind, TrainingConfig
 from model.system.cores import usable_cores
 from model.system.processor import processor_kind
 from model.system.versions import version_of
@@ -39,7 +39,7 @@ class MachineSpeed:
     """Measured training speeds."""
 
     rates: Mapping[int, float]
-    """Characters per second of LSTM(H) with one layer, by H; at least one."""
+    """Characters per second of one layer by the H of an LSTM of equal cost; at least one."""
 
     def at(self, hidden: int, layers: int = 1) -> float:
         """Returns the expected characters per second for a size.
@@ -61,35 +61,53 @@ class MachineSpeed:
         return rate / (2 * layers - 1)
 
 
-MeasureSpeed = Callable[[TrainingConfig, Vocabulary], MachineSpeed]
-"""Takes the settings of a training and its vocabulary, and measures."""
+class MeasureSpeed(Protocol):
+    """Measures, for a kind of network, the settings of a training and its vocabulary."""
+
+    def __call__(
+        self, training: TrainingConfig, vocabulary: Vocabulary, *, network: NetworkKind
+    ) -> MachineSpeed:
+        """Returns the speeds of this machine."""
 
 
-def remembered_speed(training: TrainingConfig, processes: int = 1) -> MachineSpeed | None:
+def remembered_speed(
+    training: TrainingConfig, processes: int = 1, network: NetworkKind = "lstm"
+) -> MachineSpeed | None:
     """Returns what was measured on this machine before; None if nothing was."""
     for folder in cache_folders(usual=True):
         with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-            record = json.loads((folder / FOLDER / _name(training, processes)).read_bytes())
+            record = json.loads(
+                (folder / FOLDER / _name(training, processes, network)).read_bytes()
+            )
             rates = {int(size): float(rate) for size, rate in record.items()}
             if rates and all(math.isfinite(rate) and rate > 0 for rate in rates.values()):
                 return MachineSpeed(rates)
     return None
 
 
-def remember_speed(speed: MachineSpeed, training: TrainingConfig, processes: int = 1) -> None:
+def remember_speed(
+    speed: MachineSpeed,
+    training: TrainingConfig,
+    processes: int = 1,
+    network: NetworkKind = "lstm",
+) -> None:
     """Keeps a measurement in the first cache folder that allows it."""
     text = json.dumps({str(size): round(rate, 1) for size, rate in speed.rates.items()})
     for folder in cache_folders(usual=True):
         with contextlib.suppress(OSError):
             (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-            path = folder / FOLDER / _name(training, processes)
+            path = folder / FOLDER / _name(training, processes, network)
             path.with_suffix(f".{os.getpid()}").write_text(text, encoding="ascii")
             path.with_suffix(f".{os.getpid()}").replace(path)
             return
 
 
 def forget_wrong_speed(
-    expected: float | None, actual: float, training: TrainingConfig, processes: int = 1
+    expected: float | None,
+    actual: float,
+    training: TrainingConfig,
+    processes: int = 1,
+    network: NetworkKind = "lstm",
 ) -> bool:
     """Forgets what was measured if a training had a very different speed; returns whether.
 
@@ -99,11 +117,11 @@ def forget_wrong_speed(
         return False
     for folder in cache_folders(usual=True):
         with contextlib.suppress(OSError):
-            remove_file(folder / FOLDER / _name(training, processes), SPEED_FILES)
+            remove_file(folder / FOLDER / _name(training, processes, network), SPEED_FILES)
     return True
 
 
-def _name(training: TrainingConfig, processes: int) -> str:
+def _name(training: TrainingConfig, processes: int, network: NetworkKind) -> str:
     """Returns the name of the file of this machine and these settings."""
     depends_on = (
         version_of("charlm-tui"),
@@ -116,5 +134,6 @@ def _name(training: TrainingConfig, processes: int) -> str:
         training.precision,
         training.threads,
         processes,
+        network,
     )
     return hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32] + ".json"

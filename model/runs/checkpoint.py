@@ -97,6 +97,7 @@ class Checkpoint:
         """Returns the best weights in the form that the sampler takes."""
         engine = self.metadata.progress.get("engine", {})
         return parameters.weight_snapshot(
+            self.metadata.model,
             self.best_weights(),
             step=self.metadata.step,
             precision=engine.get("precision", "fp32"),

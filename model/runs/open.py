@@ -34,7 +34,7 @@ from model.errors import CheckpointError, ConfigError
 from model.events import Preparing
 from model.network import parameters
 from model.network.memory_needed import require_memory
-from model.network.parameters import Weights
+from model.network.network_form import Weights
 from model.network.published import PublishedWeights
 from model.plan.ladder import Plan, needs_speed, plan_for
 from model.plan.machine_speed import MeasureSpeed, remember_speed, remembered_speed
@@ -95,7 +95,7 @@ class OpenedRun:
         """Returns the weights in the form that the sampler takes."""
         step = 0 if self.resumed is None else self.resumed.metadata.step
         return PublishedWeights(
-            snapshot=parameters.weight_snapshot(self.weights, step=step),
+            snapshot=parameters.weight_snapshot(self.model, self.weights, step=step),
             vocabulary=self.corpus.vocabulary,
             window=self.training.window,
         )
@@ -185,13 +185,14 @@ def _plan(
     """Returns the plan for this machine and the training part of a text."""
     chosen = frozenset(request.overrides)
     needed = needs_speed(chosen)
-    speed = remembered_speed(request.training, request.processes) if needed else None
+    training, processes, network = request.training, request.processes, request.model.network
+    speed = remembered_speed(training, processes, network) if needed else None
     if needed and speed is None:
         yield Preparing(stage="measuring this machine")
-        speed = measure(request.training, corpus.vocabulary)
-        remember_speed(speed, request.training, request.processes)
+        speed = measure(training, corpus.vocabulary, network=network)
+        remember_speed(speed, training, processes, network)
     return plan_for(
-        speed, characters=characters, model=request.model, training=request.training, chosen=chosen
+        speed, characters=characters, model=request.model, training=training, chosen=chosen
     )
 
 

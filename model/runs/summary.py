@@ -23,6 +23,8 @@ class RunSummary:
 
     name: str
     corpus: str
+    network: str
+    """Kind and size, such as ``GRU(296)``; empty without a checkpoint."""
     state: RunState
     steps: int
     best_nats: float | None
@@ -61,6 +63,7 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
     return RunSummary(
         name=folder.name,
         corpus="" if problem else _corpus_of(folder),
+        network=newest.metadata.model.title if newest else "",
         state="unreadable" if problem else state_of(folder),
         steps=newest.metadata.step if newest else 0,
         best_nats=best.metadata.nats_per_character if best else None,

@@ -14,8 +14,8 @@ import numpy as np
 
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.mixture import NOT_KNOWN, Author, MixedSnapshot, log_softmax, mixed_logits
-from model.sampling.numpy_lstm import LstmBatchStepper, LstmStepper
-from model.sampling.stepper import MakeBatchStepper, MakeStepper, StepperState, Symbols
+from model.sampling.network_steppers import network_batch_stepper, network_stepper
+from model.sampling.stepper import BatchStepper, Stepper, StepperState, Symbols
 
 
 class _Reader:
@@ -23,7 +23,7 @@ class _Reader:
 
     def __init__(self, author: Author) -> None:
         self._author = author
-        self._stepper = LstmStepper(author.snapshot)
+        self._stepper = network_stepper(author.snapshot)
         self._recent: deque[int] = deque(maxlen=author.window or 1)
 
     def adopt(self, author: Author) -> None:
@@ -125,7 +125,7 @@ class _BatchReader:
 
     def __init__(self, author: Author, streams: int) -> None:
         self._author = author
-        self._stepper = LstmBatchStepper(author.snapshot, streams)
+        self._stepper = network_batch_stepper(author.snapshot, streams)
         self._recent: deque[Symbols] = deque(maxlen=author.window or 1)
 
     def adopt(self, author: Author) -> None:
@@ -149,10 +149,11 @@ class _BatchReader:
     def _read(self, own: Symbols) -> None:
         """Reads ids of the model [S]; a stream whose symbol it lacks keeps its state."""
         lacking = own == NOT_KNOWN
-        kept = [part[..., lacking].copy() for part in self._stepper.state]
+        kept = [part.copy() for part in self._stepper.state] if lacking.any() else []
         self._stepper.prime((np.maximum(own, 0),))
-        for part, before in zip(self._stepper.state, kept, strict=True):
-            part[..., lacking] = before
+        if kept:
+            after = zip(kept, self._stepper.state, strict=True)
+            self._stepper.state = tuple(np.where(lacking, *both) for both in after)
 
 
 class MixedBatchStepper:
@@ -182,11 +183,13 @@ class MixedBatchStepper:
         return mixed_logits(first, second, self._mix)
 
 
-def stepper_for(snapshot: WeightSnapshot) -> MakeStepper:
-    """Returns what makes the stepper of one stream for these weights, of one model or of two."""
-    return MixedStepper if isinstance(snapshot, MixedSnapshot) else LstmStepper
+def numpy_stepper(snapshot: WeightSnapshot) -> Stepper:
+    """Returns the stepper of one stream for these weights, of one model or of two."""
+    mixes = isinstance(snapshot, MixedSnapshot)
+    return MixedStepper(snapshot) if mixes else network_stepper(snapshot)
 
 
-def batch_stepper_for(snapshot: WeightSnapshot) -> MakeBatchStepper:
-    """Returns what makes NumPy's stepper of many streams for these weights."""
-    return MixedBatchStepper if isinstance(snapshot, MixedSnapshot) else LstmBatchStepper
+def numpy_batch_stepper(snapshot: WeightSnapshot, streams: int) -> BatchStepper:
+    """Returns NumPy's stepper of many streams for these weights, of one model or of two."""
+    mixes = isinstance(snapshot, MixedSnapshot)
+    return (MixedBatchStepper if mixes else network_batch_stepper)(snapshot, streams)

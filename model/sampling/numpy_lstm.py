@@ -147,9 +147,14 @@ class LstmBatchStepper:
 
     @property
     def state(self) -> StepperState:
-        """Hidden and cell state, each [L, H, S]; the next step overwrites them."""
+        """Hidden and cell state, each [L, H, S]; the next step overwrites them, assigning too."""
         hidden = self._joined[:, self._width :]
         return hidden[..., : self._streams], self._cell[..., : self._streams]
+
+    @state.setter
+    def state(self, state: StepperState) -> None:
+        for part, restored in zip(self.state, state, strict=True):
+            part[:] = restored
 
     def adopt(self, snapshot: WeightSnapshot) -> None:
         """Replaces the weights by others of the same shape and keeps the state."""

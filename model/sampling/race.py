@@ -21,8 +21,8 @@ from model.events import LanesWritten
 from model.kernels.splitmix import MIN_FLOAT32_TEMPERATURE
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.distribution import choose
+from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.noise import GumbelNoise
-from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.prompt import first_ids
 from model.sampling.stepper import BatchStepper, MakeBatchStepper, Symbols
 
@@ -42,7 +42,7 @@ class LaneModel:
         snapshot: WeightSnapshot,
         *,
         window: int | None = None,
-        make_stepper: MakeBatchStepper = LstmBatchStepper,
+        make_stepper: MakeBatchStepper = numpy_batch_stepper,
     ) -> LaneModel:
         """Returns a network with these weights."""
         return cls(make_stepper=partial(make_stepper, snapshot), window=window)

@@ -21,7 +21,7 @@ from model.config import SamplingConfig
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.sampling.distribution import choose, probabilities_of
-from model.sampling.mixed_stepper import MixedBatchStepper
+from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import COLUMNS, LstmBatchStepper
 from model.sampling.prompt import first_ids
@@ -50,7 +50,7 @@ class Sampler:
         seeds: Sequence[int],
         prompt: str = "",
         window: int | None = None,
-        make_stepper: MakeBatchStepper = LstmBatchStepper,
+        make_stepper: MakeBatchStepper = numpy_batch_stepper,
         numpy_characters: int = NUMPY_CHARACTERS,
     ) -> None:
         """Starts cold and reads the prompt.
@@ -62,11 +62,11 @@ class Sampler:
             seeds: [S], of each text's noise.
             prompt: text within the vocabulary, for all texts.
             window: as in ``CharacterStream``.
-            make_stepper: makes the stepper. Only after NumPy's of one model, and without a window,
+            make_stepper: makes the stepper. Only after NumPy's of one LSTM, and without a window,
                 compiled code takes over.
             numpy_characters: characters before that.
         """
-        is_numpy = make_stepper in {LstmBatchStepper, MixedBatchStepper}
+        is_numpy = make_stepper is numpy_batch_stepper
         size = COLUMNS if is_numpy else len(seeds)
         self._groups = [
             StreamBatch(
@@ -82,7 +82,7 @@ class Sampler:
         ]
         self.vocabulary = vocabulary
         self._snapshot, self._sampling, self._count = snapshot, sampling, len(seeds)
-        self._compiles = make_stepper is LstmBatchStepper and window is None
+        self._compiles = is_numpy and window is None and isinstance(snapshot, LstmSnapshot)
         self._numpy_left = numpy_characters
         self._decoder: CompiledDecoder | ShardedDecoder | None = None
         self._pool = ThreadPoolExecutor(min(len(self._groups), usable_cores()), "sampler")
@@ -135,7 +135,7 @@ class StreamBatch:
         seeds: Sequence[int],
         prompt: str = "",
         window: int | None = None,
-        make_stepper: MakeBatchStepper = LstmBatchStepper,
+        make_stepper: MakeBatchStepper = numpy_batch_stepper,
     ) -> None:
         """Starts cold and reads the prompt; the arguments are those of `Sampler`."""
         self._sampling = sampling

@@ -1,9 +1,9 @@
 """The protocols of steppers, and the state that one sampler hands to the next. NumPy.
 
 A stepper holds a network's weights and carried state, reads characters and returns logits. A new
-network needs one for a single stream (`Stepper`) and one for many (`BatchStepper`); the first is
-`CharacterStream`'s ``make_stepper``, the second that of `Sampler` and `Race`. What is in the
-state, only the network's own steppers know. Letters: S streams, V vocabulary, L layers, H hidden.
+network needs one for a single stream (`Stepper`), one for many (`CarryingBatchStepper`), and a row in
+`model.sampling.network_steppers`. What is in the state, only the network's own steppers know.
+Letters: S streams, V vocabulary, L layers, H hidden.
 """
 
 from __future__ import annotations
@@ -68,6 +68,20 @@ class BatchStepper(Protocol):
 
     def prime(self, ids: Iterable[Symbols]) -> FloatArray:
         """Reads characters [S] in turn, at least one; returns the logits [V, S] after the last."""
+
+
+class CarryingBatchStepper(BatchStepper, Protocol):
+    """A `BatchStepper` whose state can be read and restored; each one of a network is."""
+
+    @property
+    def state(self) -> StepperState:
+        """The carried state; the last dimension of each array is S. The next step may overwrite it.
+
+        Assigning one restores it. Without ids, ``prime`` returns the logits that follow from it.
+        """
+
+    @state.setter
+    def state(self, state: StepperState) -> None: ...
 
 
 MakeStepper = Callable[[WeightSnapshot], Stepper]

@@ -24,12 +24,10 @@ from model.events import (
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.distribution import adjusted, choose, entropy, softmax
 from model.sampling.fork_history import HISTORY, Position, Trunk
-from model.sampling.mixed_stepper import MixedStepper
+from model.sampling.mixed_stepper import MixedStepper, numpy_stepper
 from model.sampling.mixture import MixedSnapshot
 from model.sampling.noise import GumbelNoise
-from model.sampling.numpy_lstm import LstmStepper
 from model.sampling.prompt import first_ids
-from model.sampling.stepper import MakeStepper
 
 MAX_DESCRIBED_CHARACTERS = 24
 """Characters of a distribution that are reported before a draw: the rows of a tall pane."""
@@ -55,7 +53,6 @@ class CharacterStream:
         prompt: str = "",
         window: int | None = None,
         candidates: int = 8,
-        make_stepper: MakeStepper = LstmStepper,
     ) -> None:
         """Starts cold and reads the prompt.
 
@@ -69,14 +66,13 @@ class CharacterStream:
             window: characters that each one is predicted from, with a cold start, as the classic
                 notebook does; None carries the state instead.
             candidates: how many of the most likely characters each character reports.
-            make_stepper: creates the stepper for these weights.
         """
         self.sampling = sampling
         self.watched: tuple[int, int] | None = None
         """Layer and hidden unit whose activation each character reports."""
         self._vocabulary = vocabulary
         self._snapshot = snapshot
-        self._stepper = make_stepper(snapshot)
+        self._stepper = numpy_stepper(snapshot)
         self._window = window
         self._candidates = min(candidates, len(vocabulary))
         self.restart(seed=seed, prompt=prompt)

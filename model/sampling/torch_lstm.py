@@ -17,8 +17,8 @@ from torch import Tensor
 
 from model.compute.cuda_graph import GraphRunner
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
-from model.sampling.numpy_lstm import LstmBatchStepper
-from model.sampling.stepper import MakeBatchStepper, Symbols
+from model.sampling.mixed_stepper import numpy_batch_stepper
+from model.sampling.stepper import BatchStepper, MakeBatchStepper, Symbols
 
 
 class TorchLstmStepper:
@@ -71,13 +71,21 @@ class TorchLstmStepper:
 
 
 def stepper_on(device: torch.device) -> MakeBatchStepper:
-    """Returns what makes steppers that compute on the device."""
-    return LstmBatchStepper if device.type == "cpu" else partial(TorchLstmStepper, device=device)
+    """Returns what makes steppers that compute on the device; NumPy's for other networks."""
+    return numpy_batch_stepper if device.type == "cpu" else partial(_device_stepper, device=device)
 
 
 def stepper_beside_training(device: torch.device) -> MakeBatchStepper:
     """Returns what makes steppers for sampling beside a training on the device."""
-    return stepper_on(device) if device.type == "cuda" else LstmBatchStepper
+    return stepper_on(device) if device.type == "cuda" else numpy_batch_stepper
+
+
+def _device_stepper(
+    snapshot: WeightSnapshot, streams: int, *, device: torch.device
+) -> BatchStepper:
+    if isinstance(snapshot, LstmSnapshot):
+        return TorchLstmStepper(snapshot, streams, device=device)
+    return numpy_batch_stepper(snapshot, streams)
 
 
 def _arrays(snapshot: WeightSnapshot) -> list[FloatArray]:

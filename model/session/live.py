@@ -20,7 +20,7 @@ from model.commands import (
     SaveCheckpoint,
     StopTraining,
 )
-from model.config import ModelConfig, SamplingConfig, TrainingConfig
+from model.config import NetworkKind, SamplingConfig, TrainingConfig
 from model.errors import CheckpointError, TrainingDiverged
 from model.events import (
     Event,
@@ -40,6 +40,7 @@ from model.events import (
 from model.network import parameters
 from model.network.published import PublishedWeights
 from model.plan.machine_speed import MachineSpeed
+from model.presets import AUTO, find_preset
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.file_names import METRICS_NAME
@@ -197,12 +198,15 @@ class LiveSession:
             yield event
             self.unsaved = run.last_save_failed
 
-    def _measure(self, training: TrainingConfig, vocabulary: Vocabulary) -> MachineSpeed:
+    def _measure(
+        self, training: TrainingConfig, vocabulary: Vocabulary, *, network: NetworkKind
+    ) -> MachineSpeed:
         """Measures this machine while an untrained network writes, of a size that need not last."""
-        weights = parameters.initial_parameters(ModelConfig(), len(vocabulary), training.seed)
+        model = find_preset(AUTO).of_network(network).model
+        weights = parameters.initial_parameters(model, len(vocabulary), training.seed)
         self._sampler.publish(
             PublishedWeights(
-                snapshot=parameters.weight_snapshot(weights, step=0),
+                snapshot=parameters.weight_snapshot(model, weights, step=0),
                 vocabulary=vocabulary,
                 window=training.window,
             )
@@ -210,7 +214,7 @@ class LiveSession:
         require_torch()
         from model.training.autotune import measure_speed  # noqa: PLC0415 - torch takes two seconds
 
-        return measure_speed(training, vocabulary)
+        return measure_speed(training, vocabulary, network=network)
 
     def _hand_on(self, published: PublishedWeights) -> None:
         """Passes new weights to the sampler and the analyses; never blocks."""
@@ -246,6 +250,7 @@ class LiveSession:
                 precision="fp32",
                 threads=1,
                 seed=metadata.training.seed,
+                network=metadata.model.title,
             )
         )
         folder = RunFolder(work.path.parent)
@@ -264,6 +269,7 @@ class LiveSession:
                 planned_steps=None,
                 planned_seconds=None,
                 first_step=metadata.step,
+                network=metadata.model.network,
                 layers=metadata.model.layers,
                 hidden=metadata.model.hidden,
             )

@@ -22,7 +22,6 @@ from model.events import (
 )
 from model.network.published import PublishedWeights
 from model.network.snapshot import WeightSnapshot
-from model.sampling.mixed_stepper import batch_stepper_for
 from model.sampling.race import LaneModel, Race
 
 KEPT_EPOCHS: Final = 4
@@ -52,7 +51,7 @@ class LaneSource:
         nats, kind = published.nats_per_character, published.kept_as or "live"
         return cls(
             kind=kind,
-            model=_written_by(published.snapshot, published.window),
+            model=LaneModel.of_weights(published.snapshot, window=published.window),
             vocabulary=published.vocabulary,
             bits_per_character=None if nats is None else nats / math.log(2),
             epoch=published.epoch if kind == "epoch" else None,
@@ -118,7 +117,7 @@ class RaceRunner:
         """Goes on with other live weights, those of another mixture of two models."""
         live = self._sources.get("live")
         if live is not None:
-            model = _written_by(snapshot, live.model.window)
+            model = LaneModel.of_weights(snapshot, window=live.model.window)
             self.offer(replace(live, snapshot=snapshot, model=model))
 
     def _has_to_start_with(self, source: LaneSource) -> bool:
@@ -201,8 +200,3 @@ class RaceRunner:
             inner = range(1, len(kept) - 1)
             closest = min(inner, key=lambda place: kept[place + 1] / max(1, kept[place - 1]))
             del self._epochs[kept[closest]]
-
-
-def _written_by(snapshot: WeightSnapshot, window: int | None) -> LaneModel:
-    """Returns a lane's model for weights of one network or of two."""
-    return LaneModel.of_weights(snapshot, window=window, make_stepper=batch_stepper_for(snapshot))

@@ -42,7 +42,6 @@ from model.events import (
     WritingRewound,
 )
 from model.network.published import PublishedWeights
-from model.sampling.mixed_stepper import stepper_for
 from model.sampling.mixture import MixedSnapshot
 from model.sampling.stream import CharacterStream
 from model.session.race_runner import LaneSource, RaceRunner
@@ -298,7 +297,6 @@ class SamplerThread:
             seed=self._seed,
             prompt=prompt,
             window=published.window,
-            make_stepper=stepper_for(published.snapshot),
         )
         if isinstance(published.snapshot, MixedSnapshot):
             self._say(MixApplied(mix=published.snapshot.mix))

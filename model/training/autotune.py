@@ -16,7 +16,13 @@ from model.compute.engine import Engine
 from model.compute.malloc import give_back_memory
 from model.compute.mps_choice import CpuOrMps, StepResult, cpu_or_mps
 from model.compute.torch_threads import prepare_thread
-from model.config import ModelConfig, Precision, TrainingConfig
+from model.config import (
+    ModelConfig,
+    NetworkKind,
+    Precision,
+    TrainingConfig,
+    units_of_equal_cost,
+)
 from model.distributed.rank import ProcessRank
 from model.network.dropout import draw_masks
 from model.network.make import make_network
@@ -47,7 +53,7 @@ BUDGET = 2.0
 """Seconds of measuring after which no further round starts."""
 SIZES_TO_MEASURE = (128, 512)
 SIZES_TO_MEASURE_ON_CARDS = (128, 512, 1024)
-"""Hidden units of the networks whose speed a plan is made from."""
+"""Hidden units of the LSTMs whose speed, or that of a network of equal cost, makes a plan."""
 SECONDS_PER_SIZE = 0.5
 """Seconds of comparing engines for one size; each is timed at least once."""
 SPEED_ROUNDS = 2
@@ -151,9 +157,10 @@ def measure_speed(
     training: TrainingConfig,
     vocabulary: Vocabulary,
     *,
+    network: NetworkKind = "lstm",
     place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
 ) -> MachineSpeed:
-    """Returns the characters per second of steps with networks of several sizes.
+    """Returns the characters per second of steps with networks that cost as much as some LSTMs.
 
     The steps are of the usual size; the user's may not even fit in the memory. All processes that
     train together are assumed to be as fast as this one.
@@ -161,6 +168,7 @@ def measure_speed(
     Args:
         training: the settings; device, precision and threads count.
         vocabulary: of the text.
+        network: kind of the networks.
         place: as in `choose_machine`.
     """
     device = choose_device(training.device, place)
@@ -169,7 +177,8 @@ def measure_speed(
     share = dataclasses.replace(training, batch=batch, sequence=usual.sequence)
     rates = {}
     for hidden in SIZES_TO_MEASURE if device.type == "cpu" else SIZES_TO_MEASURE_ON_CARDS:
-        model = ModelConfig(hidden=hidden, dropout=0.1)
+        units = units_of_equal_cost(network, hidden)
+        model = ModelConfig(network=network, hidden=units, dropout=0.1)
         engines = possible_engines(training, device, place, model)
         with _timer(share, model, len(vocabulary), device) as timer:
             engine = fastest_engine(engines, timer, budget=SECONDS_PER_SIZE)

@@ -11,7 +11,7 @@ from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.network.snapshot import WeightSnapshot
 from model.runs.open import OpenedRun
-from model.sampling.numpy_lstm import LstmBatchStepper
+from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.race import LaneModel, Race
 from model.sampling.stepper import MakeBatchStepper
 from model.training.trainer import Trainer
@@ -35,7 +35,7 @@ def write_samples(
     prompt: str,
     *,
     cancelled: Callable[[], bool],
-    make_stepper: MakeBatchStepper = LstmBatchStepper,
+    make_stepper: MakeBatchStepper = numpy_batch_stepper,
 ) -> list[tuple[float, str]]:
     """Returns each temperature with its sampled text. All texts use the same random numbers.
 

@@ -124,6 +124,7 @@ class Reporter:
             seed=run.training.seed,
             new_text=not run.keeps_its_best,
             plan="" if run.plan is None else run.plan.sentence,
+            network=run.model.title,
         )
 
     def step(self, result: StepResult, reason: str, speed: float) -> Iterator[Event]:

@@ -40,6 +40,7 @@ class Schedule:
             planned_steps=self.planned_steps,
             planned_seconds=self.planned_seconds,
             first_step=first_step,
+            network=model.network,
             layers=model.layers,
             hidden=model.hidden,
         )

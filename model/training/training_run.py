@@ -222,8 +222,8 @@ class TrainingRun:
             yield from self._wind_up()
             self._leader.say(Instruction.END)
         yield self._reporter.finished(reason, trainer.step_count, self._best.nats, self._speed)
-        expected, actual = run.expected_speed, self._speed.mean
-        forget_wrong_speed(expected, actual, run.training, self._leader.processes)
+        measured = (run.training, self._leader.processes, run.model.network)
+        forget_wrong_speed(run.expected_speed, self._speed.mean, *measured)
         yield self._reporter.state("finished")
         self._hand_over_best()
         if diverged is not None:

@@ -91,6 +91,14 @@ def test_settings_of_a_later_version_are_left_out(unknown: str, value: int) -> N
     assert from_record(ModelConfig, record) == ModelConfig(hidden=9)
 
 
+def test_a_record_without_a_network_is_of_an_lstm_and_an_unknown_one_is_refused() -> None:
+    record = to_record(ModelConfig(hidden=9))
+    del record["network"]
+    assert from_record(ModelConfig, record) == ModelConfig(network="lstm", hidden=9)
+    with pytest.raises(ConfigError, match="--network: no network is called 'later'; there are"):
+        from_record(ModelConfig, record | {"network": "later"})
+
+
 def test_a_record_with_a_value_out_of_range_is_refused() -> None:
     with pytest.raises(ConfigError):
         from_record(ModelConfig, to_record(ModelConfig()) | {"hidden": 0})
@@ -103,7 +111,7 @@ def test_a_record_with_a_value_of_another_type_or_without_it_is_refused(kind: An
         for value in ("eight", [True], {}, [-1, "a"], float("nan"), 10**400, -1, object()):
             with pytest.raises((ConfigError, TypeError)):
                 from_record(kind, record | {name: value})
-        if len(record) - len(ADDED_LATER & set(record)) > 1:
+        if ADDED_LATER & set(record) != {name}:  # without it, the record is of the first version
             with pytest.raises(TypeError, match="is missing"):
                 from_record(kind, {other: record[other] for other in record if other != name})
 

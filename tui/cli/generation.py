@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from model.config import SamplingConfig
 from model.runs.checkpoint import Checkpoint
-from model.sampling.mixed_stepper import batch_stepper_for
+from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.mixture import mixture, sole_author
-from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.sampler import Sampler
 from model.sampling.stepper import MakeBatchStepper
 from model.system.cores import usable_cores
@@ -81,7 +80,7 @@ class GenerationRequest:
 
     def _side_by_side(self) -> Iterator[WrittenText]:
         """Writes a group of texts in parallel, and shows each when it is complete."""
-        on_cpu = self.make_stepper is LstmBatchStepper
+        on_cpu = self.make_stepper is numpy_batch_stepper
         size = STREAMS_PER_THREAD * (usable_cores() if on_cpu else GROUPS_PER_DEVICE)
         for first in range(0, len(self.seeds), size):
             with closing(self._sampler(self.seeds[first : first + size])) as sampler:
@@ -109,11 +108,10 @@ class GenerationRequest:
         return "\n" if self._beginning or written.text else ""
 
     def _sampler(self, seeds: Sequence[int]) -> Sampler:
-        weights, make_stepper = self.checkpoint.published(), self.make_stepper
+        weights = self.checkpoint.published()
         if self.second is not None:
             both = (weights, self.second.published(), self.mix)
             weights = sole_author(*both) or mixture(*both)
-            make_stepper = batch_stepper_for(weights.snapshot)
         return Sampler(
             weights.snapshot,
             weights.vocabulary,
@@ -121,7 +119,7 @@ class GenerationRequest:
             seeds=seeds,
             prompt=self.prompt,
             window=weights.window,
-            make_stepper=make_stepper,
+            make_stepper=self.make_stepper,
         )
 
 

@@ -25,9 +25,10 @@ _OF_EVERY_SESSION: Final = ("root", "offline", "encoding")
 _OF_A_NEW_RUN: Final = (
     *_OF_EVERY_SESSION,
     *("lowercase", "include", "exclude", "validation_fraction", "checkpoint_every", "tensorboard"),
-    *("minutes", "seed", "device", "precision", "threads"),
+    *("network", "minutes", "seed", "device", "precision", "threads"),
 )
-"""Options that a run with another preset keeps: the text, the time and the machine."""
+"""Options that a run with another preset keeps: the text, the network, the time and the
+machine."""
 
 
 def next_work(
@@ -75,7 +76,8 @@ def _again(
     kept = {**_only(_OF_A_NEW_RUN, options), "preset": successor.preset}
     if isinstance(work, RunRequest) and work.corpus is not None:
         return run_request(work.corpus, kept)
-    source = _last_checkpoint(options["root"] / successor.run).source
+    metadata = _last_checkpoint(options["root"] / successor.run)
+    source, kept["network"] = metadata.source, metadata.model.network
     kept |= {"encoding": source.encoding, "include": source.include, "exclude": source.exclude}
     # A text that was lower-cased stays so; otherwise the preset decides.
     kept["lowercase"] = (

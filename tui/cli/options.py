@@ -14,6 +14,7 @@ import click
 
 from corpus.argument_text import readable
 from corpus.files.places import expand_home
+from model.config import NETWORKS
 from model.presets import AUTO, PRESETS
 from model.runs.printed_command import ROOT_VARIABLE, USUAL_ROOT
 from model.runs.request import CHANGEABLE_ON_RESUME
@@ -130,8 +131,13 @@ training_options = _stack(
         help=f"Preset to start from: {', '.join(PRESETS)} (default: {AUTO}, which chooses the "
         "network for this machine, the text and --minutes).",
     ),
-    click.option("--hidden", type=int, metavar="N", help="Number of units in each LSTM layer."),
-    click.option("--layers", type=int, metavar="N", help="Number of LSTM layers."),
+    click.option(
+        "--network",
+        type=click.Choice(list(NETWORKS)),
+        help="Kind of network; presets cost as much a character with each (default: lstm).",
+    ),
+    click.option("--hidden", type=int, metavar="N", help="Number of units in each layer."),
+    click.option("--layers", type=int, metavar="N", help="Number of layers."),
     click.option(
         "--embedding",
         type=int,

@@ -32,7 +32,7 @@ from model.runs.request import RunRequest
 from model.system.memory import require_space
 from tui.sanitise import one_line
 
-MODEL_FIELDS = ("hidden", "layers", "embedding", "dropout")
+MODEL_FIELDS = ("network", "hidden", "layers", "embedding", "dropout")
 TRAINING_FIELDS = (
     "batch",
     "sequence",
@@ -149,6 +149,7 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
     """
     preset = find_preset(AUTO if options["preset"] is None else options["preset"])
     specified = {name: value for name, value in options.items() if value is not None}
+    preset = preset.of_network(specified.get("network", preset.model.network))
     model_changes = {name: specified[name] for name in MODEL_FIELDS if name in specified}
     training_changes = {name: specified[name] for name in TRAINING_FIELDS if name in specified}
     overrides = {**model_changes, **training_changes, **_named_besides(specified)}

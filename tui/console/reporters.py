@@ -162,7 +162,8 @@ def sentence(event: Event, training_loss: float | None = None) -> str | None:
             done = "" if event.fraction is None else f" {event.fraction:.0%}"
             return f"{event.stage} ...{done}"
         case RunStarted():
-            plan = f"plan: {event.plan}" if event.plan else event.preset
+            named = f"{event.preset}, {event.network}" if event.network else event.preset
+            plan = f"plan: {event.plan}" if event.plan else named
             return (
                 f"run {event.run}: {event.corpus}, {event.characters:,} characters, "
                 f"{event.vocabulary} distinct; {plan}, {event.parameters:,} parameters, "

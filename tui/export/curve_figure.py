@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from model.config import NETWORKS
 from model.runs.decimate import Point
 from tui.sanitise import one_line
 from tui.view.chart_view import ChartView, best_point, curves_of, references_of
@@ -106,7 +107,7 @@ def _title(state: ViewState) -> str:
 def _facts(state: ViewState) -> str:
     parts = []
     if state.layers and state.hidden:
-        parts.append(f"LSTM {state.layers}x{state.hidden}")
+        parts.append(f"{NETWORKS[state.network].title} {state.layers}x{state.hidden}")
     if state.run is not None:
         parts.append(f"{short(state.run.parameters)} parameters")
         parts.append(f"seed {state.run.seed}")

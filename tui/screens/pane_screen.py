@@ -148,7 +148,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         self.banner.show(state)
         spark = not settings.low_bandwidth
         self.run_pane.show(state, now, use, ascii_only=settings.ascii, spark=spark)
-        self._name_trainer(state)
+        self._name_run(state)
         self.progress.show(state, now, ascii_only=settings.ascii)
         shown = self.shown
         if "events" in shown:
@@ -158,8 +158,11 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         if "race" in shown:  # new words on a frame redraw all of it, lanes included
             self._frames["race"].border_subtitle = self.race.words
 
-    def _name_trainer(self, state: ViewState) -> None:
-        """Shows on the edge of the run's pane which other process trains the run."""
+    def _name_run(self, state: ViewState) -> None:
+        """Shows the network, and which other process trains it, on the edges of the run's pane."""
+        title = "2 Run" if state.run is None else f"2 Run  {one_line(state.run.network, 20)}"
+        if self._frames["run"].border_title != title.rstrip():
+            self._frames["run"].border_title = title.rstrip()
         words = "" if state.watched is None else trainer_words(state.watched)
         words = one_line(words, max(1, self.run_pane.size.width))
         if (self._frames["run"].border_subtitle or "") != words:

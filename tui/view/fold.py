@@ -270,7 +270,13 @@ def _planned(state: ViewState, event: Planned) -> ViewState:
         planned_seconds=finite(event.planned_seconds),
         first_step=event.first_step,
     )
-    return replace(state, progress=progress, layers=event.layers, hidden=event.hidden)
+    return replace(
+        state,
+        progress=progress,
+        network=event.network,
+        layers=event.layers,
+        hidden=event.hidden,
+    )
 
 
 def _opened(state: ViewState, event: WeightsOpened) -> ViewState:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from corpus import Vocabulary
+from model.config import NetworkKind
 from model.events import (
     AcceleratorMeasured,
     AuthorsOpened,
@@ -107,6 +108,7 @@ class ViewState:
     stage: str = ""
     fraction: float | None = None
     run: RunStarted | None = None
+    network: NetworkKind = "lstm"
     layers: int | None = None
     hidden: int | None = None
     progress: Progress = field(default_factory=Progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model.config import NETWORKS
 from tui.sanitise import one_line
 from tui.view.format import clock, percent, short
 from tui.view.layout import PANES, PaneArrangement, PaneState
@@ -96,7 +97,7 @@ def _identity(state: ViewState, title: str) -> Row:
     parts: list[Part] = [(" charlm-tui", "strong")]
     parts.append((f"  {one_line(run.corpus if run else title, 40)}", "accent"))
     if state.layers and state.hidden:
-        parts.append((f"  LSTM {state.layers}x{state.hidden}", "value"))
+        parts.append((f"  {NETWORKS[state.network].title} {state.layers}x{state.hidden}", "value"))
     if run:
         parts.append((f"  {short(run.parameters)} params", "label"))
         parts.append((f"  {one_line(run.device, 20)}", "label"))

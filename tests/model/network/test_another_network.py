@@ -1,8 +1,7 @@
 """A new network is one module of parameters and layers, and one stepper: here a plain tanh RNN.
 
-``h = tanh(W x + b + U h)`` (Elman 1990). The fixture `tanh_network` stands for the branches that a
-second kind of network would add to `model.network.parameters` and `model.network.make`. Everything
-else is the code that trains and samples the LSTM.
+``h = tanh(W x + b + U h)`` (Elman 1990). The fixture `tanh_network` adds the rows that a further
+kind of network has in the tables. Everything else is the code that trains and samples the LSTM.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,19 +29,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.compute.engine import LayerKind
-from model.config import ModelConfig, SamplingConfig
+from model.config import NETWORKS, ModelConfig, SamplingConfig
 from model.data.batches import make_batches
 from model.errors import CheckpointError
 from model.evaluation.scoring import run_to_end, stateful
 from model.events import StepFinished
-from model.network import parameters
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import DropoutMasks
-from model.network.parameters import Weights
+from model.network.make import CLASSES
+from model.network.network_form import NetworkForm, Shapes, Weights
+from model.network.parameters import FORMS, initial_parameters
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint, write_checkpoint
 from model.runs.folder import RunFolder
+from model.sampling.network_steppers import STEPPERS
 from model.sampling.sampler import Sampler
 from model.sampling.stepper import StepperState, Symbols
 from model.sampling.stream import CharacterStream
@@ -52,34 +53,44 @@ from model.training.training_run import TrainingRun
 
 HIDDEN = TINY_MODEL.hidden
 
-# --- one module of parameters and layers ----------------------------------------------------------
+
+def tanh_model() -> ModelConfig:
+    return dataclasses.replace(TINY_MODEL, network="tanh")
 
 
-def parameter_shapes(model: ModelConfig, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
-    return {
-        "embedding.weight": (vocabulary_size, model.embedding),
-        "inner.weight": (model.hidden, model.embedding),
-        "inner.bias": (model.hidden,),
-        "recurrent.weight": (model.hidden, model.hidden),
-        "head.weight": (vocabulary_size, model.hidden),
-        "head.bias": (vocabulary_size,),
-    }
+# --- its form, its snapshot, its layers -----------------------------------------------------------
 
 
-def initial_parameters(model: ModelConfig, vocabulary_size: int, seed: int) -> Weights:
-    random = np.random.default_rng(seed)
-    return {
-        name: random.normal(scale=0.3, size=shape).astype(np.float32)
-        for name, shape in parameter_shapes(model, vocabulary_size).items()
-    }
+class TanhForm(NetworkForm):
+    def parameter_shapes(self, vocabulary_size: int) -> Shapes:
+        hidden = self.model.hidden
+        return self.outer_shapes(vocabulary_size) | {
+            "inner.weight": (hidden, self.model.embedding),
+            "inner.bias": (hidden,),
+            "recurrent.weight": (hidden, hidden),
+        }
 
+    def state_shapes(self, streams: int) -> Shapes:
+        return {"memory": (1, streams, self.model.hidden)}
 
-def state_shapes(model: ModelConfig, streams: int) -> dict[str, tuple[int, ...]]:
-    return {"memory": (1, streams, model.hidden)}
+    @property
+    def recurrent_shape(self) -> tuple[int, int]:
+        return self.model.hidden, self.model.hidden
 
+    def first_value(
+        self, random: np.random.Generator, name: str, shape: tuple[int, ...]
+    ) -> npt.NDArray[np.float64]:
+        return random.normal(scale=0.3, size=shape)
 
-def recurrent_shape(model: ModelConfig) -> tuple[int, int]:
-    return model.hidden, model.hidden
+    def snapshot(self, weights: Weights, *, step: int, precision: str) -> WeightSnapshot:
+        return TanhSnapshot(
+            step=step,
+            precision=precision,
+            table=weights["embedding.weight"] @ weights["inner.weight"].T + weights["inner.bias"],
+            recurrent=weights["recurrent.weight"].copy(),
+            head=weights["head.weight"].copy(),
+            head_bias=weights["head.bias"].copy(),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,17 +100,6 @@ class TanhSnapshot(WeightSnapshot):
     recurrent: FloatArray
     head: FloatArray
     head_bias: FloatArray
-
-
-def weight_snapshot(weights: Weights, *, step: int, precision: str = "fp32") -> WeightSnapshot:
-    return TanhSnapshot(
-        step=step,
-        precision=precision,
-        table=weights["embedding.weight"] @ weights["inner.weight"].T + weights["inner.bias"],
-        recurrent=weights["recurrent.weight"].copy(),
-        head=weights["head.weight"].copy(),
-        head_bias=weights["head.bias"].copy(),
-    )
 
 
 class TanhNetwork(CharacterNetwork):
@@ -177,27 +177,17 @@ class TanhStepper:
 
 @pytest.fixture(autouse=True)
 def tanh_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    for choice in (
-        parameter_shapes,
-        initial_parameters,
-        state_shapes,
-        recurrent_shape,
-        weight_snapshot,
-    ):
-        monkeypatch.setattr(parameters, choice.__name__, choice)
-    for place in ("checkpointing", "autotune"):
-        monkeypatch.setattr(f"model.training.{place}.make_network", TanhNetwork)
-    monkeypatch.setattr("model.training.engines.layer_kinds", TanhNetwork.layer_kinds)
-    monkeypatch.setattr(
-        "model.training.training_run.stepper_beside_training", lambda _: TanhStepper
-    )
+    monkeypatch.setitem(cast("dict[str, Any]", NETWORKS), "tanh", NETWORKS["lstm"])
+    monkeypatch.setitem(cast("dict[str, Any]", FORMS), "tanh", TanhForm)
+    monkeypatch.setitem(cast("dict[str, Any]", CLASSES), "tanh", TanhNetwork)
+    monkeypatch.setitem(cast("dict[Any, Any]", STEPPERS), TanhSnapshot, (TanhStepper, TanhStepper))
 
 
 def make_trainer(seed: int = 0, **settings: Any) -> Trainer:
     training = dataclasses.replace(TINY_TRAINING, **settings)
     torch.manual_seed(seed)
-    network = TanhNetwork(TINY_MODEL, len(VOCABULARY))
-    network.load_arrays(initial_parameters(TINY_MODEL, len(VOCABULARY), seed))
+    network = TanhNetwork(tanh_model(), len(VOCABULARY))
+    network.load_arrays(initial_parameters(tanh_model(), len(VOCABULARY), seed))
     return Trainer(network, make_batches(TEXT_IDS, training, subject="text"), training, MACHINE)
 
 
@@ -208,14 +198,15 @@ def make_stream(snapshot: WeightSnapshot, *, seed: int = 3) -> CharacterStream:
         sampling=SamplingConfig(temperature=0.8),
         seed=seed,
         prompt="the ",
-        make_stepper=TanhStepper,
     )
 
 
 def train(folder: Path, *, resume: bool = False, until: int | None = None) -> list[float]:
     """Trains a real run, resumes it if asked, stops after step `until`; returns the losses."""
     controls, losses = TrainingControls(), []
-    request = make_request(folder, resume=resume, weight_dropout=0.2, reset_probability=0.3)
+    request = make_request(
+        folder, model=tanh_model(), resume=resume, weight_dropout=0.2, reset_probability=0.3
+    )
     for event in TrainingRun(request, controls).events():
         if isinstance(event, StepFinished):
             losses.append(event.loss)
@@ -243,7 +234,7 @@ def test_a_saved_checkpoint_resumes_to_the_same_next_loss(optimiser: str, tmp_pa
     trainer = make_trainer(**settings)
     for _ in range(7):
         trainer.step(0.0)
-    made = make_checkpoint(trainer.step_count, training=trainer._training)
+    made = make_checkpoint(trainer.step_count, model=tanh_model(), training=trainer._training)
     metadata = dataclasses.replace(made.metadata, progress=trainer.progress())
     write_checkpoint(
         tmp_path / "saved.safetensors", Checkpoint(metadata=metadata, tensors=trainer.tensors())
@@ -258,8 +249,12 @@ def test_a_saved_checkpoint_resumes_to_the_same_next_loss(optimiser: str, tmp_pa
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    lstm = make_checkpoint()
+    metadata = dataclasses.replace(lstm.metadata, model=tanh_model())
     with pytest.raises(CheckpointError, match="extra tensors"):
-        write_checkpoint(tmp_path / "lstm.safetensors", make_checkpoint())
+        write_checkpoint(
+            tmp_path / "lstm.safetensors", dataclasses.replace(lstm, metadata=metadata)
+        )
 
 
 def test_a_whole_run_goes_on_exactly(tmp_path: Path) -> None:
@@ -292,7 +287,6 @@ def test_samplers_follow_the_network_and_agree() -> None:
         sampling=SamplingConfig(temperature=0.8),
         seeds=[3, 4],
         prompt="the ",
-        make_stepper=TanhStepper,
         numpy_characters=0,
     )
     assert sampler.write(50)[0].T.tolist() == written, "nothing is compiled for this network"

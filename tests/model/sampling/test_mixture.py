@@ -15,7 +15,7 @@ from two_authors import FIRST_SYMBOLS, SECOND_SYMBOLS, weights_of
 from model.config import SamplingConfig
 from model.network.published import PublishedWeights
 from model.sampling.distribution import softmax
-from model.sampling.mixed_stepper import MixedBatchStepper, MixedStepper, batch_stepper_for
+from model.sampling.mixed_stepper import MixedBatchStepper, MixedStepper
 from model.sampling.mixture import mixed_logits, mixture, sole_author
 from model.sampling.numpy_lstm import LstmStepper
 from model.sampling.race import LaneModel, Race
@@ -35,14 +35,12 @@ def both(mix: float, *, windows: tuple[int | None, int | None] = (None, None)) -
 def stream_of(
     weights: PublishedWeights, seed: int = 3, temperature: float = 1.0
 ) -> CharacterStream:
-    is_mixed = batch_stepper_for(weights.snapshot) is MixedBatchStepper
     return CharacterStream(
         weights.snapshot,
         weights.vocabulary,
         sampling=SamplingConfig(temperature=temperature),
         seed=seed,
         window=weights.window,
-        make_stepper=MixedStepper if is_mixed else LstmStepper,
     )
 
 
@@ -57,7 +55,6 @@ def texts_of(weights: PublishedWeights, seeds: range, length: int = 100) -> list
         sampling=SamplingConfig(top_p=0.95),
         seeds=seeds,
         window=weights.window,
-        make_stepper=batch_stepper_for(weights.snapshot),
     )
     with closing(sampler):
         texts = [""] * len(seeds)
@@ -189,8 +186,7 @@ def test_a_fork_and_the_way_back_restore_both_models(
 
 def test_the_lanes_of_a_race_are_drawn_though_a_model_lacks_symbols() -> None:
     weights = both(0.0)
-    stepper = batch_stepper_for(weights.snapshot)
-    model = LaneModel.of_weights(weights.snapshot, make_stepper=stepper)
+    model = LaneModel.of_weights(weights.snapshot)
     race = Race([("live", 0.0), ("live", 2.0)], {"live": model}, weights.vocabulary, seed=1)
     lanes = list(zip(*(race.step().characters for _ in range(60)), strict=True))
     assert set(lanes[1]) <= set(FIRST_SYMBOLS)

@@ -14,6 +14,7 @@ from network_fixtures import make_network, snapshot_of
 
 from model.config import ModelConfig, SamplingConfig
 from model.network.snapshot import LstmSnapshot
+from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.race import LaneModel, Race
 from model.sampling.sampler import Sampler
@@ -65,7 +66,7 @@ def test_other_weights_count_from_the_next_character(name: str, snapshot: LstmSn
 @pytest.mark.parametrize("window", [None, 6])
 def test_streams_and_races_write_the_same_text(name: str, window: int | None) -> None:
     texts, probabilities, races = [], [], []
-    for make_stepper in (partial(TorchLstmStepper, device=torch.device(name)), LstmBatchStepper):
+    for make_stepper in (partial(TorchLstmStepper, device=torch.device(name)), numpy_batch_stepper):
         sampler = Sampler(
             SNAPSHOTS[1],
             VOCABULARY,
@@ -88,10 +89,9 @@ def test_streams_and_races_write_the_same_text(name: str, window: int | None) ->
 
 
 def test_samples_of_a_training_are_computed_where_it_is_trained() -> None:
-    assert stepper_beside_training(torch.device("cpu")) is LstmBatchStepper
+    assert stepper_beside_training(torch.device("cpu")) is numpy_batch_stepper
     on_card = stepper_beside_training(torch.device("cuda"))
     assert isinstance(on_card, partial)
-    assert on_card.func is TorchLstmStepper
     kernel = partial(TorchLstmStepper, device=torch.device("cpu"))
     written = [
         write_samples(
@@ -102,7 +102,7 @@ def test_samples_of_a_training_are_computed_where_it_is_trained() -> None:
             cancelled=lambda: False,
             make_stepper=make_stepper,
         )
-        for make_stepper in (kernel, LstmBatchStepper)
+        for make_stepper in (kernel, numpy_batch_stepper)
     ]
     assert written[0] == written[1]
     assert written[0]

@@ -76,7 +76,7 @@ def test_pytorch_is_measured_in_float32_on_every_processor(native: bool) -> None
 
 
 def test_a_step_is_one_call_where_the_network_allows(native: bool) -> None:
-    def is_offered(training: TrainingConfig = OPEN, **shape: int) -> bool:
+    def is_offered(training: TrainingConfig = OPEN, **shape: Any) -> bool:
         model = dataclasses.replace(MODEL, **shape)
         engines = possible_engines(training, CPU, model=model)
         precision = "bf16" if native else "fp32"

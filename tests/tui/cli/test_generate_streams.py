@@ -11,7 +11,7 @@ from model_fixtures import VOCABULARY, make_checkpoint
 from network_fixtures import make_network, snapshot_of
 
 from model.config import ModelConfig, SamplingConfig
-from model.sampling.numpy_lstm import LstmBatchStepper
+from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.sampler import Sampler
 from model.sampling.torch_lstm import TorchLstmStepper
 from tui.cli import generation
@@ -54,7 +54,10 @@ def test_a_kernel_of_a_device_writes_the_same_texts(
     monkeypatch.setattr(generation, "MAX_PARALLEL_CHARACTERS", max_parallel_characters)
     checkpoint = make_checkpoint()
     found = []
-    for make_stepper in (LstmBatchStepper, partial(TorchLstmStepper, device=torch.device("cpu"))):
+    for make_stepper in (
+        numpy_batch_stepper,
+        partial(TorchLstmStepper, device=torch.device("cpu")),
+    ):
         shown: list[str] = []
         request = generation.GenerationRequest(
             checkpoint=checkpoint,

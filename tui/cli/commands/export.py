@@ -145,6 +145,7 @@ def _recorded(folder: RunFolder) -> ViewState:
         planned_steps=None,
         planned_seconds=None,
         first_step=metadata.step,
+        network=metadata.model.network,
         layers=metadata.model.layers,
         hidden=metadata.model.hidden,
     )

@@ -22,7 +22,7 @@ from model.errors import ConfigError
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
-from model.sampling.numpy_lstm import LstmBatchStepper
+from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.stepper import MakeBatchStepper
 from model.session.authors import authors_opened
 from model.session.sampler_thread import new_seed
@@ -162,7 +162,7 @@ def _stepper_on(device: str) -> MakeBatchStepper:
         TorchUnusable: torch cannot be imported here.
     """
     if device == "cpu":
-        return LstmBatchStepper
+        return numpy_batch_stepper
     # Writing on the CPU does not import torch.
     require_torch()
     from model.compute.device import choose_device  # noqa: PLC0415

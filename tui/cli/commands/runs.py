@@ -33,7 +33,7 @@ def runs(*, root: Path, as_json: bool) -> None:
         print(f"no runs in {printable(str(root))}; `{train}` makes one", file=sys.stderr)
     else:
         print_table(
-            ("run", "corpus", "state", "steps", "best nats", "checkpoints"),
+            ("run", "corpus", "network", "state", "steps", "best nats", "checkpoints"),
             [_table_row(record) for record in records],
         )
 
@@ -45,6 +45,7 @@ def describe(folder: RunFolder) -> dict[str, Any]:
         "run": run.name,
         "path": str(folder.path),
         "corpus": run.corpus,
+        "network": run.network,
         "steps": run.steps,
         "best_nats_per_character": run.best_nats,
         "checkpoints": [
@@ -69,6 +70,7 @@ def _table_row(record: dict[str, Any]) -> tuple[str, ...]:
     return (
         record["run"],
         record["corpus"],
+        record["network"],
         f"unreadable: {record['problem']}" if "problem" in record else record["state"],
         f"{record['steps']:,}",
         "" if best is None else f"{best:.4f}",

@@ -1,0 +1,28 @@
+"""Chooses NumPy's steppers by the kind of weights; a further network is a row of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from model.network.snapshot import LstmSnapshot, WeightSnapshot
+from model.sampling.numpy_lstm import LstmBatchStepper, LstmStepper
+from model.sampling.stepper import CarryingBatchStepper, MakeStepper, Stepper
+
+STEPPERS: Final[
+    Mapping[
+        type[WeightSnapshot],
+        tuple[MakeStepper, Callable[[WeightSnapshot, int], CarryingBatchStepper]],
+    ]
+] = {LstmSnapshot: (LstmStepper, LstmBatchStepper)}
+"""What makes the stepper of one stream and that of many, for each kind of weights."""
+
+
+def network_stepper(snapshot: WeightSnapshot) -> Stepper:
+    """Returns NumPy's stepper of one stream for the weights of one network."""
+    return STEPPERS[type(snapshot)][0](snapshot)
+
+
+def network_batch_stepper(snapshot: WeightSnapshot, streams: int) -> CarryingBatchStepper:
+    """Returns NumPy's stepper of many streams for the weights of one network."""
+    return STEPPERS[type(snapshot)][1](snapshot, streams)
