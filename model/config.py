@@ -7,6 +7,7 @@ workers use them. A value in one of them is valid.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -41,29 +42,40 @@ def require_range(
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class NetworkTraits:
     """How a network compares with the LSTM, which presets and plans are written for."""
 
     title: str
     """Its short name on the screen."""
-    unit_scale: float
-    """Units of a layer with as many multiplications a character as a unit of an LSTM has."""
+    first_products: int
+    """Multiplications a character in the first layer, as a multiple of the square of its units."""
+    further_products: int
+    """Those of each further layer."""
     learning_rate_scale: float
     """Its best learning rate, as a multiple of the LSTM's."""
 
 
 NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
-    "lstm": NetworkTraits(title="LSTM", unit_scale=1.0, learning_rate_scale=1.0),
+    "lstm": NetworkTraits("LSTM", 4, 8, 1.0),
 }
 
 
-def units_of_equal_cost(network: NetworkKind, lstm_units: int) -> int:
-    """Returns the units of a layer whose characters cost as much as those of an LSTM's layer.
+def unit_scale(network: NetworkKind, layers: int = 1) -> float:
+    """Returns the units that cost as much a character as one unit of an LSTM with these layers."""
+    lstm, other = (
+        kind.first_products + (layers - 1) * kind.further_products
+        for kind in (NETWORKS["lstm"], NETWORKS[network])
+    )
+    return math.sqrt(lstm / other)
+
+
+def units_of_equal_cost(network: NetworkKind, lstm_units: int, layers: int = 1) -> int:
+    """Returns the units of each layer of a network that costs as much a character as an LSTM.
 
     They are a multiple of 8, as vector instructions like it, unless the network is the LSTM.
     """
-    scale = NETWORKS[network].unit_scale
+    scale = unit_scale(network, layers)
     return lstm_units if scale == 1 else max(8, 8 * round(scale * lstm_units / 8))
 
 

@@ -10,7 +10,9 @@ from model.config import ModelConfig, NetworkKind
 from model.network.character_network import CharacterNetwork
 from model.network.lstm import CharacterLSTM
 
-CLASSES: Final[Mapping[NetworkKind, type[CharacterNetwork]]] = {"lstm": CharacterLSTM}
+CLASSES: Final[Mapping[NetworkKind, type[CharacterNetwork]]] = {
+    "lstm": CharacterLSTM,
+}
 
 
 def make_network(config: ModelConfig, vocabulary_size: int) -> CharacterNetwork:

@@ -15,7 +15,9 @@ from model.network.lstm_form import LstmForm
 from model.network.network_form import NetworkForm, Shapes, Weights
 from model.network.snapshot import WeightSnapshot
 
-FORMS: Final[Mapping[NetworkKind, type[NetworkForm]]] = {"lstm": LstmForm}
+FORMS: Final[Mapping[NetworkKind, type[NetworkForm]]] = {
+    "lstm": LstmForm,
+}
 
 
 def parameter_shapes(model: ModelConfig, vocabulary_size: int) -> Shapes:

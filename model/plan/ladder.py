@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from model.config import NETWORKS, ModelConfig, TrainingConfig, units_of_equal_cost
+from model.config import NETWORKS, ModelConfig, TrainingConfig, unit_scale, units_of_equal_cost
 from model.plan.machine_speed import MachineSpeed
 from model.presets import DEFAULT_MINUTES
 
@@ -178,19 +178,19 @@ def plan_for(
     """
     minutes = training.minutes or DEFAULT_MINUTES
     rate: float | None = None
-    traits = NETWORKS[model.network]
     if speed is None:
         hidden = model.hidden
-        rung = nearest_rung(hidden / traits.unit_scale)
+        rung = nearest_rung(hidden / unit_scale(model.network, model.layers))
     else:
         rung = _best_rung(speed, model.layers, 60 * minutes)
-        hidden = units_of_equal_cost(model.network, rung.hidden)
+        hidden = units_of_equal_cost(model.network, rung.hidden, model.layers)
         rate = speed.at(rung.hidden, model.layers)
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
     if training.epochs is not None:
         passes = float(training.epochs)
     settings = _settings(rung, FULL_DROPOUT_PASSES if passes is None else passes)
-    settings["learning_rate"] = float(f"{rung.learning_rate * traits.learning_rate_scale:.3g}")
+    learning_rate = rung.learning_rate * NETWORKS[model.network].learning_rate_scale
+    settings["learning_rate"] = float(f"{learning_rate:.3g}")
     settings["batch"] = next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
     most = math.ceil(PASSES_OF_SMALL_TEXT * max(1.0, characters / SMALL_TEXT) ** 0.5)
     if training.epochs is None and passes is not None and passes > most:

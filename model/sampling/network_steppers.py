@@ -14,7 +14,9 @@ STEPPERS: Final[
         type[WeightSnapshot],
         tuple[MakeStepper, Callable[[WeightSnapshot, int], CarryingBatchStepper]],
     ]
-] = {LstmSnapshot: (LstmStepper, LstmBatchStepper)}
+] = {
+    LstmSnapshot: (LstmStepper, LstmBatchStepper),
+}
 """What makes the stepper of one stream and that of many, for each kind of weights."""
 
 

@@ -1,8 +1,8 @@
 """The protocols of steppers, and the state that one sampler hands to the next. NumPy.
 
 A stepper holds a network's weights and carried state, reads characters and returns logits. A new
-network needs one for a single stream (`Stepper`), one for many (`CarryingBatchStepper`), and a row in
-`model.sampling.network_steppers`. What is in the state, only the network's own steppers know.
+network needs one for a single stream (`Stepper`), one for many (`CarryingBatchStepper`), and a row
+in `model.sampling.network_steppers`. What is in the state, only the network's own steppers know.
 Letters: S streams, V vocabulary, L layers, H hidden.
 """
 
