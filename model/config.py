@@ -58,6 +58,7 @@ class NetworkTraits:
 
 NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
     "lstm": NetworkTraits("LSTM", 4, 8, 1.0),
+    "gru": NetworkTraits("GRU", 3, 6, 0.5),
 }
 
 
