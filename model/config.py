@@ -59,6 +59,8 @@ class NetworkTraits:
 NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
     "lstm": NetworkTraits("LSTM", 4, 8, 1.0),
     "gru": NetworkTraits("GRU", 3, 6, 0.5),
+    # Each of its six blocks has two gates of two characters.
+    "conv": NetworkTraits("Conv", 24, 24, 0.7),
 }
 
 

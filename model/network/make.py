@@ -8,12 +8,14 @@ from typing import Final
 from model.compute.engine import LayerKind
 from model.config import ModelConfig, NetworkKind
 from model.network.character_network import CharacterNetwork
+from model.network.conv import CharacterConv
 from model.network.gru import CharacterGRU
 from model.network.lstm import CharacterLSTM
 
 CLASSES: Final[Mapping[NetworkKind, type[CharacterNetwork]]] = {
     "lstm": CharacterLSTM,
     "gru": CharacterGRU,
+    "conv": CharacterConv,
 }
 
 

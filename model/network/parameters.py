@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from model.config import ModelConfig, NetworkKind
+from model.network.conv_form import ConvForm
 from model.network.gru_form import GruForm
 from model.network.lstm_form import LstmForm
 from model.network.network_form import NetworkForm, Shapes, Weights
@@ -19,6 +20,7 @@ from model.network.snapshot import WeightSnapshot
 FORMS: Final[Mapping[NetworkKind, type[NetworkForm]]] = {
     "lstm": LstmForm,
     "gru": GruForm,
+    "conv": ConvForm,
 }
 
 

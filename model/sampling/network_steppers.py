@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from model.network.conv_form import ConvSnapshot
 from model.network.gru_form import GruSnapshot
 from model.network.snapshot import LstmSnapshot, WeightSnapshot
+from model.sampling.numpy_conv import ConvStepper
 from model.sampling.numpy_gru import GruBatchStepper, GruStepper
 from model.sampling.numpy_lstm import LstmBatchStepper, LstmStepper
 from model.sampling.stepper import CarryingBatchStepper, MakeStepper, Stepper
@@ -19,6 +21,7 @@ STEPPERS: Final[
 ] = {
     LstmSnapshot: (LstmStepper, LstmBatchStepper),
     GruSnapshot: (GruStepper, GruBatchStepper),
+    ConvSnapshot: (ConvStepper, ConvStepper),
 }
 """What makes the stepper of one stream and that of many, for each kind of weights."""
 
