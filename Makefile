@@ -5,7 +5,7 @@ BIN := .venv/bin
 # -P: Python imports no file of the working directory in place of a module.
 
 .PHONY: run test test-busy test-slow check format figures view-figures recipes scaling ladder \
-  recording moving-picture pictures page clean
+  recording moving-picture pictures page networks clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -55,6 +55,10 @@ scaling: .venv/.installed-dev
 # Measures the tables of docs/ladder.md, in a minute; takes several texts.
 ladder: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/ladder_figures.py $(TEXT)
+
+# Measures the tables of docs/networks.md, hours; takes several texts, and goes on where it stopped.
+networks: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/network_figures.py $(TEXT)
 
 # Records a real training of five minutes for the moving picture; needs nietzsche.txt as TEXT.
 recording: .venv/.installed-dev

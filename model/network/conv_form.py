@@ -34,7 +34,7 @@ def dilations_of(model: ModelConfig) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvSnapshot(WeightSnapshot):
-    """Frozen weights of a convolution; nobody else writes to the arrays.
+    """Frozen weights of a convolution; the arrays are copies.
 
     The gains of each RMSNorm are multiplied into what reads it, except those between two stacks.
     """

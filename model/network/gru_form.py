@@ -36,7 +36,7 @@ class GruLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GruSnapshot(WeightSnapshot):
-    """Frozen weights of a GRU; nobody else writes to the arrays."""
+    """Frozen weights of a GRU; the arrays are copies."""
 
     layers: tuple[GruLayer, ...]
     head_matrix: FloatArray

@@ -66,7 +66,7 @@ def export(
     """Write the best weights of RUN (default: the newest) to a file, its loss curve, or a page.
 
     The file of the weights is a safetensors file, and a card in JSON describes it. The tensors have
-    the names of torch.nn.LSTM's state dict. `generate`, `evaluate` and the app read the file with
+    the names of torch.nn's state dicts. `generate`, `evaluate` and the app read the file with
     --checkpoint.
     """
     named = {"--curve": curve, "--page": page, "--output": output}
