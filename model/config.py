@@ -239,9 +239,10 @@ class SamplingConfig:
         require_range("typical", self.typical, 0, 1, low_open=True)
 
 
-LaneKind = Literal["live", "best", "epoch", "order 0", "order 2", "order 5"]
-"""Which model writes a lane of a race: the live weights, those of the lowest validation loss, those
-after an epoch, or an n-gram model of this order."""
+LaneKind = str
+"""Which model writes a lane of a race: ``live``, the live weights; ``best``, those of the lowest
+validation loss; ``epoch``, those after an epoch; a key of ``NGRAM_ORDERS``, or one of ``NETWORKS``,
+for the newest run of another network."""
 NGRAM_ORDERS: Final[Mapping[LaneKind, int]] = {"order 0": 0, "order 2": 2, "order 5": 5}
 """Number of characters that each n-gram model of a race predicts the next one from."""
 

@@ -11,7 +11,7 @@ import bz2
 import contextlib
 import lzma
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from corpus import Corpus, LoadCancelled, Split, split_ids
@@ -45,6 +45,15 @@ CHUNK: Final = 1 << 20
 """Characters that are decoded and compressed at a time."""
 
 
+Rivals = Callable[[Corpus], Iterable[LaneSource]]
+"""Returns what saved runs on a text can write lanes with."""
+
+
+def no_rivals(corpus: Corpus) -> Iterable[LaneSource]:  # noqa: ARG001 - a `Rivals`
+    """Returns nothing."""
+    return ()
+
+
 class Analysis:
     """Runs the analyses of one session in a background thread."""
 
@@ -67,14 +76,16 @@ class Analysis:
         self._stopping = threading.Event()
         self._latest: PublishedWeights | None = None
 
-    def start(self, corpus: Corpus, split: Split) -> None:
+    def start(self, corpus: Corpus, split: Split, rivals: Rivals = no_rivals) -> None:
         """Starts the thread, which analyses a text that is in memory."""
+        self._rivals = rivals
         threading.Thread(
             target=self._run, args=(corpus, split), name="analysis", daemon=True
         ).start()
 
-    def start_again(self, metadata: CheckpointMetadata) -> None:
+    def start_again(self, metadata: CheckpointMetadata, rivals: Rivals = no_rivals) -> None:
         """Starts the thread, which first reloads the text of a saved run."""
+        self._rivals = rivals
         threading.Thread(
             target=self._read_and_run, args=(metadata,), name="analysis", daemon=True
         ).start()
@@ -128,7 +139,7 @@ class Analysis:
             if self._stopping.is_set():
                 return
             if self._wants_ngrams and not has_lanes:
-                self._offer_lanes(ngrams)
+                self._offer_lanes(ngrams, corpus)
                 has_lanes = True
             latest = self._latest
             if latest is not None and latest is not ranked:
@@ -136,10 +147,10 @@ class Analysis:
                 self._put(UnitsRanked(units=units))
                 ranked = latest
 
-    def _offer_lanes(self, ngrams: CountedNgrams) -> None:
-        """Hands the n-gram models to the race, all together, so that it starts once."""
+    def _offer_lanes(self, ngrams: CountedNgrams, corpus: Corpus) -> None:
+        """Hands the n-gram models and the rivals to the race, together, so that it starts once."""
         with contextlib.suppress(BuildCancelled):
-            for source in ngrams.lanes():
+            for source in (*ngrams.lanes(), *self._rivals(corpus)):
                 self._offer(source)
 
 

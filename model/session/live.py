@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from corpus import LoadCancelled, UserError, Vocabulary
@@ -53,6 +54,7 @@ from model.session.authors import authors_opened
 from model.session.event_queue import EventQueue
 from model.session.kept_weights import kept_weights
 from model.session.race_runner import LaneSource
+from model.session.rivals import rivals
 from model.session.sampler_thread import SamplerThread
 from model.system.refusal import crash_of, refusal_of
 from model.system.torch_import import require_torch
@@ -179,7 +181,8 @@ class LiveSession:
         opened = yield from open_run(request, lambda: self._controls.stopping, self._measure)
         try:
             self._hand_on(opened.published())
-            self._analysis.start(opened.corpus, opened.split)
+            others = partial(rivals, opened.folder.path.parent, opened.model.network)
+            self._analysis.start(opened.corpus, opened.split, others)
             if opened.resumed is not None:
                 for kept in kept_weights(opened.folder.checkpoints):
                     self._hand_on(kept)
@@ -280,7 +283,8 @@ class LiveSession:
         self._events.put(TrainingStateChanged(state="finished"))
         for kept in kept_weights(folder.checkpoints):
             self._hand_on(kept)
-        self._analysis.start_again(metadata)
+        others = partial(rivals, work.path.parent.parent, metadata.model.network)
+        self._analysis.start_again(metadata, others)
 
 
 def _opened(folder: RunFolder, metadata: CheckpointMetadata) -> WeightsOpened:

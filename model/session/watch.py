@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,7 @@ from model.session.analysis_thread import Analysis
 from model.session.event_queue import EventQueue
 from model.session.kept_weights import kept_weights, lanes_of
 from model.session.race_runner import LaneSource
+from model.session.rivals import rivals
 from model.session.sampler_thread import SamplerThread
 from model.system.refusal import crash_of
 from model.training.schedule import Schedule
@@ -190,7 +192,8 @@ class WatchSession:
             steps = int(metadata.progress.get("steps_per_epoch", 0))
             schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
             self._events.put(schedule.planned(metadata.model, 0))
-            self._analysis.start_again(metadata)
+            others = partial(rivals, self._folder.path.parent, metadata.model.network)
+            self._analysis.start_again(metadata, others)
             kept = kept_weights(self._folder.checkpoints)
         else:
             kept = lanes_of(checkpoint, best=metadata.best)

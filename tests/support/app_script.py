@@ -118,19 +118,24 @@ def race_started(*temperatures: float, prompt: str) -> ev.RaceStarted:
     )
 
 
-def ladder_started(prompt: str, *, counted: bool = True, kept: bool = True) -> ev.RaceStarted:
+def ladder_started(
+    prompt: str, *, counted: bool = True, kept: bool = True, rivals: tuple[str, ...] = ()
+) -> ev.RaceStarted:
     """A race of the ladder's models.
 
     Args:
         prompt: of every lane.
         counted: whether the n-gram models are there.
         kept: whether there are best weights, and those of epoch 2.
+        rivals: networks of which there is a saved run.
     """
-    bits = {"order 0": 4.31, "order 2": 2.91, "order 5": 2.1, "epoch": 2.62}
+    bits = {"order 0": 4.31, "order 2": 2.91, "order 5": 2.1, "epoch": 2.62, "gru": 2.05}
+    there = {"live", *rivals} | ({"best", "epoch"} if kept else set())
+    there |= set(NGRAM_ORDERS) if counted else set()
     lanes = tuple(
         ev.RaceLane(
             lane=lane,
-            is_written=lane.model == "live" or (counted if lane.model in NGRAM_ORDERS else kept),
+            is_written=lane.model in there,
             bits_per_character=bits.get(lane.model) if counted else None,
             epoch=2 if lane.model == "epoch" and kept else None,
         )

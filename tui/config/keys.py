@@ -167,7 +167,7 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         for pane in PANES
     ),
     _key(
-        "views.ladder", "L", "L", "Ladder of models", "n-grams and the LSTM race; again: back",
+        "views.ladder", "L", "L", "Ladder of models", "n-grams and networks race; again: back",
         "screen.next_line_up", "Views",
     ),
     _key(

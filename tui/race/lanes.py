@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from model.config import NGRAM_ORDERS, Lane, LaneKind
+from model.config import NETWORKS, NGRAM_ORDERS, Lane, LaneKind, NetworkKind
 from model.events import RaceLane
 
 LineUp = Literal["temperatures", "ladder"]
@@ -17,7 +17,7 @@ LINE_UPS: Final[Mapping[LineUp, tuple[Lane, ...]]] = {
     # In the order of what they know of the text, after Shannon (1948), part 3.
     "ladder": tuple(
         Lane(model=kind, temperature=1.0)
-        for kind in ("order 0", "order 2", "order 5", "live", "best", "epoch")
+        for kind in ("order 0", "order 2", "order 5", "live", "best", "epoch", *NETWORKS)
     ),
 }
 """The lanes of each line-up at the start of the program."""
@@ -25,13 +25,13 @@ MIN_COLUMNS: Final[Mapping[LineUp, int]] = {"temperatures": 11, "ladder": 16}
 """Minimum width of a lane in cells; that of the ladder holds ``T 1.00 2.31 bits``."""
 SEPARATOR_COLUMNS: Final = 3
 _FIRST_TO_LAST: Final[tuple[LaneKind, ...]] = (
-    *("live", "order 5", "order 2", "order 0", "best", "epoch"),
+    *("live", *NETWORKS, "order 5", "order 2", "order 0", "best", "epoch"),
 )
 """A narrow pane shows the first ones of the ladder."""
 
 
-def name_of(started: RaceLane, line_up: LineUp) -> str:
-    """Returns the short name of a lane."""
+def name_of(started: RaceLane, line_up: LineUp, network: NetworkKind) -> str:
+    """Returns the short name of a lane; ``network`` is that of the live weights."""
     lane = started.lane
     if line_up == "temperatures":
         return f"T {lane.temperature:.2f}"
@@ -39,7 +39,9 @@ def name_of(started: RaceLane, line_up: LineUp) -> str:
         return f"{NGRAM_ORDERS[lane.model]}-gram"
     if lane.model == "epoch":
         return f"epoch {started.epoch}"
-    return "LSTM" if lane.model == "live" else "best"
+    if lane.model == "best":
+        return "best"
+    return NETWORKS[network if lane.model == "live" else lane.model].title
 
 
 def present(lanes: Sequence[RaceLane]) -> tuple[int, ...]:

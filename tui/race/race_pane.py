@@ -182,7 +182,7 @@ class RacePane(Painted):
         columns = self._columns
         started = self._started[number]
         sign = (">" if self._ascii_only else "▸") if number == self.chosen else " "
-        name = f"{sign}{name_of(started, self.line_up)}"[:columns].ljust(columns)
+        name = f"{sign}{self._lane_name(number)}"[:columns].ljust(columns)
         rows: list[Row] = [((name, "key" if number == self.chosen else "strong"),)]
         if self.line_up == "ladder":
             bits = self._bits(started)
@@ -191,6 +191,10 @@ class RacePane(Painted):
                 figures = f"{figures} {fixed(bits, 2)} bits"
             rows.append(((figures[:columns].ljust(columns), "label"),))
         return rows
+
+    def _lane_name(self, number: int) -> str:
+        """Returns the short name of a lane."""
+        return name_of(self._started[number], self.line_up, self._state.network)
 
     def _bits(self, started: RaceLane) -> float | None:
         """Returns the bits per character of a lane's model on the held-out text."""
@@ -220,7 +224,7 @@ class RacePane(Painted):
         width, numbers = self.size.width, present(self._started)
         hidden = [number for number in numbers if number not in self._shown]
         if hidden:
-            names = ", ".join(name_of(self._started[number], self.line_up) for number in hidden)
+            names = ", ".join(self._lane_name(number) for number in hidden)
             start = f"left out: {names}"
             last = f"{len(hidden)} left out"
             choices = [f"{start}; Left and Right show more", start, f"not: {names}", last]

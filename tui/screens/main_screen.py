@@ -47,7 +47,7 @@ _INK_WORDS: Final[dict[InkKind, str]] = {
     "unit": "Ink: one hidden unit; h takes another.",
     "author": "Ink: author. Underlined: likelier for the first model. Bold: for the second.",
 }
-_LADDER_WORDS: Final = "n-grams and the LSTM write side by side"
+_LADDER_WORDS: Final = "n-grams and networks write side by side"
 MAX_CLIPBOARD_BYTES: Final = 50_000
 """Terminals refuse a longer OSC 52; of a longer text, the end is copied."""
 

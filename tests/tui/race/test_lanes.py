@@ -13,7 +13,8 @@ FOUR = race_started(0.2, 0.5, 1.0, 1.2, prompt="").lanes
 
 def shown(columns: int, chosen: int = 3, line_up: LineUp = "ladder") -> list[str]:
     lanes = LADDER if line_up == "ladder" else FOUR
-    return [name_of(lanes[number], line_up) for number in that_fit(lanes, chosen, line_up, columns)]
+    numbers = that_fit(lanes, chosen, line_up, columns)
+    return [name_of(lanes[number], line_up, "lstm") for number in numbers]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,16 @@ def test_the_chosen_lane_is_always_shown() -> None:
 
 def test_weights_that_do_not_exist_are_no_lane_but_ngrams_are_awaited() -> None:
     lanes = ladder_started("", counted=False, kept=False).lanes
-    assert [name_of(lanes[number], "ladder") for number in present(lanes)] == [
+    assert [name_of(lanes[number], "ladder", "lstm") for number in present(lanes)] == [
         "0-gram", "2-gram", "5-gram", "LSTM",
     ]  # fmt: skip
+
+
+def test_the_live_network_and_saved_runs_of_the_others_have_their_names() -> None:
+    lanes = ladder_started("", kept=False, rivals=("lstm", "conv")).lanes
+    numbers = that_fit(lanes, 3, "ladder", 56)
+    assert [name_of(lanes[number], "ladder", "gru") for number in numbers] == [
+        "GRU",
+        "LSTM",
+        "Conv",
+    ]
