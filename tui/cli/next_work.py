@@ -75,6 +75,8 @@ def _again(
 ) -> RunRequest:
     kept = {**_only(_OF_A_NEW_RUN, options), "preset": successor.preset}
     if isinstance(work, RunRequest) and work.corpus is not None:
+        if work.resume:
+            kept["network"] = _last_checkpoint(options["root"] / successor.run).model.network
         return run_request(work.corpus, kept)
     metadata = _last_checkpoint(options["root"] / successor.run)
     source, kept["network"] = metadata.source, metadata.model.network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,21 @@ def test_longer_counts_from_what_the_run_was_trained(
     assert work.overrides == {"minutes": trained / 60 + 2.5, "epochs": None} or (
         work.overrides == {"minutes": trained / 60 + 2.5}
     )
+
+
+def test_another_preset_keeps_the_network_of_the_run(
+    home: Path, options: dict[str, Any], opened: SavedWeights
+) -> None:
+    request = run_request("u.txt", {**options, "network": "gru", "preset": "quick"})
+    assert (request.model.network, request.model.hidden) == ("gru", 144)
+    asked = NextSession(kind="again", run="r", preset="balanced")
+    begun = dataclasses.replace(request, corpus=str(home / "u.txt"))
+    again = next_work(asked, begun, options | {"network": "gru"})
+    resumed = next_work(asked, dataclasses.replace(begun, resume=True), options)
+    of_weights = next_work(asked, opened, options | {"network": "gru"})
+    for work, network in ((again, "gru"), (resumed, "lstm"), (of_weights, "lstm")):
+        assert isinstance(work, RunRequest)
+        assert (work.model.network, work.preset) == (network, "balanced")
 
 
 def test_a_run_that_is_only_resumed_keeps_its_plan(
