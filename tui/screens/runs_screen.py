@@ -38,6 +38,7 @@ _MIN_COLUMNS_FOR_KEYS = 80
 """Where the frame holds the words for all keys."""
 _MIN_COLUMNS_FOR_FIGURES = 70
 _MIN_COLUMNS_FOR_TEXT = 116
+_MIN_COLUMNS_FOR_NETWORK = 134
 
 
 class RunsScreen(Dialog[NextSession | None]):
@@ -67,8 +68,9 @@ class RunsScreen(Dialog[NextSession | None]):
         self.runs: list[RunSummary] = []
         self._marked: set[str] = set()
         self._shows_text = True
-        """Whether there is room for the text's name, which a run's name usually begins with, and
-        for the network."""
+        """Whether there is room for the text's name, which a run's name usually begins with."""
+        self._shows_network = True
+        """Whether there is room for the kind and the size of the network."""
         self._shows_figures = True
         """Whether there is room for state and steps."""
         self._table: DataTable[Text] = DataTable(cursor_type="row", id="runs-table")
@@ -78,7 +80,8 @@ class RunsScreen(Dialog[NextSession | None]):
     def _room(self) -> int:
         """Cells for the names of runs, and for their texts where both fit."""
         others = _FIGURES_CELLS if self._shows_figures else 0
-        others += _TEXT_CELLS + _NETWORK_CELLS + 4 if self._shows_text else 0
+        others += _TEXT_CELLS + 2 if self._shows_text else 0
+        others += _NETWORK_CELLS + 2 if self._shows_network else 0
         return int(self.app.size.width * 0.96) - _ALWAYS_CELLS - others
 
     def compose(self) -> ComposeResult:
@@ -102,9 +105,11 @@ class RunsScreen(Dialog[NextSession | None]):
         """Reads the runs in a thread."""
         self._shows_text = self.app.size.width >= _MIN_COLUMNS_FOR_TEXT
         self._shows_figures = self.app.size.width >= _MIN_COLUMNS_FOR_FIGURES
-        text = ("text", "network") if self._shows_text else ()
+        self._shows_network = self.app.size.width >= _MIN_COLUMNS_FOR_NETWORK
+        text = ("text",) if self._shows_text else ()
+        network = ("network",) if self._shows_network else ()
         figures = ("state", "steps") if self._shows_figures else ()
-        self._table.add_columns("", "run", *text, *figures, "best nats")
+        self._table.add_columns("", "run", *text, *network, *figures, "best nats")
         self.run_worker(self._read(), group="runs", exclusive=True)
 
     async def _read(self, words: str = "") -> None:
@@ -134,11 +139,13 @@ class RunsScreen(Dialog[NextSession | None]):
         for run in self.runs:
             sign = "*" if run.name in self._marked else ""
             state = "open here" if run.name == self._current else run.state
-            texts = (one_line(run.corpus, _TEXT_CELLS), one_line(run.network, _NETWORK_CELLS))
+            corpus = (one_line(run.corpus, _TEXT_CELLS),) if self._shows_text else ()
+            network = (one_line(run.network, _NETWORK_CELLS),) if self._shows_network else ()
             cells = (
                 sign,
                 one_line(run.name, name_cells),
-                *(texts if self._shows_text else ()),
+                *corpus,
+                *network,
                 *((state, grouped(run.steps)) if self._shows_figures else ()),
                 fixed(run.best_nats, 4),
             )

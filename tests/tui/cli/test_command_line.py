@@ -676,7 +676,7 @@ def test_runs_lists_runs_in_json(trained: Trained) -> None:
     done = charlm(trained.home, "runs", "--json")
     assert (done.status, done.complaint) == (0, "")
     (record,) = objects(done.output)
-    keys = "run path corpus steps best_nats_per_character checkpoints state"
+    keys = "run path corpus network steps best_nats_per_character checkpoints state"
     assert sorted(record) == sorted(keys.split())
     assert [record[key] for key in ("run", "corpus", "state")] == ["tiny", "words.txt", "finished"]
     assert record["steps"] == trained.last("finished")["step"]
