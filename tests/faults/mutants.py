@@ -308,8 +308,11 @@ MUTANTS = (
     ),
     _mutant(
         "the forget gate begins closed",
-        "model/network/parameters.py",
-        ("value[hidden : 2 * hidden] = 1.0", "value[: hidden] = 1.0"),
+        "model/network/lstm_form.py",
+        (
+            "value[self.model.hidden : 2 * self.model.hidden] = 1.0",
+            "value[: self.model.hidden] = 1.0",
+        ),
         "model/network/test_lstm.py",
     ),
     # --- writing ------------------------------------------------------------------------------
@@ -421,7 +424,7 @@ MUTANTS = (
     _mutant(
         "a stream reads a symbol that its model lacks",
         "model/sampling/mixed_stepper.py",
-        ("part[..., lacking] = before", "part[..., lacking] += 0 * before"),
+        ("if lacking.any() else []", "if False else []"),
         "model/sampling/test_mixture.py",
     ),
     _mutant(

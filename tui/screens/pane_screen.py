@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from textual.containers import Container, Horizontal, Vertical
 from textual.scrollbar import ScrollBar, ScrollBarRender
 
-from model.config import SamplingConfig
+from model.config import ModelConfig, SamplingConfig
 from model.events import CharacterWritten, RankedUnit
 from tui.config.acting_keys import keys_of
 from tui.config.screen_settings import ScreenSettings
@@ -160,9 +160,12 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
 
     def _name_run(self, state: ViewState) -> None:
         """Shows the network, and which other process trains it, on the edges of the run's pane."""
-        title = "2 Run" if state.run is None else f"2 Run  {one_line(state.run.network, 20)}"
-        if self._frames["run"].border_title != title.rstrip():
-            self._frames["run"].border_title = title.rstrip()
+        title = "2 Run"
+        if state.layers and state.hidden:
+            shape = ModelConfig(network=state.network, layers=state.layers, hidden=state.hidden)
+            title = f"2 Run  {shape.title}"
+        if self._frames["run"].border_title != title:
+            self._frames["run"].border_title = title
         words = "" if state.watched is None else trainer_words(state.watched)
         words = one_line(words, max(1, self.run_pane.size.width))
         if (self._frames["run"].border_subtitle or "") != words:

@@ -28,6 +28,7 @@ OWN_WORDS = {
     # Attributes fed by figures and words of our own, without a bracket: what they hold, and where.
     ("pane_screen.py", "f'{pane.digit} {pane.name}'"),
     ("pane_screen.py", "self.race.words"),
+    ("pane_screen.py", "title"),
     ("pane_screen.py", "words"),
     ("alternatives.py", "f'arrows move, {keys}' if wide else keys"),
     ("menu.py", "self._title"),
