@@ -119,6 +119,25 @@ class WatchUnit:
     unit: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartDuel:
+    """Choose a held-out passage whose letters the user and the model guess."""
+
+    seed: int | None = None
+    """Chooses the passage; None draws a random one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeLetter:
+    """Let the model guess a letter of the duel that the user has solved, and keep the score."""
+
+    place: int
+    """Of the letter in the passage, from 0."""
+    rank: int
+    """Number of the user's guesses, the right one included."""
+    gave_up: bool
+
+
 TrainingCommand = PauseTraining | ContinueTraining | StopTraining | SaveCheckpoint
 WritingCommand = (
     SetSampling
@@ -134,4 +153,5 @@ WritingCommand = (
     | ForkWriting
     | ReturnToTrunk
 )
-Command = TrainingCommand | WritingCommand
+DuelCommand = StartDuel | JudgeLetter
+Command = TrainingCommand | WritingCommand | DuelCommand

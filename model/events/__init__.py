@@ -1,8 +1,8 @@
 """Events that workers report: immutable, named in the past tense, torch-free.
 
 `recorded` holds the lines of ``metrics.jsonl`` and of ``train --json``; their field names are a
-contract. `live`, `writing` and `analysis` concern one open session and are never written to a file.
-May import `model.config` and `corpus`.
+contract. `live`, `writing`, `analysis` and `duel` concern one open session and are never written
+to a file. May import `model.config`, `model.duel` and `corpus`.
 """
 
 from model.events.analysis import (
@@ -13,6 +13,7 @@ from model.events.analysis import (
     TextMissing,
     UnitsRanked,
 )
+from model.events.duel import DuelEvent, DuelLetterJudged, DuelRefused, DuelStarted
 from model.events.live import (
     AcceleratorMeasured,
     AuthorsOpened,
@@ -77,6 +78,10 @@ __all__ = [
     "CharacterWritten",
     "CheckpointSaved",
     "ComputingChanged",
+    "DuelEvent",
+    "DuelLetterJudged",
+    "DuelRefused",
+    "DuelStarted",
     "Event",
     "FinishReason",
     "Finished",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from model.config import NetworkKind
 from model.events.analysis import AnalysisEvent
+from model.events.duel import DuelEvent
 from model.events.recorded import FinishReason, TrainingState
 
 
@@ -144,4 +145,5 @@ LiveEvent = (
     | WeightsOpened
     | AuthorsOpened
     | AnalysisEvent
+    | DuelEvent
 )

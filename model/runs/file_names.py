@@ -15,8 +15,14 @@ from model.runs.storage import TEMPORARY_FILES
 DESCRIPTION_NAME: Final = "run.json"
 METRICS_NAME: Final = "metrics.jsonl"
 SAMPLES_NAME: Final = "samples.jsonl"
+DUELS_NAME: Final = "duels.jsonl"
 LOG_NAME: Final = "train.log"
-NAMES_BEFORE_FIRST_CHECKPOINT: Final = (DESCRIPTION_NAME, METRICS_NAME, SAMPLES_NAME)
+NAMES_BEFORE_FIRST_CHECKPOINT: Final = (
+    DESCRIPTION_NAME,
+    METRICS_NAME,
+    SAMPLES_NAME,
+    DUELS_NAME,
+)
 FIXED_NAMES: Final = (LOCK_NAME, TURN_NAME, *NAMES_BEFORE_FIRST_CHECKPOINT, LOG_NAME)
 LAST_DELETED: Final = (DESCRIPTION_NAME, TURN_NAME, LOCK_NAME)
 """The files that make the folder a run and keep other writers out, in the order of deletion."""

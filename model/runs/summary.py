@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from model.errors import RunFolderError
+from model.duel.score import DuelScore, recorded_letters, score_of
+from model.errors import CheckpointError, RunFolderError
 from model.events import Finished, Validated, of_the_last_text, recorded_event
 from model.runs.checkpoint_store import SavedCheckpoint, Warn, best_first
 from model.runs.decimate import Point
-from model.runs.file_names import METRICS_NAME
+from model.runs.file_names import DUELS_NAME, METRICS_NAME
 from model.runs.folder import RunFolder
 
 RunState = Literal["training", "finished", "interrupted", "unreadable"]
@@ -32,6 +33,8 @@ class RunSummary:
     """The checkpoint with the lowest validation loss on the newest one's text, or the newest."""
     checkpoints: tuple[SavedCheckpoint, ...]
     """Checkpoints in the order of their steps."""
+    duel: DuelScore | None = None
+    """Score of all duels on this run; None if there was none."""
     identity: str | None = None
     """Identifier that differs between runs of the same name; None without one."""
     problem: str | None = None
@@ -69,6 +72,7 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
         best_nats=best.metadata.nats_per_character if best else None,
         best_path=chosen.path if chosen else None,
         checkpoints=tuple(saved),
+        duel=None if problem else _duel_of(folder, warn),
         identity=folder.identity(),
         problem=problem,
     )
@@ -124,3 +128,11 @@ def delete_run(root: Path, name: str, identity: str | None = None) -> list[str]:
 def _corpus_of(folder: RunFolder) -> str:
     corpus: Any = folder.description().get("corpus", {})
     return str(corpus.get("name", "")) if isinstance(corpus, dict) else ""
+
+
+def _duel_of(folder: RunFolder, warn: Warn) -> DuelScore | None:
+    try:
+        return score_of(recorded_letters(folder.record.lines(DUELS_NAME)))
+    except CheckpointError as error:
+        warn(str(error))
+        return None

@@ -21,6 +21,7 @@ from model.config import NGRAM_ORDERS
 from model.evaluation.hidden_units import rank_units
 from model.events import (
     AnalysisEvent,
+    DuelEvent,
     NoveltyIndexed,
     ReferencesMeasured,
     TextMissing,
@@ -31,6 +32,8 @@ from model.ngram.errors import BuildCancelled
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.reload_corpus import reload_corpus
 from model.session.counted_ngrams import CountedNgrams
+from model.session.duel_scores import DuelScores
+from model.session.duel_thread import DuelThread
 from model.session.race_runner import LaneSource
 
 FIRST_PAUSE: Final = 2.0
@@ -59,40 +62,61 @@ class Analysis:
 
     def __init__(
         self,
-        put: Callable[[AnalysisEvent], None],
+        put: Callable[[AnalysisEvent | DuelEvent], None],
         offer: Callable[[LaneSource], None] = lambda source: None,  # noqa: ARG005
     ) -> None:
         """Creates the analyses without starting the thread.
 
         Args:
-            put: receives each result; called from the thread.
+            put: receives each result; called from the threads.
             offer: receives each n-gram model, once a race has asked for them; called from the
                 thread.
         """
         self._put = put
         self._offer = offer
+        self.duel = DuelThread(put)
+        """Lets the model play against the user."""
         self._wants_ngrams = False
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._latest: PublishedWeights | None = None
 
-    def start(self, corpus: Corpus, split: Split, rivals: Rivals = no_rivals) -> None:
-        """Starts the thread, which analyses a text that is in memory."""
+    def start(
+        self, corpus: Corpus, split: Split, scores: DuelScores, rivals: Rivals = no_rivals
+    ) -> None:
+        """Starts the thread, which analyses a text that is in memory.
+
+        Args:
+            corpus: the text.
+            split: its parts.
+            scores: where the scores of duels are kept.
+            rivals: finds the saved runs that the race may compare with.
+        """
         self._rivals = rivals
+        self.duel.use_text(split, scores)
         threading.Thread(
             target=self._run, args=(corpus, split), name="analysis", daemon=True
         ).start()
 
-    def start_again(self, metadata: CheckpointMetadata, rivals: Rivals = no_rivals) -> None:
-        """Starts the thread, which first reloads the text of a saved run."""
+    def start_again(
+        self, metadata: CheckpointMetadata, scores: DuelScores, rivals: Rivals = no_rivals
+    ) -> None:
+        """Starts the thread, which first reloads the text of a saved run.
+
+        Args:
+            metadata: of a checkpoint of the run.
+            scores: where the scores of duels are kept.
+            rivals: finds the saved runs that the race may compare with.
+        """
         self._rivals = rivals
         threading.Thread(
-            target=self._read_and_run, args=(metadata,), name="analysis", daemon=True
+            target=self._read_and_run, args=(metadata, scores), name="analysis", daemon=True
         ).start()
 
     def publish(self, published: PublishedWeights) -> None:
-        """Replaces the weights for the next ranking; never blocks."""
+        """Replaces the weights for the next ranking and the next letter; never blocks."""
         self._latest = published
+        self.duel.publish(published)
 
     def post(self, command: WritingCommand) -> None:
         """Builds the n-gram models when the first race asks for one; never blocks."""
@@ -106,12 +130,13 @@ class Analysis:
         """Asks the thread to end; an unfinished analysis is discarded."""
         self._stopping.set()
         self._woken.set()
+        self.duel.stop()
 
     def _run(self, corpus: Corpus, split: Split) -> None:
         if not self._stopping.wait(FIRST_PAUSE):
             self._work(corpus, split)
 
-    def _read_and_run(self, metadata: CheckpointMetadata) -> None:
+    def _read_and_run(self, metadata: CheckpointMetadata, scores: DuelScores) -> None:
         if self._stopping.wait(FIRST_PAUSE):
             return
         try:
@@ -120,9 +145,11 @@ class Analysis:
             return
         if isinstance(corpus, str):
             self._put(TextMissing(reason=corpus))
+            self.duel.refuse(f"The run's text is missing: {corpus}.")
             return
-        fraction = metadata.training.validation_fraction
-        self._work(corpus, split_ids(corpus.ids, fraction))
+        split = split_ids(corpus.ids, metadata.training.validation_fraction)
+        self.duel.use_text(split, scores)
+        self._work(corpus, split)
 
     def _work(self, corpus: Corpus, split: Split) -> None:
         fits = len(corpus) <= MAX_INDEXED_CHARACTERS

@@ -12,13 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from corpus import LoadCancelled, UserError, Vocabulary
 from model.commands import (
     Command,
     ContinueTraining,
+    JudgeLetter,
     PauseTraining,
     SaveCheckpoint,
+    StartDuel,
     StopTraining,
 )
 from model.config import NetworkKind, SamplingConfig, TrainingConfig
@@ -44,13 +47,14 @@ from model.plan.machine_speed import MachineSpeed
 from model.presets import AUTO, find_preset
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_checkpoint
-from model.runs.file_names import METRICS_NAME
+from model.runs.file_names import METRICS_NAME, is_file_of_a_run
 from model.runs.folder import RunFolder
 from model.runs.open import open_run
 from model.runs.request import RunRequest
 from model.sampling.mixture import mixture
 from model.session.analysis_thread import Analysis
 from model.session.authors import authors_opened
+from model.session.duel_scores import DuelScores
 from model.session.event_queue import EventQueue
 from model.session.kept_weights import kept_weights
 from model.session.race_runner import LaneSource
@@ -59,6 +63,8 @@ from model.session.sampler_thread import SamplerThread
 from model.system.refusal import crash_of, refusal_of
 from model.system.torch_import import require_torch
 from model.training.controls import TrainingControls
+
+_NO_RUN: Final = "these weights lie in no run's folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +132,8 @@ class LiveSession:
                 self._controls.stop()
             case SaveCheckpoint():
                 self._controls.save()
+            case StartDuel() | JudgeLetter():
+                self._analysis.duel.post(command)
             case _:
                 self._analysis.post(command)
                 self._sampler.post(command)
@@ -182,7 +190,8 @@ class LiveSession:
         try:
             self._hand_on(opened.published())
             others = partial(rivals, opened.folder.path.parent, opened.model.network)
-            self._analysis.start(opened.corpus, opened.split, others)
+            scores = DuelScores(opened.folder)
+            self._analysis.start(opened.corpus, opened.split, scores, others)
             if opened.resumed is not None:
                 for kept in kept_weights(opened.folder.checkpoints):
                     self._hand_on(kept)
@@ -284,7 +293,9 @@ class LiveSession:
         for kept in kept_weights(folder.checkpoints):
             self._hand_on(kept)
         others = partial(rivals, work.path.parent.parent, metadata.model.network)
-        self._analysis.start_again(metadata, others)
+        is_of_a_run = is_file_of_a_run(work.path)
+        scores = DuelScores(folder if is_of_a_run else None, "" if is_of_a_run else _NO_RUN)
+        self._analysis.start_again(metadata, scores, others)
 
 
 def _opened(folder: RunFolder, metadata: CheckpointMetadata) -> WeightsOpened:

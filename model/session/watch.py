@@ -16,8 +16,10 @@ from corpus.files.json_reader import JsonLines
 from model.commands import (
     Command,
     ContinueTraining,
+    JudgeLetter,
     PauseTraining,
     SaveCheckpoint,
+    StartDuel,
     StopTraining,
 )
 from model.config import SamplingConfig
@@ -36,6 +38,7 @@ from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
 from model.runs.lock import RunLock
 from model.session.analysis_thread import Analysis
+from model.session.duel_scores import DuelScores
 from model.session.event_queue import EventQueue
 from model.session.kept_weights import kept_weights, lanes_of
 from model.session.race_runner import LaneSource
@@ -95,6 +98,8 @@ class WatchSession:
             case PauseTraining() | ContinueTraining() | StopTraining() | SaveCheckpoint():
                 words = "only the process that trains this run can do that"
                 self._events.put(WarningRaised(time=0.0, text=words))
+            case StartDuel() | JudgeLetter():
+                self._analysis.duel.post(command)
             case _:
                 self._analysis.post(command)
                 self._sampler.post(command)
@@ -193,7 +198,8 @@ class WatchSession:
             schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
             self._events.put(schedule.planned(metadata.model, 0))
             others = partial(rivals, self._folder.path.parent, metadata.model.network)
-            self._analysis.start_again(metadata, others)
+            scores = DuelScores(None, "you only watch this run")
+            self._analysis.start_again(metadata, scores, others)
             kept = kept_weights(self._folder.checkpoints)
         else:
             kept = lanes_of(checkpoint, best=metadata.best)

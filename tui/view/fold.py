@@ -17,6 +17,9 @@ from model.events import (
     CharacterWritten,
     CheckpointSaved,
     ComputingChanged,
+    DuelLetterJudged,
+    DuelRefused,
+    DuelStarted,
     Event,
     Finished,
     LanesWritten,
@@ -156,6 +159,8 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
         case RaceStarted() | LanesWritten() | LaneTemperatureApplied() | RaceStopped():
             return state
         case SamplingApplied() | NoveltyIndexed():
+            return state
+        case DuelStarted() | DuelRefused() | DuelLetterJudged():
             return state
         case _:
             assert_never(event)

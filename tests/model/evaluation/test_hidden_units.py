@@ -11,10 +11,11 @@ from patience import PATIENCE, wait_until
 
 from corpus import Corpus, Vocabulary, split_ids
 from model.evaluation.hidden_units import activations_of, features_of, rank_units
-from model.events import AnalysisEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
+from model.events import AnalysisEvent, DuelEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
 from model.network.published import PublishedWeights
 from model.network.snapshot import LstmSnapshot
 from model.session.analysis_thread import Analysis
+from model.session.duel_scores import DuelScores
 
 
 def test_features_are_what_they_are_called() -> None:
@@ -71,17 +72,17 @@ def test_the_analysis_says_all_three_things(monkeypatch: pytest.MonkeyPatch) -> 
         vocabulary=vocabulary,
         sha256="",
     )
-    said: list[AnalysisEvent] = []
+    said: list[AnalysisEvent | DuelEvent] = []
     ranked = threading.Event()
 
-    def put(event: AnalysisEvent) -> None:
+    def put(event: AnalysisEvent | DuelEvent) -> None:
         said.append(event)
         if isinstance(event, UnitsRanked):
             ranked.set()
 
     analysis = Analysis(put)
     analysis.publish(PublishedWeights(snapshot=make_snapshot(), vocabulary=vocabulary))
-    analysis.start(corpus, split_ids(corpus.ids, 0.1))
+    analysis.start(corpus, split_ids(corpus.ids, 0.1), DuelScores(None))
     assert ranked.wait(PATIENCE)
     analysis.stop()
     indexed, measured, units = said[:3]
@@ -104,6 +105,6 @@ def test_the_analysis_ends_when_asked() -> None:
         vocabulary=VOCABULARY,
         sha256="",
     )
-    analysis.start(corpus, split_ids(corpus.ids, 0.1))
+    analysis.start(corpus, split_ids(corpus.ids, 0.1), DuelScores(None))
     analysis.stop()
     wait_until(lambda: set(threading.enumerate()) <= before, "the end of its threads")

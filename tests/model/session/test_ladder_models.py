@@ -13,10 +13,11 @@ from patience import PATIENCE
 from corpus import Corpus, split_ids
 from model.commands import StartRace
 from model.config import Lane
-from model.events import AnalysisEvent, UnitsRanked
+from model.events import AnalysisEvent, DuelEvent, UnitsRanked
 from model.network.published import PublishedWeights
 from model.ngram.ngram_model import NgramModel
 from model.session.analysis_thread import Analysis
+from model.session.duel_scores import DuelScores
 from model.session.race_runner import LaneSource
 
 TEXT = make_text(5_000)
@@ -42,7 +43,7 @@ class Offers:
         self.ranked = threading.Event()
         self.analysis = Analysis(self.put, self.offer)
 
-    def put(self, event: AnalysisEvent) -> None:
+    def put(self, event: AnalysisEvent | DuelEvent) -> None:
         if isinstance(event, UnitsRanked):  # n-grams that are wanted come before
             self.ranked.set()
 
@@ -59,7 +60,7 @@ def test_the_training_part_is_counted_once_and_the_held_out_part_scored(
     offers = Offers(monkeypatch)
     if before:
         offers.analysis.post(LADDER)
-    offers.analysis.start(CORPUS, SPLIT)
+    offers.analysis.start(CORPUS, SPLIT, DuelScores(None))
     offers.analysis.post(LADDER)
     assert offers.all_there.wait(PATIENCE)
     offers.analysis.post(LADDER)
@@ -76,7 +77,7 @@ def test_a_race_of_temperatures_counts_nothing(monkeypatch: pytest.MonkeyPatch) 
     offers = Offers(monkeypatch)
     offers.analysis.post(TEMPERATURES)
     offers.analysis.publish(PublishedWeights(snapshot=make_snapshot(), vocabulary=VOCABULARY))
-    offers.analysis.start(CORPUS, SPLIT)
+    offers.analysis.start(CORPUS, SPLIT, DuelScores(None))
     assert offers.ranked.wait(PATIENCE)
     offers.analysis.stop()
     assert offers.sources == []
@@ -85,7 +86,7 @@ def test_a_race_of_temperatures_counts_nothing(monkeypatch: pytest.MonkeyPatch) 
 def test_a_text_without_a_held_out_part_has_no_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     offers = Offers(monkeypatch)
     offers.analysis.post(LADDER)
-    offers.analysis.start(CORPUS, split_ids(CORPUS.ids, 0.0))
+    offers.analysis.start(CORPUS, split_ids(CORPUS.ids, 0.0), DuelScores(None))
     assert offers.all_there.wait(PATIENCE)
     offers.analysis.stop()
     assert {source.bits_per_character for source in offers.sources} == {None}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from model.duel.score import DuelScore
 from model.runs.folder import RunFolder
 from model.runs.printed_command import printed_command
 from model.runs.summary import summary_of
@@ -16,6 +17,8 @@ from tui.console.exit_status import complain
 from tui.console.output import say_json
 from tui.console.table import print_table
 from tui.sanitise import printable
+
+_HEADINGS: Final = ("run", "corpus", "network", "state", "steps", "best nats", "checkpoints")
 
 
 @click.command()
@@ -32,9 +35,10 @@ def runs(*, root: Path, as_json: bool) -> None:
         train = printed_command("train", checkpoints=root)
         print(f"no runs in {printable(str(root))}; `{train}` makes one", file=sys.stderr)
     else:
+        played = any("duel" in record for record in records)
         print_table(
-            ("run", "corpus", "network", "state", "steps", "best nats", "checkpoints"),
-            [_table_row(record) for record in records],
+            (*_HEADINGS, *(["duel, bits (bounds)"] if played else [])),
+            [_table_row(record, played=played) for record in records],
         )
 
 
@@ -58,11 +62,31 @@ def describe(folder: RunFolder) -> dict[str, Any]:
             for item in run.checkpoints
         ],
         "state": run.state,
+        **({} if run.duel is None else {"duel": _duel_facts(run.duel)}),
         **({} if run.problem is None else {"problem": run.problem}),
     }
 
 
-def _table_row(record: dict[str, Any]) -> tuple[str, ...]:
+def _duel_facts(score: DuelScore) -> dict[str, Any]:
+    """Returns the score of all duels of a run, with bits per character."""
+    return {
+        "letters": score.human.letters,
+        "given_up": score.given_up,
+        "human_bits_lower_bound": score.human.lower,
+        "human_bits_upper_bound": score.human.upper,
+        "model_bits_per_character": score.model_bits,
+        "model_bits_lower_bound": score.model.lower,
+        "model_bits_upper_bound": score.model.upper,
+    }
+
+
+def _table_row(record: dict[str, Any], *, played: bool) -> tuple[str, ...]:
+    """Returns the cells of a run.
+
+    Args:
+        record: what `describe` returns.
+        played: whether the table has a column for duels.
+    """
     best = record["best_nats_per_character"]
     steps = [
         f"{item['step']:,}{' (best)' if item['best'] else ''}" for item in record["checkpoints"]
@@ -75,4 +99,13 @@ def _table_row(record: dict[str, Any]) -> tuple[str, ...]:
         f"{record['steps']:,}",
         "" if best is None else f"{best:.4f}",
         "  ".join(steps),
+        *([_duel_words(record.get("duel"))] if played else []),
     )
+
+
+def _duel_words(duel: dict[str, Any] | None) -> str:
+    if duel is None:
+        return ""
+    low, high = duel["human_bits_lower_bound"], duel["human_bits_upper_bound"]
+    model = duel["model_bits_per_character"]
+    return f"you {low:.2f} to {high:.2f}, model {model:.2f}; {duel['letters']:,} letters"
