@@ -69,10 +69,12 @@ moving-picture: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/moving_picture.py \
 	  tests/benchmarks/recordings/nietzsche.jsonl docs/moving.svg
 
-# Makes the pictures of docs/views.md and docs/two-authors.md from real runs on embedded texts.
+# Makes the pictures of docs/views.md, docs/two-authors.md and docs/duel.md from real runs on
+# embedded texts.
 pictures: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/view_pictures.py docs/views
 	$(BIN)/python tests/benchmarks/two_authors_picture.py docs/views
+	$(BIN)/python tests/benchmarks/duel_picture.py docs/views
 
 # Measures the table of docs/page.md and makes its picture, in headless Chromium; takes a text.
 page: .venv/.installed-dev

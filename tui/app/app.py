@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -25,10 +25,14 @@ from model.commands import (
     StopTraining,
 )
 from model.config import MAX_TEMPERATURE
+from model.duel.score import DuelScore
+from model.events import Event
 from model.presets import DEFAULT_MINUTES, PRESETS
 from tui.app.live import LiveApp
 from tui.config.acting_keys import bindings, may_run
 from tui.config.screen_settings import RATES
+from tui.duel.duel_screen import DuelScreen
+from tui.duel.duel_words import score_words
 from tui.export.screen_svg import without_foreign_fonts
 from tui.page.saved_page import saved_page
 from tui.sanitise import encodable
@@ -251,6 +255,23 @@ class CharlmApp(LiveApp):
 
         current = self.state.run.run if self.state.run else None
         self.push_screen(RunsScreen(root, current, ascii_only=self.settings.ascii), answered)
+
+    def action_start_duel(self) -> None:
+        """Lets the user guess held-out letters against the model; one duel at a time."""
+
+        def answered(score: DuelScore | None) -> None:
+            if score is not None:
+                self.say(score_words(score))
+
+        if not any(isinstance(screen, DuelScreen) for screen in self.screen_stack):
+            self.push_screen(DuelScreen(self.post, ascii_only=self.settings.ascii), answered)
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Also hands the events to an open duel."""
+        super().take(events)
+        for screen in self.screen_stack if not self.is_leaving else ():
+            if isinstance(screen, DuelScreen):
+                screen.take(events)
 
     def action_show_help(self) -> None:
         """Shows every key."""

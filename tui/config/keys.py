@@ -329,6 +329,10 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "Program",
     ),
     _key(
+        "program.duel", "Y", "Y", "You against the model", "guess the next letter of held-out text",
+        "app.start_duel", "Program",
+    ),
+    _key(
         "program.help", "question_mark f1", "?", "Help", "every key and what the panes show",
         "app.show_help", "Program", hint="Help", rank=2,
     ),
