@@ -64,6 +64,7 @@ COMMANDS = {
     "watch": "tui.cli.commands.watch:watch",
     "serve": "tui.cli.commands.serve:serve",
     "runs": "tui.cli.commands.runs:runs",
+    "duel": "tui.cli.commands.duel:duel",
     "config": "tui.cli.commands.config:config",
     "corpora": "tui.cli.commands.corpora:corpora",
     "bench": "tui.cli.commands.bench:bench",

@@ -63,6 +63,7 @@ def result_forms(
         f"{letter}: {human}, the model at guess {model_rank} ({bits}, step {grouped(played.step)})",
         f"{letter}: {human}, the model at {model_rank} ({bits})",
         f"{letter}: {short}, model {model_rank} ({bits})",
+        f"{letter}: {short.removeprefix('you ')}, model {model_rank} ({played.model_bits:.2f})",
     )
 
 
