@@ -704,6 +704,31 @@ MUTANTS = (
         ("checkpoints.load_best(", "checkpoints.load_latest("),
         "tui/page/test_page.py",
     ),
+    # --- the duel -----------------------------------------------------------------------------
+    _mutant(
+        "counts of guesses that rise are not smoothed",
+        "model/duel/bounds.py",
+        ("while blocks and blocks[-1].mean <= joined.mean:", "while False:"),
+        "model/duel/test_bounds.py",
+    ),
+    _mutant(
+        "a letter that is given up counts as found at the next guess",
+        "model/duel/game.py",
+        ("self._solve(len(tried) + 1 + left.index(answer), ", "self._solve(len(tried) + 1, "),
+        "model/duel/test_game.py",
+    ),
+    _mutant(
+        "the model reads more of a passage than its window",
+        "model/session/duel_thread.py",
+        ("before if window is None else before[-window:]", "before"),
+        "model/session/test_duel_thread.py",
+    ),
+    _mutant(
+        "a score is kept with a run that took the name of another",
+        "model/session/duel_scores.py",
+        ("self._identity is None or self._folder.identity() != self._identity", "False"),
+        "model/session/test_duel_thread.py",
+    ),
     # --- serve --------------------------------------------------------------------------------
     _mutant(
         "a page's size has no bound",
