@@ -24,7 +24,7 @@ from model.duel.score import MAX_BITS, LetterPlayed
 from model.events import DuelEvent, DuelLetterJudged, DuelRefused, DuelStarted
 from model.network.published import PublishedWeights
 from model.sampling.distribution import softmax
-from model.sampling.mixed_stepper import stepper_for
+from model.sampling.mixed_stepper import numpy_stepper
 from model.session.duel_scores import DuelScores
 
 COUNTED_CHARACTERS: Final = 1 << 20
@@ -190,7 +190,7 @@ def guess_of(published: PublishedWeights, before: Sequence[int], answer: int) ->
         before: ids of the characters before it, oldest first, at least one.
         answer: id of the character.
     """
-    stepper = stepper_for(published.snapshot)(published.snapshot)
+    stepper = numpy_stepper(published.snapshot)
     window = published.window
     probabilities = softmax(stepper.prime(before if window is None else before[-window:]))
     return rank_of(probabilities, answer), bits_of(float(probabilities[answer]))

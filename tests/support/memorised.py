@@ -29,7 +29,7 @@ def knowing(text: str, run: str = "tiny", corpus: str = "text.txt") -> Checkpoin
     weights = random_weights(MODEL, size, scale=0.15)
     weights["head.weight"][:] = weights["head.bias"][:] = 0
     ids = [int(symbol) for symbol in vocabulary.encode(text * 3)]
-    stepper = LstmStepper(weight_snapshot(weights, step=1))
+    stepper = LstmStepper(weight_snapshot(MODEL, weights, step=1))
     states = []
     for symbol in [*first_ids("", vocabulary), *ids[:-1]]:
         stepper.prime([symbol])

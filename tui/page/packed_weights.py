@@ -18,11 +18,6 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 MAX_INTEGER: Final = 32_767
 
 
-def is_lstm(weights: Weights) -> bool:
-    """Tells whether these are the weights of an LSTM, whose names are those of ``torch.nn``."""
-    return "lstm.weight_hh_l0" in weights
-
-
 def packed(weights: Weights) -> bytes:
     """Returns the matrices in the order in which the script of the page reads them.
 

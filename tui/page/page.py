@@ -22,7 +22,7 @@ from model.sampling.prompt import first_ids
 from tui.clusters import continues
 from tui.export.inked_page import declarations
 from tui.export.inked_text import LOOKS, PALETTES, legend_of
-from tui.page.packed_weights import is_lstm, packed
+from tui.page.packed_weights import packed
 from tui.sanitise import one_line, replace_unprintable
 from tui.view.format import fixed, grouped
 from tui.view.ink import SURPRISE_BITS
@@ -43,8 +43,7 @@ def page_of(checkpoint: Checkpoint) -> str:
         UserError: the network is not an LSTM, which is the one that the script knows.
     """
     metadata = checkpoint.metadata
-    weights = checkpoint.best_weights()
-    if not is_lstm(weights):
+    if metadata.model.network != "lstm":
         raise UserError(
             one_line(metadata.run), "a page can write with an LSTM only", "name another run"
         )
@@ -57,7 +56,8 @@ def page_of(checkpoint: Checkpoint) -> str:
     legend = "\n".join(
         f'<li class="{run.style}">{escape(run.text)}</li>' for run in legend_of("surprise")
     )
-    model = {**_facts_for_the_script(metadata), "weights": _base64(packed(weights))}
+    weights = _base64(packed(checkpoint.best_weights()))
+    model = {**_facts_for_the_script(metadata), "weights": weights}
     return Template(_part("page.html")).substitute(
         policy=policy,
         title=escape(f"{one_line(metadata.source.name)}: {one_line(metadata.run)}"),

@@ -145,9 +145,10 @@ def test_a_weight_is_off_by_half_a_step_of_its_row_at_most(model: ModelConfig) -
 
 def test_another_network_is_refused() -> None:
     made = make_checkpoint()
-    tensors = {name.replace("lstm", "gru"): value for name, value in made.tensors.items()}
+    model = dataclasses.replace(made.metadata.model, network="gru")
+    metadata = dataclasses.replace(made.metadata, model=model)
     with pytest.raises(UserError, match="an LSTM only"):
-        page_of(dataclasses.replace(made, tensors=tensors))
+        page_of(dataclasses.replace(made, metadata=metadata))
 
 
 @pytest.mark.parametrize(
