@@ -28,6 +28,7 @@ from model.config import MAX_TEMPERATURE
 from model.duel.score import DuelScore
 from model.events import Event
 from model.presets import DEFAULT_MINUTES, PRESETS
+from tui.app.lesson_desk import LessonDesk
 from tui.app.live import LiveApp
 from tui.config.acting_keys import bindings, may_run
 from tui.config.screen_settings import RATES
@@ -35,6 +36,7 @@ from tui.duel.duel_screen import DuelScreen
 from tui.duel.duel_words import score_words
 from tui.export.screen_svg import without_foreign_fonts
 from tui.page.saved_page import saved_page
+from tui.lesson.progress import LessonProgress
 from tui.sanitise import encodable
 from tui.screens.dialog import Palette
 from tui.screens.entry import MinutesEntry, TemperatureEntry
@@ -69,6 +71,11 @@ class CharlmApp(LiveApp):
     """What to show when this session has ended."""
     _mix_posted: float | None = None
     """The weight of the second model that the user chose; None before the first choice."""
+
+    def __init__(self, *settings: Any, lesson: LessonProgress | None = None, **more: Any) -> None:
+        """Takes the progress of the lesson, and what `LiveApp` takes."""
+        super().__init__(*settings, **more)
+        self.lesson = LessonDesk(self, lesson or LessonProgress())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Limits spectators to actions that write no file and command no training."""
@@ -185,7 +192,7 @@ class CharlmApp(LiveApp):
 
         def answered(minutes: float | None) -> None:
             if minutes is not None:
-                self._leave_for(NextSession(kind="resume", run=run.run, minutes=minutes))
+                self.leave_for(NextSession(kind="resume", run=run.run, minutes=minutes))
 
         self.push_screen(MinutesEntry(DEFAULT_MINUTES), answered)
 
@@ -198,7 +205,7 @@ class CharlmApp(LiveApp):
 
         def answered(preset: str | None) -> None:
             if preset is not None:
-                self._leave_for(NextSession(kind="again", run=run.run, preset=preset))
+                self.leave_for(NextSession(kind="again", run=run.run, preset=preset))
 
         choices = [
             Choice(
@@ -216,7 +223,7 @@ class CharlmApp(LiveApp):
     def _useless_keys(self) -> frozenset[str]:
         return self.settings.keys_without_use(trains=self.trains_now)
 
-    def _leave_for(self, successor: NextSession) -> None:
+    def leave_for(self, successor: NextSession) -> None:
         """Ends this session, saved; the command line opens the next one."""
         self.successor = successor
         self.quit_choice = "save"
@@ -240,6 +247,30 @@ class CharlmApp(LiveApp):
             return "These are saved weights, which are not trained."
         return "The training has ended."
 
+    # --- lesson ---------------------------------------------------------------------------------
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Folds events into the state, and hands them to the lesson."""
+        super().take(events)
+        self.lesson.take(events)
+
+    def draw_views(self) -> None:
+        """Draws the panes that follow the writing, and the lesson."""
+        super().draw_views()
+        self.lesson.draw()
+
+    def action_toggle_lesson(self) -> None:
+        """Opens the lesson, or closes it."""
+        self.lesson.toggle()
+
+    def action_turn_lesson(self, direction: int) -> None:
+        """Goes to the next step of the lesson, or to the one before."""
+        self.lesson.turn(direction)
+
+    def action_change_lesson_text(self) -> None:
+        """Trains on a short text, or goes back to the run before."""
+        self.lesson.change_text()
+
     # --- program --------------------------------------------------------------------------------
 
     def action_show_runs(self) -> None:
@@ -251,7 +282,7 @@ class CharlmApp(LiveApp):
 
         def answered(successor: NextSession | None) -> None:
             if successor is not None:
-                self._leave_for(successor)
+                self.leave_for(successor)
 
         current = self.state.run.run if self.state.run else None
         self.push_screen(RunsScreen(root, current, ascii_only=self.settings.ascii), answered)

@@ -57,6 +57,7 @@ APP = "(app)"
 
 COMMANDS = {
     APP: "tui.cli.commands.app:app",
+    "lesson": "tui.cli.commands.lesson:lesson",
     "train": "tui.cli.commands.train:train",
     "generate": "tui.cli.commands.generate:generate",
     "evaluate": "tui.cli.commands.evaluate:evaluate",

@@ -6,6 +6,7 @@ The keys `o`, `E` and `R` close a session and open the next one here, on the sam
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from model.runs.checkpoint import CheckpointMetadata
 from model.runs.folder import RunFolder
 from model.runs.request import RunRequest
 from model.session.live import SavedWeights
+from tui.cli.excerpt import EXCERPT_PRESET, excerpt_of
 from tui.cli.request import require_there, run_request
 from tui.cli.saved_models import best_checkpoint
 
@@ -45,8 +47,8 @@ def next_work(
         UserError: the run or its text does not exist any more.
     """
     if successor.kind == "open":
-        assert successor.path is not None, "it was chosen from the list of runs"
-        return SavedWeights(path=successor.path)
+        path = successor.path or best_checkpoint(options["root"] / successor.run)
+        return SavedWeights(path=path)
     if successor.kind == "mix":
         assert successor.second is not None, "two runs were chosen"
         # Found only now: the session that ended may have saved one of the two.
@@ -56,6 +58,9 @@ def next_work(
         return SavedWeights(path=first, second=second)
     if successor.kind == "resume":
         request = _resumed(successor, options)
+    elif successor.kind == "excerpt":
+        text = _again(replace(successor, preset=EXCERPT_PRESET), work, options)
+        request = excerpt_of(text)
     else:
         request = _again(successor, work, options)
     require_there(request)

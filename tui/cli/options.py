@@ -19,6 +19,7 @@ from model.presets import AUTO, PRESETS
 from model.runs.printed_command import ROOT_VARIABLE, USUAL_ROOT
 from model.runs.request import CHANGEABLE_ON_RESUME
 from tui.config.screen_settings import DEFAULT_FPS, DEFAULT_RATE
+from tui.lesson.language import LANGUAGES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -350,6 +351,11 @@ screen_options = _stack(
     click.option("--ascii", is_flag=True, help="Draw with ASCII characters only."),
     click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal."),
     click.option("--no-hints", is_flag=True, help="Show no hints below the header."),
+    click.option(
+        "--language",
+        type=click.Choice(LANGUAGES),
+        help="Language of the lesson (default: that of the locale, if it is one of these).",
+    ),
     click.option(
         "--theme",
         metavar="NAME",

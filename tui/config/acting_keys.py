@@ -14,7 +14,7 @@ OFF_FOR_SPECTATORS: Final = frozenset(
     {
         *(key.id for key in KEYS if key.group == "Files"),
         *("training.pause", "training.save", "training.stop", "training.longer", "training.again"),
-        *("program.runs", "program.suspend"),
+        *("program.runs", "program.suspend", "lesson.excerpt"),
     }
 )
 """Ids of keys that write a file, control a training, or leave the watched run."""

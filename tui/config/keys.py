@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from tui.view.layout import PANES
 
-Group = Literal["Temperature", "Writing", "Views", "Training", "Text", "Files", "Program"]
+Group = Literal["Temperature", "Writing", "Views", "Training", "Text", "Lesson", "Files", "Program"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +290,22 @@ KEYS: Final[tuple[KeyAction, ...]] = (
     _key(
         "text.find_back", "N", "N", "Find the previous", "further on",
         "screen.find_next(-1)", "Text",
+    ),
+    _key(
+        "lesson.toggle", "S", "S", "Lesson", "ten steps beside the app; again: closes it",
+        "app.toggle_lesson", "Lesson",
+    ),
+    _key(
+        "lesson.next", "enter", "Enter", "Next step of the lesson", "twice: skips a step",
+        "app.turn_lesson(1)", "Lesson",
+    ),
+    _key(
+        "lesson.back", "backspace", "Backspace", "Step before", "of the lesson",
+        "app.turn_lesson(-1)", "Lesson",
+    ),
+    _key(
+        "lesson.excerpt", "O", "O", "Train on 2,000 characters", "for the lesson; again: back",
+        "app.change_lesson_text", "Lesson",
     ),
     _key(
         "text.write", "w", "w", "Write the text to a file",

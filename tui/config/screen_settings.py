@@ -48,6 +48,8 @@ class ScreenSettings:
     mouse: bool = True
     hints: bool = True
     """Whether a row below the header says what happens and which keys help."""
+    language: str = "en"
+    """Of the lesson."""
     theme: str | None = None
     """Name of the theme; None selects one by the terminal's colours and ``low_bandwidth``."""
     few_colors: bool = False
@@ -77,6 +79,7 @@ class ScreenSettings:
             "program.runs": self.root is not None,
             "training.longer": self.root is not None and self.can_train_longer and not trains,
             "training.again": self.root is not None and self.can_train_again,
+            "lesson.excerpt": self.root is not None and self.can_train_again,
             "mix.first": self.two_authors,
             "mix.second": self.two_authors,
         }

@@ -57,6 +57,7 @@ SETTABLE: Final = (
     "ascii",
     "no-mouse",
     "no-hints",
+    "language",
 )
 """Options whose default can be set."""
 

@@ -11,13 +11,13 @@ from typing import Literal
 class NextSession:
     """A session that the user asked for; the command line starts it after this one has saved."""
 
-    kind: Literal["open", "resume", "again", "mix"]
-    """Write with saved weights, continue a run, begin a new run on the same text, or write one text
-    with two runs."""
+    kind: Literal["open", "resume", "again", "mix", "excerpt"]
+    """Write with saved weights, continue a run, begin a new run on the same text, write one text
+    with two runs, or train on the beginning of the same text."""
     run: str
     """Name of the run. For a new run: the run whose text it trains on."""
     path: Path | None = None
-    """The checkpoint to open."""
+    """The checkpoint to open; None: the best one of the run."""
     second: str | None = None
     """Name of the second run, which writes the same text."""
     minutes: float | None = None

@@ -15,6 +15,7 @@ from model.events import CharacterWritten, RankedUnit
 from tui.config.acting_keys import keys_of
 from tui.config.screen_settings import ScreenSettings
 from tui.hints.hint_row import HintRow
+from tui.lesson.lesson_pane import LessonPane
 from tui.race.race_pane import RacePane
 from tui.sanitise import one_line
 from tui.terminal.frugal_compositor import FrugalScreen
@@ -75,6 +76,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
         self.status_edge = FrameEdge(id="writing-status")
         self.key_bar = KeyBar(keys_of(settings.keymap, read_only=settings.read_only), id="keys")
         self.too_small = TooSmall(id="too-small")
+        self.lesson = LessonPane(ascii_only=ascii_only, id="lesson")
         self.chart_view = ChartView(zoomed=True)
         self.panes = PaneArrangement(most=not settings.low_bandwidth)
         self.hovered: CharacterWritten | None = None
@@ -114,6 +116,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
                 yield Container(self.pane, id="writing-sides")
                 yield self.status_edge
             yield self.key_bar
+        yield self.lesson
 
     # --- which panes are visible ----------------------------------------------------------------
 
@@ -124,7 +127,7 @@ class PaneScreen(FrugalScreen, inherit_bindings=False):
 
     def fit_panes(self, room: tuple[int, int]) -> None:
         """Shows the panes that are wanted and fit into these columns and rows."""
-        self.panes.fit(room)
+        self.panes.fit(self.lesson.take_place(self, room))
         self.arrange_panes()
 
     def arrange_panes(self) -> None:

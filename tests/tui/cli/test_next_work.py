@@ -16,6 +16,7 @@ from model.runs.folder import RunFolder
 from model.runs.request import RunRequest
 from model.session.live import SavedWeights
 from tui.cli.commands.app import app
+from tui.cli.excerpt import EXCERPT_MINUTES
 from tui.cli.next_work import can_train_again, can_train_longer, next_work
 from tui.cli.request import run_request
 from tui.screens.next_session import NextSession
@@ -125,3 +126,20 @@ def test_what_can_be_offered(home: Path, options: dict[str, Any], opened: SavedW
     again = [can_train_again(work, root) for work in (piped, named, resumed, opened, exported)]
     assert longer == [True, True, True, True, False]
     assert again == [False, True, True, True, False]
+
+
+def test_the_lesson_trains_on_the_first_2000_characters_and_opens_the_run_before(
+    home: Path, options: dict[str, Any], opened: SavedWeights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHARLM_CACHE", str(home / "cache"))
+    asked = NextSession(kind="excerpt", run="r")
+    work = next_work(asked, opened, {**options, "minutes": 30.0, "include": ()})
+    assert isinstance(work, RunRequest)
+    assert work.corpus is not None
+    # The run had lower-cased its text, and so does the excerpt.
+    assert Path(work.corpus).read_text(encoding="utf-8") == TEXT.lower()[:2000]
+    assert work.run is None, "it takes a new name"
+    assert work.training.minutes == EXCERPT_MINUTES
+    assert can_train_again(work, options["root"]), "which leads back"
+    back = next_work(NextSession(kind="open", run="r"), work, options)
+    assert back == opened

@@ -39,6 +39,7 @@ from tui.config.screen_settings import FIRST_TEMPERATURE
 from tui.config.user_config import UserConfig
 from tui.console.exit_status import FILE_SYSTEM, INTERNAL, SIGNAL, USAGE, complain, status_of
 from tui.console.output import speaks_utf8
+from tui.lesson.language import language_of
 from tui.terminal.entrance import is_served, take_text_from_stdin, why_no_terminal
 from tui.terminal.guard import TerminalGuard
 
@@ -70,6 +71,11 @@ screen is drawn. Python's default of 5 ms would cost the trainer 5 %."""
 )
 def app(corpus: str | None, **options: Any) -> int:
     """Train on CORPUS and watch the model write while it learns."""
+    return open_app(corpus, options)
+
+
+def open_app(corpus: str | None, options: dict[str, Any]) -> int:
+    """Runs the app on what the command line names; returns the exit status."""
     work, sampling = require_app(corpus, options)
     if isinstance(work, RunRequest) and work.corpus == "-" and not sys.stdin.isatty():
         work = _with_piped_text(work)
@@ -207,6 +213,7 @@ def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: An
         options = {
             **options,
             "rate": screen.rate,
+            "lesson": screen.lesson.progress,
             "theme": screen.theme,
             "no_hints": not screen.main_screen.shows_hints,
             "prompt": options["prompt"] if prompt is None else prompt,
@@ -236,6 +243,7 @@ def show(
         trains=trains,
         rate=options["rate"],
         sampling=sampling,
+        language=options["language"] or language_of(os.environ),
         prompt=options["prompt"],
         fps=options["fps"],
         low_bandwidth=options["low_bandwidth"],
@@ -253,7 +261,7 @@ def show(
         keymap=user_config.keys,
         themes=user_config.themes,
     )
-    screen = CharlmApp(session, settings)
+    screen = CharlmApp(session, settings, lesson=options.get("lesson"))
     sys.setswitchinterval(SWITCH_SECONDS)
     with TerminalGuard(session, screen, on_hangup=options.get("on_hangup")) as guard:
         failure: Exception | None = None

@@ -52,7 +52,12 @@ def config() -> None:
 
 def _default_lines() -> list[str]:
     """Returns the section of defaults: a line for each option, with its value and its meaning."""
-    unset = {"preset": AUTO, "checkpoints": str(USUAL_ROOT), "theme": DEFAULT_THEME}
+    unset = {
+        "preset": AUTO,
+        "checkpoints": str(USUAL_ROOT),
+        "theme": DEFAULT_THEME,
+        "language": "en",
+    }
     notes = {"preset": ", ".join(PRESETS)}
     lines = ["# Defaults of options. The command line takes precedence.", "[defaults]"]
     for name in SETTABLE:
