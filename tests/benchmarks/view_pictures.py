@@ -38,6 +38,8 @@ VIEWS: dict[str, tuple[tuple[str, ...], float]] = {
     "prompt": (("escape", "i", "A", "é", "space", "\N{SNOWMAN}"), 1),
     OKABE_ITO.name: (("escape", "c"), 4),
     "help": (("c", "c", "c", "question_mark"), 1),
+    # Two steps are skipped; the third one waits for a low temperature.
+    "lesson": (("escape", "space", "S", *("enter",) * 4, *("left_square_bracket",) * 2), 8),
 }
 """Keys that lead from each view to the next, and seconds until it is worth a picture."""
 
