@@ -35,8 +35,8 @@ from tui.config.screen_settings import RATES
 from tui.duel.duel_screen import DuelScreen
 from tui.duel.duel_words import score_words
 from tui.export.screen_svg import without_foreign_fonts
-from tui.page.saved_page import saved_page
 from tui.lesson.progress import LessonProgress
+from tui.page.saved_page import saved_page
 from tui.sanitise import encodable
 from tui.screens.dialog import Palette
 from tui.screens.entry import MinutesEntry, TemperatureEntry
@@ -250,9 +250,12 @@ class CharlmApp(LiveApp):
     # --- lesson ---------------------------------------------------------------------------------
 
     def take(self, events: Sequence[Event]) -> None:
-        """Folds events into the state, and hands them to the lesson."""
+        """Folds events into the state, and hands them to the lesson and to an open duel."""
         super().take(events)
         self.lesson.take(events)
+        for screen in self.screen_stack if not self.is_leaving else ():
+            if isinstance(screen, DuelScreen):
+                screen.take(events)
 
     def draw_views(self) -> None:
         """Draws the panes that follow the writing, and the lesson."""
@@ -296,13 +299,6 @@ class CharlmApp(LiveApp):
 
         if not any(isinstance(screen, DuelScreen) for screen in self.screen_stack):
             self.push_screen(DuelScreen(self.post, ascii_only=self.settings.ascii), answered)
-
-    def take(self, events: Sequence[Event]) -> None:
-        """Also hands the events to an open duel."""
-        super().take(events)
-        for screen in self.screen_stack if not self.is_leaving else ():
-            if isinstance(screen, DuelScreen):
-                screen.take(events)
 
     def action_show_help(self) -> None:
         """Shows every key."""
