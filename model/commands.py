@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model.config import Lane, SamplingConfig
+from model.constraint_config import Constraints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,13 @@ class SetSampling:
     """Sample with these settings from the next character on."""
 
     sampling: SamplingConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetConstraints:
+    """Obey these constraints from the next character on."""
+
+    constraints: Constraints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +149,7 @@ class JudgeLetter:
 TrainingCommand = PauseTraining | ContinueTraining | StopTraining | SaveCheckpoint
 WritingCommand = (
     SetSampling
+    | SetConstraints
     | SetMix
     | HoldWriting
     | ContinueWriting

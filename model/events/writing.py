@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from corpus import Vocabulary
 from model.config import Lane, SamplingConfig
+from model.constraint_config import Constraints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,9 @@ class CharacterWritten:
     activation: float | None = None
     """Activation of the watched hidden unit after it read the character, -1 to 1; None if no unit
     is watched."""
+    mask_bits: float | None = None
+    """What forbidding letters cost here, bits: ``-log2`` of the probability of all allowed ones;
+    None if all are allowed."""
     log_ratio: float | None = None
     """How much more likely the first of two models had the character, in bits; inf or -inf if only
     one has the symbol; None if one model writes."""
@@ -126,6 +130,27 @@ class SamplingApplied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConstraintsApplied:
+    """The text obeys these constraints from the next ``CharacterWritten`` on."""
+
+    constraints: Constraints
+    note: str | None = None
+    """Why they are not the wished ones; None if they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineDrafted:
+    """Drafts of a line, or of its rest, were judged; the next characters are those of one."""
+
+    kept: int
+    """Drafts that fit; with none, the line is written without drafts."""
+    drafts: int
+    cost: float | None
+    """Bits per character of the taken draft, less those of the draft that would have been taken
+    without rules; None if none fits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WritingRestarted:
     """A new text started; the characters of its prompt are not sent as ``CharacterWritten``."""
 
@@ -177,6 +202,8 @@ class RateSet:
 WritingEvent = (
     CharacterWritten
     | SamplingApplied
+    | ConstraintsApplied
+    | LineDrafted
     | WritingRestarted
     | VocabularyKnown
     | WeightsSwapped

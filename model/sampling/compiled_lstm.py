@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.config import SamplingConfig
+from model.constraints.letters import Allowed
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
 from model.kernels.decode import MANY_STREAMS, decode_block, unit_range, units_per_block
 from model.kernels.dtypes import Array, to_bfloat16
@@ -25,7 +26,7 @@ from model.kernels.packing import PANEL, aligned, pack_array, padded_depth
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
 from model.network.snapshot import FloatArray, LstmSnapshot
-from model.sampling.distribution import is_plain
+from model.sampling.distribution import is_plain, mask_bits
 from model.sampling.stepper import SamplerState, Symbols
 from model.system.cores import usable_cores
 from model.timing import fastest
@@ -54,14 +55,24 @@ MIN_SPEEDUP: Final = 1.2
 
 
 def choose_decoder(
-    snapshot: LstmSnapshot, state: SamplerState, sampling: SamplingConfig
+    snapshot: LstmSnapshot,
+    state: SamplerState,
+    sampling: SamplingConfig,
+    allowed: Allowed | None = None,
 ) -> CompiledDecoder | ShardedDecoder:
-    """Returns a decoder that goes on from a state."""
+    """Returns a decoder that goes on from a state.
+
+    Args:
+        snapshot: the weights.
+        state: of the streams.
+        sampling: how characters are drawn; without truncation if some symbols are not allowed.
+        allowed: [V], which symbols may be written; None allows all.
+    """
     streams = len(state.noises)
     shard_count = min(usable_cores(), streams // _min_streams_per_shard(snapshot))
     if shard_count > 1:
-        return ShardedDecoder(snapshot, state, sampling, shard_count)
-    return CompiledDecoder(snapshot, state, sampling)
+        return ShardedDecoder(snapshot, state, sampling, shard_count, allowed)
+    return CompiledDecoder(snapshot, state, sampling, allowed=allowed)
 
 
 def _min_streams_per_shard(snapshot: LstmSnapshot) -> int:
@@ -86,15 +97,22 @@ class ShardedDecoder:
         state: SamplerState,
         sampling: SamplingConfig,
         shard_count: int,
+        allowed: Allowed | None = None,
     ) -> None:
         """Shares out the streams, and the cores, among the shards."""
         streams, max_threads = len(state.noises), max(1, usable_cores() // shard_count)
         borders = [streams * shard // shard_count for shard in range(shard_count + 1)]
         parts = [state.of_streams(slice(*pair)) for pair in itertools.pairwise(borders)]
         self._shards = [
-            CompiledDecoder(snapshot, part, sampling, max_threads=max_threads) for part in parts
+            CompiledDecoder(snapshot, part, sampling, max_threads=max_threads, allowed=allowed)
+            for part in parts
         ]
         self._pool = ThreadPoolExecutor(shard_count, "streams")
+
+    @property
+    def mask_bits(self) -> FloatArray:
+        """What the mask has cost each stream so far, [S], bits."""
+        return np.concatenate([shard.mask_bits for shard in self._shards])
 
     def write(self, count: int) -> tuple[Symbols, FloatArray]:
         """Writes N characters in each stream; returns ids and probabilities, each [N, S]."""
@@ -120,6 +138,7 @@ class CompiledDecoder:
         *,
         threads: int | None = None,
         max_threads: int | None = None,
+        allowed: Allowed | None = None,
     ) -> None:
         """Compiles the kernels or loads them from the disk, and times thread counts.
 
@@ -129,8 +148,12 @@ class CompiledDecoder:
             sampling: how characters are drawn.
             threads: number of threads; None for the fastest.
             max_threads: limit for the fastest; None for the number of cores.
+            allowed: as in `choose_decoder`.
         """
         streams, symbols = state.logits.shape
+        self._allowed = allowed
+        self.mask_bits = np.zeros(streams, np.float32)
+        """What the mask has cost each stream so far, [S], bits."""
         self._noises, self._written = state.noises, state.written
         self._block_number = -1
         self._noise_block = np.zeros((BLOCK, streams, symbols), np.float32)
@@ -171,6 +194,7 @@ class CompiledDecoder:
         """Draws the noise of the next `BLOCK` characters; each thread has some of the streams."""
         self._block_number = number
         if self._is_greedy:
+            self._mask_noise()
             return  # the block stays zero
 
         def work(rank: int, _: Arrivals) -> None:
@@ -180,6 +204,16 @@ class CompiledDecoder:
                 draw_block.run(start, stream, words, self._noise_block)
 
         self._team.run(len(self._shares), work)
+        self._mask_noise()
+
+    def _mask_noise(self) -> None:
+        """Keeps the symbols that are not allowed from being the largest sum.
+
+        Without truncation that is the distribution of masked logits, and the kernel still returns
+        the probabilities of the unmasked ones.
+        """
+        if self._allowed is not None:
+            self._noise_block[..., ~self._allowed] = -np.inf
 
     def _streams_of(self, rank: int) -> range:
         """Returns the streams whose noise a thread draws."""
@@ -193,6 +227,8 @@ class CompiledDecoder:
         probabilities = np.empty((count, streams), np.float32)
         logits = self._logits[: count + 1]
         self._run(self._operands, self._cell, logits, noise, (ids, probabilities))
+        if self._allowed is not None:
+            self.mask_bits += mask_bits(logits[:count], self._allowed).sum(axis=0)
         self._logits[0] = self._logits[count]
         self._operands[0] = self._operands[count % 2]
         return ids, probabilities

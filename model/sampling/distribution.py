@@ -25,6 +25,30 @@ def is_plain(sampling: SamplingConfig) -> bool:
     return not sampling.truncates and (temperature == 0 or temperature >= MIN_FLOAT32_TEMPERATURE)
 
 
+def masked(
+    logits: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.float32]:
+    """Returns logits [..., V] that are -inf where ``allowed`` [V] is false.
+
+    Temperature and truncation then see only the characters that are allowed. The logits
+    themselves are returned if all are (None).
+    """
+    return logits if allowed is None else np.where(allowed, logits, np.float32(-np.inf))
+
+
+def mask_bits(
+    logits: npt.NDArray[np.floating], allowed: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Returns what a mask [V] costs at each position [...], bits.
+
+    That is ``-log2`` of the probability of all allowed characters, at temperature 1.
+    """
+    values = _comparable(logits)
+    kept = np.where(allowed, values, -np.inf)
+    bits: npt.NDArray[np.float64] = (_log_sum(values) - _log_sum(kept)) / math.log(2)
+    return np.maximum(bits, 0.0)
+
+
 def probabilities_of(
     ids: npt.NDArray[np.integer], logits: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
@@ -144,6 +168,13 @@ def _is_typical(probabilities: Probabilities, mass: float) -> npt.NDArray[np.boo
     rank = np.argsort(order, axis=-1, kind="stable")
     typical: npt.NDArray[np.bool_] = rank < _count_to_reach(mass, probabilities, order)
     return typical
+
+
+def _log_sum(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Returns ``log(sum(exp(x)))`` [...], safe against overflow."""
+    most = np.maximum.reduce(values, axis=-1, keepdims=True)
+    sums: npt.NDArray[np.float64] = np.log(np.exp(values - most).sum(axis=-1)) + most[..., 0]
+    return sums
 
 
 def _comparable(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model.constraints.line_rules import LinePlace
 from model.sampling.stepper import StepperState
 
 HISTORY = 1_000
@@ -22,6 +23,8 @@ class Position:
     """Characters before this position."""
     chosen: int
     """The id of its character."""
+    line: LinePlace
+    """Where its line stands in a poem."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import numpy as np
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.mixture import NOT_KNOWN, Author, MixedSnapshot, log_softmax, mixed_logits
 from model.sampling.network_steppers import network_batch_stepper, network_stepper
-from model.sampling.stepper import BatchStepper, Stepper, StepperState, Symbols
+from model.sampling.stepper import CarryingBatchStepper, Stepper, StepperState, Symbols
 
 
 class _Reader:
@@ -136,6 +136,21 @@ class _BatchReader:
         self._stepper.reset()
         self._recent.clear()
 
+    @property
+    def state(self) -> StepperState:
+        """The state of S streams, or the ids [W, S] in the window."""
+        if self._author.window is None:
+            return self._stepper.state
+        return (np.array(self._recent, np.float32),)  # exact: ids are below 2 to the 24th
+
+    @state.setter
+    def state(self, state: StepperState) -> None:
+        if self._author.window is None:
+            self._stepper.state = state
+        else:
+            rows = state[0].astype(np.intp)
+            self._recent = deque(rows, maxlen=self._author.window)
+
     def prime(self, ids: Iterable[Symbols]) -> FloatArray:
         """Reads united ids [S] in turn; returns the united logits [U, S] after the last."""
         self._recent.extend(ids := list(ids))
@@ -176,6 +191,17 @@ class MixedBatchStepper:
         for reader in self._readers:
             reader.reset()
 
+    @property
+    def state(self) -> StepperState:
+        """The states of both models, S in the last dimension; assigning one restores it."""
+        return tuple(part for reader in self._readers for part in reader.state)
+
+    @state.setter
+    def state(self, state: StepperState) -> None:
+        first, second = self._readers
+        count = len(first.state)
+        first.state, second.state = state[:count], state[count:]
+
     def prime(self, ids: Iterable[Symbols]) -> FloatArray:
         """Reads united ids [S] in turn; returns the mixed logits [U, S] after the last."""
         ids = list(ids)
@@ -189,7 +215,7 @@ def numpy_stepper(snapshot: WeightSnapshot) -> Stepper:
     return MixedStepper(snapshot) if mixes else network_stepper(snapshot)
 
 
-def numpy_batch_stepper(snapshot: WeightSnapshot, streams: int) -> BatchStepper:
+def numpy_batch_stepper(snapshot: WeightSnapshot, streams: int) -> CarryingBatchStepper:
     """Returns NumPy's stepper of many streams for these weights, of one model or of two."""
     mixes = isinstance(snapshot, MixedSnapshot)
     return (MixedBatchStepper if mixes else network_batch_stepper)(snapshot, streams)

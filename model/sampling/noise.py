@@ -7,6 +7,7 @@ One row per character of a text. The generator is counter-based (SplitMix64, Ste
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -48,6 +49,20 @@ class GumbelNoise:
         """Returns the generator's state for the first word of a block, below 2**64."""
         words = number * BLOCK * self._width // 2
         return (self._origin + words * STRIDE) % _CYCLE
+
+    def of_drafts(self, index: int, count: int) -> Iterator[npt.NDArray[np.float32]]:
+        """Yields noise [count, V] for each character of drafts that begin at character ``index``.
+
+        It depends only on the seed, the width and the index.
+        """
+        size = count * self._width
+        start = int(mixed(np.array([(self._origin + index) % _CYCLE], np.uint64))[0])
+        while True:
+            words = np.arange(-(-size // 2), dtype=np.uint64)
+            words *= np.uint64(STRIDE)
+            words += np.uint64(start)
+            start = (start + len(words) * STRIDE) % _CYCLE
+            yield gumbel(mixed(words).view(np.uint32)[:size].reshape(count, self._width))
 
     def block(self, number: int) -> npt.NDArray[np.float32]:
         """Returns the rows from ``number * BLOCK`` on, [BLOCK, V]."""

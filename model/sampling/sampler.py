@@ -18,9 +18,11 @@ import numpy as np
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
+from model.constraints.letters import Allowed
+from model.events import LineDrafted
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
-from model.sampling.distribution import choose, probabilities_of
+from model.sampling.distribution import choose, mask_bits, masked, probabilities_of
 from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.noise import GumbelNoise
 from model.sampling.numpy_lstm import COLUMNS, LstmBatchStepper
@@ -52,6 +54,7 @@ class Sampler:
         window: int | None = None,
         make_stepper: MakeBatchStepper = numpy_batch_stepper,
         numpy_characters: int = NUMPY_CHARACTERS,
+        allowed: Allowed | None = None,
     ) -> None:
         """Starts cold and reads the prompt.
 
@@ -65,6 +68,7 @@ class Sampler:
             make_stepper: makes the stepper. Only after NumPy's of one LSTM, and without a window,
                 compiled code takes over.
             numpy_characters: characters before that.
+            allowed: [V], which symbols may be written; None allows all.
         """
         is_numpy = make_stepper is numpy_batch_stepper
         size = COLUMNS if is_numpy else len(seeds)
@@ -77,12 +81,22 @@ class Sampler:
                 prompt=prompt,
                 window=window,
                 make_stepper=make_stepper,
+                allowed=allowed,
             )
             for first in range(0, len(seeds), size)
         ]
         self.vocabulary = vocabulary
         self._snapshot, self._sampling, self._count = snapshot, sampling, len(seeds)
-        self._compiles = is_numpy and window is None and isinstance(snapshot, LstmSnapshot)
+        self._allowed = allowed
+        self.drafted: Sequence[LineDrafted] = ()
+        """No lines are drafted."""
+        # Compiled code masks after the temperature, which is the same only without truncation.
+        self._compiles = (
+            is_numpy
+            and window is None
+            and isinstance(snapshot, LstmSnapshot)
+            and (allowed is None or not sampling.truncates)
+        )
         self._numpy_left = numpy_characters
         self._decoder: CompiledDecoder | ShardedDecoder | None = None
         self._pool = ThreadPoolExecutor(min(len(self._groups), usable_cores()), "sampler")
@@ -90,6 +104,12 @@ class Sampler:
     def __len__(self) -> int:
         """Returns the number of texts."""
         return self._count
+
+    @property
+    def mask_bits(self) -> FloatArray:
+        """What the mask has cost each text so far, [S], bits."""
+        costs = np.concatenate([group.mask_bits for group in self._groups])
+        return costs if self._decoder is None else costs + self._decoder.mask_bits
 
     def write(self, most: int) -> tuple[Symbols, FloatArray]:
         """Writes 1 to ``most`` characters in each text; returns ids and probabilities, [N, S]."""
@@ -120,7 +140,7 @@ class Sampler:
 
         assert isinstance(self._snapshot, LstmSnapshot)
         state = SamplerState.joined([group.state() for group in self._groups])
-        return choose_decoder(self._snapshot, state, self._sampling)
+        return choose_decoder(self._snapshot, state, self._sampling, self._allowed)
 
 
 class StreamBatch:
@@ -136,9 +156,12 @@ class StreamBatch:
         prompt: str = "",
         window: int | None = None,
         make_stepper: MakeBatchStepper = numpy_batch_stepper,
+        allowed: Allowed | None = None,
     ) -> None:
         """Starts cold and reads the prompt; the arguments are those of `Sampler`."""
-        self._sampling = sampling
+        self._sampling, self._allowed = sampling, allowed
+        self.mask_bits = np.zeros(len(seeds), np.float32)
+        """What the mask has cost each text so far, [S], bits."""
         self._noises = [GumbelNoise(seed, len(vocabulary)) for seed in seeds]
         self._stepper = make_stepper(snapshot, len(seeds))
         self._window = window
@@ -165,7 +188,9 @@ class StreamBatch:
             self._stepper.reset()
             self._logits = self._stepper.prime(self._recent)
         logits = np.ascontiguousarray(self._logits.T)
-        chosen = choose(logits, self._sampling, self._noise())
+        chosen = choose(masked(logits, self._allowed), self._sampling, self._noise())
+        if self._allowed is not None:
+            self.mask_bits += mask_bits(logits, self._allowed)
         probabilities = probabilities_of(chosen, logits)
         self._written += 1
         self._recent.append(chosen)

@@ -15,15 +15,20 @@ import numpy.typing as npt
 
 from corpus import Vocabulary
 from model.config import SamplingConfig
+from model.constraint_config import NO_CONSTRAINTS, Constraints
+from model.constraints.line_rules import FIRST_LINE
 from model.events import (
     AdjustedCandidate,
     Candidate,
     CharacterWritten,
+    LineDrafted,
     NextDistribution,
 )
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.sampling.distribution import adjusted, choose, entropy, softmax
+from model.sampling.distribution import adjusted, choose, entropy, mask_bits, masked, softmax
+from model.sampling.drafts import DraftStart
 from model.sampling.fork_history import HISTORY, Position, Trunk
+from model.sampling.line_writer import LineWriter
 from model.sampling.mixed_stepper import MixedStepper, numpy_stepper
 from model.sampling.mixture import MixedSnapshot
 from model.sampling.noise import GumbelNoise
@@ -39,8 +44,12 @@ REREAD_CHARACTERS = 64
 class CharacterStream:
     """Writes without end; ``sampling`` and ``snapshot`` may change between two characters.
 
-    Each character takes exactly one row of the seed's noise. A text therefore depends only on the
-    seed, the prompt, the weights and the sampling settings.
+    Each character takes exactly one row of the seed's noise, or comes from a draft, whose noise
+    depends on the seed and on where it begins. A text therefore depends only on the seed, the
+    prompt, the weights, the constraints and the sampling settings.
+
+    With rules for lines, other sampling settings hold for the next character too: the rest of the
+    line is drafted again. Other weights write from the next line on.
     """
 
     def __init__(
@@ -67,7 +76,7 @@ class CharacterStream:
                 notebook does; None carries the state instead.
             candidates: how many of the most likely characters each character reports.
         """
-        self.sampling = sampling
+        self._sampling = sampling
         self.watched: tuple[int, int] | None = None
         """Layer and hidden unit whose activation each character reports."""
         self._vocabulary = vocabulary
@@ -75,7 +84,39 @@ class CharacterStream:
         self._stepper = numpy_stepper(snapshot)
         self._window = window
         self._candidates = min(candidates, len(vocabulary))
+        self._writer = LineWriter(NO_CONSTRAINTS, vocabulary)
         self.restart(seed=seed, prompt=prompt)
+
+    @property
+    def sampling(self) -> SamplingConfig:
+        """How characters are drawn, from the next one on."""
+        return self._sampling
+
+    @sampling.setter
+    def sampling(self, sampling: SamplingConfig) -> None:
+        if sampling != self._sampling:
+            self._sampling = sampling
+            self._writer.forget_plan()
+
+    def constrain(self, constraints: Constraints) -> None:
+        """Obeys other constraints from the next character on; a poem begins at its first line.
+
+        Raises:
+            ConfigError: the model cannot obey; those before still hold.
+        """
+        writer = LineWriter(constraints, self._vocabulary)
+        self._writer.close()
+        self._writer = writer
+        writer.resume(self._line_so_far(), FIRST_LINE)
+
+    def take_drafted(self) -> LineDrafted | None:
+        """Returns what became of drafts since the last call; None if there were none."""
+        drafted, self._writer.drafted = self._writer.drafted, None
+        return drafted
+
+    def close(self) -> None:
+        """Ends the child process of a pattern, if there is one."""
+        self._writer.close()
 
     @property
     def snapshot(self) -> WeightSnapshot:
@@ -108,6 +149,7 @@ class CharacterStream:
             return False
         self.snapshot = replace(self._snapshot, mix=mix)
         self._logits = self._stepper.prime(())
+        self._writer.forget_plan()
         return True
 
     @property
@@ -124,16 +166,24 @@ class CharacterStream:
         """Starts another text: resets the state and the noise, and reads the prompt."""
         self._noise = GumbelNoise(seed, len(self._vocabulary))
         self._written = 0
+        self._prompt = prompt
         ids = first_ids(prompt, self._vocabulary)
         self._stepper.reset()
         self._recent: deque[int] = deque(ids, maxlen=self._window or 1)
         self._logits = self._stepper.prime(ids)
         self._places: deque[Position] = deque(maxlen=HISTORY)
         self._trunk: Trunk | None = None
+        self._writer.resume(self._line_so_far(), FIRST_LINE)
 
     def step(self) -> CharacterWritten:
-        """Writes one character and reports all figures of it."""
-        probabilities = softmax(self._current_logits())
+        """Writes one character and reports all figures of it.
+
+        Raises:
+            ConfigError: the pattern of the constraints takes too long.
+        """
+        logits, allowed = self._current_logits(), self._writer.allowed
+        probabilities = softmax(logits)
+        cost = None if allowed is None else float(mask_bits(logits, allowed))
         chosen = self._choose()
         spread, candidates = entropy(probabilities), self._top(probabilities)
         stepper = self._stepper
@@ -147,6 +197,7 @@ class CharacterStream:
             entropy=spread,
             candidates=candidates,
             activation=None if watched is None else float(self._stepper.outputs()[watched]),
+            mask_bits=cost,
             log_ratio=log_ratio,
         )
 
@@ -203,7 +254,11 @@ class CharacterStream:
         """Returns the current position, before a character is read."""
         state = self._stepper.state if self._window is None else None
         return Position(
-            state=state, recent=tuple(self._recent), written=self._written, chosen=chosen
+            state=state,
+            recent=tuple(self._recent),
+            written=self._written,
+            chosen=chosen,
+            line=self._writer.place,
         )
 
     def _restore(self, place: Position) -> None:
@@ -212,6 +267,15 @@ class CharacterStream:
         if place.state is not None:
             self._stepper.state = place.state
             self._logits = self._stepper.prime(())
+        self._writer.resume(self._line_so_far(), place.line)
+
+    def _line_so_far(self) -> str:
+        """Returns the characters since the last line feed, as far as they are kept."""
+        places = self._places
+        past = self._vocabulary.decode([place.chosen for place in places])
+        if self._written <= len(places):
+            past = self._prompt + past
+        return past.rpartition("\n")[2]
 
     def describe_next(self, count: int = MAX_DESCRIBED_CHARACTERS) -> NextDistribution:
         """Returns the distribution of the next character; writes nothing.
@@ -220,7 +284,8 @@ class CharacterStream:
             count: how many of the most likely characters to describe.
         """
         logits = self._current_logits()
-        probabilities, used = softmax(logits), adjusted(logits, self.sampling)
+        shown = masked(logits, self._writer.allowed)
+        probabilities, used = softmax(logits), adjusted(shown, self.sampling)
         order = np.argsort(-probabilities, kind="stable")[:count]
         symbols = self._vocabulary.decode(order)
         return NextDistribution(
@@ -248,10 +313,26 @@ class CharacterStream:
         return self._logits
 
     def _choose(self) -> int:
-        return int(choose(self._logits, self.sampling, self._noise.row(self._written)))
+        planned = self._writer.planned(self._snapshot, self._draft_start)
+        if planned is not None:
+            return planned
+        logits = masked(self._logits, self._writer.allowed)
+        return int(choose(logits, self.sampling, self._noise.row(self._written)))
+
+    def _draft_start(self, drafts: int) -> DraftStart:
+        """Returns where drafts of the rest of the line begin."""
+        return DraftStart(
+            state=self._stepper.state if self._window is None else None,
+            recent=tuple(self._recent),
+            window=self._window,
+            sampling=self._sampling,
+            allowed=self._writer.allowed,
+            noise=self._noise.of_drafts(self._written, drafts),
+        )
 
     def _read(self, chosen: int) -> None:
         self._written += 1
+        self._writer.read(chosen)
         if self._window is None:
             self._logits = self._stepper.prime((chosen,))
         else:

@@ -25,6 +25,7 @@ from model.commands import (
     StopTraining,
 )
 from model.config import NetworkKind, SamplingConfig, TrainingConfig
+from model.constraint_config import Constraints
 from model.errors import CheckpointError, TrainingDiverged
 from model.events import (
     Event,
@@ -90,6 +91,7 @@ class LiveSession:
         rate: float,
         prompt: str = "",
         seed: int | None = None,
+        constraints: Constraints | None = None,
     ) -> None:
         """Creates the session without starting its threads.
 
@@ -99,11 +101,14 @@ class LiveSession:
             rate: initial characters per second.
             prompt: text that the model continues.
             seed: seed of the first text; None draws a random one.
+            constraints: what the text obeys at first; None for nothing.
         """
         self._work = work
         self._events = EventQueue()
         self._controls = TrainingControls()
-        self._sampler = SamplerThread(sampling=sampling, rate=rate, prompt=prompt, seed=seed)
+        self._sampler = SamplerThread(
+            sampling=sampling, rate=rate, prompt=prompt, seed=seed, constraints=constraints
+        )
         self._trainer = threading.Thread(target=self._run_trainer, name="trainer", daemon=True)
         self._analysis = Analysis(self._events.put, self._sampler.offer)
         self.unsaved = False

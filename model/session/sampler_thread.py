@@ -19,6 +19,7 @@ from model.commands import (
     HoldWriting,
     RestartWriting,
     ReturnToTrunk,
+    SetConstraints,
     SetLaneTemperature,
     SetMix,
     SetRate,
@@ -29,7 +30,10 @@ from model.commands import (
     WritingCommand,
 )
 from model.config import SamplingConfig
+from model.constraint_config import NO_CONSTRAINTS, Constraints
+from model.errors import ConfigError
 from model.events import (
+    ConstraintsApplied,
     MixApplied,
     RateSet,
     SamplingApplied,
@@ -61,7 +65,13 @@ class SamplerThread:
     """Samples text from the newest published weights at a set rate until stopped."""
 
     def __init__(
-        self, *, sampling: SamplingConfig, rate: float, prompt: str, seed: int | None
+        self,
+        *,
+        sampling: SamplingConfig,
+        rate: float,
+        prompt: str,
+        seed: int | None,
+        constraints: Constraints | None = None,
     ) -> None:
         """Creates the sampler without starting its thread.
 
@@ -70,8 +80,10 @@ class SamplerThread:
             rate: initial characters per second.
             prompt: text that the model continues; fitted to the vocabulary once that is known.
             seed: seed of the first text; None draws a random one.
+            constraints: what the text obeys at first; None for nothing.
         """
         self._sampling = sampling
+        self._constraints = constraints or NO_CONSTRAINTS
         self._rate = rate
         self._prompt = prompt
         self._seed = new_seed() if seed is None else seed
@@ -138,6 +150,9 @@ class SamplerThread:
             self._write()
         except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
             self._say(crash_of("sampler", "writing", error))
+        finally:
+            if self._stream is not None:
+                self._stream.close()
 
     def _write(self) -> None:
         due = time.monotonic()
@@ -158,12 +173,23 @@ class SamplerThread:
                 if self._held or self._is_full:
                     due = now
                 continue
-            written = self._stream.step()
-            self._say(written)
+            self._step(self._stream)
             self._race.step()
             if now - self._described_at >= DESCRIPTION_INTERVAL:
                 self._describe_next()
             due = max(due, now - LARGEST_DELAY) + 1 / self._rate
+
+    def _step(self, stream: CharacterStream) -> None:
+        """Writes one character; drops constraints whose pattern takes too long."""
+        try:
+            written = stream.step()
+        except ConfigError as error:
+            self._drop_constraints(error)
+            written = stream.step()
+        drafted = stream.take_drafted()
+        if drafted is not None:
+            self._say(drafted)
+        self._say(written)
 
     def _wait_until(self, due: float) -> bool:
         """Waits for a command, new weights, or the next character's time; returns whether to end.
@@ -195,6 +221,8 @@ class SamplerThread:
                 self._race.obey(command, new_seed)
             case ForkWriting() | ReturnToTrunk():
                 self._rewind(command)
+            case SetConstraints(constraints=constraints):
+                self._constrain(constraints)
             case HoldWriting() | ContinueWriting():
                 self._held = isinstance(command, HoldWriting)
                 self._say(WritingHeld(held=self._held))
@@ -240,6 +268,25 @@ class SamplerThread:
         if stream is not None:
             stream.sampling = self._sampling
             self._describe_next()
+
+    def _constrain(self, constraints: Constraints) -> None:
+        """Obeys other constraints; those before still hold if the model cannot."""
+        try:
+            if self._stream is not None:
+                self._stream.constrain(constraints)
+        except ConfigError as error:
+            self._say(ConstraintsApplied(constraints=self._constraints, note=str(error)))
+            return
+        self._constraints = constraints
+        self._say(ConstraintsApplied(constraints=constraints))
+        self._describe_next()
+
+    def _drop_constraints(self, error: ConfigError) -> None:
+        """Goes on without constraints that cannot be obeyed, and says why."""
+        self._constraints = NO_CONSTRAINTS
+        if self._stream is not None:
+            self._stream.constrain(self._constraints)
+        self._say(ConstraintsApplied(constraints=self._constraints, note=str(error)))
 
     def _describe_next(self) -> None:
         """Reports the distribution of the next character."""
@@ -290,6 +337,8 @@ class SamplerThread:
         prompt, note = self._fitted_prompt(published.vocabulary)
         watched = None if self._stream is None else self._stream.watched
         self._read_at_step = published.snapshot.step
+        if self._stream is not None:
+            self._stream.close()
         self._stream = CharacterStream(
             published.snapshot,
             published.vocabulary,
@@ -298,6 +347,12 @@ class SamplerThread:
             prompt=prompt,
             window=published.window,
         )
+        try:
+            self._stream.constrain(self._constraints)
+        except ConfigError as error:
+            self._drop_constraints(error)
+        if not self._constraints.is_empty:
+            self._say(ConstraintsApplied(constraints=self._constraints))
         if isinstance(published.snapshot, MixedSnapshot):
             self._say(MixApplied(mix=published.snapshot.mix))
         if watched is not None and self._stream.has_unit(*watched):

@@ -23,6 +23,7 @@ from model.commands import (
     StopTraining,
 )
 from model.config import SamplingConfig
+from model.constraint_config import Constraints
 from model.errors import CheckpointError
 from model.events import (
     Event,
@@ -62,6 +63,7 @@ class WatchSession:
         rate: float,
         prompt: str = "",
         seed: int | None = None,
+        constraints: Constraints | None = None,
     ) -> None:
         """Creates the session without starting its threads.
 
@@ -71,10 +73,13 @@ class WatchSession:
             rate: initial characters per second.
             prompt: text that the model continues.
             seed: seed of the first text; None draws a random one.
+            constraints: what the text obeys at first; None for nothing.
         """
         self._folder = folder
         self._events = EventQueue()
-        self._sampler = SamplerThread(sampling=sampling, rate=rate, prompt=prompt, seed=seed)
+        self._sampler = SamplerThread(
+            sampling=sampling, rate=rate, prompt=prompt, seed=seed, constraints=constraints
+        )
         self._analysis = Analysis(self._events.put, self._sampler.offer)
         self._stopping = threading.Event()
         self._identity: str | None = None

@@ -38,6 +38,7 @@ from tui.export.screen_svg import without_foreign_fonts
 from tui.lesson.progress import LessonProgress
 from tui.page.saved_page import saved_page
 from tui.sanitise import encodable
+from tui.screens.constraints_entry import ConstraintsEntry, answer_of, notice
 from tui.screens.dialog import Palette
 from tui.screens.entry import MinutesEntry, TemperatureEntry
 from tui.screens.help_screen import HelpScreen
@@ -51,6 +52,8 @@ from tui.view.watched import trainer_words
 
 if TYPE_CHECKING:
     from textual.screen import Screen
+
+    from model.events import Event
 
 
 TRUNCATION_STEPS: Final[dict[str, tuple[float, ...]]] = {
@@ -161,6 +164,16 @@ class CharlmApp(LiveApp):
                 self.post(RestartWriting(prompt=prompt))
 
         self.push_screen(PromptEntry(prompt, self.state.vocabulary), answered)
+
+    def action_edit_constraints(self) -> None:
+        """Asks what the text may do."""
+        dialog = ConstraintsEntry(self.constraints, self.state.vocabulary)
+        self.push_screen(dialog, answer_of(self))
+
+    def _notice_writing(self, event: Event) -> None:
+        """Handles the events of constraints, too."""
+        super()._notice_writing(event)
+        notice(self, event)
 
     # --- training -------------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ class LiveApp(TerminalApp):
         """The settings that the user chose; the sampler follows within a character."""
         self.sampling_posted: SamplingConfig | None = None
         """The settings that the sampler has yet to apply."""
-        self.rate = settings.rate
+        self.rate, self.constraints = settings.rate, settings.constraints
         self.held = False
         self.pause_wanted = False
         self._clock = clock

@@ -10,7 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from model.config import SamplingConfig
+from model.constraint_config import NO_CONSTRAINTS, Constraints
+from model.constraints.letters import allowed_symbols
+from model.events import LineDrafted
 from model.runs.checkpoint import Checkpoint
+from model.sampling.line_sampler import LineSampler
 from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.mixture import mixture, sole_author
 from model.sampling.sampler import Sampler
@@ -37,6 +41,10 @@ class WrittenText:
     """Information content of the text under the model's distribution; None for an empty text."""
     probabilities: Sequence[float] = ()
     """Of each character of the text, if they are kept."""
+    mask_bits: float | None = None
+    """What forbidden letters cost, mean bits per drawn character; None for an empty text."""
+    drafted: Sequence[LineDrafted] = ()
+    """What became of the drafts of each line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,7 @@ class GenerationRequest:
     mix: float = 0.5
     """Weight of the second model's probabilities, 0 to 1."""
     sampling: SamplingConfig
+    constraints: Constraints = NO_CONSTRAINTS
     seeds: Sequence[int]
     prompt: str
     echo: bool
@@ -63,7 +72,8 @@ class GenerationRequest:
 
     def texts(self) -> Iterator[WrittenText]:
         """Yields each text after it has been shown."""
-        if len(self.seeds) == 1 or self.length > MAX_PARALLEL_CHARACTERS:
+        alone = len(self.seeds) == 1 or self.constraints.has_line_rules
+        if alone or self.length > MAX_PARALLEL_CHARACTERS:
             return self._one_by_one()
         return self._side_by_side()
 
@@ -107,11 +117,19 @@ class GenerationRequest:
         """Returns a line feed after a text, also if the text has one; none if nothing is shown."""
         return "\n" if self._beginning or written.text else ""
 
-    def _sampler(self, seeds: Sequence[int]) -> Sampler:
+    def _sampler(self, seeds: Sequence[int]) -> Sampler | LineSampler:
         weights = self.checkpoint.published()
         if self.second is not None:
             both = (weights, self.second.published(), self.mix)
             weights = sole_author(*both) or mixture(*both)
+        if self.constraints.has_line_rules:
+            return LineSampler(
+                weights,
+                self.constraints,
+                sampling=self.sampling,
+                seed=seeds[0],
+                prompt=self.prompt,
+            )
         return Sampler(
             weights.snapshot,
             weights.vocabulary,
@@ -120,11 +138,12 @@ class GenerationRequest:
             prompt=self.prompt,
             window=weights.window,
             make_stepper=self.make_stepper,
+            allowed=allowed_symbols(self.constraints, weights.vocabulary),
         )
 
 
 def write_group(
-    sampler: Sampler, length: int, stop: str, *, keeps: bool = False
+    sampler: Sampler | LineSampler, length: int, stop: str, *, keeps: bool = False
 ) -> list[WrittenText]:
     """Writes up to ``length`` characters of each text; ends when all have reached ``stop``.
 
@@ -153,19 +172,26 @@ def write_group(
             written[number] += used
             seconds[number] = now if place < 0 else -now
         growing = [number for number in growing if seconds[number] >= 0]
+    costs = sampler.mask_bits
     return [
         WrittenText(
             text=texts[number],
             seconds=abs(seconds[number]),
             bits_per_character=bits[number] / written[number] if written[number] else None,
             probabilities=kept[number][: len(texts[number])],
+            mask_bits=float(costs[number]) / done if done else None,
         )
         for number in range(count)
     ]
 
 
 def write(
-    sampler: Sampler, length: int, stop: str, show: Callable[[str], None], *, keeps: bool = False
+    sampler: Sampler | LineSampler,
+    length: int,
+    stop: str,
+    show: Callable[[str], None],
+    *,
+    keeps: bool = False,
 ) -> WrittenText:
     """Writes up to ``length`` characters of one text, and shows them as they are drawn.
 
@@ -176,11 +202,12 @@ def write(
     shown: list[str] = []
     bits = 0.0
     kept = array("d")
-    count = 0
+    count = drawn = 0
     held = ""
     stopped = False
     while count < length and not stopped:
         ids, probabilities = sampler.write(min(CHARACTERS_PER_BLOCK, length - count))
+        drawn += len(ids)
         held += sampler.vocabulary.decode(ids[:, 0])
         place = held.find(stop) if stop else -1
         stopped = place >= 0
@@ -202,6 +229,8 @@ def write(
         seconds=time.perf_counter() - began,
         bits_per_character=bits / count if count else None,
         probabilities=kept[: len(text)],
+        mask_bits=float(sampler.mask_bits[0]) / drawn if drawn else None,
+        drafted=tuple(sampler.drafted),
     )
 
 

@@ -18,6 +18,7 @@ from model.config import NETWORKS
 from model.presets import AUTO, PRESETS
 from model.runs.printed_command import ROOT_VARIABLE, USUAL_ROOT
 from model.runs.request import CHANGEABLE_ON_RESUME
+from tui.cli.constraint_options import constraint_options
 from tui.config.screen_settings import DEFAULT_FPS, DEFAULT_RATE
 from tui.lesson.language import LANGUAGES
 
@@ -271,6 +272,7 @@ def sampling_options(temperature: float) -> Decorator[Any]:
             f"{temperature:g}).",
         ),
         _truncation_options,
+        constraint_options,
         prompt_option,
     )
 

@@ -158,6 +158,11 @@ KEYS: Final[tuple[KeyAction, ...]] = (
         "writing.prompt", "i", "i", "Edit the prompt", "the beginning that the text continues",
         "app.edit_prompt", "Writing", hint="Prompt", rank=8,
     ),
+    _key(
+        "writing.constraints", "C", "C", "Constraints",
+        "letters, line length, acrostic, pattern, rhyme", "app.edit_constraints", "Writing",
+        hint="Rules", rank=16,
+    ),
     *(
         _key(
             f"views.{pane.id}", pane.digit, pane.digit, f"Pane: {pane.name}", pane.tooltip,

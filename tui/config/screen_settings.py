@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from model.config import SamplingConfig
+from model.constraint_config import NO_CONSTRAINTS, Constraints
 from tui.config.user_config import Colours
 
 RATES: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 100.0, 200.0, 500.0, 1000.0)
@@ -37,6 +38,8 @@ class ScreenSettings:
         default_factory=lambda: SamplingConfig(temperature=FIRST_TEMPERATURE)
     )
     """Initial sampling settings, equal to those of the session."""
+    constraints: Constraints = NO_CONSTRAINTS
+    """What the text obeys at first, equal to those of the session."""
     prompt: str = ""
     """Initial prompt, which the user can edit."""
     fps: int = DEFAULT_FPS

@@ -17,6 +17,7 @@ from model.events import (
     CharacterWritten,
     CheckpointSaved,
     ComputingChanged,
+    ConstraintsApplied,
     DuelLetterJudged,
     DuelRefused,
     DuelStarted,
@@ -24,6 +25,7 @@ from model.events import (
     Finished,
     LanesWritten,
     LaneTemperatureApplied,
+    LineDrafted,
     MixApplied,
     NextDistribution,
     NoveltyIndexed,
@@ -76,6 +78,9 @@ MAX_LOG_LINES: Final = 400
 SURPRISE_SMOOTHING: Final = 0.99
 """Weight of the past in the mean surprise, per character."""
 
+MASK_SMOOTHING: Final = 0.99
+"""Weight of the past in the mean cost of forbidden letters, per character."""
+
 TrainingEvent = (
     StepFinished
     | Validated
@@ -88,6 +93,8 @@ TrainingEvent = (
 )
 WritingEvent = (
     CharacterWritten
+    | ConstraintsApplied
+    | LineDrafted
     | WritingRewound
     | WritingRestarted
     | WeightsSwapped
@@ -195,10 +202,12 @@ def _trained(state: ViewState, event: TrainingEvent, now: float) -> ViewState:
 def _written(writing: Writing, event: WritingEvent) -> Writing:
     """Returns the figures of the sampler after an event."""
     match event:
-        case CharacterWritten(probability=probability):
-            bits = -math.log2(probability) if 0 < probability <= 1 else None
-            surprise = running_mean(writing.surprise, bits, SURPRISE_SMOOTHING)
-            return replace(writing, characters=writing.characters + 1, surprise=surprise)
+        case CharacterWritten():
+            return _with_character(writing, event)
+        case ConstraintsApplied(constraints=constraints):
+            return replace(writing, constraints=constraints, mask_bits=None, drafted=None)
+        case LineDrafted():
+            return replace(writing, drafted=event)
         case WritingRewound(back=back, text=text):
             return replace(writing, characters=max(0, writing.characters - back) + len(text))
         case WritingRestarted():
@@ -215,6 +224,18 @@ def _written(writing: Writing, event: WritingEvent) -> Writing:
             return replace(writing, rate=finite(event.characters_per_second))
         case _:
             assert_never(event)
+
+
+def _with_character(writing: Writing, event: CharacterWritten) -> Writing:
+    """Returns the figures of the sampler after a character."""
+    bits = -math.log2(event.probability) if 0 < event.probability <= 1 else None
+    cost = finite(event.mask_bits)
+    return replace(
+        writing,
+        characters=writing.characters + 1,
+        surprise=running_mean(writing.surprise, bits, SURPRISE_SMOOTHING),
+        mask_bits=None if cost is None else running_mean(writing.mask_bits, cost, MASK_SMOOTHING),
+    )
 
 
 def _stepped(state: ViewState, event: StepFinished, now: float) -> ViewState:

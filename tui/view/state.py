@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 from corpus import Vocabulary
 from model.config import NetworkKind
+from model.constraint_config import NO_CONSTRAINTS, Constraints
 from model.events import (
     AcceleratorMeasured,
     AuthorsOpened,
     CheckpointSaved,
     Finished,
+    LineDrafted,
     NextDistribution,
     RankedUnit,
     RunStarted,
@@ -98,6 +100,12 @@ class Writing:
     """Characters written since the last restart."""
     surprise: float | None = None
     """Recent mean of -log2 p of the written characters, bits per character, at temperature 1."""
+    constraints: Constraints = NO_CONSTRAINTS
+    """What the text obeys."""
+    mask_bits: float | None = None
+    """Recent mean cost of forbidden letters, bits per character; None if all are allowed."""
+    drafted: LineDrafted | None = None
+    """What became of the last drafts of a line; None without rules for lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from tui.sanitise import one_line
 from tui.view.find import Found
 from tui.view.format import fixed, grouped, percent, short, slider
 from tui.view.ink import bits_of
-from tui.view.state import ViewState
+from tui.view.state import ViewState, Writing
 from tui.widgets.painted import Painted, Part, Row, row_width
 from tui.widgets.symbols import symbol_label
 
@@ -155,7 +155,15 @@ def status_words(
         place, end = ("following", "good"), ()
     else:
         place = (f"scrolled up {grouped(lines_below)}", "warn")
+    rules: list[Row] = [
+        ((f"{words} · ", "accent"), *tail)
+        for words in constraint_words(state.writing)
+        for tail in ((place, *end), (place,), ())
+        if words
+    ]
     choices: list[Row] = [
+        *(((f"{pace}{count}", "label"), *row) for row in rules[:1]),
+        *rules,
         ((f"{pace}{count}", "label"), place, *end),
         ((pace, "label"), place, *end),
         (place, *end),
@@ -163,6 +171,33 @@ def status_words(
     ]
     fitting = (row for row in choices if row_width(row) <= width - _EDGE_CELLS)
     return next(fitting, choices[-1])
+
+
+def constraint_words(writing: Writing) -> tuple[str, ...]:
+    """Returns what the text obeys and what that costs, long and short; empty if it is free.
+
+    The cost of letters is a mean per character; that of a line stands beside the number of drafts
+    that fit.
+    """
+    wished, drafted = writing.constraints, writing.drafted
+    letters = f"no {one_line(wished.forbid, 8)}" if wished.forbid else ""
+    letters = f"{letters} only {one_line(wished.allow, 8)}" if wished.allow else letters
+    long, short = [letters.strip()], [letters.strip()]
+    if writing.mask_bits is not None:
+        cost = f" {writing.mask_bits:+.2f} bits"
+        long[0], short[0] = long[0] + cost, short[0] + cost
+    if drafted is None:
+        waiting = "lines from drafts" if wished.has_line_rules else ""
+        long, short = [*long, waiting], [*short, waiting]
+    elif drafted.cost is None:
+        long.append(f"none of {drafted.drafts} drafts fits; goes on without")
+        short.append(f"0 of {drafted.drafts} fit")
+    else:
+        long.append(
+            f"kept {drafted.kept} of {drafted.drafts} drafts, cost {drafted.cost:+.2f} bits"
+        )
+        short.append(f"{drafted.kept}/{drafted.drafts} {drafted.cost:+.2f} bits")
+    return " · ".join(filter(None, long)), " · ".join(filter(None, short)), short[-1] or short[0]
 
 
 def _hover_words(written: CharacterWritten, room: int, *, ascii_only: bool) -> Row:

@@ -19,6 +19,7 @@ from model.runs.printed_command import printed_command
 from model.runs.request import RunRequest
 from model.session.live import LiveSession, SavedWeights
 from model.session.watch import WatchSession
+from tui.cli.constraint_options import constraints_of
 from tui.cli.next_work import can_train_again, can_train_longer, next_work
 from tui.cli.options import (
     checkpoint_option,
@@ -107,6 +108,7 @@ def require_app(
         UserError: an option is out of range, or the text does not exist.
     """
     sampling = sampling_config(options)
+    constraints_of(options)
     prepare_screen(options)
     _refuse_several_processes()
     return _work(corpus, options), sampling
@@ -193,6 +195,7 @@ def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: An
             rate=options["rate"],
             prompt=options["prompt"],
             seed=options["seed"],
+            constraints=constraints_of(options),
         )
         status, screen = show(
             session,
@@ -212,6 +215,7 @@ def _show(work: RunRequest | SavedWeights, sampling: SamplingConfig, options: An
         prompt = screen.state.writing.prompt
         options = {
             **options,
+            **screen.constraints.words(),
             "rate": screen.rate,
             "lesson": screen.lesson.progress,
             "theme": screen.theme,
@@ -244,6 +248,7 @@ def show(
         rate=options["rate"],
         sampling=sampling,
         language=options["language"] or language_of(os.environ),
+        constraints=constraints_of(options),
         prompt=options["prompt"],
         fps=options["fps"],
         low_bandwidth=options["low_bandwidth"],

@@ -18,6 +18,8 @@ from corpus import (
     unknown_symbols,
 )
 from model.config import MAX_SEED, SamplingConfig, require_range, to_record
+from model.constraint_config import Constraints
+from model.constraints.letters import allowed_symbols
 from model.errors import ConfigError
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
@@ -28,6 +30,8 @@ from model.session.authors import authors_opened
 from model.session.sampler_thread import new_seed
 from model.system.compiled_code import setback
 from model.system.torch_import import require_torch
+from tui.cli.constraint_figures import constraints_record, figures_of
+from tui.cli.constraint_options import constraints_of
 from tui.cli.generation import GenerationRequest, WrittenText
 from tui.cli.options import (
     UserPath,
@@ -119,6 +123,7 @@ def generate(**options: Any) -> None:
     vocabulary = checkpoint.metadata.vocabulary
     if second is not None:
         vocabulary = vocabulary.united_with(second.metadata.vocabulary)
+    constraints = _constraints(options, vocabulary)
     prompt = _prompt(options["prompt"], vocabulary)
     seeds = range(seed, seed + options["streams"])
     request = GenerationRequest(
@@ -126,6 +131,7 @@ def generate(**options: Any) -> None:
         second=second,
         mix=mix,
         sampling=sampling,
+        constraints=constraints,
         seeds=seeds,
         prompt=prompt,
         echo=options["echo"],
@@ -187,6 +193,19 @@ def find_checkpoint(path: Path | None, root: Path, run: str | None) -> Checkpoin
     return RunFolder.find(root, run).checkpoints.load_best(complain)
 
 
+def _constraints(options: dict[str, Any], vocabulary: Vocabulary) -> Constraints:
+    """Returns what the texts obey.
+
+    Raises:
+        ConfigError: the model cannot obey, or lines are to be drafted on a GPU.
+    """
+    constraints = constraints_of(options)
+    allowed_symbols(constraints, vocabulary)
+    if constraints.has_line_rules and options["device"] != "cpu":
+        raise ConfigError("--device", "lines are drafted on the CPU", "leave it out")
+    return constraints
+
+
 def _second(options: dict[str, Any], first: Checkpoint) -> Checkpoint | None:
     """Returns the second model, if one is named; says which symbols each of the two lacks."""
     if options["second"] is None:
@@ -241,6 +260,7 @@ def _report(request: GenerationRequest, seed: int, written: WrittenText) -> None
     rate = len(written.text) / written.seconds if written.seconds > 0 else 0.0
     bits = written.bits_per_character
     figures = "" if bits is None else f", {bits:.2f} bits per character"
+    figures += "".join(f", {words}" for words in figures_of(request.constraints, written))
     print(
         f"{request.models}, seed {seed}: "
         f"{len(written.text):,} characters, {rate:,.0f} a second{figures}",
@@ -255,6 +275,7 @@ def _record(request: GenerationRequest, seed: int, written: WrittenText) -> dict
         "run": metadata.run,
         "step": metadata.step,
         **mixed,
+        **constraints_record(request.constraints, written),
         "prompt": request.prompt,
         "text": written.text,
         **to_record(request.sampling),

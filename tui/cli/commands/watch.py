@@ -12,6 +12,7 @@ from model.runs.folder import RunFolder
 from model.runs.printed_command import printed_command
 from model.session.watch import WatchSession
 from tui.cli.commands.app import prepare_screen, show
+from tui.cli.constraint_options import constraints_of
 from tui.cli.options import checkpoints_option, sampling_options, screen_options, seed_option
 from tui.cli.request import sampling_config
 from tui.config.screen_settings import FIRST_TEMPERATURE
@@ -48,6 +49,7 @@ def watch(*, run: str | None, root: Path, **options: Any) -> int:
         rate=options["rate"],
         prompt=options["prompt"],
         seed=options["seed"],
+        constraints=constraints_of(options),
     )
     settings = {**options, "root": None}
     status, _ = show(session, folder.name, sampling, settings, trains=False)
@@ -63,6 +65,7 @@ def require_watched(
         UserError: an option is out of range, or the run does not exist.
     """
     sampling = sampling_config(options)
+    constraints_of(options)
     prepare_screen(options)
     folder = RunFolder.find(root, run)
     folder.require_readable()
