@@ -5,7 +5,7 @@ BIN := .venv/bin
 # -P: Python imports no file of the working directory in place of a module.
 
 .PHONY: run test test-busy test-slow check format figures view-figures recipes scaling ladder \
-  recording moving-picture pictures page networks clean
+  recording moving-picture pictures page networks constraints clean
 
 run: .venv/.installed
 	$(BIN)/charlm-tui
@@ -59,6 +59,12 @@ ladder: .venv/.installed-dev
 # Measures the tables of docs/networks.md, hours; takes several texts, and goes on where it stopped.
 networks: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/network_figures.py $(TEXT)
+
+# Measures the table of docs/constraints.md and makes its picture; needs a run of nietzsche.txt
+# as CHECKPOINT.
+constraints: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/constraint_figures.py $(CHECKPOINT)
+	$(BIN)/python tests/benchmarks/constraint_figures.py $(CHECKPOINT) --picture docs/views
 
 # Records a real training of five minutes for the moving picture; needs nietzsche.txt as TEXT.
 recording: .venv/.installed-dev

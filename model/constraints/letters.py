@@ -42,5 +42,18 @@ def allowed_symbols(constraints: Constraints, vocabulary: Vocabulary) -> Allowed
     return None if allowed.all() else allowed
 
 
+def initial_symbols(letter: str, allowed: Allowed | None, vocabulary: Vocabulary) -> Allowed | None:
+    """Returns the symbols that may be written before a line has a letter, if that must be this one.
+
+    Returns None if the model cannot write the letter.
+    """
+    symbols = vocabulary.symbols
+    wanted = np.array([symbol.casefold() == letter.casefold() for symbol in symbols])
+    others = np.array([not symbol.isalpha() and symbol != "\n" for symbol in symbols])
+    if allowed is not None:
+        wanted, others = wanted & allowed, others & allowed
+    return wanted | others if wanted.any() else None
+
+
 def _folded(characters: str) -> set[str]:
     return {character.casefold() for character in characters}

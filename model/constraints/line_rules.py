@@ -73,6 +73,12 @@ class LineRules:
             stanza = stanza if len(stanza) < len(self._constraints.rhyme) else ()
         return LinePlace(letter=letter, stanza=stanza)
 
+    def initial(self, line: str, place: LinePlace) -> str | None:
+        """Returns the letter that a line must begin with; None if it has one, or any will do."""
+        if not self._acrostic or any(map(str.isalpha, line)):
+            return None
+        return self._acrostic[place.letter]
+
     def close(self) -> None:
         """Ends the child process that matches the pattern, if there is one."""
         if self._pattern is not None:

@@ -1,17 +1,21 @@
 """Which characters of a stream come from drafts of lines. NumPy.
 
 At the start of a line `DRAFTS` drafts are written and judged. One of those that fit is taken and
-becomes the plan of the next characters. If none fits, the line goes on without a plan.
+becomes the plan of the next characters. If none fits and the line needs an initial, as many drafts
+follow that all begin with it. If none of those fits, the line goes on without a plan.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
 
 from corpus import Vocabulary
 from model.constraint_config import DRAFTS, Constraints
-from model.constraints.letters import allowed_symbols
+from model.constraints.letters import allowed_symbols, initial_symbols
 from model.constraints.line_rules import FIRST_LINE, LinePlace, LineRules
 from model.events import LineDrafted
 from model.network.snapshot import WeightSnapshot
@@ -40,6 +44,7 @@ class LineWriter:
         self.drafted: LineDrafted | None = None
         """What became of the last drafts, until it is taken."""
         self._vocabulary = vocabulary
+        self._letters = np.array([symbol.isalpha() for symbol in vocabulary.symbols])
         self._rules = LineRules(constraints) if constraints.has_line_rules else None
         self._takes_likeliest = constraints.line_choice == "likely"
         self._line = ""
@@ -93,27 +98,38 @@ class LineWriter:
         self, rules: LineRules, weights: WeightSnapshot, start: Callable[[int], DraftStart]
     ) -> None:
         """Plans the rest of the line, or leaves the line without a plan if no draft fits."""
-        most = rules.longest - len(self._line) + 1
-        drafts: list[Draft] = []
-        if most > 0:
-            drafts = drafted_lines(
-                self._stepper_for(weights),
-                start(DRAFTS),
-                drafts=DRAFTS,
-                line_feed=self._vocabulary.id_of("\n"),
-                most=most,
-            )
-        ended = [draft for draft in drafts if draft.ends]
-        lines = [self._line + self._vocabulary.decode(draft.ids[:-1]) for draft in ended]
-        fitting = rules.fits(lines, self.place)
-        kept = [draft for draft, fits in zip(ended, fitting, strict=True) if fits]
+        stepper, begin, count = self._stepper_for(weights), start(DRAFTS), DRAFTS
+        free = self._drafts(rules, stepper, begin)
+        kept = self._fitting(rules, free)
+        initial = rules.initial(self._line, self.place)
+        if not kept and initial is not None:
+            initials = initial_symbols(initial, self.allowed, self._vocabulary)
+            if initials is not None:
+                begin = replace(begin, initials=initials, letters=self._letters)
+                kept = self._fitting(rules, self._drafts(rules, stepper, begin))
+                count += DRAFTS
         self._is_free = not kept
         cost = None
         if kept:
             taken = self._taken(kept)
             self._plan.extend(taken.ids)
-            cost = taken.bits_per_character - self._taken(drafts).bits_per_character
-        self.drafted = LineDrafted(kept=len(kept), drafts=DRAFTS, cost=cost)
+            cost = taken.bits_per_character - self._taken(free).bits_per_character
+        self.drafted = LineDrafted(kept=len(kept), drafts=count, cost=cost)
+
+    def _drafts(self, rules: LineRules, stepper: DraftStepper, start: DraftStart) -> list[Draft]:
+        """Returns drafts of the rest of the line; none if the line is too long already."""
+        most = rules.longest - len(self._line) + 1
+        if most < 1:
+            return []
+        line_feed = self._vocabulary.id_of("\n")
+        return drafted_lines(stepper, start, drafts=DRAFTS, line_feed=line_feed, most=most)
+
+    def _fitting(self, rules: LineRules, drafts: list[Draft]) -> list[Draft]:
+        """Returns the drafts whose whole line fits."""
+        ended = [draft for draft in drafts if draft.ends]
+        lines = [self._line + self._vocabulary.decode(draft.ids[:-1]) for draft in ended]
+        fitting = rules.fits(lines, self.place)
+        return [draft for draft, fits in zip(ended, fitting, strict=True) if fits]
 
     def _taken(self, drafts: list[Draft]) -> Draft:
         """Returns the likeliest draft; or the first one, which is as good as any random one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from textual import on
@@ -21,6 +22,7 @@ from tui.sanitise import one_line
 from tui.screens.dialog import Dialog
 from tui.screens.entry import SafeInput
 from tui.screens.session_host import Severity
+from tui.terminal.deferred import after_refresh
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -45,8 +47,8 @@ class ConstraintsEntry(Dialog[Constraints | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel"),
-        Binding("up", "app.focus_previous", show=False),
-        Binding("down", "app.focus_next", show=False),
+        Binding("up", "app.focus_previous", show=False, priority=True),
+        Binding("down", "app.focus_next", show=False, priority=True),
     ]
 
     def __init__(self, constraints: Constraints, vocabulary: Vocabulary | None) -> None:
@@ -62,7 +64,7 @@ class ConstraintsEntry(Dialog[Constraints | None]):
         self._note = Static(Content(NOTE), classes="dialog-note", id="constraints-note")
 
     def compose(self) -> ComposeResult:
-        """Shows a row for each constraint, a note and two buttons."""
+        """Shows a row for each constraint, two buttons and a note."""
         defaults = Constraints().words()
         with VerticalScroll(classes="dialog -constraints", can_focus=False) as dialog:
             dialog.border_title = "Constraints"
@@ -77,9 +79,9 @@ class ConstraintsEntry(Dialog[Constraints | None]):
                         id=f"constraint-{name}",
                         max_length=MAX_CONSTRAINT_CHARACTERS,
                     )
-            yield self._note
             yield Button(Content("Set"), id="set")
             yield Button(Content("Clear all"), id="clear")
+            yield self._note
 
     @on(Input.Submitted)
     def submitted(self) -> None:
@@ -93,7 +95,8 @@ class ConstraintsEntry(Dialog[Constraints | None]):
         except UserError as error:
             self._note.update(Content(one_line(str(error), 300)))
             self._note.add_class("-wrong")
-            self._note.scroll_visible(animate=False)
+            scroll = self.query_one(VerticalScroll).scroll_end
+            after_refresh(self, partial(scroll, animate=False))  # the note gets its height first
         else:
             self.dismiss(constraints)
 

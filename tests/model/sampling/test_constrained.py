@@ -159,6 +159,18 @@ def test_a_temperature_holds_for_the_very_next_character_of_a_drafted_line() -> 
         assert [each.kept in {0, DRAFTS} for each in drafted] == [True], "greedy: all are alike"
 
 
+def test_an_initial_that_no_draft_has_is_drafted_again_from_that_letter() -> None:
+    logits = np.log([0.1, 0.4999, 0.4, 0.0001])
+    published = PublishedWeights(
+        snapshot=constant_snapshot(logits), vocabulary=Vocabulary.from_symbols("\nabz")
+    )
+    with writing(Constraints(acrostic="z"), published) as stream:
+        text, drafted = write(stream, 40)
+    assert initials_of(text) == ["z"] * len(initials_of(text))
+    assert {each.drafts for each in drafted} == {2 * DRAFTS}
+    assert all(each.cost is not None and each.cost > 0 for each in drafted)
+
+
 def initials_of(text: str) -> list[str]:
     """Returns the first letter of each line that has one."""
     letters = (next(filter(str.isalpha, line), "") for line in text.split("\n"))

@@ -14,6 +14,7 @@ from corpus import Vocabulary
 from corpus.novelty import NoveltyIndex
 from model import events as ev
 from model.config import SamplingConfig
+from model.constraint_config import Constraints
 from model.session.scripted import ScriptedSession
 from tui.app.app import CharlmApp
 from tui.app.process_meter import MachineMeter
@@ -62,6 +63,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "alternatives": ("a", "left", "left", "down"),
     "help": ("question_mark",),
     "prompt": ("i", "é", "Q"),
+    "constraints": ("C", "down", "down", "down", "9", "-", "1", "enter"),
     "okabe-ito": ("c",),
     "opened": (),
     "two-authors": (),
@@ -74,6 +76,12 @@ OPENED = (
 )
 
 
+CONSTRAINTS = Constraints(forbid="e", line_length=(32, 40))
+CONSTRAINED = (
+    ev.ConstraintsApplied(constraints=CONSTRAINTS),
+    ev.CharacterWritten(character="a", probability=0.5, entropy=1.0, candidates=(), mask_bits=0.12),
+    ev.LineDrafted(kept=3, drafts=64, cost=0.31),
+)
 TWO_AUTHORS = (
     *OPENED,
     ev.AuthorsOpened(names=("nietzsche", "shakespeare"), symbols=90, lacking=((), ("é",))),
@@ -127,7 +135,11 @@ def test_each_view_looks_as_it_did(
     monkeypatch.delenv("NO_COLOR", raising=False)
     session = ScriptedSession()
     theme = view if view == "okabe-ito" else None
-    opened: tuple[ev.Event, ...] = {"opened": OPENED, "two-authors": TWO_AUTHORS}.get(view, ())
+    opened: tuple[ev.Event, ...] = {
+        "opened": OPENED,
+        "two-authors": TWO_AUTHORS,
+        "constraints": CONSTRAINED,
+    }.get(view, ())
     settings = ScreenSettings(
         title="text",
         sampling=SamplingConfig(temperature=0.8),
