@@ -43,16 +43,11 @@ def allowed_symbols(constraints: Constraints, vocabulary: Vocabulary) -> Allowed
 
 
 def initial_symbols(letter: str, allowed: Allowed | None, vocabulary: Vocabulary) -> Allowed | None:
-    """Returns the symbols that may be written before a line has a letter, if that must be this one.
-
-    Returns None if the model cannot write the letter.
-    """
-    symbols = vocabulary.symbols
-    wanted = np.array([symbol.casefold() == letter.casefold() for symbol in symbols])
-    others = np.array([not symbol.isalpha() and symbol != "\n" for symbol in symbols])
+    """Returns the symbols that are a letter, in either case; None if none may be written."""
+    wanted = np.array([symbol.casefold() == letter.casefold() for symbol in vocabulary.symbols])
     if allowed is not None:
-        wanted, others = wanted & allowed, others & allowed
-    return wanted | others if wanted.any() else None
+        wanted &= allowed
+    return wanted if wanted.any() else None
 
 
 def _folded(characters: str) -> set[str]:

@@ -31,9 +31,7 @@ class DraftStart:
     sampling: SamplingConfig
     allowed: Allowed | None
     initials: Allowed | None = None
-    """[V], the symbols that may be written before a draft has a letter; None for ``allowed``."""
-    letters: Allowed | None = None
-    """[V], which symbols are letters, if ``initials`` is given."""
+    """[V], the symbols that a draft may begin with; None for ``allowed``."""
     noise: Iterator[npt.NDArray[np.float32]]
     """Standard Gumbel noise [S, V] for each character."""
 
@@ -72,18 +70,14 @@ def drafted_lines(
     ids = np.empty((most, drafts), np.intp)
     bits = np.zeros(drafts)
     lengths = np.full(drafts, most)
-    growing, begun = np.ones(drafts, bool), np.zeros(drafts, bool)
+    growing = np.ones(drafts, bool)
     for count in range(most):
         if start.state is None:
             stepper.reset()
             logits = stepper.prime(recent)
         rows = np.ascontiguousarray(logits.T)
-        shown = masked(rows, start.allowed)
-        if start.initials is not None and start.letters is not None:
-            shown = np.where(begun[:, None], shown, masked(rows, start.initials))
-        chosen = choose(shown, start.sampling, next(start.noise))
-        if start.letters is not None:
-            begun |= start.letters[chosen]
+        allowed = start.allowed if count or start.initials is None else start.initials
+        chosen = choose(masked(rows, allowed), start.sampling, next(start.noise))
         ids[count] = chosen
         with np.errstate(divide="ignore"):
             bits[growing] -= np.log2(probabilities_of(chosen, rows)[growing])

@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from corpus import Vocabulary
 from model.constraint_config import DRAFTS, Constraints
 from model.constraints.letters import allowed_symbols, initial_symbols
@@ -44,7 +42,6 @@ class LineWriter:
         self.drafted: LineDrafted | None = None
         """What became of the last drafts, until it is taken."""
         self._vocabulary = vocabulary
-        self._letters = np.array([symbol.isalpha() for symbol in vocabulary.symbols])
         self._rules = LineRules(constraints) if constraints.has_line_rules else None
         self._takes_likeliest = constraints.line_choice == "likely"
         self._line = ""
@@ -105,7 +102,7 @@ class LineWriter:
         if not kept and initial is not None:
             initials = initial_symbols(initial, self.allowed, self._vocabulary)
             if initials is not None:
-                begin = replace(begin, initials=initials, letters=self._letters)
+                begin = replace(begin, initials=initials)
                 kept = self._fitting(rules, self._drafts(rules, stepper, begin))
                 count += DRAFTS
         self._is_free = not kept
@@ -116,7 +113,9 @@ class LineWriter:
             cost = taken.bits_per_character - self._taken(free).bits_per_character
         self.drafted = LineDrafted(kept=len(kept), drafts=count, cost=cost)
 
-    def _drafts(self, rules: LineRules, stepper: DraftStepper, start: DraftStart) -> list[Draft]:
+    def _drafts(
+        self, rules: LineRules, stepper: CarryingBatchStepper, start: DraftStart
+    ) -> list[Draft]:
         """Returns drafts of the rest of the line; none if the line is too long already."""
         most = rules.longest - len(self._line) + 1
         if most < 1:

@@ -389,6 +389,18 @@ MUTANTS = (
         "model/sampling/test_distribution.py",
     ),
     _mutant(
+        "a forbidden letter is only rare",
+        "model/sampling/distribution.py",
+        ("logits, np.float32(-np.inf))", "logits, np.float32(-3))"),
+        "model/sampling/test_constrained.py",
+    ),
+    _mutant(
+        "a line is judged without what was written of it",
+        "model/sampling/line_writer.py",
+        ("lines = [self._line + ", "lines = ["),
+        "model/sampling/test_constrained.py",
+    ),
+    _mutant(
         "top-k keeps one more",
         "model/sampling/distribution.py",
         ("kept &= rank < sampling.top_k", "kept &= rank <= sampling.top_k"),

@@ -159,6 +159,18 @@ def test_a_temperature_holds_for_the_very_next_character_of_a_drafted_line() -> 
         assert [each.kept in {0, DRAFTS} for each in drafted] == [True], "greedy: all are alike"
 
 
+def test_new_weights_write_from_the_next_line_on_and_a_changed_rule_judges_the_whole_line() -> None:
+    with writing(Constraints(line_length=(6, 30))) as stream:
+        write(stream, 3)
+        stream.snapshot = make_snapshot(4)
+        assert write(stream, 1)[1] == []
+        before = stream._line_so_far()
+        stream.constrain(Constraints(line_length=(12, 14)))
+        text, (first, *_) = write(stream, 20)
+        assert first.kept
+        assert 12 <= len(before + text.split("\n")[0]) <= 14
+
+
 def test_an_initial_that_no_draft_has_is_drafted_again_from_that_letter() -> None:
     logits = np.log([0.1, 0.4999, 0.4, 0.0001])
     published = PublishedWeights(
@@ -166,6 +178,7 @@ def test_an_initial_that_no_draft_has_is_drafted_again_from_that_letter() -> Non
     )
     with writing(Constraints(acrostic="z"), published) as stream:
         text, drafted = write(stream, 40)
+    assert text.startswith("z")
     assert initials_of(text) == ["z"] * len(initials_of(text))
     assert {each.drafts for each in drafted} == {2 * DRAFTS}
     assert all(each.cost is not None and each.cost > 0 for each in drafted)
