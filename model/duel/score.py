@@ -51,6 +51,14 @@ class DuelScore:
     model: Bounds
     """What Shannon's method says of the model, to compare like with like."""
 
+    @property
+    def words(self) -> str:
+        """The score in a list: ``you 1.50 to 2.61 bits (bounds), model 2.04; 42 letters``."""
+        human, count = self.human, self.human.letters
+        letters = f"{count:,} {'letter' if count == 1 else 'letters'}"
+        bounds = f"{human.lower:.2f} to {human.upper:.2f}"
+        return f"you {bounds} bits (bounds), model {self.model_bits:.2f}; {letters}"
+
 
 def score_of(letters: Iterable[LetterPlayed]) -> DuelScore | None:
     """Returns the score of all letters together; None without one."""

@@ -74,6 +74,7 @@ class RunsScreen(Dialog[NextSession | None]):
         self._shows_figures = True
         """Whether there is room for state and steps."""
         self._table: DataTable[Text] = DataTable(cursor_type="row", id="runs-table")
+        self._duel = Static(id="runs-duel")
         self._note = Static(Content("Reading the runs ..."), id="runs-note")
 
     @property
@@ -99,6 +100,7 @@ class RunsScreen(Dialog[NextSession | None]):
                     "Enter opens, [@click=screen.resume]r resumes[/], [@click=screen.mix]m mixes[/]"
                 )
             yield self._table
+            yield self._duel
             yield self._note
 
     async def on_mount(self) -> None:
@@ -152,6 +154,7 @@ class RunsScreen(Dialog[NextSession | None]):
             table.add_row(*(Text(cell) for cell in cells), key=run.name)
         if self.runs:
             table.move_cursor(row=min(row, len(self.runs) - 1))
+        self._duel.display = any(run.duel is not None for run in self.runs)
         table.focus()
 
     @property
@@ -159,6 +162,12 @@ class RunsScreen(Dialog[NextSession | None]):
         """The run under the cursor."""
         row = self._table.cursor_row
         return self.runs[row] if 0 <= row < len(self.runs) else None
+
+    @on(DataTable.RowHighlighted)
+    def show_duel(self) -> None:
+        """Shows the score of the duels on the run under the cursor."""
+        score = None if self.chosen is None else self.chosen.duel
+        self._duel.update("" if score is None else Content(f"Duel: {score.words}"))
 
     @on(DataTable.RowSelected)
     def opened(self) -> None:

@@ -11,6 +11,7 @@ from app_script import on_a_loop, training
 from saved_runs import at_the_table, make_run, tmp_root
 from textual.widgets import DataTable, Static
 
+from model.duel.score import LetterPlayed, to_json_line
 from model.runs.folder import RunFolder
 from model.runs.summary import list_runs, validation_curve
 from tui.screens.next_session import NextSession
@@ -38,6 +39,29 @@ async def test_enter_opens_the_best_weights() -> None:
         assert it.app.successor == NextSession(
             kind="open", run="one", path=root / "one" / "step-00000002.safetensors"
         )
+
+
+@on_a_loop
+async def test_the_score_of_duels_is_shown_for_the_run_under_the_cursor() -> None:
+    root = tmp_root()
+    make_run(root, "one", 2.0)
+    folder = make_run(root, "two", 2.0)
+    letter = LetterPlayed(
+        seed=1, place=9, step=3, rank=1, gave_up=False, model_rank=2, model_bits=1.5
+    )
+    (folder.path / "duels.jsonl").write_text(to_json_line(letter) + "\n", encoding="utf-8")
+    async with opened(*training(), root=root) as it:
+        screen = await at_the_table(it)
+        words = screen.query_one("#runs-duel", Static)
+        shown = {}
+        for key in ("home", "down"):
+            await it.press(key)
+            assert screen.chosen is not None
+            shown[screen.chosen.name] = str(words.render())
+        assert shown == {
+            "one": "",
+            "two": "Duel: you 0.00 to 0.00 bits (bounds), model 1.50; 1 letter",
+        }
 
 
 @on_a_loop

@@ -9,9 +9,10 @@ from typing import Any, Final
 import click
 
 from model.duel.score import DuelScore
+from model.runs.checkpoint_store import SavedCheckpoint
 from model.runs.folder import RunFolder
 from model.runs.printed_command import printed_command
-from model.runs.summary import summary_of
+from model.runs.summary import RunSummary, summary_of
 from tui.cli.options import checkpoints_option, json_option
 from tui.console.exit_status import complain
 from tui.console.output import say_json
@@ -27,24 +28,23 @@ _HEADINGS: Final = ("run", "corpus", "network", "state", "steps", "best nats", "
 def runs(*, root: Path, as_json: bool) -> None:
     """List the saved runs and their checkpoints, oldest first."""
     folders = sorted(RunFolder.all(root), key=lambda folder: folder.checkpoints.last_written())
-    records = [describe(folder) for folder in folders]
+    runs_of_folders = [(folder, summary_of(folder, complain)) for folder in folders]
     if as_json:
-        for record in records:
-            say_json(record)
-    elif not records:
+        for folder, run in runs_of_folders:
+            say_json(describe(folder, run))
+    elif not folders:
         train = printed_command("train", checkpoints=root)
         print(f"no runs in {printable(str(root))}; `{train}` makes one", file=sys.stderr)
     else:
-        played = any("duel" in record for record in records)
+        played = any(run.duel for _, run in runs_of_folders)
         print_table(
-            (*_HEADINGS, *(["duel, bits (bounds)"] if played else [])),
-            [_table_row(record, played=played) for record in records],
+            (*_HEADINGS, *(["duel"] if played else [])),
+            [_table_row(run, played=played) for _, run in runs_of_folders],
         )
 
 
-def describe(folder: RunFolder) -> dict[str, Any]:
-    """Returns the facts of a run without reading its tensors; warns about damaged files."""
-    run = summary_of(folder, complain)
+def describe(folder: RunFolder, run: RunSummary) -> dict[str, Any]:
+    """Returns the facts of a run for JSON."""
     return {
         "run": run.name,
         "path": str(folder.path),
@@ -57,7 +57,7 @@ def describe(folder: RunFolder) -> dict[str, Any]:
                 "step": item.metadata.step,
                 "path": str(item.path),
                 "nats_per_character": item.metadata.nats_per_character,
-                "best": run.best_nats is not None and item.path == run.best_path,
+                "best": _is_best(run, item),
             }
             for item in run.checkpoints
         ],
@@ -65,6 +65,10 @@ def describe(folder: RunFolder) -> dict[str, Any]:
         **({} if run.duel is None else {"duel": _duel_facts(run.duel)}),
         **({} if run.problem is None else {"problem": run.problem}),
     }
+
+
+def _is_best(run: RunSummary, saved: SavedCheckpoint) -> bool:
+    return run.best_nats is not None and saved.path == run.best_path
 
 
 def _duel_facts(score: DuelScore) -> dict[str, Any]:
@@ -80,32 +84,24 @@ def _duel_facts(score: DuelScore) -> dict[str, Any]:
     }
 
 
-def _table_row(record: dict[str, Any], *, played: bool) -> tuple[str, ...]:
+def _table_row(run: RunSummary, *, played: bool) -> tuple[str, ...]:
     """Returns the cells of a run.
 
     Args:
-        record: what `describe` returns.
+        run: its facts.
         played: whether the table has a column for duels.
     """
-    best = record["best_nats_per_character"]
     steps = [
-        f"{item['step']:,}{' (best)' if item['best'] else ''}" for item in record["checkpoints"]
+        f"{item.metadata.step:,}{' (best)' if _is_best(run, item) else ''}"
+        for item in run.checkpoints
     ]
     return (
-        record["run"],
-        record["corpus"],
-        record["network"],
-        f"unreadable: {record['problem']}" if "problem" in record else record["state"],
-        f"{record['steps']:,}",
-        "" if best is None else f"{best:.4f}",
+        run.name,
+        run.corpus,
+        run.network,
+        run.state if run.problem is None else f"unreadable: {run.problem}",
+        f"{run.steps:,}",
+        "" if run.best_nats is None else f"{run.best_nats:.4f}",
         "  ".join(steps),
-        *([_duel_words(record.get("duel"))] if played else []),
+        *(["" if run.duel is None else run.duel.words] if played else []),
     )
-
-
-def _duel_words(duel: dict[str, Any] | None) -> str:
-    if duel is None:
-        return ""
-    low, high = duel["human_bits_lower_bound"], duel["human_bits_upper_bound"]
-    model = duel["model_bits_per_character"]
-    return f"you {low:.2f} to {high:.2f}, model {model:.2f}; {duel['letters']:,} letters"
