@@ -83,10 +83,11 @@ class CharacterConv(CharacterNetwork):
         dilation, layer = self.dilations[block], block // len(DILATIONS)
         convolution = self.blocks[block]
         assert isinstance(convolution, nn.Conv1d)
-        matrix = convolution.weight.permute(0, 2, 1).flatten(1)
+        # Not permuted: the optimiser takes gradients in the memory order of their weights.
+        matrix = convolution.weight.flatten(1)
         mask = None if masks is None else masks.recurrent[layer]
         if mask is not None:
             matrix = matrix * mask.chunk(len(DILATIONS))[block % len(DILATIONS)]
-        taps = torch.cat((read[:-dilation], read[dilation:]), dim=-1)
+        taps = torch.stack((read[:-dilation], read[dilation:]), dim=-1).flatten(-2)
         sums = functional.linear(taps, matrix, convolution.bias)
         return functional.glu(sums, dim=-1).float()
