@@ -83,7 +83,6 @@ class CharacterConv(CharacterNetwork):
         dilation, layer = self.dilations[block], block // len(DILATIONS)
         convolution = self.blocks[block]
         assert isinstance(convolution, nn.Conv1d)
-        # Not permuted: the optimiser takes gradients in the memory order of their weights.
         matrix = convolution.weight.flatten(1)
         mask = None if masks is None else masks.recurrent[layer]
         if mask is not None:

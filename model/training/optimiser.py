@@ -122,8 +122,12 @@ def make_optimiser(parameters: Iterable[Tensor], training: TrainingConfig) -> Op
 
 
 def _gradient(weight: Tensor) -> Tensor:
-    assert weight.grad is not None, "every parameter has a part in the loss"
-    return weight.grad
+    """Returns the gradient in the memory order of its weight, because the fused step ignores it."""
+    gradient = weight.grad
+    assert gradient is not None, "every parameter has a part in the loss"
+    if gradient.stride() == weight.stride():
+        return gradient
+    return torch.empty_like(weight, requires_grad=False).copy_(gradient)
 
 
 def _state_of(

@@ -122,11 +122,10 @@ def test_nothing_is_dropped_outside_training_and_all_weights_learn(kind: str) ->
     kept, _ = network(ids, None)
     assert not torch.allclose(dropped[:, 0], kept[:, 0], atol=1e-3)
     assert not torch.allclose(dropped[:, 0], dropped[:, 1], atol=1e-3), "each stream drops its own"
-    named = dict(network.named_parameters())
-    gradients = torch.autograd.grad(network.logits(dropped).square().sum(), list(named.values()))
-    for (name, parameter), gradient in zip(named.items(), gradients, strict=True):
-        assert gradient.abs().sum() > 0, name
-        assert gradient.stride() == parameter.stride(), f"{name}: the optimiser reads its memory"
+    network.logits(dropped).square().sum().backward()  # type: ignore[no-untyped-call]
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
 
 
 @every_network

@@ -51,6 +51,19 @@ def assert_equal(ours: list[Tensor], theirs: list[Tensor]) -> None:
         assert torch.equal(our, their)
 
 
+@pytest.mark.parametrize("training", [ADAMW, RMSPROP])
+def test_the_order_of_a_gradient_in_memory_changes_nothing(training: TrainingConfig) -> None:
+    usual, turned = parameters(), parameters()
+    for weights in (usual, turned):
+        give_gradients(weights, 0)
+    for weight in turned:
+        assert weight.grad is not None
+        weight.grad = weight.grad.T.contiguous().T if weight.ndim == 2 else weight.grad
+    for weights in (usual, turned):
+        make_optimiser(weights, training).step()
+    assert_equal(usual, turned)
+
+
 @pytest.mark.parametrize(("training", "theirs"), [(ADAMW, theirs_adamw), (RMSPROP, theirs_rmsprop)])
 def test_weights_and_state_have_the_bits_of_pytorch(
     training: TrainingConfig, theirs: MakeTheirs
