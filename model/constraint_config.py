@@ -48,13 +48,13 @@ class Constraints:
     """Scheme of a stanza, such as ABAB: lines with the same letter rhyme."""
     syllables: Range | None = None
     """Fewest and most syllables of a line."""
-    language: str = "en"
+    verse_language: str = "en"
     """Language of rhymes and syllables, one of pyphen's names."""
     line_choice: LineChoice = "likely"
     """Which of the drafts that fit is taken: the likeliest, or a random one."""
 
     def __post_init__(self) -> None:
-        for name in ("forbid", "allow", "acrostic", "line_matches", "rhyme", "language"):
+        for name in ("forbid", "allow", "acrostic", "line_matches", "rhyme", "verse_language"):
             value = getattr(self, name)
             if len(value) > MAX_CONSTRAINT_CHARACTERS:
                 limit = f"give at most {MAX_CONSTRAINT_CHARACTERS:,}"

@@ -38,7 +38,7 @@ class LineRules:
         self._pattern = PatternMatcher(pattern) if pattern else None
         if constraints.has_verse:
             option = "--rhyme" if constraints.rhyme else "--syllables"
-            require_verse(option, constraints.language)
+            require_verse(option, constraints.verse_language)
 
     @property
     def longest(self) -> int:
@@ -91,7 +91,7 @@ class LineRules:
             return False
         if self._acrostic and not self._begins_right(line, place):
             return False
-        language, limits = constraints.language, constraints.syllables
+        language, limits = constraints.verse_language, constraints.syllables
         if limits is not None and not _is_between(syllables_of_line(line, language), limits):
             return False
         return not constraints.rhyme or self._rhymes(line, place)
@@ -106,7 +106,7 @@ class LineRules:
 
         The first line with a letter needs a word at its end, no more.
         """
-        scheme, language = self._constraints.rhyme, self._constraints.language
+        scheme, language = self._constraints.rhyme, self._constraints.verse_language
         partner = scheme.index(scheme[len(place.stanza)])
         if partner == len(place.stanza):
             return any(map(str.isalpha, line))

@@ -40,7 +40,9 @@ def require_verse(option: str, language: str) -> None:
 
     if language_fallback(language) is None:
         raise ConfigError(
-            "--language", f"{language!r:.40} is not known", "give one of pyphen's, as en, de or fr"
+            "--verse-language",
+            f"{language!r:.40} is not known",
+            "give one of pyphen's, as en, de or fr",
         )
 
 

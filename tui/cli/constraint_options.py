@@ -44,7 +44,7 @@ _OPTIONS = (
     _option("--rhyme", "SCHEME", "Lines with the same letter rhyme, such as ABAB. Needs the extra "
             "'verse'."),
     _option("--syllables", "N-M", "Write lines of N to M syllables. Needs the extra 'verse'."),
-    _option("--language", "NAME", "Language of rhymes and syllables (default: en).", "en"),
+    _option("--verse-language", "NAME", "Language of rhymes and syllables (default: en).", "en"),
     _option(
         "--line-choice",
         "HOW",

@@ -57,7 +57,7 @@ SETTABLE: Final = (
     "line-matches",
     "rhyme",
     "syllables",
-    "language",
+    "verse-language",
     "line-choice",
     "rate",
     "fps",

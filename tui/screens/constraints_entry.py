@@ -35,7 +35,7 @@ FIELDS: Final = (
     ("line_matches", "Matches", "a regular expression"),
     ("rhyme", "Rhyme", "such as ABAB"),
     ("syllables", "Syllables", "such as 10, or 9-11"),
-    ("language", "Language", "en"),
+    ("verse_language", "Language", "en"),
     ("line_choice", "Take", "likely, or random"),
 )
 """Fields of ``Constraints``, their labels, and what stands in an empty one."""

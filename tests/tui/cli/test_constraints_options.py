@@ -59,7 +59,7 @@ def test_lines_are_drafted_for_each_seed_alone_and_json_has_their_figures(home: 
         (("--line-matches", "("), "--line-matches: '(' is no regular expression"),
         (("--line-length", "40-32"), "--line-length: '40-32' is no range"),
         (("--acrostic=a", "--device=cuda"), "--device: lines are drafted on the CPU"),
-        (("--syllables=3", "--language=xx"), "--language: 'xx' is not known"),
+        (("--syllables=3", "--verse-language=xx"), "--verse-language: 'xx' is not known"),
     ],
 )
 def test_what_cannot_be_obeyed_is_refused_in_one_line(
