@@ -18,7 +18,7 @@ from model.config import ModelConfig, SamplingConfig
 from model.network.parameters import initial_parameters
 from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.sampler import Sampler
-from model.sampling.torch_lstm import stepper_on
+from model.steppers.torch_lstm import stepper_on
 from model.system.cores import usable_cores
 from model.training.engines import trains_in_bf16
 

@@ -16,7 +16,7 @@ from model.kernels.cpu import HAS_BFLOAT16
 from model.network.parameters import initial_parameters
 from model.network.snapshot import LstmSnapshot
 from model.sampling.noise import GumbelNoise
-from model.sampling.stepper import SamplerState
+from model.sampling.sampler_state import SamplerState
 from model.system.compiled_code import setback
 from model.training.engines import can_compile
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from corpus import Vocabulary
 from model.events import RankedUnit
 from model.network.snapshot import WeightSnapshot
-from model.sampling.network_steppers import network_stepper
+from model.steppers.network_steppers import network_stepper
 
 RANKED_CHARACTERS: Final = 4_000
 """Number of characters over which activations are correlated with features."""

@@ -11,6 +11,6 @@ modules and their rows in four tables:
 3. ``network/NAME.py``: a subclass of `CharacterNetwork` with ``forward`` and ``training_forward``;
    a row of `make.CLASSES`. Its state is a tuple of any number of tensors. Its layers have the kind
    ``torch`` alone, until they are compiled.
-4. ``sampling/numpy_NAME.py``: a `Stepper` and a `CarryingBatchStepper` (one class can be both); a
+4. ``steppers/numpy_NAME.py``: a `Stepper` and a `CarryingBatchStepper` (one class can be both); a
    row of `network_steppers.STEPPERS`.
 """

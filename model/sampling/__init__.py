@@ -1,5 +1,5 @@
-"""From logits to characters: distribution, noise, steppers, streams, races.
+"""From logits to characters: distribution, noise, drafts, streams, races.
 
-May import `model.network`, `model.kernels`, `model.compute` and `model.system`. Reads no files and
-starts no threads except those of the compiled decoders.
+May import `model.steppers`, `model.network`, `model.constraints`, `model.kernels` and
+`model.system`. Reads no files and starts no threads except those of the compiled decoders.
 """

@@ -27,7 +27,8 @@ from model.kernels.splitmix import BLOCK
 from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
 from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.distribution import is_plain, mask_bits
-from model.sampling.stepper import SamplerState, Symbols
+from model.sampling.sampler_state import SamplerState
+from model.steppers.stepper import Symbols
 from model.system.cores import usable_cores
 from model.timing import fastest
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from model.config import SamplingConfig
 from model.constraints.letters import Allowed
 from model.sampling.distribution import choose, masked, probabilities_of
-from model.sampling.stepper import CarryingBatchStepper, StepperState, Symbols
+from model.steppers.stepper import CarryingBatchStepper, StepperState, Symbols
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

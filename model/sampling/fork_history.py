@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model.constraints.line_rules import LinePlace
-from model.sampling.stepper import StepperState
+from model.steppers.stepper import StepperState
 
 HISTORY = 1_000
 """Past characters that can be forked from; each keeps the carried state, 4 kB for LSTM(512)."""

@@ -9,8 +9,8 @@ from model.constraint_config import Constraints
 from model.events import LineDrafted
 from model.network.published import PublishedWeights
 from model.network.snapshot import FloatArray
-from model.sampling.stepper import Symbols
 from model.sampling.stream import CharacterStream
+from model.steppers.stepper import Symbols
 
 
 class LineSampler:

@@ -18,8 +18,8 @@ from model.constraints.line_rules import FIRST_LINE, LinePlace, LineRules
 from model.events import LineDrafted
 from model.network.snapshot import WeightSnapshot
 from model.sampling.drafts import Draft, DraftStart, drafted_lines
-from model.sampling.mixed_stepper import numpy_batch_stepper
-from model.sampling.stepper import CarryingBatchStepper
+from model.steppers.mixed_stepper import numpy_batch_stepper
+from model.steppers.stepper import CarryingBatchStepper
 
 MAX_KNOWN_CHARACTERS = 1_000
 """Characters of a line that are kept: a longer one fits no rule."""

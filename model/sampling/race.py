@@ -21,10 +21,10 @@ from model.events import LanesWritten
 from model.kernels.splitmix import MIN_FLOAT32_TEMPERATURE
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.sampling.distribution import choose
-from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.noise import GumbelNoise
 from model.sampling.prompt import first_ids
-from model.sampling.stepper import BatchStepper, MakeBatchStepper, Symbols
+from model.steppers.mixed_stepper import numpy_batch_stepper
+from model.steppers.stepper import BatchStepper, MakeBatchStepper, Symbols
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

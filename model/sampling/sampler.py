@@ -23,11 +23,12 @@ from model.events import LineDrafted
 from model.kernels.splitmix import BLOCK
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.sampling.distribution import choose, mask_bits, masked, probabilities_of
-from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.noise import GumbelNoise
-from model.sampling.numpy_lstm import COLUMNS, LstmBatchStepper
 from model.sampling.prompt import first_ids
-from model.sampling.stepper import MakeBatchStepper, SamplerState, Symbols
+from model.sampling.sampler_state import SamplerState
+from model.steppers.mixed_stepper import numpy_batch_stepper
+from model.steppers.numpy_lstm import COLUMNS, LstmBatchStepper
+from model.steppers.stepper import MakeBatchStepper, Symbols
 from model.system.compiled_code import made_or_none
 from model.system.cores import usable_cores
 

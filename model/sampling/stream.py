@@ -29,10 +29,10 @@ from model.sampling.distribution import adjusted, choose, entropy, mask_bits, ma
 from model.sampling.drafts import DraftStart
 from model.sampling.fork_history import HISTORY, Position, Trunk
 from model.sampling.line_writer import LineWriter
-from model.sampling.mixed_stepper import MixedStepper, numpy_stepper
-from model.sampling.mixture import MixedSnapshot
 from model.sampling.noise import GumbelNoise
 from model.sampling.prompt import first_ids
+from model.steppers.mixed_stepper import MixedStepper, numpy_stepper
+from model.steppers.mixture import MixedSnapshot
 
 MAX_DESCRIBED_CHARACTERS = 24
 """Characters of a distribution that are reported before a draw: the rows of a tall pane."""

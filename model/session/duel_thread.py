@@ -24,8 +24,8 @@ from model.duel.score import MAX_BITS, LetterPlayed
 from model.events import DuelEvent, DuelLetterJudged, DuelRefused, DuelStarted
 from model.network.published import PublishedWeights
 from model.sampling.distribution import softmax
-from model.sampling.mixed_stepper import numpy_stepper
 from model.session.duel_scores import DuelScores
+from model.steppers.mixed_stepper import numpy_stepper
 
 COUNTED_CHARACTERS: Final = 1 << 20
 """Characters of the training part whose symbols are counted."""

@@ -52,7 +52,6 @@ from model.runs.file_names import METRICS_NAME, is_file_of_a_run
 from model.runs.folder import RunFolder
 from model.runs.open import open_run
 from model.runs.request import RunRequest
-from model.sampling.mixture import mixture
 from model.session.analysis_thread import Analysis
 from model.session.authors import authors_opened
 from model.session.duel_scores import DuelScores
@@ -61,6 +60,7 @@ from model.session.kept_weights import kept_weights
 from model.session.race_runner import LaneSource
 from model.session.rivals import rivals
 from model.session.sampler_thread import SamplerThread
+from model.steppers.mixture import mixture
 from model.system.refusal import crash_of, refusal_of
 from model.system.torch_import import require_torch
 from model.training.controls import TrainingControls

@@ -46,9 +46,9 @@ from model.events import (
     WritingRewound,
 )
 from model.network.published import PublishedWeights
-from model.sampling.mixture import MixedSnapshot
 from model.sampling.stream import CharacterStream
 from model.session.race_runner import LaneSource, RaceRunner
+from model.steppers.mixture import MixedSnapshot
 from model.system.refusal import crash_of
 
 BUFFER = 4096

@@ -11,9 +11,9 @@ from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.network.snapshot import WeightSnapshot
 from model.runs.open import OpenedRun
-from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.race import LaneModel, Race
-from model.sampling.stepper import MakeBatchStepper
+from model.steppers.mixed_stepper import numpy_batch_stepper
+from model.steppers.stepper import MakeBatchStepper
 from model.training.trainer import Trainer
 
 

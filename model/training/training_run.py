@@ -33,7 +33,7 @@ from model.presets import AUTO
 from model.runs.checkpoint_store import CheckpointSaver
 from model.runs.open import OpenedRun, open_run
 from model.runs.request import RunRequest
-from model.sampling.torch_lstm import stepper_beside_training
+from model.steppers.torch_lstm import stepper_beside_training
 from model.system.refusal import refusal_of
 from model.timing import Clock, Due, Stopwatch, Throughput
 from model.training.autotune import choose_machine, measure_speed, retune, retune_times

@@ -357,7 +357,7 @@ MUTANTS = (
     ),
     _mutant(
         "a product's columns are not padded",
-        "model/sampling/numpy_lstm.py",
+        "model/steppers/numpy_lstm.py",
         ("columns = -(-streams // COLUMNS) * COLUMNS", "columns = streams"),
         "model/sampling/test_sampler.py::test_numpys_bits_are_the_same_beside_any_others",
     ),
@@ -426,18 +426,18 @@ MUTANTS = (
     ),
     _mutant(
         "the second layer does without its bias",
-        "model/sampling/numpy_lstm.py",
+        "model/steppers/numpy_lstm.py",
         (
             "gates += input_gates if layer.bias is None else layer.bias",
             "gates += input_gates if layer.bias is None else 0",
         ),
-        "model/sampling/test_numpy_lstm.py",
+        "model/steppers/test_numpy_lstm.py",
     ),
     _mutant(
         "a stream reads a symbol that its model lacks",
-        "model/sampling/mixed_stepper.py",
+        "model/steppers/mixed_stepper.py",
         ("if lacking.any() else []", "if False else []"),
-        "model/sampling/test_mixture.py",
+        "model/steppers/test_mixture.py",
     ),
     _mutant(
         "a new mix waits for one more character",
@@ -446,7 +446,7 @@ MUTANTS = (
             "replace(self._snapshot, mix=mix)\n        self._logits = self._stepper.prime(())",
             "replace(self._snapshot, mix=mix)",
         ),
-        "model/sampling/test_mixture.py",
+        "model/steppers/test_mixture.py",
     ),
     # --- texts --------------------------------------------------------------------------------
     _mutant(

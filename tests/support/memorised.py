@@ -12,8 +12,8 @@ from model.config import ModelConfig
 from model.network.parameters import weight_snapshot
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_form import WEIGHT_PREFIX
-from model.sampling.numpy_lstm import LstmStepper
 from model.sampling.prompt import first_ids
+from model.steppers.numpy_lstm import LstmStepper
 
 MODEL = ModelConfig(hidden=128, embedding=0)
 

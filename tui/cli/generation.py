@@ -15,10 +15,10 @@ from model.constraints.letters import allowed_symbols
 from model.events import LineDrafted
 from model.runs.checkpoint import Checkpoint
 from model.sampling.line_sampler import LineSampler
-from model.sampling.mixed_stepper import numpy_batch_stepper
-from model.sampling.mixture import mixture, sole_author
 from model.sampling.sampler import Sampler
-from model.sampling.stepper import MakeBatchStepper
+from model.steppers.mixed_stepper import numpy_batch_stepper
+from model.steppers.mixture import mixture, sole_author
+from model.steppers.stepper import MakeBatchStepper
 from model.system.cores import usable_cores
 from tui.sanitise import one_line
 

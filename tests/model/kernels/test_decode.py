@@ -26,7 +26,7 @@ from model.sampling.compiled_lstm import (
     operand_dtype,
 )
 from model.sampling.sampler import Sampler, StreamBatch
-from model.sampling.stepper import SamplerState
+from model.sampling.sampler_state import SamplerState
 
 SYMBOLS = len(VOCABULARY)
 WARM = SamplingConfig(temperature=0.8)

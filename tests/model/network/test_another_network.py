@@ -43,10 +43,10 @@ from model.network.snapshot import FloatArray, WeightSnapshot
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint, write_checkpoint
 from model.runs.folder import RunFolder
-from model.sampling.network_steppers import STEPPERS
 from model.sampling.sampler import Sampler
-from model.sampling.stepper import StepperState, Symbols
 from model.sampling.stream import CharacterStream
+from model.steppers.network_steppers import STEPPERS
+from model.steppers.stepper import StepperState, Symbols
 from model.training.controls import TrainingControls
 from model.training.trainer import Trainer
 from model.training.training_run import TrainingRun

@@ -41,10 +41,10 @@ from model.plan.machine_speed import MachineSpeed
 from model.presets import PRESETS
 from model.runs.checkpoint import Checkpoint
 from model.runs.folder import RunFolder
-from model.sampling.mixture import mixture
-from model.sampling.network_steppers import network_batch_stepper, network_stepper
 from model.sampling.sampler import Sampler
 from model.sampling.stream import CharacterStream
+from model.steppers.mixture import mixture
+from model.steppers.network_steppers import network_batch_stepper, network_stepper
 from model.training.controls import TrainingControls
 from model.training.engines import possible_engines
 from model.training.training_run import TrainingRun

@@ -19,9 +19,9 @@ from model.events import LineDrafted
 from model.kernels.splitmix import BLOCK
 from model.network.published import PublishedWeights
 from model.sampling.distribution import choose, mask_bits, masked
-from model.sampling.mixture import mixture
 from model.sampling.sampler import Sampler
 from model.sampling.stream import CharacterStream
+from model.steppers.mixture import mixture
 
 LINES = Constraints(line_length=(3, 9))
 

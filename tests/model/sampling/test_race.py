@@ -11,8 +11,8 @@ from model_fixtures import TEXT, TINY_MODEL, VOCABULARY, random_weights
 from model.config import SamplingConfig
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.sampling.race import LaneModel, Race
-from model.sampling.stepper import Symbols
 from model.sampling.stream import CharacterStream
+from model.steppers.stepper import Symbols
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 

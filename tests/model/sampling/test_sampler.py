@@ -21,10 +21,10 @@ from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import thread_counts
 from model.network.snapshot import FloatArray, LstmSnapshot
-from model.sampling import numpy_lstm
-from model.sampling.numpy_lstm import COLUMNS
 from model.sampling.sampler import NUMPY_CHARACTERS, Sampler
 from model.sampling.stream import CharacterStream
+from model.steppers import numpy_lstm
+from model.steppers.numpy_lstm import COLUMNS, batch_matmul
 
 LENGTH = 3 * BLOCK
 SAMPLINGS = {
@@ -229,5 +229,5 @@ def test_a_product_in_pieces_is_the_product(
     out = np.full((rows, streams), np.nan, np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numpy_lstm, "MAX_UNPACKED_PRODUCT", small)
-        numpy_lstm.batch_matmul(matrix, columns, out)
+        batch_matmul(matrix, columns, out)
     np.testing.assert_allclose(out, matrix @ columns, rtol=1e-4, atol=1e-4)

@@ -27,7 +27,8 @@ TEXT = make_words(8000)
 ABSENT_DEVICE = "mps" if sys.platform == "linux" else "cuda"
 EVENT_KEYS = {
     "run_started": (
-        "run corpus characters vocabulary parameters preset device precision threads seed plan"
+        "run corpus characters vocabulary parameters preset device precision threads seed plan "
+        "network"
     ),
     "step": "step epoch loss learning_rate gradient_norm characters_per_second",
     "validation": "step epoch nats_per_character bits_per_character best",

@@ -11,9 +11,9 @@ from model_fixtures import VOCABULARY, make_checkpoint
 from network_fixtures import make_network, snapshot_of
 
 from model.config import ModelConfig, SamplingConfig
-from model.sampling.mixed_stepper import numpy_batch_stepper
 from model.sampling.sampler import Sampler
-from model.sampling.torch_lstm import TorchLstmStepper
+from model.steppers.mixed_stepper import numpy_batch_stepper
+from model.steppers.torch_lstm import TorchLstmStepper
 from tui.cli import generation
 from tui.cli.generation import WrittenText, write, write_group
 

@@ -24,6 +24,7 @@ SETTINGS = (
 OTHERS = {
     "preset": "quality", "hidden": "9", "layers": "2", "embedding": "5", "averaging": "0.5",
     "batch": "5", "sequence": "17", "validation_fraction": "0.2", "lowercase": None,
+    "network": "gru",
 }  # fmt: skip
 """Options that a begun run cannot change, with other values than it has."""
 TAKEN = {

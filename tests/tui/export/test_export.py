@@ -22,7 +22,7 @@ from model.runs.checkpoint_file import read_checkpoint
 from model.runs.checkpoint_form import AVERAGE_PREFIX
 from model.runs.export import export
 from model.runs.folder import RunFolder
-from model.sampling.numpy_lstm import LstmStepper
+from model.steppers.numpy_lstm import LstmStepper
 from tui.cli.main import run
 
 SHAPES = [TINY_MODEL, ModelConfig(hidden=6, layers=2, embedding=0)]

@@ -24,10 +24,10 @@ from model.errors import ConfigError
 from model.runs.checkpoint import Checkpoint
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
-from model.sampling.mixed_stepper import numpy_batch_stepper
-from model.sampling.stepper import MakeBatchStepper
 from model.session.authors import authors_opened
 from model.session.sampler_thread import new_seed
+from model.steppers.mixed_stepper import numpy_batch_stepper
+from model.steppers.stepper import MakeBatchStepper
 from model.system.compiled_code import setback
 from model.system.torch_import import require_torch
 from tui.cli.constraint_figures import constraints_record, figures_of
@@ -172,7 +172,7 @@ def _stepper_on(device: str) -> MakeBatchStepper:
     # Writing on the CPU does not import torch.
     require_torch()
     from model.compute.device import choose_device  # noqa: PLC0415
-    from model.sampling.torch_lstm import stepper_on  # noqa: PLC0415
+    from model.steppers.torch_lstm import stepper_on  # noqa: PLC0415
 
     return stepper_on(choose_device(device))
 

@@ -15,12 +15,12 @@ from two_authors import FIRST_SYMBOLS, SECOND_SYMBOLS, weights_of
 from model.config import SamplingConfig
 from model.network.published import PublishedWeights
 from model.sampling.distribution import softmax
-from model.sampling.mixed_stepper import MixedBatchStepper, MixedStepper
-from model.sampling.mixture import mixed_logits, mixture, sole_author
-from model.sampling.numpy_lstm import LstmStepper
 from model.sampling.race import LaneModel, Race
 from model.sampling.sampler import Sampler
 from model.sampling.stream import CharacterStream
+from model.steppers.mixed_stepper import MixedBatchStepper, MixedStepper
+from model.steppers.mixture import mixed_logits, mixture, sole_author
+from model.steppers.numpy_lstm import LstmStepper
 
 MIXES = st.sampled_from((0.0, 0.05, 0.3, 0.5, 0.9, 1.0))
 LOGITS = st.lists(st.floats(-80, 80, width=32), min_size=4, max_size=4)

@@ -8,10 +8,10 @@ from typing import Final
 from model.network.conv_form import ConvSnapshot
 from model.network.gru_form import GruSnapshot
 from model.network.snapshot import LstmSnapshot, WeightSnapshot
-from model.sampling.numpy_conv import ConvStepper
-from model.sampling.numpy_gru import GruBatchStepper, GruStepper
-from model.sampling.numpy_lstm import LstmBatchStepper, LstmStepper
-from model.sampling.stepper import CarryingBatchStepper, MakeStepper, Stepper
+from model.steppers.numpy_conv import ConvStepper
+from model.steppers.numpy_gru import GruBatchStepper, GruStepper
+from model.steppers.numpy_lstm import LstmBatchStepper, LstmStepper
+from model.steppers.stepper import CarryingBatchStepper, MakeStepper, Stepper
 
 STEPPERS: Final[
     Mapping[

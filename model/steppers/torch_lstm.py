@@ -17,8 +17,8 @@ from torch import Tensor
 
 from model.compute.cuda_graph import GraphRunner
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
-from model.sampling.mixed_stepper import numpy_batch_stepper
-from model.sampling.stepper import BatchStepper, MakeBatchStepper, Symbols
+from model.steppers.mixed_stepper import numpy_batch_stepper
+from model.steppers.stepper import BatchStepper, MakeBatchStepper, Symbols
 
 
 class TorchLstmStepper:

@@ -14,8 +14,8 @@ import numpy as np
 
 from model.network.conv_form import DILATIONS, EPSILON, ConvSnapshot
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.sampling.numpy_lstm import COLUMNS, HALF
-from model.sampling.stepper import StepperState
+from model.steppers.numpy_lstm import COLUMNS, HALF
+from model.steppers.stepper import StepperState
 
 MEMORY = max(DILATIONS)
 """Past characters that a block reads."""

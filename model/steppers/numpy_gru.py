@@ -11,8 +11,8 @@ import numpy as np
 
 from model.network.gru_form import GruSnapshot
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.sampling.numpy_lstm import COLUMNS, HALF, batch_matmul
-from model.sampling.stepper import StepperState, Symbols
+from model.steppers.numpy_lstm import COLUMNS, HALF, batch_matmul
+from model.steppers.stepper import StepperState, Symbols
 
 
 class GruStepper:

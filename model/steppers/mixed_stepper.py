@@ -13,9 +13,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.sampling.mixture import NOT_KNOWN, Author, MixedSnapshot, log_softmax, mixed_logits
-from model.sampling.network_steppers import network_batch_stepper, network_stepper
-from model.sampling.stepper import CarryingBatchStepper, Stepper, StepperState, Symbols
+from model.steppers.mixture import NOT_KNOWN, Author, MixedSnapshot, log_softmax, mixed_logits
+from model.steppers.network_steppers import network_batch_stepper, network_stepper
+from model.steppers.stepper import CarryingBatchStepper, Stepper, StepperState, Symbols
 
 
 class _Reader:

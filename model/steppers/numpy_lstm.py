@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
-from model.sampling.stepper import StepperState, Symbols
+from model.steppers.stepper import StepperState, Symbols
 
 HALF = np.float32(0.5)
 

@@ -12,7 +12,7 @@ from network_fixtures import make_network, snapshot_of, weights_of
 from model.config import ModelConfig
 from model.network.character_network import State
 from model.network.lstm import CharacterLSTM
-from model.sampling.numpy_lstm import LstmStepper
+from model.steppers.numpy_lstm import LstmStepper
 
 VOCABULARY_SIZE = 13
 TOLERANCE = 1e-4

@@ -1,6 +1,6 @@
 """Two models that write one text: their united symbols, and their mixed probabilities. NumPy.
 
-It knows logits and symbols, not networks; ``model.sampling.mixed_stepper`` reads the characters.
+It knows logits and symbols, not networks; ``model.steppers.mixed_stepper`` reads the characters.
 Letters: S streams, U united symbols, V symbols of one model.
 """
 

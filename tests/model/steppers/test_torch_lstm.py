@@ -14,11 +14,11 @@ from network_fixtures import make_network, snapshot_of
 
 from model.config import ModelConfig, SamplingConfig
 from model.network.snapshot import LstmSnapshot
-from model.sampling.mixed_stepper import numpy_batch_stepper
-from model.sampling.numpy_lstm import LstmBatchStepper
 from model.sampling.race import LaneModel, Race
 from model.sampling.sampler import Sampler
-from model.sampling.torch_lstm import TorchLstmStepper, stepper_beside_training
+from model.steppers.mixed_stepper import numpy_batch_stepper
+from model.steppers.numpy_lstm import LstmBatchStepper
+from model.steppers.torch_lstm import TorchLstmStepper, stepper_beside_training
 from model.training.epoch_samples import write_samples
 
 

@@ -1,22 +1,20 @@
-"""The protocols of steppers, and the state that one sampler hands to the next. NumPy.
+"""The protocols of steppers. NumPy.
 
 A stepper holds a network's weights and carried state, reads characters and returns logits. A new
 network needs one for a single stream (`Stepper`), one for many (`CarryingBatchStepper`), and a row
-in `model.sampling.network_steppers`. What is in the state, only the network's own steppers know.
+in `model.steppers.network_steppers`. What is in the state, only the network's own steppers know.
 Letters: S streams, V vocabulary, L layers, H hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.sampling.noise import GumbelNoise
 
 Symbols = npt.NDArray[np.intp]
 
@@ -87,37 +85,3 @@ class CarryingBatchStepper(BatchStepper, Protocol):
 MakeStepper = Callable[[WeightSnapshot], Stepper]
 MakeBatchStepper = Callable[[WeightSnapshot, int], BatchStepper]
 """Takes weights and S."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplerState:
-    """All that the rest of S texts depends on, besides weights and sampling settings."""
-
-    carried: StepperState
-    """The steppers' state; the last dimension of each array is S."""
-    logits: FloatArray
-    """[S, V], of the next characters."""
-    noises: tuple[GumbelNoise, ...]
-    """One for each text."""
-    written: int
-    """Characters of each text: the rows of its noise that are used up."""
-
-    def of_streams(self, streams: slice) -> SamplerState:
-        """Returns the state of some of the texts."""
-        return SamplerState(
-            carried=tuple(part[..., streams] for part in self.carried),
-            logits=self.logits[streams],
-            noises=self.noises[streams],
-            written=self.written,
-        )
-
-    @classmethod
-    def joined(cls, states: Sequence[SamplerState]) -> SamplerState:
-        """Concatenates the states of several groups of texts, all of the same length."""
-        carried = zip(*(state.carried for state in states), strict=True)
-        return cls(
-            carried=tuple(np.concatenate(parts, axis=-1) for parts in carried),
-            logits=np.concatenate([state.logits for state in states]),
-            noises=tuple(noise for state in states for noise in state.noises),
-            written=states[0].written,
-        )
