@@ -54,13 +54,15 @@ class NetworkTraits:
     """Those of each further layer."""
     learning_rate_scale: float
     """Its best learning rate, as a multiple of the LSTM's."""
+    steps_scale: float
+    """Steps from which a size ends below the smaller ones, as a multiple of the LSTM's."""
 
 
 NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
-    "lstm": NetworkTraits("LSTM", 4, 8, 1.0),
-    "gru": NetworkTraits("GRU", 3, 6, 0.5),
+    "lstm": NetworkTraits("LSTM", 4, 8, 1.0, 1.0),
+    "gru": NetworkTraits("GRU", 3, 6, 0.5, 1.0),
     # Each of its six blocks has two gates of two characters.
-    "conv": NetworkTraits("Conv", 24, 24, 0.7),
+    "conv": NetworkTraits("Conv", 24, 24, 0.7, 0.5),
 }
 
 

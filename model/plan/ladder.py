@@ -182,7 +182,7 @@ def plan_for(
         hidden = model.hidden
         rung = nearest_rung(hidden / unit_scale(model.network, model.layers))
     else:
-        rung = _best_rung(speed, model.layers, 60 * minutes)
+        rung = _best_rung(speed, model, 60 * minutes)
         hidden = units_of_equal_cost(model.network, rung.hidden, model.layers)
         rate = speed.at(rung.hidden, model.layers)
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
@@ -210,12 +210,13 @@ def plan_for(
     )
 
 
-def _best_rung(speed: MachineSpeed, layers: int, seconds: float) -> Rung:
+def _best_rung(speed: MachineSpeed, model: ModelConfig, seconds: float) -> Rung:
     """Returns the largest rung that makes its steps in some seconds."""
+    scale = NETWORKS[model.network].steps_scale
     return [
         rung
         for rung in LADDER
-        if speed.at(rung.hidden, layers) * seconds / TABLE_STEP >= rung.least_steps
+        if speed.at(rung.hidden, model.layers) * seconds / TABLE_STEP >= scale * rung.least_steps
     ][-1]
 
 

@@ -9,12 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.config import ModelConfig, TrainingConfig
+from model.config import (
+    NETWORKS,
+    ModelConfig,
+    NetworkKind,
+    TrainingConfig,
+    units_of_equal_cost,
+)
 from model.plan.ladder import (
     FULL_DROPOUT_PASSES,
     LADDER,
     TABLE_STEP,
     Plan,
+    Rung,
     nearest_rung,
     plan_for,
 )
@@ -31,24 +38,27 @@ def plan(
     characters: int = MILLION,
     minutes: float = DEFAULT_MINUTES,
     chosen: frozenset[str] = frozenset(),
+    network: NetworkKind = "lstm",
     **settings: Any,
 ) -> Plan:
     """Returns the plan of a machine that trains every size at one rate."""
     speed = MachineSpeed({128: rate, 1024: rate})
     training = TrainingConfig(epochs=None, minutes=minutes, **settings)
-    return plan_for(
-        speed, characters=characters, model=ModelConfig(), training=training, chosen=chosen
-    )
+    model = ModelConfig(network=network)
+    return plan_for(speed, characters=characters, model=model, training=training, chosen=chosen)
 
 
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("rung", LADDER, ids=lambda rung: f"LSTM({rung.hidden})")
-def test_a_size_is_chosen_from_its_number_of_steps_on(rung: object) -> None:
+def test_a_size_is_chosen_from_its_number_of_steps_on(rung: Rung, network: NetworkKind) -> None:
     place = LADDER.index(rung)
-    least = LADDER[place].least_steps * TABLE_STEP / 60  # characters a second, in a minute
-    assert plan(max(1.000001 * least, 1.0), minutes=1).model.hidden == LADDER[place].hidden
+    steps = NETWORKS[network].steps_scale * rung.least_steps
+    least = steps * TABLE_STEP / 60  # characters a second, in a minute
+    here = plan(max(1.000001 * least, 1.0), minutes=1, network=network)
+    assert here.model.hidden == units_of_equal_cost(network, rung.hidden)
     if place:
-        below = LADDER[place - 1].hidden
-        assert plan(0.999 * least, minutes=1).model.hidden == below
+        below = plan(0.999 * least, minutes=1, network=network)
+        assert below.model.hidden == units_of_equal_cost(network, LADDER[place - 1].hidden)
 
 
 def test_the_ladder_rises() -> None:
