@@ -122,7 +122,7 @@ def test_every_rule_draws_the_same_in_numpy_and_compiled(
     st.sampled_from([0, BLOCK, 2 * BLOCK]),
     st.lists(st.integers(0, 40), min_size=1, max_size=20, unique=True),
 )
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_neither_neighbours_nor_portions_change_a_bit(
     most: int, numpy_characters: int, seeds: list[int]
 ) -> None:

@@ -26,7 +26,7 @@ async def open_and_close_help(it: Opened) -> int:
 @on_a_loop
 async def test_a_closed_screen_leaves_no_drawn_lines_behind() -> None:
     async with opened(*training(), *characters("text")) as it:
-        counts = [await open_and_close_help(it) for _ in range(10)]
+        counts = [await open_and_close_help(it) for _ in range(7)]
         # The first ones may still see the curve's own widgets come.
         assert counts[-1] == counts[-5], counts
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_here import Outcome, charlm_here
 from patience import PATIENCE, moments
 from terminal_harness import LONG, PROGRAM, TINY, checkpoint_steps, make_environment, make_words
 
@@ -71,7 +72,7 @@ def objects(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def assert_refused(done: Done, status: int, *words: str) -> None:
+def assert_refused(done: Done | Outcome, status: int, *words: str) -> None:
     """Asserts the status, an empty stdout and one line on stderr with all the words."""
     assert done.status == status, done.complaint
     assert done.output == ""
@@ -129,36 +130,38 @@ def copied(trained: Trained, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("command", [["train"], []], ids=["train", "app"])
 def test_a_text_that_is_not_there_is_status_3(home: Path, command: list[str]) -> None:
-    assert_refused(charlm(home, *command, "nosuchfile"), 3, "nosuchfile")
+    assert_refused(charlm_here(home, *command, "nosuchfile"), 3, "nosuchfile")
     assert not (home / "runs").exists()
 
 
 def test_an_empty_text_is_status_3(home: Path) -> None:
     (home / "empty.txt").touch()
-    assert_refused(charlm(home, "train", "empty.txt"), 3, "empty.txt", "is empty")
+    assert_refused(charlm_here(home, "train", "empty.txt"), 3, "empty.txt", "is empty")
 
 
 def test_an_empty_name_is_status_3(home: Path) -> None:
-    assert_refused(charlm(home, "train", ""), 3, "the name is empty")
+    assert_refused(charlm_here(home, "train", ""), 3, "the name is empty")
 
 
 def test_a_folder_without_text_is_status_3(home: Path) -> None:
     (home / "folder").mkdir()
     (home / "folder" / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-    refused = charlm(home, "train", "folder", "--json")
+    refused = charlm_here(home, "train", "folder", "--json")
     assert_refused(refused, 3, "folder", "no text file")
     assert not (home / "runs").exists()
 
 
 def test_a_binary_file_is_status_3(home: Path) -> None:
     (home / "binary").write_bytes(bytes(range(256)) * 40)
-    refused = charlm(home, "train", "binary", "--json")
+    refused = charlm_here(home, "train", "binary", "--json")
     assert_refused(refused, 3, "binary")
     assert not (home / "runs").exists()
 
 
 def test_a_download_that_is_forbidden_is_status_6_and_offers_another_text(home: Path) -> None:
-    assert_refused(charlm(home, "train", "nietzsche", "--offline"), 6, "--offline", "python-prose")
+    assert_refused(
+        charlm_here(home, "train", "nietzsche", "--offline"), 6, "--offline", "python-prose"
+    )
 
 
 # --- wrong usage ----------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ def test_a_download_that_is_forbidden_is_status_6_and_offers_another_text(home: 
     ],
 )
 def test_a_bad_option_is_status_2_and_named(trained: Trained, words: str, named: str) -> None:
-    assert_refused(charlm(trained.home, *words.split()), 2, named)
+    assert_refused(charlm_here(trained.home, *words.split()), 2, named)
 
 
 # --- runs and checkpoints that cannot be used -----------------------------------------------------
@@ -213,12 +216,12 @@ def test_a_bad_option_is_status_2_and_named(trained: Trained, words: str, named:
 
 @pytest.mark.parametrize("command", ["generate", "evaluate", "train --json --resume"])
 def test_a_run_that_is_not_there_is_status_4(trained: Trained, command: str) -> None:
-    refused = charlm(trained.home, *command.split(), "--run", "nosuch")
+    refused = charlm_here(trained.home, *command.split(), "--run", "nosuch")
     assert_refused(refused, 4, "nosuch", "charlm-tui runs")
 
 
 def test_no_run_at_all_is_status_4(home: Path) -> None:
-    assert_refused(charlm(home, "generate"), 4, "charlm-tui train")
+    assert_refused(charlm_here(home, "generate"), 4, "charlm-tui train")
 
 
 def test_no_runs_are_an_empty_list(home: Path) -> None:
@@ -263,18 +266,18 @@ def test_a_file_that_is_no_checkpoint_is_status_4(copied: Path, content: bytes |
         damage(path)
     else:
         path.write_bytes(content)
-    assert_refused(charlm(copied, "generate", "--checkpoint", path), 4, path.name)
+    assert_refused(charlm_here(copied, "generate", "--checkpoint", path), 4, path.name)
 
 
 def test_a_checkpoint_that_is_not_there_is_status_4(trained: Trained) -> None:
-    assert_refused(charlm(trained.home, "generate", "--checkpoint", "nosuch"), 4, "nosuch")
+    assert_refused(charlm_here(trained.home, "generate", "--checkpoint", "nosuch"), 4, "nosuch")
 
 
 # --- the file system ------------------------------------------------------------------------------
 
 
 def test_a_file_instead_of_the_folder_of_runs_is_status_5(home: Path) -> None:
-    refused = charlm(home, "train", "words.txt", "--json", *TINY, "--checkpoints", "words.txt")
+    refused = charlm_here(home, "train", "words.txt", "--json", *TINY, "--checkpoints", "words.txt")
     assert_refused(refused, 5, "words.txt", "--checkpoints")
     assert (home / "words.txt").read_text(encoding="utf-8") == TEXT
 
@@ -282,7 +285,7 @@ def test_a_file_instead_of_the_folder_of_runs_is_status_5(home: Path) -> None:
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written_is_status_5(home: Path) -> None:
     (home / "locked").mkdir(mode=0o500)
-    refused = charlm(home, "train", "words.txt", "--json", *TINY, "--checkpoints", "locked")
+    refused = charlm_here(home, "train", "words.txt", "--json", *TINY, "--checkpoints", "locked")
     assert_refused(refused, 5, "locked", "--checkpoints")
 
 
@@ -369,7 +372,7 @@ def test_train_tells_plain_lines_to_a_pipe(home: Path) -> None:
 
 def test_a_run_that_exists_is_not_trained_over(trained: Trained) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in trained.run.iterdir()}
-    refused = charlm(trained.home, "train", "words.txt", "--json", *PLAN)
+    refused = charlm_here(trained.home, "train", "words.txt", "--json", *PLAN)
     assert_refused(refused, 2, "tiny", "--resume")
     assert {path.name: path.stat().st_mtime_ns for path in trained.run.iterdir()} == before
 
@@ -567,7 +570,7 @@ def test_generate_says_which_characters_of_the_prompt_it_left_out(trained: Train
 
 
 def test_generate_refuses_a_prompt_of_which_it_knows_nothing(trained: Trained) -> None:
-    assert_refused(charlm(trained.home, "generate", "--prompt", "日本"), 2, "--prompt")
+    assert_refused(charlm_here(trained.home, "generate", "--prompt", "日本"), 2, "--prompt")
 
 
 def test_generate_survives_a_reader_that_has_enough(trained: Trained) -> None:
@@ -641,7 +644,7 @@ def test_evaluate_scores_counts_of_the_training_part_on_the_same_text(trained: T
 
 
 def test_evaluate_refuses_an_order_that_helps_nobody(trained: Trained) -> None:
-    assert_refused(charlm(trained.home, "evaluate", "--ngram=9"), 2, "--ngram")
+    assert_refused(charlm_here(trained.home, "evaluate", "--ngram=9"), 2, "--ngram")
 
 
 def test_evaluate_takes_a_checkpoint_file_and_prints_a_sentence(trained: Trained) -> None:
@@ -670,7 +673,9 @@ def test_evaluate_tells_cold_starts_and_dynamic_evaluation_apart(trained: Traine
 
 @pytest.mark.parametrize("number", ["0", "many"])
 def test_evaluate_refuses_an_odd_number_of_cold_starts(trained: Trained, number: str) -> None:
-    assert_refused(charlm(trained.home, "evaluate", f"--cold-starts={number}"), 2, "--cold-starts")
+    assert_refused(
+        charlm_here(trained.home, "evaluate", f"--cold-starts={number}"), 2, "--cold-starts"
+    )
 
 
 def test_runs_lists_runs_in_json(trained: Trained) -> None:
@@ -720,7 +725,8 @@ def test_corpora_tells_what_the_cache_holds_and_clears_it(home: Path) -> None:
     assert objects(charlm(home, "corpora", "--clear-cache", "--json").output) == [
         {"freed_bytes": 0}
     ]
-    refused = charlm(home, "corpora", CHARLM_CACHE_LIMIT="plenty")
+    environment = {"CHARLM_CACHE_LIMIT": "plenty"}
+    refused = charlm_here(home, "corpora", environment=environment)
     assert refused.status == 3
     assert "$CHARLM_CACHE_LIMIT: 'plenty' is not a size" in refused.complaint
 
