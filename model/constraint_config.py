@@ -26,7 +26,7 @@ USUAL_LINE_CHARACTERS: Final = 120
 MAX_SYLLABLES: Final = 100
 MAX_CONSTRAINT_CHARACTERS: Final = 1_000
 """Longest value of each setting."""
-_RANGE: Final = re.compile(r"(\d{1,6})(?:\s*-\s*(\d{1,6}))?")
+_RANGE: Final = re.compile(r"([0-9]{1,6})(?:\s*-\s*([0-9]{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

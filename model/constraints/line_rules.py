@@ -41,18 +41,30 @@ class LineRules:
             require_verse(option, constraints.verse_language)
 
     @property
+    def has_rhyme(self) -> bool:
+        """Whether lines have to rhyme."""
+        return bool(self._constraints.rhyme)
+
+    @property
     def longest(self) -> int:
         """Most characters of a line that can fit, without the line feed."""
         limits = self._constraints.line_length
         return USUAL_LINE_CHARACTERS if limits is None else limits[1]
 
-    def fits(self, lines: Sequence[str], place: LinePlace) -> list[bool]:
+    def fits(self, lines: Sequence[str], place: LinePlace, *, rhyming: bool = True) -> list[bool]:
         """Returns for each line, without its line feed, whether it may stand at a place.
+
+        Args:
+            lines: the lines.
+            place: where they would stand.
+            rhyming: whether the scheme of rhymes counts, too.
 
         Raises:
             ConfigError: the pattern takes too long.
         """
-        fitting = [self._fits(line, place) for line in lines]
+        fitting = [
+            self._fits(line, place) and (not rhyming or self._rhymes(line, place)) for line in lines
+        ]
         if self._pattern is None or not any(fitting):
             return fitting
         candidates = [line for line, fits in zip(lines, fitting, strict=True) if fits]
@@ -85,16 +97,14 @@ class LineRules:
             self._pattern.close()
 
     def _fits(self, line: str, place: LinePlace) -> bool:
-        """Returns whether a line fits all rules but the pattern, the quickest rule first."""
+        """Returns whether a line fits all rules but rhyme and pattern, the quickest rule first."""
         constraints = self._constraints
         if not _is_between(len(line), constraints.line_length):
             return False
         if self._acrostic and not self._begins_right(line, place):
             return False
         language, limits = constraints.verse_language, constraints.syllables
-        if limits is not None and not _is_between(syllables_of_line(line, language), limits):
-            return False
-        return not constraints.rhyme or self._rhymes(line, place)
+        return limits is None or _is_between(syllables_of_line(line, language), limits)
 
     def _begins_right(self, line: str, place: LinePlace) -> bool:
         """Returns whether the first letter is the acrostic's, in either case."""
@@ -107,6 +117,8 @@ class LineRules:
         The first line with a letter needs a word at its end, no more.
         """
         scheme, language = self._constraints.rhyme, self._constraints.verse_language
+        if not scheme:
+            return True
         partner = scheme.index(scheme[len(place.stanza)])
         if partner == len(place.stanza):
             return any(map(str.isalpha, line))

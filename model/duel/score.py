@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from corpus.files.json_text import json_text
 from corpus.files.json_values import real, truth, whole
+from model.config import MAX_SEED
 from model.duel.bounds import Bounds, bounds_of
 
 EVENT: Final = "duel_letter"
@@ -88,7 +89,7 @@ def recorded_letters(records: Iterable[Mapping[str, Any]]) -> Iterator[LetterPla
             continue
         try:
             yield LetterPlayed(
-                seed=whole("seed", record.get("seed")),
+                seed=whole("seed", record.get("seed"), 0, MAX_SEED),
                 place=whole("place", record.get("place")),
                 step=whole("step", record.get("step")),
                 rank=whole("rank", record.get("rank"), 1, MAX_RANK),

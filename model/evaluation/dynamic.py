@@ -59,7 +59,7 @@ def dynamic(
         logits = network.logits(outputs).flatten(0, 1)
         loss = functional.cross_entropy(logits, block[1:].flatten())
         total += float(loss.detach()) * (len(block) - 1)
-        state = (after[0].detach(), after[1].detach())
+        state = tuple(part.detach() for part in after)
         gradients = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
             for parameter, start, square, gradient in zip(

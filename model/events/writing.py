@@ -143,11 +143,13 @@ class LineDrafted:
     """Drafts of a line, or of its rest, were judged; the next characters are those of one."""
 
     kept: int
-    """Drafts that fit; with none, the line is written without drafts."""
+    """Drafts that fit all rules; with none, the line is written without drafts or without rhyme."""
     drafts: int
     cost: float | None
     """Bits per character of the taken draft, less those of the draft that would have been taken
     without rules; None if none fits."""
+    lacks_rhyme: bool = False
+    """Whether none rhymes, and one that fits all other rules is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

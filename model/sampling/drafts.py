@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from model.config import SamplingConfig
 from model.constraints.letters import Allowed
 from model.sampling.distribution import choose, masked, probabilities_of
 from model.steppers.stepper import CarryingBatchStepper, StepperState, Symbols
+
+LEAST_PROBABILITY: Final = np.finfo(np.float32).tiny
+"""Costs are finite: a character that is less likely counts as this likely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +83,8 @@ def drafted_lines(
         allowed = start.allowed if count or start.initials is None else start.initials
         chosen = choose(masked(rows, allowed), start.sampling, next(start.noise))
         ids[count] = chosen
-        with np.errstate(divide="ignore"):
-            bits[growing] -= np.log2(probabilities_of(chosen, rows)[growing])
+        own = np.maximum(probabilities_of(chosen, rows), LEAST_PROBABILITY)
+        bits[growing] -= np.log2(own[growing])
         ending = growing & (chosen == line_feed)
         lengths[ending] = count + 1
         growing &= ~ending

@@ -2,7 +2,8 @@
 
 At the start of a line `DRAFTS` drafts are written and judged. One of those that fit is taken and
 becomes the plan of the next characters. If none fits and the line needs an initial, as many drafts
-follow that all begin with it. If none of those fits, the line goes on without a plan.
+follow that all begin with it. If none rhymes, one is taken that fits all other rules. If none fits
+those either, the line goes on without a plan.
 """
 
 from __future__ import annotations
@@ -105,13 +106,16 @@ class LineWriter:
                 begin = replace(begin, initials=initials)
                 kept = self._fitting(rules, self._drafts(rules, stepper, begin))
                 count += DRAFTS
-        self._is_free = not kept
+        unrhymed = self._fitting(rules, free, rhyming=False) if rules.has_rhyme and not kept else []
+        self._is_free = not kept and not unrhymed
         cost = None
-        if kept:
-            taken = self._taken(kept)
+        if not self._is_free:
+            taken = self._taken(kept or unrhymed)
             self._plan.extend(taken.ids)
             cost = taken.bits_per_character - self._taken(free).bits_per_character
-        self.drafted = LineDrafted(kept=len(kept), drafts=count, cost=cost)
+        self.drafted = LineDrafted(
+            kept=len(kept), drafts=count, cost=cost, lacks_rhyme=bool(unrhymed)
+        )
 
     def _drafts(
         self, rules: LineRules, stepper: CarryingBatchStepper, start: DraftStart
@@ -123,11 +127,13 @@ class LineWriter:
         line_feed = self._vocabulary.id_of("\n")
         return drafted_lines(stepper, start, drafts=DRAFTS, line_feed=line_feed, most=most)
 
-    def _fitting(self, rules: LineRules, drafts: list[Draft]) -> list[Draft]:
-        """Returns the drafts whose whole line fits."""
+    def _fitting(
+        self, rules: LineRules, drafts: list[Draft], *, rhyming: bool = True
+    ) -> list[Draft]:
+        """Returns the drafts whose whole line fits; see `LineRules.fits`."""
         ended = [draft for draft in drafts if draft.ends]
         lines = [self._line + self._vocabulary.decode(draft.ids[:-1]) for draft in ended]
-        fitting = rules.fits(lines, self.place)
+        fitting = rules.fits(lines, self.place, rhyming=rhyming)
         return [draft for draft, fits in zip(ended, fitting, strict=True) if fits]
 
     def _taken(self, drafts: list[Draft]) -> Draft:

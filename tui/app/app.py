@@ -330,8 +330,9 @@ class CharlmApp(LiveApp):
 
     def action_write_page(self) -> None:
         """Writes a page that writes with the best saved weights, in any browser."""
-        run = None if self.state.run is None else self.state.run.run
-        content = partial(saved_page, self.settings.opened, self.settings.root, run)
+        state, settings = self.state, self.settings
+        run = None if state.run is None else state.run.run
+        content = partial(saved_page, settings.opened, settings.root, run, state.network)
         model = "first model" if self.settings.two_authors else "model"
         self.write_file("page.html", f"a page on which the {model} writes", content)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
@@ -28,12 +29,13 @@ def excerpt_of(request: RunRequest) -> RunRequest:
     Raises:
         CorpusError: the text or the cache folder cannot be used.
     """
-    folder = cache_folder()
+    data = "".join(islice(_characters(request), EXCERPT_CHARACTERS)).encode()
+    # A folder for each text: a run of another text's excerpt keeps its own.
+    folder = cache_folder() / "excerpts" / hashlib.sha256(data).hexdigest()[:16]
     path = folder / EXCERPT_NAME
-    text = "".join(islice(_characters(request), EXCERPT_CHARACTERS))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode())
+        write_atomically(path, data)
     except OSError as error:
         raise cache_refusal(folder, error) from error
     training = dataclasses.replace(

@@ -103,7 +103,7 @@ def _line_rows(shown: Shown, width: int, height: int) -> list[Row]:
     if shown.is_done or shown.asks_to_skip:
         words = _going_on(shown)
     else:
-        words = (*_painted(shown, shown.step.tasks[len(shown.met)]), *_beside(shown.waiting))
+        words = (*_painted(shown, shown.step.tasks[len(shown.met)]), *_beside(shown, shown.waiting))
     rows = _wrapped((*number, (f"{shown.step.title}. ", "strong"), *words), width)
     return rows if len(rows) <= height else _wrapped((*number, *words), width)[:height]
 
@@ -140,16 +140,18 @@ def _task(shown: Shown, number: int, width: int, ascii_only: bool) -> list[Row]:
     if number < len(shown.met):
         sign: Part = (done, "good")
         words = tuple((text, "label" if paint == "value" else paint) for text, paint in words)
-        words = (*words, *_beside(shown.met[number]))
+        words = (*words, *_beside(shown, shown.met[number]))
     elif number == len(shown.met) and shown.is_possible:
-        sign, words = (now, "accent"), (*words, *_beside(shown.waiting))
+        sign, words = (now, "accent"), (*words, *_beside(shown, shown.waiting))
     else:
         sign = (later, "label")
     return _hung(sign, words, width)
 
 
-def _beside(reading: Reading) -> Row:
-    return ((f" ({reading.words})", "accent"),) if reading.words else ()
+def _beside(shown: Shown, reading: Reading) -> Row:
+    """Returns the figures of a reading in brackets, with the decimal sign of the language."""
+    words = re.sub(r"(?<=\d)\.(?=\d)", shown.words.decimal_point, reading.words)
+    return ((f" ({words})", "accent"),) if words else ()
 
 
 def _going_on(shown: Shown) -> Row:

@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final, Literal
 
-from corpus import UserError
+from model.errors import CheckpointError
 from model.runs.checkpoint import Checkpoint, CheckpointMetadata
 from model.sampling.prompt import first_ids
 from tui.clusters import continues
@@ -28,6 +28,7 @@ from tui.view.format import fixed, grouped
 from tui.view.ink import SURPRISE_BITS
 
 HERE: Final = Path(__file__).parent
+LSTM_ONLY: Final = "a page can write with an LSTM only"
 _SELECTORS: Final = {
     ".prompt": "prompt",
     **{f".ink .surprise-{level}": f"surprise-{level}" for level in range(len(SURPRISE_BITS) + 1)},
@@ -40,13 +41,11 @@ def page_of(checkpoint: Checkpoint) -> str:
     """Returns the page of a checkpoint's best weights.
 
     Raises:
-        UserError: the network is not an LSTM, which is the one that the script knows.
+        CheckpointError: the network is not an LSTM, which is the one that the script knows.
     """
     metadata = checkpoint.metadata
     if metadata.model.network != "lstm":
-        raise UserError(
-            one_line(metadata.run), "a page can write with an LSTM only", "name another run"
-        )
+        raise CheckpointError(one_line(metadata.run), LSTM_ONLY, "name another run")
     script = "".join(_part(name) for name in ("lstm.js", "page.js"))
     style = _colours() + _part("page.css")
     policy = (

@@ -65,7 +65,7 @@ class AlternativesScreen(Dialog[Fork | None]):
         self._ascii_only = ascii_only
         self.place = len(self._written) - 1
         """Index of the character under the cursor."""
-        self.choice = 0
+        self.choice = self._choice_of_the_text
         """Index among its candidates."""
         self.page = AlternativesPage(self)
 
@@ -125,10 +125,16 @@ class AlternativesScreen(Dialog[Fork | None]):
         written = Candidate(character=event.character, probability=event.probability)
         return (*event.candidates, written)
 
+    @property
+    def _choice_of_the_text(self) -> int:
+        """The candidate that is written; the keys go from there to others."""
+        character = self._written[self.place].character
+        return [candidate.character for candidate in self.candidates].index(character)
+
     def action_move(self, by: int) -> None:
         """Moves the cursor."""
         self.place = min(len(self._written) - 1, max(0, self.place + by))
-        self.choice = 0
+        self.choice = self._choice_of_the_text
         self._draw()
 
     def action_choose(self, by: int) -> None:

@@ -189,6 +189,9 @@ def constraint_words(writing: Writing) -> tuple[str, ...]:
     if drafted is None:
         waiting = "lines from drafts" if wished.has_line_rules else ""
         long, short = [*long, waiting], [*short, waiting]
+    elif drafted.lacks_rhyme:
+        long.append(f"none of {drafted.drafts} drafts rhymes; goes on without rhyme")
+        short.append(f"0 of {drafted.drafts} rhyme")
     elif drafted.cost is None:
         long.append(f"none of {drafted.drafts} drafts fits; goes on without")
         short.append(f"0 of {drafted.drafts} fit")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.config import MAX_SEED
 from model.duel.game import Duel
 from model.duel.passage import CONTEXT, LETTERS, MIN_CHARACTERS, choose_passage
 from model.duel.score import (
@@ -85,6 +86,12 @@ def test_both_are_scored_on_the_same_letters() -> None:
 def test_a_foreign_line_is_no_letter(change: dict[str, object]) -> None:
     record = json.loads(to_json_line(LETTER))
     assert list(recorded_letters([record, {**record, **change}, {}])) == [LETTER]
+
+
+@pytest.mark.parametrize("seed", [0, 2**60, MAX_SEED])
+def test_every_seed_is_read_back(seed: int) -> None:
+    letter = replace(LETTER, seed=seed)
+    assert list(recorded_letters([json.loads(to_json_line(letter))])) == [letter]
 
 
 def test_duels_are_scored_together() -> None:

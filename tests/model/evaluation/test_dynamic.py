@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from model_fixtures import TINY_MODEL, VOCABULARY, make_text
 from network_fixtures import make_network, weights_of
 
+from model.config import NETWORKS, NetworkKind
 from model.errors import ModelError
 from model.evaluation import scoring as evaluation
 from model.evaluation.dynamic import CHUNK, dynamic
 from model.evaluation.scoring import run_to_end
+from model.network.make import make_network as network_of_kind
 
 IDS = VOCABULARY.encode(make_text(3000, seed=6))
 
 
 @pytest.mark.parametrize("length", [2, CHUNK, CHUNK + 1, CHUNK + 2, 700])
-def test_without_a_rate_it_is_the_stateful_score(length: int) -> None:
-    network = make_network(TINY_MODEL)
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_without_a_rate_it_is_the_stateful_score(kind: NetworkKind, length: int) -> None:
+    network = network_of_kind(replace(TINY_MODEL, network=kind), len(VOCABULARY)).eval()
     expected = run_to_end(evaluation.stateful(network, IDS[:length]))
     found = run_to_end(dynamic(network, IDS[:length], rate=0.0, decay=0.0))
     assert found == pytest.approx(expected, abs=1e-5)

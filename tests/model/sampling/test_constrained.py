@@ -205,3 +205,16 @@ def test_a_fork_and_the_way_back_keep_the_rules_and_the_place_in_the_poem() -> N
         assert taken == (61, text[len(text) - back :])
         whole = initials_of(text + write(stream, 60)[0])
         assert whole == ["t", "s"] * (len(whole) // 2) + ["t"] * (len(whole) % 2)
+
+
+def test_lines_that_do_not_rhyme_keep_all_other_rules() -> None:
+    pytest.importorskip("pronouncing")
+    constraints = Constraints(rhyme="AAAAAA", line_length=(4, 9))
+    with writing(constraints) as stream:
+        text, drafted = write(stream, 300)
+    lines = text.split("\n")[:-1]
+    assert any(drafts.lacks_rhyme for drafts in drafted)
+    fell_back = [drafts for drafts in drafted if drafts.lacks_rhyme]
+    assert all(drafts.kept == 0 and drafts.cost is not None for drafts in fell_back)
+    free = sum(drafts.cost is None for drafts in drafted)
+    assert sum(not 4 <= len(line) <= 9 for line in lines) <= free

@@ -10,8 +10,9 @@ from typing import TypeVar
 
 import click
 
-from corpus import UserError, split_ids
+from corpus import CorpusError, split_ids
 from model.commands import JudgeLetter, StartDuel
+from model.config import MAX_SEED, require_range
 from model.duel.game import Duel
 from model.errors import CheckpointError
 from model.events import DuelEvent, DuelLetterJudged, DuelRefused, DuelStarted
@@ -44,6 +45,8 @@ def duel(*, run: str | None, root: Path, seed: int | None) -> None:
     Letters are read from standard input, line by line: each letter of a line is a guess, up to a
     wrong one. An empty line gives up. The score is kept with the run, as in the app.
     """
+    if seed is not None:
+        require_range("seed", seed, 0, MAX_SEED)
     folder = RunFolder.find(root, run)
     player = _Model(folder)
     try:
@@ -66,6 +69,7 @@ class _Model:
         Raises:
             UserError: one of them cannot be read.
         """
+        self._name = folder.path.name
         self._said: queue.SimpleQueue[DuelEvent] = queue.SimpleQueue()
         self._thread = DuelThread(self._said.put)
         checkpoint = folder.checkpoints.load_best(complain)
@@ -83,7 +87,7 @@ class _Model:
         """Returns a passage.
 
         Raises:
-            UserError: there is too little held-out text.
+            CorpusError: there is too little held-out text.
         """
         self._thread.post(StartDuel(seed=seed))
         return self._next(DuelStarted)
@@ -101,7 +105,8 @@ class _Model:
     def _next(self, kind: type[Kind]) -> Kind:
         event = self._said.get()
         if isinstance(event, DuelRefused):
-            raise UserError("duel", event.reason.removesuffix("."), "name another run")
+            reason = event.reason.removesuffix(".")
+            raise CorpusError(self._name, reason[:1].lower() + reason[1:], "name another run")
         assert isinstance(event, kind)
         return event
 
