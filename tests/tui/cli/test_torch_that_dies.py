@@ -133,9 +133,11 @@ def test_a_program_tries_a_good_torch_at_its_first_start_alone(tmp_path: Path) -
     (tmp_path / "library").mkdir()
     (tmp_path / "library" / "sitecustomize.py").write_text(COUNTS, encoding="utf-8")
     starts, cache = tmp_path / "starts", tmp_path / "another cache"
+    # A user's folder for temporary files may remember torch, too.
+    places = {"XDG_CACHE_HOME": str(cache), "TMPDIR": str(tmp_path)}
     found = []
     for _ in range(2):
-        done = start(tmp_path, *TRAIN, STARTS=str(starts), XDG_CACHE_HOME=str(cache))
+        done = start(tmp_path, *TRAIN, STARTS=str(starts), **places)
         assert (done.returncode, done.stderr) == (0, "")
         found.append(starts.read_text(encoding="utf-8").count("-P -c"))
     assert found == [1, 1]
