@@ -26,6 +26,7 @@ from corpus import (
 from model.config import MAX_SEED, SamplingConfig, TrainingConfig, require_range
 from model.errors import ConfigError
 from model.presets import AUTO, find_preset
+from model.runs.file_names import check_run_name
 from model.runs.folder import RunFolder
 from model.runs.reload_corpus import path_of_a_moved_run
 from model.runs.request import RunRequest
@@ -183,9 +184,15 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
         model=dataclasses.replace(preset.model, **model_changes),
         training=training,
         root=options["root"],
-        run=options["run"],
+        run=_named(options),
         resume=resume,
         weights_only=bool(options["weights_only"]),
         tensorboard=bool(options["tensorboard"]),
         overrides=overrides,
     )
+
+
+def _named(options: Mapping[str, Any]) -> str | None:
+    """Returns the name of the run, if there is one; refuses one that no new run can have."""
+    name: str | None = options["run"]
+    return name if name is None or options["resume"] else check_run_name(name)
