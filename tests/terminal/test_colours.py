@@ -50,8 +50,8 @@ def walk_through_the_views(app: Terminal) -> None:
     ("changes", "expected"),
     [
         ({"NO_COLOR": "1"}, set()),
-        ({"NO_COLOR": "1", "COLORTERM": "truecolor"}, set()),
-        ({"TERM": "xterm"}, {"sixteen"}),
+        pytest.param({"NO_COLOR": "1", "COLORTERM": "truecolor"}, set(), marks=pytest.mark.slow),
+        pytest.param({"TERM": "xterm"}, {"sixteen"}, marks=pytest.mark.slow),
         ({"TERM": "xterm-16color"}, {"sixteen"}),
         ({"TERM": "xterm-256color"}, {"256"}),
         ({"COLORTERM": "truecolor"}, {"millions"}),

@@ -140,7 +140,13 @@ NONSENSE = (
 SIZES = ((100_000, 30_000), (0, 0), (-5, 10**18), (1000, 500), (1, 1), (2**63, 2**63))
 
 
-@pytest.mark.parametrize("query", ["?width=-1&height=x", "?width=20000&height=3000"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?width=-1&height=x",
+        pytest.param("?width=20000&height=3000", marks=pytest.mark.slow),
+    ],
+)
 def test_no_message_of_a_page_harms_its_process(tmp_path: Path, query: str) -> None:
     """B4: sizes, shapes, JSON and bytes of any kind; the run is saved when the page closes."""
 
