@@ -70,7 +70,7 @@ def send_bursts(open_app: OpenApp, home: Path, count: int, seed: int) -> str:
 def test_a_terminal_that_sends_bursts_is_answered_in_order(
     open_app: OpenApp, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    figure("bursts: " + send_bursts(open_app, tmp_path, 80, seed=1))
+    figure("bursts: " + send_bursts(open_app, tmp_path, 50, seed=1))
 
 
 @pytest.mark.slow
