@@ -147,9 +147,12 @@ class LineDrafted:
     drafts: int
     cost: float | None
     """Bits per character of the taken draft, less those of the draft that would have been taken
-    without rules; None if none fits."""
-    lacks_rhyme: bool = False
-    """Whether none rhymes, and one that fits all other rules is taken."""
+    without rules; None if none is taken."""
+
+    @property
+    def lacks_rhyme(self) -> bool:
+        """Whether none rhymes, and one that fits all other rules is taken."""
+        return not self.kept and self.cost is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,16 +106,16 @@ class LineWriter:
                 begin = replace(begin, initials=initials)
                 kept = self._fitting(rules, self._drafts(rules, stepper, begin))
                 count += DRAFTS
-        unrhymed = self._fitting(rules, free, rhyming=False) if rules.has_rhyme and not kept else []
-        self._is_free = not kept and not unrhymed
+        usable = kept
+        if not kept and rules.has_rhyme:
+            usable = self._fitting(rules, free, rhyming=False)
+        self._is_free = not usable
         cost = None
-        if not self._is_free:
-            taken = self._taken(kept or unrhymed)
+        if usable:
+            taken = self._taken(usable)
             self._plan.extend(taken.ids)
             cost = taken.bits_per_character - self._taken(free).bits_per_character
-        self.drafted = LineDrafted(
-            kept=len(kept), drafts=count, cost=cost, lacks_rhyme=bool(unrhymed)
-        )
+        self.drafted = LineDrafted(kept=len(kept), drafts=count, cost=cost)
 
     def _drafts(
         self, rules: LineRules, stepper: CarryingBatchStepper, start: DraftStart

@@ -19,7 +19,8 @@ def figures_of(constraints: Constraints, written: WrittenText) -> list[str]:
         words.append(f"{letters}{written.mask_bits:+.2f} bits")
     if constraints.has_line_rules:
         costs = [line.cost for line in written.drafted if line.cost is not None]
-        words.append(f"{len(costs)} of {len(written.drafted)} lines fit")
+        fitting = sum(line.kept > 0 for line in written.drafted)
+        words.append(f"{fitting} of {len(written.drafted)} lines fit")
         if costs:
             drafts = sum(line.drafts for line in written.drafted)
             kept = sum(line.kept for line in written.drafted)

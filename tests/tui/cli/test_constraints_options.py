@@ -10,6 +10,12 @@ from command_here import Outcome, charlm_here
 from two_authors import write_authors
 
 from model.constraint_config import Constraints
+from model.events import LineDrafted
+from tui.cli.constraint_figures import figures_of
+from tui.cli.generation import WrittenText
+
+FITTED = {3: 0.2, 0: 0.4}
+"""Drafts that fit, and the cost of the taken one: with none, it lacks a rhyme."""
 
 
 @pytest.fixture
@@ -50,6 +56,14 @@ def test_lines_are_drafted_for_each_seed_alone_and_json_has_their_figures(home: 
     assert alone["text"].startswith(shorter["text"])
     free = json.loads(generate(home, "--json").output)
     assert free.keys() == alone.keys() - {"constraints", "mask_bits", "lines"}
+
+
+def test_a_line_that_does_not_rhyme_does_not_count_as_one_that_fits() -> None:
+    drafted = [LineDrafted(kept=kept, drafts=64, cost=cost) for kept, cost in FITTED.items()]
+    written = WrittenText(text="", seconds=0.0, bits_per_character=None, drafted=drafted)
+    assert [drafts.lacks_rhyme for drafts in drafted] == [False, True]
+    words = figures_of(Constraints(rhyme="AA"), written)
+    assert words == ["1 of 2 lines fit", "kept 3 of 128 drafts, cost +0.30 bits"]
 
 
 @pytest.mark.parametrize(
