@@ -39,11 +39,10 @@ def joined(states: Sequence[State]) -> State:
 class CharacterNetwork(nn.Module, ABC):
     """A recurrent network between an embedding (or one-hot vectors) and a linear head.
 
-    A subclass creates ``embedding``, its recurrent part and ``head``. Names and shapes of all its
-    parameters are those of `parameters.parameter_shapes`.
+    A subclass creates its recurrent part and ``head``. Names and shapes of all its parameters are
+    those of `parameters.parameter_shapes`.
     """
 
-    embedding: nn.Embedding | None
     head: nn.Linear
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
@@ -52,6 +51,9 @@ class CharacterNetwork(nn.Module, ABC):
         self.vocabulary_size = vocabulary_size
         self.input_width = config.embedding or vocabulary_size
         """E, the width of what the first layer reads."""
+        self.embedding = (
+            nn.Embedding(vocabulary_size, self.input_width) if config.embedding else None
+        )
 
     @staticmethod
     def layer_kinds(config: ModelConfig) -> tuple[LayerKind, ...]:  # noqa: ARG004 - of subclasses

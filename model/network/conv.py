@@ -28,9 +28,6 @@ class CharacterConv(CharacterNetwork):
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
         super().__init__(config, vocabulary_size)
         width = config.hidden
-        self.embedding = (
-            nn.Embedding(vocabulary_size, self.input_width) if config.embedding else None
-        )
         self.inputs = nn.Linear(self.input_width, width)
         self.dilations = dilations_of(config)
         self.norms = nn.ModuleList(nn.RMSNorm(width, EPSILON) for _ in self.dilations)

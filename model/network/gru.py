@@ -25,9 +25,6 @@ class CharacterGRU(CharacterNetwork):
 
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
         super().__init__(config, vocabulary_size)
-        self.embedding = (
-            nn.Embedding(vocabulary_size, self.input_width) if config.embedding else None
-        )
         self.gru = nn.GRU(self.input_width, config.hidden, config.layers)
         self.head = nn.Linear(config.hidden, vocabulary_size)
 

@@ -105,7 +105,6 @@ class TanhSnapshot(WeightSnapshot):
 class TanhNetwork(CharacterNetwork):
     def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
         super().__init__(config, vocabulary_size)
-        self.embedding = nn.Embedding(vocabulary_size, self.input_width)
         self.inner = nn.Linear(self.input_width, config.hidden)
         self.recurrent = nn.Linear(config.hidden, config.hidden, bias=False)
         self.head = nn.Linear(config.hidden, vocabulary_size)
