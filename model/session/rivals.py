@@ -9,8 +9,6 @@ from pathlib import Path
 
 from corpus import Corpus, UserError
 from model.config import NetworkKind
-from model.runs.checkpoint_file import read_checkpoint
-from model.runs.checkpoint_store import best_first
 from model.runs.folder import RunFolder
 from model.sampling.race import LaneModel
 from model.session.race_runner import LaneSource
@@ -45,10 +43,9 @@ def _best_of(folder: RunFolder, corpus: Corpus, there: set[NetworkKind]) -> Lane
         or newest.vocabulary.symbols != corpus.vocabulary.symbols
     ):
         return None
-    best = next(iter(best_first(saved)), saved[-1])
-    with contextlib.suppress(UserError):  # damaged, or removed meanwhile
-        published = read_checkpoint(best.path).published()
-        nats = best.metadata.nats_per_character
+    with contextlib.suppress(UserError):  # all are damaged, or removed meanwhile
+        best = folder.checkpoints.load_best(lambda _: None)
+        published, nats = best.published(), best.metadata.nats_per_character
         return LaneSource(
             kind=newest.model.network,
             model=LaneModel.of_weights(published.snapshot, window=published.window),
