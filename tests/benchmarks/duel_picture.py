@@ -5,14 +5,13 @@ python tests/benchmarks/duel_picture.py docs/views [--seconds 45] [--size 100x30
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 from itertools import cycle
 from pathlib import Path
 
 from textual.pilot import Pilot
-from view_pictures import opened_app
+from view_pictures import opened_app, read_arguments
 
 from model.commands import StartDuel
 from tui.app.app import CharlmApp
@@ -62,16 +61,10 @@ async def picture(seconds: float, columns: int, rows: int, root: Path) -> str:
 
 def main() -> None:
     """Writes the picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=float, default=45.0)
-    parser.add_argument("--size", default="100x30")
-    arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    columns, rows = map(int, arguments.size.split("x"))
+    folder, seconds, columns, rows = read_arguments(__doc__)
     with tempfile.TemporaryDirectory() as root:
-        svg = asyncio.run(picture(arguments.seconds, columns, rows, Path(root)))
-    (arguments.folder / "duel.svg").write_text(svg, encoding="utf-8")
+        svg = asyncio.run(picture(seconds, columns, rows, Path(root)))
+    (folder / "duel.svg").write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ python tests/benchmarks/two_authors_picture.py docs/views [--seconds 60] [--size
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from view_pictures import read_arguments
 
 from model.config import SamplingConfig
 from model.session.live import LiveSession, SavedWeights
@@ -54,17 +55,11 @@ async def picture(first: Path, second: Path, columns: int, rows: int) -> str:
 
 def main() -> None:
     """Writes the picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--size", default="100x30")
-    arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    columns, rows = map(int, arguments.size.split("x"))
+    folder, seconds, columns, rows = read_arguments(__doc__, seconds=60.0)
     with tempfile.TemporaryDirectory() as root:
-        first, second = (train(text, arguments.seconds, Path(root)) for text in TEXTS)
+        first, second = (train(text, seconds, Path(root)) for text in TEXTS)
         svg = asyncio.run(picture(first, second, columns, rows))
-    (arguments.folder / "two-authors.svg").write_text(svg, encoding="utf-8")
+    (folder / "two-authors.svg").write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -83,17 +83,28 @@ async def pictures(folder: Path, seconds: float, columns: int, rows: int, root: 
     session.close(save=False)
 
 
-def main() -> None:
-    """Writes the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def read_arguments(about: str | None, seconds: float = 45.0) -> tuple[Path, float, int, int]:
+    """Returns a picture's folder, which it makes, seconds of training, columns and rows.
+
+    Args:
+        about: the script's documentation.
+        seconds: default of the training.
+    """
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=float, default=45.0)
+    parser.add_argument("--seconds", type=float, default=seconds)
     parser.add_argument("--size", default="100x30")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     columns, rows = map(int, arguments.size.split("x"))
+    return arguments.folder, arguments.seconds, columns, rows
+
+
+def main() -> None:
+    """Writes the pictures."""
+    folder, seconds, columns, rows = read_arguments(__doc__)
     with tempfile.TemporaryDirectory() as root:
-        asyncio.run(pictures(arguments.folder, arguments.seconds, columns, rows, Path(root)))
+        asyncio.run(pictures(folder, seconds, columns, rows, Path(root)))
 
 
 if __name__ == "__main__":
