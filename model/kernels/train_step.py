@@ -5,9 +5,9 @@ interpreter, for which threads then queue. Here a thread needs the interpreter o
 products are of float32 or of bfloat16, as ``hiddens`` is, with float32 sums. Loss and softmax are
 float32, as in ``model.network.compiled_layer`` and around it.
 
-Letters: T time, B batch, V vocabulary, W = V rounded up to whole panels, H hidden, E embedding; H',
-4H' and E' are padded with zeros to ``packing.padded_depth``. Matrices are those of ``nn.LSTM`` and
-``nn.Linear``.
+Letters: T time, B batch, S all streams, V vocabulary, W = V rounded up to whole panels, H hidden, E
+embedding; H', 4H' and E' are padded with zeros to ``packing.padded_depth``. Matrices are those of
+``nn.LSTM`` and ``nn.Linear``.
 """
 
 from __future__ import annotations
@@ -159,17 +159,20 @@ def _head_step(  # noqa: PLR0917
 @Kernel
 def train_step(  # noqa: PLR0917 - compiled code takes them by position
     arrivals: Array,  # int64 [2, ARRIVALS_WIDTH], for one rank, see `model.kernels.threads`
-    ids: Array,  # int64 [T, B], rows of `input_gates`
-    targets: Array,  # int64 [T, B]
+    first: int,  # first of the streams, of which there are B among S
+    ids: Array,  # int64 [T, S], rows of `input_gates`
     input_gates: Array,  # float32 [N, 4H or more], what the layer's inputs add to the gates
+    targets: Array,  # int64 [T, S]
     bias: Array,  # float32 [4H]
     recurrent_matrix: Array,  # float32 [4H, H], dropped entries are 0
     head: Array,  # float32 [W, H], rows beyond V are 0
     head_bias: Array,  # float32 [W]
-    mask: Array,  # float32 [B, H], dropout factors of what the head reads, or [0, H]
+    masks: Array,  # float32 [S, H], dropout factors of what the head reads, or [0, H]
     share: Any,  # float32, weight of each character in the loss
-    first_hidden: Array,  # float32 [B, H]
-    first_cell: Array,  # float32 [B, H]
+    first_hidden: Array,  # float32 [S, H]
+    first_cell: Array,  # float32 [S, H]
+    last_hidden: Array,  # float32 [S, H], written
+    last_cell: Array,  # float32 [S, H], written
     gates: Array,  # float32 [T, B, 4H], scratch
     d_outputs: Array,  # float32 [T, B, H rounded up to whole panels], scratch
     transposed: Array,  # uint32 [`packing.transposed_words` of H columns, TB inner ones], scratch
@@ -184,20 +187,26 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     d_input_gates: Array,  # float32 [N, 4H], written; or [0, 4H], and it is not computed
 ) -> None:
     """Runs some streams forwards and back; all results are written into its arguments."""
-    (steps, batch), (gates_width, width) = ids.shape, recurrent_matrix.shape
-    count = steps * batch
-    cells[0] = first_cell
+    (steps, batch, width), gates_width = outputs.shape, len(recurrent_matrix)
+    count, last = steps * batch, first + batch
+    own_ids, own_targets = np.empty((steps, batch), np.int64), np.empty(count, np.int64)
+    for t in range(steps):
+        for b in range(batch):
+            own_ids[t, b], own_targets[t * batch + b] = ids[t, first + b], targets[t, first + b]
+    mask = masks[first:last]
+    cells[0] = first_cell[first:last]
     for b in range(batch):
         for j in range(width):
-            hiddens[0, b, j] = stored_like(first_hidden[b, j], hiddens)
+            hiddens[0, b, j] = stored_like(first_hidden[first + b, j], hiddens)
     _forward(
-        0, arrivals, 0, input_gates, ids, bias, recurrent_matrix, gates, cells, hiddens, outputs
+        0, arrivals, 0, input_gates, own_ids, bias, recurrent_matrix, gates, cells, hiddens, outputs
     )  # fmt: skip
+    last_hidden[first:last], last_cell[first:last] = outputs[-1], cells[-1]
     operand = _head_operand(hiddens, outputs, mask)
-    d_operand, flat_targets = d_outputs.reshape(count, d_outputs.shape[2]), targets.reshape(count)
+    d_operand = d_outputs.reshape(count, d_outputs.shape[2])
     d_head_bias[:] = np.float32(0)
     loss[0] = _head_step(
-        operand, head, head_bias, flat_targets, share, d_operand, d_head, d_head_bias, transposed
+        operand, head, head_bias, own_targets, share, d_operand, d_head, d_head_bias, transposed
     )  # fmt: skip
     if len(mask):
         _apply_mask(d_outputs, mask)
@@ -210,7 +219,7 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     matmul_tn(flat_gates, 0, gates_width, transposed, width, d_matrix)
     if len(d_input_gates):
         d_input_gates[:] = np.float32(0)
-        _sum_rows(flat_gates, ids.reshape(count), d_input_gates)
+        _sum_rows(flat_gates, own_ids.reshape(count), d_input_gates)
 
 
 @Kernel

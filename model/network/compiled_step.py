@@ -9,13 +9,15 @@ vocabulary, W = V rounded up to whole panels, H hidden, E embedding, E' padded a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.compute.batch_threads import BatchThreads
 from model.kernels.packing import PANEL
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import embed, embed_backward, train_step
@@ -86,184 +88,226 @@ class CompiledStep:
             network: the network.
             products: type of the matrix products, float32 or bfloat16.
         """
-        self._weights = {name: value.detach() for name, value in network.named_parameters()}
-        self._products = products
-        self._context: StepContext | None = None
+        weights = {name: value.detach() for name, value in network.named_parameters()}
+        self._memory = _StepMemory(weights, products)
         _prepare(products)
 
-    def begin(self, masks: DropoutMasks | None) -> StepContext:
-        """Returns the context of a step with the current weights.
-
-        Its results are overwritten by the next step, which uses the same memory.
-
-        Args:
-            masks: dropout masks of all streams; None for no dropout.
-        """
-        workspaces = [] if self._context is None else self._context.workspaces
-        self._context = StepContext(self._weights, masks, self._products, workspaces)
-        return self._context
-
-
-class StepContext:
-    """What all streams of one step share."""
-
-    def __init__(
+    def compute(
         self,
-        weights: Mapping[str, Tensor],
-        masks: DropoutMasks | None,
-        products: torch.dtype,
-        workspaces: Iterable[_Workspace] = (),
-    ) -> None:
-        """Computes what depends only on the weights.
-
-        Args:
-            weights: by their names in the state dict, in the order of the gradients.
-            masks: dropout masks of all streams; None for no dropout.
-            products: type of the matrix products, float32 or bfloat16.
-            workspaces: memory of the step before.
-        """
-        self.workspaces: list[_Workspace] = []
-        """Memory that this step used; complete when it has ended."""
-        self._free: defaultdict[_Shape, list[_Workspace]] = defaultdict(list)
-        for workspace in workspaces:
-            self._free[workspace.shape].append(workspace)
-        self._weights, self._products = weights, products
-        self._embedding = weights.get("embedding.weight")
-        self._mask = None if masks is None else masks.recurrent[0]
-        self._drops_inputs = masks is not None and masks.inputs is not None
-        inner, recurrent = weights["lstm.weight_ih_l0"], weights["lstm.weight_hh_l0"]
-        self._symbols, width = weights["head.weight"].shape
-        padded = -(-self._symbols // PANEL) * PANEL
-        head, head_bias = torch.zeros(padded, width), torch.full((padded,), PADDING_LOGIT)
-        head[: self._symbols] = weights["head.weight"]
-        head_bias[: self._symbols] = weights["head.bias"]
-        bias = weights["lstm.bias_ih_l0"] + weights["lstm.bias_hh_l0"]
-        recurrent = recurrent if self._mask is None else recurrent * self._mask
-        self._shared_weights = arrays_of(bias, recurrent, head, head_bias)
-        self._table: Tensor | None = None
-        if not self._drops_inputs:
-            embedding = self._embedding
-            self._table = inner.t().contiguous() if embedding is None else embedding @ inner.t()
-
-    def of_streams(
-        self,
+        threads: BatchThreads,
         inputs: Tensor,
         targets: Tensor,
         state: State,
         masks: DropoutMasks | None,
+        *,
         total: int,
-    ) -> tuple[Tensor, tuple[Tensor, ...], State]:
-        """Runs some streams forwards and back; several threads may call it at once.
+        gradients: Sequence[Tensor],
+    ) -> tuple[Tensor, State]:
+        """Computes a step with the current weights.
 
         Args:
+            threads: share the streams.
             inputs: int64 [T, B].
             targets: int64 [T, B].
-            state: carried in, of these streams.
-            masks: dropout masks of these streams.
-            total: scored characters of all streams.
+            state: carried in: hidden and cell state, each [1, B, H].
+            masks: dropout masks; None for no dropout.
+            total: scored characters of all processes.
+            gradients: of the parameters, in their order; written.
 
         Returns:
-            Their share of the mean loss, partial gradients for `gradients`, and the state after.
+            The streams' share of the mean loss, and their state after the last character.
         """
-        (steps, batch), width = inputs.shape, state[0].shape[2]
-        inputs = inputs.contiguous()
-        rows, table, x = inputs, self._table, None
+        self._memory.begin_step()
+        step = _Step(self._memory, inputs, masks)
+        after = step.take(targets, state, total)
+        results = threads.map(step.run_streams, inputs.shape[1])
+        step.write_gradients([part for _, part in results], gradients)
+        return torch.tensor(sum(loss for loss, _ in results), dtype=torch.float32), after
+
+
+class _StepMemory:
+    """Weights, and memory that every step uses again."""
+
+    def __init__(self, weights: Mapping[str, Tensor], products: torch.dtype) -> None:
+        """Allocates what depends only on the weights.
+
+        Args:
+            weights: by their names in the state dict, in the order of the gradients.
+            products: type of the matrix products, float32 or bfloat16.
+        """
+        self.weights, self.products = weights, products
+        symbols, width = weights["head.weight"].shape
+        padded = -(-symbols // PANEL) * PANEL
+        self.head = torch.zeros(padded, width)
+        self.head_bias = torch.full((padded,), PADDING_LOGIT)
+        self.used: list[_Workspace] = []
+        """By the present step."""
+        self._free: defaultdict[_Shape, list[_Workspace]] = defaultdict(list)
+
+    def begin_step(self) -> None:
+        """Frees what the step before used, and takes in the weights."""
+        for workspace in self.used:
+            self._free[workspace.shape].append(workspace)
+        self.used = []
+        symbols = len(self.weights["head.weight"])
+        self.head[:symbols] = self.weights["head.weight"]
+        self.head_bias[:symbols] = self.weights["head.bias"]
+
+    def workspace(self, steps: int, batch: int, rows: int) -> _Workspace:
+        """Returns memory for some streams; see `_Shape`."""
+        symbols, width = self.head.shape
+        shape = _Shape(steps=steps, batch=batch, width=width, symbols=symbols, rows=rows)
+        try:
+            workspace = self._free[shape].pop()
+        except IndexError:
+            workspace = _Workspace(shape, self.products)
+        self.used.append(workspace)
+        return workspace
+
+
+class _Step:
+    """What all streams of one step share."""
+
+    def __init__(self, memory: _StepMemory, inputs: Tensor, masks: DropoutMasks | None) -> None:
+        """Computes what depends only on the weights.
+
+        Args:
+            memory: after `_StepMemory.begin_step`.
+            inputs: int64 [T, B], of all streams.
+            masks: of all streams; None for no dropout.
+        """
+        self._memory, self._weights = memory, memory.weights
+        self._inputs = inputs.contiguous()
+        self._masks = masks or DropoutMasks(outputs=(None,), recurrent=(None,))
+        self._table: Tensor | None = None
+        self._embedding = self._weights.get("embedding.weight")
+        if self._masks.inputs is None:
+            inner, embedding = self._weights["lstm.weight_ih_l0"], self._embedding
+            self._table = inner.t().contiguous() if embedding is None else embedding @ inner.t()
+        self._shared: tuple[Any, ...] = ()
+        """Arguments of `train_step` after the table, from `take`."""
+
+    def take(self, targets: Tensor, state: State, total: int) -> State:
+        """Takes the rest of the batch; see `CompiledStep.compute`.
+
+        Returns:
+            The state after the last character, complete when all streams have run.
+        """
+        (recurrent_mask,), (mask,) = self._masks.recurrent, self._masks.outputs
+        recurrent = self._weights["lstm.weight_hh_l0"]
+        recurrent = recurrent if recurrent_mask is None else recurrent * recurrent_mask
+        bias = self._weights["lstm.bias_ih_l0"] + self._weights["lstm.bias_hh_l0"]
+        head, head_bias = self._memory.head, self._memory.head_bias
+        mask = torch.empty(0, head.shape[1]) if mask is None else mask.contiguous()
+        before = [part.contiguous() for part in state]
+        after = tuple(torch.empty_like(part) for part in before)
+        self._shared = (
+            *arrays_of(targets.contiguous(), bias, recurrent, head, head_bias, mask),
+            np.float32(1 / total),
+            *(array[0] for array in arrays_of(*before, *after)),
+        )
+        return after
+
+    def run_streams(self, streams: slice) -> tuple[float, tuple[Tensor, ...]]:
+        """Runs some streams forwards and back; several threads may call it at once.
+
+        Returns:
+            Their share of the mean loss, and their part of the gradients, for `write_gradients`.
+        """
+        steps, batch = len(self._inputs), streams.stop - streams.start
+        rows, table, x = self._inputs, self._table, None
         if table is None:
-            assert masks is not None, "inputs are dropped"
-            x, table = self._embedded(inputs, masks)
-            rows = torch.arange(steps * batch).view(steps, batch)
-        mask = None if masks is None else masks.outputs[0]
-        mask = torch.empty(0, width) if mask is None else mask.contiguous()
-        workspace = self._workspace(steps, batch)
+            x, table = self._embedded(streams)
+            rows = torch.zeros_like(self._inputs)
+            rows[:, streams] = torch.arange(steps * batch).view(steps, batch)
+        workspace = self._memory.workspace(steps, batch, 0 if x is not None else len(table))
         train_step.run(
             workspace.arrivals,
-            *arrays_of(rows, targets.contiguous(), table),
-            *self._shared_weights,
-            *arrays_of(mask),
-            np.float32(1 / total),
-            *arrays_of(state[0][0].contiguous(), state[1][0].contiguous()),
+            streams.start,
+            *arrays_of(rows, table),
+            *self._shared,
             *workspace.arrays,
         )
         gradients = workspace.gradients
         if x is not None:
-            assert masks is not None, "inputs are dropped"
-            inner = self._embedding_gradients(workspace.d_gates, inputs, masks, x)
-            gradients = (*gradients[:-1], *inner)
-        after = workspace.outputs[-1:].clone(), workspace.cells[-1:].clone()
-        return torch.tensor(workspace.loss[0], dtype=torch.float32), gradients, after
+            gradients = (*gradients[:-1], *self._embedding_gradients(workspace, streams, x))
+        return float(workspace.loss[0]), gradients
 
-    def _workspace(self, steps: int, batch: int) -> _Workspace:
-        """Returns memory for streams of this shape."""
-        _, recurrent, head, _ = self._shared_weights
-        shape = _Shape(
-            steps=steps,
-            batch=batch,
-            width=recurrent.shape[1],
-            symbols=len(head),
-            rows=0 if self._table is None else len(self._table),
-        )
-        try:
-            workspace = self._free[shape].pop()
-        except IndexError:
-            workspace = _Workspace(shape, self._products)
-        self.workspaces.append(workspace)
-        return workspace
-
-    def gradients(self, partial: Sequence[Tensor]) -> list[Tensor]:
-        """Returns the gradients of all parameters.
+    def write_gradients(self, parts: Sequence[Sequence[Tensor]], out: Sequence[Tensor]) -> None:
+        """Writes the gradients of all parameters.
 
         Args:
-            partial: partial gradients from `of_streams`, summed over all streams.
+            parts: partial ones, from `run_streams`.
+            out: gradients in the order of the weights; written.
         """
-        recurrent, head, head_bias, *inputs = partial
-        by_name = {
-            "lstm.weight_hh_l0": recurrent if self._mask is None else recurrent * self._mask,
-            "head.weight": head[: self._symbols],
-            "head.bias": head_bias[: self._symbols],
-        }
-        if self._drops_inputs:
-            by_name["embedding.weight"], by_name["lstm.weight_ih_l0"], bias = inputs
-        elif self._embedding is None:
-            bias, by_name["lstm.weight_ih_l0"] = inputs[0], inputs[0].t().contiguous()
+        if not parts:
+            torch._foreach_zero_(list(out))
+            return
+        by_name = dict(zip(self._weights, out, strict=True))
+        symbols = len(self._weights["head.bias"])
+        recurrent, head, head_bias, *inputs = zip(*parts, strict=True)
+        _add(recurrent, by_name["lstm.weight_hh_l0"])
+        (mask,) = self._masks.recurrent
+        if mask is not None:
+            by_name["lstm.weight_hh_l0"].mul_(mask)
+        _add([part[:symbols] for part in head], by_name["head.weight"])
+        _add([part[:symbols] for part in head_bias], by_name["head.bias"])
+        inner, bias = by_name["lstm.weight_ih_l0"], by_name["lstm.bias_ih_l0"]
+        if self._table is None:
+            embedding, inner_parts, bias_parts = inputs
+            _add(embedding, by_name["embedding.weight"])
+            _add(inner_parts, inner)
+            _add([part[0] for part in bias_parts], bias)
         else:
-            bias, by_name["lstm.weight_ih_l0"] = inputs[0], inputs[0].t() @ self._embedding
-            by_name["embedding.weight"] = inputs[0] @ self._weights["lstm.weight_ih_l0"]
-        d_bias = bias.sum(0)
-        by_name["lstm.bias_ih_l0"] = d_bias
-        by_name["lstm.bias_hh_l0"] = d_bias.clone()  # both are changed in place
-        return [by_name[name] for name in self._weights]
+            (table,) = inputs
+            d_table = sum(table[1:], table[0])
+            torch.sum(d_table, 0, out=bias)
+            if self._embedding is None:
+                inner.copy_(d_table.t())
+            else:
+                matrix = self._weights["lstm.weight_ih_l0"]
+                torch.mm(d_table.t(), self._embedding, out=inner)
+                torch.mm(d_table, matrix, out=by_name["embedding.weight"])
+        by_name["lstm.bias_hh_l0"].copy_(bias)
 
-    def _embedded(self, inputs: Tensor, masks: DropoutMasks) -> tuple[Tensor, Tensor]:
+    def _embedded(self, streams: slice) -> tuple[Tensor, Tensor]:
         """Returns embedded characters [T, B, E'], and their part of the gates [TB, 4H or more]."""
         assert self._embedding is not None, "one-hot inputs have no dropout"
-        assert masks.inputs is not None
-        inner = self._weights["lstm.weight_ih_l0"]
+        assert self._masks.inputs is not None
+        inner, inputs = self._weights["lstm.weight_ih_l0"], self._inputs[:, streams].contiguous()
         steps, batch = inputs.shape
-        x = operand(steps, batch, inner.shape[1], self._products)
+        x = operand(steps, batch, inner.shape[1], self._memory.products)
         gates = torch.empty(steps, batch, -(-len(inner) // PANEL) * PANEL)
-        mask = masks.inputs.contiguous()
+        mask = self._masks.inputs[streams].contiguous()
         embed.run(*arrays_of(self._embedding, inputs, mask, inner, x, gates))
         return x, gates.view(steps * batch, -1)
 
     def _embedding_gradients(
-        self,
-        d_gates: Tensor,
-        inputs: Tensor,
-        masks: DropoutMasks,
-        x: Tensor,
+        self, workspace: _Workspace, streams: slice, x: Tensor
     ) -> tuple[Tensor, ...]:
         """Returns the gradients of embedding, input matrix, and bias [1, 4H]."""
         assert self._embedding is not None
-        assert masks.inputs is not None
-        inner = self._weights["lstm.weight_ih_l0"]
+        assert self._masks.inputs is not None
+        inner, inputs = self._weights["lstm.weight_ih_l0"], self._inputs[:, streams].contiguous()
         gradients = (
             torch.zeros_like(self._embedding),
             torch.empty_like(inner),
             torch.zeros(1, len(inner)),
         )
-        mask = masks.inputs.contiguous()
-        embed_backward.run(*arrays_of(d_gates, inputs, mask, inner, x, *gradients))
+        mask = self._masks.inputs[streams].contiguous()
+        embed_backward.run(*arrays_of(workspace.d_gates, inputs, mask, inner, x, *gradients))
         return gradients
+
+
+def _add(parts: Sequence[Tensor], out: Tensor) -> None:
+    """Writes a sum of tensors."""
+    first, *others = parts
+    if not others:
+        out.copy_(first)
+        return
+    torch.add(first, others[0], out=out)
+    for other in others[1:]:
+        out.add_(other)
 
 
 def _prepare(products: torch.dtype) -> None:
@@ -276,5 +320,8 @@ def _prepare(products: torch.dtype) -> None:
     ids = torch.zeros(1, 1, dtype=torch.int64)
     state = torch.zeros(1, 1, 2), torch.zeros(1, 1, 2)
     dropped = DropoutMasks(inputs=torch.ones(1, 2), outputs=(None,), recurrent=(None,))
+    memory = _StepMemory(weights, products)
     for masks in (None, dropped):
-        StepContext(weights, masks, products).of_streams(ids, ids, state, masks, 1)
+        step = _Step(memory, ids, masks)
+        step.take(ids, state, 1)
+        step.run_streams(slice(0, 1))

@@ -43,7 +43,8 @@ class GradientWorkers:
         self._machine = machine
         self._engine: Engine = machine.engine
         self._scoring = scoring
-        self._parameters = list(network.parameters())
+        self._parameters: list[Tensor] = list(network.parameters())
+        self._gradients = [_gradient_of(parameter) for parameter in self._parameters]
         self._recording = GraphRunner(machine.device)
         products = torch.float32 if machine.autocast is None else machine.autocast
         if self._engine.layer == "sequence":
@@ -90,11 +91,32 @@ class GradientWorkers:
             with a queue the next call may overwrite the loss, the state and the gradients.
         """
         total = targets.numel() if total is None else total
+        if self._step is not None:
+            loss, state = self._step.compute(
+                self._threads,
+                inputs,
+                targets,
+                state,
+                masks,
+                total=total,
+                gradients=self._gradients,
+            )
+        else:
+            loss, state = self._of_shards(inputs, targets, state, masks, total)
+        if self._ranks.place.size > 1:
+            loss = self._of_all_processes(loss)
+        return loss, state
 
-        step_context = None if self._step is None else self._step.begin(masks)
+    def _of_shards(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        state: State,
+        masks: DropoutMasks | None,
+        total: int,
+    ) -> tuple[Tensor, State]:
+        """Sets the gradients by PyTorch's, and returns loss and state of this process."""
         of_streams = self._recorded if self._machine.queues else self._of_streams
-        if step_context is not None:
-            of_streams = step_context.of_streams
 
         def of_shard(streams: slice) -> tuple[Tensor, tuple[Tensor, ...], State]:
             return of_streams(
@@ -106,33 +128,23 @@ class GradientWorkers:
             )
 
         results = self._threads.map(of_shard, inputs.shape[1])
-        if results:
-            loss = torch.stack([part[0] for part in results]).sum()
-            gradients = list(results[0][1])
-            for part in results[1:]:
-                torch._foreach_add_(gradients, list(part[1]))
-            if step_context is not None:
-                gradients = step_context.gradients(gradients)
-        else:
-            loss = self._parameters[0].new_zeros(())
-            gradients = [torch.zeros_like(parameter) for parameter in self._parameters]
-        if self._ranks.place.size > 1:
-            loss, gradients = self._of_all_processes(loss, gradients)
-        for parameter, gradient in zip(self._parameters, gradients, strict=True):
-            parameter.grad = gradient
         if not results:
-            return loss, state
-        return loss, joined([part[2] for part in results])
+            torch._foreach_zero_(self._gradients)
+            return self._gradients[0].new_zeros(()), state
+        losses, (first, *others), states = zip(*results, strict=True)
+        torch._foreach_copy_(self._gradients, list(first))
+        for part in others:
+            torch._foreach_add_(self._gradients, list(part))
+        return torch.stack(losses).sum(), joined(states)
 
-    def _of_all_processes(
-        self, loss: Tensor, gradients: list[Tensor]
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Returns loss and gradients summed over all processes; the gradients share one buffer."""
-        sizes = [gradient.numel() for gradient in gradients]
-        pieces = [*(gradient.reshape(-1) for gradient in gradients), loss.reshape(1)]
+    def _of_all_processes(self, loss: Tensor) -> Tensor:
+        """Adds up the gradients of all processes; returns the sum of their losses."""
+        sizes = [gradient.numel() for gradient in self._gradients]
+        pieces = [*(gradient.reshape(-1) for gradient in self._gradients), loss.reshape(1)]
         *flat, total = torch.split(self._ranks.all_reduce_many(pieces), [*sizes, 1])
-        views = [piece.view_as(like) for piece, like in zip(flat, gradients, strict=True)]
-        return total[0], views
+        views = [piece.view_as(like) for piece, like in zip(flat, self._gradients, strict=True)]
+        torch._foreach_copy_(self._gradients, views)
+        return total[0]
 
     def _recorded(
         self,
@@ -178,3 +190,10 @@ class GradientWorkers:
         loss = loss / total
         gradients = torch.autograd.grad(loss, self._parameters)
         return loss.detach(), gradients, tuple(part.detach().float() for part in state)
+
+
+def _gradient_of(parameter: Tensor) -> Tensor:
+    """Returns the memory of a parameter's gradient; the first call allocates it."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter, requires_grad=False)
+    return parameter.grad

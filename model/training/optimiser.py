@@ -45,22 +45,24 @@ class AdamW:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019), which spares the biases."""
 
     def __init__(
-        self, parameters: Iterable[Tensor], *, learning_rate: float, weight_decay: float
+        self,
+        matrices: Iterable[Tensor],
+        biases: Iterable[Tensor],
+        *,
+        learning_rate: float,
+        weight_decay: float,
     ) -> None:
         """Keeps the parameters; the state begins with the first step.
 
         Args:
-            parameters: with ``grad``. Matrices decay, biases do not.
+            matrices: of any shape, with ``grad``.
+            biases: with ``grad``; they do not decay.
             learning_rate: of the first step.
             weight_decay: matrices shrink by this times the learning rate.
         """
         self.learning_rate = learning_rate
         self.state: OptimiserState = {}
-        every = list(parameters)
-        groups = [
-            (weight_decay, [weight for weight in every if weight.ndim > 1]),
-            (0.0, [weight for weight in every if weight.ndim <= 1]),
-        ]
+        groups = [(weight_decay, list(matrices)), (0.0, list(biases))]
         self._groups = [(decay, weights) for decay, weights in groups if weights]
 
     def step(self, found_inf: Tensor | None = None) -> None:
@@ -113,21 +115,21 @@ class RMSprop:
             torch._foreach_addcdiv_(self._weights, gradients, divisors, value=-self.learning_rate)
 
 
-def make_optimiser(parameters: Iterable[Tensor], training: TrainingConfig) -> Optimiser:
+def make_optimiser(
+    matrices: Iterable[Tensor], biases: Iterable[Tensor], training: TrainingConfig
+) -> Optimiser:
     """Returns the optimiser that the settings name."""
     rate = training.learning_rate
     if training.optimiser == "rmsprop":
-        return RMSprop(parameters, learning_rate=rate)
-    return AdamW(parameters, learning_rate=rate, weight_decay=training.weight_decay)
+        return RMSprop([*matrices, *biases], learning_rate=rate)
+    return AdamW(matrices, biases, learning_rate=rate, weight_decay=training.weight_decay)
 
 
 def _gradient(weight: Tensor) -> Tensor:
-    """Returns the gradient in the memory order of its weight, because the fused step ignores it."""
     gradient = weight.grad
     assert gradient is not None, "every parameter has a part in the loss"
-    if gradient.stride() == weight.stride():
-        return gradient
-    return torch.empty_like(weight, requires_grad=False).copy_(gradient)
+    assert gradient.stride() == weight.stride(), "the fused step ignores the order in memory"
+    return gradient
 
 
 def _state_of(

@@ -149,7 +149,7 @@ from model.training.optimiser import AdamW
 with ProcessGroup.join(rank_from_environment(os.environ)) as ranks:
     weight = torch.ones(1, requires_grad=True)
     weight.grad = torch.ones(1)
-    AdamW([weight], learning_rate=0.1, weight_decay=0.0).step()
+    AdamW([weight], [], learning_rate=0.1, weight_decay=0.0).step()
     for _ in range(300):
         ranks.all_reduce(torch.ones(1000))
 """

@@ -172,8 +172,7 @@ def test_a_step_in_used_memory_finds_what_one_in_new_memory_finds(
 
     def memory(workers: GradientWorkers) -> set[int]:
         assert workers._step is not None
-        assert workers._step._context is not None
-        return {id(workspace) for workspace in workers._step._context.workspaces}
+        return {id(workspace) for workspace in workers._step._memory.used}
 
     with (
         closing(GradientWorkers(network, machine, "every")) as used,

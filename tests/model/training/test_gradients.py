@@ -68,6 +68,21 @@ def test_what_is_dropped_changes_the_loss() -> None:
     assert compute(engine, 4)[0] != compute(engine, 4, dropping=False)[0]
 
 
+def test_gradients_lie_in_memory_as_their_weights_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fused step of the optimiser reads both in the order of memory, whatever the strides."""
+    _, _, usual = compute(Engine(precision="fp32"), 3)
+    grad = torch.autograd.grad
+
+    def turned(loss: Tensor, weights: list[Tensor]) -> list[Tensor]:
+        return [part.T.contiguous().T if part.ndim == 2 else part for part in grad(loss, weights)]
+
+    monkeypatch.setattr(torch.autograd, "grad", turned)
+    _, _, found = compute(Engine(precision="fp32"), 3)
+    for expected, gradient in zip(usual, found, strict=True):
+        assert torch.equal(gradient, expected)
+        assert gradient.is_contiguous()
+
+
 # --- masks ----------------------------------------------------------------------------------------
 
 
