@@ -48,8 +48,9 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
         gates: float32 [T, B, 4H], the gates after their nonlinearities; written at t.
         cells: float32 [T + 1, B, H], read at t, written at t + 1.
         hiddens: float32 or bfloat16 [T + 1, B, H or more], the hidden state as the products take
-            it; written at t + 1.
-        outputs: float32 [T, B, H], the hidden state unrounded; written at t.
+            it; bfloat16 is written at t + 1.
+        outputs: float32 [T, B, H], the hidden state unrounded; written at t. If ``hiddens`` are
+            float32, this is all but the first of them.
         t: the time step.
         first: first of the units.
         count: U.
@@ -80,8 +81,9 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
             after[j] = cell
             output_row[j] = output
         # A separate loop: with one more array to write to, LLVM does not vectorise the one above.
-        for j in range(count):
-            hidden_row[j] = stored_like(output_row[j], hidden_row)
+        if hiddens.itemsize < outputs.itemsize:
+            for j in range(count):
+                hidden_row[j] = stored_like(output_row[j], hidden_row)
 
 
 @inline
@@ -92,6 +94,7 @@ def step_backward(  # noqa: PLR0917
     d_recurrent: Array,
     d_cell: Array,
     d_gates: Array,
+    scratch: Array,
     t: int,
     first: int,
     count: int,
@@ -105,7 +108,8 @@ def step_backward(  # noqa: PLR0917
         d_recurrent: float32 [B, U or more], gradient of the hidden state at t from step t + 1.
         d_cell: float32 [B, H], gradient of the cell state at t + 1; becomes that at t.
         d_gates: float32 or bfloat16 [T, B, 4H or more], gradient of the sums that go into the
-            gates, as the products take it; written at t.
+            gates, as the products take it; written at t. It may have the memory of ``gates``.
+        scratch: float32 [4U].
         t: the time step.
         first: first of the units.
         count: U.
@@ -115,7 +119,8 @@ def step_backward(  # noqa: PLR0917
     for b in range(cells.shape[1]):
         row, d_row = gates[t, b], d_gates[t, b]
         i_row, f_row, g_row, o_row = row[i:], row[f:], row[g:], row[o:]
-        d_i, d_f, d_g, d_o = d_row[i:], d_row[f:], d_row[g:], d_row[o:]
+        d_i, d_f = scratch[:count], scratch[count : 2 * count]
+        d_g, d_o = scratch[2 * count : 3 * count], scratch[3 * count :]
         before, after, d_cell_row = cells[t, b, first:], cells[t + 1, b, first:], d_cell[b, first:]
         d_output_row, d_recurrent_row = d_outputs[t, b, first:], d_recurrent[b]
         for j in range(count):
@@ -126,10 +131,15 @@ def step_backward(  # noqa: PLR0917
             d_c = d_cell_row[j] + d_hidden * o_gate * (ONE - tanh_cell * tanh_cell)
             d_cell_row[j] = d_c * f_gate
             # The derivative of a sigmoid s is s - s^2, that of a tanh t is 1 - t^2.
-            d_i[j] = stored_like(d_c * g_gate * (i_gate - i_gate * i_gate), d_i)
-            d_f[j] = stored_like(d_c * before[j] * (f_gate - f_gate * f_gate), d_f)
-            d_g[j] = stored_like(d_c * i_gate * (ONE - g_gate * g_gate), d_g)
-            d_o[j] = stored_like(d_hidden * tanh_cell * (o_gate - o_gate * o_gate), d_o)
+            d_i[j] = d_c * g_gate * (i_gate - i_gate * i_gate)
+            d_f[j] = d_c * before[j] * (f_gate - f_gate * f_gate)
+            d_g[j] = d_c * i_gate * (ONE - g_gate * g_gate)
+            d_o[j] = d_hidden * tanh_cell * (o_gate - o_gate * o_gate)
+        # Separate loops: LLVM vectorises no loop that writes where it reads.
+        for gate in range(4):
+            values, stored = scratch[gate * count :], d_row[gate * width + first :]
+            for j in range(count):
+                stored[j] = stored_like(values[j], stored)
 
 
 @Kernel

@@ -52,7 +52,8 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
         gates: float32 [T, B, 4H], the gates after their nonlinearities; written.
         cells: float32 [T + 1, B, H]; the first is read, the others are written.
         hiddens: float32 or bfloat16 [T + 1, B, H']; the first is read, the others are written.
-        outputs: float32 [T, B, H], the hidden states unrounded; written.
+        outputs: float32 [T, B, H], the hidden states unrounded; written. Float32 ``hiddens`` but
+            for the first are these.
     """
     steps, batch, width = outputs.shape
     first, last = rank_range(width, rank, len(arrivals) - 1)
@@ -103,7 +104,7 @@ def sequence_backward(  # noqa: PLR0917
         d_hidden: float32 [B, H], gradient of the first hidden state; written.
         d_cell: float32 [B, H], gradient of the last cell state; becomes that of the first.
         d_gates: float32 or bfloat16 [T, B, 4H'], gradient of the sums that go into the gates;
-            written.
+            written. It may have the memory of ``gates``.
     """
     steps, batch, _ = d_outputs.shape
     width = d_cell.shape[1]
@@ -113,10 +114,13 @@ def sequence_backward(  # noqa: PLR0917
     packed, columns = empty_packed(units, 4 * width, d_gates), round_up(units, PANEL)
     d_recurrent = empty_words(batch * columns).view(np.float32).reshape(batch, columns)
     d_recurrent[:] = np.float32(0)
+    scratch = np.empty(4 * units, np.float32)
     pack(recurrent_matrix, first, units, d_gates, packed)
     begin(d_gates, batch)
     for t in range(steps - 1, -1, -1):
-        step_backward(gates, cells, d_outputs, d_recurrent, d_cell, d_gates, t, first, units)
+        step_backward(
+            gates, cells, d_outputs, d_recurrent, d_cell, d_gates, scratch, t, first, units
+        )
         # The product reads the gradients of the gates of all units.
         phase += 1
         barrier(arrivals, rank, phase, sched_yield)

@@ -178,7 +178,7 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     transposed: Array,  # uint32 [`packing.transposed_words` of H columns, TB inner ones], scratch
     cells: Array,  # float32 [T + 1, B, H], written
     hiddens: Array,  # float32 or bfloat16 [T + 1, B, H'], written
-    outputs: Array,  # float32 [T, B, H], the hidden states unrounded, written
+    outputs: Array,  # float32 [T, B, H], the hidden states unrounded, written; see `sequence`
     loss: Array,  # float64 [1], in nats, written
     d_gates: Array,  # like hiddens [T, B, 4H'], gradient of the sums that go into gates, written
     d_matrix: Array,  # float32 [4H, H], gradient of the recurrent matrix, written

@@ -87,7 +87,9 @@ class CompiledLSTMLayer(torch.autograd.Function):
         gates = recurrent.new_empty((steps, batch, 4 * width))
         hiddens = operand(steps + 1, batch, width, products)
         hiddens[0, :, :width] = hidden
-        outputs = gates.new_empty((steps, batch, width))
+        outputs = (
+            hiddens[1:] if products is torch.float32 else gates.new_empty((steps, batch, width))
+        )
         cells = gates.new_empty((steps + 1, batch, width))
         cells[0] = cell
         table = gate_inputs.detach().contiguous().view(-1, 4 * width)
@@ -126,7 +128,9 @@ class CompiledLSTMLayer(torch.autograd.Function):
             d_outputs[-1] += last_hidden
         d_hidden = torch.empty_like(cells[0])
         d_cell = torch.zeros_like(cells[0]) if last_cell is None else last_cell.clone()
-        d_gates = operand(steps, batch, 4 * width, ctx.products)
+        d_gates = gates
+        if ctx.products is not torch.float32:
+            d_gates = operand(steps, batch, 4 * width, ctx.products)
         arrays = arrays_of(gates, cells, d_outputs, matrix, d_hidden, d_cell, d_gates)
 
         def work(rank: int, arrivals: Arrivals) -> None:

@@ -57,9 +57,13 @@ class _Workspace:
         self.arrivals = np.zeros((2, ARRIVALS_WIDTH), np.int64)
         """Of a single thread; see ``model.kernels.threads``."""
         self.loss = np.zeros(1)
-        self.cells = torch.empty(steps + 1, batch, width)
-        self.outputs = torch.empty(steps, batch, width)
+        cells = torch.empty(steps + 1, batch, width)
+        hiddens = operand(steps + 1, batch, width, products)
         self.d_gates = operand(steps, batch, 4 * width, products)
+        outputs, gates = hiddens[1:], self.d_gates
+        if products is not torch.float32:
+            outputs = torch.empty(steps, batch, width)
+            gates = torch.empty(steps, batch, 4 * width)
         self.gradients: tuple[Tensor, ...] = (
             torch.empty(4 * width, width),
             torch.empty(shape.symbols, width),
@@ -67,9 +71,7 @@ class _Workspace:
             torch.empty(shape.rows, 4 * width),
         )
         """Of recurrent matrix, head, its bias, and table."""
-        hiddens = operand(steps + 1, batch, width, products)
-        states = arrays_of(self.cells, hiddens, self.outputs)
-        gates = torch.empty(steps, batch, 4 * width)
+        states = arrays_of(cells, hiddens, outputs)
         d_outputs = torch.empty(steps, batch, -(-width // PANEL) * PANEL)
         transposed = empty_transposed(width, steps * batch, states[1].dtype)
         scratch = (*arrays_of(gates, d_outputs), transposed)
