@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 
@@ -18,6 +19,9 @@ FIGURES = pytest.StashKey[list[str]]()
 
 # Whoever runs the tests may have a file of settings.
 os.environ["CHARLM_CONFIG"] = os.devnull + ".toml"
+
+# A program that a signal ends leaves its memory in a file, if the system allows it.
+resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
 
 # A machine that does other work meanwhile is slow now and then, and that proves nothing.
 settings.register_profile("any machine", deadline=None)

@@ -8,11 +8,13 @@ added in a fixed order. Letters: T time, B batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from model.compute.batch_threads import BatchThreads
@@ -38,7 +40,6 @@ class GradientWorkers:
         scoring: ScoringMode,
         ranks: ProcessGroup = ALONE,
     ) -> None:
-        self._network = network
         self._ranks = ranks
         self._machine = machine
         self._engine: Engine = machine.engine
@@ -51,12 +52,16 @@ class GradientWorkers:
             from model.network.compiled_layer import prepare_compiled_layer  # noqa: PLC0415 - there
 
             prepare_compiled_layer(products)
+        self._networks = [network]
+        """One for each thread that computes at the same time."""
         self._step: CompiledStep | None = None
         if self._engine.layer == "step":
             from model.network.compiled_step import CompiledStep  # noqa: PLC0415 - Numba
 
             self._step = CompiledStep(network, products)
         engine = self._engine
+        if self._step is None:
+            self._networks += [_with_same_weights(network) for _ in range(1, engine.batch_shards)]
         self._threads = BatchThreads(engine.batch_shards, threads_of_each=engine.threads_per_shard)
         self.threads = self._threads
         """The same number of threads, one shard each, for other work between two steps."""
@@ -178,18 +183,28 @@ class GradientWorkers:
         """Returns some streams' part of the mean loss, its gradients, and their new state."""
         autocast, device = self._machine.autocast, self._machine.device
         products = torch.float32 if autocast is None else autocast
-        with torch.autocast(device.type, autocast, enabled=autocast is not None):
-            outputs, state = self._network.training_forward(
-                inputs, state, masks, self._engine.layer, products
+        with self._own_network() as network:
+            with torch.autocast(device.type, autocast, enabled=autocast is not None):
+                outputs, state = network.training_forward(
+                    inputs, state, masks, self._engine.layer, products
+                )
+                scored = outputs if self._scoring == "every" else outputs[-1]
+                logits = network.logits(scored)
+            loss = functional.cross_entropy(
+                logits.float().flatten(0, -2), targets.flatten(), reduction="sum"
             )
-            scored = outputs if self._scoring == "every" else outputs[-1]
-            logits = self._network.logits(scored)
-        loss = functional.cross_entropy(
-            logits.float().flatten(0, -2), targets.flatten(), reduction="sum"
-        )
-        loss = loss / total
-        gradients = torch.autograd.grad(loss, self._parameters)
+            loss = loss / total
+            gradients = torch.autograd.grad(loss, list(network.parameters()))
         return loss.detach(), gradients, tuple(part.detach().float() for part in state)
+
+    @contextmanager
+    def _own_network(self) -> Iterator[CharacterNetwork]:
+        """Gives the calling thread a network that no other one uses meanwhile."""
+        network = self._networks.pop()
+        try:
+            yield network
+        finally:
+            self._networks.append(network)
 
 
 def _gradient_of(parameter: Tensor) -> Tensor:
@@ -197,3 +212,12 @@ def _gradient_of(parameter: Tensor) -> Tensor:
     if parameter.grad is None:
         parameter.grad = torch.zeros_like(parameter, requires_grad=False)
     return parameter.grad
+
+
+def _with_same_weights(network: CharacterNetwork) -> CharacterNetwork:
+    """Returns a network that shares the memory of the weights, but no tensor object.
+
+    A program whose threads counted references to the same tensors once died in that counting.
+    """
+    others = {id(value): nn.Parameter(value.detach()) for value in network.parameters()}
+    return copy.deepcopy(network, dict(others))

@@ -56,6 +56,17 @@ def test_several_threads_find_what_one_finds(
         assert torch.allclose(mine, other, atol=1e-6, rtol=1e-4)
 
 
+def test_threads_share_the_memory_of_the_weights_and_no_tensor() -> None:
+    """Where they counted references to the same ones, a training once died in that counting."""
+    engine = Engine(precision="fp32", batch_shards=3)
+    with closing(GradientWorkers(make_network(), Machine(device=CPU, engine=engine), "every")) as w:
+        networks = [list(network.parameters()) for network in w._networks]
+    assert len(networks) == 3
+    for same in zip(*networks, strict=True):
+        assert len({id(weight) for weight in same}) == 3
+        assert len({weight.data_ptr() for weight in same}) == 1
+
+
 def test_threads_change_nothing_from_one_time_to_the_next() -> None:
     engine = Engine(precision="fp32", layer="sequence", batch_shards=2)
     first, again = compute(engine, 7), compute(engine, 7)
