@@ -11,15 +11,25 @@ numbers that are multiplied, float32 or bits of bfloat16 in uint16; only its dty
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import overload
 
 from model.kernels.cpu import HAS_AMX, LANES
-from model.kernels.dtypes import WORD_BYTES, Array, FloatArray, bfloat16_bits, to_bfloat16
+from model.kernels.dtypes import (
+    BFLOAT16_BYTES,
+    WORD_BYTES,
+    Array,
+    FloatArray,
+    bfloat16_bits,
+    to_bfloat16,
+)
+from model.kernels.ir import SHORT, WORD, address_intrinsic, counted_loop, integer, moved, pointer
 from model.kernels.jit import inline
 
 PANEL: Final = 2 * LANES
@@ -144,6 +154,67 @@ def _typed_values_per_word(like: Any) -> Any:
     return values
 
 
+def _generate_copy(number_kind: Any, builder: Any, *arguments: Any) -> None:
+    """Generates the copy of a panel's words: float32, or pairs of bfloat16 from two rows."""
+    source, row, words, out = arguments
+    kind, pairs = ir.VectorType(WORD, LANES), number_kind is SHORT
+    upper = ir.Constant(kind, [16] * LANES)
+    line, number_bytes = integer(LANES * WORD_BYTES), BFLOAT16_BYTES if pairs else WORD_BYTES
+
+    def load(address: Any) -> Any:
+        numbers = ir.VectorType(number_kind, LANES)
+        return builder.load(pointer(builder, address, numbers), align=number_bytes)
+
+    def one_word(source: Any, out: Any) -> list[Any]:
+        for vector in range(PANEL // LANES):
+            start = builder.add(source, integer(vector * LANES * number_bytes))
+            total = load(start)
+            if pairs:
+                second = builder.zext(load(builder.add(start, row)), kind)
+                total = builder.or_(builder.zext(total, kind), builder.shl(second, upper))
+            place = pointer(builder, moved(builder, out, line, vector), total.type)
+            builder.store(total, place, align=WORD_BYTES)
+        step = integer(PANEL * WORD_BYTES)
+        return [moved(builder, source, row, 2 if pairs else 1), builder.add(out, step)]
+
+    with builder.if_then(builder.icmp_signed(">", words, integer(0))):
+        counted_loop(builder, words, [source, out], one_word)
+
+
+_COPIES: Final = {
+    number: address_intrinsic(partial(_generate_copy, kind))
+    for number, kind in ((types.float32, WORD), (types.uint16, SHORT))
+}
+
+
+def _copy_words(matrix: Array, first: int, like: Array, panel: Array) -> int:
+    """Packs whole words of a panel's columns, unless they must be rounded; compiled code only.
+
+    Numba's loop over a row of the panel takes so many instructions that the processor waits for
+    one row from memory after the other. It does not wait for each of these.
+
+    Returns:
+        How many words of each column it has packed.
+    """
+    raise NotImplementedError
+
+
+@overload(_copy_words)
+def _typed_copy_words(matrix: Any, first: Any, like: Any, panel: Any) -> Any:  # noqa: ARG001
+    copy = _COPIES[like.dtype]
+
+    def copied(matrix: Any, first: Any, like: Any, panel: Any) -> Any:
+        words = len(matrix) // values_per_word(like)
+        start = matrix.ctypes.data + first * matrix.itemsize
+        copy((start, matrix.strides[0], words, panel.ctypes.data))
+        return words
+
+    def nothing(matrix: Any, first: Any, like: Any, panel: Any) -> Any:  # noqa: ARG001
+        return 0
+
+    return copied if matrix.dtype == like.dtype else nothing
+
+
 @inline
 def pack(matrix: Array, first: int, columns: int, like: Array, out: Array) -> None:
     """Packs N columns of a matrix as a right matrix [K, N].
@@ -159,7 +230,8 @@ def pack(matrix: Array, first: int, columns: int, like: Array, out: Array) -> No
     values, words = values_per_word(like), words_of(inner, like)
     for start in range(0, columns, PANEL):
         panel, count = out[start * words :], min(PANEL, columns - start)
-        for w in range(words):
+        done = _copy_words(matrix, first + start, like, panel) if count == PANEL else 0
+        for w in range(done, words):
             row, k = panel[w * PANEL : (w + 1) * PANEL], w * values
             if k < inner:
                 # Of an odd K the last number has no second one; it becomes 0 below.
