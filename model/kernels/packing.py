@@ -190,8 +190,8 @@ _COPIES: Final = {
 def _copy_words(matrix: Array, first: int, like: Array, panel: Array) -> int:
     """Packs whole words of a panel's columns, unless they must be rounded; compiled code only.
 
-    Numba's loop over a row of the panel takes so many instructions that the processor waits for
-    one row from memory after the other. It does not wait for each of these.
+    Numba's loop over a row of the panel is long, and the processor waits for one row from memory
+    after the other. Of this code it has many rows under way.
 
     Returns:
         How many words of each column it has packed.

@@ -156,6 +156,16 @@ def _head_step(  # noqa: PLR0917
     return loss
 
 
+@inline
+def _columns(ids: Array, first: int, last: int) -> Array:
+    """Returns a copy of some columns of int64 [T, S]."""
+    columns = np.empty((len(ids), last - first), np.int64)
+    for t in range(len(ids)):
+        for b in range(last - first):
+            columns[t, b] = ids[t, first + b]
+    return columns
+
+
 @Kernel
 def train_step(  # noqa: PLR0917 - compiled code takes them by position
     arrivals: Array,  # int64 [2, ARRIVALS_WIDTH], for one rank, see `model.kernels.threads`
@@ -189,10 +199,7 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     """Runs some streams forwards and back; all results are written into its arguments."""
     (steps, batch, width), gates_width = outputs.shape, len(recurrent_matrix)
     count, last = steps * batch, first + batch
-    own_ids, own_targets = np.empty((steps, batch), np.int64), np.empty(count, np.int64)
-    for t in range(steps):
-        for b in range(batch):
-            own_ids[t, b], own_targets[t * batch + b] = ids[t, first + b], targets[t, first + b]
+    own_ids, own_targets = _columns(ids, first, last), _columns(targets, first, last)
     mask = masks[first:last]
     cells[0] = first_cell[first:last]
     for b in range(batch):
@@ -203,10 +210,10 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     )  # fmt: skip
     last_hidden[first:last], last_cell[first:last] = outputs[-1], cells[-1]
     operand = _head_operand(hiddens, outputs, mask)
-    d_operand = d_outputs.reshape(count, d_outputs.shape[2])
+    d_operand, flat_targets = d_outputs.reshape(count, -1), own_targets.reshape(count)
     d_head_bias[:] = np.float32(0)
     loss[0] = _head_step(
-        operand, head, head_bias, own_targets, share, d_operand, d_head, d_head_bias, transposed
+        operand, head, head_bias, flat_targets, share, d_operand, d_head, d_head_bias, transposed
     )  # fmt: skip
     if len(mask):
         _apply_mask(d_outputs, mask)

@@ -56,8 +56,7 @@ class Parameters:
     """The parameters of a network, with memory for their gradients, as few tensors.
 
     On a CPU they lie in one buffer, because to call an operation for each parameter of a small
-    network takes longer than the operation. On a GPU they stay, because cuDNN has an order of its
-    own.
+    network takes longer than the operation. On a GPU they stay, because cuDNN orders them.
     """
 
     def __init__(self, network: CharacterNetwork) -> None:

@@ -142,7 +142,7 @@ MUTANTS = (
     _mutant(
         "resuming forgets the optimiser's moments",
         "model/training/weights.py",
-        ("if key.startswith(prefix):", "if key.startswith(prefix) and key.endswith('step'):"),
+        ("joined(parts).to(self._device)", "joined(parts).to(self._device) * (slot == 'step')"),
         "model/training/test_exact_resume.py",
     ),
     _mutant(
@@ -207,7 +207,7 @@ MUTANTS = (
     _mutant(
         "biases decay",
         "model/training/optimiser.py",
-        ("(0.0, [weight for", "(weight_decay, [weight for"),
+        ("(0.0, list(biases))", "(weight_decay, list(biases))"),
         "model/training/test_optimiser.py",
     ),
     _mutant(
@@ -246,7 +246,7 @@ MUTANTS = (
     _mutant(
         "several threads lose a part of the gradient",
         "model/training/gradients.py",
-        ("            for part in results[1:]:", "            for part in results[2:]:"),
+        ("        for part in others:", "        for part in others[1:]:"),
         "model/training/test_gradients.py",
     ),
     _mutant(
