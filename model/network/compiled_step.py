@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -109,7 +108,7 @@ class CompiledStep:
 
         Args:
             threads: share the streams.
-            inputs: int64 [T, B].
+            inputs: int64 [T, B], B > 0.
             targets: int64 [T, B].
             state: carried in: hidden and cell state, each [1, B, H].
             masks: dropout masks; None for no dropout.
@@ -119,12 +118,10 @@ class CompiledStep:
         Returns:
             The streams' share of the mean loss, and their state after the last character.
         """
-        self._memory.begin_step()
-        step = _Step(self._memory, inputs, masks)
-        after = step.take(targets, state, total)
+        step = _Step(self._memory, inputs, targets, state, masks, total=total)
         results = threads.map(step.run_streams, inputs.shape[1])
         step.write_gradients([part for _, part in results], gradients)
-        return torch.tensor(sum(loss for loss, _ in results), dtype=torch.float32), after
+        return torch.tensor(sum(loss for loss, _ in results), dtype=torch.float32), step.after
 
 
 class _StepMemory:
@@ -170,45 +167,41 @@ class _StepMemory:
 class _Step:
     """What all streams of one step share."""
 
-    def __init__(self, memory: _StepMemory, inputs: Tensor, masks: DropoutMasks | None) -> None:
-        """Computes what depends only on the weights.
-
-        Args:
-            memory: after `_StepMemory.begin_step`.
-            inputs: int64 [T, B], of all streams.
-            masks: of all streams; None for no dropout.
-        """
+    def __init__(
+        self,
+        memory: _StepMemory,
+        inputs: Tensor,
+        targets: Tensor,
+        state: State,
+        masks: DropoutMasks | None,
+        *,
+        total: int,
+    ) -> None:
+        """Computes what depends only on the weights; see `CompiledStep.compute`."""
+        memory.begin_step()
         self._memory, self._weights = memory, memory.weights
         self._inputs = inputs.contiguous()
         self._masks = masks or DropoutMasks(outputs=(None,), recurrent=(None,))
-        self._table: Tensor | None = None
         self._embedding = self._weights.get("embedding.weight")
+        self._table: Tensor | None = None
         if self._masks.inputs is None:
             inner, embedding = self._weights["lstm.weight_ih_l0"], self._embedding
             self._table = inner.t().contiguous() if embedding is None else embedding @ inner.t()
-        self._shared: tuple[Any, ...] = ()
-        """Arguments of `train_step` after the table, from `take`."""
-
-    def take(self, targets: Tensor, state: State, total: int) -> State:
-        """Takes the rest of the batch; see `CompiledStep.compute`.
-
-        Returns:
-            The state after the last character, complete when all streams have run.
-        """
         (recurrent_mask,), (mask,) = self._masks.recurrent, self._masks.outputs
         recurrent = self._weights["lstm.weight_hh_l0"]
         recurrent = recurrent if recurrent_mask is None else recurrent * recurrent_mask
         bias = self._weights["lstm.bias_ih_l0"] + self._weights["lstm.bias_hh_l0"]
-        head, head_bias = self._memory.head, self._memory.head_bias
+        head, head_bias = memory.head, memory.head_bias
         mask = torch.empty(0, head.shape[1]) if mask is None else mask.contiguous()
         before = [part.contiguous() for part in state]
-        after = tuple(torch.empty_like(part) for part in before)
+        self.after: State = tuple(torch.empty_like(part) for part in before)
+        """State after the last character, complete when all streams have run."""
         self._shared = (
             *arrays_of(targets.contiguous(), bias, recurrent, head, head_bias, mask),
             np.float32(1 / total),
-            *(array[0] for array in arrays_of(*before, *after)),
+            *(array[0] for array in arrays_of(*before, *self.after)),
         )
-        return after
+        """Arguments of `train_step` after the table."""
 
     def run_streams(self, streams: slice) -> tuple[float, tuple[Tensor, ...]]:
         """Runs some streams forwards and back; several threads may call it at once.
@@ -242,9 +235,6 @@ class _Step:
             parts: partial ones, from `run_streams`.
             out: gradients in the order of the weights; written.
         """
-        if not parts:
-            torch._foreach_zero_(list(out))
-            return
         by_name = dict(zip(self._weights, out, strict=True))
         symbols = len(self._weights["head.bias"])
         recurrent, head, head_bias, *inputs = zip(*parts, strict=True)
@@ -324,6 +314,4 @@ def _prepare(products: torch.dtype) -> None:
     dropped = DropoutMasks(inputs=torch.ones(1, 2), outputs=(None,), recurrent=(None,))
     memory = _StepMemory(weights, products)
     for masks in (None, dropped):
-        step = _Step(memory, ids, masks)
-        step.take(ids, state, 1)
-        step.run_streams(slice(0, 1))
+        _Step(memory, ids, ids, state, masks, total=1).run_streams(slice(0, 1))

@@ -44,8 +44,7 @@ class GradientWorkers:
         self._machine = machine
         self._engine: Engine = machine.engine
         self._scoring = scoring
-        self._parameters: list[Tensor] = list(network.parameters())
-        self._gradients = [_gradient_of(parameter) for parameter in self._parameters]
+        self._gradients = [_gradient_of(parameter) for parameter in network.parameters()]
         self._recording = GraphRunner(machine.device)
         products = torch.float32 if machine.autocast is None else machine.autocast
         if self._engine.layer == "sequence":
@@ -96,7 +95,10 @@ class GradientWorkers:
             with a queue the next call may overwrite the loss, the state and the gradients.
         """
         total = targets.numel() if total is None else total
-        if self._step is not None:
+        if not inputs.shape[1]:
+            torch._foreach_zero_(self._gradients)
+            loss = self._gradients[0].new_zeros(())
+        elif self._step is not None:
             loss, state = self._step.compute(
                 self._threads,
                 inputs,
@@ -133,9 +135,6 @@ class GradientWorkers:
             )
 
         results = self._threads.map(of_shard, inputs.shape[1])
-        if not results:
-            torch._foreach_zero_(self._gradients)
-            return self._gradients[0].new_zeros(()), state
         losses, (first, *others), states = zip(*results, strict=True)
         torch._foreach_copy_(self._gradients, list(first))
         for part in others:

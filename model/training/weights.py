@@ -64,24 +64,22 @@ class Parameters:
         matrices = {name: value for name, value in named.items() if value.ndim > 1}
         biases = {name: value for name, value in named.items() if value.ndim <= 1}
         every = [*matrices.values(), *biases.values()]
-        self.tensors, self.gradients = every, [torch.zeros_like(value) for value in every]
-        """All numbers, and their gradients."""
         if network.head.weight.device.type != "cpu":
+            self.tensors, self.gradients = every, [torch.zeros_like(value) for value in every]
             for value, gradient in zip(self.tensors, self.gradients, strict=True):
                 value.grad = gradient
             self.pieces = [Piece(value, {name: value}) for name, value in named.items()]
-            """All numbers, too, but none has both matrices and biases."""
             return
-        weights, gradient = (
-            torch.cat([part.detach().reshape(-1) for part in parts])
-            for parts in (self.tensors, self.gradients)
-        )
+        weights = torch.cat([value.detach().reshape(-1) for value in every])
+        gradient = torch.zeros_like(weights)
         self.tensors, self.gradients = [weights], [gradient]
+        """All numbers, and their gradients."""
         count = sum(value.numel() for value in matrices.values())
         self.pieces = [
             _part_of_buffer(weights[:count], gradient[:count], matrices),
             _part_of_buffer(weights[count:], gradient[count:], biases),
         ]
+        """All numbers, too, but none has both matrices and biases."""
 
 
 def _part_of_buffer(weights: Tensor, gradient: Tensor, named: Mapping[str, Tensor]) -> Piece:
