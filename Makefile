@@ -10,10 +10,9 @@ BIN := .venv/bin
 run: .venv/.installed
 	$(BIN)/charlm-tui
 
-# Runs three files at a time on two cores, because many tests wait for a program. Without
-# --no-loadscope-reorder the files with few tests, some of which take long, would run last.
+# Runs two files at a time: one alone uses only one core.
 test: .venv/.installed-dev
-	$(BIN)/python -P -m pytest -m "not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -P -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 # Runs the tests of sessions, of the app and of terminals beside four busy loops, which end with
 # them: no test may depend on a fast machine.

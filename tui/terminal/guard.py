@@ -139,13 +139,13 @@ class TerminalGuard:
         """Reports that the app has ended because its terminal is gone."""
         self._lose()
         self._left.set()
-        self._decided.wait()
+        _wait_for(self._decided)
 
     def wait_for_the_end(self) -> None:
         """Waits, after the app has ended, while the training continues without it."""
         self._left.set()
         if self._went_on:
-            self._done.wait()
+            _wait_for(self._done)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._signals.put(number)
@@ -244,6 +244,16 @@ class TerminalGuard:
             return False
         except OSError:
             return True  # gone
+
+
+def _wait_for(event: threading.Event) -> None:
+    """Waits in the main thread, and lets it handle signals meanwhile.
+
+    Python handles signals in the main thread alone. A wait without an end is not interrupted by a
+    signal that the system has delivered to another thread.
+    """
+    while not event.wait(SECONDS_BETWEEN_LOOKS):
+        pass
 
 
 def _is_hung_up() -> bool:
