@@ -165,8 +165,7 @@ def test_a_temperature_can_be_typed(app: Terminal) -> None:
     press_until(app, "2", "│   2")
     app.send("\x1b")
     wait_until_gone(app, "(greedy)")
-    app.send("+")
-    app.wait_for_text("temperature 0.45")  # one step above what was left as it was
+    press_until(app, "+", "temperature 0.45")  # one step above what was left as it was
     press_until(app, "T", "temperature 1.00")
 
 
