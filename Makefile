@@ -10,9 +10,10 @@ BIN := .venv/bin
 run: .venv/.installed
 	$(BIN)/charlm-tui
 
-# Runs two files at a time: one alone uses only one core.
+# Two files at a time, in the order of their names: xdist would begin those of few tests last, and
+# some of them take the longest.
 test: .venv/.installed-dev
-	$(BIN)/python -P -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -P -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Runs the tests of sessions, of the app and of terminals beside four busy loops, which end with
 # them: no test may depend on a fast machine.
