@@ -124,6 +124,7 @@ def _step_layer(  # noqa: PLR0917 - compiled code takes them by position
             row = drawn[s] * 4 * gate_bytes if layer == 0 else 0
             step_units(
                 operands,
+                operands,
                 (
                     size,
                     sums + s * row_bytes,

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
-from model.kernels.jit import inline
+from model.kernels.cpu import HAS_BFLOAT16
+from model.kernels.ir import SHORT, WORD
 
 Array = npt.NDArray[Any]
 """An array parameter of compiled code; its docstring gives dtype and shape."""
@@ -45,8 +46,41 @@ def to_bfloat16(numbers: FloatArray) -> npt.NDArray[np.uint16]:
     return ((bits + np.uint32(0x7FFF) + odd) >> 16).astype(np.uint16)
 
 
-_LOWEST_BIT: Final = np.uint32(1)
-_BELOW_HALF: Final = np.uint32(0x7FFF)
+def generate_bfloat16(builder: Any, numbers: Any) -> Any:
+    """Generates the bits of the nearest bfloat16, ties to even.
+
+    Without an instruction for it, half of the lowest kept bit is added, less one unit if that bit
+    is even. A carry goes into the exponent, as it should.
+
+    Args:
+        builder: of LLVM code.
+        numbers: a float32 or a vector of them.
+    """
+    lanes = numbers.type.count if isinstance(numbers.type, ir.VectorType) else 0
+
+    def kind(element: Any) -> Any:
+        return ir.VectorType(element, lanes) if lanes else element
+
+    def constant(number: int) -> Any:
+        return ir.Constant(kind(WORD), [number] * lanes if lanes else number)
+
+    if HAS_BFLOAT16:
+        return builder.bitcast(builder.fptrunc(numbers, kind(BFloat())), kind(SHORT))
+    bits = builder.bitcast(numbers, kind(WORD))
+    odd = builder.and_(builder.lshr(bits, constant(16)), constant(1))
+    total = builder.add(bits, builder.add(odd, constant(0x7FFF)))
+    return builder.trunc(builder.lshr(total, constant(16)), kind(SHORT))
+
+
+def _typed_bits(_: Any, number: Any) -> Any:
+    def generate(_: Any, builder: Any, __: Any, values: Any) -> Any:
+        return generate_bfloat16(builder, values[0])
+
+    return types.uint16(number), generate
+
+
+bfloat16_bits: Any = intrinsic(_typed_bits)
+"""Returns the bits of the bfloat16 nearest to a float32, in a uint16; compiled code only."""
 
 
 def to_float32(stored: Any) -> Any:
@@ -77,22 +111,10 @@ def _typed_to_float32(stored: Any) -> Any:
     return shifted if stored == types.uint16 else unchanged
 
 
-@inline
-def bfloat16_bits(number: Any) -> Any:
-    """Returns the bits of the nearest bfloat16, ties to even, in a uint32.
-
-    Half of the lowest kept bit is added, less one unit if that bit is even. A carry goes into the
-    exponent, as it should.
-    """
-    bits = np.float32(number).view(np.uint32)
-    odd = (bits >> np.uint32(16)) & _LOWEST_BIT
-    return (bits + _BELOW_HALF + odd) >> np.uint32(16)
-
-
 @overload(stored_like)
 def _typed_stored_like(number: Any, row: Any) -> Any:  # noqa: ARG001 - its dtype matters
     def rounded(number: Any, row: Any) -> Any:  # noqa: ARG001
-        return np.uint16(bfloat16_bits(number))
+        return bfloat16_bits(np.float32(number))
 
     def unchanged(number: Any, row: Any) -> Any:  # noqa: ARG001
         return number

@@ -1,8 +1,9 @@
 """All time steps of an LSTM layer in one piece of compiled code, products included. Numba.
 
 Threads share the hidden units and meet at one barrier a step. The products are of float32 or of
-bfloat16, as ``hiddens`` and ``d_gates`` are. Letters: T time, B batch, H hidden, U hidden units of
-a thread; H' and 4H' are H and 4H padded with zeros to ``packing.padded_depth``.
+bfloat16, as ``hiddens`` and ``gates`` are. What the layer reads can be a part of its products: then
+D columns follow those of the hidden state. Letters: T time, B batch, H hidden, D inputs, K = H + D,
+U hidden units of a thread; K' and 4H' are K and 4H padded with zeros to ``packing.padded_depth``.
 """
 
 from __future__ import annotations
@@ -33,11 +34,10 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
     input_gates: Array,
     ids: Array,
     bias: Array,
-    recurrent_matrix: Array,
+    matrix: Array,
     gates: Array,
     cells: Array,
     hiddens: Array,
-    outputs: Array,
 ) -> None:
     """Runs all time steps of a rank's units; all ranks must run at the same time.
 
@@ -45,32 +45,31 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
         rank: of the calling thread.
         arrivals: int64 [size + 1, ARRIVALS_WIDTH]; see ``model.kernels.threads``.
         sched_yield: address of the function, 0 for none.
-        input_gates: float32 or bfloat16 [N, 4H or more], what the layer's inputs add to the gates.
+        input_gates: float32 or bfloat16 [N, 4H or more], what the layer's inputs add to the gates
+            besides the D columns.
         ids: int64 [T, B], rows of ``input_gates``.
         bias: float32 [4H].
-        recurrent_matrix: float32 [4H, H].
-        gates: float32 [T, B, 4H], the gates after their nonlinearities; written.
+        matrix: float32 [4H, K], the recurrent matrix, and beside it that of the inputs.
+        gates: float32 or bfloat16 [T, B, 4H'], the gates after their nonlinearities; written.
         cells: float32 [T + 1, B, H]; the first is read, the others are written.
-        hiddens: float32 or bfloat16 [T + 1, B, H']; the first is read, the others are written.
-        outputs: float32 [T, B, H], the hidden states unrounded; written. Float32 ``hiddens`` but
-            for the first are these.
+        hiddens: like ``gates``, [T + 1, B, K'], the hidden state before each step, and beside it
+            the inputs of the step; the first hidden state is read, the others are written.
     """
-    steps, batch, width = outputs.shape
+    steps, batch, width = len(gates), cells.shape[1], cells.shape[2]
     first, last = rank_range(width, rank, len(arrivals) - 1)
-    units, phase = last - first, arrivals[rank, 0]
-    # Packed once for all steps: the right matrix [H, 4U], one gate after the other.
-    packed, columns = empty_packed(4 * units, width, hiddens), round_up(4 * units, PANEL)
+    units, inner, phase = last - first, matrix.shape[1], arrivals[rank, 0]
+    # Packed once for all steps: the right matrix [K, 4U], one gate after the other.
+    packed, columns = empty_packed(4 * units, inner, hiddens), round_up(4 * units, PANEL)
     recurrent_gates = empty_words(batch * columns).view(np.float32).reshape(batch, columns)
     for gate in range(4):
         row = gate * width + first
-        rows = recurrent_matrix[row : row + units]
-        pack_transposed(rows, gate * units, 4 * units, hiddens, packed)
+        pack_transposed(matrix[row : row + units], gate * units, 4 * units, hiddens, packed)
     begin(hiddens, batch)
     for t in range(steps):
         # Every other step goes backwards: a cache too small for the matrix holds its end.
         matmul_of_series(hiddens[t], packed, recurrent_gates, t % 2 == 1)
         step_forward(
-            input_gates, ids, bias, recurrent_gates, gates, cells, hiddens, outputs, t, first, units
+            input_gates, ids, bias, recurrent_gates, gates, cells, hiddens, t, first, units
         )
         # The next product reads the hidden state of all units.
         phase += 1
@@ -86,10 +85,10 @@ def sequence_backward(  # noqa: PLR0917
     gates: Array,
     cells: Array,
     d_outputs: Array,
-    recurrent_matrix: Array,
+    matrix: Array,
     d_hidden: Array,
     d_cell: Array,
-    d_gates: Array,
+    d_inputs: Array,
 ) -> None:
     """Goes back through all time steps of a rank's units; all ranks must run at the same time.
 
@@ -97,35 +96,38 @@ def sequence_backward(  # noqa: PLR0917
         rank: of the calling thread.
         arrivals: int64 [size + 1, ARRIVALS_WIDTH]; see ``model.kernels.threads``.
         sched_yield: address of the function, 0 for none.
-        gates: float32 [T, B, 4H], after their nonlinearities.
+        gates: float32 or bfloat16 [T, B, 4H'], after their nonlinearities; becomes the gradient of
+            the sums that go into them.
         cells: float32 [T + 1, B, H].
         d_outputs: float32 [T, B, H or more], gradient of the outputs from what reads the layer.
-        recurrent_matrix: float32 [4H, H].
+        matrix: float32 [4H, K].
         d_hidden: float32 [B, H], gradient of the first hidden state; written.
         d_cell: float32 [B, H], gradient of the last cell state; becomes that of the first.
-        d_gates: float32 or bfloat16 [T, B, 4H'], gradient of the sums that go into the gates;
-            written. It may have the memory of ``gates``.
+        d_inputs: float32 [T, B, D], gradient of the inputs; written.
     """
-    steps, batch, _ = d_outputs.shape
-    width = d_cell.shape[1]
+    steps, batch, width = len(gates), cells.shape[1], cells.shape[2]
     first, last = rank_range(width, rank, len(arrivals) - 1)
     units, phase = last - first, arrivals[rank, 0]
-    # Packed once for all steps: the right matrix [4H, U].
-    packed, columns = empty_packed(units, 4 * width, d_gates), round_up(units, PANEL)
+    # The inputs follow the units of the last rank.
+    inputs = matrix.shape[1] - width if last == width else 0
+    # Packed once for all steps: the right matrix [4H, U or U + D].
+    packed, columns = (
+        empty_packed(units + inputs, 4 * width, gates),
+        round_up(units + inputs, PANEL),
+    )
     d_recurrent = empty_words(batch * columns).view(np.float32).reshape(batch, columns)
     d_recurrent[:] = np.float32(0)
-    scratch = np.empty(4 * units, np.float32)
-    pack(recurrent_matrix, first, units, d_gates, packed)
-    begin(d_gates, batch)
+    pack(matrix, first, units + inputs, gates, packed)
+    begin(gates, batch)
     for t in range(steps - 1, -1, -1):
-        step_backward(
-            gates, cells, d_outputs, d_recurrent, d_cell, d_gates, scratch, t, first, units
-        )
+        step_backward(gates, cells, d_outputs, d_recurrent, d_cell, t, first, units)
         # The product reads the gradients of the gates of all units.
         phase += 1
         barrier(arrivals, rank, phase, sched_yield)
-        matmul_of_series(d_gates[t], packed, d_recurrent, t % 2 == 1)
-    end(d_gates)
+        matmul_of_series(gates[t], packed, d_recurrent, t % 2 == 1)
+        if inputs:
+            d_inputs[t] = d_recurrent[:, units : units + inputs]
+    end(gates)
     d_hidden[:, first:last] = d_recurrent[:, :units]
 
 
@@ -148,7 +150,7 @@ def recurrent_gradient(  # noqa: PLR0917
         arrivals: int64 [size + 1, ARRIVALS_WIDTH]; see ``model.kernels.threads``.
         sched_yield: address of the function, 0 for none.
         d_gates: float32 or bfloat16 [T, B, 4H'].
-        hiddens: of the same dtype, [T + 1, B, H'].
+        hiddens: of the same dtype, [T + 1, B, H'], without inputs.
         transposed: uint32 [H * `packing.transposed_row_words` of T B], shared by all ranks,
             beginning with a cache line; scratch.
         d_matrix: float32 [4H, H]; the rank's rows are written.

@@ -5,8 +5,10 @@ interpreter, for which threads then queue. Here a thread needs the interpreter o
 products are of float32 or of bfloat16, as ``hiddens`` is, with float32 sums. Loss and softmax are
 float32, as in ``model.network.compiled_layer`` and around it.
 
-Letters: T time, B batch, S all streams, V vocabulary, W = V rounded up to whole panels, H hidden, E
-embedding; H', 4H' and E' are padded with zeros to ``packing.padded_depth``. Matrices are those of
+What each character adds to the gates is looked up in a table, unless embedded characters are
+dropped; then the embedding is a part of the layer's products. Letters: T time, B batch, S all
+streams, V vocabulary, W = V rounded up to whole panels, H hidden, E embedding (0 with a table),
+K = H + E; H', K' and 4H' are padded with zeros to ``packing.padded_depth``. Matrices are those of
 ``nn.LSTM`` and ``nn.Linear``.
 """
 
@@ -17,17 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from model.kernels.dtypes import Array, stored_like
+from model.kernels.dtypes import Array, stored_like, to_float32
 from model.kernels.jit import Kernel, inline
 from model.kernels.lstm_cell import sum_rows
 from model.kernels.matmul import matmul, matmul_tn
 from model.kernels.packing import (
-    PANEL,
+    depth_of,
     empty_packed,
-    empty_transposed,
     pack,
     pack_transposed,
-    round_up,
     transpose,
 )
 from model.kernels.sequence import sequence_backward, sequence_forward
@@ -94,25 +94,59 @@ def _apply_mask(numbers: Array, mask: Array) -> None:
 
 
 @inline
-def _head_operand(hiddens: Array, outputs: Array, mask: Array) -> Array:
+def _head_operand(hiddens: Array, width: int, inner: int, mask: Array) -> Array:
     """Returns what the head reads, [TB, H'] like the hidden states: those after dropout.
 
     Args:
-        hiddens: float32 or bfloat16 [T + 1, B, H'].
-        outputs: float32 [T, B, H]; dropout scales these, before they are rounded.
+        hiddens: float32 or bfloat16 [T + 1, B, K'].
+        width: H.
+        inner: K.
         mask: float32 [B, H], or [0, H] for no dropout.
     """
-    (steps, batch, width), depth = outputs.shape, hiddens.shape[2]
-    count = steps * batch
-    if not len(mask):
-        return hiddens[1:].reshape(count, depth)
+    steps, batch = len(hiddens) - 1, hiddens.shape[1]
+    depth = depth_of(width, hiddens)
+    if not len(mask) and inner == width:
+        return hiddens[1:].reshape(steps * batch, depth)
     operand = np.zeros((steps, batch, depth), hiddens.dtype)
     for t in range(steps):
         for b in range(batch):
-            row, factors, dropped = outputs[t, b], mask[b], operand[t, b]
-            for j in range(width):
-                dropped[j] = stored_like(row[j] * factors[j], dropped)
-    return operand.reshape(count, depth)
+            row, dropped = hiddens[t + 1, b], operand[t, b]
+            if len(mask):
+                factors = mask[b]
+                for j in range(width):
+                    dropped[j] = stored_like(to_float32(row[j]) * factors[j], dropped)
+            else:
+                dropped[:width] = row[:width]
+    return operand.reshape(steps * batch, depth)
+
+
+@inline
+def _embed(embedding: Array, ids: Array, mask: Array, hiddens: Array, width: int) -> None:
+    """Writes embedded characters, with entries dropped, beside the hidden states.
+
+    Args:
+        embedding: float32 [V, E].
+        ids: int64 [T, B].
+        mask: float32 [B, E], dropout factors of each stream.
+        hiddens: float32 or bfloat16 [T + 1, B, K']; columns H to K of the first T are written.
+        width: H.
+    """
+    for t in range(len(ids)):
+        for b in range(len(mask)):
+            row, factors, operand = embedding[ids[t, b]], mask[b], hiddens[t, b, width:]
+            for j in range(len(factors)):
+                operand[j] = stored_like(row[j] * factors[j], operand)
+
+
+@inline
+def _embedding_gradient(d_inputs: Array, ids: Array, mask: Array, d_embedding: Array) -> None:
+    """Writes the gradient of the embedding from that of what `_embed` wrote, float32 [T, B, E]."""
+    d_embedding[:] = np.float32(0)
+    for t in range(len(ids)):
+        for b in range(len(mask)):
+            row, factors, total = d_inputs[t, b], mask[b], d_embedding[ids[t, b]]
+            for j in range(len(factors)):
+                total[j] += row[j] * factors[j]
 
 
 @inline
@@ -137,7 +171,7 @@ def _head_step(  # noqa: PLR0917
         share: float32, weight of each character in the loss.
         d_operand: float32 [N, H rounded up to whole panels]; written.
         d_head: float32 [W, H]; written.
-        d_head_bias: float32 [W]; added to.
+        d_head_bias: float32 [W]; written.
         transposed: uint32, from `empty_transposed` for H columns and N inner indices; scratch.
     """
     count, (symbols, width) = len(operand), head.shape
@@ -146,6 +180,7 @@ def _head_step(  # noqa: PLR0917
     logits = np.empty((count, symbols), np.float32)
     d_logits = np.empty((count, symbols), operand.dtype)
     matmul(operand, packed, logits)
+    d_head_bias[:] = np.float32(0)
     loss = _cross_entropy(logits, head_bias, targets, share, d_logits, d_head_bias)
     # Gradient of the operand, then of the matrix.
     packed = empty_packed(width, symbols, operand)
@@ -154,6 +189,33 @@ def _head_step(  # noqa: PLR0917
     transpose(operand, 0, width, transposed)
     matmul_tn(d_logits, 0, symbols, transposed, width, d_head)
     return loss
+
+
+@inline
+def _weight_gradients(  # noqa: PLR0917
+    d_gates: Array,
+    hiddens: Array,
+    rows: Array,
+    transposed: Array,
+    d_matrix: Array,
+    d_input_gates: Array,
+) -> None:
+    """Writes the gradients of the layer's matrix and of the rows ``input_gates``.
+
+    Args:
+        d_gates: float32 or bfloat16 [T, B, 4H'], gradient of the sums that go into the gates.
+        hiddens: like ``d_gates``, [T + 1, B, K'].
+        rows: int64 [T, B], of ``input_gates``.
+        transposed: uint32, from `empty_transposed` for K columns and TB inner indices; scratch.
+        d_matrix: float32 [4H, K]; written.
+        d_input_gates: float32 [V or 1, 4H]; written.
+    """
+    count, (gates_width, inner) = rows.size, d_matrix.shape
+    transpose(hiddens[:-1].reshape(count, hiddens.shape[2]), 0, inner, transposed)
+    flat_gates = d_gates.reshape(count, d_gates.shape[2])
+    matmul_tn(flat_gates, 0, gates_width, transposed, inner, d_matrix)
+    d_input_gates[:] = np.float32(0)
+    _sum_rows(flat_gates, rows.reshape(count), d_input_gates)
 
 
 @inline
@@ -170,11 +232,13 @@ def _columns(ids: Array, first: int, last: int) -> Array:
 def train_step(  # noqa: PLR0917 - compiled code takes them by position
     arrivals: Array,  # int64 [2, ARRIVALS_WIDTH], for one rank, see `model.kernels.threads`
     first: int,  # first of the streams, of which there are B among S
-    ids: Array,  # int64 [T, S], rows of `input_gates`
-    input_gates: Array,  # float32 [N, 4H or more], what the layer's inputs add to the gates
+    ids: Array,  # int64 [T, S]
     targets: Array,  # int64 [T, S]
+    input_gates: Array,  # float32 [V or 1, 4H], what each, or every, character adds to the gates
+    embedding: Array,  # float32 [V, E]
+    input_masks: Array,  # float32 [S, E], dropout factors of the embedded characters
     bias: Array,  # float32 [4H]
-    recurrent_matrix: Array,  # float32 [4H, H], dropped entries are 0
+    matrix: Array,  # float32 [4H, K], recurrent matrix, dropped entries are 0, and input matrix
     head: Array,  # float32 [W, H], rows beyond V are 0
     head_bias: Array,  # float32 [W]
     masks: Array,  # float32 [S, H], dropout factors of what the head reads, or [0, H]
@@ -183,115 +247,44 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     first_cell: Array,  # float32 [S, H]
     last_hidden: Array,  # float32 [S, H], written
     last_cell: Array,  # float32 [S, H], written
-    gates: Array,  # float32 [T, B, 4H], scratch
     d_outputs: Array,  # float32 [T, B, H rounded up to whole panels], scratch
-    transposed: Array,  # uint32 [`packing.transposed_words` of H columns, TB inner ones], scratch
-    cells: Array,  # float32 [T + 1, B, H], written
-    hiddens: Array,  # float32 or bfloat16 [T + 1, B, H'], written
-    outputs: Array,  # float32 [T, B, H], the hidden states unrounded, written; see `sequence`
+    transposed: Array,  # uint32 [`packing.transposed_words` of K columns, TB inner ones], scratch
+    cells: Array,  # float32 [T + 1, B, H], scratch
+    hiddens: Array,  # float32 or bfloat16 [T + 1, B, K'], scratch
+    gates: Array,  # like hiddens [T, B, 4H'], scratch
     loss: Array,  # float64 [1], in nats, written
-    d_gates: Array,  # like hiddens [T, B, 4H'], gradient of the sums that go into gates, written
-    d_matrix: Array,  # float32 [4H, H], gradient of the recurrent matrix, written
+    d_matrix: Array,  # float32 [4H, K], written
     d_head: Array,  # float32 [W, H], written
     d_head_bias: Array,  # float32 [W], written
-    d_input_gates: Array,  # float32 [N, 4H], written; or [0, 4H], and it is not computed
+    d_input_gates: Array,  # float32 [V or 1, 4H], written
+    d_embedding: Array,  # float32 [V, E], written
 ) -> None:
     """Runs some streams forwards and back; all results are written into its arguments."""
-    (steps, batch, width), gates_width = outputs.shape, len(recurrent_matrix)
+    steps, batch, width = cells[1:].shape
     count, last = steps * batch, first + batch
     own_ids, own_targets = _columns(ids, first, last), _columns(targets, first, last)
-    mask = masks[first:last]
+    mask, input_mask = masks[first:last], input_masks[first:last]
+    # Without a table all characters have the same row.
+    rows = own_ids if embedding.shape[1] == 0 else np.zeros((steps, batch), np.int64)
     cells[0] = first_cell[first:last]
     for b in range(batch):
         for j in range(width):
             hiddens[0, b, j] = stored_like(first_hidden[first + b, j], hiddens)
-    _forward(
-        0, arrivals, 0, input_gates, own_ids, bias, recurrent_matrix, gates, cells, hiddens, outputs
-    )  # fmt: skip
-    last_hidden[first:last], last_cell[first:last] = outputs[-1], cells[-1]
-    operand = _head_operand(hiddens, outputs, mask)
+    _embed(embedding, own_ids, input_mask, hiddens, width)
+    _forward(0, arrivals, 0, input_gates, rows, bias, matrix, gates, cells, hiddens)
+    last_cell[first:last] = cells[-1]
+    for b in range(batch):
+        for j in range(width):
+            last_hidden[first + b, j] = to_float32(hiddens[steps, b, j])
+    operand = _head_operand(hiddens, width, matrix.shape[1], mask)
     d_operand, flat_targets = d_outputs.reshape(count, -1), own_targets.reshape(count)
-    d_head_bias[:] = np.float32(0)
     loss[0] = _head_step(
         operand, head, head_bias, flat_targets, share, d_operand, d_head, d_head_bias, transposed
     )  # fmt: skip
     if len(mask):
         _apply_mask(d_outputs, mask)
     d_hidden, d_cell = np.empty((batch, width), np.float32), np.zeros((batch, width), np.float32)
-    _backward(
-        0, arrivals, 0, gates, cells, d_outputs, recurrent_matrix, d_hidden, d_cell, d_gates
-    )  # fmt: skip
-    transpose(hiddens[:-1].reshape(count, hiddens.shape[2]), 0, width, transposed)
-    flat_gates = d_gates.reshape(count, d_gates.shape[2])
-    matmul_tn(flat_gates, 0, gates_width, transposed, width, d_matrix)
-    if len(d_input_gates):
-        d_input_gates[:] = np.float32(0)
-        _sum_rows(flat_gates, own_ids.reshape(count), d_input_gates)
-
-
-@Kernel
-def embed(  # noqa: PLR0917
-    embedding: Array, ids: Array, mask: Array, inner_matrix: Array, x: Array, out: Array
-) -> None:
-    """Embeds characters, with entries dropped, and multiplies them for the layer's gates.
-
-    Args:
-        embedding: float32 [V, E].
-        ids: int64 [T, B].
-        mask: float32 [B, E], dropout factors of each stream.
-        inner_matrix: float32 [4H, E].
-        x: float32 or bfloat16 [T, B, E'], the embedded characters; written up to E.
-        out: float32 [T, B, 4H rounded up to whole panels], what they add to the gates; written.
-    """
-    (steps, batch), (gates_width, width) = ids.shape, inner_matrix.shape
-    for t in range(steps):
-        for b in range(batch):
-            row, factors, operand = embedding[ids[t, b]], mask[b], x[t, b]
-            for j in range(width):
-                operand[j] = stored_like(row[j] * factors[j], operand)
-    packed = empty_packed(gates_width, width, x)
-    pack_transposed(inner_matrix, 0, gates_width, x, packed)
-    count = steps * batch
-    matmul(x.reshape(count, x.shape[2]), packed, out.reshape(count, out.shape[2]))
-
-
-@Kernel
-def embed_backward(  # noqa: PLR0917
-    d_gates: Array,
-    ids: Array,
-    mask: Array,
-    inner_matrix: Array,
-    x: Array,
-    d_embedding: Array,
-    d_inner_matrix: Array,
-    d_bias: Array,
-) -> None:
-    """Goes back through `embed`.
-
-    Args:
-        d_gates: float32 or bfloat16 [T, B, 4H'], from `train_step`.
-        ids: int64 [T, B].
-        mask: float32 [B, E].
-        inner_matrix: float32 [4H, E].
-        x: like ``d_gates``, [T, B, E'].
-        d_embedding: float32 [V, E], zeros; written.
-        d_inner_matrix: float32 [4H, E]; written.
-        d_bias: float32 [1, 4H], zeros; written.
-    """
-    (steps, batch), (gates_width, width) = ids.shape, inner_matrix.shape
-    count = steps * batch
-    packed = empty_packed(width, gates_width, d_gates)
-    pack(inner_matrix, 0, width, d_gates, packed)
-    d_x = np.empty((steps, batch, round_up(width, PANEL)), np.float32)
-    flat = d_gates.reshape(count, d_gates.shape[2])
-    matmul(flat, packed, d_x.reshape(count, d_x.shape[2]))
-    for t in range(steps):
-        for b in range(batch):
-            row, factors, total = d_x[t, b], mask[b], d_embedding[ids[t, b]]
-            for j in range(width):
-                total[j] += row[j] * factors[j]
-    transposed = empty_transposed(width, count, x)
-    transpose(x.reshape(count, x.shape[2]), 0, width, transposed)
-    matmul_tn(flat, 0, gates_width, transposed, width, d_inner_matrix)
-    # All rows go into one sum: id 0 for each.
-    _sum_rows(flat, np.zeros(count, np.int64), d_bias)
+    d_inputs = np.empty((steps, batch, embedding.shape[1]), np.float32)
+    _backward(0, arrivals, 0, gates, cells, d_outputs, matrix, d_hidden, d_cell, d_inputs)
+    _weight_gradients(gates, hiddens, rows, transposed, d_matrix, d_input_gates)
+    _embedding_gradient(d_inputs, own_ids, input_mask, d_embedding)

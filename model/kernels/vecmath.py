@@ -1,7 +1,7 @@
 """Elementary functions for kernels, of float32. Numba, LLVM.
 
 The functions on scalars are for Numba loops, which LLVM vectorises; `VectorMath` is for generated
-code. Both use the same coefficients.
+code.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils
 
-from model.kernels.cpu import HAS_BFLOAT16
-from model.kernels.dtypes import WORD_BYTES, Array, BFloat
+from model.kernels.dtypes import BFLOAT16_BYTES, WORD_BYTES, Array, Numbers, generate_bfloat16
 from model.kernels.ir import FLOAT, SHORT, WORD, pointer
 from model.kernels.jit import inline
 
-HALF: Final = np.float32(0.5)
-ONE: Final = np.float32(1)
+_HALF, _ONE = np.float32(0.5), np.float32(1)
 TANH_LIMIT: Final = np.float32(8)
 """From here on tanh is 1 in float32, to seven digits."""
 TANH_NUMERATOR: Final = (
@@ -29,9 +27,7 @@ TANH_NUMERATOR: Final = (
     9.999999936e-01,
 )
 TANH_DENOMINATOR: Final = (8.522484045e-07, 3.411298446e-04, 2.616445779e-02, 4.677782859e-01, 1.0)
-"""Coefficients of P and Q in x^2, the highest power first; see `tanh`."""
-_P4, _P3, _P2, _P1, _P0 = (np.float32(number) for number in TANH_NUMERATOR)
-_Q4, _Q3, _Q2, _Q1, _ = (np.float32(number) for number in TANH_DENOMINATOR)
+"""Coefficients of P and Q in x^2, the highest power first; see `VectorMath.tanh`."""
 _LOWEST: Final = np.float32(-87)
 """Below this e^x is nearly 0 in float32, and its exponent would overflow."""
 _LOG2_E: Final = np.float32(1.4426950408889634)
@@ -43,53 +39,24 @@ _MANTISSA_BITS: Final = 23
 
 
 @inline
-def tanh(x: Any) -> Any:
-    """Returns the hyperbolic tangent as x P(x^2) / Q(x^2), with an error of at most 4e-7.
-
-    The coefficients come from weighted least squares. They minimise the largest
-    ``|x P(x^2) / (tanh(x) Q(x^2)) - 1|`` up to 8, which is 6e-9. All are positive, so nothing
-    cancels.
-    """
-    x = -TANH_LIMIT if x < -TANH_LIMIT else x  # noqa: FURB136 - min and max would lose a NaN
-    x = TANH_LIMIT if x > TANH_LIMIT else x  # noqa: FURB136
-    y = x * x
-    p, q = _P4, _Q4
-    p = p * y + _P3
-    p = p * y + _P2
-    p = p * y + _P1
-    p = p * y + _P0
-    q = q * y + _Q3
-    q = q * y + _Q2
-    q = q * y + _Q1
-    q = q * y + ONE
-    return x * p / q
-
-
-@inline
 def exp(x: Any) -> Any:
     """Returns e^x of an x <= 0, with a relative error of at most 3e-7.
 
     e^x = 2^n e^r with |r| <= log(2) / 2; the Taylor series of e^r ends with r^7.
     """
     x = _LOWEST if x < _LOWEST else x  # noqa: FURB136 - min and max would lose a NaN
-    n = np.int32(x * _LOG2_E - HALF)
+    n = np.int32(x * _LOG2_E - _HALF)
     r = x - np.float32(n) * _LOG_2
     p = np.float32(1 / 5040)
     p = p * r + np.float32(1 / 720)
     p = p * r + np.float32(1 / 120)
     p = p * r + np.float32(1 / 24)
     p = p * r + np.float32(1 / 6)
-    p = p * r + HALF
-    p = p * r + ONE
-    p = p * r + ONE
+    p = p * r + _HALF
+    p = p * r + _ONE
+    p = p * r + _ONE
     power = np.uint32((n + np.int32(_EXPONENT_BIAS)) << np.int32(_MANTISSA_BITS))
     return p * power.view(np.float32)
-
-
-@inline
-def sigmoid(x: Any) -> Any:
-    """Returns 1 / (1 + e^-x), as tanh(x / 2) / 2 + 1 / 2."""
-    return tanh(x * HALF) * HALF + HALF
 
 
 @inline
@@ -136,12 +103,30 @@ class VectorMath:
         """Returns an int64 address as a pointer to a vector."""
         return pointer(self.builder, address, kind or self.kind)
 
-    def load(self, address: Any) -> Any:
-        """Loads the vector at an address, which need not be aligned."""
-        return self.builder.load(self.at(address), align=WORD_BYTES)
+    def load(self, address: Any, numbers: Numbers = "float32") -> Any:
+        """Loads the vector at an address, which need not be aligned, as float32."""
+        if numbers == "float32":
+            return self.builder.load(self.at(address), align=WORD_BYTES)
+        shorts, words = (ir.VectorType(element, self.lanes) for element in (SHORT, WORD))
+        bits = self.builder.load(self.at(address, shorts), align=BFLOAT16_BYTES)
+        half = ir.Constant(words, [16] * self.lanes)
+        upper = self.builder.shl(self.builder.zext(bits, words), half)
+        return self.builder.bitcast(upper, self.kind)
+
+    def store(self, vector: Any, address: Any, numbers: Numbers = "float32") -> None:
+        """Stores a vector of float32 at an address, which need not be aligned."""
+        align = WORD_BYTES
+        if numbers == "pairs":
+            vector, align = generate_bfloat16(self.builder, vector), BFLOAT16_BYTES
+        self.builder.store(vector, self.at(address, vector.type), align=align)
 
     def tanh(self, x: Any) -> tuple[Any, Any]:
-        """Returns numerator and denominator of the hyperbolic tangent; NaN stays NaN."""
+        """Returns numerator and denominator of the hyperbolic tangent; NaN stays NaN.
+
+        They are x P(x^2) and Q(x^2), and the error is at most 4e-7. The coefficients come from
+        weighted least squares. They minimise the largest ``|x P(x^2) / (tanh(x) Q(x^2)) - 1|`` up
+        to 8, which is 6e-9. All are positive, so nothing cancels.
+        """
         builder, limit = self.builder, self.all(float(TANH_LIMIT))
         low = self.all(-float(TANH_LIMIT))
         x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
@@ -154,20 +139,6 @@ class VectorMath:
         """Returns numerator and denominator of 2 sigmoid(2x) = tanh(x) + 1."""
         p, q = self.tanh(x)
         return self.builder.fadd(p, q), q
-
-    def bfloat16(self, numbers: Any) -> Any:
-        """Returns the bits of the nearest bfloat16, ties to even."""
-        builder, shorts = self.builder, ir.VectorType(SHORT, self.lanes)
-        if HAS_BFLOAT16:
-            rounded = builder.fptrunc(numbers, ir.VectorType(BFloat(), self.lanes))
-            return builder.bitcast(rounded, shorts)
-        words = ir.VectorType(WORD, self.lanes)
-        bits = builder.bitcast(numbers, words)
-        half, one, below = (ir.Constant(words, [n] * self.lanes) for n in (16, 1, 0x7FFF))
-        # See `dtypes.bfloat16_bits`.
-        odd = builder.and_(builder.lshr(bits, half), one)
-        total = builder.add(bits, builder.add(odd, below))
-        return builder.trunc(builder.lshr(total, half), shorts)
 
     def _polynomial(self, y: Any, series: tuple[float, ...]) -> Any:
         highest, *others = series

@@ -84,18 +84,15 @@ class CompiledLSTMLayer(torch.autograd.Function):
         steps, batch = gate_inputs.shape[:2] if ids is None else ids.shape
         width = recurrent.shape[1]
         rows = torch.arange(steps * batch).view(steps, batch) if ids is None else ids.contiguous()
-        gates = recurrent.new_empty((steps, batch, 4 * width))
+        gates = operand(steps, batch, 4 * width, products)
         hiddens = operand(steps + 1, batch, width, products)
         hiddens[0, :, :width] = hidden
-        outputs = (
-            hiddens[1:] if products is torch.float32 else gates.new_empty((steps, batch, width))
-        )
-        cells = gates.new_empty((steps + 1, batch, width))
+        cells = recurrent.new_empty((steps + 1, batch, width))
         cells[0] = cell
         table = gate_inputs.detach().contiguous().view(-1, 4 * width)
         bias = (inner_bias + recurrent_bias).detach()
         matrix = recurrent.detach().contiguous()
-        arrays = arrays_of(table, rows, bias, matrix, gates, cells, hiddens, outputs)
+        arrays = arrays_of(table, rows, bias, matrix, gates, cells, hiddens)
 
         def work(rank: int, arrivals: Arrivals) -> None:
             sequence_forward.run(*barrier_arguments(rank, arrivals), *arrays)
@@ -104,6 +101,7 @@ class CompiledLSTMLayer(torch.autograd.Function):
         ctx.save_for_backward(gates, hiddens, cells, matrix, ids)
         ctx.products, ctx.input_type, ctx.symbols = products, table.dtype, len(table)
         ctx.set_materialize_grads(False)
+        outputs = hiddens[1:, :, :width].float()
         return outputs, outputs[-1].clone(), cells[-1].clone()
 
     @staticmethod
@@ -121,26 +119,25 @@ class CompiledLSTMLayer(torch.autograd.Function):
         steps, (batch, width) = len(gates), cells.shape[1:]
         d_outputs, last_hidden, last_cell = gradients
         if d_outputs is None:
-            d_outputs = gates.new_zeros((steps, batch, width))
+            d_outputs = cells.new_zeros((steps, batch, width))
         d_outputs = d_outputs.contiguous()
         if last_hidden is not None:
             d_outputs = d_outputs.clone()
             d_outputs[-1] += last_hidden
         d_hidden = torch.empty_like(cells[0])
         d_cell = torch.zeros_like(cells[0]) if last_cell is None else last_cell.clone()
-        d_gates = gates
-        if ctx.products is not torch.float32:
-            d_gates = operand(steps, batch, 4 * width, ctx.products)
-        arrays = arrays_of(gates, cells, d_outputs, matrix, d_hidden, d_cell, d_gates)
+        no_inputs = cells.new_empty((steps, batch, 0))
+        arrays = arrays_of(gates, cells, d_outputs, matrix, d_hidden, d_cell, no_inputs)
 
         def work(rank: int, arrivals: Arrivals) -> None:
             sequence_backward.run(*barrier_arguments(rank, arrivals), *arrays)
 
         _in_team(width, work)
+        d_gates = gates  # in the same memory
         d_matrix = _recurrent_gradient(d_gates, hiddens, matrix)
         # The rows of a table's gradient sum to the bias's. Without a table all rows count as one.
         rows = torch.zeros(steps * batch, dtype=torch.int64) if ids is None else ids.reshape(-1)
-        sums = gates.new_zeros((1 if ids is None else ctx.symbols, 4 * width))
+        sums = cells.new_zeros((1 if ids is None else ctx.symbols, 4 * width))
         sum_rows.run(*arrays_of(d_gates.view(steps * batch, -1), rows, sums))
         d_bias = sums.sum(0)
         return (

@@ -2,8 +2,9 @@
 
 What depends only on the weights is computed once a step: the table of what each character adds to
 the gates, and the matrices with dropped entries set to zero. The streams can then be shared out
-among threads, each of which needs the interpreter for one call. Letters: T time, B batch, V
-vocabulary, W = V rounded up to whole panels, H hidden, E embedding, E' padded as an operand.
+among threads, each of which needs the interpreter for one call. If embedded characters are dropped,
+there is no table, and the products of the layer include the embedding. Letters: T time, B batch,
+V vocabulary, W = V rounded up to whole panels, H hidden, E embedding (0 with a table), K = H + E.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor
 from model.compute.batch_threads import BatchThreads
 from model.kernels.packing import PANEL
 from model.kernels.threads import ARRIVALS_WIDTH
-from model.kernels.train_step import embed, embed_backward, train_step
+from model.kernels.train_step import train_step
 from model.network.character_network import CharacterNetwork, State
 from model.network.compiled_layer import arrays_of, empty_transposed, operand
 from model.network.dropout import DropoutMasks
@@ -41,7 +42,9 @@ class _Shape:
     symbols: int
     """W."""
     rows: int
-    """Rows of the table whose gradient is computed; 0 if none is."""
+    """Rows of the table: V, or 1."""
+    embedding: tuple[int, int]
+    """V and E."""
 
 
 class _Workspace:
@@ -56,26 +59,23 @@ class _Workspace:
         self.arrivals = np.zeros((2, ARRIVALS_WIDTH), np.int64)
         """Of a single thread; see ``model.kernels.threads``."""
         self.loss = np.zeros(1)
+        inner = width + shape.embedding[1]
         cells = torch.empty(steps + 1, batch, width)
-        hiddens = operand(steps + 1, batch, width, products)
-        self.d_gates = operand(steps, batch, 4 * width, products)
-        outputs, gates = hiddens[1:], self.d_gates
-        if products is not torch.float32:
-            outputs = torch.empty(steps, batch, width)
-            gates = torch.empty(steps, batch, 4 * width)
+        hiddens = operand(steps + 1, batch, inner, products)
+        gates = operand(steps, batch, 4 * width, products)
         self.gradients: tuple[Tensor, ...] = (
-            torch.empty(4 * width, width),
+            torch.empty(4 * width, inner),
             torch.empty(shape.symbols, width),
             torch.empty(shape.symbols),
             torch.empty(shape.rows, 4 * width),
+            torch.empty(shape.embedding),
         )
-        """Of recurrent matrix, head, its bias, and table."""
-        states = arrays_of(cells, hiddens, outputs)
+        """Of recurrent and input matrix, head, its bias, table, and embedding."""
+        states = arrays_of(cells, hiddens, gates)
         d_outputs = torch.empty(steps, batch, -(-width // PANEL) * PANEL)
-        transposed = empty_transposed(width, steps * batch, states[1].dtype)
-        scratch = (*arrays_of(gates, d_outputs), transposed)
-        results = arrays_of(self.d_gates, *self.gradients)
-        self.arrays = (*scratch, *states, self.loss, *results)
+        transposed = empty_transposed(inner, steps * batch, states[1].dtype)
+        scratch = (*arrays_of(d_outputs), transposed, *states)
+        self.arrays = (*scratch, self.loss, *arrays_of(*self.gradients))
         """The last arguments of `train_step`."""
 
 
@@ -152,10 +152,12 @@ class _StepMemory:
         self.head[:symbols] = self.weights["head.weight"]
         self.head_bias[:symbols] = self.weights["head.bias"]
 
-    def workspace(self, steps: int, batch: int, rows: int) -> _Workspace:
+    def workspace(self, steps: int, batch: int, table: Tensor, embedding: Tensor) -> _Workspace:
         """Returns memory for some streams; see `_Shape`."""
         symbols, width = self.head.shape
-        shape = _Shape(steps=steps, batch=batch, width=width, symbols=symbols, rows=rows)
+        shape = _Shape(
+            steps, batch, width, symbols, len(table), (len(embedding), embedding.shape[1])
+        )
         try:
             workspace = self._free[shape].pop()
         except IndexError:
@@ -180,28 +182,36 @@ class _Step:
         """Computes what depends only on the weights; see `CompiledStep.compute`."""
         memory.begin_step()
         self._memory, self._weights = memory, memory.weights
-        self._inputs = inputs.contiguous()
-        self._masks = masks or DropoutMasks(outputs=(None,), recurrent=(None,))
-        self._embedding = self._weights.get("embedding.weight")
-        self._table: Tensor | None = None
-        if self._masks.inputs is None:
-            inner, embedding = self._weights["lstm.weight_ih_l0"], self._embedding
+        self._shape = inputs.shape
+        masks = masks or DropoutMasks(outputs=(None,), recurrent=(None,))
+        (self._recurrent_mask,), (mask,) = masks.recurrent, masks.outputs
+        embedding, inner = self._weights.get("embedding.weight"), self._weights["lstm.weight_ih_l0"]
+        matrix = self._weights["lstm.weight_hh_l0"]
+        if self._recurrent_mask is not None:
+            matrix = matrix * self._recurrent_mask
+        if masks.inputs is None:
             self._table = inner.t().contiguous() if embedding is None else embedding @ inner.t()
-        (recurrent_mask,), (mask,) = self._masks.recurrent, self._masks.outputs
-        recurrent = self._weights["lstm.weight_hh_l0"]
-        recurrent = recurrent if recurrent_mask is None else recurrent * recurrent_mask
+            self._embedding = inner.new_empty(len(self._table), 0)
+            input_mask = inner.new_empty(inputs.shape[1], 0)
+        else:
+            assert embedding is not None, "one-hot inputs have no dropout"
+            self._table, self._embedding = inner.new_zeros(1, len(inner)), embedding
+            input_mask = masks.inputs.contiguous()
+            matrix = torch.cat([matrix, inner], dim=1)
         bias = self._weights["lstm.bias_ih_l0"] + self._weights["lstm.bias_hh_l0"]
         head, head_bias = memory.head, memory.head_bias
         mask = torch.empty(0, head.shape[1]) if mask is None else mask.contiguous()
         before = [part.contiguous() for part in state]
         self.after: State = tuple(torch.empty_like(part) for part in before)
         """State after the last character, complete when all streams have run."""
+        characters = inputs.contiguous(), targets.contiguous()
         self._shared = (
-            *arrays_of(targets.contiguous(), bias, recurrent, head, head_bias, mask),
+            *arrays_of(*characters, self._table, self._embedding, input_mask),
+            *arrays_of(bias, matrix, head, head_bias, mask),
             np.float32(1 / total),
             *(array[0] for array in arrays_of(*before, *self.after)),
         )
-        """Arguments of `train_step` after the table."""
+        """Arguments of `train_step` from the characters to the states."""
 
     def run_streams(self, streams: slice) -> tuple[float, tuple[Tensor, ...]]:
         """Runs some streams forwards and back; several threads may call it at once.
@@ -209,24 +219,10 @@ class _Step:
         Returns:
             Their share of the mean loss, and their part of the gradients, for `write_gradients`.
         """
-        steps, batch = len(self._inputs), streams.stop - streams.start
-        rows, table, x = self._inputs, self._table, None
-        if table is None:
-            x, table = self._embedded(streams)
-            rows = torch.zeros_like(self._inputs)
-            rows[:, streams] = torch.arange(steps * batch).view(steps, batch)
-        workspace = self._memory.workspace(steps, batch, 0 if x is not None else len(table))
-        train_step.run(
-            workspace.arrivals,
-            streams.start,
-            *arrays_of(rows, table),
-            *self._shared,
-            *workspace.arrays,
-        )
-        gradients = workspace.gradients
-        if x is not None:
-            gradients = (*gradients[:-1], *self._embedding_gradients(workspace, streams, x))
-        return float(workspace.loss[0]), gradients
+        batch = streams.stop - streams.start
+        workspace = self._memory.workspace(self._shape[0], batch, self._table, self._embedding)
+        train_step.run(workspace.arrivals, streams.start, *self._shared, *workspace.arrays)
+        return float(workspace.loss[0]), workspace.gradients
 
     def write_gradients(self, parts: Sequence[Sequence[Tensor]], out: Sequence[Tensor]) -> None:
         """Writes the gradients of all parameters.
@@ -237,58 +233,26 @@ class _Step:
         """
         by_name = dict(zip(self._weights, out, strict=True))
         symbols = len(self._weights["head.bias"])
-        recurrent, head, head_bias, *inputs = zip(*parts, strict=True)
-        _add(recurrent, by_name["lstm.weight_hh_l0"])
-        (mask,) = self._masks.recurrent
-        if mask is not None:
-            by_name["lstm.weight_hh_l0"].mul_(mask)
+        matrix, head, head_bias, table, embedding = zip(*parts, strict=True)
+        recurrent, inner = by_name["lstm.weight_hh_l0"], by_name["lstm.weight_ih_l0"]
+        width = recurrent.shape[1]
+        _add([part[:, :width] for part in matrix], recurrent)
+        if self._recurrent_mask is not None:
+            recurrent.mul_(self._recurrent_mask)
         _add([part[:symbols] for part in head], by_name["head.weight"])
         _add([part[:symbols] for part in head_bias], by_name["head.bias"])
-        inner, bias = by_name["lstm.weight_ih_l0"], by_name["lstm.bias_ih_l0"]
-        if self._table is None:
-            embedding, inner_parts, bias_parts = inputs
-            _add(embedding, by_name["embedding.weight"])
-            _add(inner_parts, inner)
-            _add([part[0] for part in bias_parts], bias)
-        else:
-            (table,) = inputs
-            d_table = sum(table[1:], table[0])
-            torch.sum(d_table, 0, out=bias)
-            if self._embedding is None:
-                inner.copy_(d_table.t())
-            else:
-                matrix = self._weights["lstm.weight_ih_l0"]
-                torch.mm(d_table.t(), self._embedding, out=inner)
-                torch.mm(d_table, matrix, out=by_name["embedding.weight"])
+        d_table, bias = sum(table[1:], table[0]), by_name["lstm.bias_ih_l0"]
+        torch.sum(d_table, 0, out=bias)
         by_name["lstm.bias_hh_l0"].copy_(bias)
-
-    def _embedded(self, streams: slice) -> tuple[Tensor, Tensor]:
-        """Returns embedded characters [T, B, E'], and their part of the gates [TB, 4H or more]."""
-        assert self._embedding is not None, "one-hot inputs have no dropout"
-        assert self._masks.inputs is not None
-        inner, inputs = self._weights["lstm.weight_ih_l0"], self._inputs[:, streams].contiguous()
-        steps, batch = inputs.shape
-        x = operand(steps, batch, inner.shape[1], self._memory.products)
-        gates = torch.empty(steps, batch, -(-len(inner) // PANEL) * PANEL)
-        mask = self._masks.inputs[streams].contiguous()
-        embed.run(*arrays_of(self._embedding, inputs, mask, inner, x, gates))
-        return x, gates.view(steps * batch, -1)
-
-    def _embedding_gradients(
-        self, workspace: _Workspace, streams: slice, x: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Returns the gradients of embedding, input matrix, and bias [1, 4H]."""
-        assert self._embedding is not None
-        assert self._masks.inputs is not None
-        inner, inputs = self._weights["lstm.weight_ih_l0"], self._inputs[:, streams].contiguous()
-        gradients = (
-            torch.zeros_like(self._embedding),
-            torch.empty_like(inner),
-            torch.zeros(1, len(inner)),
-        )
-        mask = self._masks.inputs[streams].contiguous()
-        embed_backward.run(*arrays_of(workspace.d_gates, inputs, mask, inner, x, *gradients))
-        return gradients
+        if self._embedding.shape[1]:
+            _add([part[:, width:] for part in matrix], inner)
+            _add(embedding, by_name["embedding.weight"])
+        elif "embedding.weight" in by_name:
+            weights = self._weights
+            torch.mm(d_table.t(), weights["embedding.weight"], out=inner)
+            torch.mm(d_table, weights["lstm.weight_ih_l0"], out=by_name["embedding.weight"])
+        else:
+            inner.copy_(d_table.t())
 
 
 def _add(parts: Sequence[Tensor], out: Tensor) -> None:

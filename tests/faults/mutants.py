@@ -250,21 +250,21 @@ MUTANTS = (
         "model/training/test_gradients.py",
     ),
     _mutant(
-        "the gradient of the forget gate is that of the input gate's slope",
+        "the slope of the input gate is wrong",
         "model/kernels/lstm_cell.py",
-        ("(i_gate - i_gate * i_gate)", "(i_gate + i_gate * i_gate)"),
+        ("builder.fsub(i, times(i, i))", "builder.fadd(i, times(i, i))"),
         "model/network/test_layers.py",
     ),
     _mutant(
         "bfloat16 is cut off, not rounded",
         "model/kernels/dtypes.py",
-        ("return (bits + _BELOW_HALF + odd) >> np.uint32(16)", "return bits >> np.uint32(16)"),
+        ("builder.lshr(total, constant(16))", "builder.lshr(bits, constant(16))"),
         "model/kernels/test_lstm_cell.py",
     ),
     _mutant(
         "bfloat16 is rounded up in the middle",
         "model/kernels/dtypes.py",
-        ("_BELOW_HALF + odd", "_BELOW_HALF + _LOWEST_BIT"),
+        ("builder.add(odd, constant(0x7FFF))", "constant(0x8000)"),
         "model/kernels/test_lstm_cell.py",
     ),
     _mutant(

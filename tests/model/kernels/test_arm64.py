@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import pytest
 from llvmlite import ir
 
-from model.kernels import lstm_cell, microkernel, vecmath
+from model.kernels import dtypes, lstm_cell, microkernel
 
 TRIPLE = "aarch64-unknown-linux-gnu"
 LANES = 4
@@ -36,8 +37,9 @@ def assembly(generate: Callable[[Any, tuple[Any, ...]], None], arguments: int) -
 @pytest.fixture(autouse=True)
 def neon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sets the constants of the SIMD level ``neon``."""
-    monkeypatch.setattr(microkernel, "LANES", LANES)
-    for module in (microkernel, vecmath):
+    for module in (lstm_cell, microkernel):
+        monkeypatch.setattr(module, "LANES", LANES)
+    for module in (dtypes, microkernel):
         monkeypatch.setattr(module, "HAS_BFLOAT16", False)
 
 
@@ -56,10 +58,21 @@ def test_a_register_block_is_made_of_fused_multiply_adds(numbers: Any) -> None:
 
 
 @pytest.mark.parametrize("numbers", ["float32", "pairs"])
-def test_a_step_of_the_cell_is_vectors(numbers: Any) -> None:
-    def generate(builder: Any, arguments: tuple[Any, ...]) -> None:
-        lstm_cell._generate_cell(builder, arguments, LANES, numbers)
+@pytest.mark.parametrize(
+    ("generate", "arguments", "divisions"),
+    [
+        (lstm_cell._generate_decoding, 8, 2),
+        (lstm_cell._generate_forward, 12, 2),
+        (lstm_cell._generate_backward, 8, 1),
+    ],
+    ids=["decoding", "forward", "backward"],
+)
+def test_a_step_of_the_cell_is_vectors(
+    generate: Callable[..., None], arguments: int, divisions: int, numbers: Any
+) -> None:
+    def generate_all(builder: Any, values: tuple[Any, ...]) -> None:
+        generate(builder, *values, inputs="float32", numbers=numbers)
 
-    text = assembly(generate, 8)
-    assert text.count("fmla") >= 4 * 8, "the polynomials of four gates"
-    assert text.count("fdiv") == 2
+    text = assembly(generate_all, arguments)
+    assert len(re.findall(r"fmla\tv\d+\.4s", text)) >= 8, "the polynomials of a hyperbolic tangent"
+    assert len(re.findall(r"fdiv\tv\d+\.4s", text)) == divisions
