@@ -1,12 +1,13 @@
-"""Scores a held-out text in nats per character, stateful or in windows. PyTorch, always float32.
+"""Scores a held-out text in nats per character, stateful or in windows. PyTorch, float32.
 
-Each scoring is a generator that yields the completed fraction after each small unit of work. A
-caller can therefore pause or stop the scoring of a long text. Letters: T time, B batch.
+A caller may give a quicker forward pass; head and loss are float32 in any case. Each scoring is a
+generator that yields the completed fraction after each small unit of work, so a caller can pause or
+stop the scoring of a long text. Letters: T time, B batch, H hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -24,6 +25,9 @@ from model.network.character_network import CharacterNetwork, State, joined, str
 
 Scoring = Generator[float, None, float]
 """Yields the completed fraction, 0 to 1; returns nats per character."""
+
+Forward = Callable[[Tensor, State], tuple[Tensor, State]]
+"""Takes ids [T, B] and a state; returns outputs [T, B, H] and the state after them."""
 
 Result = TypeVar("Result")
 
@@ -43,6 +47,7 @@ def stateful(
     losses: npt.NDArray[np.float32] | None = None,
     limit: int | None = None,
     threads: BatchThreads = ONE_THREAD,
+    forward: Forward | None = None,
 ) -> Scoring:
     """Scores the text in order with the state carried.
 
@@ -59,6 +64,7 @@ def stateful(
         limit: approximate maximum of scored characters. Of a longer text, the beginning of each
             stream is scored.
         threads: the threads that share the streams.
+        forward: the recurrent part; None for the network's.
 
     Raises:
         ModelError: the text has fewer than two characters.
@@ -68,20 +74,14 @@ def stateful(
     length = _limited(streams, stride, limit)
     starts = [stride * stream for stream in range(streams)]
     device = network.head.weight.device
-    state = network.initial_state(streams)
-    with evaluating(network):
-        if streams > 1:
-            primer = min(PRIMER, stride)
-            rows = [ids[max(0, start - primer) : start + 1] for start in starts[1:]]
-            _, primed = _score(network, columns(rows).to(device), None, threads=threads)
-            for whole, part in zip(state, primed, strict=True):
-                whole[:, 1:] = part
+    state = _primed(network, ids, starts, threads, forward)
     total, count = 0.0, 0
     for first in range(0, length, CHUNK):
         rows = [ids[start + first : min(start + first + CHUNK, start + length) + 1]
                 for start in starts]  # fmt: skip
         with evaluating(network):
-            nats, state = _score(network, columns(rows).to(device), state, threads=threads)
+            block = columns(rows).to(device)
+            nats, state = _score(network, block, state, threads=threads, forward=forward)
             scored_rows = nats.cpu().unbind(1)  # one wait for the device, not one a stream
         # The last stream may be a few characters shorter. The losses of its padding are left out.
         parts = [part[: max(0, len(row) - 1)] for part, row in zip(scored_rows, rows, strict=True)]
@@ -93,6 +93,26 @@ def stateful(
                 losses[place : place + len(part)] = part.numpy()
         yield min(1.0, (first + CHUNK) / length)
     return total / count
+
+
+def _primed(
+    network: CharacterNetwork,
+    ids: Ids,
+    starts: list[int],
+    threads: BatchThreads,
+    forward: Forward | None,
+) -> State:
+    """Returns the state of streams that have read the characters before them, but for the first."""
+    state = network.initial_state(len(starts))
+    if len(starts) > 1:
+        primer = min(PRIMER, starts[1])
+        rows = [ids[max(0, start - primer) : start + 1] for start in starts[1:]]
+        block, cold = columns(rows).to(network.head.weight.device), network.initial_state(len(rows))
+        with evaluating(network):
+            _, primed = _score(network, block, cold, threads=threads, forward=forward)
+            for whole, part in zip(state, primed, strict=True):
+                whole[:, 1:] = part
+    return state
 
 
 def cut(characters: int, streams: int) -> tuple[int, int]:
@@ -135,6 +155,7 @@ def windowed(
     batch: int = 64,
     limit: int | None = None,
     threads: BatchThreads = ONE_THREAD,
+    forward: Forward | None = None,
 ) -> Scoring:
     """Scores windows, each from a cold start.
 
@@ -147,6 +168,7 @@ def windowed(
         batch: windows in a forward pass.
         limit: maximum number of scored windows; of more, a subset at even distances is scored.
         threads: the threads that share the windows of a pass.
+        forward: the recurrent part; None for the network's.
 
     Raises:
         ModelError: the text has fewer than two characters.
@@ -167,7 +189,10 @@ def windowed(
             ids[chosen[None, :] + np.arange(window + 1)[:, None]].astype(np.int64)
         ).to(device)
         with evaluating(network):
-            nats, _ = _score(network, block, None, last_only=last_only, threads=threads)
+            cold = network.initial_state(block.shape[1])
+            nats, _ = _score(
+                network, block, cold, last_only=last_only, threads=threads, forward=forward
+            )
         total += float(nats.sum())
         scored += nats.numel()
         yield min(1.0, (first + batch) / len(starts))
@@ -190,7 +215,8 @@ def cold_losses(network: CharacterNetwork, rows: list[Ids]) -> npt.NDArray[np.fl
         rows: B texts of T + 1 characters.
     """
     with evaluating(network):
-        nats, _ = _score(network, columns(rows).to(network.head.weight.device), None)
+        block = columns(rows).to(network.head.weight.device)
+        nats, _ = _score(network, block, network.initial_state(len(rows)))
     return nats.cpu().numpy()
 
 
@@ -229,18 +255,19 @@ def evaluating(network: CharacterNetwork) -> Iterator[None]:
 def _score(
     network: CharacterNetwork,
     block: Tensor,
-    state: State | None,
+    state: State,
     *,
     last_only: bool = False,
     threads: BatchThreads = ONE_THREAD,
+    forward: Forward | None = None,
 ) -> tuple[Tensor, State]:
     """Returns nats [T, B] and the new state. ``block`` [T + 1, B] holds inputs and targets."""
 
     def of_streams(streams: slice) -> tuple[Tensor, State]:
-        stream_state = None if state is None else streams_of(state, streams)
+        stream_state = streams_of(state, streams)
         targets = block[1:, streams]
         with torch.no_grad():  # gradient mode is per thread
-            outputs, stream_state = network(block[:-1, streams], stream_state)
+            outputs, stream_state = (forward or network)(block[:-1, streams], stream_state)
             if last_only:
                 outputs, targets = outputs[-1:], targets[-1:]
             logits = network.logits(outputs).flatten(0, 1)

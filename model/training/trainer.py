@@ -22,6 +22,7 @@ from model.config import TrainingConfig
 from model.data.batches import Batch, Batches
 from model.distributed.process_group import ALONE, ProcessGroup
 from model.errors import TrainingDiverged
+from model.evaluation.scoring import Forward
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import draw_masks
 from model.network.pending_snapshot import PendingSnapshot
@@ -187,6 +188,17 @@ class Trainer:
     def threads(self) -> BatchThreads:
         """The threads that compute steps; they are idle between two steps."""
         return self._workers.threads
+
+    def compiled_forward(self, network: CharacterNetwork) -> Forward | None:
+        """Returns a network's forward pass in compiled code; None if steps do not use that."""
+        if self._machine.engine.layer == "torch":
+            return None
+        products = self._machine.autocast or torch.float32
+
+        def forward(ids: Tensor, state: State) -> tuple[Tensor, State]:
+            return network.training_forward(ids, state, None, "sequence", products)
+
+        return forward
 
     @property
     def reason(self) -> str:

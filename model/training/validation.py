@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus.generators import GeneratorWithResult
-from model.compute.batch_threads import BatchThreads
 from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.evaluation import scoring as evaluation
@@ -28,7 +27,7 @@ FIRST_PAUSE = 1.0
 """Minimum training time between two validations, seconds."""
 GROWTH = 0.5
 """Pause before the next validation, as a fraction of the training time so far."""
-SHARE = 0.1
+SHARE = 0.05
 """Maximum fraction of the time that validations within an epoch may take."""
 DEAR_PAUSE = 20.0
 """If validations are at least this many seconds apart, the end of an epoch does not force an extra
@@ -56,7 +55,7 @@ def next_pause(trained_seconds: float, cost: float) -> float:
     """Returns the training time until the next validation within an epoch, in seconds.
 
     Pauses are short at the start, where every second changes the curve, and ten seconds later.
-    They are longer if validations would otherwise take more than a tenth of the time.
+    They are longer if validations would otherwise take more than a twentieth of the time.
 
     Args:
         trained_seconds: training time so far.
@@ -69,8 +68,8 @@ def next_pause(trained_seconds: float, cost: float) -> float:
 def affordable(trainer: Trainer, training: TrainingConfig, speed: float) -> int:
     """Returns the maximum number of characters that each validation of a run scores.
 
-    With a time budget, no validation takes more than a tenth of the budget. All validations of a
-    run score the same characters, so that their losses can be compared.
+    With a time budget, no validation takes more than a twentieth of it. All validations of a run
+    score the same characters, so that their losses can be compared.
 
     Args:
         trainer: the trainer of the networks that will be scored.
@@ -153,7 +152,7 @@ def validate(
         losses = np.zeros(evaluation.scored(len(held_out), streams, limit), np.float32)
         scoring = GeneratorWithResult(
             _scoring(
-                network, held_out, training, streams, losses, limit=limit, threads=trainer.threads
+                trainer, network, held_out, training, streams=streams, losses=losses, limit=limit
             )
         )
         for _ in scoring:
@@ -186,15 +185,16 @@ def judged(nats: float, losses: npt.NDArray[np.float32], most_streams: int = STR
 
 
 def _scoring(
+    trainer: Trainer,
     network: CharacterNetwork,
     held_out: Ids,
     training: TrainingConfig,
+    *,
     streams: int,
     losses: npt.NDArray[np.float32],
-    *,
     limit: int,
-    threads: BatchThreads,
 ) -> evaluation.Scoring:
+    threads, forward = trainer.threads, trainer.compiled_forward(network)
     if training.scoring == "every":
         return evaluation.stateful(
             network,
@@ -203,6 +203,7 @@ def _scoring(
             losses=losses,
             limit=limit,
             threads=threads,
+            forward=forward,
         )
     return evaluation.windowed(
         network,
@@ -215,4 +216,5 @@ def _scoring(
         if limit < MAX_VALIDATION_CHARACTERS
         else MAX_VALIDATION_WINDOWS,
         threads=threads,
+        forward=forward,
     )

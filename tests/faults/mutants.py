@@ -297,7 +297,7 @@ MUTANTS = (
     _mutant(
         "validation begins cold in every stream",
         "model/evaluation/scoring.py",
-        ("primer = min(PRIMER, stride)", "primer = 0"),
+        ("primer = min(PRIMER, starts[1])", "primer = 0"),
         "model/evaluation/test_scoring.py",
     ),
     _mutant(

@@ -26,6 +26,7 @@ from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig
 from model.errors import CheckpointError, RunFolderError, TrainingDiverged
+from model.evaluation import scoring
 from model.events import (
     CheckpointSaved,
     ComputingChanged,
@@ -44,7 +45,6 @@ from model.events import (
     of_the_last_text,
     to_json_line,
 )
-from model.network.lstm import CharacterLSTM
 from model.network.published import PublishedWeights
 from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
 from model.runs.checkpoint_store import CheckpointStore, best_first
@@ -880,18 +880,18 @@ def test_threads_share_the_streams_of_validations_and_nothing_between_two_steps(
     """Those that share a sum stay awake for a while, on the cores that the next step needs."""
     stepping: set[int] = set()
     validating: set[tuple[int, int]] = set()
-    step, forward = Trainer.step, CharacterLSTM.forward
+    step, streams_of = Trainer.step, scoring.streams_of  # type: ignore[attr-defined]
 
     def noted_step(*arguments: Any) -> Any:
         stepping.add(torch.get_num_threads())
         return step(*arguments)
 
-    def noted_forward(*arguments: Any) -> Any:
+    def noted_streams(*arguments: Any) -> Any:
         validating.add((threading.get_ident(), torch.get_num_threads()))
-        return forward(*arguments)
+        return streams_of(*arguments)
 
     monkeypatch.setattr(Trainer, "step", noted_step)
-    monkeypatch.setattr(CharacterLSTM, "forward", noted_forward)  # no step calls it on a CPU
+    monkeypatch.setattr(scoring, "streams_of", noted_streams)
     with sharing_products(torch.get_num_threads()):  # leaves this test's thread as it was
         watch(
             make_request(
