@@ -31,6 +31,8 @@ SPEED_FILES: Final = re.compile(r"[0-9a-f]{32}\.json")
 """Names of the files in it."""
 MAX_ERROR: Final = 1.5
 """A training that is faster or slower than expected by this factor makes the speeds forgotten."""
+_DOUBLED_BATCH: Final = "doubled_batch"
+"""Name of the factor in a file, beside the sizes."""
 _CARD: Final = Path("/dev/nvidia0")
 
 
@@ -40,6 +42,8 @@ class MachineSpeed:
 
     rates: Mapping[int, float]
     """Characters per second of one layer by the H of an LSTM of equal cost; at least one."""
+    doubled_batch: float = 1.0
+    """Factor of the rate of the largest size with twice the usual streams in a batch."""
 
     def at(self, hidden: int, layers: int = 1) -> float:
         """Returns the expected characters per second for a size.
@@ -79,9 +83,11 @@ def remembered_speed(
             record = json.loads(
                 (folder / FOLDER / _name(training, processes, network)).read_bytes()
             )
+            doubled_batch = float(record.pop(_DOUBLED_BATCH, None))
             rates = {int(size): float(rate) for size, rate in record.items()}
-            if rates and all(math.isfinite(rate) and rate > 0 for rate in rates.values()):
-                return MachineSpeed(rates)
+            numbers = (doubled_batch, *rates.values())
+            if rates and all(math.isfinite(number) and number > 0 for number in numbers):
+                return MachineSpeed(rates, doubled_batch)
     return None
 
 
@@ -92,7 +98,8 @@ def remember_speed(
     network: NetworkKind = "lstm",
 ) -> None:
     """Keeps a measurement in the first cache folder that allows it."""
-    text = json.dumps({str(size): round(rate, 1) for size, rate in speed.rates.items()})
+    record = {str(size): round(rate, 1) for size, rate in speed.rates.items()}
+    text = json.dumps(record | {_DOUBLED_BATCH: round(speed.doubled_batch, 3)})
     for folder in cache_folders(usual=True):
         with contextlib.suppress(OSError):
             (folder / FOLDER).mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,9 @@ from model.config import (
     units_of_equal_cost,
 )
 from model.plan.ladder import (
+    DOUBLED_BATCH_FACTOR,
+    DOUBLED_BATCH_RATE,
+    DOUBLED_BATCH_STEPS,
     FULL_DROPOUT_PASSES,
     LADDER,
     TABLE_STEP,
@@ -113,6 +116,45 @@ def test_epochs_alone_are_the_plans_length() -> None:
     )
     assert (made.training.epochs, made.training.minutes, made.passes) == (7, None, 7.0)
     assert made.sentence == f"LSTM({made.model.hidden}), 7 passes"
+
+
+def doubled(factor: float, steps: float, **settings: Any) -> Plan:
+    """Returns the plan where twice the streams are faster by a factor, for some usual steps."""
+    rate = 1.000001 * steps * TABLE_STEP / 300
+    options = {"characters": MILLION, "chosen": frozenset(), **settings}
+    training = TrainingConfig(epochs=options.pop("epochs", None), minutes=5)
+    speed = MachineSpeed({128: rate, 1024: rate}, factor)
+    return plan_for(speed, model=ModelConfig(), training=training, **options)
+
+
+def test_where_more_streams_cost_little_a_batch_is_twice_as_large() -> None:
+    usual = doubled(0.999 * DOUBLED_BATCH_FACTOR, DOUBLED_BATCH_STEPS)
+    larger = doubled(DOUBLED_BATCH_FACTOR, DOUBLED_BATCH_STEPS)
+    assert larger.model.hidden == usual.model.hidden
+    assert (usual.training.batch, larger.training.batch) == (32, 64)
+    assert larger.training.learning_rate == pytest.approx(
+        DOUBLED_BATCH_RATE * usual.training.learning_rate
+    )
+    assert usual.speed is not None
+    assert larger.speed == pytest.approx(DOUBLED_BATCH_FACTOR * usual.speed)
+    assert usual.passes is not None
+    assert larger.passes == pytest.approx(DOUBLED_BATCH_FACTOR * usual.passes)
+
+
+@pytest.mark.parametrize(
+    ("steps", "settings", "batch"),
+    [
+        (0.999 * DOUBLED_BATCH_STEPS, {}, 32),
+        (DOUBLED_BATCH_STEPS, {"epochs": 7}, 32),
+        (DOUBLED_BATCH_STEPS, {"characters": 299_999}, 16),
+        (DOUBLED_BATCH_STEPS, {"chosen": frozenset({"batch"})}, TrainingConfig().batch),
+    ],
+    ids=["few steps", "by passes", "a short text", "chosen"],
+)
+def test_a_batch_stays_the_usual_one(steps: float, settings: dict[str, Any], batch: int) -> None:
+    made = doubled(2.0, steps, **settings)
+    assert made.training.batch == batch
+    assert made.training.learning_rate == nearest_rung(made.model.hidden).learning_rate
 
 
 def test_a_text_that_is_read_once_needs_no_dropout() -> None:
