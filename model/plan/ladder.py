@@ -26,7 +26,7 @@ TABLE_STEP: Final = TABLE_STREAMS * 64
 BATCH_BY_CHARACTERS: Final = ((300_000, 32), (100_000, 16), (0, 8))
 """Least characters of a text, and the streams of a batch. With 32 streams a short text would give
 too few steps in each pass: 9 of 20,000 characters."""
-DOUBLED_BATCH_FACTOR: Final = 1.15
+DOUBLED_BATCH_FACTOR: Final = 1.3
 DOUBLED_BATCH_STEPS: Final = 6_000
 DOUBLED_BATCH_RATE: Final = 1.375
 """If twice the streams make the machine faster by this factor, and as many usual steps fit into the

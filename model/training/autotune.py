@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
+import numpy as np
 import torch
 
 from corpus import Vocabulary
@@ -23,13 +24,16 @@ from model.config import (
     TrainingConfig,
     units_of_equal_cost,
 )
+from model.data.batches import make_batches
 from model.distributed.rank import ProcessRank
 from model.network.dropout import draw_masks
 from model.network.make import make_network
+from model.plan.ladder import nearest_rung
 from model.plan.machine_speed import MachineSpeed
 from model.timing import fastest
 from model.training.engines import can_go_on_with, possible_engines
 from model.training.gradients import GradientWorkers
+from model.training.trainer import Trainer
 
 WARM_UP_SEQUENCE = 8
 """Time steps of a warm-up step, which covers an engine's one-time work. It also lets the system
@@ -58,6 +62,10 @@ SECONDS_PER_SIZE = 0.5
 """Seconds of comparing engines for one size; each is timed at least once."""
 SPEED_ROUNDS = 2
 """Measurements of the fastest engine after that."""
+WHOLE_STEPS = 4
+"""Steps with the usual streams, and with twice as many, that are timed on a CPU."""
+NOISE_CHARACTERS = 1 << 16
+"""Characters that these steps read."""
 
 RETUNE_AFTER_SECONDS = (60.0, 600.0)
 """Training times at which the engines are measured again, seconds. Another program may have been
@@ -139,7 +147,7 @@ def _cpu_or_mps(
     def seconds(kind: CpuOrMps) -> float:
         chosen = machines[kind]
         with _timer(training, model, vocabulary_size, chosen.device) as timer:
-            return min([timer(chosen.engine) for _ in range(1 + MPS_ROUNDS)][1:])
+            return _step_seconds(timer, chosen.engine, MPS_ROUNDS)
 
     def result(kind: CpuOrMps) -> StepResult:
         device = machines[kind].device
@@ -175,23 +183,27 @@ def measure_speed(
     usual = TrainingConfig()
     batch = -(-usual.batch // place.size)
     share = dataclasses.replace(training, batch=batch, sequence=usual.sequence)
-    rates = {}
+    rates, doubled_batch = {}, 1.0
     for hidden in SIZES_TO_MEASURE if device.type == "cpu" else SIZES_TO_MEASURE_ON_CARDS:
+        rung = nearest_rung(hidden)
+        settings = dataclasses.replace(
+            share, embedding_dropout=rung.embedding_dropout, weight_dropout=rung.weight_dropout
+        )
         units = units_of_equal_cost(network, hidden)
-        model = ModelConfig(network=network, hidden=units, dropout=0.1)
-        engines = possible_engines(training, device, place, model)
-        with _timer(share, model, len(vocabulary), device) as timer:
+        model = ModelConfig(
+            network=network, hidden=units, embedding=rung.embedding, dropout=rung.dropout
+        )
+        engines = possible_engines(settings, device, place, model)
+        with _timer(settings, model, len(vocabulary), device) as timer:
             engine = fastest_engine(engines, timer, budget=SECONDS_PER_SIZE)
-            seconds = min(timer(engine) for _ in range(1 + SPEED_ROUNDS))
+            seconds = _step_seconds(timer, engine, SPEED_ROUNDS)
+        if device.type == "cpu":
+            machine = Machine.on(device, engine)
+            seconds, doubled = _whole_steps(machine, settings, model, len(vocabulary))
+            doubled_batch = 2 * seconds / doubled
         rates[hidden] = usual.batch * usual.sequence / seconds
         give_back_memory()
-    if device.type != "cpu":
-        return MachineSpeed(rates)
-    doubled = dataclasses.replace(share, batch=2 * batch)
-    with _timer(doubled, model, len(vocabulary), device) as timer:
-        doubled_seconds = min(timer(engine) for _ in range(1 + SPEED_ROUNDS))
-    give_back_memory()
-    return MachineSpeed(rates, 2 * seconds / doubled_seconds)
+    return MachineSpeed(rates, doubled_batch)
 
 
 def retune_times(training: TrainingConfig) -> list[float]:
@@ -243,6 +255,42 @@ def _timer(
     with torch.random.fork_rng(devices=[]), ExitStack() as open_pools:
         open_pools.callback(torch.set_num_threads, torch.get_num_threads())
         yield StepTimer(training, model, vocabulary_size, device, open_pools)
+
+
+def _whole_steps(
+    machine: Machine, training: TrainingConfig, model: ModelConfig, vocabulary_size: int
+) -> tuple[float, float]:
+    """Returns the seconds of a step with the usual streams, and of one with twice as many.
+
+    They include dropout and update, which take half of a step of LSTM(512) where its products are
+    quick, and as long for many streams as for few.
+    """
+    ids = np.random.default_rng(0).integers(vocabulary_size, size=NOISE_CHARACTERS, dtype=np.uint32)
+    seconds = []
+    with torch.random.fork_rng(devices=[]), ExitStack() as opened:
+        opened.callback(torch.set_num_threads, torch.get_num_threads())
+        prepare_thread(machine.engine.threads_per_shard)
+        trainers = []
+        for streams in (training.batch, 2 * training.batch):
+            settings = dataclasses.replace(training, batch=streams)
+            batches = make_batches(ids, settings, subject="noise")
+            network = make_network(model, vocabulary_size)
+            trainers.append(Trainer(network, batches, settings, machine))
+            opened.callback(trainers[-1].close)
+        for _ in range(1 + WHOLE_STEPS):
+            for trainer in trainers:
+                begun = time.perf_counter()
+                trainer.step(0.0)
+                seconds.append(time.perf_counter() - begun)
+    # The first steps compile and allocate.
+    usual, doubled = (min(seconds[2 + place :: 2]) for place in range(2))
+    return usual, doubled
+
+
+def _step_seconds(timer: Timer, engine: Engine, rounds: int) -> float:
+    """Returns the seconds of the fastest whole step in some rounds."""
+    timer(engine)  # the first call makes short steps
+    return min(timer(engine) for _ in range(rounds))
 
 
 def fastest_engine(

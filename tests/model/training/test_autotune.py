@@ -13,11 +13,13 @@ import pytest
 import torch
 from network_fixtures import sharing_products
 
+from corpus import Vocabulary
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.compute.mps_choice import StepResult
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessRank
+from model.training import autotune
 from model.training import engines as engine_list
 from model.training.autotune import (
     WARM_UP_SEQUENCE,
@@ -29,6 +31,7 @@ from model.training.autotune import (
 )
 from model.training.engines import possible_engines
 from model.training.gradients import GradientWorkers
+from model.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(hidden=8, embedding=4)
@@ -347,3 +350,50 @@ def test_a_trial_step_computes_the_same_again(scoring: Any) -> None:
     assert results[0].is_close_to(results[1])
     assert results[0].loss == pytest.approx(math.log(9), rel=0.2)
     assert results[0].gradient_norm > 0
+
+
+class FakeTimer:
+    """Steps take the square root of their streams; the first call makes short ones."""
+
+    def __init__(self, training: TrainingConfig, *_: Any) -> None:
+        self._streams = training.batch
+        self._called: set[Engine] = set()
+
+    def __call__(self, engine: Engine) -> float:
+        is_first = engine not in self._called
+        self._called.add(engine)
+        return 1e-9 if is_first else 0.01 * self._streams**0.5
+
+
+def test_a_timed_step_is_a_whole_one() -> None:
+    seconds = autotune._step_seconds(FakeTimer(OPEN), Engine(precision="fp32"), 2)
+    assert seconds == pytest.approx(0.01 * OPEN.batch**0.5)
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_speeds_are_those_of_steps_with_update(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autotune, "StepTimer", FakeTimer)
+    monkeypatch.setattr(autotune, "_whole_steps", lambda *_: (0.02, 0.03))
+    usual = TrainingConfig()
+    training = dataclasses.replace(usual, device="cpu", threads=threads, precision="fp32")
+    speed = autotune.measure_speed(training, Vocabulary.from_symbols("abc"))
+    rate = usual.batch * usual.sequence / 0.02
+    assert list(speed.rates.values()) == pytest.approx([rate] * len(speed.rates))
+    assert speed.doubled_batch == pytest.approx(4 / 3)
+
+
+def test_whole_steps_are_made_with_the_usual_streams_and_with_twice_as_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def step(trainer: Trainer, _: float) -> None:
+        nonlocal now
+        now += 2.0 + 0.75 * trainer._training.batch
+
+    monkeypatch.setattr(Trainer, "step", step)
+    monkeypatch.setattr("model.training.autotune.time.perf_counter", lambda: now)
+    machine = Machine.on(CPU, Engine(precision="fp32"))
+    assert autotune._whole_steps(machine, OPEN, MODEL, 5) == pytest.approx((5.0, 8.0))
