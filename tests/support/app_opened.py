@@ -14,6 +14,7 @@ from textual.events import Key
 from textual.keys import key_to_character
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.widgets._toast import Toast
 
 from model import events as ev
 from model.config import SamplingConfig
@@ -26,6 +27,17 @@ from tui.terminal.door import is_waiting
 def key_named(name: str) -> Key:
     """Returns a key as a driver would hand it on."""
     return Key(name, key_to_character(name))
+
+
+async def without_toasts(pilot: Pilot[None]) -> None:
+    """Clears the toasts, and returns when the screen has none left."""
+
+    def cleared() -> bool:
+        pilot.app.clear_notifications()
+        return not pilot.app.screen.query(Toast)
+
+    await until(cleared)
+    await pilot.pause()
 
 
 class Opened:

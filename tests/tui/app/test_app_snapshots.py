@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from app_opened import without_toasts
 from app_script import characters, ladder_started, race_started, training
 from patience import until
 from textual.pilot import Pilot
@@ -164,7 +165,7 @@ def test_each_view_looks_as_it_did(
             await pilot.press(key)
         for line in app.screen.query(Input):
             line.cursor_blink = False
-        app.clear_notifications()
+        await without_toasts(pilot)
         lanes: tuple[str, ...] = ("the sense of", "the sense or", "the soul of a", "the soul is x")
         if view == "ladder":
             app.take((ladder_started("he was "),))
@@ -176,8 +177,7 @@ def test_each_view_looks_as_it_did(
         for _ in range(3):
             app.draw_all()
             await pilot.pause()
-        app.clear_notifications()
-        await pilot.pause()
+        await without_toasts(pilot)
         if view == "alternatives":  # the pane below the dialog is painted when it likes
             marked = "so</text>"  # the "u" of "soul" has another background
             await until(lambda: marked in app.export_screenshot())

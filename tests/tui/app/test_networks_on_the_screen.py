@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 import pytest
-from app_opened import Opened, opened
+from app_opened import Opened, opened, without_toasts
 from app_script import characters, ladder_started, on_a_loop, training
 from patience import until
 from textual.pilot import Pilot
@@ -90,7 +90,6 @@ def test_the_screen_looks_as_it_did(
         for _ in range(3):
             app.draw_all()
             await pilot.pause()
-        app.clear_notifications()
-        await pilot.pause()
+        await without_toasts(pilot)
 
     assert snap_compare(app, terminal_size=(120, 40), run_before=fill)
