@@ -194,8 +194,8 @@ def plan_for(
         rate = speed.at(rung.hidden, model.layers)
     batch = next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
     learning_rate = rung.learning_rate * NETWORKS[model.network].learning_rate_scale
-    is_doubled = "batch" not in chosen and training.epochs is None and batch == TABLE_STREAMS
-    if is_doubled and speed is not None and rate is not None and _doubles(speed, rate, minutes):
+    may_double = "batch" not in chosen and training.epochs is None and batch == TABLE_STREAMS
+    if may_double and speed is not None and rate is not None and _doubles(speed, rate, minutes):
         batch *= 2
         learning_rate *= DOUBLED_BATCH_RATE
         rate *= speed.doubled_batch
