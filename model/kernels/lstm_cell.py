@@ -18,9 +18,9 @@ from numba import types
 from numba.extending import overload
 
 from model.kernels.cpu import LANES
-from model.kernels.dtypes import BFLOAT16_BYTES, WORD_BYTES, Array, Numbers, to_float32
+from model.kernels.dtypes import BFLOAT16_BYTES, WORD_BYTES, Array, Numbers
 from model.kernels.ir import address_intrinsic, counted_loop, integer, moved
-from model.kernels.jit import Kernel, inline
+from model.kernels.jit import inline
 from model.kernels.vecmath import VectorMath
 
 _BYTES: Final[dict[Numbers, int]] = {"float32": WORD_BYTES, "pairs": BFLOAT16_BYTES}
@@ -126,21 +126,6 @@ def step_backward(  # noqa: PLR0917
 def _place(matrix: Array, row: int, column: int) -> int:
     """Returns the address of an entry of a matrix whose rows have no gaps."""
     return matrix.ctypes.data + row * matrix.strides[0] + column * matrix.itemsize
-
-
-@Kernel
-def sum_rows(rows: Array, ids: Array, sums: Array) -> None:
-    """Adds each row to the sum with its id, in order: the gradient of a table lookup.
-
-    Args:
-        rows: float32 or bfloat16 [N, 4H or more].
-        ids: int64 [N].
-        sums: float32 [V, 4H]; added to.
-    """
-    for n in range(len(ids)):
-        row, total = rows[n], sums[ids[n]]
-        for j in range(sums.shape[1]):
-            total[j] += to_float32(row[j])
 
 
 def _over_units(builder: Any, count: Any, one_vector: Callable[[VectorMath, Any], None]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from model.kernels.barrier import barrier, rank_range
-from model.kernels.dtypes import Array
+from model.kernels.dtypes import Array, to_float32
 from model.kernels.jit import Kernel
 from model.kernels.lstm_cell import step_backward, step_forward
 from model.kernels.matmul import begin, end, matmul_of_series, matmul_tn
@@ -132,34 +132,44 @@ def sequence_backward(  # noqa: PLR0917
 
 
 @Kernel
-def recurrent_gradient(  # noqa: PLR0917
+def weight_gradients(  # noqa: PLR0917
     rank: int,
     arrivals: Array,
     sched_yield: int,
     d_gates: Array,
     hiddens: Array,
+    ids: Array,
     transposed: Array,
     d_matrix: Array,
+    d_input_gates: Array,
 ) -> None:
-    """Computes a rank's rows of the recurrent matrix's gradient; all ranks must run together.
+    """Computes a rank's part of the weights' gradients; all ranks must run at the same time.
 
-    One product over all time steps: ``d_matrix = d_gates^T hiddens`` with K = T B.
+    One product over all time steps: ``d_matrix = d_gates^T hiddens`` of T B inner indices.
 
     Args:
         rank: of the calling thread.
         arrivals: int64 [size + 1, ARRIVALS_WIDTH]; see ``model.kernels.threads``.
         sched_yield: address of the function, 0 for none.
-        d_gates: float32 or bfloat16 [T, B, 4H'].
-        hiddens: of the same dtype, [T + 1, B, H'], without inputs.
-        transposed: uint32 [H * `packing.transposed_row_words` of T B], shared by all ranks,
-            beginning with a cache line; scratch.
-        d_matrix: float32 [4H, H]; the rank's rows are written.
+        d_gates: float32 or bfloat16 [T, B, 4H'], gradient of the sums that go into the gates.
+        hiddens: of the same dtype, [T + 1, B, K'].
+        ids: int64 [T, B], rows of the table of input gates.
+        transposed: uint32 [`packing.transposed_words` of K columns and T B inner indices], shared
+            by all ranks, beginning with a cache line; scratch.
+        d_matrix: float32 [4H, K]; the rank's rows are written.
+        d_input_gates: float32 [N, 4H], gradient of the table; the rank's columns are written.
     """
-    (steps, batch, depth), (rows, width) = d_gates.shape, d_matrix.shape
-    inner, size = steps * batch, len(arrivals) - 1
-    first, last = rank_range(width, rank, size)
-    transpose(hiddens[:-1].reshape(inner, hiddens.shape[2]), first, last, transposed)
+    (steps, batch, depth), (rows, inner) = d_gates.shape, d_matrix.shape
+    count, size = steps * batch, len(arrivals) - 1
+    first, last = rank_range(inner, rank, size)
+    transpose(hiddens[:-1].reshape(count, hiddens.shape[2]), first, last, transposed)
     barrier(arrivals, rank, arrivals[rank, 0] + 1, sched_yield)
     first, last = rank_range(rows, rank, size)
-    flat, out = d_gates.reshape(inner, depth), d_matrix[first:last]
-    matmul_tn(flat, first, last - first, transposed, width, out)
+    flat, out = d_gates.reshape(count, depth), d_matrix[first:last]
+    matmul_tn(flat, first, last - first, transposed, inner, out)
+    own, flat_ids = d_input_gates[:, first:last], ids.reshape(count)
+    own[:] = np.float32(0)
+    for n in range(count):
+        row, total = flat[n, first:last], own[flat_ids[n]]
+        for j in range(last - first):
+            total[j] += to_float32(row[j])

@@ -21,7 +21,6 @@ import numpy as np
 
 from model.kernels.dtypes import Array, stored_like, to_float32
 from model.kernels.jit import Kernel, inline
-from model.kernels.lstm_cell import sum_rows
 from model.kernels.matmul import matmul, matmul_tn
 from model.kernels.packing import (
     depth_of,
@@ -30,11 +29,12 @@ from model.kernels.packing import (
     pack_transposed,
     transpose,
 )
-from model.kernels.sequence import sequence_backward, sequence_forward
+from model.kernels.sequence import sequence_backward, sequence_forward, weight_gradients
 from model.kernels.vecmath import exp, largest
 
-_forward, _backward = inline(sequence_forward.function), inline(sequence_backward.function)
-_sum_rows = inline(sum_rows.function)
+_forward, _backward, _weights = (
+    inline(kernel.function) for kernel in (sequence_forward, sequence_backward, weight_gradients)
+)
 
 
 @inline
@@ -192,33 +192,6 @@ def _head_step(  # noqa: PLR0917
 
 
 @inline
-def _weight_gradients(  # noqa: PLR0917
-    d_gates: Array,
-    hiddens: Array,
-    rows: Array,
-    transposed: Array,
-    d_matrix: Array,
-    d_input_gates: Array,
-) -> None:
-    """Writes the gradients of the layer's matrix and of the rows ``input_gates``.
-
-    Args:
-        d_gates: float32 or bfloat16 [T, B, 4H'], gradient of the sums that go into the gates.
-        hiddens: like ``d_gates``, [T + 1, B, K'].
-        rows: int64 [T, B], of ``input_gates``.
-        transposed: uint32, from `empty_transposed` for K columns and TB inner indices; scratch.
-        d_matrix: float32 [4H, K]; written.
-        d_input_gates: float32 [V or 1, 4H]; written.
-    """
-    count, (gates_width, inner) = rows.size, d_matrix.shape
-    transpose(hiddens[:-1].reshape(count, hiddens.shape[2]), 0, inner, transposed)
-    flat_gates = d_gates.reshape(count, d_gates.shape[2])
-    matmul_tn(flat_gates, 0, gates_width, transposed, inner, d_matrix)
-    d_input_gates[:] = np.float32(0)
-    _sum_rows(flat_gates, rows.reshape(count), d_input_gates)
-
-
-@inline
 def _columns(ids: Array, first: int, last: int) -> Array:
     """Returns a copy of some columns of int64 [T, S]."""
     columns = np.empty((len(ids), last - first), np.int64)
@@ -286,5 +259,5 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     d_hidden, d_cell = np.empty((batch, width), np.float32), np.zeros((batch, width), np.float32)
     d_inputs = np.empty((steps, batch, embedding.shape[1]), np.float32)
     _backward(0, arrivals, 0, gates, cells, d_outputs, matrix, d_hidden, d_cell, d_inputs)
-    _weight_gradients(gates, hiddens, rows, transposed, d_matrix, d_input_gates)
+    _weights(0, arrivals, 0, gates, hiddens, rows, transposed, d_matrix, d_input_gates)
     _embedding_gradient(d_inputs, own_ids, input_mask, d_embedding)

@@ -21,9 +21,8 @@ from torch import Tensor
 
 from model.compute.torch_threads import prepare_thread
 from model.kernels.dtypes import Array
-from model.kernels.lstm_cell import sum_rows
 from model.kernels.packing import padded_depth, transposed_words
-from model.kernels.sequence import recurrent_gradient, sequence_backward, sequence_forward
+from model.kernels.sequence import sequence_backward, sequence_forward, weight_gradients
 from model.kernels.threads import Arrivals, RankWork, Team, barrier_arguments
 from model.network.torch_layer import LayerState
 
@@ -99,7 +98,7 @@ class CompiledLSTMLayer(torch.autograd.Function):
 
         _in_team(width, work)
         ctx.save_for_backward(gates, hiddens, cells, matrix, ids)
-        ctx.products, ctx.input_type, ctx.symbols = products, table.dtype, len(table)
+        ctx.input_type, ctx.symbols = table.dtype, len(table)
         ctx.set_materialize_grads(False)
         outputs = hiddens[1:, :, :width].float()
         return outputs, outputs[-1].clone(), cells[-1].clone()
@@ -127,21 +126,24 @@ class CompiledLSTMLayer(torch.autograd.Function):
         d_hidden = torch.empty_like(cells[0])
         d_cell = torch.zeros_like(cells[0]) if last_cell is None else last_cell.clone()
         no_inputs = cells.new_empty((steps, batch, 0))
-        arrays = arrays_of(gates, cells, d_outputs, matrix, d_hidden, d_cell, no_inputs)
+        back = arrays_of(gates, cells, d_outputs, matrix, d_hidden, d_cell, no_inputs)
+        # The rows of a table's gradient sum to the bias's. Without a table all rows count as one.
+        rows = torch.zeros(steps, batch, dtype=torch.int64) if ids is None else ids.contiguous()
+        d_table = cells.new_empty((1 if ids is None else ctx.symbols, 4 * width))
+        d_matrix, operands = torch.empty_like(matrix), arrays_of(gates, hiddens, rows)
+        transposed = empty_transposed(width, steps * batch, operands[0].dtype)
+        results = transposed, *arrays_of(d_matrix, d_table)
 
         def work(rank: int, arrivals: Arrivals) -> None:
-            sequence_backward.run(*barrier_arguments(rank, arrivals), *arrays)
+            barrier = barrier_arguments(rank, arrivals)
+            sequence_backward.run(*barrier, *back)
+            # The gates' gradients have taken their place.
+            weight_gradients.run(*barrier, *operands, *results)
 
         _in_team(width, work)
-        d_gates = gates  # in the same memory
-        d_matrix = _recurrent_gradient(d_gates, hiddens, matrix)
-        # The rows of a table's gradient sum to the bias's. Without a table all rows count as one.
-        rows = torch.zeros(steps * batch, dtype=torch.int64) if ids is None else ids.reshape(-1)
-        sums = cells.new_zeros((1 if ids is None else ctx.symbols, 4 * width))
-        sum_rows.run(*arrays_of(d_gates.view(steps * batch, -1), rows, sums))
-        d_bias = sums.sum(0)
+        d_bias = d_table.sum(0)
         return (
-            d_gates[..., : 4 * width].to(ctx.input_type) if ids is None else sums,
+            gates[..., : 4 * width].to(ctx.input_type) if ids is None else d_table,
             None,
             d_bias,
             d_bias.clone(),  # a separate tensor, because gradients are changed in place
@@ -193,28 +195,6 @@ def _in_team(width: int, work: RankWork) -> None:
 def _threads_for(width: int) -> int:
     """Returns how many threads share the units."""
     return min(torch.get_num_threads(), max(1, width // MIN_UNITS_PER_THREAD))
-
-
-def _recurrent_gradient(d_gates: Tensor, hiddens: Tensor, matrix: Tensor) -> Tensor:
-    """Computes the recurrent matrix's gradient, float32 [4H, H].
-
-    Args:
-        d_gates: float32 or bfloat16 [T, B, 4H'].
-        hiddens: of the same type, [T + 1, B, H'], from the state carried in to the last one.
-        matrix: [4H, H].
-    """
-    steps, batch, _ = d_gates.shape
-    width = matrix.shape[1]
-    gates, states = arrays_of(d_gates, hiddens)
-    transposed = empty_transposed(width, steps * batch, gates.dtype)
-    d_matrix = torch.empty_like(matrix)
-
-    def work(rank: int, arrivals: Arrivals) -> None:
-        barrier, out = barrier_arguments(rank, arrivals), d_matrix.numpy()
-        recurrent_gradient.run(*barrier, gates, states, transposed, out)
-
-    _in_team(width, work)
-    return d_matrix
 
 
 def empty_transposed(columns: int, inner: int, number: np.dtype[Any]) -> Array:

@@ -40,8 +40,11 @@ def by_definition(
 
 
 @pytest.mark.parametrize("symbols", [None, 4])
-@pytest.mark.parametrize("width", [1, 4, 33])
-def test_the_gradients_are_those_of_the_function(symbols: int | None, width: int) -> None:
+@pytest.mark.parametrize(("width", "threads"), [(1, 1), (4, 1), (33, 1), (33, 2)])
+def test_the_gradients_are_those_of_the_function(
+    symbols: int | None, width: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.network.compiled_layer._threads_for", lambda _: threads)
     steps, batch = 5, 3
     ids = None if symbols is None else torch.arange(steps * batch).view(steps, batch) % symbols
     arguments = [
