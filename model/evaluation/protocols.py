@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from model.data.batches import Ids
@@ -29,10 +30,17 @@ class Scores:
     """Results of cold starts; None if they were not requested."""
     dynamic_nats_per_character: float | None
     """Loss of dynamic evaluation, which trains on the text; None if it was not requested."""
+    losses: npt.NDArray[np.float32] | None
+    """Nats of each character that the stateful protocol scored; None if they were not requested."""
 
 
 def evaluate(
-    checkpoint: Checkpoint, ids: Ids, *, cold_places: int = 0, dynamically: bool = False
+    checkpoint: Checkpoint,
+    ids: Ids,
+    *,
+    cold_places: int = 0,
+    dynamically: bool = False,
+    keeps_losses: bool = False,
 ) -> Scores:
     """Scores a text in float32 on the CPU.
 
@@ -42,6 +50,7 @@ def evaluate(
         cold_places: number of cold starts; 0 omits them.
         dynamically: whether to add dynamic evaluation, which takes about ten times as long as the
             rest.
+        keeps_losses: whether to return the loss of each character.
 
     Raises:
         ModelError: the text has fewer than two characters.
@@ -49,11 +58,12 @@ def evaluate(
     network = make_network(checkpoint.metadata.model, len(checkpoint.metadata.vocabulary))
     network.load_arrays(checkpoint.best_weights())
     torch.set_flush_denormal(True)
-    # Losses take four bytes a character, and only cold starts need them.
-    losses = np.zeros(max(0, len(ids) - 1), dtype=np.float32) if cold_places else None
+    losses = None
+    if cold_places or keeps_losses:  # they take four bytes a character
+        losses = np.zeros(max(0, len(ids) - 1), dtype=np.float32)
     carried = evaluation.run_to_end(evaluation.stateful(network, ids, losses=losses))
     cold = None
-    if losses is not None:
+    if losses is not None and cold_places:
         cold = evaluation.run_to_end(cold_starts(network, ids, losses, places=cold_places))
     return Scores(
         characters=len(ids) - 1,
@@ -63,4 +73,5 @@ def evaluate(
         dynamic_nats_per_character=(
             evaluation.run_to_end(dynamic(network, ids)) if dynamically else None
         ),
+        losses=losses,
     )

@@ -9,7 +9,7 @@ lacks, and has no children. Letters: N nodes, C nodes that can be contexts, V vo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +29,8 @@ MAX_CHARACTERS: Final = MAX_BYTES // BYTES_PER_CHARACTER
 """Characters that are counted; of a longer text, these are the last ones."""
 ROOT: Final = 0
 UNSEEN: Final = 1
+MIXED_SHARE: Final = 0.2
+"""Share of an n-gram in its mixture with a network: near the best one of several runs."""
 SCORED_TOGETHER: Final = 1 << 18
 """Characters that are scored at a time."""
 
@@ -131,11 +133,33 @@ class NgramModel:
             ids: the text [T]; NaN if it is empty.
         """
         total = 0.0
+        for part in self._in_parts(ids):
+            total -= float(np.log(part).sum())
+        return total / len(ids) if len(ids) else math.nan
+
+    def mixed_nats(self, ids: NDArray[Any], losses: NDArray[np.float32], share: float) -> float:
+        """Returns the mean nats per character of a mixture with another model, without the first.
+
+        Args:
+            ids: the text [T], T > 1.
+            losses: nats [T - 1] of the other model for all characters but the first.
+            share: of this model's probabilities in the mixture, above 0 and below 1.
+        """
+        total, first = 0.0, 0
+        for part in self._in_parts(ids):
+            mixed = share * part
+            skipped = 1 if first == 0 else 0
+            others = losses[first + skipped - 1 : first + len(part) - 1]
+            mixed[skipped:] += (1 - share) * np.exp(-others.astype(np.float64))
+            total -= float(np.log(mixed[skipped:]).sum())
+            first += len(part)
+        return total / len(losses)
+
+    def _in_parts(self, ids: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+        """Yields what `probabilities` returns, some characters of the text at a time."""
         for first in range(0, len(ids), SCORED_TOGETHER):
             context = min(first, self.order)
-            part = self.probabilities(ids[first - context : first + SCORED_TOGETHER])
-            total -= float(np.log(part[context:]).sum())
-        return total / len(ids) if len(ids) else math.nan
+            yield self.probabilities(ids[first - context : first + SCORED_TOGETHER])[context:]
 
     def probabilities(self, ids: NDArray[Any]) -> NDArray[np.float64]:
         """Returns the probability [T] of each character after those before it.

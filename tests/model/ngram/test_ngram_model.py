@@ -92,6 +92,27 @@ def test_a_text_scored_in_parts_has_the_loss_of_the_whole(
         assert math.isnan(nats)
 
 
+@given(
+    text=ids_of_texts,
+    scored=st.lists(st.integers(0, SYMBOLS - 1), min_size=2, max_size=40),
+    share=st.floats(0.01, 0.99),
+    data=st.data(),
+)
+def test_a_mixture_has_a_share_of_each_models_probabilities(
+    text: list[int], scored: list[int], share: float, data: st.DataObject
+) -> None:
+    model = NgramModel.build(array(text), SYMBOLS, 3)
+    others = data.draw(st.lists(st.floats(0, 30, width=32), min_size=len(scored) - 1,
+                                max_size=len(scored) - 1))  # fmt: skip
+    losses = np.array(others, np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ngram_model, "SCORED_TOGETHER", 7)
+        mixed = model.mixed_nats(array(scored), losses, share)
+    own = model.probabilities(array(scored))[1:]
+    both = share * own + (1 - share) * np.exp(-losses.astype(np.float64))
+    assert mixed == pytest.approx(-np.log(both).mean())
+
+
 def test_order_zero_knows_frequencies_alone() -> None:
     model = NgramModel.build(array([0] * 30 + [1] * 10), 3, 0)
     first, second, third = (float(model.probabilities(array([2, w]))[1]) for w in range(3))

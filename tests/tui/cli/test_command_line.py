@@ -22,6 +22,8 @@ from command_here import Outcome, charlm_here
 from patience import PATIENCE, moments
 from terminal_harness import LONG, PROGRAM, TINY, checkpoint_steps, make_environment, make_words
 
+from model.ngram.ngram_model import MIXED_SHARE
+
 pytestmark = pytest.mark.terminal
 
 TEXT = make_words(8000)
@@ -629,6 +631,7 @@ def test_evaluate_scores_counts_of_the_training_part_on_the_same_text(trained: T
     (record,) = objects(own.output)
     added = ["ngram_order", "ngram_counted_characters"]
     added += ["ngram_nats_per_character", "ngram_bits_per_character"]
+    added += ["mixed_nats_per_character", "mixed_bits_per_character"]
     assert sorted(record) == sorted([*SCORE_KEYS, *added])
     assert record["ngram_order"] == 5
     assert record["ngram_counted_characters"] == pytest.approx(len(TEXT) * 0.9, abs=2)
@@ -640,7 +643,12 @@ def test_evaluate_scores_counts_of_the_training_part_on_the_same_text(trained: T
     (other,) = objects(charlm(trained.home, "evaluate", "other.txt", "--json", "--ngram=5").output)
     assert other["ngram_counted_characters"] == record["ngram_counted_characters"]
     assert other["ngram_nats_per_character"] > nats + 1
-    assert f"{nats:.4f} nats (5-gram); " in charlm(trained.home, "evaluate", "--ngram=5").output
+    mixed = record["mixed_nats_per_character"]
+    assert record["mixed_bits_per_character"] == pytest.approx(mixed / math.log(2))
+    # A mixture loses at most the logarithm of the network's share to the network.
+    assert 0 < mixed < record["nats_per_character"] - math.log(1 - MIXED_SHARE)
+    sentence = charlm(trained.home, "evaluate", "--ngram=5").output
+    assert f"{nats:.4f} nats (5-gram); {mixed:.4f} nats (both, 20 % of it 5-gram); " in sentence
 
 
 def test_evaluate_refuses_an_order_that_helps_nobody(trained: Trained) -> None:

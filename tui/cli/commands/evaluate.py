@@ -19,7 +19,7 @@ from corpus import (
     resolve_source,
     split_ids,
 )
-from model.ngram.ngram_model import MAX_ORDER, NgramModel
+from model.ngram.ngram_model import MAX_ORDER, MIXED_SHARE, NgramModel
 from model.runs.checkpoint import Checkpoint
 from model.runs.reload_corpus import find_saved_text
 from model.system.torch_import import require_torch
@@ -47,13 +47,15 @@ PLACES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NgramScore:
-    """What counts alone predict."""
+    """What counts predict, alone and in a mixture with the run."""
 
     order: int
     """Characters of context."""
     characters: int
     """Characters that were counted."""
     nats_per_character: float
+    mixed_nats_per_character: float
+    """Of the mixture, stateful; `MIXED_SHARE` of it is the n-gram."""
 
 
 @click.command()
@@ -84,7 +86,7 @@ class _NgramScore:
     type=click.IntRange(0, MAX_ORDER),
     metavar="N",
     help="Also count the text that the run was trained on, and measure how well N characters of "
-    "context predict by the counts alone.",
+    "context predict by the counts: alone, and mixed with the run.",
 )
 @include_option
 @exclude_option
@@ -104,7 +106,7 @@ def evaluate(corpus: str | None, **options: Any) -> None:
         raise CorpusError(
             corpus or "the held-out part", "is too short to score", "name a longer text"
         )
-    counted = None if own is None else _counted(options["ngram"], own, ids, checkpoint)
+    model = None if own is None else _ngram_of(options["ngram"], own, checkpoint)
     require_torch()
     from model.evaluation.protocols import evaluate as evaluate_checkpoint  # noqa: PLC0415 - torch takes two seconds
 
@@ -114,7 +116,9 @@ def evaluate(corpus: str | None, **options: Any) -> None:
         ids,
         cold_places=options["cold_places"] or 0,
         dynamically=options["dynamically"],
+        keeps_losses=model is not None,
     )
+    counted = None if model is None else _counted(model, ids, scores)
     seconds = round(time.perf_counter() - began, 3)
     if options["as_json"]:
         say_json(_record(scores, counted, seconds))
@@ -148,6 +152,8 @@ def _record(scores: Scores, counted: _NgramScore | None, seconds: float) -> dict
             "ngram_counted_characters": counted.characters,
             "ngram_nats_per_character": counted.nats_per_character,
             "ngram_bits_per_character": counted.nats_per_character / math.log(2),
+            "mixed_nats_per_character": counted.mixed_nats_per_character,
+            "mixed_bits_per_character": counted.mixed_nats_per_character / math.log(2),
         }
     return record
 
@@ -167,17 +173,29 @@ def _sentence(scores: Scores, counted: _NgramScore | None, seconds: float) -> st
         parts.append(f"{scores.dynamic_nats_per_character:.4f} nats (dynamic evaluation)")
     if counted is not None:
         parts.append(f"{counted.nats_per_character:.4f} nats ({counted.order}-gram)")
+        mixed, share = counted.mixed_nats_per_character, 100 * MIXED_SHARE
+        parts.append(f"{mixed:.4f} nats (both, {share:.0f} % of it {counted.order}-gram)")
     parts.append(f"{scores.characters:,} characters in {seconds:.1f} s")
     return "; ".join(parts)
 
 
-def _counted(order: int, own: Split, ids: Any, checkpoint: Checkpoint) -> _NgramScore:
-    """Counts a run's training part, and scores ids [T] with the counts."""
+def _ngram_of(order: int, own: Split, checkpoint: Checkpoint) -> NgramModel:
+    """Counts a run's training part."""
     model = NgramModel.build(own.train, len(checkpoint.metadata.vocabulary), order)
     if model.note:
         complain(model.note)
-    nats = model.nats(ids)
-    return _NgramScore(order=order, characters=model.characters, nats_per_character=nats)
+    return model
+
+
+def _counted(model: NgramModel, ids: Any, scores: Scores) -> _NgramScore:
+    """Scores ids [T] with an n-gram model, and with its mixture with a network."""
+    assert scores.losses is not None
+    return _NgramScore(
+        order=model.order,
+        characters=model.characters,
+        nats_per_character=model.nats(ids),
+        mixed_nats_per_character=model.mixed_nats(ids, scores.losses, MIXED_SHARE),
+    )
 
 
 def _texts(
