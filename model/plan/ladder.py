@@ -20,6 +20,13 @@ FULL_DROPOUT_PASSES: Final = 12.0
 """Passes over the text from which dropouts and weight decay have the table's values. With fewer
 passes they are smaller in proportion, because a text that is read once cannot be learned by
 heart."""
+FREQUENT_READING: Final = 16.0
+DROPOUT_GROWTH: Final = 0.25
+MOST_DROPOUTS: Final = (0.5, 0.1, 0.35)
+"""If passes times H squared, divided by the characters of the text, exceed the first number, the
+table's dropouts are multiplied by the quotient to the power of the second one, up to the last ones:
+of output, embedding and weights. The more weights a network has for each character, and the more
+often it reads them, the sooner it knows the text by heart."""
 TABLE_STREAMS: Final = 32
 TABLE_STEP: Final = TABLE_STREAMS * 64
 """Streams of a batch, and characters of a step, in the experiments behind the table."""
@@ -200,15 +207,16 @@ def plan_for(
         learning_rate *= DOUBLED_BATCH_RATE
         rate *= speed.doubled_batch
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
-    if training.epochs is not None:
-        passes = float(training.epochs)
-    settings = _settings(rung, FULL_DROPOUT_PASSES if passes is None else passes)
+    epochs = training.epochs
+    most = math.ceil(PASSES_OF_SMALL_TEXT * max(1.0, characters / SMALL_TEXT) ** 0.5)
+    if epochs is None and passes is not None and passes > most:
+        epochs = most
+    if epochs is not None:
+        passes = float(epochs)
+    settings = _settings(rung, FULL_DROPOUT_PASSES if passes is None else passes, characters)
     settings["learning_rate"] = float(f"{learning_rate:.3g}")
     settings["batch"] = batch
-    most = math.ceil(PASSES_OF_SMALL_TEXT * max(1.0, characters / SMALL_TEXT) ** 0.5)
-    if training.epochs is None and passes is not None and passes > most:
-        settings["epochs"] = most
-        passes = float(most)
+    settings["epochs"] = epochs
     open_settings: dict[str, Any] = {
         name: value for name, value in settings.items() if name not in chosen
     }
@@ -244,17 +252,24 @@ def nearest_rung(hidden: float) -> Rung:
     return min(LADDER, key=lambda rung: max(rung.hidden / hidden, hidden / rung.hidden))
 
 
-def _settings(rung: Rung, passes: float) -> dict[str, Any]:
-    """Returns the settings of a rung for a number of passes."""
+def _settings(rung: Rung, passes: float, characters: int) -> dict[str, Any]:
+    """Returns the settings of a rung for some passes over some characters."""
     share = min(1.0, passes / FULL_DROPOUT_PASSES)
     weight_decay = max(LADDER[0].weight_decay, share * rung.weight_decay)
+    reading = passes * rung.hidden**2 / max(1, characters)
+    share *= max(1.0, reading / FREQUENT_READING) ** DROPOUT_GROWTH
+    dropouts = (rung.dropout, rung.embedding_dropout, rung.weight_dropout)
+    dropout, embedding_dropout, weight_dropout = (
+        round(min(most, share * dropout), 3)
+        for dropout, most in zip(dropouts, MOST_DROPOUTS, strict=True)
+    )
     return {
         "embedding": rung.embedding,
         "warmup_steps": rung.warmup_steps,
         "weight_decay": round(weight_decay, 3),
-        "dropout": round(share * rung.dropout, 3),
-        "embedding_dropout": round(share * rung.embedding_dropout, 3),
-        "weight_dropout": round(share * rung.weight_dropout, 3),
+        "dropout": dropout,
+        "embedding_dropout": embedding_dropout,
+        "weight_dropout": weight_dropout,
     }
 
 

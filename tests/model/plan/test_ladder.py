@@ -170,6 +170,29 @@ def test_a_text_that_is_read_once_needs_no_dropout() -> None:
     assert once.model.dropout < 0.1 * often.model.dropout
 
 
+@pytest.mark.parametrize(
+    ("characters", "passes", "dropouts"),
+    [
+        (MILLION, 61, (0.3, 0.05, 0.15)),  # 60 passes of tinyshakespeare: more ends no lower
+        (MILLION, 16 * 61, (0.5, 0.1, 0.3)),
+        (20_000, 25, (0.5, 0.1, 0.318)),
+    ],
+)
+def test_a_text_that_is_read_often_gets_more_dropout(
+    characters: int, passes: int, dropouts: tuple[float, float, float]
+) -> None:
+    made = plan_for(
+        None,
+        characters=characters,
+        model=ModelConfig(hidden=512),
+        training=TrainingConfig(epochs=passes, minutes=None),
+        chosen=frozenset({"hidden"}),
+    )
+    training = made.training
+    found = (made.model.dropout, training.embedding_dropout, training.weight_dropout)
+    assert found == pytest.approx(dropouts, abs=2e-3)
+
+
 def test_what_the_user_chose_stays() -> None:
     made = plan(
         learning_rate=0.5,
