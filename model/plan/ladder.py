@@ -20,6 +20,9 @@ FULL_DROPOUT_PASSES: Final = 12.0
 """Passes over the text from which dropouts and weight decay have the table's values. With fewer
 passes they are smaller in proportion, because a text that is read once cannot be learned by
 heart."""
+UNREAD_STEPS_FACTOR: Final = 2.0
+"""A size needs this factor of the table's steps if they do not reach the end of the text. A smaller
+network is then far from knowing it by heart, and stays ahead for longer."""
 FREQUENT_READING: Final = 16.0
 DROPOUT_GROWTH: Final = 0.25
 MOST_DROPOUTS: Final = (0.5, 0.1, 0.35)
@@ -196,7 +199,7 @@ def plan_for(
         hidden = model.hidden
         rung = nearest_rung(hidden / unit_scale(model.network, model.layers))
     else:
-        rung = _best_rung(speed, model, 60 * minutes)
+        rung = _best_rung(speed, model, 60 * minutes, characters)
         hidden = units_of_equal_cost(model.network, rung.hidden, model.layers)
         rate = speed.at(rung.hidden, model.layers)
     batch = next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
@@ -237,14 +240,16 @@ def _doubles(speed: MachineSpeed, rate: float, minutes: float) -> bool:
     return speed.doubled_batch >= DOUBLED_BATCH_FACTOR and steps >= DOUBLED_BATCH_STEPS
 
 
-def _best_rung(speed: MachineSpeed, model: ModelConfig, seconds: float) -> Rung:
+def _best_rung(speed: MachineSpeed, model: ModelConfig, seconds: float, characters: int) -> Rung:
     """Returns the largest rung that makes its steps in some seconds."""
     scale = NETWORKS[model.network].steps_scale
-    return [
-        rung
-        for rung in LADDER
-        if speed.at(rung.hidden, model.layers) * seconds / TABLE_STEP >= scale * rung.least_steps
-    ][-1]
+
+    def pays(rung: Rung) -> bool:
+        read = speed.at(rung.hidden, model.layers) * seconds
+        factor = scale if read >= characters else scale * UNREAD_STEPS_FACTOR
+        return read / TABLE_STEP >= factor * rung.least_steps
+
+    return [rung for rung in LADDER if pays(rung)][-1]
 
 
 def nearest_rung(hidden: float) -> Rung:

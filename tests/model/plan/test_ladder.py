@@ -57,11 +57,23 @@ def test_a_size_is_chosen_from_its_number_of_steps_on(rung: Rung, network: Netwo
     place = LADDER.index(rung)
     steps = NETWORKS[network].steps_scale * rung.least_steps
     least = steps * TABLE_STEP / 60  # characters a second, in a minute
-    here = plan(max(1.000001 * least, 1.0), minutes=1, network=network)
+    text = MILLION // 2  # which all of them read to the end
+    rate = max(1.000001 * least, 1.0)
+    here = plan(rate, characters=text, minutes=1, network=network)
     assert here.model.hidden == units_of_equal_cost(network, rung.hidden)
     if place:
-        below = plan(0.999 * least, minutes=1, network=network)
+        below = plan(0.999 * least, characters=text, minutes=1, network=network)
         assert below.model.hidden == units_of_equal_cost(network, LADDER[place - 1].hidden)
+
+
+def test_a_text_that_is_not_read_to_its_end_gets_a_smaller_network() -> None:
+    rung = LADDER[2]
+    characters = 2 * rung.least_steps * TABLE_STEP
+    for steps, expected in ((1.9, LADDER[1]), (2.001, rung)):
+        rate = steps * rung.least_steps * TABLE_STEP / 60
+        unread = plan(rate, minutes=1, characters=100 * characters)
+        assert unread.model.hidden == expected.hidden
+    assert plan(1.001 * rung.least_steps * TABLE_STEP / 60, minutes=1).model.hidden == rung.hidden
 
 
 def test_the_ladder_rises() -> None:
