@@ -167,9 +167,11 @@ def weight_gradients(  # noqa: PLR0917
     first, last = rank_range(rows, rank, size)
     flat, out = d_gates.reshape(count, depth), d_matrix[first:last]
     matmul_tn(flat, first, last - first, transposed, inner, out)
-    own, flat_ids = d_input_gates[:, first:last], ids.reshape(count)
-    own[:] = np.float32(0)
+    # By whole rows, whose numbers are known to be neighbours: LLVM makes vectors of them.
+    flat_ids = ids.reshape(count)
+    for n in range(len(d_input_gates)):
+        d_input_gates[n, first:last] = np.float32(0)
     for n in range(count):
-        row, total = flat[n, first:last], own[flat_ids[n]]
-        for j in range(last - first):
+        row, total = flat[n], d_input_gates[flat_ids[n]]
+        for j in range(first, last):
             total[j] += to_float32(row[j])
