@@ -73,5 +73,5 @@ def evaluate(
         dynamic_nats_per_character=(
             evaluation.run_to_end(dynamic(network, ids)) if dynamically else None
         ),
-        losses=losses,
+        losses=losses if keeps_losses else None,
     )

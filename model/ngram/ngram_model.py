@@ -137,23 +137,25 @@ class NgramModel:
             total -= float(np.log(part).sum())
         return total / len(ids) if len(ids) else math.nan
 
-    def mixed_nats(self, ids: NDArray[Any], losses: NDArray[np.float32], share: float) -> float:
-        """Returns the mean nats per character of a mixture with another model, without the first.
+    def nats_alone_and_mixed(
+        self, ids: NDArray[Any], losses: NDArray[np.float32], share: float
+    ) -> tuple[float, float]:
+        """Returns what `nats` does, and the mean of a mixture with another model.
 
         Args:
             ids: the text [T], T > 1.
-            losses: nats [T - 1] of the other model for all characters but the first.
+            losses: nats [T - 1] of the other model. It has none for the first character, which the
+                mean of the mixture leaves out.
             share: of this model's probabilities in the mixture, above 0 and below 1.
         """
-        total, first = 0.0, 0
+        alone, mixed, place = 0.0, 0.0, 0
         for part in self._in_parts(ids):
-            mixed = share * part
-            skipped = 1 if first == 0 else 0
-            others = losses[first + skipped - 1 : first + len(part) - 1]
-            mixed[skipped:] += (1 - share) * np.exp(-others.astype(np.float64))
-            total -= float(np.log(mixed[skipped:]).sum())
-            first += len(part)
-        return total / len(losses)
+            alone -= float(np.log(part).sum())
+            others = losses[max(0, place - 1) : place + len(part) - 1].astype(np.float64)
+            own = part[len(part) - len(others) :]
+            mixed -= float(np.log(share * own + (1 - share) * np.exp(-others)).sum())
+            place += len(part)
+        return alone / len(ids), mixed / len(losses)
 
     def _in_parts(self, ids: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
         """Yields what `probabilities` returns, some characters of the text at a time."""

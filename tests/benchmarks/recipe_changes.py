@@ -184,9 +184,7 @@ class Run:
             kept = (torch.rand(settings.batch, 1) > settings.reset_probability).float()
             outputs, state = self.network(self._at(self.trained, places), state)
             state = (state[0].detach() * kept, state[1].detach() * kept)
-            logits = self.network.head(outputs)
-            if "ngram" in self.changes:
-                logits = logits + self.network.factor * self.expected[torch.from_numpy(places + 1)]
+            logits = self._logits(outputs, self.expected, places)
             loss = self._loss(logits, self._at(self.trained, places + 1))
             share = 0.5 * max(0.0, 1 - 2 * done / total) if "heads" in self.changes else 0.0
             objective = loss
@@ -214,10 +212,7 @@ class Run:
             for first in range(0, length, SCORED_STEPS):
                 places = starts + np.arange(first, min(length, first + SCORED_STEPS))[:, None]
                 outputs, state = self.network(self._at(self.held_out, places), state)
-                logits = self.network.head(outputs)
-                if "ngram" in self.changes:
-                    expected = self.expected_held_out[torch.from_numpy(places + 1)]
-                    logits = logits + self.network.factor * expected
+                logits = self._logits(outputs, self.expected_held_out, places)
                 targets = self._at(self.held_out, places + 1)
                 total += self._loss(logits, targets).item() * places.size
             torch._foreach_copy_(self.weights, kept)
@@ -239,6 +234,13 @@ class Run:
                     break
                 yield starts + place + np.arange(length)[:, None], is_first
                 place, done, is_first = place + length, done + length * batch, False
+
+    def _logits(self, outputs: Tensor, expected: Tensor, places: Ids) -> Tensor:
+        """Returns the logits of the characters after the places, [T, B, V]."""
+        logits: Tensor = self.network.head(outputs)
+        if "ngram" in self.changes:
+            logits = logits + self.network.factor * expected[torch.from_numpy(places + 1)]
+        return logits
 
     def _update(self, objective: Tensor, rate: float, clip: float) -> None:
         self.optimiser.zero_grad()

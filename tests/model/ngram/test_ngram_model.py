@@ -107,10 +107,11 @@ def test_a_mixture_has_a_share_of_each_models_probabilities(
     losses = np.array(others, np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ngram_model, "SCORED_TOGETHER", 7)
-        mixed = model.mixed_nats(array(scored), losses, share)
+        alone, mixed = model.nats_alone_and_mixed(array(scored), losses, share)
     own = model.probabilities(array(scored))[1:]
     both = share * own + (1 - share) * np.exp(-losses.astype(np.float64))
     assert mixed == pytest.approx(-np.log(both).mean())
+    assert alone == pytest.approx(model.nats(array(scored)))
 
 
 def test_order_zero_knows_frequencies_alone() -> None:

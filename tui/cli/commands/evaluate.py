@@ -118,8 +118,8 @@ def evaluate(corpus: str | None, **options: Any) -> None:
         dynamically=options["dynamically"],
         keeps_losses=model is not None,
     )
-    counted = None if model is None else _counted(model, ids, scores)
     seconds = round(time.perf_counter() - began, 3)
+    counted = None if model is None else _counted(model, ids, scores)
     if options["as_json"]:
         say_json(_record(scores, counted, seconds))
         return
@@ -190,11 +190,12 @@ def _ngram_of(order: int, own: Split, checkpoint: Checkpoint) -> NgramModel:
 def _counted(model: NgramModel, ids: Any, scores: Scores) -> _NgramScore:
     """Scores ids [T] with an n-gram model, and with its mixture with a network."""
     assert scores.losses is not None
+    alone, mixed = model.nats_alone_and_mixed(ids, scores.losses, MIXED_SHARE)
     return _NgramScore(
         order=model.order,
         characters=model.characters,
-        nats_per_character=model.nats(ids),
-        mixed_nats_per_character=model.mixed_nats(ids, scores.losses, MIXED_SHARE),
+        nats_per_character=alone,
+        mixed_nats_per_character=mixed,
     )
 
 
