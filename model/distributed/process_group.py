@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
-from pathlib import Path
 from typing import Self
 
 import torch
@@ -22,7 +21,6 @@ from torch import Tensor
 from torch import distributed as dist
 
 from model.distributed.rank import ProcessRank
-from model.distributed.shared_memory import SharedMemoryAllReduce, forget, make_memory, open_memory
 from model.errors import RankLost
 
 MAX_WAIT = timedelta(minutes=30)
@@ -66,7 +64,6 @@ class ProcessGroup:
         self._group = group
         self._exchanged: Tensor | None = None
         self._flat = torch.empty(0)
-        self._shared: SharedMemoryAllReduce | None = None
 
     @classmethod
     def join(cls, place: ProcessRank) -> ProcessGroup:
@@ -97,7 +94,6 @@ class ProcessGroup:
             # The group's threads end with the last reference to the group. Threads that outlive the
             # interpreter abort the process (seen in half of all exits with PyTorch 2.13).
             self._group = None
-            self._shared = None
             dist.destroy_process_group()
 
     def _wait_for_own_threads(self) -> None:
@@ -159,8 +155,6 @@ class ProcessGroup:
     def all_reduce_many(self, pieces: list[Tensor]) -> Tensor:
         """Returns the concatenated sums over all processes; the next call overwrites the result.
 
-        If all processes run on one machine's CPU, they add in shared memory.
-
         Args:
             pieces: one-dimensional float32 tensors of the same lengths in every call and process.
 
@@ -168,34 +162,10 @@ class ProcessGroup:
             RankLost: another process ended or cannot be reached.
         """
         if not len(self._flat):
-            numbers = sum(map(len, pieces))
-            self._flat = pieces[0].new_empty(numbers)
-            if pieces[0].device.type == "cpu" and self.place.local_size == self.place.size > 1:
-                self._shared = self._share_memory(numbers)
-        if self._shared is None:
-            self._flat = torch.cat(pieces, out=self._flat)
-            self.all_reduce(self._flat)
-            return self._flat
-        self._shared.write(pieces)
-        self._barrier()
-        return self._shared.total()
-
-    def _share_memory(self, numbers: int) -> SharedMemoryAllReduce | None:
-        """Returns memory that all processes share; None if one of them cannot open it."""
-        place = self.place
-        made = make_memory(numbers, place.size) if place.leads else None
-        message = self.broadcast_bytes(f"={made or ''}".encode() if place.leads else None)
-        name = message.decode().removeprefix("=")
-        shared = open_memory(Path(name), numbers, place.rank, place.size) if name else None
-        seen = torch.tensor([0 if shared is None else 1])
-        self.all_reduce(seen)
-        if made is not None:
-            forget(made)
-        return shared if int(seen) == place.size else None
-
-    def _barrier(self) -> None:
-        """Waits until all processes have reached this barrier."""
-        self.all_reduce(torch.zeros(1))
+            self._flat = pieces[0].new_empty(sum(map(len, pieces)))
+        torch.cat(pieces, out=self._flat)
+        self.all_reduce(self._flat)
+        return self._flat
 
     def broadcast_bytes(self, data: bytes | None) -> bytes:
         """Broadcasts bytes from the leader and returns them in every process.

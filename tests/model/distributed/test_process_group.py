@@ -20,9 +20,7 @@ from rank_threads import in_ranks
 
 from model.config import TrainingConfig
 from model.data.batches import make_batches
-from model.distributed import shared_memory as shared_sums
 from model.distributed.process_group import ALONE, Instruction, ProcessGroup
-from model.distributed.shared_memory import SharedMemoryAllReduce, make_memory, open_memory
 from model.errors import ConfigError, RankLost
 from model.runs.open import open_run
 from model.training.autotune import measure_speed
@@ -84,59 +82,21 @@ def test_bytes_and_sums_and_parts_reach_every_rank() -> None:
         assert (data, total, whole) == (b"the run", [6, 6], [0, 1, 2, 3, 4])
 
 
-def sums_in_ranks(size: int) -> list[tuple[bool, list[list[float]]]]:
-    """Returns of each rank whether memory is shared, and three sums of two pieces."""
-
-    def work(ranks: ProcessGroup) -> tuple[bool, list[list[float]]]:
+@pytest.mark.parametrize("size", [2, 3])
+def test_sums_of_pieces_are_the_same_in_every_rank(size: int) -> None:
+    def work(ranks: ProcessGroup) -> list[list[float]]:
         rank = ranks.place.rank
         found = []
         for turn in range(3):
             pieces = [torch.full((2,), float(rank + 10 * turn)), torch.full((1,), 0.1 * rank)]
             found.append(ranks.all_reduce_many(pieces).tolist())
-        return ranks._shared is not None, found
+        return found
 
-    return in_ranks(size, work)
-
-
-@pytest.mark.parametrize("size", [2, 3])
-def test_sums_by_way_of_shared_memory_are_the_same_in_every_rank(size: int) -> None:
-    before = list(shared_sums.MEMORY.glob("charlm-sums-*"))
-    found = sums_in_ranks(size)
-    assert all(shared for shared, _ in found)
-    assert all(sums == found[0][1] for _, sums in found)
+    found = in_ranks(size, work)
+    assert all(sums == found[0] for sums in found)
     ranks = sum(range(size))
-    for turn, sums in enumerate(found[0][1]):
+    for turn, sums in enumerate(found[0]):
         assert sums == pytest.approx([ranks + 10 * turn * size] * 2 + [0.1 * ranks])
-    assert list(shared_sums.MEMORY.glob("charlm-sums-*")) == before, "no name is left behind"
-
-
-def test_without_shared_memory_the_sums_go_over_the_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shared = sums_in_ranks(2)
-    monkeypatch.setattr(shared_sums, "MEMORY", tmp_path / "none")
-    network = sums_in_ranks(2)
-    assert not any(shared for shared, _ in network)
-    assert [sums for _, sums in network] == [sums for _, sums in shared]
-
-
-def test_memory_that_one_rank_does_not_see_is_used_by_nobody(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def only_the_leader(
-        file: Path, numbers: int, rank: int, size: int
-    ) -> SharedMemoryAllReduce | None:
-        return open_memory(file, numbers, rank, size) if rank == 0 else None
-
-    monkeypatch.setattr("model.distributed.process_group.open_memory", only_the_leader)
-    found = sums_in_ranks(2)
-    assert not any(shared for shared, _ in found)
-    assert found[0][1][0] == [1, 1, pytest.approx(0.1)]
-
-
-def test_too_little_shared_memory_is_noticed_before_it_is_used(tmp_path: Path) -> None:
-    assert make_memory(2**50, 2) is None
-    assert open_memory(tmp_path / "none", 10, 0, 2) is None
 
 
 MEETING = """
