@@ -42,6 +42,10 @@ def require_range(
         )
 
 
+NORM_EPSILON: Final = 1e-6
+"""Is added to a mean of squares before RMSNorm (Zhang & Sennrich 2019) divides by its root."""
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkTraits:
     """How a network compares with the LSTM, which presets and plans are written for."""
@@ -56,10 +60,13 @@ class NetworkTraits:
     """Its best learning rate, as a multiple of the LSTM's."""
     steps_scale: float
     """Steps from which a size ends below the smaller ones, as a multiple of the LSTM's."""
+    most_decay: float = 1.0
+    """Up to which multiple of the LSTM's the weight decay of a plan grows with the passes."""
 
 
 NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
     "lstm": NetworkTraits("LSTM", 4, 8, 1.0, 1.0),
+    "rms-lstm": NetworkTraits("RMS-LSTM", 4, 8, 1.0, 1.0, most_decay=3.0),
     "gru": NetworkTraits("GRU", 3, 6, 0.5, 1.0),
     # Each of its six blocks has two gates of two characters.
     "conv": NetworkTraits("Conv", 24, 24, 0.7, 0.5),

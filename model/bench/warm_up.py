@@ -21,6 +21,8 @@ from model.system.compiled_code import setback
 from model.training.engines import can_compile
 
 HIDDEN, SYMBOLS = 16, 3
+KINDS = ("lstm", "rms-lstm")
+"""Networks with compiled code."""
 
 
 def main() -> None:
@@ -29,19 +31,19 @@ def main() -> None:
         raise SystemExit(setback())
     from model.network.compiled_layer import prepare_compiled_layer  # noqa: PLC0415
     from model.network.compiled_step import CompiledStep  # noqa: PLC0415
-    from model.network.lstm import CharacterLSTM  # noqa: PLC0415
+    from model.network.make import make_network  # noqa: PLC0415
 
-    network = CharacterLSTM(ModelConfig(hidden=HIDDEN), SYMBOLS)
-    for products in (torch.float32, torch.bfloat16)[: 2 if HAS_BFLOAT16 else 1]:
-        prepare_compiled_layer(products)
-        CompiledStep(network, products)
-    for precision in ("fp32", "bf16"):
-        _decode_a_little(precision)
+    for kind in KINDS:
+        model = ModelConfig(network=kind, hidden=HIDDEN)
+        for products in (torch.float32, torch.bfloat16)[: 2 if HAS_BFLOAT16 else 1]:
+            prepare_compiled_layer(products, normalised=kind == "rms-lstm")
+            CompiledStep(make_network(model, SYMBOLS), products)
+        for precision in ("fp32", "bf16"):
+            _decode_a_little(model, precision)
 
 
-def _decode_a_little(precision: str) -> None:
+def _decode_a_little(model: ModelConfig, precision: str) -> None:
     """Decodes a little with an untrained network."""
-    model = ModelConfig(hidden=HIDDEN)
     weights = initial_parameters(model, SYMBOLS, seed=0)
     snapshot = LstmSnapshot.from_weights(weights, step=0, precision=precision)
     zeros = np.zeros((1, HIDDEN, 1), np.float32)

@@ -20,18 +20,19 @@ Gates are in the order i, f, o, g, and the rows of the first three are halved: s
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from model.kernels.barrier import barrier, rank_range
 from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import WORD_BYTES, Array
 from model.kernels.gumbel import draw_all, record_drawn
 from model.kernels.jit import Kernel, inline
-from model.kernels.lstm_cell import step_units
+from model.kernels.lstm_cell import place, step_units
 from model.kernels.matmul import begin, end, multiply
+from model.kernels.normalised_cell import complete_sums, inverse_rms, step_normalised_units
 from model.kernels.packing import PANEL, depth_of, round_up, words_of
+from model.kernels.threads import barrier, rank_range
 
 _UNITS_OF_FEW: Final = 32
 """Units of a block for few streams: their four gates are eight vectors, one block of a row."""
@@ -58,6 +59,26 @@ def unit_range(hidden: int, rank: int, size: int) -> tuple[int, int]:
 
 
 _unit_range = inline(unit_range)
+
+
+class DecodingNorm(NamedTuple):
+    """What layers with normalised gates have besides those of an LSTM."""
+
+    gains: Array
+    """float32 [L, 4H], halved like the biases."""
+    biases: Array
+    """float32 [L, 4H]."""
+    epsilon: Any
+    """float32."""
+    scales: Array
+    """float32 [ranks, S], 1 / rms of each stream; scratch."""
+    squares: Array
+    """float32 [S, H], of the sums of each unit; scratch that all ranks share."""
+
+
+_Outs = tuple[int, int, int]
+"""Where the hidden state is written: the layer's operand for the next character, [S, K]; the
+operand of what reads the layer, [S, width]; and that width."""
 
 
 @inline
@@ -92,20 +113,18 @@ def _step_layer(  # noqa: PLR0917 - compiled code takes them by position
     bias: int,  # float32, the table [V, 4H] of the first layer; otherwise the biases [4H]
     drawn: Array,  # int64 [S], rows of the table
     cell: Array,  # float32 [L, S, H], updated
-    next_operand: int,  # [S, K], the layer's operand for the next character, written
-    reader: int,  # [S, reader_width], the operand of what reads the layer, written
-    reader_width: int,
+    outs: _Outs,
+    norm: DecodingNorm | None,
 ) -> None:
     """Steps a thread's units of one layer for all streams, one block of units after the other.
 
     Matrices are passed by address, because an array view costs more than a small step of the cell.
-    The hidden state is written to both operands.
+    Normalised gates need the squares of all units: here their sums are only completed, and
+    `_step_normalised_layer` goes on.
     """
     _, streams, hidden = cell.shape
     inner, number_bytes = _operand_width(hidden, layer, operands), operands.itemsize
     words = words_of(inner, operands)
-    # An upper layer's operand is [output of the layer below, own hidden state].
-    own_place = hidden if layer else 0
     gate_bytes, count, block_units = hidden * WORD_BYTES, last - first, units_per_block(streams)
     blocks = (count + block_units - 1) // block_units
     for number in range(blocks):
@@ -114,26 +133,89 @@ def _step_layer(  # noqa: PLR0917 - compiled code takes them by position
         size, unit = min(block_units, count - start), first + start
         columns = round_up(4 * size, PANEL)
         matrix, row_bytes = packed + start * 4 * words * WORD_BYTES, columns * WORD_BYTES
-        left_row = inner * number_bytes
+        left_row, block_sums = inner * number_bytes, sums
+        if norm is not None:
+            block_sums = _sums_of_block(sums, streams, start)
         multiply(
             operands,
-            (streams, columns, words, operand, left_row, matrix, sums, row_bytes, False),
+            (streams, columns, words, operand, left_row, matrix, block_sums, row_bytes, False),
         )
         # The sums of a block are still in the L1 cache when the cells are stepped.
         for s in range(streams):
             row = drawn[s] * 4 * gate_bytes if layer == 0 else 0
-            step_units(
-                operands,
+            own_sums, added = block_sums + s * row_bytes, bias + row + unit * WORD_BYTES
+            if norm is not None:
+                squares = place(norm.squares, s, unit)
+                arguments = size, own_sums, size * WORD_BYTES, added, gate_bytes, squares
+                complete_sums(norm.squares, arguments)
+            else:
+                cell_at, next_at, reader_at = _places(operands, cell, layer, s, unit, outs)
+                step_units(
+                    operands,
+                    (
+                        size, own_sums, size * WORD_BYTES, added, gate_bytes, cell_at, next_at,
+                        reader_at,
+                    ),
+                )  # fmt: skip
+
+
+@inline
+def _sums_of_block(sums: int, streams: int, start: int) -> int:
+    """Returns the address of the sums of a layer's block, if those of all blocks are kept."""
+    return sums + streams * 4 * start * WORD_BYTES
+
+
+@inline
+def _places(  # noqa: PLR0917
+    operands: Array, cell: Array, layer: int, stream: int, unit: int, outs: _Outs
+) -> tuple[int, int, int]:
+    """Returns the addresses of a unit: its cell, and its hidden state in both operands."""
+    _, streams, hidden = cell.shape
+    next_operand, reader, reader_width = outs
+    # An upper layer's operand is [output of the layer below, own hidden state].
+    own_place = hidden if layer else 0
+    row = stream * _operand_width(hidden, layer, operands) + own_place
+    return (
+        cell.ctypes.data + ((layer * streams + stream) * hidden + unit) * WORD_BYTES,
+        next_operand + (row + unit) * operands.itemsize,
+        reader + (stream * reader_width + unit) * operands.itemsize,
+    )
+
+
+@inline
+def _step_normalised_layer(  # noqa: PLR0917
+    layer: int,
+    first: int,  # of the thread's units
+    last: int,  # their end
+    rank: int,
+    operands: Array,  # only the dtype matters here
+    sums: int,  # float32, those of all blocks, from `_step_layer`
+    cell: Array,  # float32 [L, S, H], updated
+    outs: _Outs,
+    norm: DecodingNorm,
+) -> None:
+    """Steps a thread's units of one layer with normalised gates, when all squares are written."""
+    _, streams, hidden = cell.shape
+    block_units, gate_bytes = units_per_block(streams), hidden * WORD_BYTES
+    for s in range(streams):
+        norm.scales[rank, s] = inverse_rms(norm.squares[s], norm.epsilon)
+        for start in range(0, last - first, block_units):
+            size, unit = min(block_units, last - first - start), first + start
+            row_bytes = round_up(4 * size, PANEL) * WORD_BYTES
+            cell_at, next_at, reader_at = _places(operands, cell, layer, s, unit, outs)
+            step_normalised_units(
                 operands,
                 (
                     size,
-                    sums + s * row_bytes,
+                    _sums_of_block(sums, streams, start) + s * row_bytes,
                     size * WORD_BYTES,
-                    bias + row + unit * WORD_BYTES,
+                    place(norm.scales, rank, s),
+                    place(norm.gains, layer, unit),
+                    place(norm.biases, layer, unit),
                     gate_bytes,
-                    cell.ctypes.data + ((layer * streams + s) * hidden + unit) * WORD_BYTES,
-                    next_operand + (s * inner + own_place + unit) * number_bytes,
-                    reader + (s * reader_width + unit) * number_bytes,
+                    cell_at,
+                    next_at,
+                    reader_at,
                 ),
             )
 
@@ -169,23 +251,24 @@ def decode_block(  # noqa: PLR0917 - compiled code takes them by position
     arrivals: Array,  # int64 [size + 1, ARRIVALS_WIDTH], see `model.kernels.threads`
     sched_yield: int,  # address of the function, 0 for none
     table: Array,  # float32 [V, 4H], what each character adds to the first layer's gates
-    biases: Array,  # float32 [L - 1, 4H], of the upper layers
+    biases: Array,  # float32 [L - 1, 4H], of the upper layers; 0 if gates are normalised
     head_bias: Array,  # float32 [V]
     weights: Array,  # uint32, the rank's, see the module
-    sums: Array,  # float32 [S * 4 * units of a block, or S * padded symbols if more], scratch
+    sums: Array,  # float32 [S * padded columns of a block, of a layer if gates are normalised, or
+    # S * padded symbols if more], scratch
     operands: Array,  # float32 or bfloat16 [2, M], see the module
     cell: Array,  # float32 [L, S, H], updated
     logits: Array,  # float32 [N + 1, S, V], the first are read, the others are written
     noise: Array,  # float32 [N, S, V], Gumbel
     scale: Any,  # float32, 1 / temperature
     rules: Array,  # float64 [5], see `draw_truncated`; [0] without truncation
+    norm: DecodingNorm | None,  # of normalised gates
     ids: Array,  # int64 [N, S], the characters, written
     probabilities: Array,  # float32 [N, S], theirs at temperature 1, written
 ) -> None:
     """Runs a rank's share of N characters in S streams; all ranks must run at the same time."""
     size, (layers, streams, hidden), symbols = len(arrivals) - 1, cell.shape, len(head_bias)
-    first, last = _unit_range(hidden, rank, size)
-    own_symbols = rank_range(symbols, rank, size)
+    own_symbols, (first, last) = rank_range(symbols, rank, size), _unit_range(hidden, rank, size)
     drawn, scores = np.empty(streams, np.int64), np.empty(symbols, np.float32)
     scratch, columns = sums.ctypes.data, _packed_columns(last - first, units_per_block(streams))
     head_width, number_bytes = _operand_width(hidden, 0, operands), operands.itemsize
@@ -194,8 +277,8 @@ def decode_block(  # noqa: PLR0917 - compiled code takes them by position
     for n in range(len(ids)):
         # Every rank draws all characters: cheaper than one more barrier.
         draw_all(logits, noise, n, scale, rules, drawn, scores)
-        recorded = rank_range(streams, rank, size)
-        record_drawn(logits, n, recorded, drawn, scores, ids, probabilities)
+        own_streams = rank_range(streams, rank, size)
+        record_drawn(logits, n, own_streams, drawn, scores, ids, probabilities)
         now, then = operands[n % 2].ctypes.data, operands[1 - n % 2].ctypes.data
         packed, read = weights.ctypes.data, then
         for layer in range(layers):
@@ -205,19 +288,21 @@ def decode_block(  # noqa: PLR0917 - compiled code takes them by position
             read = then if layers == 1 else now + following
             reader_width = _operand_width(hidden, 1, operands) if layer + 1 < layers else head_width
             bias = biases[layer - 1].ctypes.data if layer else table.ctypes.data
+            outs = then, read, reader_width
             # Odd characters go backwards: a cache too small for the weights holds their end.
             _step_layer(
                 layer, first, last, n % 2 == 1, operands, now, packed, scratch, bias, drawn, cell,
-                then, read, reader_width,
+                outs, norm,
             )  # fmt: skip
+            if norm is not None:
+                phase = barrier(arrivals, rank, phase, sched_yield)
+                _step_normalised_layer(
+                    layer, first, last, rank, operands, scratch, cell, outs, norm
+                )
             # The next product reads the hidden state of all units.
-            phase += 1
-            barrier(arrivals, rank, phase, sched_yield)
+            phase = barrier(arrivals, rank, phase, sched_yield)
             packed += columns * words_of(inner, operands) * WORD_BYTES
             now, then = now + following, then + following
-        _head_logits(
-            operands, hidden, read, packed, sums, head_bias, own_symbols, logits[n + 1]
-        )  # fmt: skip
-        phase += 1
-        barrier(arrivals, rank, phase, sched_yield)
+        _head_logits(operands, hidden, read, packed, sums, head_bias, own_symbols, logits[n + 1])
+        phase = barrier(arrivals, rank, phase, sched_yield)
     end(operands)

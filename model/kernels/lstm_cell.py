@@ -10,7 +10,7 @@ checks for overlap, which for 32 units takes ten times as long as the step itsel
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -64,17 +64,17 @@ def step_forward(  # noqa: PLR0917 - compiled code takes them by position
             gates,
             (
                 count,
-                _place(input_gates, ids[t, b], first),
+                place(input_gates, ids[t, b], first),
                 width * input_gates.itemsize,
                 bias.ctypes.data + first * WORD_BYTES,
                 width * WORD_BYTES,
-                _place(recurrent_gates, b, 0),
+                place(recurrent_gates, b, 0),
                 count * WORD_BYTES,
-                _place(before, b, first),
-                _place(after, b, first),
-                _place(gates_now, b, first),
+                place(before, b, first),
+                place(after, b, first),
+                place(gates_now, b, first),
                 width * gates.itemsize,
-                _place(hidden, b, first),
+                place(hidden, b, first),
             ),
         )
 
@@ -108,27 +108,51 @@ def step_backward(  # noqa: PLR0917
     for b in range(cells.shape[1]):
         _backward(
             gates,
-            gates,
             (
                 count,
-                _place(gates_now, b, first),
+                place(gates_now, b, first),
                 width * gates.itemsize,
-                _place(before, b, first),
-                _place(after, b, first),
-                _place(d_output, b, first),
-                _place(d_recurrent, b, 0),
-                _place(d_cell, b, first),
+                place(before, b, first),
+                place(after, b, first),
+                place(d_output, b, first),
+                place(d_recurrent, b, 0),
+                place(d_cell, b, first),
             ),
         )
 
 
 @inline
-def _place(matrix: Array, row: int, column: int) -> int:
+def place(matrix: Array, row: int, column: int) -> int:
     """Returns the address of an entry of a matrix whose rows have no gaps."""
     return matrix.ctypes.data + row * matrix.strides[0] + column * matrix.itemsize
 
 
-def _over_units(builder: Any, count: Any, one_vector: Callable[[VectorMath, Any], None]) -> None:
+class Units:
+    """Some units of one stream in generated code: one vector, or the lanes of one.
+
+    All addresses are int64, and those of the stream's first unit.
+    """
+
+    def __init__(self, vectors: VectorMath, unit: Any) -> None:
+        self.vectors, self._unit = vectors, unit
+
+    def load(self, start: Any, numbers: Numbers = "float32") -> Any:
+        """Loads the units' numbers as float32."""
+        return self.vectors.load(self._at(start, numbers), numbers)
+
+    def store(self, vector: Any, start: Any, numbers: Numbers = "float32") -> None:
+        """Stores the units' numbers."""
+        self.vectors.store(vector, self._at(start, numbers), numbers)
+
+    def gates(self, start: Any, distance: Any) -> list[Any]:
+        """Returns the addresses of the four gates; the distance between them is in bytes."""
+        return [moved(self.vectors.builder, start, distance, gate) for gate in range(4)]
+
+    def _at(self, start: Any, numbers: Numbers) -> Any:
+        return moved(self.vectors.builder, start, self._unit, _BYTES[numbers])
+
+
+def over_units(builder: Any, count: Any, one_vector: Callable[[Units], None]) -> None:
     """Generates a loop over vectors of units, and one over the units that are left.
 
     A unit has the same bits in either.
@@ -136,14 +160,14 @@ def _over_units(builder: Any, count: Any, one_vector: Callable[[VectorMath, Any]
     Args:
         builder: of LLVM code.
         count: int64, the number of units.
-        one_vector: generates one pass, for the units from its second argument, an int64.
+        one_vector: generates one pass.
     """
     whole = builder.and_(count, integer(-LANES))
     rest = builder.sub(count, whole)
     for lanes, first, units in ((LANES, integer(0), whole), (1, whole, rest)):
 
         def step(vectors: VectorMath, unit: Any) -> list[Any]:
-            one_vector(vectors, unit)
+            one_vector(Units(vectors, unit))
             return [builder.add(unit, integer(vectors.lanes))]
 
         with builder.if_then(builder.icmp_signed(">", units, integer(0))):
@@ -151,9 +175,54 @@ def _over_units(builder: Any, count: Any, one_vector: Callable[[VectorMath, Any]
             counted_loop(builder, units, [first], body, step=lanes)
 
 
-def _at(builder: Any, start: Any, unit: Any, numbers: Numbers) -> Any:
-    """Returns the address of a unit's number, where those of all units begin at ``start``."""
-    return moved(builder, start, unit, _BYTES[numbers])
+def squash_gates(vectors: VectorMath, sums: Sequence[Any]) -> list[Any]:
+    """Generates the nonlinearities of the gates i, f, g, o from the sums that go into them."""
+    builder, half = vectors.builder, vectors.all(0.5)
+    times = builder.fmul
+    (i, i_by), (f, f_by), (o, o_by) = (
+        vectors.sigmoid_of_half(times(sums[gate], half)) for gate in (0, 1, 3)
+    )
+    g, g_by = vectors.tanh(sums[2])
+    # One division for all four, of which three are doubled: they take longer than the products.
+    i_f, g_o = times(i_by, f_by), times(g_by, o_by)
+    inverse = builder.fdiv(half, times(i_f, g_o))
+    by_i_f, by_g_o = times(inverse, g_o), times(inverse, i_f)
+    i, f = times(times(i, f_by), by_i_f), times(times(f, i_by), by_i_f)
+    g, o = times(times(g, o_by), by_g_o), times(times(o, g_by), by_g_o)
+    return [i, f, builder.fadd(g, g), o]
+
+
+def advance_cell(vectors: VectorMath, gates: Sequence[Any], before: Any) -> tuple[Any, Any]:
+    """Generates the cell after a time step, and the hidden state, from the gates i, f, g, o."""
+    times, (i, f, g, o) = vectors.builder.fmul, gates
+    cell = vectors.multiply_add(before, f, times(i, g))
+    c, c_by = vectors.tanh(cell)
+    return cell, vectors.builder.fdiv(times(o, c), c_by)
+
+
+def cell_gradients(
+    vectors: VectorMath, gates: Sequence[Any], cells: tuple[Any, Any, Any], d_hidden: Any
+) -> tuple[Any, list[Any]]:
+    """Generates the gradients of the cell before a time step, and of the sums of its gates.
+
+    Args:
+        vectors: of the units.
+        gates: i, f, g, o, after their nonlinearities.
+        cells: before and after the step, and the gradient of the latter.
+        d_hidden: the gradient of the hidden state.
+    """
+    builder, one, (i, f, g, o) = vectors.builder, vectors.all(1), gates
+    times, (before, after, d_after) = builder.fmul, cells
+    # Recomputed, so that a step keeps no more than its gates and cells.
+    tanh_cell = builder.fdiv(*vectors.tanh(after))
+    # The derivative of a sigmoid s is s - s^2, that of a tanh t is 1 - t^2.
+    d_tanh = builder.fsub(one, times(tanh_cell, tanh_cell))
+    d_c = vectors.multiply_add(times(d_hidden, o), d_tanh, d_after)
+    d_i = times(times(d_c, g), builder.fsub(i, times(i, i)))
+    d_f = times(times(d_c, before), builder.fsub(f, times(f, f)))
+    d_g = times(times(d_c, i), builder.fsub(one, times(g, g)))
+    d_o = times(times(d_hidden, tanh_cell), builder.fsub(o, times(o, o)))
+    return times(d_c, f), [d_i, d_f, d_g, d_o]
 
 
 def _generate_forward(builder: Any, *arguments: Any, inputs: Numbers, numbers: Numbers) -> None:
@@ -169,52 +238,23 @@ def _generate_forward(builder: Any, *arguments: Any, inputs: Numbers, numbers: N
     """
     count, *sums, before, after, gates, gates_gate, hidden = arguments
 
-    def one_vector(vectors: VectorMath, unit: Any) -> None:
-        times, half = builder.fmul, vectors.all(0.5)
+    def one_vector(units: Units) -> None:
+        first, *others = (units.gates(*part) for part in zip(sums[::2], sums[1::2], strict=True))
+        totals = [units.load(start, inputs) for start in first]
+        for starts in others:
+            pairs = zip(totals, starts, strict=True)
+            totals = [builder.fadd(total, units.load(start)) for total, start in pairs]
+        squashed = squash_gates(units.vectors, totals)
+        for vector, start in zip(squashed, units.gates(gates, gates_gate), strict=True):
+            units.store(vector, start, numbers)
+        cell, output = advance_cell(units.vectors, squashed, units.load(before))
+        units.store(cell, after)
+        units.store(output, hidden, numbers)
 
-        def load(start: Any, kind: Numbers = "float32") -> Any:
-            return vectors.load(_at(builder, start, unit, kind), kind)
-
-        def store(vector: Any, start: Any, kind: Numbers) -> None:
-            vectors.store(vector, _at(builder, start, unit, kind), kind)
-
-        def total(gate: int) -> Any:
-            starts = [
-                moved(builder, *part, gate) for part in zip(sums[::2], sums[1::2], strict=True)
-            ]
-            first, *others = starts
-            added = load(first, inputs)
-            for start in others:
-                added = builder.fadd(added, load(start))
-            return added
-
-        (i, i_by), (f, f_by), (o, o_by) = (
-            vectors.sigmoid_of_half(times(total(gate), half)) for gate in (0, 1, 3)
-        )
-        g, g_by = vectors.tanh(total(2))
-        # One division for all four, of which three are doubled: they take longer than the products.
-        i_f, g_o = times(i_by, f_by), times(g_by, o_by)
-        inverse = builder.fdiv(half, times(i_f, g_o))
-        by_i_f, by_g_o = times(inverse, g_o), times(inverse, i_f)
-        i, f = times(times(i, f_by), by_i_f), times(times(f, i_by), by_i_f)
-        g, o = times(times(g, o_by), by_g_o), times(times(o, g_by), by_g_o)
-        g = builder.fadd(g, g)
-        for gate, vector in enumerate((i, f, g, o)):
-            store(vector, moved(builder, gates, gates_gate, gate), numbers)
-        cell = vectors.multiply_add(load(before), f, times(i, g))
-        store(cell, after, "float32")
-        c, c_by = vectors.tanh(cell)
-        store(builder.fdiv(times(o, c), c_by), hidden, numbers)
-
-    _over_units(builder, count, one_vector)
+    over_units(builder, count, one_vector)
 
 
-def _generate_backward(
-    builder: Any,
-    *arguments: Any,
-    inputs: Numbers,  # noqa: ARG001 - the same for all cells
-    numbers: Numbers,
-) -> None:
+def _generate_backward(builder: Any, *arguments: Any, numbers: Numbers) -> None:
     """Generates `step_backward` of one stream.
 
     Args:
@@ -222,45 +262,46 @@ def _generate_backward(
         arguments: int64. The number of units; then addresses of the first unit's gate, with the
             distance in bytes from one gate to the next; of its cell before and after, and of the
             gradients of output, hidden state and cell.
-        inputs: of no matter.
         numbers: of the gates.
     """
     count, gates, gates_gate, before, after, d_output, d_recurrent, d_cell = arguments
 
-    def one_vector(vectors: VectorMath, unit: Any) -> None:
-        times, one = builder.fmul, vectors.all(1)
+    def one_vector(units: Units) -> None:
+        starts = units.gates(gates, gates_gate)
+        squashed = [units.load(start, numbers) for start in starts]
+        d_hidden = builder.fadd(units.load(d_output), units.load(d_recurrent))
+        cells = units.load(before), units.load(after), units.load(d_cell)
+        d_before, d_gates = cell_gradients(units.vectors, squashed, cells, d_hidden)
+        units.store(d_before, d_cell)
+        for vector, start in zip(d_gates, starts, strict=True):
+            units.store(vector, start, numbers)
 
-        def load(start: Any) -> Any:
-            return vectors.load(_at(builder, start, unit, "float32"))
-
-        places = [
-            _at(builder, moved(builder, gates, gates_gate, gate), unit, numbers)
-            for gate in range(4)
-        ]
-        i, f, g, o = (vectors.load(place, numbers) for place in places)
-        # Recomputed, so that a step keeps no more than its gates and cells.
-        tanh_cell = builder.fdiv(*vectors.tanh(load(after)))
-        d_hidden = builder.fadd(load(d_output), load(d_recurrent))
-        # The derivative of a sigmoid s is s - s^2, that of a tanh t is 1 - t^2.
-        d_tanh = builder.fsub(one, times(tanh_cell, tanh_cell))
-        d_c = vectors.multiply_add(times(d_hidden, o), d_tanh, load(d_cell))
-        vectors.store(times(d_c, f), _at(builder, d_cell, unit, "float32"))
-        d_i = times(times(d_c, g), builder.fsub(i, times(i, i)))
-        d_f = times(times(d_c, load(before)), builder.fsub(f, times(f, f)))
-        d_g = times(times(d_c, i), builder.fsub(one, times(g, g)))
-        d_o = times(times(d_hidden, tanh_cell), builder.fsub(o, times(o, o)))
-        for place, vector in zip(places, (d_i, d_f, d_g, d_o), strict=True):
-            vectors.store(vector, place, numbers)
-
-    _over_units(builder, count, one_vector)
+    over_units(builder, count, one_vector)
 
 
-def _generate_decoding(
-    builder: Any,
-    *arguments: Any,
-    inputs: Numbers,  # noqa: ARG001 - the same for all cells
-    numbers: Numbers,
-) -> None:
+def decode_cell(vectors: VectorMath, sums: Sequence[Any], before: Any) -> tuple[Any, Any]:
+    """Generates the cell after a character, and the hidden state.
+
+    Args:
+        vectors: of the units.
+        sums: those of the gates i, f, o, g; the first three are halved.
+        before: the cell before the character.
+    """
+    builder, half = vectors.builder, vectors.all(0.5)
+    times = builder.fmul
+    # Each gate is kept as numerator and denominator: a = a / a_by. The sigmoids are doubled.
+    (i, i_by), (f, f_by), (o, o_by) = (vectors.sigmoid_of_half(sums[n]) for n in range(3))
+    g, g_by = vectors.tanh(sums[3])
+    # c f + i g over one denominator: a step waits mostly for its divisions, here two.
+    by = times(i_by, g_by)
+    kept = times(times(before, f), by)
+    total = vectors.multiply_add(times(i, g), f_by, kept)
+    after = builder.fdiv(times(total, half), times(by, f_by))
+    c, c_by = vectors.tanh(after)
+    return after, builder.fdiv(times(times(o, half), c), times(o_by, c_by))
+
+
+def _generate_decoding(builder: Any, *arguments: Any, numbers: Numbers) -> None:
     """Generates `step_units`.
 
     The gates are i, f, o, g, and the sums of the first three are halved as in ``LayerWeights``.
@@ -271,60 +312,39 @@ def _generate_decoding(
             first gate, and bias of that gate or input table's row, each with the distance in bytes
             from one gate to the next; of its cell, which is updated; of its hidden state for the
             layer's next step, and for the layer above or the head. Both are written.
-        inputs: of no matter.
         numbers: of the hidden states.
     """
-    count, sums, sums_gate, bias, bias_gate, cell, next_operand, reader = arguments
+    count, sums, sums_gate, bias, bias_gate, cell, *outs = arguments
 
-    def one_vector(vectors: VectorMath, unit: Any) -> None:
-        times, half = builder.fmul, vectors.all(0.5)
+    def one_vector(units: Units) -> None:
+        pairs = zip(units.gates(sums, sums_gate), units.gates(bias, bias_gate), strict=True)
+        totals = [builder.fadd(units.load(start), units.load(other)) for start, other in pairs]
+        after, hidden = decode_cell(units.vectors, totals, units.load(cell))
+        units.store(after, cell)
+        for out in outs:
+            units.store(hidden, out, numbers)
 
-        def gate(number: int) -> Any:
-            parts = (sums, sums_gate), (bias, bias_gate)
-            starts = (moved(builder, start, distance, number) for start, distance in parts)
-            return builder.fadd(
-                *(vectors.load(_at(builder, start, unit, "float32")) for start in starts)
-            )
-
-        # Each gate is kept as numerator and denominator: a = a / a_by. The sigmoids are doubled.
-        (i, i_by), (f, f_by), (o, o_by) = (vectors.sigmoid_of_half(gate(n)) for n in range(3))
-        g, g_by = vectors.tanh(gate(3))
-        cell_at = _at(builder, cell, unit, "float32")
-        # c f + i g over one denominator: a step waits mostly for its divisions, here two.
-        by = times(i_by, g_by)
-        kept = times(times(vectors.load(cell_at), f), by)
-        total = vectors.multiply_add(times(i, g), f_by, kept)
-        after = builder.fdiv(times(total, half), times(by, f_by))
-        vectors.store(after, cell_at)
-        c, c_by = vectors.tanh(after)
-        hidden = builder.fdiv(times(times(o, half), c), times(o_by, c_by))
-        for out in (next_operand, reader):
-            vectors.store(hidden, _at(builder, out, unit, numbers), numbers)
-
-    _over_units(builder, count, one_vector)
+    over_units(builder, count, one_vector)
 
 
-def _cell(generate: Callable[..., None]) -> Callable[[Array, Array, tuple[int, ...]], None]:
+def generated(generate: Callable[..., None]) -> Callable[[Array, tuple[int, ...]], None]:
     """Returns a function for compiled code that runs generated code.
 
-    It takes two arrays, of which only the dtypes matter, and the integers.
+    It takes an array, of which only the dtype matters, and the integers.
     """
     steps = {
-        (inputs, numbers): address_intrinsic(
-            partial(generate, inputs=_NUMBERS[inputs], numbers=_NUMBERS[numbers])
-        )
-        for inputs in _NUMBERS
-        for numbers in _NUMBERS
+        dtype: address_intrinsic(partial(generate, numbers=numbers))
+        for dtype, numbers in _NUMBERS.items()
     }
 
-    def run(inputs: Array, numbers: Array, arguments: tuple[int, ...]) -> None:
+    def run(like: Array, arguments: tuple[int, ...]) -> None:
         raise NotImplementedError
 
     @overload(run)
-    def typed(inputs: Any, numbers: Any, arguments: Any) -> Any:  # noqa: ARG001
-        step = steps[inputs.dtype, numbers.dtype]
+    def typed(like: Any, arguments: Any) -> Any:  # noqa: ARG001
+        step = steps[like.dtype]
 
-        def stepped(inputs: Any, numbers: Any, arguments: Any) -> None:  # noqa: ARG001
+        def stepped(like: Any, arguments: Any) -> None:  # noqa: ARG001
             step(arguments)
 
         return stepped
@@ -332,7 +352,27 @@ def _cell(generate: Callable[..., None]) -> Callable[[Array, Array, tuple[int, .
     return run
 
 
-_forward = _cell(_generate_forward)
-_backward = _cell(_generate_backward)
-step_units = _cell(_generate_decoding)
+_FORWARD: Final = {
+    dtype: generated(partial(_generate_forward, inputs=inputs))
+    for dtype, inputs in _NUMBERS.items()
+}
+
+
+def _forward(inputs: Array, numbers: Array, arguments: tuple[int, ...]) -> None:
+    """Runs `_generate_forward`; of the arrays only the dtypes matter."""
+    raise NotImplementedError
+
+
+@overload(_forward)
+def _typed_forward(inputs: Any, numbers: Any, arguments: Any) -> Any:  # noqa: ARG001
+    step = _FORWARD[inputs.dtype]
+
+    def stepped(inputs: Any, numbers: Any, arguments: Any) -> None:  # noqa: ARG001
+        step(numbers, arguments)
+
+    return stepped
+
+
+_backward = generated(_generate_backward)
+step_units = generated(_generate_decoding)
 """Steps U units of one stream in decoding; see `_generate_decoding`."""

@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from model.kernels.barrier import barrier, rank_range
 from model.kernels.dtypes import Array, to_float32
 from model.kernels.jit import Kernel
 from model.kernels.lstm_cell import step_backward, step_forward
 from model.kernels.matmul import begin, end, matmul_of_series, matmul_tn
+from model.kernels.normalised_cell import (
+    Norm,
+    add_inputs,
+    normalised_backward,
+    normalised_forward,
+    sums_backward,
+)
 from model.kernels.packing import (
     PANEL,
     empty_packed,
@@ -24,6 +30,7 @@ from model.kernels.packing import (
     round_up,
     transpose,
 )
+from model.kernels.threads import barrier, rank_range
 
 
 @Kernel
@@ -38,6 +45,7 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
     gates: Array,
     cells: Array,
     hiddens: Array,
+    norm: Norm | None,
 ) -> None:
     """Runs all time steps of a rank's units; all ranks must run at the same time.
 
@@ -50,10 +58,12 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
         ids: int64 [T, B], rows of ``input_gates``.
         bias: float32 [4H].
         matrix: float32 [4H, K], the recurrent matrix, and beside it that of the inputs.
-        gates: float32 or bfloat16 [T, B, 4H'], the gates after their nonlinearities; written.
+        gates: float32 or bfloat16 [T, B, 4H'], the gates after their nonlinearities, or the
+            normalised sums that go into them; written.
         cells: float32 [T + 1, B, H]; the first is read, the others are written.
         hiddens: like ``gates``, [T + 1, B, K'], the hidden state before each step, and beside it
             the inputs of the step; the first hidden state is read, the others are written.
+        norm: of normalised gates; None for others.
     """
     steps, batch, width = len(gates), cells.shape[1], cells.shape[2]
     first, last = rank_range(width, rank, len(arrivals) - 1)
@@ -68,12 +78,16 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
     for t in range(steps):
         # Every other step goes backwards: a cache too small for the matrix holds its end.
         matmul_of_series(hiddens[t], packed, recurrent_gates, t % 2 == 1)
-        step_forward(
-            input_gates, ids, bias, recurrent_gates, gates, cells, hiddens, t, first, units
-        )
+        if norm is None:
+            step_forward(
+                input_gates, ids, bias, recurrent_gates, gates, cells, hiddens, t, first, units
+            )
+        else:
+            add_inputs(norm, input_gates, ids, recurrent_gates, t, first, units)
+            phase = barrier(arrivals, rank, phase, sched_yield)
+            normalised_forward(norm, rank, recurrent_gates, gates, cells, hiddens, t, first, units)
         # The next product reads the hidden state of all units.
-        phase += 1
-        barrier(arrivals, rank, phase, sched_yield)
+        phase = barrier(arrivals, rank, phase, sched_yield)
     end(hiddens)
 
 
@@ -89,6 +103,7 @@ def sequence_backward(  # noqa: PLR0917
     d_hidden: Array,
     d_cell: Array,
     d_inputs: Array,
+    norm: Norm | None,
 ) -> None:
     """Goes back through all time steps of a rank's units; all ranks must run at the same time.
 
@@ -96,7 +111,7 @@ def sequence_backward(  # noqa: PLR0917
         rank: of the calling thread.
         arrivals: int64 [size + 1, ARRIVALS_WIDTH]; see ``model.kernels.threads``.
         sched_yield: address of the function, 0 for none.
-        gates: float32 or bfloat16 [T, B, 4H'], after their nonlinearities; becomes the gradient of
+        gates: float32 or bfloat16 [T, B, 4H'], from `sequence_forward`; becomes the gradient of
             the sums that go into them.
         cells: float32 [T + 1, B, H].
         d_outputs: float32 [T, B, H or more], gradient of the outputs from what reads the layer.
@@ -104,6 +119,7 @@ def sequence_backward(  # noqa: PLR0917
         d_hidden: float32 [B, H], gradient of the first hidden state; written.
         d_cell: float32 [B, H], gradient of the last cell state; becomes that of the first.
         d_inputs: float32 [T, B, D], gradient of the inputs; written.
+        norm: as in `sequence_forward`.
     """
     steps, batch, width = len(gates), cells.shape[1], cells.shape[2]
     first, last = rank_range(width, rank, len(arrivals) - 1)
@@ -111,22 +127,27 @@ def sequence_backward(  # noqa: PLR0917
     # The inputs follow the units of the last rank.
     inputs = matrix.shape[1] - width if last == width else 0
     # Packed once for all steps: the right matrix [4H, U or U + D].
-    packed, columns = (
-        empty_packed(units + inputs, 4 * width, gates),
-        round_up(units + inputs, PANEL),
-    )
+    count = units + inputs
+    packed, columns = empty_packed(count, 4 * width, gates), round_up(count, PANEL)
     d_recurrent = empty_words(batch * columns).view(np.float32).reshape(batch, columns)
     d_recurrent[:] = np.float32(0)
-    pack(matrix, first, units + inputs, gates, packed)
+    pack(matrix, first, count, gates, packed)
+    d_normalised = empty_words(batch * 4 * units).view(np.float32).reshape(batch, 4 * units)
     begin(gates, batch)
     for t in range(steps - 1, -1, -1):
-        step_backward(gates, cells, d_outputs, d_recurrent, d_cell, t, first, units)
+        if norm is None:
+            step_backward(gates, cells, d_outputs, d_recurrent, d_cell, t, first, units)
+        else:
+            normalised_backward(
+                norm, gates, cells, d_outputs, d_recurrent, d_cell, d_normalised, t, first, units
+            )
+            phase = barrier(arrivals, rank, phase, sched_yield)
+            sums_backward(norm, rank, gates, d_normalised, t, first, units)
         # The product reads the gradients of the gates of all units.
-        phase += 1
-        barrier(arrivals, rank, phase, sched_yield)
+        phase = barrier(arrivals, rank, phase, sched_yield)
         matmul_of_series(gates[t], packed, d_recurrent, t % 2 == 1)
         if inputs:
-            d_inputs[t] = d_recurrent[:, units : units + inputs]
+            d_inputs[t] = d_recurrent[:, units:count]
     end(gates)
     d_hidden[:, first:last] = d_recurrent[:, :units]
 
@@ -163,7 +184,7 @@ def weight_gradients(  # noqa: PLR0917
     count, size = steps * batch, len(arrivals) - 1
     first, last = rank_range(inner, rank, size)
     transpose(hiddens[:-1].reshape(count, hiddens.shape[2]), first, last, transposed)
-    barrier(arrivals, rank, arrivals[rank, 0] + 1, sched_yield)
+    barrier(arrivals, rank, arrivals[rank, 0], sched_yield)
     first, last = rank_range(rows, rank, size)
     flat, out = d_gates.reshape(count, depth), d_matrix[first:last]
     matmul_tn(flat, first, last - first, transposed, inner, out)

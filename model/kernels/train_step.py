@@ -22,6 +22,7 @@ import numpy as np
 from model.kernels.dtypes import Array, stored_like, to_float32
 from model.kernels.jit import Kernel, inline
 from model.kernels.matmul import matmul, matmul_tn
+from model.kernels.normalised_cell import Norm
 from model.kernels.packing import (
     depth_of,
     empty_packed,
@@ -225,6 +226,7 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     cells: Array,  # float32 [T + 1, B, H], scratch
     hiddens: Array,  # float32 or bfloat16 [T + 1, B, K'], scratch
     gates: Array,  # like hiddens [T, B, 4H'], scratch
+    norm: Norm | None,  # of normalised gates; its gradients are written
     loss: Array,  # float64 [1], in nats, written
     d_matrix: Array,  # float32 [4H, K], written
     d_head: Array,  # float32 [W, H], written
@@ -244,7 +246,7 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
         for j in range(width):
             hiddens[0, b, j] = stored_like(first_hidden[first + b, j], hiddens)
     _embed(embedding, own_ids, input_mask, hiddens, width)
-    _forward(0, arrivals, 0, input_gates, rows, bias, matrix, gates, cells, hiddens)
+    _forward(0, arrivals, 0, input_gates, rows, bias, matrix, gates, cells, hiddens, norm)
     last_cell[first:last] = cells[-1]
     for b in range(batch):
         for j in range(width):
@@ -258,6 +260,6 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
         _apply_mask(d_outputs, mask)
     d_hidden, d_cell = np.empty((batch, width), np.float32), np.zeros((batch, width), np.float32)
     d_inputs = np.empty((steps, batch, embedding.shape[1]), np.float32)
-    _backward(0, arrivals, 0, gates, cells, d_outputs, matrix, d_hidden, d_cell, d_inputs)
+    _backward(0, arrivals, 0, gates, cells, d_outputs, matrix, d_hidden, d_cell, d_inputs, norm)
     _weights(0, arrivals, 0, gates, hiddens, rows, transposed, d_matrix, d_input_gates)
     _embedding_gradient(d_inputs, own_ids, input_mask, d_embedding)

@@ -20,7 +20,9 @@ import torch
 from torch import Tensor
 
 from model.compute.torch_threads import prepare_thread
+from model.config import NORM_EPSILON
 from model.kernels.dtypes import Array
+from model.kernels.normalised_cell import Norm
 from model.kernels.packing import padded_depth, transposed_words
 from model.kernels.sequence import sequence_backward, sequence_forward, weight_gradients
 from model.kernels.threads import Arrivals, RankWork, Team, barrier_arguments
@@ -36,6 +38,7 @@ def compiled_layer(  # noqa: PLR0917 - all of them are operands
     gate_inputs: Tensor,
     ids: Tensor | None,
     biases: tuple[Tensor, Tensor],
+    gain: Tensor | None,
     recurrent: Tensor,
     state: LayerState,
     products: torch.dtype,
@@ -47,6 +50,7 @@ def compiled_layer(  # noqa: PLR0917 - all of them are operands
             or of the products; or a table of it, [V, 4H].
         ids: int64 [T, B], the row of the table for each character; None without a table.
         biases: two of [4H].
+        gain: [4H], of normalised gates; None for others.
         recurrent: [4H, H].
         state: carried in; hidden and cell state, each [B, H].
         products: type of the matrix products, float32 or bfloat16.
@@ -55,7 +59,7 @@ def compiled_layer(  # noqa: PLR0917 - all of them are operands
         The outputs [T, B, H] and the state after the last time step.
     """
     outputs, hidden, cell = CompiledLSTMLayer.apply(  # type: ignore[no-untyped-call]
-        gate_inputs, ids, *biases, recurrent, *state, products
+        gate_inputs, ids, *biases, gain, recurrent, *state, products
     )
     return outputs, (hidden, cell)
 
@@ -74,6 +78,7 @@ class CompiledLSTMLayer(torch.autograd.Function):
         ids: Tensor | None,
         inner_bias: Tensor,
         recurrent_bias: Tensor,
+        gain: Tensor | None,
         recurrent: Tensor,
         hidden: Tensor,
         cell: Tensor,
@@ -92,29 +97,30 @@ class CompiledLSTMLayer(torch.autograd.Function):
         bias = (inner_bias + recurrent_bias).detach()
         matrix = recurrent.detach().contiguous()
         arrays = arrays_of(table, rows, bias, matrix, gates, cells, hiddens)
+        threads = _threads_for(width)
+        scales = cells.new_empty(threads, steps, batch, 2)
+        norm = None if gain is None else norm_of(gain.detach(), bias, scales)
 
         def work(rank: int, arrivals: Arrivals) -> None:
-            sequence_forward.run(*barrier_arguments(rank, arrivals), *arrays)
+            sequence_forward.run(*barrier_arguments(rank, arrivals), *arrays, norm)
 
-        _in_team(width, work)
-        ctx.save_for_backward(gates, hiddens, cells, matrix, ids)
+        _in_team(threads, work)
+        ctx.save_for_backward(gates, hiddens, cells, matrix, ids, gain, bias, scales[:1])
         ctx.input_type, ctx.symbols = table.dtype, len(table)
         ctx.set_materialize_grads(False)
         outputs = hiddens[1:, :, :width].float()
         return outputs, outputs[-1].clone(), cells[-1].clone()
 
     @staticmethod
-    def backward(
-        ctx: Any, *gradients: Tensor | None
-    ) -> tuple[Tensor, None, Tensor, Tensor, Tensor, Tensor, Tensor, None]:
-        """Returns the gradients of gate inputs, biases, recurrent matrix, hidden and cell state.
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Returns the gradients of gate inputs, biases, gain, recurrent matrix, and state.
 
         Args:
             ctx: what `forward` kept.
             gradients: of outputs [T, B, H], last hidden state [B, H] and last cell state [B, H];
                 None for zeros.
         """
-        gates, hiddens, cells, matrix, ids = ctx.saved_tensors
+        gates, hiddens, cells, matrix, ids, gain, bias, scales = ctx.saved_tensors
         steps, (batch, width) = len(gates), cells.shape[1:]
         d_outputs, last_hidden, last_cell = gradients
         if d_outputs is None:
@@ -133,20 +139,24 @@ class CompiledLSTMLayer(torch.autograd.Function):
         d_matrix, operands = torch.empty_like(matrix), arrays_of(gates, hiddens, rows)
         transposed = empty_transposed(width, steps * batch, operands[0].dtype)
         results = transposed, *arrays_of(d_matrix, d_table)
+        threads, norm = _threads_for(width), None
+        if gain is not None:
+            norm = norm_of(gain, bias, scales.repeat(threads, 1, 1, 1))
 
         def work(rank: int, arrivals: Arrivals) -> None:
             barrier = barrier_arguments(rank, arrivals)
-            sequence_backward.run(*barrier, *back)
+            sequence_backward.run(*barrier, *back, norm)
             # The gates' gradients have taken their place.
             weight_gradients.run(*barrier, *operands, *results)
 
-        _in_team(width, work)
-        d_bias = d_table.sum(0)
+        _in_team(threads, work)
+        d_bias = d_table.sum(0) if norm is None else torch.from_numpy(norm.d_bias)
         return (
             gates[..., : 4 * width].to(ctx.input_type) if ids is None else d_table,
             None,
             d_bias,
             d_bias.clone(),  # a separate tensor, because gradients are changed in place
+            None if norm is None else torch.from_numpy(norm.d_gain),
             d_matrix,
             d_hidden,
             d_cell,
@@ -154,17 +164,19 @@ class CompiledLSTMLayer(torch.autograd.Function):
         )
 
 
-def prepare_compiled_layer(products: torch.dtype) -> None:
+def prepare_compiled_layer(products: torch.dtype, *, normalised: bool = False) -> None:
     """Compiles the layer's kernels for this processor, or loads them from the disk.
 
     Args:
         products: type of the matrix products.
+        normalised: whether gates are normalised.
     """
     ids, biases, matrix = torch.zeros(1, 1, dtype=torch.int64), torch.zeros(2, 4), torch.zeros(4, 1)
-    state = torch.zeros(1, 1), torch.zeros(1, 1)
+    state, gain = (torch.zeros(1, 1), torch.zeros(1, 1)), torch.ones(4) if normalised else None
     for table in (torch.zeros(1, 4), torch.zeros(1, 4, dtype=products)):
         table.requires_grad_()
-        outputs, _ = compiled_layer(table, ids, (biases[0], biases[1]), matrix, state, products)
+        both = biases[0], biases[1]
+        outputs, _ = compiled_layer(table, ids, both, gain, matrix, state, products)
         outputs.sum().backward()  # type: ignore[no-untyped-call]
 
 
@@ -183,9 +195,22 @@ def operand(steps: int, batch: int, width: int, dtype: torch.dtype) -> Tensor:
     return room
 
 
-def _in_team(width: int, work: RankWork) -> None:
-    """Runs the work on as many threads as PyTorch may use in the calling thread."""
-    threads = _threads_for(width)
+def norm_of(gain: Tensor, bias: Tensor, scales: Tensor) -> Norm:
+    """Returns what the kernels need for normalised gates.
+
+    Args:
+        gain: [4H].
+        bias: [4H].
+        scales: [ranks, T, B, 2], kept from the way forwards to that back.
+    """
+    batch, width = scales.shape[2], len(gain) // 4
+    shared, d_gain, d_bias = gain.new_empty(batch, width), *gain.new_zeros(2, len(gain))
+    weights, written = arrays_of(gain, bias), arrays_of(scales, shared, d_gain, d_bias)
+    return Norm._make((*weights, np.float32(NORM_EPSILON), *written))
+
+
+def _in_team(threads: int, work: RankWork) -> None:
+    """Runs the work on some threads."""
     if threads > getattr(_LOCAL, "most", 0):
         # Each calling thread has a separate team: two calls must not share barriers.
         _LOCAL.team, _LOCAL.most = Team(threads, lambda: prepare_thread(1)), threads
@@ -193,7 +218,7 @@ def _in_team(width: int, work: RankWork) -> None:
 
 
 def _threads_for(width: int) -> int:
-    """Returns how many threads share the units."""
+    """Returns how many threads share the units: at most those that PyTorch may use here."""
     return min(torch.get_num_threads(), max(1, width // MIN_UNITS_PER_THREAD))
 
 

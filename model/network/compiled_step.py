@@ -22,7 +22,7 @@ from model.kernels.packing import PANEL
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import train_step
 from model.network.character_network import CharacterNetwork, State
-from model.network.compiled_layer import arrays_of, empty_transposed, operand
+from model.network.compiled_layer import arrays_of, empty_transposed, norm_of, operand
 from model.network.dropout import DropoutMasks
 
 PADDING_LOGIT = -1e30
@@ -71,12 +71,15 @@ class _Workspace:
             torch.empty(shape.embedding),
         )
         """Of recurrent and input matrix, head, its bias, table, and embedding."""
+        self.scales = torch.empty(1, steps, batch, 2)
+        """Of normalised gates; see `model.kernels.normalised_cell.Norm`."""
         states = arrays_of(cells, hiddens, gates)
         d_outputs = torch.empty(steps, batch, -(-width // PANEL) * PANEL)
         transposed = empty_transposed(inner, steps * batch, states[1].dtype)
         scratch = (*arrays_of(d_outputs), transposed, *states)
-        self.arrays = (*scratch, self.loss, *arrays_of(*self.gradients))
-        """The last arguments of `train_step`."""
+        self.scratch = scratch
+        self.results = (self.loss, *arrays_of(*self.gradients))
+        """The last arguments of `train_step`, with what normalised gates need between them."""
 
 
 class CompiledStep:
@@ -91,7 +94,7 @@ class CompiledStep:
         """
         weights = {name: value.detach() for name, value in network.named_parameters()}
         self._memory = _StepMemory(weights, products)
-        _prepare(products)
+        _prepare(products, normalised="lstm.gain_l0" in weights)
 
     def compute(
         self,
@@ -199,6 +202,7 @@ class _Step:
             input_mask = masks.inputs.contiguous()
             matrix = torch.cat([matrix, inner], dim=1)
         bias = self._weights["lstm.bias_ih_l0"] + self._weights["lstm.bias_hh_l0"]
+        self._bias = bias
         head, head_bias = memory.head, memory.head_bias
         mask = torch.empty(0, head.shape[1]) if mask is None else mask.contiguous()
         before = [part.contiguous() for part in state]
@@ -221,8 +225,15 @@ class _Step:
         """
         batch = streams.stop - streams.start
         workspace = self._memory.workspace(self._shape[0], batch, self._table, self._embedding)
-        train_step.run(workspace.arrivals, streams.start, *self._shared, *workspace.arrays)
-        return float(workspace.loss[0]), workspace.gradients
+        gain, norm, gradients = self._weights.get("lstm.gain_l0"), None, workspace.gradients
+        if gain is not None:
+            norm = norm_of(gain.view(-1), self._bias, workspace.scales)
+            gradients = (*gradients, torch.from_numpy(norm.d_gain), torch.from_numpy(norm.d_bias))
+        train_step.run(
+            workspace.arrivals, streams.start, *self._shared, *workspace.scratch, norm,
+            *workspace.results,
+        )  # fmt: skip
+        return float(workspace.loss[0]), gradients
 
     def write_gradients(self, parts: Sequence[Sequence[Tensor]], out: Sequence[Tensor]) -> None:
         """Writes the gradients of all parameters.
@@ -233,7 +244,7 @@ class _Step:
         """
         by_name = dict(zip(self._weights, out, strict=True))
         symbols = len(self._weights["head.bias"])
-        matrix, head, head_bias, table, embedding = zip(*parts, strict=True)
+        matrix, head, head_bias, table, embedding, *norm = zip(*parts, strict=True)
         recurrent, inner = by_name["lstm.weight_hh_l0"], by_name["lstm.weight_ih_l0"]
         width = recurrent.shape[1]
         _add([part[:, :width] for part in matrix], recurrent)
@@ -242,7 +253,11 @@ class _Step:
         _add([part[:symbols] for part in head], by_name["head.weight"])
         _add([part[:symbols] for part in head_bias], by_name["head.bias"])
         d_table, bias = sum(table[1:], table[0]), by_name["lstm.bias_ih_l0"]
-        torch.sum(d_table, 0, out=bias)
+        if norm:
+            _add(norm[0], by_name["lstm.gain_l0"].view(-1))
+            _add(norm[1], bias)
+        else:
+            torch.sum(d_table, 0, out=bias)
         by_name["lstm.bias_hh_l0"].copy_(bias)
         if self._embedding.shape[1]:
             _add([part[:, width:] for part in matrix], inner)
@@ -266,13 +281,15 @@ def _add(parts: Sequence[Tensor], out: Tensor) -> None:
         out.add_(other)
 
 
-def _prepare(products: torch.dtype) -> None:
+def _prepare(products: torch.dtype, *, normalised: bool) -> None:
     """Compiles the kernels, or loads them from the disk, by two steps of one character."""
     shapes = {"embedding.weight": (1, 2), "lstm.weight_ih_l0": (8, 2), "lstm.weight_hh_l0": (8, 2)}
     shapes |= {"head.weight": (1, 2)}
     weights = {name: torch.zeros(shape) for name, shape in shapes.items()}
     for name, size in {"lstm.bias_ih_l0": 8, "lstm.bias_hh_l0": 8, "head.bias": 1}.items():
         weights[name] = torch.zeros(size)
+    if normalised:
+        weights["lstm.gain_l0"] = torch.ones(4, 2)
     ids = torch.zeros(1, 1, dtype=torch.int64)
     state = torch.zeros(1, 1, 2), torch.zeros(1, 1, 2)
     dropped = DropoutMasks(inputs=torch.ones(1, 2), outputs=(None,), recurrent=(None,))

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.compute.engine import LayerKind
-from model.config import ModelConfig
+from model.config import NORM_EPSILON, ModelConfig
 from model.network.character_network import CharacterNetwork, State
-from model.network.conv_form import DILATIONS, EPSILON, TAPS, dilations_of
+from model.network.conv_form import DILATIONS, TAPS, dilations_of
 from model.network.dropout import DropoutMasks
 
 
@@ -30,11 +30,11 @@ class CharacterConv(CharacterNetwork):
         width = config.hidden
         self.inputs = nn.Linear(self.input_width, width)
         self.dilations = dilations_of(config)
-        self.norms = nn.ModuleList(nn.RMSNorm(width, EPSILON) for _ in self.dilations)
+        self.norms = nn.ModuleList(nn.RMSNorm(width, NORM_EPSILON) for _ in self.dilations)
         self.blocks = nn.ModuleList(
             nn.Conv1d(width, 2 * width, TAPS, dilation=dilation) for dilation in self.dilations
         )
-        self.ends = nn.ModuleList(nn.RMSNorm(width, EPSILON) for _ in range(config.layers))
+        self.ends = nn.ModuleList(nn.RMSNorm(width, NORM_EPSILON) for _ in range(config.layers))
         self.head = nn.Linear(width, vocabulary_size)
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:

@@ -23,8 +23,6 @@ DILATIONS: Final = (1, 2, 4, 8, 16, 32)
 """Of the blocks of a stack."""
 TAPS: Final = 2
 """Characters that a block reads."""
-EPSILON: Final = 1e-6
-"""Is added to a mean of squares before RMSNorm divides by its root."""
 
 
 def dilations_of(model: ModelConfig) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from model.compute.engine import LayerKind
 from model.config import ModelConfig
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import DropoutMasks
-from model.network.torch_layer import LayerState, torch_layer, torch_layers
+from model.network.torch_layer import LayerState, normalised_layer, torch_layer, torch_layers
 
 
 class CharacterLSTM(CharacterNetwork):
@@ -54,7 +54,7 @@ class CharacterLSTM(CharacterNetwork):
         # LSTM on CUDA autocast would use float16.
         on_gpu = ids.device.type != "cpu"
         layer_products = products if on_gpu else None
-        if on_gpu and masks is None:
+        if on_gpu and masks is None and self._gain(0) is None:
             layers = range(self.config.layers)
             every = [weight for layer in layers for weight in self._layer_weights(layer, None)]
             return torch_layers(self.embedded(ids), every, state, layer_products)
@@ -62,7 +62,7 @@ class CharacterLSTM(CharacterNetwork):
         outputs: Tensor | None = None
         after: list[LayerState] = []
         for layer in range(self.config.layers):
-            weights = self._layer_weights(layer, masks)
+            weights, gain = self._layer_weights(layer, masks), self._gain(layer)
             carried = (hidden[layer], cell[layer])
             if kind == "sequence":
                 from model.network.compiled_layer import compiled_layer  # noqa: PLC0415 - Numba
@@ -70,11 +70,15 @@ class CharacterLSTM(CharacterNetwork):
                 gates = self._gate_inputs(ids, outputs, weights[0], masks)
                 rows = ids if gates.ndim == 2 else None
                 outputs, carried = compiled_layer(
-                    gates, rows, (weights[2], weights[3]), weights[1], carried, products
+                    gates, rows, (weights[2], weights[3]), gain, weights[1], carried, products
                 )
             else:
                 inputs = self.embedded(ids, masks) if outputs is None else outputs
-                outputs, carried = torch_layer(inputs, weights, carried, layer_products)
+                outputs, carried = (
+                    torch_layer(inputs, weights, carried, layer_products)
+                    if gain is None
+                    else normalised_layer(inputs, weights, gain, carried, layer_products)
+                )
             mask = None if masks is None else masks.outputs[layer]
             outputs = outputs if mask is None else outputs * mask
             after.append(carried)
@@ -91,6 +95,11 @@ class CharacterLSTM(CharacterNetwork):
         inner, recurrent, *biases = (getattr(self.lstm, f"{name}_l{layer}") for name in names)
         mask = None if masks is None else masks.recurrent[layer]
         return (inner, recurrent if mask is None else recurrent * mask, biases[0], biases[1])
+
+    def _gain(self, layer: int) -> Tensor | None:
+        """Returns a layer's gain [4H]; None unless gates are normalised."""
+        gain: Tensor | None = getattr(self.lstm, f"gain_l{layer}", None)
+        return None if gain is None else gain.view(-1)
 
     def _gate_inputs(
         self, ids: Tensor, inputs: Tensor | None, matrix: Tensor, masks: DropoutMasks | None
@@ -112,3 +121,21 @@ class CharacterLSTM(CharacterNetwork):
             return functional.linear(self.embedded(ids, masks), matrix)
         with torch.autocast(ids.device.type, enabled=False):
             return matrix.t() if self.embedding is None else self.embedding.weight @ matrix.t()
+
+
+class NormalisedLSTM(CharacterLSTM):
+    """An LSTM whose gates are normalised; see `model.network.torch_layer.normalised_layer`.
+
+    Besides an LSTM's parameters each layer has a gain [4, H].
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
+        super().__init__(config, vocabulary_size)
+        for layer in range(config.layers):
+            gain = nn.Parameter(torch.ones(4, config.hidden))
+            self.lstm.register_parameter(f"gain_l{layer}", gain)
+
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Runs the layers one time step after the other; see `CharacterNetwork.forward`."""
+        state = self.initial_state(ids.shape[1]) if state is None else state
+        return self.training_forward(ids, state, None, "torch", torch.float32)

@@ -36,3 +36,24 @@ class LstmForm(GatedForm):
     def snapshot(self, weights: Weights, *, step: int, precision: str) -> WeightSnapshot:
         """Copies weights into the layout that the LSTM's steppers read."""
         return LstmSnapshot.from_weights(weights, step=step, precision=precision)
+
+
+class NormalisedLstmForm(LstmForm):
+    """An LSTM whose gates are normalised, with one more weight of each gate: its gain.
+
+    Gains decay as matrices do. Normalised sums do not depend on how large the matrices are, so the
+    decay of these alone would not keep the gates from becoming hard.
+    """
+
+    def parameter_shapes(self, vocabulary_size: int) -> Shapes:
+        """Returns those of the LSTM and, of each layer, the gain [4, H]."""
+        gains = {
+            f"lstm.gain_l{layer}": (4, self.model.hidden) for layer in range(self.model.layers)
+        }
+        return super().parameter_shapes(vocabulary_size) | gains
+
+    def first_value(
+        self, random: np.random.Generator, name: str, shape: tuple[int, ...]
+    ) -> npt.NDArray[np.float64]:
+        """Returns the LSTM's values; gains of 1."""
+        return np.ones(shape) if "gain" in name else super().first_value(random, name, shape)

@@ -10,10 +10,11 @@ from model.config import ModelConfig, NetworkKind
 from model.network.character_network import CharacterNetwork
 from model.network.conv import CharacterConv
 from model.network.gru import CharacterGRU
-from model.network.lstm import CharacterLSTM
+from model.network.lstm import CharacterLSTM, NormalisedLSTM
 
 CLASSES: Final[Mapping[NetworkKind, type[CharacterNetwork]]] = {
     "lstm": CharacterLSTM,
+    "rms-lstm": NormalisedLSTM,
     "gru": CharacterGRU,
     "conv": CharacterConv,
 }

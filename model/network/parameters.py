@@ -13,12 +13,13 @@ from typing import Final
 from model.config import ModelConfig, NetworkKind
 from model.network.conv_form import ConvForm
 from model.network.gru_form import GruForm
-from model.network.lstm_form import LstmForm
+from model.network.lstm_form import LstmForm, NormalisedLstmForm
 from model.network.network_form import NetworkForm, Shapes, Weights
 from model.network.snapshot import WeightSnapshot
 
 FORMS: Final[Mapping[NetworkKind, type[NetworkForm]]] = {
     "lstm": LstmForm,
+    "rms-lstm": NormalisedLstmForm,
     "gru": GruForm,
     "conv": ConvForm,
 }

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+HALF: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,8 @@ class LayerWeights:
 
     Rows are in the order input, forget, output, candidate; PyTorch swaps the last two. Rows of the
     first three gates are halved, so that one ``tanh`` over all rows computes every gate:
-    ``sigmoid(x) = tanh(x / 2) / 2 + 1/2``.
+    ``sigmoid(x) = tanh(x / 2) / 2 + 1/2``. If gates are normalised,
+    ``gates = gain * sums / rms(sums) + bias``, and gain and bias are halved instead of the matrix.
     """
 
     matrix: FloatArray
@@ -30,7 +33,9 @@ class LayerWeights:
     Row-major: each thread that shares a product with a vector keeps its rows in its own cache, and
     the product is the same for any number of threads."""
     bias: FloatArray | None
-    """[4H]; None in the first layer, where the table contains it."""
+    """[4H]; None in the first layer, where the table contains it, unless gates are normalised."""
+    gain: FloatArray | None = None
+    """[4H], of normalised gates; None for others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +57,8 @@ class LstmSnapshot(WeightSnapshot):
     """Frozen weights of an LSTM; arrays are read-only."""
 
     input_table: FloatArray
-    """[V, 4H]: what each character adds to the first layer's gates, biases included."""
+    """[V, 4H]: what each character adds to the first layer's gates, biases included unless gates
+    are normalised."""
     layers: tuple[LayerWeights, ...]
     head_matrix: FloatArray
     """[V, H]"""
@@ -70,7 +76,13 @@ class LstmSnapshot(WeightSnapshot):
             isinstance(other, LstmSnapshot)
             and (self.hidden, len(self.layers)) == (other.hidden, len(other.layers))
             and self.vocabulary_size == other.vocabulary_size
+            and self.is_normalised == other.is_normalised
         )
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether gates are normalised."""
+        return self.layers[0].gain is not None
 
     @property
     def vocabulary_size(self) -> int:
@@ -90,8 +102,9 @@ class LstmSnapshot(WeightSnapshot):
         Args:
             weights: ``embedding.weight`` [V, E] (absent for one-hot input), ``lstm.weight_ih_l*``
                 [4H, E or V or H], ``lstm.weight_hh_l*`` [4H, H], ``lstm.bias_ih_l*``,
-                ``lstm.bias_hh_l*`` [4H], ``head.weight`` [V, H], ``head.bias`` [V]. Later changes
-                of these arrays do not change the snapshot.
+                ``lstm.bias_hh_l*`` [4H], ``lstm.gain_l*`` [4, H] (of normalised gates),
+                ``head.weight`` [V, H], ``head.bias`` [V]. Later changes of these arrays do not
+                change the snapshot.
             step: optimiser steps behind these weights.
             precision: see ``WeightSnapshot``.
         """
@@ -100,22 +113,25 @@ class LstmSnapshot(WeightSnapshot):
         while f"lstm.weight_ih_l{len(layers)}" in weights:
             index = len(layers)
             input_matrix = weights[f"lstm.weight_ih_l{index}"]
-            hidden_matrix = weights[f"lstm.weight_hh_l{index}"]
+            matrix = weights[f"lstm.weight_hh_l{index}"]
             bias = weights[f"lstm.bias_ih_l{index}"] + weights[f"lstm.bias_hh_l{index}"]
+            gain = weights.get(f"lstm.gain_l{index}")
+            in_table = index == 0 and gain is None
+            sums_scale = HALF if gain is None else 1.0
             if index == 0:
                 embedding = weights.get("embedding.weight")
                 projected = input_matrix if embedding is None else input_matrix @ embedding.T
-                table = _frozen(_kernel_rows(projected + bias[:, None]).T)
-                matrix = _frozen(_kernel_rows(hidden_matrix))
-                layers.append(LayerWeights(matrix=matrix, bias=None))
+                projected = projected + bias[:, None] if in_table else projected
+                table = _frozen(_kernel_rows(projected, sums_scale).T)
             else:
-                both = np.concatenate([input_matrix, hidden_matrix], axis=1)
-                layers.append(
-                    LayerWeights(
-                        matrix=_frozen(_kernel_rows(both)),
-                        bias=_frozen(_kernel_rows(bias)),
-                    )
+                matrix = np.concatenate([input_matrix, matrix], axis=1)
+            layers.append(
+                LayerWeights(
+                    matrix=_frozen(_kernel_rows(matrix, sums_scale)),
+                    bias=None if in_table else _frozen(_kernel_rows(bias, HALF)),
+                    gain=None if gain is None else _frozen(_kernel_rows(gain.reshape(-1), HALF)),
                 )
+            )
         assert table is not None, "a network has at least one layer"
         return cls(
             step=step,
@@ -127,11 +143,12 @@ class LstmSnapshot(WeightSnapshot):
         )
 
 
-def _kernel_rows(rows: FloatArray) -> FloatArray:
-    """Reorders gate rows [4H, ...] from PyTorch's i, f, g, o to i, f, o, g; halves i, f, o."""
+def _kernel_rows(rows: FloatArray, scale: float) -> FloatArray:
+    """Reorders gate rows [4H, ...] from PyTorch's i, f, g, o to i, f, o, g; scales i, f, o."""
     input_gate, forget_gate, candidate, output_gate = np.split(rows, 4)
-    half = np.float32(0.5)
-    return np.concatenate([input_gate * half, forget_gate * half, output_gate * half, candidate])
+    factor = np.float32(scale)
+    scaled = (gate * factor for gate in (input_gate, forget_gate, output_gate))
+    return np.concatenate([*scaled, candidate])
 
 
 def _frozen(array: FloatArray) -> FloatArray:

@@ -14,6 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from model.config import NORM_EPSILON
 
 TENSORS_PER_LAYER = 4
 
@@ -73,3 +76,46 @@ def torch_layer(
         inputs, weights, (state[0].unsqueeze(0), state[1].unsqueeze(0)), products
     )
     return outputs, (hidden[0], cell[0])
+
+
+def normalised_layer(
+    inputs: Tensor,
+    weights: tuple[Tensor, Tensor, Tensor, Tensor],
+    gain: Tensor,
+    state: LayerState,
+    products: torch.dtype | None,
+) -> tuple[Tensor, LayerState]:
+    """Runs one layer with normalised gates, one time step after the other.
+
+    The sums of a stream are divided by their root mean square over all gates, and multiplied by a
+    gain, before the biases are added (RMSNorm, Zhang & Sennrich 2019).
+
+    Args:
+        inputs: [T, B, D].
+        weights: of the layer; see `torch_layers`.
+        gain: [4H].
+        state: carried in; hidden and cell state, each [B, H].
+        products: type of the matrix products; None leaves it to autocast.
+
+    Returns:
+        The outputs [T, B, H] and the state after the last time step.
+    """
+    inner, recurrent, *biases = weights
+    casting: Any = nullcontext()
+    if products is not None:
+        casting = torch.autocast(
+            inputs.device.type, products, enabled=products is not torch.float32
+        )
+    hidden, cell = state
+    outputs = []
+    with casting:
+        for given in functional.linear(inputs, inner):
+            sums = (given + functional.linear(hidden, recurrent)).float()
+            gates = functional.rms_norm(sums, gain.shape, gain, NORM_EPSILON) + (
+                biases[0] + biases[1]
+            )
+            i, f, g, o = gates.chunk(4, dim=1)
+            cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+            hidden = o.sigmoid() * cell.tanh()
+            outputs.append(hidden)
+    return torch.stack(outputs), (hidden, cell)

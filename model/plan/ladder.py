@@ -42,6 +42,8 @@ DOUBLED_BATCH_RATE: Final = 1.375
 """If twice the streams make the machine faster by this factor, and as many usual steps fit into the
 time, a batch is doubled, and the learning rate rises by the last factor. With AMX, for example,
 the same tiles serve 32 streams and 64."""
+NORMALISED_FACTOR: Final = 0.7
+"""Gates are normalised if that leaves an LSTM this part of its speed, as compiled code does."""
 PASSES_OF_SMALL_TEXT: Final = 25.0
 SMALL_TEXT: Final = 20_000
 """A text of 20,000 characters is learned by heart after some 25 passes, a longer one later, with
@@ -194,6 +196,8 @@ def plan_for(
         chosen: names of the settings that the user chose; the plan keeps them.
     """
     minutes = training.minutes or DEFAULT_MINUTES
+    if speed is not None:
+        model, speed = _network_of(speed, model, chosen)
     rate: float | None = None
     if speed is None:
         hidden = model.hidden
@@ -216,7 +220,9 @@ def plan_for(
         epochs = most
     if epochs is not None:
         passes = float(epochs)
-    settings = _settings(rung, FULL_DROPOUT_PASSES if passes is None else passes, characters)
+    most_decay = NETWORKS[model.network].most_decay
+    read = FULL_DROPOUT_PASSES if passes is None else passes
+    settings = _settings(rung, read, characters, most_decay)
     settings["learning_rate"] = float(f"{learning_rate:.3g}")
     settings["batch"] = batch
     settings["epochs"] = epochs
@@ -232,6 +238,18 @@ def plan_for(
         passes=passes,
         speed=rate,
     )
+
+
+def _network_of(
+    speed: MachineSpeed, model: ModelConfig, chosen: frozenset[str]
+) -> tuple[ModelConfig, MachineSpeed]:
+    """Returns the network, with normalised gates if they cost little, and its speed."""
+    if "network" not in chosen and speed.normalised >= NORMALISED_FACTOR:
+        model = dataclasses.replace(model, network="rms-lstm")
+    if model.network == "rms-lstm":
+        rates = {size: rate * speed.normalised for size, rate in speed.rates.items()}
+        speed = dataclasses.replace(speed, rates=rates)
+    return model, speed
 
 
 def _doubles(speed: MachineSpeed, rate: float, minutes: float) -> bool:
@@ -257,10 +275,18 @@ def nearest_rung(hidden: float) -> Rung:
     return min(LADDER, key=lambda rung: max(rung.hidden / hidden, hidden / rung.hidden))
 
 
-def _settings(rung: Rung, passes: float, characters: int) -> dict[str, Any]:
-    """Returns the settings of a rung for some passes over some characters."""
+def _settings(rung: Rung, passes: float, characters: int, most_decay: float) -> dict[str, Any]:
+    """Returns the settings of a rung for some passes over some characters.
+
+    Args:
+        rung: the size.
+        passes: over the training part.
+        characters: in it.
+        most_decay: see `NetworkTraits`.
+    """
     share = min(1.0, passes / FULL_DROPOUT_PASSES)
-    weight_decay = max(LADDER[0].weight_decay, share * rung.weight_decay)
+    decay = min(most_decay, passes / FULL_DROPOUT_PASSES) * rung.weight_decay
+    weight_decay = max(LADDER[0].weight_decay, decay)
     reading = passes * rung.hidden**2 / max(1, characters)
     share *= max(1.0, reading / FREQUENT_READING) ** DROPOUT_GROWTH
     dropouts = (rung.dropout, rung.embedding_dropout, rung.weight_dropout)

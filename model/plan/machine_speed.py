@@ -31,8 +31,10 @@ SPEED_FILES: Final = re.compile(r"[0-9a-f]{32}\.json")
 """Names of the files in it."""
 MAX_ERROR: Final = 1.5
 """A training that is faster or slower than expected by this factor makes the speeds forgotten."""
-_DOUBLED_BATCH: Final = "doubled_batch"
-"""Name of the factor in a file, beside the sizes."""
+UNCOMPILED_NORMALISED: Final = 0.1
+"""A guess at the factor for a card, where nothing measures it: PyTorch steps through time there."""
+_FACTORS: Final = ("doubled_batch", "normalised")
+"""Names of the factors in a file, beside the sizes."""
 _CARD: Final = Path("/dev/nvidia0")
 
 
@@ -44,6 +46,8 @@ class MachineSpeed:
     """Characters per second of one layer by the H of an LSTM of equal cost; at least one."""
     doubled_batch: float = 1.0
     """Factor of the rate of the largest size with twice the usual streams in a batch."""
+    normalised: float = UNCOMPILED_NORMALISED
+    """Factor of an LSTM's rate, of the largest size, if its gates are normalised."""
 
     def at(self, hidden: int, layers: int = 1) -> float:
         """Returns the expected characters per second for a size.
@@ -79,15 +83,16 @@ def remembered_speed(
 ) -> MachineSpeed | None:
     """Returns what was measured on this machine before; None if nothing was."""
     for folder in cache_folders(usual=True):
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
             record = json.loads(
                 (folder / FOLDER / _name(training, processes, network)).read_bytes()
             )
-            doubled_batch = float(record.pop(_DOUBLED_BATCH, None))
+            doubled_batch, normalised = (float(record.pop(name)) for name in _FACTORS)
             rates = {int(size): float(rate) for size, rate in record.items()}
             numbers = (doubled_batch, *rates.values())
-            if rates and all(math.isfinite(number) and number > 0 for number in numbers):
-                return MachineSpeed(rates, doubled_batch)
+            is_sane = all(math.isfinite(number) and number > 0 for number in numbers)
+            if rates and is_sane and math.isfinite(normalised) and normalised > 0:
+                return MachineSpeed(rates, doubled_batch, normalised)
     return None
 
 
@@ -99,7 +104,8 @@ def remember_speed(
 ) -> None:
     """Keeps a measurement in the first cache folder that allows it."""
     record = {str(size): round(rate, 1) for size, rate in speed.rates.items()}
-    text = json.dumps(record | {_DOUBLED_BATCH: round(speed.doubled_batch, 3)})
+    factors = {name: round(getattr(speed, name), 3) for name in _FACTORS}
+    text = json.dumps(record | factors)
     for folder in cache_folders(usual=True):
         with contextlib.suppress(OSError):
             (folder / FOLDER).mkdir(parents=True, exist_ok=True)
@@ -128,6 +134,11 @@ def forget_wrong_speed(
     return True
 
 
+def measured_network(network: NetworkKind) -> NetworkKind:
+    """Returns the kind of network whose speed is measured for the plan of another one."""
+    return "lstm" if network == "rms-lstm" else network
+
+
 def _name(training: TrainingConfig, processes: int, network: NetworkKind) -> str:
     """Returns the name of the file of this machine and these settings."""
     depends_on = (
@@ -141,6 +152,6 @@ def _name(training: TrainingConfig, processes: int, network: NetworkKind) -> str
         training.precision,
         training.threads,
         processes,
-        network,
+        measured_network(network),
     )
     return hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32] + ".json"

@@ -16,10 +16,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from model.config import SamplingConfig
+from model.config import NORM_EPSILON, SamplingConfig
 from model.constraints.letters import Allowed
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
-from model.kernels.decode import MANY_STREAMS, decode_block, unit_range, units_per_block
+from model.kernels.decode import (
+    MANY_STREAMS,
+    DecodingNorm,
+    decode_block,
+    unit_range,
+    units_per_block,
+)
 from model.kernels.dtypes import Array, to_bfloat16
 from model.kernels.gumbel import draw_block
 from model.kernels.packing import PANEL, aligned, pack_array, padded_depth
@@ -167,7 +173,9 @@ class CompiledDecoder:
         self._biases = (snapshot.input_table, _upper_biases(snapshot), snapshot.head_bias)
         self._operands, self._cell = _packed_state(snapshot, state)
         counts = thread_counts(snapshot.hidden, UNITS_PER_THREAD, max_threads or usable_cores())
-        self._team = Team(threads or counts[-1])
+        most = threads or counts[-1]
+        self._team = Team(most)
+        self._norm = _norm_of(snapshot, most, streams) if snapshot.is_normalised else None
         self._share_out(1)
         self._try()
         draw_block.run(np.uint64(0), 0, np.empty(symbols, np.uint64), self._noise_block[:2].copy())
@@ -247,7 +255,7 @@ class CompiledDecoder:
         def work(rank: int, arrivals: Arrivals) -> None:
             weights, sums = self._shares[rank]
             first = (*barrier_arguments(rank, arrivals), *self._biases, weights, sums)
-            decode_block.run(*first, operands, cell, logits, *drawing, *written)
+            decode_block.run(*first, operands, cell, logits, *drawing, self._norm, *written)
 
         self._team.run(len(self._shares), work)
 
@@ -260,7 +268,11 @@ class CompiledDecoder:
         streams = self._cell.shape[1]
         blocks = list(_gate_blocks(self._snapshot, rank, size, units_per_block(streams)))
         matrices = [*blocks, _head_rows(self._snapshot, rank, size)]
-        most = max(-(-len(matrix) // PANEL) * PANEL for matrix in matrices)
+        columns = [-(-len(matrix) // PANEL) * PANEL for matrix in matrices]
+        most = max(columns)
+        if self._norm is not None:
+            of_a_layer = len(blocks) // len(self._snapshot.layers)
+            most = max(columns[-1], sum(columns[:of_a_layer]))
         packed = [pack_array(matrix, self._operands.dtype) for matrix in matrices]
         sums = aligned(np.zeros(streams * most, np.float32))
         return aligned(np.concatenate(packed)), sums
@@ -345,9 +357,25 @@ def _head_rows(snapshot: LstmSnapshot, rank: int, size: int) -> FloatArray:
 
 
 def _upper_biases(snapshot: LstmSnapshot) -> FloatArray:
-    """Returns the biases of all layers but the first, [L - 1, 4H]."""
-    biases = [layer.bias for layer in snapshot.layers if layer.bias is not None]
-    return np.array(biases, np.float32).reshape(len(biases), 4 * snapshot.hidden)
+    """Returns what is added to the sums of all layers but the first, [L - 1, 4H].
+
+    That is the bias, or nothing if gates are normalised.
+    """
+    shape = len(snapshot.layers) - 1, 4 * snapshot.hidden
+    if snapshot.is_normalised:
+        return np.zeros(shape, np.float32)
+    return np.array([layer.bias for layer in snapshot.layers[1:]], np.float32).reshape(shape)
+
+
+def _norm_of(snapshot: LstmSnapshot, threads: int, streams: int) -> DecodingNorm:
+    """Returns what the kernel needs for normalised gates."""
+    gains, biases = (
+        np.array([getattr(layer, name) for layer in snapshot.layers], np.float32)
+        for name in ("gain", "bias")
+    )
+    scales = np.zeros((threads, streams), np.float32)
+    squares = np.zeros((streams, snapshot.hidden), np.float32)
+    return DecodingNorm(gains, biases, np.float32(NORM_EPSILON), scales, squares)
 
 
 def operand_dtype(snapshot: LstmSnapshot) -> np.dtype[Any]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from model.network.conv_form import DILATIONS, EPSILON, ConvSnapshot
+from model.config import NORM_EPSILON
+from model.network.conv_form import DILATIONS, ConvSnapshot
 from model.network.snapshot import FloatArray, WeightSnapshot
 from model.steppers.numpy_lstm import COLUMNS, HALF
 from model.steppers.stepper import StepperState
@@ -136,5 +137,5 @@ class ConvStepper:
 def _normalise(values: FloatArray, out: FloatArray) -> FloatArray:
     """Writes values [H, ...] divided by the root of their mean square into ``out``; returns it."""
     squares = np.einsum("h...,h...->...", values, values) / np.float32(len(values))
-    np.multiply(values, 1 / np.sqrt(squares + np.float32(EPSILON)), out)
+    np.multiply(values, 1 / np.sqrt(squares + np.float32(NORM_EPSILON)), out)
     return out

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from model.config import NORM_EPSILON
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.steppers.stepper import StepperState, Symbols
 
@@ -52,7 +53,7 @@ class LstmStepper:
         # Weights that overflowed leave a NaN in the state, which no other weights remove.
         if not (np.isfinite(self._joined).all() and np.isfinite(self._cell).all()):
             self.reset()
-        if (snapshot.hidden, len(snapshot.layers)) != (self._snapshot.hidden, len(self._cell)):
+        if not snapshot.has_shape_of(self._snapshot):
             raise ValueError("a snapshot of another shape cannot carry on this state")
         self._snapshot = snapshot
 
@@ -93,7 +94,12 @@ class LstmStepper:
             if index:
                 self._inputs[index][:] = self._hidden[index - 1]
             np.dot(layer.matrix, self._operands[index], gates)
-            gates += input_gates if layer.bias is None else layer.bias
+            if index == 0:
+                gates += input_gates
+            if layer.gain is not None:
+                gates *= layer.gain * inverse_rms(np.dot(gates, gates) / np.float32(len(gates)))
+            if layer.bias is not None:
+                gates += layer.bias
             np.tanh(gates, gates)
             sigmoids *= HALF
             sigmoids += HALF
@@ -102,6 +108,11 @@ class LstmStepper:
             cell += scratch
             np.tanh(cell, scratch)
             np.multiply(self._output, scratch, hidden)
+
+
+def inverse_rms(mean_square: FloatArray | np.float32) -> FloatArray:
+    """Returns what normalised gates multiply their sums by, besides the gain."""
+    return np.asarray(1 / np.sqrt(mean_square + np.float32(NORM_EPSILON)), np.float32)
 
 
 COLUMNS = 8
@@ -160,9 +171,10 @@ class LstmBatchStepper:
         """Replaces the weights by others of the same shape and keeps the state."""
         assert isinstance(snapshot, LstmSnapshot)
         self._matrices = [layer.matrix for layer in snapshot.layers]
-        self._biases = [
-            None if layer.bias is None else layer.bias[:, None] for layer in snapshot.layers
-        ]
+        self._gains, self._biases = (
+            [None if weights is None else weights[:, None] for weights in parts]
+            for parts in zip(*((layer.gain, layer.bias) for layer in snapshot.layers), strict=True)
+        )
         self._table = np.ascontiguousarray(snapshot.input_table.T)
         self._head_matrix = snapshot.head_matrix
         self._head_bias = snapshot.head_bias[:, None]
@@ -185,12 +197,19 @@ class LstmBatchStepper:
         self._symbols[: self._streams] = symbols
         # "clip" lets NumPy write into the buffer without a copy; no id is out of range.
         np.take(self._table, self._symbols, axis=1, out=self._input_gates, mode="clip")
-        for index, (matrix, bias) in enumerate(zip(self._matrices, self._biases, strict=True)):
+        layers = zip(self._matrices, self._gains, self._biases, strict=True)
+        for index, (matrix, gain, bias) in enumerate(layers):
             joined, cell = self._joined[index], self._cell[index]
             if index:
                 joined[:width] = self._joined[index - 1, width:]
             batch_matmul(matrix, joined if index else joined[width:], gates)
-            gates += self._input_gates if bias is None else bias
+            if index == 0:
+                gates += self._input_gates
+            if gain is not None:
+                gates *= inverse_rms(np.square(gates).mean(axis=0))
+                gates *= gain
+            if bias is not None:
+                gates += bias
             np.tanh(gates, gates)
             gates[: 3 * width] *= HALF
             gates[: 3 * width] += HALF

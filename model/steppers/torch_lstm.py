@@ -14,8 +14,10 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from model.compute.cuda_graph import GraphRunner
+from model.config import NORM_EPSILON
 from model.network.snapshot import FloatArray, LstmSnapshot, WeightSnapshot
 from model.steppers.mixed_stepper import numpy_batch_stepper
 from model.steppers.stepper import BatchStepper, MakeBatchStepper, Symbols
@@ -52,14 +54,20 @@ class TorchLstmStepper:
         """Takes ids [S], hidden and cell state [L, S, H]; returns logits [S, V] and both states."""
         symbols, hidden, cell = operands
         table, head_bias, head_matrix, *layers = self._weights
-        width = hidden.shape[-1]
-        bias, operand = table[symbols], hidden[0]
+        width, per_layer = hidden.shape[-1], len(layers) // len(hidden)
+        operand = hidden[0]
         hiddens: list[Tensor] = []
         cells: list[Tensor] = []
         for layer, before in enumerate(cell):
-            if layer:
-                bias, operand = layers[2 * layer - 1], torch.cat((operand, hidden[layer]), 1)
-            gates = torch.addmm(bias, operand, layers[2 * layer].T).tanh()
+            matrix, *weights = layers[per_layer * layer : per_layer * (layer + 1)]
+            added = table[symbols] if layer == 0 else weights[-1]
+            operand = operand if layer == 0 else torch.cat((operand, hidden[layer]), 1)
+            if len(weights) == 2:  # normalised gates have a gain
+                sums = operand @ matrix.T + (added if layer == 0 else 0)
+                gates = functional.rms_norm(sums, weights[0].shape, weights[0], NORM_EPSILON)
+                gates = (gates + weights[1]).tanh()
+            else:
+                gates = torch.addmm(added, operand, matrix.T).tanh()
             # sigmoid(2x) = tanh(x) / 2 + 1 / 2; the rows of i, f and o are halved.
             i, f, o = (gates[:, : 3 * width] * 0.5 + 0.5).chunk(3, dim=1)
             after = before * f + i * gates[:, 3 * width :]
@@ -89,9 +97,13 @@ def _device_stepper(
 
 
 def _arrays(snapshot: WeightSnapshot) -> list[FloatArray]:
-    """Returns table, head bias and matrix, first matrix, bias and matrix of each upper layer."""
+    """Returns table, head bias and matrix; of each layer the matrix, the gain if any, and the bias.
+
+    The first layer of an LSTM has its bias in the table, and zeros here.
+    """
     assert isinstance(snapshot, LstmSnapshot)
     arrays = [snapshot.input_table, snapshot.head_bias, snapshot.head_matrix]
     for layer in snapshot.layers:
-        arrays += [layer.matrix] if layer.bias is None else [layer.bias, layer.matrix]
+        bias = np.zeros(len(layer.matrix), np.float32) if layer.bias is None else layer.bias
+        arrays += [layer.matrix, *([] if layer.gain is None else [layer.gain]), bias]
     return arrays

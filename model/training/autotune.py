@@ -29,7 +29,7 @@ from model.distributed.rank import ProcessRank
 from model.network.dropout import draw_masks
 from model.network.make import make_network
 from model.plan.ladder import nearest_rung
-from model.plan.machine_speed import MachineSpeed
+from model.plan.machine_speed import MachineSpeed, measured_network
 from model.timing import fastest
 from model.training.engines import can_go_on_with, possible_engines
 from model.training.gradients import GradientWorkers
@@ -179,11 +179,11 @@ def measure_speed(
         network: kind of the networks.
         place: as in `choose_machine`.
     """
-    device = choose_device(training.device, place)
+    device, network = choose_device(training.device, place), measured_network(network)
     usual = TrainingConfig()
     batch = -(-usual.batch // place.size)
     share = dataclasses.replace(training, batch=batch, sequence=usual.sequence)
-    rates, doubled_batch = {}, 1.0
+    rates, factors = {}, {}
     for hidden in SIZES_TO_MEASURE if device.type == "cpu" else SIZES_TO_MEASURE_ON_CARDS:
         rung = nearest_rung(hidden)
         settings = dataclasses.replace(
@@ -200,11 +200,16 @@ def measure_speed(
                 seconds = _step_seconds(timer, engine, SPEED_ROUNDS)
         if device.type == "cpu":
             machine = Machine.on(device, engine)
-            seconds, doubled = _whole_steps(machine, settings, model, len(vocabulary))
-            doubled_batch = 2 * seconds / doubled
+            shapes = [(model, batch), (model, 2 * batch)]
+            if network == "lstm":
+                shapes.append((dataclasses.replace(model, network="rms-lstm"), batch))
+            seconds, doubled, *others = _whole_steps(machine, settings, shapes, len(vocabulary))
+            factors["doubled_batch"] = 2 * seconds / doubled
+            if others:
+                factors["normalised"] = seconds / others[0]
         rates[hidden] = usual.batch * usual.sequence / seconds
         give_back_memory()
-    return MachineSpeed(rates, doubled_batch)
+    return MachineSpeed(rates, **factors)
 
 
 def retune_times(training: TrainingConfig) -> list[float]:
@@ -259,9 +264,12 @@ def _timer(
 
 
 def _whole_steps(
-    machine: Machine, training: TrainingConfig, model: ModelConfig, vocabulary_size: int
-) -> tuple[float, float]:
-    """Returns the seconds of a step with the usual streams, and of one with twice as many.
+    machine: Machine,
+    training: TrainingConfig,
+    shapes: Sequence[tuple[ModelConfig, int]],
+    vocabulary_size: int,
+) -> list[float]:
+    """Returns the seconds of a step with each of some networks, and streams of a batch.
 
     They include dropout and update, which take half of a step of LSTM(512) where its products are
     quick, and as long for many streams as for few.
@@ -272,7 +280,7 @@ def _whole_steps(
         opened.callback(torch.set_num_threads, torch.get_num_threads())
         prepare_thread(machine.engine.threads_per_shard)
         trainers = []
-        for streams in (training.batch, 2 * training.batch):
+        for model, streams in shapes:
             settings = dataclasses.replace(training, batch=streams)
             batches = make_batches(ids, settings, subject="noise")
             network = make_network(model, vocabulary_size)
@@ -284,8 +292,8 @@ def _whole_steps(
                 trainer.step(0.0)
                 seconds.append(time.perf_counter() - begun)
     # The first steps compile and allocate.
-    usual, doubled = (min(seconds[2 + place :: 2]) for place in range(2))
-    return usual, doubled
+    count = len(shapes)
+    return [min(seconds[count + place :: count]) for place in range(count)]
 
 
 def _step_seconds(timer: Timer, engine: Engine, rounds: int) -> float:

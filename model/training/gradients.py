@@ -25,6 +25,7 @@ from model.config import ScoringMode
 from model.distributed.process_group import ALONE, ProcessGroup
 from model.network.character_network import CharacterNetwork, State, joined, streams_of
 from model.network.dropout import DropoutMasks
+from model.network.lstm import NormalisedLSTM
 
 if TYPE_CHECKING:
     from model.network.compiled_step import CompiledStep
@@ -50,7 +51,7 @@ class GradientWorkers:
         if self._engine.layer == "sequence":
             from model.network.compiled_layer import prepare_compiled_layer  # noqa: PLC0415 - there
 
-            prepare_compiled_layer(products)
+            prepare_compiled_layer(products, normalised=isinstance(network, NormalisedLSTM))
         self._networks = [network]
         """One for each thread that computes at the same time."""
         self._step: CompiledStep | None = None

@@ -428,8 +428,8 @@ MUTANTS = (
         "the second layer does without its bias",
         "model/steppers/numpy_lstm.py",
         (
-            "gates += input_gates if layer.bias is None else layer.bias",
-            "gates += input_gates if layer.bias is None else 0",
+            "if layer.bias is not None:\n                gates += layer.bias",
+            "if layer.bias is not None:\n                gates += 0",
         ),
         "model/steppers/test_numpy_lstm.py",
     ),

@@ -18,6 +18,7 @@ from model.config import ModelConfig, TrainingConfig
 from model.data.batches import make_batches
 from model.network.character_network import CharacterNetwork
 from model.network.lstm import CharacterLSTM
+from model.network.make import CLASSES
 from model.network.parameters import initial_parameters
 from model.network.snapshot import LstmSnapshot
 from model.training.trainer import Trainer
@@ -34,7 +35,8 @@ def make_network(
     scale: float = 0.6,
 ) -> CharacterLSTM:
     """Returns a network in evaluation mode whose weights, biases too, are random."""
-    network = CharacterLSTM(model, vocabulary_size).eval()
+    network = CLASSES[model.network](model, vocabulary_size).eval()
+    assert isinstance(network, CharacterLSTM)
     weights = random_weights(model, vocabulary_size, seed=seed, scale=scale)
     network.load_arrays(weights)
     return network

@@ -66,6 +66,7 @@ async def written(page: Page, temperature: float, seed: int) -> Any:
 SHAPES = {
     "embedding": (ModelConfig(hidden=12, embedding=5), TINY_TRAINING),
     "two-layers": (ModelConfig(hidden=9, layers=2, embedding=0), TINY_TRAINING),
+    "normalised": (ModelConfig(network="rms-lstm", hidden=7, layers=2, embedding=3), TINY_TRAINING),
     "window": (
         ModelConfig(hidden=8, embedding=4),
         dataclasses.replace(TINY_TRAINING, scoring="last", sequence=7),

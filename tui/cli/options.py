@@ -136,7 +136,8 @@ training_options = _stack(
     click.option(
         "--network",
         type=click.Choice(list(NETWORKS)),
-        help="Kind of network; presets cost as much a character with each (default: lstm).",
+        help="Kind of network; presets cost as much a character with each (default: lstm, and "
+        "rms-lstm with auto, where it is compiled).",
     ),
     click.option("--hidden", type=int, metavar="N", help="Number of units in each layer."),
     click.option("--layers", type=int, metavar="N", help="Number of layers."),

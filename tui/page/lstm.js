@@ -55,33 +55,42 @@ function addProduct({ columns, values }, vector, sums) {
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
+/** Multiplies the sums of normalised gates by their gain, over their root mean square. */
+function normalise(sums, gain, epsilon) {
+  const squares = sums.reduce((total, sum) => total + sum * sum, 0);
+  const factor = 1 / Math.sqrt(squares / sums.length + epsilon);
+  for (let i = 0; i < sums.length; i++) sums[i] *= gain[i] * factor;
+}
+
 /** The weights of an LSTM, under PyTorch's order of the gates: input, forget, candidate, output. */
 class Network {
-  constructor({ size, embedding, hidden, layers, weights }) {
+  constructor({ size, embedding, hidden, layers, epsilon, weights }) {
     const reader = new Reader(weights);
     this.size = size;
     this.hidden = hidden;
+    this.epsilon = epsilon;
     this.embedding = embedding ? reader.matrix(size, embedding) : null;
     this.layers = Array.from({ length: layers }, (_, layer) => ({
       input: reader.matrix(4 * hidden, layer ? hidden : embedding || size),
       recurrent: reader.matrix(4 * hidden, hidden),
       bias: Float64Array.from(reader.matrix(1, 4 * hidden).values),
+      gain: epsilon ? Float64Array.from(reader.matrix(4, hidden).values) : null,
     }));
     this.head = reader.matrix(size, hidden);
     this.headBias = Float64Array.from(reader.matrix(1, size).values);
     this.table = new Map();
   }
 
-  /** Returns what a symbol adds to the gates [4H] of the first layer, its bias included. */
+  /** Returns what a symbol adds to the sums [4H] of the first layer. */
   inputGates(id) {
     if (!this.table.has(id)) {
-      const { input, bias } = this.layers[0];
+      const { input } = this.layers[0];
       const symbol = this.embedding
         ? Float64Array.from(this.embedding.values.subarray(id * input.columns, (id + 1) * input.columns))
         : new Float64Array(input.columns).fill(1, id, id + 1);
-      const gates = Float64Array.from(bias);
-      addProduct(input, symbol, gates);
-      this.table.set(id, gates);
+      const sums = new Float64Array(4 * this.hidden);
+      addProduct(input, symbol, sums);
+      this.table.set(id, sums);
     }
     return this.table.get(id);
   }
@@ -108,9 +117,11 @@ class Stream {
     const { gates } = this, size = this.network.hidden;
     this.network.layers.forEach((layer, number) => {
       const { hidden, cell } = this.states[number];
-      gates.set(number ? layer.bias : this.network.inputGates(id));
-      if (number) addProduct(layer.input, this.states[number - 1].hidden, gates);
+      if (number) addProduct(layer.input, this.states[number - 1].hidden, gates.fill(0));
+      else gates.set(this.network.inputGates(id));
       addProduct(layer.recurrent, hidden, gates);
+      if (layer.gain) normalise(gates, layer.gain, this.network.epsilon);
+      layer.bias.forEach((bias, i) => { gates[i] += bias; });
       for (let i = 0; i < size; i++) {
         const added = sigmoid(gates[i]) * Math.tanh(gates[2 * size + i]);
         cell[i] = sigmoid(gates[size + i]) * cell[i] + added;

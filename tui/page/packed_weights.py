@@ -22,8 +22,8 @@ def packed(weights: Weights) -> bytes:
     """Returns the matrices in the order in which the script of the page reads them.
 
     That is the embedding [V, E] if there is one; for each layer the input matrix [4H, E or V or H],
-    the recurrent matrix [4H, H] and the sum of both biases [1, 4H]; the head [V, H] and its bias
-    [1, V]. All numbers are little-endian.
+    the recurrent matrix [4H, H], the sum of both biases [1, 4H], and the gain [4, H] of normalised
+    gates; the head [V, H] and its bias [1, V]. All numbers are little-endian.
 
     Args:
         weights: of an LSTM, under the names of ``torch.nn``'s state dict, finite.
@@ -39,6 +39,8 @@ def _matrices(weights: Weights) -> Iterator[npt.NDArray[np.float32]]:
         yield weights[f"lstm.weight_ih_l{layer}"]
         yield weights[f"lstm.weight_hh_l{layer}"]
         yield (weights[f"lstm.bias_ih_l{layer}"] + weights[f"lstm.bias_hh_l{layer}"])[None]
+        if f"lstm.gain_l{layer}" in weights:
+            yield weights[f"lstm.gain_l{layer}"]
         layer += 1
     yield weights["head.weight"]
     yield weights["head.bias"][None]

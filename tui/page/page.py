@@ -16,6 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final, Literal
 
+from model.config import NORM_EPSILON
 from model.errors import CheckpointError
 from model.runs.checkpoint import Checkpoint, CheckpointMetadata
 from model.sampling.prompt import first_ids
@@ -28,6 +29,8 @@ from tui.view.format import fixed, grouped
 from tui.view.ink import SURPRISE_BITS
 
 HERE: Final = Path(__file__).parent
+WRITES_WITH: Final = ("lstm", "rms-lstm")
+"""Kinds of networks that the script knows."""
 LSTM_ONLY: Final = "a page can write with an LSTM only"
 _SELECTORS: Final = {
     ".prompt": "prompt",
@@ -44,7 +47,7 @@ def page_of(checkpoint: Checkpoint) -> str:
         CheckpointError: the network is not an LSTM, which is the one that the script knows.
     """
     metadata = checkpoint.metadata
-    if metadata.model.network != "lstm":
+    if metadata.model.network not in WRITES_WITH:
         raise CheckpointError(one_line(metadata.run), LSTM_ONLY, "name another run")
     script = "".join(_part(name) for name in ("lstm.js", "page.js"))
     style = _colours() + _part("page.css")
@@ -94,6 +97,7 @@ def _facts_for_the_script(metadata: CheckpointMetadata) -> dict[str, Any]:
         "hidden": metadata.model.hidden,
         "layers": metadata.model.layers,
         "embedding": metadata.model.embedding,
+        "epsilon": NORM_EPSILON if metadata.model.network == "rms-lstm" else 0,
         "borders": SURPRISE_BITS,
     }
 
@@ -102,11 +106,13 @@ def _facts_for_people(metadata: CheckpointMetadata) -> str:
     """Returns the network, its training and its loss in one line."""
     model, nats = metadata.model, metadata.nats_per_character
     layers = "" if model.layers == 1 else f", {model.layers} layers"
+    gates = ", normalised gates" if model.network == "rms-lstm" else ""
     loss = "not validated"
     if nats is not None:
         loss = f"{fixed(nats / math.log(2), 3)} bits per character on text that it has never read"
     return (
-        f"An LSTM of {grouped(model.hidden)} units{layers}, step {grouped(metadata.step)}: {loss}. "
+        f"An LSTM of {grouped(model.hidden)} units{layers}{gates}, "
+        f"step {grouped(metadata.step)}: {loss}. "
         "It writes in this page, offline. Made by charlm-tui."
     )
 

@@ -8,7 +8,7 @@ from model.config import NetworkKind
 from model.errors import CheckpointError
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
-from tui.page.page import LSTM_ONLY, page_of
+from tui.page.page import LSTM_ONLY, WRITES_WITH, page_of
 
 
 def saved_page(
@@ -29,7 +29,7 @@ def saved_page(
         return page_of(read_checkpoint(opened)).encode()
     if root is None or run is None:
         raise CheckpointError("the page", "there is no run yet", "wait until the text streams")
-    if network != "lstm":
+    if network not in WRITES_WITH:
         raise CheckpointError("the page", LSTM_ONLY, "open another run")
     checkpoints = RunFolder.find(root, run).checkpoints
     if not checkpoints.paths():

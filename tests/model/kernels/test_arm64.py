@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import pytest
 from llvmlite import ir
 
-from model.kernels import dtypes, lstm_cell, microkernel
+from model.kernels import dtypes, lstm_cell, microkernel, normalised_cell
 
 TRIPLE = "aarch64-unknown-linux-gnu"
+WAYS = ("decoding", "forward", "backward")
 LANES = 4
 """Float32 of a NEON register."""
 
@@ -62,16 +64,19 @@ def test_a_register_block_is_made_of_fused_multiply_adds(numbers: Any) -> None:
     ("generate", "arguments", "polynomials", "divisions"),
     [
         (lstm_cell._generate_decoding, 8, 4, 2),
-        (lstm_cell._generate_forward, 12, 4, 2),
+        (partial(lstm_cell._generate_forward, inputs="float32"), 12, 4, 2),
         (lstm_cell._generate_backward, 8, 1, 1),
+        (normalised_cell._generate_decoding, 10, 4, 2),
+        (normalised_cell._generate_forward, 12, 4, 2),
+        (normalised_cell._generate_backward, 16, 5, 2),
     ],
-    ids=["decoding", "forward", "backward"],
+    ids=["decoding", "forward", "backward", *(f"normalised {way}" for way in WAYS)],
 )
 def test_a_step_of_the_cell_is_vectors(
     generate: Callable[..., None], arguments: int, polynomials: int, divisions: int, numbers: Any
 ) -> None:
     def generate_all(builder: Any, values: tuple[Any, ...]) -> None:
-        generate(builder, *values, inputs="float32", numbers=numbers)
+        generate(builder, *values, numbers=numbers)
 
     text = assembly(generate_all, arguments)
     fused = re.findall(r"fmla\tv\d+\.4s", text)

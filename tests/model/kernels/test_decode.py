@@ -12,7 +12,7 @@ from model_fixtures import VOCABULARY, constant_snapshot
 from network_fixtures import make_network, snapshot_of
 from noise_by_definition import assert_drawn
 
-from model.config import ModelConfig, SamplingConfig
+from model.config import NORM_EPSILON, ModelConfig, SamplingConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.decode import decode_block
 from model.kernels.dtypes import to_bfloat16
@@ -31,13 +31,19 @@ from model.sampling.sampler_state import SamplerState
 SYMBOLS = len(VOCABULARY)
 WARM = SamplingConfig(temperature=0.8)
 
+both_kinds = pytest.mark.parametrize("kind", ["lstm", "rms-lstm"])
 both_precisions = pytest.mark.parametrize("precision", ["fp32", "bf16"])
 
 
 def make_snapshot(
-    hidden: int, layers: int = 1, *, precision: str = "fp32", embedding: int = 4
+    hidden: int,
+    layers: int = 1,
+    *,
+    precision: str = "fp32",
+    embedding: int = 4,
+    kind: str = "lstm",
 ) -> LstmSnapshot:
-    config = ModelConfig(hidden=hidden, layers=layers, embedding=embedding)
+    config = ModelConfig(network=kind, hidden=hidden, layers=layers, embedding=embedding)
     # With larger weights a wide network is chaotic: it makes much of the last digit.
     network = make_network(config, SYMBOLS, scale=1.5 / hidden**0.5)
     return dataclasses.replace(snapshot_of(network), precision=precision)
@@ -74,8 +80,12 @@ def logits_before(
         below = None
         for place, layer in enumerate(snapshot.layers):
             x = hidden[place] if below is None else np.concatenate([below, hidden[place]], axis=1)
-            added = snapshot.input_table[symbols] if layer.bias is None else layer.bias
-            i, f, o, g = np.split(np.tanh(x @ matrices[place].T + added), 4, axis=1)
+            sums = x @ matrices[place].T + (0 if place else snapshot.input_table[symbols])
+            if layer.gain is not None:
+                mean = np.square(sums).mean(axis=1, keepdims=True)
+                sums = sums / np.sqrt(mean + NORM_EPSILON) * layer.gain
+            sums = sums if layer.bias is None else sums + layer.bias
+            i, f, o, g = np.split(np.tanh(sums), 4, axis=1)
             cell[place] = (f / 2 + 0.5) * cell[place] + (i / 2 + 0.5) * g
             below = hidden[place] = rounded((o / 2 + 0.5) * np.tanh(cell[place]))
         assert below is not None
@@ -88,10 +98,11 @@ def logits_before(
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("streams", [1, 5, 17])
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
+@both_kinds
 def test_it_draws_from_numpys_logits(
-    hidden: int, layers: int, streams: int, temperature: float, precision: str
+    hidden: int, layers: int, streams: int, temperature: float, precision: str, kind: str
 ) -> None:
-    snapshot = make_snapshot(hidden, layers, precision=precision)
+    snapshot = make_snapshot(hidden, layers, precision=precision, kind=kind)
     sampling = SamplingConfig(temperature=temperature)
     state = begun(snapshot, streams, sampling)
     team = CompiledDecoder(snapshot, state, sampling, threads=1)
@@ -114,10 +125,11 @@ def test_it_draws_from_numpys_logits(
 @both_precisions
 @pytest.mark.parametrize(("hidden", "layers", "embedding"), [(192, 1, 0), (101, 2, 4)])
 @pytest.mark.parametrize("streams", [1, 9])
+@both_kinds
 def test_every_number_of_threads_writes_the_same_texts(
-    hidden: int, layers: int, embedding: int, streams: int, precision: str
+    hidden: int, layers: int, embedding: int, streams: int, precision: str, kind: str
 ) -> None:
-    snapshot = make_snapshot(hidden, layers, precision=precision, embedding=embedding)
+    snapshot = make_snapshot(hidden, layers, precision=precision, embedding=embedding, kind=kind)
     found = []
     for threads in (1, 2, 3):
         team = CompiledDecoder(snapshot, begun(snapshot, streams), WARM, threads=threads)
@@ -129,8 +141,9 @@ def test_every_number_of_threads_writes_the_same_texts(
 
 
 @both_precisions
-def test_a_text_does_not_depend_on_its_neighbours(precision: str) -> None:
-    snapshot = make_snapshot(64, layers=2, precision=precision)
+@both_kinds
+def test_a_text_does_not_depend_on_its_neighbours(precision: str, kind: str) -> None:
+    snapshot = make_snapshot(64, layers=2, precision=precision, kind=kind)
     state = begun(snapshot, 20)
     whole = CompiledDecoder(snapshot, state, WARM)
     expected = whole.write(200)
@@ -143,8 +156,9 @@ def test_a_text_does_not_depend_on_its_neighbours(precision: str) -> None:
 
 
 @both_precisions
-def test_streams_are_shared_out_among_teams(precision: str) -> None:
-    snapshot = make_snapshot(64, precision=precision)
+@both_kinds
+def test_streams_are_shared_out_among_teams(precision: str, kind: str) -> None:
+    snapshot = make_snapshot(64, precision=precision, kind=kind)
     together = CompiledDecoder(snapshot, begun(snapshot, 19), WARM)
     apart = ShardedDecoder(snapshot, begun(snapshot, 19), WARM, 2)
     for count in (1, BLOCK, 30):
@@ -218,10 +232,11 @@ def test_what_was_trained_in_float32_is_written_in_float32() -> None:
     ],
     ids=["greedy", "plain", "truncated", "typical", "hardly warm"],
 )
+@both_kinds
 def test_it_goes_on_where_numpy_stopped(
-    hidden: int, layers: int, streams: int, sampling: SamplingConfig
+    hidden: int, layers: int, streams: int, sampling: SamplingConfig, kind: str
 ) -> None:
-    snapshot = make_snapshot(hidden, layers)
+    snapshot = make_snapshot(hidden, layers, kind=kind)
     batch = make_batch(snapshot, streams, sampling)
     for _ in range(30):
         batch.step()
@@ -263,6 +278,7 @@ def test_a_rank_does_not_wait_for_one_that_has_failed() -> None:
         np.zeros((BLOCK, 1, SYMBOLS), np.float32),
         np.float32(1),
         np.empty(0, np.float64),
+        None,
         np.empty((BLOCK, 1), np.int64),
         np.empty((BLOCK, 1), np.float32),
     )

@@ -17,8 +17,7 @@ from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.dtypes import bfloat16_bits, to_float32
 from model.kernels.ir import address_intrinsic
 from model.kernels.jit import inline
-from model.kernels.lstm_cell import _at, _over_units
-from model.kernels.vecmath import VectorMath
+from model.kernels.lstm_cell import Units, over_units
 
 Floats = npt.NDArray[np.float32]
 RoundTrip = tuple[Callable[[Floats, npt.NDArray[np.uint16], Floats], None], bool]
@@ -26,12 +25,10 @@ RoundTrip = tuple[Callable[[Floats, npt.NDArray[np.uint16], Floats], None], bool
 
 
 def generate_tanh(builder: Any, count: Any, numbers: Any, out: Any) -> None:
-    def one_vector(vectors: VectorMath, unit: Any) -> None:
-        loaded = vectors.load(_at(builder, numbers, unit, "float32"))
-        squashed = builder.fdiv(*vectors.tanh(loaded))
-        vectors.store(squashed, _at(builder, out, unit, "float32"))
+    def one_vector(units: Units) -> None:
+        units.store(builder.fdiv(*units.vectors.tanh(units.load(numbers))), out)
 
-    _over_units(builder, count, one_vector)
+    over_units(builder, count, one_vector)
 
 
 _tanh = address_intrinsic(generate_tanh)

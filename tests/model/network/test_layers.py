@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from model.compute.engine import LayerKind
-from model.config import ModelConfig
+from model.config import NORM_EPSILON, ModelConfig
 from model.network.character_network import State
 from model.network.compiled_layer import compiled_layer
-from model.network.lstm import CharacterLSTM
+from model.network.lstm import CharacterLSTM, NormalisedLSTM
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -25,6 +25,7 @@ def by_definition(
     gate_inputs: Tensor,
     ids: Tensor | None,
     biases: tuple[Tensor, Tensor],
+    gain: Tensor | None,
     recurrent: Tensor,
     state: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, ...]:
@@ -32,7 +33,10 @@ def by_definition(
     hidden, cell = state
     outputs = []
     for inputs in gate_inputs if ids is None else gate_inputs[ids]:
-        i, f, g, o = (inputs + sum(biases) + hidden @ recurrent.t()).chunk(4, dim=1)
+        sums = inputs + hidden @ recurrent.t()
+        if gain is not None:
+            sums = gain * sums / (sums.square().mean(dim=1, keepdim=True) + NORM_EPSILON).sqrt()
+        i, f, g, o = (sums + sum(biases)).chunk(4, dim=1)
         cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
         hidden = o.sigmoid() * cell.tanh()
         outputs.append(hidden)
@@ -41,8 +45,13 @@ def by_definition(
 
 @pytest.mark.parametrize("symbols", [None, 4])
 @pytest.mark.parametrize(("width", "threads"), [(1, 1), (4, 1), (33, 1), (33, 2)])
+@pytest.mark.parametrize("normalised", [False, True])
 def test_the_gradients_are_those_of_the_function(
-    symbols: int | None, width: int, threads: int, monkeypatch: pytest.MonkeyPatch
+    symbols: int | None,
+    width: int,
+    threads: int,
+    normalised: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("model.network.compiled_layer._threads_for", lambda _: threads)
     steps, batch = 5, 3
@@ -54,19 +63,22 @@ def test_the_gradients_are_those_of_the_function(
         draw(4 * width, width, seed=1),
         draw(batch, width, seed=2),
         draw(batch, width, seed=3),
+        *([draw(4 * width, seed=6)] if normalised else []),
     ]
     weights = [draw(*shape, seed=9) for shape in ((steps, batch, width), (batch, width))]
 
     def gradients(*, compiled: bool) -> list[Tensor]:
         exact = [argument.clone().requires_grad_() for argument in arguments]
         taken = [argument.float() for argument in exact] if compiled else exact
-        inputs, *biases, recurrent, hidden, cell = taken
-        both, state = (biases[0], biases[1]), (hidden, cell)
+        inputs, inner, outer, recurrent, hidden, cell, *gains = taken
+        both, gain, state = (inner, outer), gains[0] if gains else None, (hidden, cell)
         if compiled:
-            outputs, after = compiled_layer(inputs, ids, both, recurrent, state, torch.float32)
+            outputs, after = compiled_layer(
+                inputs, ids, both, gain, recurrent, state, torch.float32
+            )
             results: tuple[Tensor, ...] = (outputs, *after)
         else:
-            results = by_definition(inputs, ids, both, recurrent, state)
+            results = by_definition(inputs, ids, both, gain, recurrent, state)
         kinds = (weights[0], weights[1], weights[1])
         total = sum(
             (weight * result.double()).sum() for weight, result in zip(kinds, results, strict=True)
@@ -97,9 +109,10 @@ def outcome(
 
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("embedding", [0, 6])
-def test_our_layer_equals_pytorchs(layers: int, embedding: int) -> None:
+@pytest.mark.parametrize("kind", [CharacterLSTM, NormalisedLSTM])
+def test_our_layer_equals_pytorchs(layers: int, embedding: int, kind: type[CharacterLSTM]) -> None:
     torch.manual_seed(0)
-    network = CharacterLSTM(ModelConfig(hidden=16, layers=layers, embedding=embedding), 9)
+    network = kind(ModelConfig(hidden=16, layers=layers, embedding=embedding), 9)
     ours = outcome(network, "sequence", torch.float32)
     theirs = outcome(network, "torch", torch.float32)
     assert torch.allclose(ours[0], theirs[0], atol=1e-5)
@@ -110,13 +123,14 @@ def test_our_layer_equals_pytorchs(layers: int, embedding: int) -> None:
 
 
 @pytest.mark.parametrize("embedding", [0, 6])
-def test_what_is_trained_is_what_is_used(embedding: int) -> None:
+@pytest.mark.parametrize("kind", [CharacterLSTM, NormalisedLSTM])
+def test_what_is_trained_is_what_is_used(embedding: int, kind: type[CharacterLSTM]) -> None:
     torch.manual_seed(0)
-    network = CharacterLSTM(ModelConfig(hidden=16, layers=2, embedding=embedding), 9)
+    network = kind(ModelConfig(hidden=16, layers=2, embedding=embedding), 9)
     ids = torch.arange(8).reshape(8, 1)
-    for kind in ("torch", "sequence"):
+    for way in ("torch", "sequence"):
         outputs, _ = network.training_forward(
-            ids, network.initial_state(1), None, kind, torch.float32
+            ids, network.initial_state(1), None, way, torch.float32
         )
         assert torch.allclose(outputs, network(ids)[0], atol=1e-5)
 

@@ -18,7 +18,7 @@ from model.plan.machine_speed import (
     remembered_speed,
 )
 
-SPEED = MachineSpeed({128: 400_000.0, 512: 25_000.0}, doubled_batch=1.25)
+SPEED = MachineSpeed({128: 400_000.0, 512: 25_000.0}, doubled_batch=1.25, normalised=0.9)
 TRAINING = TrainingConfig()
 
 
@@ -56,10 +56,18 @@ def test_it_is_kept_for_this_machine_and_these_settings(
     "text",
     ["", "{", "[]", "{}", "7"]
     + [
-        json.dumps({"128": 1e5, "doubled_batch": 1.0} | change)
-        for change in ({"128": 0}, {"128": None}, {"x": 1}, {"doubled_batch": 0})
+        json.dumps({"128": 1e5, "doubled_batch": 1.0, "normalised": 0.9} | {name: value})
+        for name, value in (
+            *(("128", 0), ("128", None), ("x", 1)),
+            *(("doubled_batch", 0), ("normalised", -1)),
+        )
     ]
-    + ['{"128": 1e999, "doubled_batch": 1}', '{"128": 1e5}', '{"doubled_batch": 1}'],
+    + [
+        '{"128": 1e999, "doubled_batch": 1, "normalised": 1}',
+        '{"128": 1e5, "doubled_batch": 1}',
+        '{"128": 1e5}',
+        '{"doubled_batch": 1, "normalised": 1}',
+    ],
 )
 def test_a_damaged_file_counts_as_none(text: str, cache: Path) -> None:
     remember_speed(SPEED, TRAINING)

@@ -22,14 +22,16 @@ from model.steppers.torch_lstm import TorchLstmStepper, stepper_beside_training
 from model.training.epoch_samples import write_samples
 
 
-def snapshot_with(layers: int, seed: int = 0) -> LstmSnapshot:
-    model = ModelConfig(hidden=12, layers=layers, embedding=5)
+def snapshot_with(layers: int, seed: int = 0, network: str = "lstm") -> LstmSnapshot:
+    model = ModelConfig(network=network, hidden=12, layers=layers, embedding=5)
     return snapshot_of(make_network(model, seed=seed))
 
 
-SNAPSHOTS = [snapshot_with(layers) for layers in (1, 3)]
+SNAPSHOTS = [snapshot_with(1), snapshot_with(3), snapshot_with(2, network="rms-lstm")]
 
-every_depth = pytest.mark.parametrize("snapshot", SNAPSHOTS, ids=["one layer", "three layers"])
+every_depth = pytest.mark.parametrize(
+    "snapshot", SNAPSHOTS, ids=["one layer", "three layers", "two layers, normalised"]
+)
 
 
 @every_device
@@ -54,7 +56,8 @@ def test_other_weights_count_from_the_next_character(name: str, snapshot: LstmSn
     ids = [np.array([1, 2])] * 3
     before = there.prime(ids).copy()
     here.prime(ids)
-    other = snapshot_with(len(snapshot.layers), seed=5)
+    network = "rms-lstm" if snapshot.is_normalised else "lstm"
+    other = snapshot_with(len(snapshot.layers), seed=5, network=network)
     here.adopt(other)
     there.adopt(other)
     after = there.prime(ids)

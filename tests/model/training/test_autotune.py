@@ -19,6 +19,7 @@ from model.compute.engine import Engine
 from model.compute.mps_choice import StepResult
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessRank
+from model.network.lstm import NormalisedLSTM
 from model.training import autotune
 from model.training import engines as engine_list
 from model.training.autotune import (
@@ -375,16 +376,17 @@ def test_speeds_are_those_of_steps_with_update(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(autotune, "StepTimer", FakeTimer)
-    monkeypatch.setattr(autotune, "_whole_steps", lambda *_: (0.02, 0.03))
+    monkeypatch.setattr(autotune, "_whole_steps", lambda *_: (0.02, 0.03, 0.025))
     usual = TrainingConfig()
     training = dataclasses.replace(usual, device="cpu", threads=threads, precision="fp32")
     speed = autotune.measure_speed(training, Vocabulary.from_symbols("abc"))
     rate = usual.batch * usual.sequence / 0.02
     assert list(speed.rates.values()) == pytest.approx([rate] * len(speed.rates))
     assert speed.doubled_batch == pytest.approx(4 / 3)
+    assert speed.normalised == pytest.approx(0.8)
 
 
-def test_whole_steps_are_made_with_the_usual_streams_and_with_twice_as_many(
+def test_whole_steps_are_made_with_each_network_and_number_of_streams(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
@@ -392,8 +394,11 @@ def test_whole_steps_are_made_with_the_usual_streams_and_with_twice_as_many(
     def step(trainer: Trainer, _: float) -> None:
         nonlocal now
         now += 2.0 + 0.75 * trainer._training.batch
+        now += 10.0 * isinstance(trainer.network, NormalisedLSTM)
 
     monkeypatch.setattr(Trainer, "step", step)
     monkeypatch.setattr("model.training.autotune.time.perf_counter", lambda: now)
     machine = Machine.on(CPU, Engine(precision="fp32"))
-    assert autotune._whole_steps(machine, OPEN, MODEL, 5) == pytest.approx((5.0, 8.0))
+    normalised = dataclasses.replace(MODEL, network="rms-lstm")
+    shapes = [(MODEL, OPEN.batch), (MODEL, 2 * OPEN.batch), (normalised, OPEN.batch)]
+    assert autotune._whole_steps(machine, OPEN, shapes, 5) == pytest.approx([5.0, 8.0, 15.0])

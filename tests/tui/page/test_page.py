@@ -120,7 +120,12 @@ def test_the_policy_allows_two_parts_of_the_file_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [ModelConfig(hidden=6, embedding=3), ModelConfig(hidden=5, layers=2, embedding=0)]
+    "model",
+    [
+        ModelConfig(hidden=6, embedding=3),
+        ModelConfig(hidden=5, layers=2, embedding=0),
+        ModelConfig(network="rms-lstm", hidden=5, layers=2, embedding=3),
+    ],
 )
 def test_a_weight_is_off_by_half_a_step_of_its_row_at_most(model: ModelConfig) -> None:
     weights = random_weights(model, 7)
@@ -130,6 +135,7 @@ def test_a_weight_is_off_by_half_a_step_of_its_row_at_most(model: ModelConfig) -
     names = ["embedding.weight"] * bool(model.embedding)
     for layer in range(model.layers):
         names += [f"lstm.weight_ih_l{layer}", f"lstm.weight_hh_l{layer}", bias.format(layer)]
+        names += [f"lstm.gain_l{layer}"] * (model.network == "rms-lstm")
     for name in [*names, "head.weight", "head.bias"]:
         matrix = np.atleast_2d(weights[name])
         if "bias_ih" in name:
