@@ -94,11 +94,13 @@ def logits_before(
 
 
 @both_precisions
-@pytest.mark.parametrize("hidden", [2, 7, 34, 96, 130])
+@pytest.mark.parametrize(
+    ("kind", "hidden"),
+    [*(("lstm", hidden) for hidden in (2, 7, 34, 96, 130)), ("rms-lstm", 7), ("rms-lstm", 130)],
+)
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("streams", [1, 5, 17])
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
-@both_kinds
 def test_it_draws_from_numpys_logits(
     hidden: int, layers: int, streams: int, temperature: float, precision: str, kind: str
 ) -> None:
@@ -218,7 +220,9 @@ def test_what_was_trained_in_float32_is_written_in_float32() -> None:
     assert operand_dtype(make_snapshot(65, precision="bf16")) == expected
 
 
-@pytest.mark.parametrize("hidden", [32, 51, 130])
+@pytest.mark.parametrize(
+    ("kind", "hidden"), [("lstm", 32), ("lstm", 51), ("lstm", 130), ("rms-lstm", 51)]
+)
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("streams", [1, 17])
 @pytest.mark.parametrize(
@@ -232,7 +236,6 @@ def test_what_was_trained_in_float32_is_written_in_float32() -> None:
     ],
     ids=["greedy", "plain", "truncated", "typical", "hardly warm"],
 )
-@both_kinds
 def test_it_goes_on_where_numpy_stopped(
     hidden: int, layers: int, streams: int, sampling: SamplingConfig, kind: str
 ) -> None:

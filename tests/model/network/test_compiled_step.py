@@ -85,8 +85,8 @@ def assert_same(
         assert float((mine - other).norm()) <= share * (float(other.norm()) + 0.02)
 
 
-@pytest.mark.parametrize("hidden", [1, 2, 7, 34, 128])
-@pytest.mark.parametrize("symbols", [2, 16, 57])
+@pytest.mark.parametrize("hidden", [1, 7, 34, 128])
+@pytest.mark.parametrize("symbols", [2, 57])
 @pytest.mark.parametrize("embedding", [0, 6])
 def test_it_is_the_gradient(
     hidden: int, symbols: int, embedding: int, precision: str, kind: str

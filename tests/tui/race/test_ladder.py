@@ -19,7 +19,7 @@ async def begun(it: Opened, event: ev.RaceStarted) -> str:
     await it.press("L")
     letters = (
         letter if lane.is_written else ""
-        for letter, lane in zip("abcdefghi", event.lanes, strict=True)
+        for letter, lane in zip("abcdefghij", event.lanes, strict=True)
     )
     await it.say(event, ev.LanesWritten(characters=tuple(letters)))
     it.app.draw_all()
