@@ -60,13 +60,15 @@ class NetworkTraits:
     """Its best learning rate, as a multiple of the LSTM's."""
     steps_scale: float
     """Steps from which a size ends below the smaller ones, as a multiple of the LSTM's."""
+    reset_probability: float = 0.05
+    """Chance of a stream to begin a step with a zero state, in a plan."""
     most_decay: float = 1.0
     """Up to which multiple of the LSTM's the weight decay of a plan grows with the passes."""
 
 
 NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
     "lstm": NetworkTraits("LSTM", 4, 8, 1.0, 1.0),
-    "rms-lstm": NetworkTraits("RMS-LSTM", 4, 8, 2.2, 1.0, most_decay=3.0),
+    "rms-lstm": NetworkTraits("RMS-LSTM", 4, 8, 2.2, 1.0, 0.15, most_decay=3.0),
     "gru": NetworkTraits("GRU", 3, 6, 0.5, 1.0),
     # Each of its six blocks has two gates of two characters.
     "conv": NetworkTraits("Conv", 24, 24, 0.7, 0.5),

@@ -224,6 +224,7 @@ def plan_for(
     read = FULL_DROPOUT_PASSES if passes is None else passes
     settings = _settings(rung, read, characters, most_decay)
     settings["learning_rate"] = float(f"{learning_rate:.3g}")
+    settings["reset_probability"] = NETWORKS[model.network].reset_probability
     settings["batch"] = batch
     settings["epochs"] = epochs
     open_settings: dict[str, Any] = {
