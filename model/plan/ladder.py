@@ -12,7 +12,14 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from model.config import NETWORKS, ModelConfig, TrainingConfig, unit_scale, units_of_equal_cost
+from model.config import (
+    NETWORKS,
+    ModelConfig,
+    NetworkTraits,
+    TrainingConfig,
+    unit_scale,
+    units_of_equal_cost,
+)
 from model.plan.machine_speed import MachineSpeed
 from model.presets import DEFAULT_MINUTES
 
@@ -220,11 +227,9 @@ def plan_for(
         epochs = most
     if epochs is not None:
         passes = float(epochs)
-    most_decay = NETWORKS[model.network].most_decay
     read = FULL_DROPOUT_PASSES if passes is None else passes
-    settings = _settings(rung, read, characters, most_decay)
+    settings = _settings(rung, read, characters, NETWORKS[model.network])
     settings["learning_rate"] = float(f"{learning_rate:.3g}")
-    settings["reset_probability"] = NETWORKS[model.network].reset_probability
     settings["batch"] = batch
     settings["epochs"] = epochs
     open_settings: dict[str, Any] = {
@@ -276,17 +281,17 @@ def nearest_rung(hidden: float) -> Rung:
     return min(LADDER, key=lambda rung: max(rung.hidden / hidden, hidden / rung.hidden))
 
 
-def _settings(rung: Rung, passes: float, characters: int, most_decay: float) -> dict[str, Any]:
+def _settings(rung: Rung, passes: float, characters: int, traits: NetworkTraits) -> dict[str, Any]:
     """Returns the settings of a rung for some passes over some characters.
 
     Args:
         rung: the size.
         passes: over the training part.
         characters: in it.
-        most_decay: see `NetworkTraits`.
+        traits: of the network.
     """
     share = min(1.0, passes / FULL_DROPOUT_PASSES)
-    decay = min(most_decay, passes / FULL_DROPOUT_PASSES) * rung.weight_decay
+    decay = min(traits.most_decay, passes / FULL_DROPOUT_PASSES) * rung.weight_decay
     weight_decay = max(LADDER[0].weight_decay, decay)
     reading = passes * rung.hidden**2 / max(1, characters)
     share *= max(1.0, reading / FREQUENT_READING) ** DROPOUT_GROWTH
@@ -299,6 +304,7 @@ def _settings(rung: Rung, passes: float, characters: int, most_decay: float) -> 
         "embedding": rung.embedding,
         "warmup_steps": rung.warmup_steps,
         "weight_decay": round(weight_decay, 3),
+        "reset_probability": traits.reset_probability,
         "dropout": dropout,
         "embedding_dropout": embedding_dropout,
         "weight_dropout": weight_dropout,

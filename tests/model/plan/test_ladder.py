@@ -91,6 +91,25 @@ def test_gates_are_normalised_where_that_costs_little_and_no_network_was_chosen(
     assert made.sentence.startswith(made.model.title)
 
 
+def test_normalised_gates_decay_more_where_a_text_is_read_more_often() -> None:
+    def decay(network: NetworkKind, passes: float) -> float:
+        return plan(
+            rate=passes * MILLION / 60, minutes=1, network=network, chosen=frozenset(["network"])
+        ).training.weight_decay
+
+    for passes in (14.0, 20.0, 30.0):
+        ratio = decay("rms-lstm", passes) / decay("lstm", passes)
+        assert ratio == pytest.approx(passes / FULL_DROPOUT_PASSES, rel=0.01)
+    assert decay("rms-lstm", 60.0) == pytest.approx(3 * decay("lstm", 60.0), rel=0.01)
+    assert decay("rms-lstm", 10.0) == decay("lstm", 10.0)
+
+
+def test_each_network_has_its_chance_of_a_cold_start() -> None:
+    for network in ("lstm", "rms-lstm"):
+        made = plan(network=network, chosen=frozenset(["network"]))
+        assert made.training.reset_probability == NETWORKS[network].reset_probability
+
+
 def test_a_text_that_is_not_read_to_its_end_gets_a_smaller_network() -> None:
     rung = LADDER[2]
     characters = 2 * rung.least_steps * TABLE_STEP
