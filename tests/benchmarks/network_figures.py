@@ -72,6 +72,7 @@ def planned(asked: Record) -> Record:
         characters=len(split_ids(corpus.ids, training.validation_fraction).train),
         model=ModelConfig(network=network),
         training=training,
+        chosen=frozenset(["network"]),
     )
     began, controls = time.monotonic(), TrainingControls()
     endless = dataclasses.replace(plan.training, epochs=None, minutes=1e6)
