@@ -53,8 +53,10 @@ def possible_engines(
     for each in precisions:
         if "sequence" in kinds:
             engines += _compiled_engines(each, counts, kinds)
-        # PyTorch's bfloat16 was never faster where compiled code has it.
-        if each == "fp32" or "sequence" not in kinds:
+        # PyTorch's bfloat16 was never faster where compiled code has it. With normalised gates
+        # PyTorch makes one time step after the other, so slowly that to time it takes seconds.
+        is_normalised = model is not None and model.network == "rms-lstm"
+        if "sequence" not in kinds or (each == "fp32" and not is_normalised):
             engines += [Engine(precision=each, batch_shards=count) for count in counts]
     # Settings that leave nothing open but the kind of layer shall compute the same every time.
     return engines[:1] if training.threads and training.precision != "auto" else engines
