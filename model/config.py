@@ -117,6 +117,11 @@ class ModelConfig:
         require_range("dropout", self.dropout, 0, 0.95)
 
     @property
+    def is_normalised(self) -> bool:
+        """Whether it is an LSTM with normalised gates."""
+        return self.network == "rms-lstm"
+
+    @property
     def title(self) -> str:
         """The network and its size: ``LSTM(384)``, ``2 x LSTM(512)``."""
         layers = "" if self.layers == 1 else f"{self.layers} x "

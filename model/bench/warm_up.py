@@ -36,7 +36,7 @@ def main() -> None:
     for kind in KINDS:
         model = ModelConfig(network=kind, hidden=HIDDEN)
         for products in (torch.float32, torch.bfloat16)[: 2 if HAS_BFLOAT16 else 1]:
-            prepare_compiled_layer(products, normalised=kind == "rms-lstm")
+            prepare_compiled_layer(products, normalised=model.is_normalised)
             CompiledStep(make_network(model, SYMBOLS), products)
         for precision in ("fp32", "bf16"):
             _decode_a_little(model, precision)

@@ -98,14 +98,16 @@ class CompiledLSTMLayer(torch.autograd.Function):
         matrix = recurrent.detach().contiguous()
         arrays = arrays_of(table, rows, bias, matrix, gates, cells, hiddens)
         threads = _threads_for(width)
-        scales = cells.new_empty(threads, steps, batch, 2)
-        norm = None if gain is None else norm_of(gain.detach(), bias, scales)
+        norm = scales = None
+        if gain is not None:
+            scales = cells.new_empty(threads, steps, batch, 2)
+            norm = norm_of(gain.detach(), bias, scales)
 
         def work(rank: int, arrivals: Arrivals) -> None:
             sequence_forward.run(*barrier_arguments(rank, arrivals), *arrays, norm)
 
         _in_team(threads, work)
-        ctx.save_for_backward(gates, hiddens, cells, matrix, ids, gain, bias, scales[:1])
+        ctx.save_for_backward(gates, hiddens, cells, matrix, ids, gain, bias, scales)
         ctx.input_type, ctx.symbols = table.dtype, len(table)
         ctx.set_materialize_grads(False)
         outputs = hiddens[1:, :, :width].float()
@@ -141,7 +143,7 @@ class CompiledLSTMLayer(torch.autograd.Function):
         results = transposed, *arrays_of(d_matrix, d_table)
         threads, norm = _threads_for(width), None
         if gain is not None:
-            norm = norm_of(gain, bias, scales.repeat(threads, 1, 1, 1))
+            norm = norm_of(gain, bias, scales[:1].repeat(threads, 1, 1, 1))
 
         def work(rank: int, arrivals: Arrivals) -> None:
             barrier = barrier_arguments(rank, arrivals)

@@ -76,8 +76,7 @@ class _Workspace:
         states = arrays_of(cells, hiddens, gates)
         d_outputs = torch.empty(steps, batch, -(-width // PANEL) * PANEL)
         transposed = empty_transposed(inner, steps * batch, states[1].dtype)
-        scratch = (*arrays_of(d_outputs), transposed, *states)
-        self.scratch = scratch
+        self.scratch = (*arrays_of(d_outputs), transposed, *states)
         self.results = (self.loss, *arrays_of(*self.gradients))
         """The last arguments of `train_step`, with what normalised gates need between them."""
 

@@ -252,7 +252,7 @@ def _network_of(
     """Returns the network, with normalised gates if they cost little, and its speed."""
     if "network" not in chosen and speed.normalised >= NORMALISED_FACTOR:
         model = dataclasses.replace(model, network="rms-lstm")
-    if model.network == "rms-lstm":
+    if model.is_normalised:
         rates = {size: rate * speed.normalised for size, rate in speed.rates.items()}
         speed = dataclasses.replace(speed, rates=rates)
     return model, speed

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from model.config import NORM_EPSILON
 from model.network.conv_form import DILATIONS, ConvSnapshot
 from model.network.snapshot import FloatArray, WeightSnapshot
-from model.steppers.numpy_lstm import COLUMNS, HALF
+from model.steppers.numpy_lstm import COLUMNS, HALF, inverse_rms
 from model.steppers.stepper import StepperState
 
 MEMORY = max(DILATIONS)
@@ -137,5 +136,5 @@ class ConvStepper:
 def _normalise(values: FloatArray, out: FloatArray) -> FloatArray:
     """Writes values [H, ...] divided by the root of their mean square into ``out``; returns it."""
     squares = np.einsum("h...,h...->...", values, values) / np.float32(len(values))
-    np.multiply(values, 1 / np.sqrt(squares + np.float32(NORM_EPSILON)), out)
+    np.multiply(values, inverse_rms(squares), out)
     return out

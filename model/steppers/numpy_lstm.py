@@ -111,7 +111,7 @@ class LstmStepper:
 
 
 def inverse_rms(mean_square: FloatArray | np.float32) -> FloatArray:
-    """Returns what normalised gates multiply their sums by, besides the gain."""
+    """Returns what RMSNorm multiplies numbers by, besides the gain."""
     return np.asarray(1 / np.sqrt(mean_square + np.float32(NORM_EPSILON)), np.float32)
 
 

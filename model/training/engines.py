@@ -55,7 +55,7 @@ def possible_engines(
             engines += _compiled_engines(each, counts, kinds)
         # PyTorch's bfloat16 was never faster where compiled code has it. With normalised gates
         # PyTorch makes one time step after the other, so slowly that to time it takes seconds.
-        is_normalised = model is not None and model.network == "rms-lstm"
+        is_normalised = model is not None and model.is_normalised
         if "sequence" not in kinds or (each == "fp32" and not is_normalised):
             engines += [Engine(precision=each, batch_shards=count) for count in counts]
     # Settings that leave nothing open but the kind of layer shall compute the same every time.

@@ -97,7 +97,7 @@ def _facts_for_the_script(metadata: CheckpointMetadata) -> dict[str, Any]:
         "hidden": metadata.model.hidden,
         "layers": metadata.model.layers,
         "embedding": metadata.model.embedding,
-        "epsilon": NORM_EPSILON if metadata.model.network == "rms-lstm" else 0,
+        "epsilon": NORM_EPSILON if metadata.model.is_normalised else 0,
         "borders": SURPRISE_BITS,
     }
 
@@ -106,7 +106,7 @@ def _facts_for_people(metadata: CheckpointMetadata) -> str:
     """Returns the network, its training and its loss in one line."""
     model, nats = metadata.model, metadata.nats_per_character
     layers = "" if model.layers == 1 else f", {model.layers} layers"
-    gates = ", normalised gates" if model.network == "rms-lstm" else ""
+    gates = ", normalised gates" if model.is_normalised else ""
     loss = "not validated"
     if nats is not None:
         loss = f"{fixed(nats / math.log(2), 3)} bits per character on text that it has never read"
