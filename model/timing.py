@@ -84,6 +84,11 @@ class Throughput:
         """Characters per second over about the last two seconds; 0 before the first step."""
         return self._recent_characters / self._recent_seconds if self._recent_seconds > 0 else 0.0
 
+    def steps_in(self, seconds: float) -> float:
+        """Returns the steps of some seconds at the recent speed; 0 if no time has passed."""
+        has_passed = self._recent_seconds > 0
+        return len(self._recent) * seconds / self._recent_seconds if has_passed else 0.0
+
     @property
     def mean(self) -> float:
         """Characters per second over all steps; 0 before the first step."""

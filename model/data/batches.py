@@ -78,8 +78,8 @@ class Batches(Protocol):
     """Epoch of the last batch that ``next`` returned, counted from 1; 1 before the first batch."""
 
     @property
-    def at_epoch_end(self) -> bool:
-        """Whether the last returned batch was the last one of its epoch."""
+    def steps_left(self) -> int:
+        """Batches of the epoch after the last returned one; 0 if that was its last."""
         ...
 
     def next(self) -> Batch:
@@ -139,13 +139,13 @@ class StreamBatches:
         self._index = 0
 
     @property
-    def at_epoch_end(self) -> bool:
-        """Whether the last returned batch was the last one of its epoch."""
-        return self._index == self.steps_per_epoch
+    def steps_left(self) -> int:
+        """Batches of the epoch after the last returned one."""
+        return self.steps_per_epoch - self._index
 
     def next(self) -> Batch:
         """Returns the next batch; after the last batch of an epoch, starts the next epoch."""
-        if self.at_epoch_end:
+        if not self.steps_left:
             self._offset = self._draw_offset()
             self.epoch += 1
             self._index = 0
@@ -205,13 +205,13 @@ class WindowBatches:
         self._order: Permutation = self._shuffled()
 
     @property
-    def at_epoch_end(self) -> bool:
-        """Whether the last returned batch was the last one of its epoch."""
-        return self._index == self.steps_per_epoch
+    def steps_left(self) -> int:
+        """Batches of the epoch after the last returned one."""
+        return self.steps_per_epoch - self._index
 
     def next(self) -> Batch:
         """Returns the next batch; the last batch of an epoch may be smaller, as in Keras."""
-        if self.at_epoch_end:
+        if not self.steps_left:
             self.epoch += 1
             self._index = 0
             self._order = self._shuffled()

@@ -112,9 +112,9 @@ class Trainer:
         return self._batches.epoch
 
     @property
-    def at_epoch_end(self) -> bool:
-        """Whether the last step made was the last of its epoch."""
-        return self._batches.at_epoch_end
+    def steps_left_in_epoch(self) -> int:
+        """Steps of the epoch after the last step made; 0 if that was its last."""
+        return self._batches.steps_left
 
     def step(self, seconds: float) -> StepResult:
         """Makes one step and returns the newest known result.

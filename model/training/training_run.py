@@ -50,10 +50,10 @@ from model.training.epoch_samples import samples_of
 from model.training.leader import Leader
 from model.training.reporter import Publish, Reporter
 from model.training.validation import (
-    DEAR_PAUSE,
     MAX_VALIDATION_CHARACTERS,
     affordable,
     guessed_cost,
+    is_due,
     next_pause,
     validate,
 )
@@ -251,15 +251,15 @@ class TrainingRun:
                 self._reporter.publish(coming.snapshot())
                 coming = None
             pause = self._guessed_pause() if validation_pause is None else validation_pause
-            is_cheap = validation_pause is None or pause < DEAR_PAUSE
-            due = validation_due.after(pause) or (trainer.at_epoch_end and is_cheap)
+            rested, left = validation_due.after(pause), trainer.steps_left_in_epoch
+            due = is_due(rested, left, self._speed.steps_in(pause), validation_pause)
             wanted = False
             if due and not controls.stopping:
                 began = self._clock()
                 wanted = yield from self._validate()
                 validation_due.restart()
                 validation_pause = next_pause(self._watch.seconds, self._clock() - began)
-            if trainer.at_epoch_end and not controls.stopping:
+            if not left and not controls.stopping:
                 yield from self._sample()
             wanted |= save_due.after(self._run.training.checkpoint_every)
             if controls.take_save() or self._saver.should_save(wanted=wanted):

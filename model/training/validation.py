@@ -2,7 +2,7 @@
 
 A recipe with carried state is scored with carried state. A recipe of windows is scored on the
 character after each window. Of a held-out part longer than ``MAX_VALIDATION_CHARACTERS``, that many
-characters are scored. They are the same each time: the beginnings of 16 parts of equal length (64
+characters are scored. They are the same each time: the beginnings of 32 parts of equal length (64
 on a GPU).
 """
 
@@ -32,9 +32,12 @@ SHARE = 0.05
 DEAR_PAUSE = 20.0
 """If validations are at least this many seconds apart, the end of an epoch does not force an extra
 one. On a small text with a long held-out part they would take a third of the time."""
+NEAR_END = 0.5
+"""A validation that is due waits for the end of the epoch if that is nearer than this part of the
+pause. Otherwise a run whose epochs are a little longer than the pause would validate twice."""
 FORWARD_TIMES = 2.0
 """Speed of scoring in float32 relative to training."""
-STREAMS = 16
+STREAMS = 32
 """Maximum parts of the held-out text that are scored in parallel on a CPU."""
 STREAMS_ON_A_CARD = 64
 """Maximum parallel parts on a GPU, which takes as long for few parts as for many."""
@@ -63,6 +66,20 @@ def next_pause(trained_seconds: float, cost: float) -> float:
     """
     pause = min(MAX_PAUSE_SECONDS, max(FIRST_PAUSE, GROWTH * trained_seconds))
     return max(pause, cost / SHARE)
+
+
+def is_due(rested: bool, steps_left: int, steps_of_pause: float, timed_pause: float | None) -> bool:
+    """Returns whether to validate now.
+
+    Args:
+        rested: whether the pause since the last validation is over.
+        steps_left: of the epoch.
+        steps_of_pause: that fit into the pause.
+        timed_pause: seconds; None before a validation was timed.
+    """
+    if timed_pause is not None and timed_pause >= DEAR_PAUSE:
+        return rested
+    return not steps_left or (rested and steps_left > NEAR_END * steps_of_pause)
 
 
 def affordable(trainer: Trainer, training: TrainingConfig, speed: float) -> int:

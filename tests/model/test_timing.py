@@ -36,10 +36,11 @@ def test_it_is_due_once_the_seconds_have_passed_since_the_last_time() -> None:
 
 def test_speed_is_that_of_the_last_two_seconds() -> None:
     speed = Throughput(window=2.0)
-    assert (speed.recent, speed.mean) == (0, 0)
+    assert (speed.recent, speed.mean, speed.steps_in(5.0)) == (0, 0, 0)
     for _ in range(100):
         speed.add(1000, 0.1)
     assert speed.recent == pytest.approx(10_000)
+    assert speed.steps_in(5.0) == pytest.approx(50)
     for _ in range(30):
         speed.add(100, 0.1)
     assert speed.recent == pytest.approx(1000)

@@ -119,7 +119,7 @@ def test_the_epoch_is_counted_from_one_and_its_end_is_told() -> None:
     told = []
     for _ in range(3 * batches.steps_per_epoch):
         batches.next()
-        told.append((batches.epoch, batches.at_epoch_end))
+        told.append((batches.epoch, not batches.steps_left))
     ends = [index for index, (_, end) in enumerate(told, 1) if end]
     assert ends == [batches.steps_per_epoch * epoch for epoch in (1, 2, 3)]
     assert [told[end - 1][0] for end in ends] == [1, 2, 3]

@@ -53,7 +53,7 @@ def test_windows_of_a_large_text_come_once_an_epoch(monkeypatch: pytest.MonkeyPa
     ids = np.arange(100, dtype=np.uint8)
     supply = WindowBatches(ids, training)
     firsts = [supply.next().inputs[0] for _ in range(supply.steps_per_epoch)]
-    assert supply.at_epoch_end
+    assert not supply.steps_left
     assert sorted(np.concatenate(firsts).tolist()) == list(range(96))
     position = supply.position()
     following = supply.next().inputs

@@ -400,14 +400,15 @@ def test_a_slow_first_step_does_not_put_the_first_validation_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a long text, where it is not the end of an epoch that brings it."""
-    step, clock = Trainer.step, TickingClock(0.002)
+    step, clock = Trainer.step, TickingClock()
 
     def slow_at_first(trainer: Trainer, seconds: float) -> StepResult:
-        clock.now += 5.0 if trainer.step_count == 0 else 0.0
+        clock.now += 5.0 if trainer.step_count == 0 else 0.002
         return step(trainer, seconds)
 
     monkeypatch.setattr(Trainer, "step", slow_at_first)
-    events = watch(make_request(tmp_path, text=make_text(40_000), epochs=1), clock=clock)
+    request = make_request(tmp_path, text=make_text(60_000), epochs=1, validation_fraction=0.01)
+    events = watch(request, clock=clock)
     first = of_kind(events, Validated)[0]
     assert first.step < max(event.step for event in of_kind(events, StepFinished))
     assert first.time < 5.0 + 4.0

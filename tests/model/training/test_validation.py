@@ -16,6 +16,7 @@ from network_fixtures import TEXT_IDS, make_trainer
 from model.config import ScoringMode, TrainingConfig
 from model.evaluation import scoring as evaluation
 from model.training.validation import (
+    DEAR_PAUSE,
     MAX_PAUSE_SECONDS,
     MAX_VALIDATION_CHARACTERS,
     MIN_VALIDATION_CHARACTERS,
@@ -23,6 +24,7 @@ from model.training.validation import (
     STREAMS,
     affordable,
     guessed_cost,
+    is_due,
     judged,
     next_pause,
     validate,
@@ -51,6 +53,26 @@ def test_pauses_grow_from_one_second_to_ten() -> None:
         moments.append(moments[-1] + next_pause(moments[-1], 0.0))
     assert moments[:5] == [0, 1, 2, 3, 4.5]
     assert moments[-1] - moments[-2] == MAX_PAUSE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("rested", "steps_left", "timed_pause", "expected"),
+    [
+        (False, 0, None, True),  # the end of an epoch
+        (False, 0, 15.0, True),
+        (False, 0, DEAR_PAUSE, False),
+        (True, 0, DEAR_PAUSE, True),
+        (True, 51, 15.0, True),
+        (True, 50, 15.0, False),  # the end is near, and is validated anyway
+        (True, 50, DEAR_PAUSE, True),
+        (True, 1, None, False),
+        (False, 51, 15.0, False),
+    ],
+)
+def test_a_validation_waits_for_an_end_that_is_near(
+    rested: bool, steps_left: int, timed_pause: float | None, expected: bool
+) -> None:
+    assert is_due(rested, steps_left, 100.0, timed_pause) is expected
 
 
 @given(trained=st.floats(0, 1e6), cost=st.floats(0, 1e4))
