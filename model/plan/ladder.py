@@ -49,8 +49,6 @@ DOUBLED_BATCH_RATE: Final = 1.375
 """If twice the streams make the machine faster by this factor, and as many usual steps fit into the
 time, a batch is doubled, and the learning rate rises by the last factor. With AMX, for example,
 the same tiles serve 32 streams and 64."""
-NORMALISED_FACTOR: Final = 0.7
-"""Gates are normalised if that leaves an LSTM this part of its speed, as compiled code does."""
 PASSES_OF_SMALL_TEXT: Final = 25.0
 SMALL_TEXT: Final = 20_000
 """A text of 20,000 characters is learned by heart after some 25 passes, a longer one later, with
@@ -203,8 +201,8 @@ def plan_for(
         chosen: names of the settings that the user chose; the plan keeps them.
     """
     minutes = training.minutes or DEFAULT_MINUTES
-    if speed is not None:
-        model, speed = _network_of(speed, model, chosen)
+    if speed is not None and "network" not in chosen:
+        model = dataclasses.replace(model, network=speed.network)
     rate: float | None = None
     if speed is None:
         hidden = model.hidden
@@ -244,18 +242,6 @@ def plan_for(
         passes=passes,
         speed=rate,
     )
-
-
-def _network_of(
-    speed: MachineSpeed, model: ModelConfig, chosen: frozenset[str]
-) -> tuple[ModelConfig, MachineSpeed]:
-    """Returns the network, with normalised gates if they cost little, and its speed."""
-    if "network" not in chosen and speed.normalised >= NORMALISED_FACTOR:
-        model = dataclasses.replace(model, network="rms-lstm")
-    if model.is_normalised:
-        rates = {size: rate * speed.normalised for size, rate in speed.rates.items()}
-        speed = dataclasses.replace(speed, rates=rates)
-    return model, speed
 
 
 def _doubles(speed: MachineSpeed, rate: float, minutes: float) -> bool:

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from corpus import Vocabulary
 from corpus.files.cache_folder import cache_folders
 from corpus.files.removal import remove_file
-from model.config import NetworkKind, TrainingConfig
+from model.config import NETWORKS, NetworkKind, TrainingConfig
 from model.system.cores import usable_cores
 from model.system.processor import processor_kind
 from model.system.versions import version_of
@@ -31,10 +31,6 @@ SPEED_FILES: Final = re.compile(r"[0-9a-f]{32}\.json")
 """Names of the files in it."""
 MAX_ERROR: Final = 1.5
 """A training that is faster or slower than expected by this factor makes the speeds forgotten."""
-UNCOMPILED_NORMALISED: Final = 0.1
-"""A guess at the factor for a card, where nothing measures it: PyTorch steps through time there."""
-_FACTORS: Final = ("doubled_batch", "normalised")
-"""Names of the factors in a file, beside the sizes."""
 _CARD: Final = Path("/dev/nvidia0")
 
 
@@ -46,8 +42,8 @@ class MachineSpeed:
     """Characters per second of one layer by the H of an LSTM of equal cost; at least one."""
     doubled_batch: float = 1.0
     """Factor of the rate of the largest size with twice the usual streams in a batch."""
-    normalised: float = UNCOMPILED_NORMALISED
-    """Factor of an LSTM's rate, of the largest size, if its gates are normalised."""
+    network: NetworkKind = "lstm"
+    """What was measured: the user's network, or else the one that suits the machine."""
 
     def at(self, hidden: int, layers: int = 1) -> float:
         """Returns the expected characters per second for a size.
@@ -73,13 +69,13 @@ class MeasureSpeed(Protocol):
     """Measures, for a kind of network, the settings of a training and its vocabulary."""
 
     def __call__(
-        self, training: TrainingConfig, vocabulary: Vocabulary, *, network: NetworkKind
+        self, training: TrainingConfig, vocabulary: Vocabulary, *, network: NetworkKind | None
     ) -> MachineSpeed:
-        """Returns the speeds of this machine."""
+        """Returns the speeds of this machine; without a network, of the one that suits it."""
 
 
 def remembered_speed(
-    training: TrainingConfig, processes: int = 1, network: NetworkKind = "lstm"
+    training: TrainingConfig, processes: int = 1, network: NetworkKind | None = None
 ) -> MachineSpeed | None:
     """Returns what was measured on this machine before; None if nothing was."""
     for folder in cache_folders(usual=True):
@@ -87,12 +83,12 @@ def remembered_speed(
             record = json.loads(
                 (folder / FOLDER / _name(training, processes, network)).read_bytes()
             )
-            doubled_batch, normalised = (float(record.pop(name)) for name in _FACTORS)
+            measured, doubled_batch = record.pop("network"), float(record.pop("doubled_batch"))
             rates = {int(size): float(rate) for size, rate in record.items()}
             numbers = (doubled_batch, *rates.values())
             is_sane = all(math.isfinite(number) and number > 0 for number in numbers)
-            if rates and is_sane and math.isfinite(normalised) and normalised > 0:
-                return MachineSpeed(rates, doubled_batch, normalised)
+            if rates and is_sane and measured in NETWORKS:
+                return MachineSpeed(rates, doubled_batch, measured)
     return None
 
 
@@ -100,12 +96,12 @@ def remember_speed(
     speed: MachineSpeed,
     training: TrainingConfig,
     processes: int = 1,
-    network: NetworkKind = "lstm",
+    network: NetworkKind | None = None,
 ) -> None:
     """Keeps a measurement in the first cache folder that allows it."""
     record = {str(size): round(rate, 1) for size, rate in speed.rates.items()}
-    factors = {name: round(getattr(speed, name), 3) for name in _FACTORS}
-    text = json.dumps(record | factors)
+    others = {"doubled_batch": round(speed.doubled_batch, 3), "network": speed.network}
+    text = json.dumps(record | others)
     for folder in cache_folders(usual=True):
         with contextlib.suppress(OSError):
             (folder / FOLDER).mkdir(parents=True, exist_ok=True)
@@ -124,23 +120,20 @@ def forget_wrong_speed(
 ) -> bool:
     """Forgets what was measured if a training had a very different speed; returns whether.
 
-    Both speeds are characters per second, the expected one None if the plan counted on none.
+    Both speeds are characters per second, the expected one None if the plan counted on none. The
+    network is the training's; whether the user chose it does not matter.
     """
     if expected is None or not actual > 0 or 1 / MAX_ERROR <= actual / expected <= MAX_ERROR:
         return False
     for folder in cache_folders(usual=True):
-        with contextlib.suppress(OSError):
-            remove_file(folder / FOLDER / _name(training, processes, network), SPEED_FILES)
+        for chosen in (network, None):
+            with contextlib.suppress(OSError):
+                remove_file(folder / FOLDER / _name(training, processes, chosen), SPEED_FILES)
     return True
 
 
-def measured_network(network: NetworkKind) -> NetworkKind:
-    """Returns the kind of network whose speed is measured for the plan of another one."""
-    return "lstm" if network == "rms-lstm" else network
-
-
-def _name(training: TrainingConfig, processes: int, network: NetworkKind) -> str:
-    """Returns the name of the file of this machine and these settings."""
+def _name(training: TrainingConfig, processes: int, network: NetworkKind | None) -> str:
+    """Returns the name of the file of this machine, these settings and the user's network."""
     depends_on = (
         version_of("charlm-tui"),
         processor_kind(),
@@ -152,6 +145,6 @@ def _name(training: TrainingConfig, processes: int, network: NetworkKind) -> str
         training.precision,
         training.threads,
         processes,
-        measured_network(network),
+        network,
     )
     return hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32] + ".json"

@@ -185,7 +185,8 @@ def _plan(
     """Returns the plan for this machine and the training part of a text."""
     chosen = frozenset(request.overrides)
     needed = needs_speed(chosen)
-    training, processes, network = request.training, request.processes, request.model.network
+    training, processes = request.training, request.processes
+    network = request.model.network if "network" in chosen else None
     speed = remembered_speed(training, processes, network) if needed else None
     if needed and speed is None:
         yield Preparing(stage="measuring this machine")

@@ -216,10 +216,10 @@ class LiveSession:
             self.unsaved = run.last_save_failed
 
     def _measure(
-        self, training: TrainingConfig, vocabulary: Vocabulary, *, network: NetworkKind
+        self, training: TrainingConfig, vocabulary: Vocabulary, *, network: NetworkKind | None
     ) -> MachineSpeed:
         """Measures this machine while an untrained network writes, of a size that need not last."""
-        model = find_preset(AUTO).of_network(network).model
+        model = find_preset(AUTO).of_network(network or "rms-lstm").model
         weights = parameters.initial_parameters(model, len(vocabulary), training.seed)
         self._sampler.publish(
             PublishedWeights(

@@ -29,9 +29,9 @@ from model.distributed.rank import ProcessRank
 from model.network.dropout import draw_masks
 from model.network.make import make_network
 from model.plan.ladder import nearest_rung
-from model.plan.machine_speed import MachineSpeed, measured_network
+from model.plan.machine_speed import MachineSpeed
 from model.timing import fastest
-from model.training.engines import can_go_on_with, possible_engines
+from model.training.engines import can_go_on_with, possible_engines, suitable_network
 from model.training.gradients import GradientWorkers
 from model.training.trainer import Trainer
 
@@ -165,7 +165,7 @@ def measure_speed(
     training: TrainingConfig,
     vocabulary: Vocabulary,
     *,
-    network: NetworkKind = "lstm",
+    network: NetworkKind | None = None,
     place: ProcessRank = ProcessRank(),  # noqa: B008 - frozen
 ) -> MachineSpeed:
     """Returns the characters per second of steps with networks that cost as much as some LSTMs.
@@ -176,14 +176,15 @@ def measure_speed(
     Args:
         training: the settings; device, precision and threads count.
         vocabulary: of the text.
-        network: kind of the networks.
+        network: kind of the networks; None for the one that suits this machine.
         place: as in `choose_machine`.
     """
-    device, network = choose_device(training.device, place), measured_network(network)
+    device = choose_device(training.device, place)
+    network = network or suitable_network(device)
     usual = TrainingConfig()
     batch = -(-usual.batch // place.size)
     share = dataclasses.replace(training, batch=batch, sequence=usual.sequence)
-    rates, factors = {}, {}
+    rates, doubled_batch = {}, 1.0
     for hidden in SIZES_TO_MEASURE if device.type == "cpu" else SIZES_TO_MEASURE_ON_CARDS:
         rung = nearest_rung(hidden)
         settings = dataclasses.replace(
@@ -200,16 +201,13 @@ def measure_speed(
                 seconds = _step_seconds(timer, engine, SPEED_ROUNDS)
         if device.type == "cpu":
             machine = Machine.on(device, engine)
-            shapes = [(model, batch), (model, 2 * batch)]
-            if network == "lstm":
-                shapes.append((dataclasses.replace(model, network="rms-lstm"), batch))
-            seconds, doubled, *others = _whole_steps(machine, settings, shapes, len(vocabulary))
-            factors["doubled_batch"] = 2 * seconds / doubled
-            if others:
-                factors["normalised"] = seconds / others[0]
+            seconds, doubled = _whole_steps(
+                machine, settings, model, len(vocabulary), (batch, 2 * batch)
+            )
+            doubled_batch = 2 * seconds / doubled
         rates[hidden] = usual.batch * usual.sequence / seconds
         give_back_memory()
-    return MachineSpeed(rates, **factors)
+    return MachineSpeed(rates, doubled_batch, network)
 
 
 def retune_times(training: TrainingConfig) -> list[float]:
@@ -266,10 +264,11 @@ def _timer(
 def _whole_steps(
     machine: Machine,
     training: TrainingConfig,
-    shapes: Sequence[tuple[ModelConfig, int]],
+    model: ModelConfig,
     vocabulary_size: int,
+    counts: Sequence[int],
 ) -> list[float]:
-    """Returns the seconds of a step with each of some networks, and streams of a batch.
+    """Returns the seconds of a step with each of some counts of streams in a batch.
 
     They include dropout and update, which take half of a step of LSTM(512) where its products are
     quick, and as long for many streams as for few.
@@ -280,7 +279,7 @@ def _whole_steps(
         opened.callback(torch.set_num_threads, torch.get_num_threads())
         prepare_thread(machine.engine.threads_per_shard)
         trainers = []
-        for model, streams in shapes:
+        for streams in counts:
             settings = dataclasses.replace(training, batch=streams)
             batches = make_batches(ids, settings, subject="noise")
             network = make_network(model, vocabulary_size)
@@ -292,7 +291,7 @@ def _whole_steps(
                 trainer.step(0.0)
                 seconds.append(time.perf_counter() - begun)
     # The first steps compile and allocate.
-    count = len(shapes)
+    count = len(counts)
     return [min(seconds[count + place :: count]) for place in range(count)]
 
 

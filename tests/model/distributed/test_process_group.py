@@ -17,6 +17,7 @@ from network_fixtures import MACHINE, TEXT_IDS, fresh_network, weights_of
 from patience import PATIENCE
 from ports import free_port
 from rank_threads import in_ranks
+from slow_cases import slowly
 
 from model.config import TrainingConfig
 from model.data.batches import make_batches
@@ -115,7 +116,7 @@ with ProcessGroup.join(rank_from_environment(os.environ)) as ranks:
 """
 
 
-@pytest.mark.parametrize("attempt", range(6))
+@pytest.mark.parametrize("attempt", slowly(range(6), but=2))
 def test_processes_that_met_end_without_a_word(attempt: int) -> None:
     """Half of them were aborted while the group's threads outlived the interpreter.
 
@@ -163,16 +164,17 @@ def test_ranks_follow_the_loss_curve_of_one_process(training: TrainingConfig) ->
             np.testing.assert_allclose(weights_of(trainer.network)[name], weight, atol=1e-3)
 
 
-def test_two_ranks_of_32_streams_follow_one_process_of_64_for_200_steps() -> None:
+@pytest.mark.parametrize("count", slowly([60, 200]))
+def test_two_ranks_of_32_streams_follow_one_process_of_64(count: int) -> None:
     training = dataclasses.replace(PLAIN, batch=64, sequence=12, epochs=1000)
-    one = [result.loss for result in steps(make(training), 200)]
+    one = [result.loss for result in steps(make(training), count)]
 
     def work(ranks: ProcessGroup) -> list[float]:
-        return [result.loss for result in steps(make(training, ranks), 200)]
+        return [result.loss for result in steps(make(training, ranks), count)]
 
     for losses in in_ranks(2, work):
         assert losses == pytest.approx(one, abs=1e-4)
-    assert one[-1] < one[0] - 1, "or there would be no curve to follow"
+    assert one[-1] < one[0] - 0.5, "or there would be no curve to follow"
 
 
 def test_more_ranks_than_streams_are_refused(tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def test_presets_and_plans_cost_as_much_as_those_of_the_lstm(kind: str) -> None:
         assert products(scaled.model) == pytest.approx(products(preset.model), rel=0.2)
         assert scaled.model.title.endswith(f"{NETWORKS[kind].title}({scaled.model.hidden})")
     plan = plan_for(
-        MachineSpeed({128: 1e5, 512: 2e4}, normalised=1.0),
+        MachineSpeed({128: 1e5, 512: 2e4}, network=kind),
         characters=10**6,
         model=ModelConfig(network=kind),
         training=PRESETS["auto"].training,

@@ -22,7 +22,6 @@ from model.plan.ladder import (
     DOUBLED_BATCH_STEPS,
     FULL_DROPOUT_PASSES,
     LADDER,
-    NORMALISED_FACTOR,
     TABLE_STEP,
     Plan,
     Rung,
@@ -46,8 +45,7 @@ def plan(
     **settings: Any,
 ) -> Plan:
     """Returns the plan of a machine that trains every size at one rate."""
-    normalised = 1.0 if network == "rms-lstm" else 0.1
-    speed = MachineSpeed({128: rate, 1024: rate}, normalised=normalised)
+    speed = MachineSpeed({128: rate, 1024: rate}, network=network)
     training = TrainingConfig(epochs=None, minutes=minutes, **settings)
     model = ModelConfig(network=network)
     return plan_for(speed, characters=characters, model=model, training=training, chosen=chosen)
@@ -69,25 +67,18 @@ def test_a_size_is_chosen_from_its_number_of_steps_on(rung: Rung, network: Netwo
 
 
 @pytest.mark.parametrize(
-    ("factor", "network", "chosen", "expected"),
-    [
-        (NORMALISED_FACTOR, "lstm", [], "rms-lstm"),
-        (0.99 * NORMALISED_FACTOR, "lstm", [], "lstm"),
-        (1.0, "lstm", ["network"], "lstm"),
-        (0.2, "rms-lstm", ["network"], "rms-lstm"),
-        (1.0, "gru", ["network"], "gru"),
-    ],
+    ("network", "chosen", "expected"),
+    [("lstm", [], "rms-lstm"), ("lstm", ["network"], "lstm"), ("gru", ["network"], "gru")],
 )
-def test_gates_are_normalised_where_that_costs_little_and_no_network_was_chosen(
-    factor: float, network: NetworkKind, chosen: list[str], expected: NetworkKind
+def test_the_machines_network_is_taken_unless_one_was_chosen(
+    network: NetworkKind, chosen: list[str], expected: NetworkKind
 ) -> None:
-    speed = MachineSpeed({128: 100_000.0, 1024: 100_000.0}, normalised=factor)
+    speed = MachineSpeed({128: 100_000.0, 1024: 100_000.0}, network="rms-lstm")
     model, training = ModelConfig(network=network), OPEN
     made = plan_for(
         speed, characters=MILLION, model=model, training=training, chosen=frozenset(chosen)
     )
     assert made.model.network == expected
-    assert made.speed == pytest.approx(100_000 * (factor if expected == "rms-lstm" else 1))
     assert made.sentence.startswith(made.model.title)
 
 

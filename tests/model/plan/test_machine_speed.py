@@ -18,7 +18,7 @@ from model.plan.machine_speed import (
     remembered_speed,
 )
 
-SPEED = MachineSpeed({128: 400_000.0, 512: 25_000.0}, doubled_batch=1.25, normalised=0.9)
+SPEED = MachineSpeed({128: 400_000.0, 512: 25_000.0}, doubled_batch=1.25, network="rms-lstm")
 TRAINING = TrainingConfig()
 
 
@@ -56,17 +56,17 @@ def test_it_is_kept_for_this_machine_and_these_settings(
     "text",
     ["", "{", "[]", "{}", "7"]
     + [
-        json.dumps({"128": 1e5, "doubled_batch": 1.0, "normalised": 0.9} | {name: value})
+        json.dumps({"128": 1e5, "doubled_batch": 1.0, "network": "gru"} | {name: value})
         for name, value in (
             *(("128", 0), ("128", None), ("x", 1)),
-            *(("doubled_batch", 0), ("normalised", -1)),
+            *(("doubled_batch", 0), ("network", "rnn")),
         )
     ]
     + [
-        '{"128": 1e999, "doubled_batch": 1, "normalised": 1}',
+        '{"128": 1e999, "doubled_batch": 1, "network": "lstm"}',
         '{"128": 1e5, "doubled_batch": 1}',
         '{"128": 1e5}',
-        '{"doubled_batch": 1, "normalised": 1}',
+        '{"doubled_batch": 1, "network": "lstm"}',
     ],
 )
 def test_a_damaged_file_counts_as_none(text: str, cache: Path) -> None:

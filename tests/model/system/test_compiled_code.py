@@ -14,6 +14,7 @@ import torch
 from model_fixtures import TINY_MODEL, TINY_TRAINING, VOCABULARY, make_checkpoint
 from network_fixtures import make_network, snapshot_of
 from patience import PATIENCE
+from slow_cases import slowly
 
 from model.compute.engine import Engine
 from model.config import ModelConfig, SamplingConfig
@@ -143,7 +144,7 @@ def test_generate_writes_all_of_a_text_and_warns_once_c24(
     assert len(complaint.splitlines()) == 1
 
 
-@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("kind", slowly(BROKEN))
 def test_train_works_where_nothing_can_be_compiled_c24(kind: str, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("the cat sat on the mat and ate a rat.\n" * 60, encoding="utf-8")

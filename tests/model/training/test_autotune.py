@@ -19,7 +19,6 @@ from model.compute.engine import Engine
 from model.compute.mps_choice import StepResult
 from model.config import ModelConfig, Precision, TrainingConfig
 from model.distributed.rank import ProcessRank
-from model.network.lstm import NormalisedLSTM
 from model.training import autotune
 from model.training import engines as engine_list
 from model.training.autotune import (
@@ -376,17 +375,26 @@ def test_speeds_are_those_of_steps_with_update(
     threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(autotune, "StepTimer", FakeTimer)
-    monkeypatch.setattr(autotune, "_whole_steps", lambda *_: (0.02, 0.03, 0.025))
+    monkeypatch.setattr(autotune, "_whole_steps", lambda *_: (0.02, 0.03))
     usual = TrainingConfig()
     training = dataclasses.replace(usual, device="cpu", threads=threads, precision="fp32")
     speed = autotune.measure_speed(training, Vocabulary.from_symbols("abc"))
     rate = usual.batch * usual.sequence / 0.02
     assert list(speed.rates.values()) == pytest.approx([rate] * len(speed.rates))
     assert speed.doubled_batch == pytest.approx(4 / 3)
-    assert speed.normalised == pytest.approx(0.8)
+    assert speed.network == "rms-lstm"
+    asked = autotune.measure_speed(training, Vocabulary.from_symbols("abc"), network="gru")
+    assert asked.network == "gru"
 
 
-def test_whole_steps_are_made_with_each_network_and_number_of_streams(
+def test_without_compiled_code_the_lstm_suits_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine_list.suitable_network(CPU) == "rms-lstm"
+    assert engine_list.suitable_network(torch.device("cuda")) == "lstm"
+    monkeypatch.setattr(engine_list, "can_compile", lambda: False)
+    assert engine_list.suitable_network(CPU) == "lstm"
+
+
+def test_whole_steps_are_made_with_each_number_of_streams(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
@@ -394,11 +402,9 @@ def test_whole_steps_are_made_with_each_network_and_number_of_streams(
     def step(trainer: Trainer, _: float) -> None:
         nonlocal now
         now += 2.0 + 0.75 * trainer._training.batch
-        now += 10.0 * isinstance(trainer.network, NormalisedLSTM)
 
     monkeypatch.setattr(Trainer, "step", step)
     monkeypatch.setattr("model.training.autotune.time.perf_counter", lambda: now)
     machine = Machine.on(CPU, Engine(precision="fp32"))
-    normalised = dataclasses.replace(MODEL, network="rms-lstm")
-    shapes = [(MODEL, OPEN.batch), (MODEL, 2 * OPEN.batch), (normalised, OPEN.batch)]
-    assert autotune._whole_steps(machine, OPEN, shapes, 5) == pytest.approx([5.0, 8.0, 15.0])
+    counts = (OPEN.batch, 2 * OPEN.batch)
+    assert autotune._whole_steps(machine, OPEN, MODEL, 5, counts) == pytest.approx([5.0, 8.0])
