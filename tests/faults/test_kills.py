@@ -52,12 +52,12 @@ def sentence(found: dict[str, Any]) -> str:
     )
 
 
-def test_forty_kills_lose_nothing_that_was_saved(
+def test_twenty_kills_lose_nothing_that_was_saved(
     tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    found = killed(tmp_path, 40, seed=1)
+    found = killed(tmp_path, 20, seed=1)
     figure(sentence(found))
-    assert_nothing_lost(found, 40)
+    assert_nothing_lost(found, 20)
 
 
 @pytest.mark.slow

@@ -388,11 +388,6 @@ def last_event(folder: RunFolder) -> dict[str, Any]:
     return folder.record.read_lines("metrics.jsonl")[-1]
 
 
-def slowly(signals: Sequence[int], *, but: int = 1) -> list[Any]:
-    """Returns parameters of a test of which all after the first are for ``make test-slow``."""
-    return [*signals[:but], *(pytest.param(one, marks=pytest.mark.slow) for one in signals[but:])]
-
-
 def name_of(number: int) -> str:
     """Returns the name of a signal, to call a test by."""
     return signal.Signals(number).name

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from patience import moments
+from slow_cases import slowly
 from terminal_harness import (
     LONG,
     PROGRAM,
@@ -92,9 +93,11 @@ main.main()
     ("error", "status"),
     [
         ("OSError(errno.EIO, 'gone')", 128 + signal.SIGHUP),
-        ("BrokenPipeError(errno.EPIPE, 'gone')", 128 + signal.SIGHUP),
-        ("OSError(errno.ENOSPC, 'full')", 5),
         ("RuntimeError('a mistake')", 1),
+        pytest.param(
+            "BrokenPipeError(errno.EPIPE, 'gone')", 128 + signal.SIGHUP, marks=pytest.mark.slow
+        ),
+        pytest.param("OSError(errno.ENOSPC, 'full')", 5, marks=pytest.mark.slow),
     ],
 )
 def test_an_error_out_of_the_screen_saves(tmp_path: Path, error: str, status: int) -> None:
@@ -109,7 +112,7 @@ def test_an_error_out_of_the_screen_saves(tmp_path: Path, error: str, status: in
         assert "Traceback" not in app.plain
 
 
-@pytest.mark.parametrize("gone", ["output", "both"])
+@pytest.mark.parametrize("gone", slowly(["output", "both"]))
 def test_a_page_whose_server_was_killed_saves(tmp_path: Path, gone: str) -> None:
     (tmp_path / "words.txt").write_text(make_words(), encoding="utf-8")
     environment = make_environment(tmp_path, **{SERVED_BY: str(os.getpid())})

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from patience import PATIENCE, until
 from ports import free_port
+from slow_cases import slowly
 from terminal_harness import (
     PROGRAM,
     TINY,
@@ -54,7 +55,7 @@ def test_the_app_saves_and_ends_when_its_page_is_closed(tmp_path: Path) -> None:
 
 
 @linux_only
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", slowly([signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]))
 def test_a_signal_ends_the_server_after_every_app_has_saved(
     tmp_path: Path, number: signal.Signals
 ) -> None:

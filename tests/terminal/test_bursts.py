@@ -1,6 +1,6 @@
 """Keys in bursts, one write each, to the real program in a terminal: it answers, and in order.
 
-Some hundreds of bursts in ``make test``, 20,000 under ``make test-slow``.
+Thirty bursts in ``make test``, 20,000 under ``make test-slow``.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def send_bursts(open_app: OpenApp, home: Path, count: int, seed: int) -> str:
 def test_a_terminal_that_sends_bursts_is_answered_in_order(
     open_app: OpenApp, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    figure("bursts: " + send_bursts(open_app, tmp_path, 50, seed=1))
+    figure("bursts: " + send_bursts(open_app, tmp_path, 30, seed=1))
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def walk_through_the_views(app: Terminal) -> None:
         pytest.param({"NO_COLOR": "1", "COLORTERM": "truecolor"}, set(), marks=pytest.mark.slow),
         pytest.param({"TERM": "xterm"}, {"sixteen"}, marks=pytest.mark.slow),
         ({"TERM": "xterm-16color"}, {"sixteen"}),
-        ({"TERM": "xterm-256color"}, {"256"}),
+        pytest.param({"TERM": "xterm-256color"}, {"256"}, marks=pytest.mark.slow),
         ({"COLORTERM": "truecolor"}, {"millions"}),
     ],
     ids=["NO_COLOR", "NO_COLOR and truecolor", "sixteen by default", "sixteen", "256", "millions"],

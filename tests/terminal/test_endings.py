@@ -1,6 +1,6 @@
 """Every way in which the app can be ended from outside: the status, the terminal, the steps.
 
-Each once in ``make test``, twenty times under ``make test-slow``.
+Half of them once in ``make test``, each twenty times under ``make test-slow``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from patience import PATIENCE
+from slow_cases import slowly
 from terminal_harness import (
     LONG,
     Terminal,
@@ -28,7 +29,7 @@ OpenApp = Callable[..., Terminal]
 TIMES = 20
 
 HANG_UP = "hang-up"
-ENDINGS = ("SIGHUP", "SIGTERM", "SIGINT", HANG_UP, "stall then SIGTERM", f"stall then {HANG_UP}")
+ENDINGS = ("SIGTERM", HANG_UP, f"stall then {HANG_UP}", "SIGHUP", "SIGINT", "stall then SIGTERM")
 
 
 def end(open_app: OpenApp, home: Path, ending: str) -> float:
@@ -63,7 +64,7 @@ def end(open_app: OpenApp, home: Path, ending: str) -> float:
     return seconds
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", slowly(ENDINGS, but=3))
 def test_an_ending_saves_and_gives_the_terminal_back(
     open_app: OpenApp, tmp_path: Path, ending: str, record_property: Callable[[str, object], None]
 ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from slow_cases import slowly
 from terminal_harness import (
     LONG,
     RARE_SIGNALS,
@@ -17,7 +18,6 @@ from terminal_harness import (
     assert_saved_at_the_end,
     assert_terminal_restored,
     name_of,
-    slowly,
     wait_for_steps,
 )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from patience import PATIENCE, moments
+from slow_cases import slowly
 from terminal_harness import (
     LONG,
     STEP,
@@ -44,7 +45,7 @@ def wait_for_log(app: Terminal, runs: Path, *words: str) -> None:
             return
 
 
-@pytest.mark.parametrize("how", ["--on-hangup", "nohup"])
+@pytest.mark.parametrize("how", slowly(["--on-hangup", "nohup"]))
 def test_training_goes_on_without_a_terminal_and_saves_on_term(
     open_app: OpenApp, tmp_path: Path, how: str
 ) -> None:
@@ -70,7 +71,7 @@ def test_training_goes_on_without_a_terminal_and_saves_on_term(
 def test_training_without_a_terminal_comes_to_its_own_end(
     open_app: OpenApp, tmp_path: Path
 ) -> None:
-    app = open_app("words.txt", *TINY, "--minutes", "0.1", "--on-hangup", "continue")
+    app = open_app("words.txt", *TINY, "--minutes", "0.05", "--on-hangup", "continue")
     app.wait_for_text("TRAINING")
     app.hang_up()
     assert app.process.wait(PATIENCE) == 0

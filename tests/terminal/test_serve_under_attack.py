@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from canaries import lay_out_canaries
 from patience import PATIENCE, moments, until
+from slow_cases import slowly
 from terminal_harness import (
     assert_saved_at_the_end,
     checkpoint_steps,
@@ -236,7 +237,7 @@ def test_sigterm_to_a_page_process_saves(tmp_path: Path) -> None:
         assert "a page's program ended with status 143" in out
 
 
-@pytest.mark.parametrize("ignores_hang_up", [False, True])
+@pytest.mark.parametrize("ignores_hang_up", slowly([False, True]))
 def test_a_server_that_is_killed_leaves_saved_runs(
     tmp_path: Path, *, ignores_hang_up: bool
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from patience import PATIENCE
+from slow_cases import slowly
 from terminal_harness import (
     ENDING_SIGNALS,
     LONG,
@@ -24,7 +25,6 @@ from terminal_harness import (
     make_environment,
     make_words,
     name_of,
-    slowly,
     wait_for_steps,
 )
 

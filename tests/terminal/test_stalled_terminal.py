@@ -119,7 +119,7 @@ def stall(open_app: OpenApp, home: Path, seconds: float) -> str:
 def test_a_stalled_terminal_stops_nothing(
     open_app: OpenApp, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    figure("stalled terminal, " + stall(open_app, tmp_path, 5.0))
+    figure("stalled terminal, " + stall(open_app, tmp_path, 3.0))
 
 
 @pytest.mark.slow

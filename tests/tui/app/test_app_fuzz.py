@@ -268,7 +268,7 @@ def fuzz(steps: int, *, of_an_app: int) -> str:
 def test_the_app_survives_dozens_of_steps(
     figure: Callable[[str], None],
 ) -> None:
-    figure("fuzz: " + fuzz(60, of_an_app=30))
+    figure("fuzz: " + fuzz(40, of_an_app=20))
 
 
 @pytest.mark.slow

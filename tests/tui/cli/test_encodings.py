@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from forked import ROOT
 from patience import PATIENCE
+from slow_cases import slowly
 from terminal_harness import TINY
 
 from tui.console.output import encodable_on, json_for, speaks_utf8
@@ -136,7 +137,7 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("locale", slowly(LOCALES, but=2))
 def test_no_name_ends_a_command(locale: str, texts: Path, tmp_path: Path) -> None:
     """Each command under each encoding: its status, printable bytes of the encoding, JSON."""
     home = tmp_path / "home"

@@ -58,7 +58,7 @@ def test_any_part_of_the_screen_is_drawn_as_textual_draws_it(keys: str) -> None:
             await it.pilot.pause()
             sent(it, {SCREEN}, Compositor)
 
-            @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+            @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
             @given(dirty=REGIONS)
             def the_same(dirty: set[Region]) -> None:
                 frugal = cells(sent(it, dirty, FrugalCompositor))
