@@ -68,7 +68,7 @@ class NetworkTraits:
 
 NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
     "lstm": NetworkTraits("LSTM", 4, 8, 1.0, 1.0),
-    "rms-lstm": NetworkTraits("RMS-LSTM", 4, 8, 2.2, 1.0, 0.15, most_decay=3.0),
+    "rms-lstm": NetworkTraits("RMS-LSTM", 4, 8, 2.2, 1.0, 0.3, most_decay=3.0),
     "gru": NetworkTraits("GRU", 3, 6, 0.5, 1.0),
     # Each of its six blocks has two gates of two characters.
     "conv": NetworkTraits("Conv", 24, 24, 0.7, 0.5),
