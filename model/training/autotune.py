@@ -53,7 +53,7 @@ Two threads that are a tenth faster than one by themselves are slower beside the
 MPS = torch.device("mps")
 MPS_ROUNDS = 2
 """Measurements of the CPU and of MPS. The first one on MPS also prepares work for its shape."""
-BUDGET = 2.0
+BUDGET = 1.0
 """Seconds of measuring after which no further round starts."""
 SIZES_TO_MEASURE = (128, 512)
 SIZES_TO_MEASURE_ON_CARDS = (128, 512, 1024)

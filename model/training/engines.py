@@ -50,14 +50,15 @@ def possible_engines(
     counts = _thread_counts(training, place)
     engines: list[Engine] = []
     kinds = _layer_kinds(training, model)
-    for each in precisions:
-        if "sequence" in kinds:
-            engines += _compiled_engines(each, counts, kinds)
-        # PyTorch's bfloat16 was never faster where compiled code has it. With normalised gates
-        # PyTorch makes one time step after the other, so slowly that to time it takes seconds.
+    if "sequence" in kinds:
+        # Compiled float32 was never faster where the processor multiplies bfloat16, nor was
+        # PyTorch's bfloat16. With normalised gates PyTorch makes one time step after the other, so
+        # slowly that to time it takes seconds.
+        engines += _compiled_engines(precisions[0], counts, kinds)
         is_normalised = model is not None and model.is_normalised
-        if "sequence" not in kinds or (each == "fp32" and not is_normalised):
-            engines += [Engine(precision=each, batch_shards=count) for count in counts]
+        precisions = [each for each in precisions if each == "fp32" and not is_normalised]
+    for each in precisions:
+        engines += [Engine(precision=each, batch_shards=count) for count in counts]
     # Settings that leave nothing open but the kind of layer shall compute the same every time.
     return engines[:1] if training.threads and training.precision != "auto" else engines
 
