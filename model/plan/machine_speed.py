@@ -29,7 +29,7 @@ FOLDER: Final = "speeds"
 """Name of the folder of measured speeds in the cache folder."""
 SPEED_FILES: Final = re.compile(r"[0-9a-f]{32}\.json")
 """Names of the files in it."""
-MAX_ERROR: Final = 1.5
+MAX_ERROR: Final = 1.3
 """A training that is faster or slower than expected by this factor makes the speeds forgotten."""
 _CARD: Final = Path("/dev/nvidia0")
 

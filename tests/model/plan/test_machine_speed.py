@@ -81,8 +81,11 @@ def test_a_very_different_training_makes_it_forgotten() -> None:
     assert not forget_wrong_speed(100.0, 110.0, TRAINING)
     assert not forget_wrong_speed(100.0, 0.0, TRAINING)
     assert remembered_speed(TRAINING) == SPEED
-    assert forget_wrong_speed(100.0, 40.0, TRAINING)
-    assert remembered_speed(TRAINING) is None
+    for actual in (40.0, 76.0, 131.0):
+        remember_speed(SPEED, TRAINING)
+        remember_speed(SPEED, TRAINING, network="lstm")
+        assert forget_wrong_speed(100.0, actual, TRAINING)
+        assert remembered_speed(TRAINING) is remembered_speed(TRAINING, network="lstm") is None
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(
