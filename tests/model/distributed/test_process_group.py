@@ -164,17 +164,16 @@ def test_ranks_follow_the_loss_curve_of_one_process(training: TrainingConfig) ->
             np.testing.assert_allclose(weights_of(trainer.network)[name], weight, atol=1e-3)
 
 
-@pytest.mark.parametrize("count", slowly([60, 200]))
-def test_two_ranks_of_32_streams_follow_one_process_of_64(count: int) -> None:
+def test_two_ranks_of_32_streams_follow_one_process_of_64_for_200_steps() -> None:
     training = dataclasses.replace(PLAIN, batch=64, sequence=12, epochs=1000)
-    one = [result.loss for result in steps(make(training), count)]
+    one = [result.loss for result in steps(make(training), 200)]
 
     def work(ranks: ProcessGroup) -> list[float]:
-        return [result.loss for result in steps(make(training, ranks), count)]
+        return [result.loss for result in steps(make(training, ranks), 200)]
 
     for losses in in_ranks(2, work):
         assert losses == pytest.approx(one, abs=1e-4)
-    assert one[-1] < one[0] - 0.5, "or there would be no curve to follow"
+    assert one[-1] < one[0] - 1, "or there would be no curve to follow"
 
 
 def test_more_ranks_than_streams_are_refused(tmp_path: Path) -> None:

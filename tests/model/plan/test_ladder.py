@@ -79,6 +79,7 @@ def test_the_machines_network_is_taken_unless_one_was_chosen(
         speed, characters=MILLION, model=model, training=training, chosen=frozenset(chosen)
     )
     assert made.model.network == expected
+    assert made.speed == pytest.approx(100_000)
     assert made.sentence.startswith(made.model.title)
 
 
