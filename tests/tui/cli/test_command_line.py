@@ -1,4 +1,8 @@
-"""The headless commands as scripts rely on them: statuses, streams, keys. Real processes."""
+"""The headless commands as scripts rely on them: statuses, streams, keys.
+
+Each command runs once in a process of its own, and so does whatever depends on one. The rest runs
+in this process.
+"""
 
 from __future__ import annotations
 
@@ -241,11 +245,11 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(copied: Path) -> Non
     assert len(paths) >= 2
     best = next(
         item["path"]
-        for item in objects(charlm(copied, "runs", "--json").output)[0]["checkpoints"]
+        for item in objects(charlm_here(copied, "runs", "--json").output)[0]["checkpoints"]
         if item["best"]
     )
     damage(Path(best))
-    done = charlm(copied, "generate", "--length", "50")
+    done = charlm_here(copied, "generate", "--length", "50")
     assert done.status == 0
     assert len(done.output) == 50 + len("\n")
     assert Path(best).name in done.complaint.splitlines()[0]
@@ -255,7 +259,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(copied: Path) -> Non
 def test_a_run_with_nothing_but_damage_is_status_4(copied: Path) -> None:
     for path in (copied / "runs" / "tiny").glob("step-*.safetensors"):
         damage(path)
-    done = charlm(copied, "generate")
+    done = charlm_here(copied, "generate")
     assert (done.status, done.output) == (4, "")
     assert "no checkpoint that can be read" in done.complaint.splitlines()[-1]
     assert all(line.startswith("charlm-tui: ") for line in done.complaint.splitlines())
@@ -461,7 +465,7 @@ def test_generate_writes_400_characters_and_figures_elsewhere(trained: Trained) 
 
 def test_generate_writes_the_same_with_the_same_seed(trained: Trained) -> None:
     first, again, other = (
-        charlm(trained.home, "generate", "--seed", seed, "--length", "200").output
+        charlm_here(trained.home, "generate", "--seed", seed, "--length", "200").output
         for seed in ("5", "5", "6")
     )
     assert first == again != other
@@ -469,8 +473,8 @@ def test_generate_writes_the_same_with_the_same_seed(trained: Trained) -> None:
 
 def test_generate_writes_several_streams_with_seeds_one_apart(trained: Trained) -> None:
     options = ["generate", "--length", "80", "--seed"]
-    both = charlm(trained.home, *options, "5", "--streams", "2").output
-    alone = [charlm(trained.home, *options, seed).output for seed in ("5", "6")]
+    both = charlm_here(trained.home, *options, "5", "--streams", "2").output
+    alone = [charlm_here(trained.home, *options, seed).output for seed in ("5", "6")]
     assert both == "\n".join(alone)
 
 
@@ -478,28 +482,28 @@ def test_generate_writes_the_prompt_before_each_text_and_a_line_feed_after_it(
     trained: Trained,
 ) -> None:
     options = ["generate", "--length", "40", "--seed", "5", "--prompt", "the old "]
-    records = objects(charlm(trained.home, *options, "--streams", "2", "--json").output)
+    records = objects(charlm_here(trained.home, *options, "--streams", "2", "--json").output)
     first, second = (record["text"] for record in records)
-    with_prompt = charlm(trained.home, *options, "--streams", "2").output
+    with_prompt = charlm_here(trained.home, *options, "--streams", "2").output
     assert with_prompt == f"the old {first}\n\nthe old {second}\n"
-    assert charlm(trained.home, *options).output == f"the old {first}\n"
-    assert charlm(trained.home, *options, "--no-echo").output == f"{first}\n"
-    nothing = charlm(trained.home, "generate", "--length", "0", "--prompt", "the old")
+    assert charlm_here(trained.home, *options).output == f"the old {first}\n"
+    assert charlm_here(trained.home, *options, "--no-echo").output == f"{first}\n"
+    nothing = charlm_here(trained.home, "generate", "--length", "0", "--prompt", "the old")
     assert nothing.output == "the old\n"
 
 
 def test_generate_ends_before_the_text_to_stop_at(trained: Trained) -> None:
     options = ["generate", "--seed", "5", "--length", "400"]
-    whole = charlm(trained.home, *options).output
+    whole = charlm_here(trained.home, *options).output
     stop = whole[150:154]
     ended = whole.partition(stop)[0] + "\n"
-    assert charlm(trained.home, *options, "--stop", stop).output == ended
-    assert charlm(trained.home, *options, "--stop", "nowhere").output == whole
+    assert charlm_here(trained.home, *options, "--stop", stop).output == ended
+    assert charlm_here(trained.home, *options, "--stop", "nowhere").output == whole
 
 
 def test_generate_says_that_a_stop_can_never_come(trained: Trained) -> None:
     """C19: a text to stop at that holds what the model never writes was passed over in silence."""
-    done = charlm(trained.home, "generate", "--seed", "5", "--length", "30", "--stop", "É日")
+    done = charlm_here(trained.home, "generate", "--seed", "5", "--length", "30", "--stop", "É日")
     assert (done.status, len(done.output)) == (0, 30 + len("\n"))
     assert "--stop: the model never writes U+00C9, U+65E5, so nothing stops" in done.complaint
 
@@ -511,19 +515,19 @@ def test_generate_takes_prompt_and_stop_in_either_unicode_form(tmp_path: Path) -
     plan = [*TINY, "--run", "decomposed", "--epochs", "1"]
     assert charlm(tmp_path, "train", "text.txt", "--json", *plan).status == 0
     options = ["generate", "--json", "--seed", "5", "--length", "60", "--prompt", "un été"]
-    done = charlm(tmp_path, *options, "--stop", "\N{LATIN SMALL LETTER E WITH ACUTE}")
+    done = charlm_here(tmp_path, *options, "--stop", "\N{LATIN SMALL LETTER E WITH ACUTE}")
     assert objects(done.output)[0]["prompt"] == unicodedata.normalize("NFD", "un été")
     assert "lacks" not in done.complaint
     assert "--stop" not in done.complaint
 
 
 def test_generate_of_no_length_writes_nothing(trained: Trained) -> None:
-    done = charlm(trained.home, "generate", "--length", "0")
+    done = charlm_here(trained.home, "generate", "--length", "0")
     assert (done.status, done.output) == (0, "")
 
 
 def test_generate_says_what_it_did_in_json(trained: Trained) -> None:
-    done = charlm(
+    done = charlm_here(
         trained.home,
         *[
             "generate",
@@ -557,11 +561,11 @@ def test_generate_says_what_it_did_in_json(trained: Trained) -> None:
 
 def test_generate_greedily_needs_no_seed(trained: Trained) -> None:
     options = ["generate", "--temperature", "0", "--length", "60", "--prompt", "the old"]
-    assert charlm(trained.home, *options).output == charlm(trained.home, *options).output
+    assert charlm_here(trained.home, *options).output == charlm_here(trained.home, *options).output
 
 
 def test_generate_says_which_characters_of_the_prompt_it_left_out(trained: Trained) -> None:
-    done = charlm(trained.home, "generate", "--prompt", "日本 the old man\x1b[2J", "--no-echo")
+    done = charlm_here(trained.home, "generate", "--prompt", "日本 the old man\x1b[2J", "--no-echo")
     assert done.status == 0
     assert len(done.output) == 400 + len("\n")
     note, *figures = done.complaint.splitlines()
@@ -616,7 +620,7 @@ def test_evaluate_scores_the_held_out_part_of_the_runs_own_text(trained: Trained
 
 def test_evaluate_scores_another_text(trained: Trained) -> None:
     (trained.home / "other.txt").write_text("zzz the old man. " * 30, encoding="utf-8")
-    done = charlm(trained.home, "evaluate", "other.txt", "--json")
+    done = charlm_here(trained.home, "evaluate", "other.txt", "--json")
     assert done.status == 0
     (record,) = objects(done.output)
     assert sorted(record) == sorted(SCORE_KEYS)
@@ -626,7 +630,7 @@ def test_evaluate_scores_another_text(trained: Trained) -> None:
 
 
 def test_evaluate_scores_counts_of_the_training_part_on_the_same_text(trained: Trained) -> None:
-    own = charlm(trained.home, "evaluate", "--json", "--ngram", "5")
+    own = charlm_here(trained.home, "evaluate", "--json", "--ngram", "5")
     assert (own.status, own.complaint) == (0, "")
     (record,) = objects(own.output)
     added = ["ngram_order", "ngram_counted_characters"]
@@ -637,17 +641,19 @@ def test_evaluate_scores_counts_of_the_training_part_on_the_same_text(trained: T
     assert record["ngram_counted_characters"] == pytest.approx(len(TEXT) * 0.9, abs=2)
     nats = record["ngram_nats_per_character"]
     assert record["ngram_bits_per_character"] == pytest.approx(nats / math.log(2))
-    (fewer,) = objects(charlm(trained.home, "evaluate", "--json", "--ngram", "0").output)
+    (fewer,) = objects(charlm_here(trained.home, "evaluate", "--json", "--ngram", "0").output)
     assert fewer["ngram_nats_per_character"] > nats > 0
     (trained.home / "other.txt").write_text("eht dlo nam. " * 30, encoding="utf-8")
-    (other,) = objects(charlm(trained.home, "evaluate", "other.txt", "--json", "--ngram=5").output)
+    (other,) = objects(
+        charlm_here(trained.home, "evaluate", "other.txt", "--json", "--ngram=5").output
+    )
     assert other["ngram_counted_characters"] == record["ngram_counted_characters"]
     assert other["ngram_nats_per_character"] > nats + 1
     mixed = record["mixed_nats_per_character"]
     assert record["mixed_bits_per_character"] == pytest.approx(mixed / math.log(2))
     # A mixture loses at most the logarithm of the network's share to the network.
     assert 0 < mixed < record["nats_per_character"] - math.log(1 - MIXED_SHARE)
-    sentence = charlm(trained.home, "evaluate", "--ngram=5").output
+    sentence = charlm_here(trained.home, "evaluate", "--ngram=5").output
     assert f"{nats:.4f} nats (5-gram); {mixed:.4f} nats (both, 20 % of it 5-gram); " in sentence
 
 
@@ -657,15 +663,15 @@ def test_evaluate_refuses_an_order_that_helps_nobody(trained: Trained) -> None:
 
 def test_evaluate_takes_a_checkpoint_file_and_prints_a_sentence(trained: Trained) -> None:
     path = next(trained.run.glob("step-*.safetensors"))
-    done = charlm(trained.home, "evaluate", "--checkpoint", path)
+    done = charlm_here(trained.home, "evaluate", "--checkpoint", path)
     assert done.status == 0
     assert "nats" in done.output
     assert done.output.count("\n") == 1
 
 
 def test_evaluate_tells_cold_starts_and_dynamic_evaluation_apart(trained: Trained) -> None:
-    plain = objects(charlm(trained.home, "evaluate", "--json").output)[0]
-    done = charlm(trained.home, "evaluate", "--json", "--cold-starts", "--dynamic")
+    plain = objects(charlm_here(trained.home, "evaluate", "--json").output)[0]
+    done = charlm_here(trained.home, "evaluate", "--json", "--cold-starts", "--dynamic")
     assert (done.status, done.complaint) == (0, "")
     (record,) = objects(done.output)
     for key in SCORE_KEYS[:-1]:
@@ -674,7 +680,7 @@ def test_evaluate_tells_cold_starts_and_dynamic_evaluation_apart(trained: Traine
     assert record["lost"] == 0
     assert record["cold_excess_nats_per_character"] <= record["worst_excess_nats_per_character"]
     assert record["dynamic_nats_per_character"] < record["nats_per_character"]
-    sentence = charlm(trained.home, "evaluate", "--dynamic", "--cold-starts", "7").output
+    sentence = charlm_here(trained.home, "evaluate", "--dynamic", "--cold-starts", "7").output
     assert "lost at 0 of 7 cold starts" in sentence
     assert "(dynamic evaluation)" in sentence
 
@@ -703,7 +709,7 @@ def test_runs_lists_runs_in_json(trained: Trained) -> None:
 
 
 def test_runs_prints_a_table_without_control_characters(trained: Trained) -> None:
-    done = charlm(trained.home, "runs")
+    done = charlm_here(trained.home, "runs")
     assert done.status == 0
     assert "tiny" in done.output
     assert "\x1b" not in done.output
@@ -724,13 +730,13 @@ def test_corpora_tells_what_the_cache_holds_and_clears_it(home: Path) -> None:
     texts = home / "cache" / "charlm-tui" / "texts"
     texts.mkdir(parents=True)
     (texts / f"{'0' * 64}.ids").write_bytes(b"x" * 3_000_000)
-    listed = charlm(home, "corpora", CHARLM_CACHE_LIMIT="2G")
+    listed = charlm_here(home, "corpora", environment={"CHARLM_CACHE_LIMIT": "2G"})
     assert listed.status == 0
     assert f"cache of encoded texts: 2.9 MiB of at most 2.0 GiB in {texts}" in listed.output
-    cleared = charlm(home, "corpora", "--clear-cache")
+    cleared = charlm_here(home, "corpora", "--clear-cache")
     assert (cleared.status, cleared.output) == (0, f"freed 2.9 MiB in {texts}\n")
     assert not list(texts.iterdir())
-    assert objects(charlm(home, "corpora", "--clear-cache", "--json").output) == [
+    assert objects(charlm_here(home, "corpora", "--clear-cache", "--json").output) == [
         {"freed_bytes": 0}
     ]
     environment = {"CHARLM_CACHE_LIMIT": "plenty"}
