@@ -60,15 +60,36 @@ class NetworkTraits:
     """Its best learning rate, as a multiple of the LSTM's."""
     steps_scale: float
     """Steps from which a size ends below the smaller ones, as a multiple of the LSTM's."""
+    most_learning_rate: float = math.inf
+    """The scaled learning rate is at most this."""
     reset_probability: float = 0.05
     """Chance of a stream to begin a step with a zero state, in a plan."""
+    dropout_scale: float = 1.0
+    """Dropouts of a plan, as a multiple of the LSTM's."""
+    decay_growth: float = 1.0
+    """How fast a plan's weight decay grows with the passes, as a multiple of the LSTM's."""
     most_decay: float = 1.0
-    """Up to which multiple of the LSTM's the weight decay of a plan grows with the passes."""
+    """Up to which multiple of the LSTM's full weight decay it grows."""
+
+    def learning_rate(self, of_lstm: float) -> float:
+        """Returns the learning rate that suits the network where another one suits an LSTM."""
+        return min(self.most_learning_rate, self.learning_rate_scale * of_lstm)
 
 
 NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
     "lstm": NetworkTraits("LSTM", 4, 8, 1.0, 1.0),
-    "rms-lstm": NetworkTraits("RMS-LSTM", 4, 8, 2.2, 1.0, 0.3, most_decay=3.0),
+    "rms-lstm": NetworkTraits(
+        "RMS-LSTM",
+        first_products=4,
+        further_products=8,
+        learning_rate_scale=3.6,
+        steps_scale=1.0,
+        most_learning_rate=0.026,
+        reset_probability=0.3,
+        dropout_scale=0.67,
+        decay_growth=1.5,
+        most_decay=3.6,
+    ),
     "gru": NetworkTraits("GRU", 3, 6, 0.5, 1.0),
     # Each of its six blocks has two gates of two characters.
     "conv": NetworkTraits("Conv", 24, 24, 0.7, 0.5),

@@ -29,7 +29,7 @@ class Preset:
     def of_network(self, network: NetworkKind) -> Preset:
         """Returns this preset of the LSTM for another network that costs as much a character."""
         hidden = units_of_equal_cost(network, self.model.hidden, self.model.layers)
-        rate = self.training.learning_rate * NETWORKS[network].learning_rate_scale
+        rate = NETWORKS[network].learning_rate(self.training.learning_rate)
         return replace(
             self,
             model=replace(self.model, network=network, hidden=hidden),

@@ -212,7 +212,7 @@ def plan_for(
         hidden = units_of_equal_cost(model.network, rung.hidden, model.layers)
         rate = speed.at(rung.hidden, model.layers)
     batch = next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
-    learning_rate = rung.learning_rate * NETWORKS[model.network].learning_rate_scale
+    learning_rate = NETWORKS[model.network].learning_rate(rung.learning_rate)
     may_double = "batch" not in chosen and training.epochs is None and batch == TABLE_STREAMS
     if may_double and speed is not None and rate is not None and _doubles(speed, rate, minutes):
         batch *= 2
@@ -277,10 +277,11 @@ def _settings(rung: Rung, passes: float, characters: int, traits: NetworkTraits)
         traits: of the network.
     """
     share = min(1.0, passes / FULL_DROPOUT_PASSES)
-    decay = min(traits.most_decay, passes / FULL_DROPOUT_PASSES) * rung.weight_decay
-    weight_decay = max(LADDER[0].weight_decay, decay)
+    decay = min(traits.most_decay, traits.decay_growth * passes / FULL_DROPOUT_PASSES)
+    weight_decay = max(LADDER[0].weight_decay, decay * rung.weight_decay)
     reading = passes * rung.hidden**2 / max(1, characters)
     share *= max(1.0, reading / FREQUENT_READING) ** DROPOUT_GROWTH
+    share *= traits.dropout_scale
     dropouts = (rung.dropout, rung.embedding_dropout, rung.weight_dropout)
     dropout, embedding_dropout, weight_dropout = (
         round(min(most, share * dropout), 3)

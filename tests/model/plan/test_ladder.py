@@ -89,11 +89,35 @@ def test_normalised_gates_decay_more_where_a_text_is_read_more_often() -> None:
             rate=passes * MILLION / 60, minutes=1, network=network, chosen=frozenset(["network"])
         ).training.weight_decay
 
-    for passes in (14.0, 20.0, 30.0):
+    traits = NETWORKS["rms-lstm"]
+    for passes in (14.0, 20.0, 25.0):
         ratio = decay("rms-lstm", passes) / decay("lstm", passes)
-        assert ratio == pytest.approx(passes / FULL_DROPOUT_PASSES, rel=0.01)
-    assert decay("rms-lstm", 60.0) == pytest.approx(3 * decay("lstm", 60.0), rel=0.01)
-    assert decay("rms-lstm", 10.0) == decay("lstm", 10.0)
+        grown = traits.decay_growth * passes / FULL_DROPOUT_PASSES
+        assert ratio == pytest.approx(grown, rel=0.02)
+    most = traits.most_decay * decay("lstm", 60.0)
+    assert decay("rms-lstm", 60.0) == pytest.approx(most, rel=0.01)
+
+
+def test_normalised_gates_have_a_part_of_the_dropouts_and_another_rate() -> None:
+    traits, chosen = NETWORKS["rms-lstm"], frozenset(["network"])
+    for size in (2, 3):
+        rate = 1.001 * LADDER[size].least_steps * TABLE_STEP / 60
+        lstm, other = (
+            plan(rate, minutes=1, characters=MILLION // 4, network=network, chosen=chosen)
+            for network in ("lstm", "rms-lstm")
+        )
+        assert other.model.hidden == lstm.model.hidden
+        assert (
+            0
+            < other.model.dropout
+            == pytest.approx(traits.dropout_scale * lstm.model.dropout, abs=0.002)
+        )
+        for name in ("embedding_dropout", "weight_dropout"):
+            less, more = (getattr(made.training, name) for made in (other, lstm))
+            assert 0 < less == pytest.approx(traits.dropout_scale * more, abs=0.002)
+        rates = other.training.learning_rate, traits.learning_rate(lstm.training.learning_rate)
+        assert rates[0] == pytest.approx(rates[1], rel=0.01)
+    assert traits.learning_rate(LADDER[0].learning_rate) == traits.most_learning_rate
 
 
 def test_each_network_has_its_chance_of_a_cold_start() -> None:
