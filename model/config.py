@@ -70,6 +70,10 @@ class NetworkTraits:
     """How fast a plan's weight decay grows with the passes, as a multiple of the LSTM's."""
     most_decay: float = 1.0
     """Up to which multiple of the LSTM's full weight decay it grows."""
+    fitted_steps: float = math.inf
+    """Rate and weight decay fit plans of at most this many steps. With more, both are smaller: one
+    over their product is how many steps the weights remember, and a thirtieth of all was best.
+    """
 
     def learning_rate(self, of_lstm: float) -> float:
         """Returns the learning rate that suits the network where another one suits an LSTM."""
@@ -89,6 +93,7 @@ NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
         dropout_scale=0.67,
         decay_growth=1.5,
         most_decay=3.6,
+        fitted_steps=6_600,
     ),
     "gru": NetworkTraits("GRU", 3, 6, 0.5, 1.0),
     # Each of its six blocks has two gates of two characters.

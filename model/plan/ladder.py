@@ -211,8 +211,9 @@ def plan_for(
         rung = _best_rung(speed, model, 60 * minutes, characters)
         hidden = units_of_equal_cost(model.network, rung.hidden, model.layers)
         rate = speed.at(rung.hidden, model.layers)
-    batch = next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
-    learning_rate = NETWORKS[model.network].learning_rate(rung.learning_rate)
+    batch = training.batch if "batch" in chosen else _streams_for(characters)
+    traits = NETWORKS[model.network]
+    learning_rate = traits.learning_rate(rung.learning_rate)
     may_double = "batch" not in chosen and training.epochs is None and batch == TABLE_STREAMS
     if may_double and speed is not None and rate is not None and _doubles(speed, rate, minutes):
         batch *= 2
@@ -220,14 +221,14 @@ def plan_for(
         rate *= speed.doubled_batch
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
     epochs = training.epochs
-    most = math.ceil(PASSES_OF_SMALL_TEXT * max(1.0, characters / SMALL_TEXT) ** 0.5)
-    if epochs is None and passes is not None and passes > most:
-        epochs = most
-    if epochs is not None:
-        passes = float(epochs)
+    if epochs is None and passes is not None and passes > _most_passes(characters):
+        epochs = _most_passes(characters)
+    passes = passes if epochs is None else float(epochs)
     read = FULL_DROPOUT_PASSES if passes is None else passes
-    settings = _settings(rung, read, characters, NETWORKS[model.network])
-    settings["learning_rate"] = float(f"{learning_rate:.3g}")
+    factor = 1.0 if passes is None else _long_training(passes * characters, batch, training, traits)
+    settings = _settings(rung, read, characters, traits)
+    settings["learning_rate"] = float(f"{factor * learning_rate:.3g}")
+    settings["weight_decay"] = round(factor * settings["weight_decay"], 3)
     settings["batch"] = batch
     settings["epochs"] = epochs
     open_settings: dict[str, Any] = {
@@ -244,10 +245,28 @@ def plan_for(
     )
 
 
+def _streams_for(characters: int) -> int:
+    """Returns the streams of a batch of a text."""
+    return next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
+
+
+def _most_passes(characters: int) -> int:
+    """Returns the passes after which a text is learned by heart."""
+    return math.ceil(PASSES_OF_SMALL_TEXT * math.sqrt(max(1.0, characters / SMALL_TEXT)))
+
+
 def _doubles(speed: MachineSpeed, rate: float, minutes: float) -> bool:
     """Returns whether a batch of twice the usual streams is better in some minutes."""
     steps = rate * 60 * minutes / TABLE_STEP
     return speed.doubled_batch >= DOUBLED_BATCH_FACTOR and steps >= DOUBLED_BATCH_STEPS
+
+
+def _long_training(
+    characters: float, batch: int, training: TrainingConfig, traits: NetworkTraits
+) -> float:
+    """Returns the factor of the learning rate, and of the decay, for a number of characters."""
+    steps = characters / (batch * training.sequence)
+    return math.sqrt(min(1.0, traits.fitted_steps / max(1.0, steps)))
 
 
 def _best_rung(speed: MachineSpeed, model: ModelConfig, seconds: float, characters: int) -> Rung:
@@ -290,7 +309,7 @@ def _settings(rung: Rung, passes: float, characters: int, traits: NetworkTraits)
     return {
         "embedding": rung.embedding,
         "warmup_steps": rung.warmup_steps,
-        "weight_decay": round(weight_decay, 3),
+        "weight_decay": weight_decay,
         "reset_probability": traits.reset_probability,
         "dropout": dropout,
         "embedding_dropout": embedding_dropout,

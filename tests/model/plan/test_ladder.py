@@ -85,9 +85,10 @@ def test_the_machines_network_is_taken_unless_one_was_chosen(
 
 def test_normalised_gates_decay_more_where_a_text_is_read_more_often() -> None:
     def decay(network: NetworkKind, passes: float) -> float:
-        return plan(
-            rate=passes * MILLION / 60, minutes=1, network=network, chosen=frozenset(["network"])
-        ).training.weight_decay
+        # Long sequences make few steps.
+        rate, chosen = passes * MILLION / 60, frozenset(["network"])
+        made = plan(rate, minutes=1, network=network, chosen=chosen, sequence=512)
+        return made.training.weight_decay
 
     traits = NETWORKS["rms-lstm"]
     for passes in (14.0, 20.0, 25.0):
@@ -100,24 +101,44 @@ def test_normalised_gates_decay_more_where_a_text_is_read_more_often() -> None:
 
 def test_normalised_gates_have_a_part_of_the_dropouts_and_another_rate() -> None:
     traits, chosen = NETWORKS["rms-lstm"], frozenset(["network"])
-    for size in (2, 3):
-        rate = 1.001 * LADDER[size].least_steps * TABLE_STEP / 60
+    for rung in LADDER[2:4]:
+        rate = 1.001 * rung.least_steps * TABLE_STEP / 60
         lstm, other = (
             plan(rate, minutes=1, characters=MILLION // 4, network=network, chosen=chosen)
             for network in ("lstm", "rms-lstm")
         )
-        assert other.model.hidden == lstm.model.hidden
-        assert (
-            0
-            < other.model.dropout
-            == pytest.approx(traits.dropout_scale * lstm.model.dropout, abs=0.002)
-        )
-        for name in ("embedding_dropout", "weight_dropout"):
-            less, more = (getattr(made.training, name) for made in (other, lstm))
-            assert 0 < less == pytest.approx(traits.dropout_scale * more, abs=0.002)
-        rates = other.training.learning_rate, traits.learning_rate(lstm.training.learning_rate)
-        assert rates[0] == pytest.approx(rates[1], rel=0.01)
+        assert other.model.hidden == lstm.model.hidden == rung.hidden
+        dropouts = [
+            (made.model.dropout, made.training.embedding_dropout, made.training.weight_dropout)
+            for made in (lstm, other)
+        ]
+        for more, less in zip(*dropouts, strict=True):
+            assert 0 < less < more
+            assert less == pytest.approx(traits.dropout_scale * more, abs=0.002)
+    short = plan(minutes=0.1, network="rms-lstm", chosen=chosen)
+    assert short.training.learning_rate == traits.most_learning_rate
     assert traits.learning_rate(LADDER[0].learning_rate) == traits.most_learning_rate
+
+
+def test_a_long_training_of_normalised_gates_has_a_lower_rate_and_decay() -> None:
+    chosen, least = frozenset(["network"]), NETWORKS["rms-lstm"].fitted_steps
+    for passes in (12.0, 60.0):
+        for network in ("lstm", "rms-lstm"):
+            few, many = (
+                plan(
+                    passes * MILLION / 60,
+                    minutes=1,
+                    network=network,
+                    chosen=chosen,
+                    sequence=sequence,
+                ).training
+                for sequence in (512, 64)
+            )
+            steps = passes * MILLION / TABLE_STEP
+            factor = min(1.0, least / steps) ** 0.5 if network == "rms-lstm" else 1.0
+            assert many.learning_rate == pytest.approx(factor * few.learning_rate, rel=0.01)
+            assert many.weight_decay == pytest.approx(factor * few.weight_decay, rel=0.01)
+    assert factor < 0.5, "the last one is a long training"
 
 
 def test_each_network_has_its_chance_of_a_cold_start() -> None:
