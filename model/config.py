@@ -70,6 +70,8 @@ class NetworkTraits:
     """How fast a plan's weight decay grows with the passes, as a multiple of the LSTM's."""
     most_decay: float = 1.0
     """Up to which multiple of the LSTM's full weight decay it grows."""
+    least_full_decay: float = 0.0
+    """The LSTM's full weight decay counts as this if it is less."""
     fitted_steps: float = math.inf
     """Rate and weight decay fit plans of at most this many steps. With more, both are smaller: one
     over their product is how many steps the weights remember, and a thirtieth of all was best.
@@ -93,6 +95,7 @@ NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
         dropout_scale=0.67,
         decay_growth=1.5,
         most_decay=3.6,
+        least_full_decay=0.06,
         fitted_steps=6_600,
     ),
     "gru": NetworkTraits("GRU", 3, 6, 0.5, 1.0),

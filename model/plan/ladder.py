@@ -297,7 +297,8 @@ def _settings(rung: Rung, passes: float, characters: int, traits: NetworkTraits)
     """
     share = min(1.0, passes / FULL_DROPOUT_PASSES)
     decay = min(traits.most_decay, traits.decay_growth * passes / FULL_DROPOUT_PASSES)
-    weight_decay = max(LADDER[0].weight_decay, decay * rung.weight_decay)
+    full_decay = max(traits.least_full_decay, rung.weight_decay)
+    weight_decay = max(LADDER[0].weight_decay, decay * full_decay)
     reading = passes * rung.hidden**2 / max(1, characters)
     share *= max(1.0, reading / FREQUENT_READING) ** DROPOUT_GROWTH
     share *= traits.dropout_scale

@@ -120,6 +120,16 @@ def test_normalised_gates_have_a_part_of_the_dropouts_and_another_rate() -> None
     assert traits.learning_rate(LADDER[0].learning_rate) == traits.most_learning_rate
 
 
+def test_small_networks_with_normalised_gates_decay_as_well() -> None:
+    traits, chosen = NETWORKS["rms-lstm"], frozenset(["network"])
+    few = plan(4 * MILLION / 60, minutes=1, network="rms-lstm", chosen=chosen)
+    assert few.model.hidden == LADDER[1].hidden
+    share = traits.decay_growth * 4 / FULL_DROPOUT_PASSES
+    expected = share * traits.least_full_decay
+    assert expected > share * LADDER[1].weight_decay
+    assert few.training.weight_decay == pytest.approx(expected, abs=0.0006)
+
+
 def test_a_long_training_of_normalised_gates_has_a_lower_rate_and_decay() -> None:
     chosen, least = frozenset(["network"]), NETWORKS["rms-lstm"].fitted_steps
     for passes in (12.0, 60.0):
