@@ -1,6 +1,7 @@
 """Measures changes to a recipe in plain PyTorch, at equal steps, for docs/recipes.md.
 
-    python tests/benchmarks/recipe_changes.py TEXT [--change C ...] [--seed N] [--steps N]
+    python tests/benchmarks/recipe_changes.py TEXT [--change C ...] [--chain N [--apart]]
+        [--seed N] [--steps N] [--preset P]
 
 Trains the LSTM of a preset on one thread, with the changes named, and prints the loss of the
 held-out part, the last tenth: 64 streams, state carried, averaged weights. A run of 1,956 steps of
@@ -17,15 +18,21 @@ held-out part, the last tenth: 64 streams, state carried, averaged weights. A ru
 - ngram: the head adds to the logarithms of a 5-gram's probabilities (Witten-Bell smoothing), times
   a trained factor. In training the counts are without the character itself.
 
+With `--chain N`, N networks that have as much recurrent work together as the preset's are trained
+one after another. Each learns half from the text and half from the mean probabilities of those
+before it (Furlanello et al. 2018), or from the text alone with `--apart`. The losses are those of
+each network, and of the mean probabilities of all so far.
+
 Not a test: it passes no judgement.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -120,6 +127,10 @@ class Network(nn.Module):
             outputs, state = torch_layer(inputs, weights, state, None)
         return outputs * self._mask(outputs[:1], self.preset.model.dropout), state
 
+    def zero_state(self, batch: int) -> State:
+        """Returns the state [B, H] twice before any character."""
+        return torch.zeros(batch, self.hidden), torch.zeros(batch, self.hidden)
+
     def _mask(self, like: Tensor, rate: float) -> Tensor:
         """Returns dropout factors; a single 1 outside of training, or if nothing is dropped."""
         if not self.training or rate == 0:
@@ -145,13 +156,45 @@ class Network(nn.Module):
         return torch.stack(outputs), (hidden, cell)
 
 
+class Teachers:
+    """Trained networks from whose mean probabilities the next one learns."""
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        self._networks = networks
+        self._states: list[State] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def begin(self, batch: int) -> None:
+        """Forgets the characters read."""
+        self._states = [network.zero_state(batch) for network in self._networks]
+
+    def probabilities(self, ids: Tensor, kept: Tensor) -> Tensor:
+        """Reads on; returns [T, B, V]. ``kept`` [B, 1] is 0 where the state is reset afterwards."""
+        results = []
+        with torch.no_grad():
+            for number, network in enumerate(self._networks):
+                outputs, (hidden, cell) = network(ids, self._states[number])
+                self._states[number] = (hidden * kept, cell * kept)
+                results.append(network.head(outputs).softmax(-1))
+        return torch.stack(results).mean(0)
+
+
 class Run:
     """A training, and its averaged weights."""
 
     def __init__(
-        self, preset: Preset, ids: tuple[Ids, Ids], symbols: int, changes: frozenset[str], seed: int
+        self,
+        preset: Preset,
+        ids: tuple[Ids, Ids],
+        symbols: int,
+        changes: frozenset[str],
+        seed: int,
+        teachers: Sequence[Network] = (),
     ) -> None:
         """Draws the weights; ``ids`` are those of the training and of the held-out part."""
+        self.teachers = Teachers(teachers)
         torch.manual_seed(seed)
         self._random = np.random.default_rng(seed)
         (self.trained, self.held_out), self.preset, self.changes = ids, preset, changes
@@ -180,14 +223,19 @@ class Run:
             places, is_first = next(pieces)
             length = len(places)
             if is_first:
-                state = self._zeros(settings.batch)
+                state = self.network.zero_state(settings.batch)
+                self.teachers.begin(settings.batch)
             kept = (torch.rand(settings.batch, 1) > settings.reset_probability).float()
-            outputs, state = self.network(self._at(self.trained, places), state)
+            read = self._at(self.trained, places)
+            outputs, state = self.network(read, state)
             state = (state[0].detach() * kept, state[1].detach() * kept)
             logits = self._logits(outputs, self.expected, places)
             loss = self._loss(logits, self._at(self.trained, places + 1))
             share = 0.5 * max(0.0, 1 - 2 * done / total) if "heads" in self.changes else 0.0
             objective = loss
+            if self.teachers:
+                wanted = self.teachers.probabilities(read, kept)
+                objective = (loss + self._loss(logits, wanted)) / 2
             for number, head in enumerate(self.network.heads if share else ()):
                 targets = self._at(self.trained, places + 2 + number)
                 objective = objective + share / FURTHER_HEADS * self._loss(head(outputs), targets)
@@ -200,12 +248,12 @@ class Run:
                 torch._foreach_lerp_(self.average, self.weights, 1 - decay)
             yield done, loss.item()
 
-    def held_out_loss(self) -> float:
-        """Returns the nats per character of the held-out part with the averaged weights."""
+    def held_out_nats(self) -> Tensor:
+        """Returns the nats of each held-out character with the averaged weights."""
         kept = [weight.detach().clone() for weight in self.weights]
-        length, total = (len(self.held_out) - 1) // SCORED_STREAMS, 0.0
+        length, nats = (len(self.held_out) - 1) // SCORED_STREAMS, []
         starts = length * np.arange(SCORED_STREAMS)
-        state = self._zeros(SCORED_STREAMS)
+        state = self.network.zero_state(SCORED_STREAMS)
         self.network.eval()
         with torch.no_grad():
             torch._foreach_copy_(self.weights, self.average)
@@ -214,10 +262,17 @@ class Run:
                 outputs, state = self.network(self._at(self.held_out, places), state)
                 logits = self._logits(outputs, self.expected_held_out, places)
                 targets = self._at(self.held_out, places + 1)
-                total += self._loss(logits, targets).item() * places.size
+                each = functional.cross_entropy(logits.movedim(-1, 1), targets, reduction="none")
+                nats.append(each.flatten())
             torch._foreach_copy_(self.weights, kept)
         self.network.train()
-        return total / (length * SCORED_STREAMS)
+        return torch.cat(nats)
+
+    def trained_network(self) -> Network:
+        """Returns the network with the averaged weights, for scoring alone."""
+        with torch.no_grad():
+            torch._foreach_copy_(self.weights, self.average)
+        return self.network.eval()
 
     def _pieces(self, total: int) -> Iterator[tuple[Ids, bool]]:
         """Yields places [T, B] of what is read, and whether an epoch begins with them."""
@@ -250,48 +305,69 @@ class Run:
             group["lr"] = rate
         self.optimiser.step()
 
-    def _zeros(self, batch: int) -> State:
-        shape = batch, self.network.hidden
-        return torch.zeros(shape), torch.zeros(shape)
-
     @staticmethod
     def _at(ids: Ids, places: Any) -> Tensor:
         return torch.from_numpy(ids[places])
 
     @staticmethod
     def _loss(logits: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        """Takes targets as ids [T, B] or as probabilities [T, B, V]."""
+        return functional.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1))
+
+
+def loss_together(nats: Sequence[Tensor]) -> float:
+    """Returns the nats per character of networks' mean probabilities; ``nats`` are each one's."""
+    together = torch.stack([-each for each in nats]).logsumexp(0) - math.log(len(nats))
+    return -together.mean().item()
+
+
+def equal_parts(preset: Preset, networks: int) -> Preset:
+    """Returns a preset of which so many networks have the recurrent work of one of the preset."""
+    hidden = 8 * round(preset.model.hidden / math.sqrt(networks) / 8)
+    return dataclasses.replace(preset, model=dataclasses.replace(preset.model, hidden=hidden))
 
 
 def main() -> None:
-    """Trains once, and prints the loss in eight places."""
+    """Trains, and prints the loss in eight places of each training, and that of all together."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("text")
     parser.add_argument("--change", dest="changes", action="append", choices=CHANGES, default=[])
+    parser.add_argument("--chain", type=int, default=1, metavar="N")
+    parser.add_argument("--apart", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=1956)
     parser.add_argument("--preset", choices=("balanced", "quality"), default="balanced")
     arguments = parser.parse_args()
+    if arguments.chain > 1 and "ngram" in arguments.changes:
+        parser.error("--chain and --change ngram cannot be combined")
     torch.set_num_threads(1)
     corpus = load_corpus(resolve_source(arguments.text), CorpusOptions())
     split = split_ids(corpus.ids, 0.1)
     ids = (np.array(split.train, np.int64), np.array(split.held_out, np.int64))
-    preset, symbols = PRESETS[arguments.preset], len(corpus.vocabulary)
-    run = Run(preset, ids, symbols, frozenset(arguments.changes), arguments.seed)
+    preset = equal_parts(PRESETS[arguments.preset], arguments.chain)
     name, began = " + ".join(arguments.changes) or "none", time.perf_counter()
     eighth = arguments.steps * preset.training.batch * SEQUENCE // 8
-    following = eighth
-    for done, loss in run.train(arguments.steps):
-        if done >= following:
-            following += eighth
-            seconds = time.perf_counter() - began
-            print(
-                f"{name}, seed {arguments.seed}: {done:,} characters, {seconds:.0f} s, "
-                f"training {loss:.4f}, held out {run.held_out_loss():.4f}",
-                flush=True,
-            )
+    changes, networks, nats = frozenset(arguments.changes), list[Network](), list[Tensor]()
+    for number in range(arguments.chain):
+        teachers = [] if arguments.apart else networks
+        seed, following = arguments.seed + number, eighth
+        run = Run(preset, ids, len(corpus.vocabulary), changes, seed, teachers)
+        for done, loss in run.train(arguments.steps):
+            if done >= following:
+                following += eighth
+                seconds = time.perf_counter() - began
+                held_out = run.held_out_nats()
+                print(
+                    f"{name}, LSTM({preset.model.hidden}), seed {seed}: {done:,} characters, "
+                    f"{seconds:.0f} s, training {loss:.4f}, held out {held_out.mean().item():.4f}",
+                    flush=True,
+                )
+        networks.append(run.trained_network())
+        nats.append(run.held_out_nats())
+        if number:
+            print(f"{name}: {number + 1} networks together, {loss_together(nats):.4f}", flush=True)
 
 
 if __name__ == "__main__":
