@@ -76,6 +76,8 @@ class NetworkTraits:
     """Rate and weight decay fit plans of at most this many steps. With more, both are smaller: one
     over their product is how many steps the weights remember, and a thirtieth of all was best.
     """
+    passes_growth: float = 0.5
+    """The passes after which a text is learned by heart grow with its length to this power."""
 
     def learning_rate(self, of_lstm: float) -> float:
         """Returns the learning rate that suits the network where another one suits an LSTM."""
@@ -97,6 +99,7 @@ NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
         most_decay=3.6,
         least_full_decay=0.06,
         fitted_steps=6_600,
+        passes_growth=0.25,
     ),
     "gru": NetworkTraits("GRU", 3, 6, 0.5, 1.0),
     # Each of its six blocks has two gates of two characters.

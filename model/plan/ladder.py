@@ -51,8 +51,8 @@ time, a batch is doubled, and the learning rate rises by the last factor. With A
 the same tiles serve 32 streams and 64."""
 PASSES_OF_SMALL_TEXT: Final = 25.0
 SMALL_TEXT: Final = 20_000
-"""A text of 20,000 characters is learned by heart after some 25 passes, a longer one later, with
-the square root of its length. The plan ends there."""
+"""A text of 20,000 characters is learned by heart after some 25 passes, a longer one later; see
+`NetworkTraits.passes_growth`. The plan ends there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,8 +221,8 @@ def plan_for(
         rate *= speed.doubled_batch
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
     epochs = training.epochs
-    if epochs is None and passes is not None and passes > _most_passes(characters):
-        epochs = _most_passes(characters)
+    if epochs is None and passes is not None and passes > _most_passes(characters, traits):
+        epochs = _most_passes(characters, traits)
     passes = passes if epochs is None else float(epochs)
     read = FULL_DROPOUT_PASSES if passes is None else passes
     factor = 1.0 if passes is None else _long_training(passes * characters, batch, training, traits)
@@ -250,9 +250,10 @@ def _streams_for(characters: int) -> int:
     return next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
 
 
-def _most_passes(characters: int) -> int:
-    """Returns the passes after which a text is learned by heart."""
-    return math.ceil(PASSES_OF_SMALL_TEXT * math.sqrt(max(1.0, characters / SMALL_TEXT)))
+def _most_passes(characters: int, traits: NetworkTraits) -> int:
+    """Returns the passes after which a network has learned a text by heart."""
+    growth = max(1.0, characters / SMALL_TEXT) ** traits.passes_growth
+    return math.ceil(PASSES_OF_SMALL_TEXT * growth)
 
 
 def _doubles(speed: MachineSpeed, rate: float, minutes: float) -> bool:

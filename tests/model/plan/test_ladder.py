@@ -154,6 +154,31 @@ def test_a_long_training_of_normalised_gates_has_a_lower_rate_and_decay() -> Non
     assert factor < 0.5, "the last one is a long training"
 
 
+@pytest.mark.parametrize(
+    ("network", "characters", "most"),
+    [
+        ("lstm", 10_000, 25),
+        ("lstm", 20_000, 25),
+        ("lstm", 320_000, 100),
+        ("rms-lstm", 20_000, 25),
+        ("rms-lstm", 320_000, 50),
+    ],
+)
+def test_a_plan_ends_before_a_text_is_learned_by_heart(
+    network: NetworkKind, characters: int, most: int
+) -> None:
+    for passes, epochs in ((0.99 * most, None), (1.01 * most, most)):
+        made = plan(
+            passes * characters / 60,
+            minutes=1,
+            characters=characters,
+            network=network,
+            chosen=frozenset(["network"]),
+        )
+        assert (made.training.minutes, made.training.epochs) == (1, epochs)
+        assert made.passes == pytest.approx(epochs or passes)
+
+
 def test_each_network_has_its_chance_of_a_cold_start() -> None:
     for network in ("lstm", "rms-lstm"):
         made = plan(network=network, chosen=frozenset(["network"]))
