@@ -252,7 +252,7 @@ def _streams_for(characters: int) -> int:
 
 def _most_passes(characters: int, traits: NetworkTraits) -> int:
     """Returns the passes after which a network has learned a text by heart."""
-    growth = max(1.0, characters / SMALL_TEXT) ** traits.passes_growth
+    growth = math.pow(max(1.0, characters / SMALL_TEXT), traits.passes_growth)
     return math.ceil(PASSES_OF_SMALL_TEXT * growth)
 
 
