@@ -20,7 +20,8 @@ def allowed_symbols(constraints: Constraints, vocabulary: Vocabulary) -> Allowed
     ``e`` forbidden, ``E`` is too, and ``é`` is not.
 
     Raises:
-        ConfigError: nothing may be written, or lines are asked for and none can end.
+        ConfigError: nothing may be written, or lines are asked for and none can end, or none can
+            begin with a letter of the acrostic.
     """
     forbidden, letters = _folded(constraints.forbid), _folded(constraints.allow)
     allowed = np.array(
@@ -39,15 +40,17 @@ def allowed_symbols(constraints: Constraints, vocabulary: Vocabulary) -> Allowed
         )
     if constraints.has_line_rules and not allowed[vocabulary.id_of("\n")]:
         raise ConfigError("--forbid", "a line cannot end without a line feed", "do not forbid it")
+    for letter in filter(str.isalpha, constraints.acrostic):
+        if not initial_symbols(letter, allowed, vocabulary).any():
+            cause = f"no line can begin with {letter!r}, which the model may not or cannot write"
+            raise ConfigError("--acrostic", cause, "give another word")
     return None if allowed.all() else allowed
 
 
-def initial_symbols(letter: str, allowed: Allowed | None, vocabulary: Vocabulary) -> Allowed | None:
-    """Returns the symbols that are a letter, in either case; None if none may be written."""
+def initial_symbols(letter: str, allowed: Allowed | None, vocabulary: Vocabulary) -> Allowed:
+    """Returns the symbols that are a letter, in either case, and may be written."""
     wanted = np.array([symbol.casefold() == letter.casefold() for symbol in vocabulary.symbols])
-    if allowed is not None:
-        wanted &= allowed
-    return wanted if wanted.any() else None
+    return wanted if allowed is None else wanted & allowed
 
 
 def _folded(characters: str) -> set[str]:

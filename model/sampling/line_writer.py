@@ -101,11 +101,11 @@ class LineWriter:
         kept = self._fitting(rules, free)
         initial = rules.initial(self._line, self.place)
         if not kept and initial is not None:
-            initials = initial_symbols(initial, self.allowed, self._vocabulary)
-            if initials is not None:
-                begin = replace(begin, initials=initials)
-                kept = self._fitting(rules, self._drafts(rules, stepper, begin))
-                count += DRAFTS
+            begin = replace(
+                begin, initials=initial_symbols(initial, self.allowed, self._vocabulary)
+            )
+            kept = self._fitting(rules, self._drafts(rules, stepper, begin))
+            count += DRAFTS
         usable = kept
         if not kept and rules.has_rhyme:
             usable = self._fitting(rules, free, rhyming=False)

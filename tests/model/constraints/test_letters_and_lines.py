@@ -36,6 +36,7 @@ def test_a_letter_stands_for_both_cases_and_for_no_accent() -> None:
     assert allowed(forbid="E1") == "\n .ABabé"
     assert allowed(allow="ab") == "\n .1ABab"
     assert allowed_symbols(Constraints(forbid="xyz"), VOCABULARY) is None
+    assert allowed_symbols(Constraints(acrostic="Bé"), VOCABULARY) is None
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,8 @@ def test_a_letter_stands_for_both_cases_and_for_no_accent() -> None:
     [
         ({"forbid": "\n aAbBeEé1."}, "--forbid: leaves the model no character"),
         ({"forbid": "\n", "line_length": "3"}, "without a line feed"),
+        ({"acrostic": "a bz"}, "--acrostic: no line can begin with 'z'"),
+        ({"acrostic": "ab", "forbid": "B"}, "--acrostic: no line can begin with 'b'"),
     ],
 )
 def test_what_a_model_cannot_obey_is_refused_in_one_line(words: dict[str, str], cause: str) -> None:
