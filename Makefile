@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # -P: Python imports no file of the working directory in place of a module.
+WARM_UP := $(BIN)/python -P -m model.bench.warm_up
 
 .PHONY: run test test-busy test-slow check format figures view-figures recipes scaling ladder \
   recording moving-picture pictures page networks constraints clean
@@ -20,7 +21,8 @@ test: .venv/.installed-dev
 test-busy: .venv/.installed-dev
 	$(BIN)/python tests/support/busy_loops.py 4 $(BIN)/python -m pytest -m "not slow" \
 	  --numprocesses 2 --dist loadfile tests/terminal tests/model/session/test_live.py \
-	  tests/model/session/test_watch.py $(wildcard tests/tui/app/test_app_*.py)
+	  tests/model/session/test_writing_commands.py tests/model/session/test_watch.py \
+	  $(wildcard tests/tui/app/test_app_*.py)
 
 # Runs the tests that take minutes: the full counts of what `make test` tries in small.
 test-slow: .venv/.installed-dev
@@ -91,7 +93,7 @@ page: .venv/.installed-dev
 	test -x $(BIN)/python || $(PYTHON) -P -m venv .venv
 	$(BIN)/python -P -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
 	$(BIN)/python -P -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
-	-$(BIN)/python -P -m model.bench.warm_up # the first start compiles what is still missing
+	-$(WARM_UP) lstm & $(WARM_UP) rms-lstm; wait # the first start compiles what is still missing
 	touch $@
 
 .venv/.installed-dev: .venv/.installed

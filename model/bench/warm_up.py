@@ -1,17 +1,22 @@
 """Compiles all kernels for this processor, and saves them on the disk. PyTorch.
 
-    python -P -m model.bench.warm_up
+    python -P -m model.bench.warm_up [NETWORK ...]
 
 -P keeps Python from importing files of the working directory. ``make`` runs this when it sets up,
-because otherwise the first training or long text would wait some ten seconds.
+because otherwise the first training or long text would wait for most of a minute. It runs one
+process for each network, side by side, because Numba compiles one function after the other.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 import torch
 
-from model.config import ModelConfig, SamplingConfig
+from model.config import ModelConfig, NetworkKind, SamplingConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.network.parameters import initial_parameters
 from model.network.snapshot import LstmSnapshot
@@ -21,19 +26,22 @@ from model.system.compiled_code import setback
 from model.training.engines import can_compile
 
 HIDDEN, SYMBOLS = 16, 3
-KINDS = ("lstm", "rms-lstm")
+KINDS: Final[tuple[NetworkKind, ...]] = ("lstm", "rms-lstm")
 """Networks with compiled code."""
 
 
-def main() -> None:
-    """Compiles the kernels that this processor can use."""
+def main(names: Sequence[str]) -> None:
+    """Compiles the kernels that this processor can use, of the networks named or of all."""
+    unknown = set(names) - set(KINDS)
+    if unknown:
+        raise SystemExit(f"{min(unknown)!r}: has no compiled code; there are: {', '.join(KINDS)}")
     if not can_compile():
         raise SystemExit(setback())
     from model.network.compiled_layer import prepare_compiled_layer  # noqa: PLC0415
     from model.network.compiled_step import CompiledStep  # noqa: PLC0415
     from model.network.make import make_network  # noqa: PLC0415
 
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if not names or kind in names):
         model = ModelConfig(network=kind, hidden=HIDDEN)
         for products in (torch.float32, torch.bfloat16)[: 2 if HAS_BFLOAT16 else 1]:
             prepare_compiled_layer(products, normalised=model.is_normalised)
@@ -59,4 +67,4 @@ def _decode_a_little(model: ModelConfig, precision: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
