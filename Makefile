@@ -21,8 +21,8 @@ test: .venv/.installed-dev
 test-busy: .venv/.installed-dev
 	$(BIN)/python tests/support/busy_loops.py 4 $(BIN)/python -m pytest -m "not slow" \
 	  --numprocesses 2 --dist loadfile tests/terminal tests/model/session/test_live.py \
-	  tests/model/session/test_writing_commands.py tests/model/session/test_watch.py \
-	  $(wildcard tests/tui/app/test_app_*.py)
+	  tests/model/session/test_writing_commands.py tests/model/session/test_saved_weights.py \
+	  tests/model/session/test_watch.py $(wildcard tests/tui/app/test_app_*.py)
 
 # Runs the tests that take minutes: the full counts of what `make test` tries in small.
 test-slow: .venv/.installed-dev

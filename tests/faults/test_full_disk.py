@@ -104,7 +104,7 @@ class Nobody:
 def nobody() -> Iterator[Nobody]:
     """A user without rights, in a folder that it may read, with a text and a cache of its own."""
     if os.getuid() != 0:
-        pytest.skip("only root can become somebody else; `test_command_line` has this for users")
+        pytest.skip("only root can become another user; `test_refusals` has this for users")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

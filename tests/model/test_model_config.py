@@ -60,10 +60,11 @@ def test_a_value_out_of_range_is_named_with_its_remedy(
 
 def test_the_borders_are_within_the_range() -> None:
     for temperature in (0, 1e-30, 5):
-        SamplingConfig(temperature=temperature)
-    ModelConfig(hidden=1, embedding=0)
-    SamplingConfig(top_p=1e-9, min_p=1)
-    SamplingConfig(typical=1e-9)
+        assert SamplingConfig(temperature=temperature).temperature == temperature
+    smallest = ModelConfig(hidden=1, embedding=0)
+    assert (smallest.hidden, smallest.embedding) == (1, 0)
+    cuts = SamplingConfig(top_p=1e-9, min_p=1, typical=1e-9)
+    assert (cuts.top_p, cuts.min_p, cuts.typical) == (1e-9, 1, 1e-9)
 
 
 def test_some_end_of_training_must_be_planned() -> None:

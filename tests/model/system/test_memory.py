@@ -10,6 +10,7 @@ import pytest
 from model.config import ModelConfig, TrainingConfig
 from model.errors import ConfigError
 from model.network.memory_needed import require_memory
+from model.presets import PRESETS, Preset
 from model.system.memory import free_memory
 from model.system.refusal import refusal_of
 
@@ -45,12 +46,11 @@ def test_a_batch_of_long_sequences_counts_and_not_the_network_alone(tmp_path: Pa
         )
 
 
-def test_every_preset_fits_where_a_laptop_has_room(tmp_path: Path) -> None:
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_every_preset_fits_where_a_laptop_has_room(preset: Preset, tmp_path: Path) -> None:
     system = system_with(tmp_path, 4 * GIGABYTE)
-    require_memory(
-        ModelConfig(hidden=512, layers=2, embedding=64), TrainingConfig(), 200, batch=32,
-        system=system,
-    )  # fmt: skip
+    batch = preset.training.batch
+    require_memory(preset.model, preset.training, 200, batch=batch, system=system)
 
 
 def test_the_limit_of_a_control_group_holds_where_it_leaves_less(tmp_path: Path) -> None:
