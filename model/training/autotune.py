@@ -55,9 +55,10 @@ MPS_ROUNDS = 2
 """Measurements of the CPU and of MPS. The first one on MPS also prepares work for its shape."""
 BUDGET = 1.0
 """Seconds of measuring after which no further round starts."""
-SIZES_TO_MEASURE = (128, 512)
+SIZES_TO_MEASURE = (128, 256, 512)
 SIZES_TO_MEASURE_ON_CARDS = (128, 512, 1024)
-"""Hidden units of the LSTMs whose speed, or that of a network of equal cost, makes a plan."""
+"""Hidden units of the LSTMs whose speed, or that of a network of equal cost, makes a plan. From 128
+and 512 alone, that of 256 would be expected a quarter too low with AMX, and a sixth with AVX2."""
 SECONDS_PER_SIZE = 0.5
 """Seconds of comparing engines for one size; each is timed at least once."""
 SPEED_ROUNDS = 2
