@@ -40,8 +40,9 @@ def allowed_symbols(constraints: Constraints, vocabulary: Vocabulary) -> Allowed
         )
     if constraints.has_line_rules and not allowed[vocabulary.id_of("\n")]:
         raise ConfigError("--forbid", "a line cannot end without a line feed", "do not forbid it")
+    writable = _folded(vocabulary.decode(allowed.nonzero()[0]))
     for letter in filter(str.isalpha, constraints.acrostic):
-        if not initial_symbols(letter, allowed, vocabulary).any():
+        if letter.casefold() not in writable:
             cause = f"no line can begin with {letter!r}, which the model may not or cannot write"
             raise ConfigError("--acrostic", cause, "give another word")
     return None if allowed.all() else allowed

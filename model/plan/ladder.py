@@ -220,9 +220,9 @@ def plan_for(
         learning_rate *= DOUBLED_BATCH_RATE
         rate *= speed.doubled_batch
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
-    epochs = training.epochs
-    if epochs is None and passes is not None and passes > _most_passes(characters, traits):
-        epochs = _most_passes(characters, traits)
+    most, epochs = _most_passes(characters, traits), training.epochs
+    if epochs is None and passes is not None and passes > most:
+        epochs = most
     passes = passes if epochs is None else float(epochs)
     read = FULL_DROPOUT_PASSES if passes is None else passes
     factor = 1.0 if passes is None else _long_training(passes * characters, batch, training, traits)

@@ -365,7 +365,7 @@ def main() -> None:
                     flush=True,
                 )
         networks.append(run.trained_network())
-        nats.append(run.held_out_nats())
+        nats.append(held_out)  # the last eighth ends with the last step
         if number:
             print(f"{name}: {number + 1} networks together, {loss_together(nats):.4f}", flush=True)
 

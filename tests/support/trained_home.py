@@ -1,9 +1,11 @@
-"""A home folder with one finished run, and commands that run there in processes of their own."""
+"""A home folder with one finished run, and commands in processes of their own."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,28 @@ def charlm(
     return Outcome(
         status=done.returncode, output=done.stdout.decode(), complaint=done.stderr.decode()
     )
+
+
+@contextmanager
+def training(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Starts `train words.txt --json`, and ends it whatever became of it."""
+    process = subprocess.Popen(
+        [PROGRAM, "train", "words.txt", "--json", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=make_environment(home),
+        cwd=home,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
 
 
 def objects(text: str) -> list[dict[str, Any]]:

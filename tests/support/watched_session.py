@@ -7,22 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from model_fixtures import (
-    EventT,
-    of_kind,
-)
+from model_fixtures import EventT, of_kind
 from patience import PATIENCE, wait_until
 
-from model.commands import (
-    Command,
-    SetSampling,
-)
+from model.commands import Command, SetSampling
 from model.config import SamplingConfig
-from model.events import (
-    CharacterWritten,
-    Event,
-    SamplingApplied,
-)
+from model.events import CharacterWritten, Event, SamplingApplied
 from model.runs.request import RunRequest
 from model.session.live import LiveSession, SavedWeights
 

@@ -9,11 +9,7 @@ from typing import Any
 import pytest
 from model_fixtures import TickingClock, of_kind
 
-from model.events import (
-    Event,
-    StepFinished,
-    WarningRaised,
-)
+from model.events import Event, StepFinished, WarningRaised
 from model.runs.folder import RunFolder
 from model.runs.request import RunRequest
 from model.training.controls import TrainingControls

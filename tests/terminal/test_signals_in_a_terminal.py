@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,7 @@ from terminal_harness import (
     name_of,
     wait_for_steps,
 )
+from trained_home import training
 
 from model.runs.folder import RunFolder
 
@@ -72,28 +72,9 @@ def test_a_signal_while_training_is_paused_saves(open_app: OpenApp, tmp_path: Pa
 # --- train ----------------------------------------------------------------------------------------
 
 
-@contextmanager
-def training(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Starts `train --json` and ends it, whatever became of it."""
-    (home / "words.txt").write_text(make_words(), encoding="utf-8")
-    process = subprocess.Popen(
-        [PROGRAM, "train", "words.txt", "--json", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=make_environment(home),
-        cwd=home,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.mark.parametrize("number", [*ENDING_SIGNALS, *slowly(RARE_SIGNALS)], ids=name_of)
 def test_train_saves_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "words.txt").write_text(make_words(), encoding="utf-8")
     with training(tmp_path, *LONG) as process:
         assert process.stdout is not None
         events = (json.loads(line) for line in process.stdout)

@@ -8,14 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from model_fixtures import (
-    TINY_MODEL,
-    VOCABULARY,
-    make_checkpoint,
-    make_request,
-    make_text,
-    of_kind,
-)
+from model_fixtures import TINY_MODEL, VOCABULARY, make_checkpoint, make_request, make_text, of_kind
 from patience import PATIENCE
 from watched_session import opened
 

@@ -6,31 +6,14 @@ import threading
 import types
 
 import pytest
-from model_fixtures import (
-    VOCABULARY,
-    TickingClock,
-    make_checkpoint,
-    of_kind,
-)
+from model_fixtures import VOCABULARY, TickingClock, make_checkpoint, of_kind
 from patience import PATIENCE
 from watched_session import FAST, opened
 
 from corpus import MAX_PROMPT_CHARACTERS
-from model.commands import (
-    ContinueWriting,
-    HoldWriting,
-    RestartWriting,
-    SetRate,
-    SetSampling,
-)
+from model.commands import ContinueWriting, HoldWriting, RestartWriting, SetRate, SetSampling
 from model.config import SamplingConfig
-from model.events import (
-    CharacterWritten,
-    RateSet,
-    SamplingApplied,
-    WritingHeld,
-    WritingRestarted,
-)
+from model.events import CharacterWritten, RateSet, SamplingApplied, WritingHeld, WritingRestarted
 from model.runs.checkpoint_file import read_checkpoint
 from model.sampling.stream import CharacterStream
 from model.session import live as live_session

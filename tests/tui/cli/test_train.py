@@ -6,17 +6,14 @@ import json
 import math
 import shutil
 import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_here import assert_one_line, charlm_here
 from patience import PATIENCE, moments
-from terminal_harness import LONG, PROGRAM, TINY, checkpoint_steps, make_environment, make_words
-from trained_home import PLAN, TEXT, Trained, charlm, objects
+from terminal_harness import LONG, TINY, checkpoint_steps, make_words
+from trained_home import PLAN, TEXT, Trained, charlm, objects, training
 
 pytestmark = pytest.mark.terminal
 
@@ -131,28 +128,6 @@ def interrupted(home: Path) -> tuple[int, dict[str, Any]]:
                 break
         rest, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, objects(rest)[-1]
-
-
-@contextmanager
-def training(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Starts `train --json`, and ends it whatever became of it."""
-    process = subprocess.Popen(
-        [PROGRAM, "train", "words.txt", "--json", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=make_environment(home),
-        cwd=home,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(PATIENCE)
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
-            stream.close()
 
 
 def test_patterns_choose_the_files_of_a_folder_and_are_remembered(home: Path) -> None:
