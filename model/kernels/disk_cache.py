@@ -52,12 +52,14 @@ class KernelCache(NullCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Returns the compiled code of a signature; None if there is none, or if it is damaged."""
-        target_context.refresh()
         codegen = target_context.codegen()
         key = self._key(sig, codegen)
         for folder in _folders():
             payload = _verified(_content(folder, self._name(sig, codegen)), key)
             if payload is not None:
+                # `refresh`, which Numba calls here, also imports all that it needs to compile. Code
+                # that is compiled needs its memory allocator alone.
+                _NUMBA.core.runtime.rtsys.initialize(target_context)
                 parts = pickle.loads(payload)  # noqa: S301 - this user wrote it, see `_verified`
                 return _NUMBA.core.compiler.CompileResult._rebuild(target_context, *parts)  # noqa: SLF001
         return None

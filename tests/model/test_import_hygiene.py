@@ -80,3 +80,15 @@ assert "StepFinished" in names
     loaded = imported_by(code)
     assert "torch" in loaded
     assert loaded.isdisjoint({"torch._dynamo", "sympy"})
+
+
+def test_a_kernel_from_the_disk_imports_no_compiler_of_numba(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it, the first characters of every session would come a fifth of a second later."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    code = "import cached_kernel as one; print(one.was_compiled(one.make_stepper()))"
+    assert {"True", "numba.np.linalg"} <= imported_by(code), "it is compiled at first"
+    loaded = imported_by(code)
+    assert "False" in loaded
+    assert "numba.np.linalg" not in loaded
