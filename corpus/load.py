@@ -18,6 +18,7 @@ from corpus.cache.encoded_cache import cache_limit, find_text, keep_text
 from corpus.cache.fingerprint import Stamp, stamp_of
 from corpus.cache.ids_array import MAX_IDS_IN_MEMORY
 from corpus.corpus import Corpus, CorpusOptions
+from corpus.counted import counted
 from corpus.decoding import decode_chunks, require_encoding
 from corpus.errors import CorpusError, LoadCancelled, NotTextError
 from corpus.files.access import require_size
@@ -283,8 +284,7 @@ class _Notes:
 
     def sentences(self, documents: int) -> Iterator[str]:
         for remark, count in self._counts.items():
-            files = "1 file" if count == 1 else f"{count:,} files"
-            yield remark if documents == 1 else f"{files}: {remark}"
+            yield remark if documents == 1 else f"{counted(count, 'file')}: {remark}"
 
 
 class _Watch:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpus import CorpusError
+from corpus.counted import counted
 from corpus.files.json_values import whole
 from model.config import TrainingConfig
 from model.data.permutation import LazyPermutation
@@ -71,6 +72,8 @@ class Batch:
 class Batches(Protocol):
     """An endless sequence of batches, epoch after epoch."""
 
+    ids: Ids
+    """Ids of the whole text."""
     steps_per_epoch: int
     batch: int
     """B, batch size; smaller than requested if the text is short."""
@@ -108,7 +111,7 @@ def make_batches(ids: Ids, training: TrainingConfig, *, subject: str) -> Batches
     if len(ids) < training.sequence + 1:
         raise CorpusError(
             subject,
-            f"has {len(ids):,} characters to train on, and one sequence needs "
+            f"has {counted(len(ids), 'character')} to train on, and one sequence needs "
             f"{training.sequence + 1:,}",
             "give a longer text or a smaller --sequence",
         )
@@ -125,7 +128,7 @@ class StreamBatches:
     """
 
     def __init__(self, ids: Ids, training: TrainingConfig) -> None:
-        self._ids = ids
+        self.ids = ids
         self._sequence = training.sequence
         self.batch = max(1, min(training.batch, (len(ids) - 1) // training.sequence))
         spare = (len(ids) - 1) // self.batch // training.sequence
@@ -153,7 +156,7 @@ class StreamBatches:
         starts_epoch = self._index == 0
         self._index += 1
         return Batch(
-            ids=self._ids,
+            ids=self.ids,
             starts=first + self._stride * np.arange(self.batch),
             sequence=self._sequence,
             last_only=False,
@@ -193,7 +196,7 @@ class WindowBatches:
     """
 
     def __init__(self, ids: Ids, training: TrainingConfig) -> None:
-        self._ids = ids
+        self.ids = ids
         self._sequence = training.sequence
         self._stride = training.window_stride
         self._windows = len(range(0, len(ids) - training.sequence, training.window_stride))
@@ -218,7 +221,7 @@ class WindowBatches:
         chosen = self._order[self._index * self.batch : (self._index + 1) * self.batch]
         self._index += 1
         return Batch(
-            ids=self._ids,
+            ids=self.ids,
             starts=chosen * self._stride,
             sequence=self._sequence,
             last_only=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from corpus import Corpus, Split, split_ids
+from corpus.counted import counted
 from model.config import TrainingConfig
 from model.data.batches import Batches
 from model.errors import ConfigError
@@ -31,4 +32,4 @@ def check_division(batches: Batches, processes: int) -> None:
 def note_smaller_batch(batch: int, asked: int, notes: list[str]) -> None:
     """Adds a note if the text gives fewer streams than were asked for."""
     if batch < asked:
-        notes.append(f"the text is short: {batch} streams instead of {asked}")
+        notes.append(f"the text is short: {counted(batch, 'stream')} instead of {asked}")

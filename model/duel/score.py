@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from corpus.counted import counted
 from corpus.files.json_text import json_text
 from corpus.files.json_values import real, truth, whole
 from model.config import MAX_SEED
@@ -55,8 +56,7 @@ class DuelScore:
     @property
     def words(self) -> str:
         """The score in a list: ``you 1.50 to 2.61 bits (bounds), model 2.04; 42 letters``."""
-        human, count = self.human, self.human.letters
-        letters = f"{count:,} {'letter' if count == 1 else 'letters'}"
+        human, letters = self.human, counted(self.human.letters, "letter")
         bounds = f"{human.lower:.2f} to {human.upper:.2f}"
         return f"you {bounds} bits (bounds), model {self.model_bits:.2f}; {letters}"
 

@@ -145,22 +145,25 @@ class CheckpointStore:
         Raises:
             CheckpointError: all are damaged. The error says why the first one is.
         """
-        first_error: Exception | None = None
+        failures: list[CheckpointError | OSError] = []
         for path in paths:
             try:
                 _require_regular(path)
                 identity = _identity(path)
                 checkpoint = read_checkpoint(path)
             except (CheckpointError, OSError) as error:
-                first_error = first_error or error
-                if len(paths) > 1:  # for a single checkpoint, the error below says it
-                    warn(str(error))
+                failures.append(error)
                 continue
+            for failure in failures:
+                warn(f"{_reason(failure)}; {path.name} is used instead")
             self._verified[path] = identity
             return checkpoint
+        if len(paths) > 1:  # of a single checkpoint, the error below says it
+            for failure in failures:
+                warn(str(failure))
         remedy = "train the run again"
-        if isinstance(first_error, CheckpointError):
-            remedy = f"{remedy} ({Path(first_error.subject).name} {first_error.cause})"
+        if failures and isinstance(failures[0], CheckpointError):
+            remedy = f"{remedy} ({Path(failures[0].subject).name} {failures[0].cause})"
         raise CheckpointError(str(self.folder), "has no checkpoint that can be read", remedy)
 
     def _prune(self) -> None:
@@ -268,6 +271,13 @@ _FileIdentity = tuple[int, int, int]
 def _identity(path: Path) -> _FileIdentity:
     status = os.lstat(path)
     return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _reason(error: CheckpointError | OSError) -> str:
+    """Returns which checkpoint cannot be read, and why."""
+    if isinstance(error, CheckpointError):
+        return f"{error.subject}: {error.cause}"
+    return f"{error.filename}: {error.strerror}"
 
 
 def _require_regular(path: Path) -> None:

@@ -21,7 +21,11 @@ USUAL_ROOT: Final = Path("checkpoints")
 """The default folder of runs."""
 ROOT_VARIABLE: Final = "CHARLM_CHECKPOINTS"
 
-_HARD_TO_SHOW: Final = re.compile("^ | $|  |[^\\W\\d_][\u0300-\u036f]{5}")
+_IGNORABLE: Final = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+)
+"""Letters and marks that Unicode lets a terminal leave out (Default_Ignorable_Code_Point)."""
+_HARD_TO_SHOW: Final = re.compile(f"^ | $|  |[^\\W\\d_][\u0300-\u036f]{{5}}|[{_IGNORABLE}]")
 
 
 def printed_command(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from corpus.counted import counted
 from model.duel.score import DuelScore, recorded_letters, score_of
 from model.errors import CheckpointError, RunFolderError
 from model.events import Finished, Validated, of_the_last_text, recorded_event
@@ -63,6 +64,8 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
     newest = saved[-1] if saved else None
     chosen = best or newest
     problem = folder.problem()
+    if problem is None and not saved and (damaged := folder.checkpoints.paths()):
+        problem = f"it has {counted(len(damaged), 'checkpoint')}, of which none can be read"
     return RunSummary(
         name=folder.name,
         corpus="" if problem else _corpus_of(folder),

@@ -209,6 +209,7 @@ def bits_of(probability: float) -> float:
 
 def _too_little(characters: int) -> str:
     if not characters:
-        return "This run holds no text out (--validation-fraction 0), so there is nothing to guess."
-    words = f"{characters} characters are held out, and a duel needs {MIN_CHARACTERS}."
-    return f"The text is short: {words}"
+        remedy = "give a longer text or a larger --validation-fraction"
+        return f"This run holds no text out, so there is nothing to guess; {remedy}."
+    held_out = "1 character is" if characters == 1 else f"{characters} characters are"
+    return f"The text is short: {held_out} held out, and a duel needs {MIN_CHARACTERS}."

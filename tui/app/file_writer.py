@@ -36,7 +36,8 @@ async def written_file(
     except OSError as error:
         place = one_line(str(error.filename or folder or "."), 120)
         cause = one_line(error.strerror or str(error), 120)
-        return f"{place}: {words} could not be written: {cause}", "error"
+        remedy = "start the program in another folder"
+        return f"{place}: {words} could not be written: {cause}; {remedy}", "error"
     except UserError as error:
         return one_line(str(error), 300), "error"
     return f"Wrote {words} to {one_line(str(path), 160)}", "information"

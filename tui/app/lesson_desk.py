@@ -101,7 +101,7 @@ class LessonDesk:
         """Goes to the next step or to the one before; after the last one, the lesson closes."""
         progress, steps = self.progress, self._texts.steps
         if not progress.is_open:
-            self._app.say("The lesson is closed. Its key opens it.")
+            self._app.say(f"The lesson is closed; {self._keys['lesson.toggle']} opens it.")
             return
         is_done = self._shown(Reading(None)).is_done
         if direction < 0:

@@ -331,12 +331,11 @@ class LiveApp(TerminalApp):
     def _listen_for_loops(self) -> None:
         """Warns once when the text begins to repeat itself."""
         past = self._main_screen.feed.past
-        end = "".join(event.character for event in list(past.characters)[-900:])
-        period = period_of(end)
+        period = period_of("".join(event.character for event in list(past.characters)[-900:]))
         if period is not None and not self.looping:
+            every = "in every character" if period == 1 else f"every {period} characters"
             self.say(
-                f"The text repeats itself every {period} characters: + raises the temperature, "
-                "r restarts the text.",
+                f"The text repeats itself {every}: + raises the temperature, r restarts the text.",
                 severity="warning",
             )
         self.looping = period is not None

@@ -55,6 +55,9 @@ def require_output(path: Path | None, ink: Literal["surprise"] | None, character
         raise ConfigError(str(path), str(error.strerror), "name another --output") from error
     if is_there:
         raise ConfigError(str(path), "is there already", "name another --output")
+    if not path.parent.is_dir():
+        cause = "its folder does not exist"
+        raise ConfigError(str(path), cause, "make the folder, or name another --output")
 
 
 def write_output(

@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TextIO
 
+from corpus.counted import counted
 from model.events import (
     CheckpointSaved,
     Event,
@@ -167,7 +168,8 @@ def sentence(event: Event, training_loss: float | None = None) -> str | None:
             return (
                 f"run {event.run}: {event.corpus}, {event.characters:,} characters, "
                 f"{event.vocabulary} distinct; {plan}, {event.parameters:,} parameters, "
-                f"{event.device} {event.precision}, {event.threads} threads, seed {event.seed}"
+                f"{event.device} {event.precision}, {counted(event.threads, 'thread')}, "
+                f"seed {event.seed}"
             )
         case Validated():
             train = "" if training_loss is None else f"train {training_loss:.4f}  "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from corpus.counted import counted
 from model.duel.game import Solved
 from model.duel.score import DuelScore, LetterPlayed
 from tui.view.format import grouped
@@ -13,7 +14,7 @@ from tui.widgets.symbols import symbol_label
 def human_forms(score: DuelScore) -> Sequence[str]:
     """Returns the user's bounds, the longest form first."""
     bounds = f"{score.human.lower:.2f} to {score.human.upper:.2f}"
-    letters = _letters(score.human.letters)
+    letters = counted(score.human.letters, "letter")
     given_up = f", {grouped(score.given_up)} given up" if score.given_up else ""
     return (
         f"{bounds} bits per character (bounds from {letters}{given_up})",
@@ -38,7 +39,7 @@ def score_words(score: DuelScore) -> str:
     human = f"{score.human.lower:.2f} to {score.human.upper:.2f}"
     return (
         f"You {human} (bounds), the model {score.model_bits:.2f} bits per character, "
-        f"from {_letters(score.human.letters)}."
+        f"from {counted(score.human.letters, 'letter')}."
     )
 
 
@@ -84,7 +85,3 @@ def rules_forms(symbols: frozenset[str]) -> Sequence[str]:
         "; ".join(("Type the next letter", *keys)) + ".",
         "Type the next letter.",
     )
-
-
-def _letters(count: int) -> str:
-    return f"{grouped(count)} {'letter' if count == 1 else 'letters'}"

@@ -124,7 +124,9 @@ def noise(moment: Moment) -> Words | None:
 def first_validation(moment: Moment) -> Words | None:
     """The first letters are learned, but no words."""
     nats = moment.validation
-    if not _WORDS_NATS < nats < math.inf:
+    run = moment.state.run
+    blind = math.inf if run is None else math.log(max(1, run.vocabulary))
+    if not _WORDS_NATS < nats < blind:
         return None
     return Words(
         f"val {nats:.2f} nats: it knows how often each letter comes, and after which.",

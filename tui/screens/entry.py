@@ -118,7 +118,7 @@ class MinutesEntry(NumberEntry):
 
     TITLE = "Train longer"
     RANGE = (0.1, MAX_MINUTES)
-    UNIT = f"minutes more, up to {MAX_MINUTES:g}"
+    UNIT = f"minutes more, from {RANGE[0]:g} to {MAX_MINUTES:g}"
 
     def __init__(self, minutes: float) -> None:
         super().__init__(f"{minutes:g}")

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
@@ -14,6 +15,7 @@ from textual.content import Content
 from textual.widgets import Button, DataTable, Static
 
 from corpus import UserError
+from corpus.counted import counted
 from model.runs.folder import RunFolder
 from model.runs.printed_command import printed_command
 from model.runs.summary import RunSummary, delete_run, list_runs, validation_curve
@@ -111,7 +113,7 @@ class RunsScreen(Dialog[NextSession | None]):
         text = ("text",) if self._shows_text else ()
         network = ("network",) if self._shows_network else ()
         figures = ("state", "steps") if self._shows_figures else ()
-        self._table.add_columns("", "run", *text, *network, *figures, "best nats")
+        self._headings = ("", "run", *text, *network, *figures, "best nats")
         self.run_worker(self._read(), group="runs", exclusive=True)
 
     async def _read(self, words: str = "") -> None:
@@ -130,14 +132,13 @@ class RunsScreen(Dialog[NextSession | None]):
             return
         self._fill()
         count = len(self.runs)
-        counted = f"{count} {'run' if count == 1 else 'runs'}" if count else "No runs yet."
-        self._say(words or counted)
+        self._say(words or (counted(count, "run") if count else "No runs yet."))
 
     def _fill(self) -> None:
         table = self._table
         row = table.cursor_row
-        table.clear()
         name_cells = min(40, max(8, self._room))
+        rows = []
         for run in self.runs:
             sign = "*" if run.name in self._marked else ""
             state = "open here" if run.name == self._current else run.state
@@ -151,6 +152,12 @@ class RunsScreen(Dialog[NextSession | None]):
                 *((state, grouped(run.steps)) if self._shows_figures else ()),
                 fixed(run.best_nats, 4),
             )
+            rows.append(cells)
+        # Textual measures columns late, and rows that it draws before stay cut.
+        table.clear(columns=True)
+        for heading, *column in zip(self._headings, *rows, strict=True):
+            table.add_column(heading, width=max(cell_len(cell) for cell in (heading, *column)))
+        for run, cells in zip(self.runs, rows, strict=True):
             table.add_row(*(Text(cell) for cell in cells), key=run.name)
         if self.runs:
             table.move_cursor(row=min(row, len(self.runs) - 1))
@@ -270,7 +277,7 @@ class RunsScreen(Dialog[NextSession | None]):
 
     def _is_open(self, run: RunSummary) -> bool:
         if run.name == self._current:
-            self._say("This run is the one that is open.")
+            self._say("This run is open.")
             return True
         return False
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from corpus.counted import counted
 from model.events import AcceleratorMeasured
 from tui.sanitise import one_line
 from tui.view.absent import can_still_train
@@ -153,8 +154,7 @@ def _spare_rows(state: ViewState) -> list[tuple[int, Row]]:
     if run is not None:
         text = f"{short(run.characters)} of {run.vocabulary} symbols"
         rows.append((10, _row("text", (text, "value"))))
-        threads = "1 thread" if run.threads == 1 else f"{run.threads} threads"
-        precision = f"{one_line(run.precision, 12)}, {threads}"
+        precision = f"{one_line(run.precision, 12)}, {counted(run.threads, 'thread')}"
         rows.append((11, _row("precision", (precision, "value"))))
         rows.append((12, _row("seed", (str(run.seed), "value"))))
     if state.warnings_raised:

@@ -13,6 +13,8 @@ from model.ngram.ngram_model import MIXED_SHARE
 pytestmark = pytest.mark.terminal
 
 SCORE_KEYS = [
+    "run",
+    "step",
     "characters",
     "nats_per_character",
     "bits_per_character",
@@ -26,6 +28,8 @@ def test_evaluate_scores_the_held_out_part_of_the_runs_own_text(trained: Trained
     assert (done.status, done.complaint) == (0, "")
     (record,) = objects(done.output)
     assert sorted(record) == sorted(SCORE_KEYS)
+    best = [event["step"] for event in trained.events if event.get("best")][-1]
+    assert (record["run"], record["step"]) == (trained.run.name, best)
     assert record["characters"] == pytest.approx(len(TEXT) / 10, abs=2)
     nats = record["nats_per_character"]
     assert record["bits_per_character"] == pytest.approx(nats / math.log(2))
@@ -70,7 +74,7 @@ def test_evaluate_scores_counts_of_the_training_part_on_the_same_text(trained: T
     # A mixture loses at most the logarithm of the network's share to the network.
     assert 0 < mixed < record["nats_per_character"] - math.log(1 - MIXED_SHARE)
     sentence = charlm_here(trained.home, "evaluate", "--ngram=5").output
-    assert f"{nats:.4f} nats (5-gram); {mixed:.4f} nats (both, 20 % of it 5-gram); " in sentence
+    assert f"{nats:.4f} nats (5-gram); {mixed:.4f} nats (80 % network, 20 % 5-gram); " in sentence
 
 
 def test_evaluate_refuses_an_order_out_of_range(trained: Trained) -> None:

@@ -208,6 +208,7 @@ def test_generate_writes_a_page_of_what_it_would_print(
     ("options", "words"),
     [
         (["--output", "there.html"], "there.html: is there already"),
+        (["--output", "none/here.html"], "none/here.html: its folder does not exist"),
         (["--output", "."], "--output"),
         (["--output", "own/step-00000009.safetensors"], "is a run's own file"),
         (["--ink", "surprise"], "--ink: only a page or a picture has colours"),

@@ -45,6 +45,14 @@ def said(moment: Moment, count: int = 20) -> list[str]:
     return words
 
 
+def test_a_loss_that_is_worse_than_a_blind_guess_is_not_praised() -> None:
+    (run,) = (event for event in training() if isinstance(event, ev.RunStarted))
+    for nats, is_praised in ((3.6, True), (3.7, False)):  # ln 38 = 3.64
+        moment = trained_to(nats)
+        moment = replace(moment, state=replace(moment.state, run=replace(run, vocabulary=38)))
+        assert any("how often each letter" in words for words in said(moment)) == is_praised
+
+
 def test_noise_is_explained_before_anything_is_learned() -> None:
     untrained = ViewState(writing=Writing(weights_step=0))
     assert said(moment_of(untrained))[0].startswith("Random letters:")

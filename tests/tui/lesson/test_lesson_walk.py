@@ -191,7 +191,7 @@ async def test_the_lesson_opens_and_closes_in_any_session_and_a_click_presses_it
         screen = it.app.main_screen
         before = screen.pane.size.width
         await it.press("enter")
-        assert it.toasts() == ["The lesson is closed. Its key opens it."]
+        assert it.toasts() == ["The lesson is closed; S opens it."]
         await it.press("S")
         await it.until(lambda: screen.pane.size.width == before - 42)
         assert screen.lesson.outer_size.width == 42, "what the screen leaves is what it takes"

@@ -134,6 +134,20 @@ async def test_r_resumes_a_run_whose_folder_was_renamed() -> None:
 
 
 @on_a_loop
+async def test_a_run_without_a_sound_checkpoint_is_unreadable() -> None:
+    root = tmp_root()
+    make_run(root, "cut", 2.0)
+    (path,) = (root / "cut").glob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-1])
+    async with opened(*training(), root=root) as it:
+        screen = await at_the_table(it)
+        assert [run.state for run in screen.runs] == ["unreadable"]
+        await it.press("enter")
+        note = screen.query_one("#runs-note", Static)
+        assert "1 checkpoint, of which none can be read" in str(note.content)
+
+
+@on_a_loop
 async def test_an_unreadable_run_is_listed_and_says_why() -> None:
     """B6: brackets without an end in one run ended the app and its training."""
     root = tmp_root()
@@ -197,6 +211,8 @@ async def test_the_table_fits_the_screen(columns: int) -> None:
         screen = await at_the_table(it)
         table = screen.query_one(DataTable)
         assert table.virtual_size.width <= table.content_size.width
+        # Textual measures columns late, and rows that it draws before that stay cut.
+        assert not any(column.auto_width for column in table.columns.values())
         labels = [str(column.label) for column in table.columns.values()]
         assert labels[1] == "run"
         assert labels[-1] == "best nats"

@@ -82,7 +82,8 @@ def open_app(corpus: str | None, options: dict[str, Any]) -> int:
         work = _with_piped_text(work)
     reason = why_no_terminal()
     if reason is not None:
-        complain(f"{reason}; `{_without_a_screen(work)}` does the same work without a screen")
+        did = "writes" if isinstance(work, SavedWeights) else "trains"
+        complain(f"{reason}; `{_without_a_screen(work)}` {did} without a screen")
         return USAGE
     return _show(work, sampling, options)
 

@@ -120,10 +120,11 @@ def evaluate(corpus: str | None, **options: Any) -> None:
     )
     seconds = round(time.perf_counter() - began, 3)
     counted = None if model is None else _counted(model, ids, scores)
-    if options["as_json"]:
-        say_json(_record(scores, counted, seconds))
-        return
     metadata = checkpoint.metadata
+    if options["as_json"]:
+        scored = {"run": metadata.run, "step": metadata.step}
+        say_json(scored | _record(scores, counted, seconds))
+        return
     print(f"{one_line(metadata.run)} step {metadata.step}: {_sentence(scores, counted, seconds)}")
 
 
@@ -174,7 +175,8 @@ def _sentence(scores: Scores, counted: _NgramScore | None, seconds: float) -> st
     if counted is not None:
         parts.append(f"{counted.nats_per_character:.4f} nats ({counted.order}-gram)")
         mixed, share = counted.mixed_nats_per_character, 100 * MIXED_SHARE
-        parts.append(f"{mixed:.4f} nats (both, {share:.0f} % of it {counted.order}-gram)")
+        mixture = f"{100 - share:.0f} % network, {share:.0f} % {counted.order}-gram"
+        parts.append(f"{mixed:.4f} nats ({mixture})")
     parts.append(f"{scores.characters:,} characters in {seconds:.1f} s")
     return "; ".join(parts)
 
