@@ -42,6 +42,9 @@ def require_range(
         )
 
 
+SOFT_SHARE: Final = 0.5
+"""Part of a student's loss that compares it with its teacher (Hinton et al. 2015, temperature 1).
+The rest compares it with the text."""
 NORM_EPSILON: Final = 1e-6
 """Is added to a mean of squares before RMSNorm (Zhang & Sennrich 2019) divides by its root."""
 
@@ -78,6 +81,8 @@ class NetworkTraits:
     """
     passes_growth: float = 0.5
     """The passes after which a text is learned by heart grow with its length to this power."""
+    teacher_share: float = 0.0
+    """Part of a long plan that trains a teacher; see `TrainingConfig.teacher_share`."""
 
     def learning_rate(self, of_lstm: float) -> float:
         """Returns the learning rate that suits the network where another one suits an LSTM."""
@@ -100,6 +105,7 @@ NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
         least_full_decay=0.06,
         fitted_steps=6_600,
         passes_growth=0.25,
+        teacher_share=0.35,
     ),
     "gru": NetworkTraits("GRU", 3, 6, 0.5, 1.0),
     # Each of its six blocks has two gates of two characters.
@@ -186,6 +192,10 @@ class TrainingConfig:
     """Chance of dropping a unit of the embedding, for a stream and a step."""
     weight_dropout: float = 0.0
     """Chance of dropping an entry of the recurrent matrices for a step (DropConnect)."""
+    teacher_share: float = 0.0
+    """Part of the plan that trains a first network, the teacher. Then a second one of the same
+    shape begins, the student, which learns half from the text and half from what the teacher
+    predicts ("born again", Furlanello et al. 2018). 0: one network only."""
     averaging: float = 0.998
     """Decay of the averaged weights, which write and are kept once they are better; 0: none."""
     guard: bool = True
@@ -238,6 +248,7 @@ class TrainingConfig:
         require_range("clip", self.clip, 0, 1e9)
         require_range("embedding_dropout", self.embedding_dropout, 0, 0.95)
         require_range("weight_dropout", self.weight_dropout, 0, 0.95)
+        require_range("teacher_share", self.teacher_share, 0, 0.9)
         require_range("averaging", self.averaging, 0, 0.999999)
         require_range("reset_probability", self.reset_probability, 0, 1)
         if self.epochs is not None:
@@ -316,20 +327,23 @@ def from_record(kind: type[ConfigT], record: dict[str, Any]) -> ConfigT:
         TypeError: a value is of another type, or a field is missing that every version wrote.
     """
     values: dict[str, Any] = {}
-    later = ADDED_LATER if ADDED_LATER & set(record) else frozenset()
+    known = {name for names in ADDED_LATER if names & set(record) for name in names}
     for name, hint in get_type_hints(kind).items():
         if name in record:
             values[name] = _typed(name, record[name], hint)
-        elif name in later or name not in ADDED_LATER:
+        elif name in known or not any(name in names for names in ADDED_LATER):
             raise TypeError(f"{name} is missing")
     return kind(**values)
 
 
-ADDED_LATER = frozenset({"network", "embedding_dropout", "weight_dropout", "averaging", "guard"})
-"""Fields that a record of the first version lacks, of any of the three classes.
+ADDED_LATER = (
+    frozenset({"network", "embedding_dropout", "weight_dropout", "averaging", "guard"}),
+    frozenset({"teacher_share"}),
+)
+"""Fields that records of earlier versions lack, of any of the three classes, version by version.
 
-``network`` is one of ``ModelConfig``, the others are of ``TrainingConfig``. A record holds either
-none of them or all of its class.
+``network`` is one of ``ModelConfig``, the others are of ``TrainingConfig``. A record holds of each
+version either none of them or all of its class.
 """
 
 

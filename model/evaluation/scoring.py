@@ -74,7 +74,7 @@ def stateful(
     length = _limited(streams, stride, limit)
     starts = [stride * stream for stream in range(streams)]
     device = network.head.weight.device
-    state = _primed(network, ids, starts, threads, forward)
+    state = primed(network, ids, starts, threads, forward)
     total, count = 0.0, 0
     for first in range(0, length, CHUNK):
         rows = [ids[start + first : min(start + first + CHUNK, start + length) + 1]
@@ -95,7 +95,7 @@ def stateful(
     return total / count
 
 
-def _primed(
+def primed(
     network: CharacterNetwork,
     ids: Ids,
     starts: list[int],

@@ -40,28 +40,42 @@ _forward, _backward, _weights = (
 
 @inline
 def _cross_entropy(  # noqa: PLR0917
-    logits: Array, bias: Array, targets: Array, share: Any, d_logits: Array, d_bias: Array
+    logits: Array,
+    bias: Array,
+    targets: Array,
+    hardness: Any,
+    soft_targets: Array,
+    share: Any,
+    d_logits: Array,
+    d_bias: Array,
 ) -> float:
-    """Returns the loss in nats, and writes its gradient: ``share * (softmax - one_hot)``.
+    """Returns the loss in nats, and writes its gradient: ``share * (softmax - probabilities)``.
+
+    The probabilities that a row is compared with are ``hardness * one_hot + soft_targets``.
 
     Args:
         logits: float32 [N, W], without the bias; scratch afterwards.
         bias: float32 [W].
         targets: int64 [N].
+        hardness: float32, 1 less the sum of a row of ``soft_targets``.
+        soft_targets: float32 [N, V], a teacher's probabilities times its part, or [N, 0].
         share: float32, weight of each character in the loss.
         d_logits: float32 or bfloat16 [N, W]; written.
         d_bias: float32 [W]; added to.
     """
     width, loss = len(bias), 0.0
+    symbols = soft_targets.shape[1]
     for n in range(len(targets)):
         row, rounded = logits[n], d_logits[n]
         for v in range(width):
             row[v] = row[v] + bias[v]
         # Less the maximum, so that no exponential overflows.
         most = largest(row)
-        target = targets[n]
+        target, soft = targets[n], soft_targets[n]
         # A NaN anywhere in the row propagates into `total`.
-        wanted, total = row[target], np.float32(0)
+        wanted, total = hardness * row[target], np.float32(0)
+        for v in range(symbols):
+            wanted += soft[v] * row[v]
         for v in range(width):
             number = exp(row[v] - most)
             row[v] = number
@@ -71,12 +85,22 @@ def _cross_entropy(  # noqa: PLR0917
         # Separate loops, each of which LLVM vectorises.
         for v in range(width):
             row[v] = row[v] * scale
-        row[target] -= share
+        row[target] -= hardness * share
+        for v in range(symbols):
+            row[v] -= share * soft[v]
         for v in range(width):
             d_bias[v] += row[v]
         for v in range(width):
             rounded[v] = stored_like(row[v], rounded)
     return float(loss * share)
+
+
+@inline
+def _convert(numbers: Array, out: Array) -> None:
+    """Writes numbers [B, H], float32 or bfloat16, in the type of ``out`` [B, H]."""
+    for b in range(len(out)):
+        for j in range(out.shape[1]):
+            out[b, j] = stored_like(to_float32(numbers[b, j]), out)
 
 
 @inline
@@ -156,6 +180,8 @@ def _head_step(  # noqa: PLR0917
     head: Array,
     head_bias: Array,
     targets: Array,
+    hardness: Any,
+    soft_targets: Array,
     share: Any,
     d_operand: Array,
     d_head: Array,
@@ -169,6 +195,8 @@ def _head_step(  # noqa: PLR0917
         head: float32 [W, H].
         head_bias: float32 [W].
         targets: int64 [N].
+        hardness: float32, see `_cross_entropy`.
+        soft_targets: float32 [N, V or 0].
         share: float32, weight of each character in the loss.
         d_operand: float32 [N, H rounded up to whole panels]; written.
         d_head: float32 [W, H]; written.
@@ -182,7 +210,9 @@ def _head_step(  # noqa: PLR0917
     d_logits = np.empty((count, symbols), operand.dtype)
     matmul(operand, packed, logits)
     d_head_bias[:] = np.float32(0)
-    loss = _cross_entropy(logits, head_bias, targets, share, d_logits, d_head_bias)
+    loss = _cross_entropy(
+        logits, head_bias, targets, hardness, soft_targets, share, d_logits, d_head_bias
+    )  # fmt: skip
     # Gradient of the operand, then of the matrix.
     packed = empty_packed(width, symbols, operand)
     pack(head, 0, width, operand, packed)
@@ -192,22 +222,14 @@ def _head_step(  # noqa: PLR0917
     return loss
 
 
-@inline
-def _columns(ids: Array, first: int, last: int) -> Array:
-    """Returns a copy of some columns of int64 [T, S]."""
-    columns = np.empty((len(ids), last - first), np.int64)
-    for t in range(len(ids)):
-        for b in range(last - first):
-            columns[t, b] = ids[t, first + b]
-    return columns
-
-
 @Kernel
 def train_step(  # noqa: PLR0917 - compiled code takes them by position
     arrivals: Array,  # int64 [2, ARRIVALS_WIDTH], for one rank, see `model.kernels.threads`
     first: int,  # first of the streams, of which there are B among S
     ids: Array,  # int64 [T, S]
     targets: Array,  # int64 [T, S]
+    hardness: Any,  # float32, see `_cross_entropy`
+    soft_targets: Array,  # float32 [T, S, V], or [T, S, 0]
     input_gates: Array,  # float32 [V or 1, 4H], what each, or every, character adds to the gates
     embedding: Array,  # float32 [V, E]
     input_masks: Array,  # float32 [S, E], dropout factors of the embedded characters
@@ -237,24 +259,22 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     """Runs some streams forwards and back; all results are written into its arguments."""
     steps, batch, width = cells[1:].shape
     count, last = steps * batch, first + batch
-    own_ids, own_targets = _columns(ids, first, last), _columns(targets, first, last)
+    own_ids, own_targets = ids[:, first:last].copy(), targets[:, first:last].copy()
+    own_soft = soft_targets[:, first:last].copy().reshape(count, soft_targets.shape[2])
     mask, input_mask = masks[first:last], input_masks[first:last]
     # Without a table all characters have the same row.
     rows = own_ids if embedding.shape[1] == 0 else np.zeros((steps, batch), np.int64)
     cells[0] = first_cell[first:last]
-    for b in range(batch):
-        for j in range(width):
-            hiddens[0, b, j] = stored_like(first_hidden[first + b, j], hiddens)
+    _convert(first_hidden[first:last], hiddens[0, :, :width])
     _embed(embedding, own_ids, input_mask, hiddens, width)
     _forward(0, arrivals, 0, input_gates, rows, bias, matrix, gates, cells, hiddens, norm)
     last_cell[first:last] = cells[-1]
-    for b in range(batch):
-        for j in range(width):
-            last_hidden[first + b, j] = to_float32(hiddens[steps, b, j])
+    _convert(hiddens[steps, :, :width], last_hidden[first:last])
     operand = _head_operand(hiddens, width, matrix.shape[1], mask)
     d_operand, flat_targets = d_outputs.reshape(count, -1), own_targets.reshape(count)
     loss[0] = _head_step(
-        operand, head, head_bias, flat_targets, share, d_operand, d_head, d_head_bias, transposed
+        operand, head, head_bias, flat_targets, hardness, own_soft, share, d_operand, d_head,
+        d_head_bias, transposed,
     )  # fmt: skip
     if len(mask):
         _apply_mask(d_outputs, mask)

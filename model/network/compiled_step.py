@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from model.compute.batch_threads import BatchThreads
+from model.config import SOFT_SHARE
 from model.kernels.packing import PANEL
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import train_step
@@ -105,6 +106,7 @@ class CompiledStep:
         *,
         total: int,
         gradients: Sequence[Tensor],
+        soft_targets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Computes a step with the current weights.
 
@@ -116,11 +118,14 @@ class CompiledStep:
             masks: dropout masks; None for no dropout.
             total: scored characters of all processes.
             gradients: of the parameters, in their order; written.
+            soft_targets: float32 [T, B, V], of a student.
 
         Returns:
             The streams' share of the mean loss, and their state after the last character.
         """
-        step = _Step(self._memory, inputs, targets, state, masks, total=total)
+        step = _Step(
+            self._memory, inputs, targets, state, masks, total=total, soft_targets=soft_targets
+        )
         results = threads.map(step.run_streams, inputs.shape[1])
         step.write_gradients([part for _, part in results], gradients)
         return torch.tensor(sum(loss for loss, _ in results), dtype=torch.float32), step.after
@@ -180,6 +185,7 @@ class _Step:
         masks: DropoutMasks | None,
         *,
         total: int,
+        soft_targets: Tensor | None = None,
     ) -> None:
         """Computes what depends only on the weights; see `CompiledStep.compute`."""
         memory.begin_step()
@@ -207,9 +213,13 @@ class _Step:
         before = [part.contiguous() for part in state]
         self.after: State = tuple(torch.empty_like(part) for part in before)
         """State after the last character, complete when all streams have run."""
-        characters = inputs.contiguous(), targets.contiguous()
+        hardness, soft = 1.0, torch.empty(*inputs.shape, 0)
+        if soft_targets is not None:
+            hardness, soft = 1 - SOFT_SHARE, SOFT_SHARE * soft_targets.contiguous()
         self._shared = (
-            *arrays_of(*characters, self._table, self._embedding, input_mask),
+            *arrays_of(inputs.contiguous(), targets.contiguous()),
+            np.float32(hardness),
+            *arrays_of(soft, self._table, self._embedding, input_mask),
             *arrays_of(bias, matrix, head, head_bias, mask),
             np.float32(1 / total),
             *(array[0] for array in arrays_of(*before, *self.after)),

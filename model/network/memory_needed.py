@@ -18,6 +18,9 @@ NUMBERS_PER_UNIT, NUMBERS_PER_LOGIT = 8, 3
 unit of a layer (gates, cell and hidden state; measured: 10 to 18), and for each symbol (logits;
 measured: 4)."""
 
+PREDICTION_BYTES = 2
+"""Of a teacher's prediction, a float16 for each character of the text and of the vocabulary."""
+
 
 def require_memory(
     model: ModelConfig,
@@ -25,6 +28,7 @@ def require_memory(
     vocabulary_size: int,
     *,
     batch: int,
+    characters: int = 0,
     resumed: bool = False,
     system: Path = SYSTEM,
 ) -> None:
@@ -35,6 +39,7 @@ def require_memory(
         training: how it is trained.
         vocabulary_size: V.
         batch: streams of this process.
+        characters: of the training part.
         resumed: whether the run existed before, so that its settings are fixed.
         system: the folder that contains ``proc`` and ``sys``.
 
@@ -49,17 +54,20 @@ def require_memory(
         characters * model.layers * model.hidden * NUMBERS_PER_UNIT
         + scored * vocabulary_size * NUMBERS_PER_LOGIT
     )
+    taught = PREDICTION_BYTES * characters * vocabulary_size if training.teacher_share else 0
     free = free_memory(system)
-    if free is None or weights + step <= free:
+    if free is None or weights + step + taught <= free:
         return
     option, remedy = "--batch", "give a smaller --batch or --sequence"
     if weights > step:
         option, remedy = "--hidden", "give a smaller --hidden or fewer --layers"
+    if taught > max(weights, step):
+        option, remedy = "--teacher-share", "give 0, which trains one network"
     if resumed:
         remedy = "end other programs, or raise the limit"
     raise ConfigError(
         option,
-        f"this training needs about {_gigabytes(weights + step)} GB of memory, and "
+        f"this training needs about {_gigabytes(weights + step + taught)} GB of memory, and "
         f"{_gigabytes(free)} GB are free",
         remedy,
     )

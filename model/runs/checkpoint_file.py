@@ -318,6 +318,7 @@ def _form(metadata: CheckpointMetadata, listing: Mapping[str, Listed]) -> Checkp
         metadata.training,
         len(metadata.vocabulary),
         average_leads=bool(metadata.progress.get("average_leads")),
+        is_student=metadata.progress.get("student_since") is not None,
         resumable=is_resumable(listing),
     )
 

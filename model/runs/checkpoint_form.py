@@ -15,7 +15,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from corpus.files.json_values import odd, record, truth, whole
+from corpus.files.json_values import odd, real, record, truth, whole
 from model.compute.engine import LayerKind
 from model.config import ModelConfig, TrainingConfig
 from model.network import parameters
@@ -25,6 +25,7 @@ WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."
 OPTIMISER_PREFIX = "optimiser."
 STATE_PREFIX = "state."
+TEACHER_PREFIX = "teacher."
 CPU_RANDOM, CARD_RANDOM = "random.torch", "random.cuda"
 
 SLOTS = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square_avg")}
@@ -81,6 +82,7 @@ class CheckpointForm:
         vocabulary_size: int,
         *,
         average_leads: bool = False,
+        is_student: bool = False,
         resumable: bool = True,
     ) -> None:
         """Stores the settings; the tensors are derived when they are needed.
@@ -90,12 +92,14 @@ class CheckpointForm:
             training: how it is trained.
             vocabulary_size: V.
             average_leads: whether the averaged weights are the best ones.
+            is_student: whether the network learns from another one's predictions.
             resumable: whether training can be resumed; otherwise it holds weights alone.
         """
         self._model = model
         self._training = training
         self._weights = parameters.parameter_shapes(model, vocabulary_size)
         self._average_leads = average_leads
+        self._is_student = is_student
         self._resumable = resumable
 
     def require(self, listing: Mapping[str, Listed]) -> None:
@@ -153,6 +157,8 @@ class CheckpointForm:
                 Group(tensors={CPU_RANDOM: Listed("uint8", (CPU_RANDOM_BYTES,))}, required=True),
                 Group(tensors={CARD_RANDOM: Listed("uint8", (CARD_RANDOM_BYTES,))}),
             ]
+            if self._is_student:
+                groups.append(self._weight_group(TEACHER_PREFIX, required=True))
             if self._training.scoring == "every":
                 groups.append(self._carried(listing))
         return groups
@@ -239,6 +245,17 @@ _VERSIONS = (
         "steps_per_epoch",
         "validation_characters",
     ),
+    (
+        "step",
+        "batches",
+        "guard",
+        "average_leads",
+        "engine",
+        "processes",
+        "steps_per_epoch",
+        "validation_characters",
+        "student_since",
+    ),
 )
 """The fields of the trainer's counters, for each version of this program."""
 
@@ -317,6 +334,16 @@ def _require_engine(name: str, value: object) -> None:
         whole(f"engine.{count}", engine[count], 1, MAX_THREADS)
 
 
+def _require_student(name: str, value: object) -> None:
+    """Checks the step and the second at which a student began."""
+    if value is None:
+        return
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError(odd(name, value))
+    whole(f"{name}[0]", value[0])
+    real(f"{name}[1]", value[1], 0, 1e12)
+
+
 _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "step": whole,
     "batches": _require_position,
@@ -325,5 +352,6 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "engine": _require_engine,
     "processes": lambda name, value: whole(name, value, 1, MAX_PROCESSES),
     "steps_per_epoch": whole,
+    "student_since": _require_student,
     "validation_characters": lambda name, value: value is None or whole(name, value, 1),
 }

@@ -29,6 +29,8 @@ class DeviceBatches:
         self._machine = machine
         self._ids: Ids | None = None
         self._text: Tensor | None = None
+        self.predictions: Tensor | None = None
+        """Of a teacher, float16 [characters - 1, V]; see `model.evaluation.predictions`."""
 
     def read(self, batch: Batch, streams: slice) -> tuple[Tensor, Tensor]:
         """Returns int64 inputs [T, B] and targets [T, B] or [B] of some of a batch's streams."""
@@ -44,6 +46,18 @@ class DeviceBatches:
         steps = torch.arange(batch.sequence + 1, device=self._machine.device)
         block = self._text[starts[None, :] + steps[:, None]].long()
         return block[:-1], block[-1] if batch.last_only else block[1:]
+
+    def soft_targets(self, batch: Batch, streams: slice) -> Tensor | None:
+        """Returns the teacher's probabilities of some streams' targets, if there is a teacher.
+
+        They are float32 [T, B, V], or [B, V] if only the last position is scored.
+        """
+        if self.predictions is None:
+            return None
+        steps = np.arange(batch.sequence)[:, None]
+        places = batch.starts[None, streams] + (steps[-1] if batch.last_only else steps)
+        found = self.predictions[self._machine.take(places)].float()
+        return found[0] if batch.last_only else found
 
     def _on_device(self, ids: Ids) -> Tensor | None:
         """Returns the text on the device as uint8 or int32, or None if it is too long.

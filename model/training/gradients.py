@@ -21,7 +21,7 @@ from model.compute.batch_threads import BatchThreads
 from model.compute.cuda_graph import GraphRunner
 from model.compute.device import Machine
 from model.compute.engine import Engine
-from model.config import ScoringMode
+from model.config import SOFT_SHARE, ScoringMode
 from model.distributed.process_group import ALONE, ProcessGroup
 from model.network.character_network import CharacterNetwork, State, joined, streams_of
 from model.network.dropout import DropoutMasks
@@ -29,6 +29,9 @@ from model.network.lstm import NormalisedLSTM
 
 if TYPE_CHECKING:
     from model.network.compiled_step import CompiledStep
+
+Targets = tuple[Tensor, Tensor | None]
+"""The characters of the text, and a teacher's probabilities; see `GradientWorkers.compute`."""
 
 
 class GradientWorkers:
@@ -80,6 +83,8 @@ class GradientWorkers:
         state: State,
         masks: DropoutMasks | None,
         total: int | None = None,
+        *,
+        soft_targets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Computes the loss and sets every parameter's ``grad``.
 
@@ -89,6 +94,8 @@ class GradientWorkers:
             state: recurrent state of these streams before the first character.
             masks: dropout masks; None without dropout.
             total: scored characters of all processes; None counts those of ``targets``.
+            soft_targets: float32 [T, B, V], or [B, V] if only the last position is scored: the
+                teacher's probabilities, with a weight of `SOFT_SHARE` in the loss.
 
         Returns:
             The mean loss in nats per scored character of all processes, and the state of these
@@ -108,9 +115,10 @@ class GradientWorkers:
                 masks,
                 total=total,
                 gradients=self._gradients,
+                soft_targets=soft_targets,
             )
         else:
-            loss, state = self._of_shards(inputs, targets, state, masks, total)
+            loss, state = self._of_shards(inputs, (targets, soft_targets), state, masks, total)
         if self._ranks.place.size > 1:
             loss = self._of_all_processes(loss)
         return loss, state
@@ -118,7 +126,7 @@ class GradientWorkers:
     def _of_shards(
         self,
         inputs: Tensor,
-        targets: Tensor,
+        targets: Targets,
         state: State,
         masks: DropoutMasks | None,
         total: int,
@@ -127,9 +135,10 @@ class GradientWorkers:
         of_streams = self._recorded if self._machine.queues else self._of_streams
 
         def of_shard(streams: slice) -> tuple[Tensor, tuple[Tensor, ...], State]:
+            hard, soft = targets
             return of_streams(
                 inputs[:, streams],
-                targets[..., streams],
+                (hard[..., streams], None if soft is None else soft[..., streams, :]),
                 streams_of(state, streams),
                 None if masks is None else masks.of_streams(streams),
                 total,
@@ -154,7 +163,7 @@ class GradientWorkers:
     def _recorded(
         self,
         inputs: Tensor,
-        targets: Tensor,
+        targets: Targets,
         state: State,
         masks: DropoutMasks | None,
         total: int,
@@ -162,20 +171,22 @@ class GradientWorkers:
         """Returns the results of `_of_streams`, which is recorded once and then replayed."""
 
         def work(operands: Sequence[Tensor]) -> Sequence[Tensor]:
-            inputs, targets, *rest = operands
-            carried, factors = tuple(rest[: len(state)]), rest[len(state) :]
-            dropped = None if masks is None else masks.with_factors(factors)
-            loss, gradients, after = self._of_streams(inputs, targets, carried, dropped, total)
+            inputs, hard, *rest = operands
+            carried, rest = tuple(rest[: len(state)]), rest[len(state) :]
+            dropped = None if masks is None else masks.with_factors(rest[: len(factors)])
+            given = hard, (rest[-1] if soft else None)
+            loss, gradients, after = self._of_streams(inputs, given, carried, dropped, total)
             return (loss, *after, *gradients)
 
         factors = () if masks is None else masks.factors()
-        loss, *rest = self._recording(work, (inputs, targets, *state, *factors), total)
+        hard, *soft = (one for one in targets if one is not None)
+        loss, *rest = self._recording(work, (inputs, hard, *state, *factors, *soft), total)
         return loss, tuple(rest[len(state) :]), tuple(rest[: len(state)])
 
     def _of_streams(
         self,
         inputs: Tensor,
-        targets: Tensor,
+        targets: Targets,
         state: State,
         masks: DropoutMasks | None,
         total: int,
@@ -189,10 +200,12 @@ class GradientWorkers:
                     inputs, state, masks, self._engine.layer, products
                 )
                 scored = outputs if self._scoring == "every" else outputs[-1]
-                logits = network.logits(scored)
-            loss = functional.cross_entropy(
-                logits.float().flatten(0, -2), targets.flatten(), reduction="sum"
-            )
+                logits = network.logits(scored).float().flatten(0, -2)
+            hard, soft = targets
+            loss = functional.cross_entropy(logits, hard.flatten(), reduction="sum")
+            if soft is not None:
+                taught = functional.cross_entropy(logits, soft.flatten(0, -2), reduction="sum")
+                loss = torch.lerp(loss, taught, SOFT_SHARE)
             loss = loss / total
             gradients = torch.autograd.grad(loss, list(network.parameters()))
         return loss.detach(), gradients, tuple(part.detach().float() for part in state)

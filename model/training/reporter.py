@@ -24,7 +24,7 @@ from model.events import (
     Validated,
     WarningRaised,
 )
-from model.events.recorded import STOPPED_FALLING
+from model.events.recorded import STOPPED_FALLING, STUDENT_BEGINS
 from model.network.published import PublishedWeights
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import Checkpoint
@@ -246,6 +246,11 @@ class Reporter:
         """
         ending = "; the training ends here" if ends else ""
         return self.warning(f"{STOPPED_FALLING}{ending}")
+
+    def student_begins(self, teacher: Trainer) -> WarningRaised:
+        """Returns the warning that another network begins; the teacher writes for now."""
+        self.publish(teacher.snapshot())
+        return self.warning(STUDENT_BEGINS)
 
     def warning(self, text: str) -> WarningRaised:
         """Returns a warning."""

@@ -20,6 +20,8 @@ class Schedule:
 
     training: TrainingConfig
     steps_per_epoch: int
+    student_since: tuple[int, float] | None = None
+    """Steps and seconds before the student began; None if it has not."""
 
     @property
     def planned_steps(self) -> int | None:
@@ -54,18 +56,46 @@ class Schedule:
             parts.append(seconds / self.planned_seconds)
         return min(1.0, max(parts))
 
+    def notes(self, step: int, seconds: float) -> list[str]:
+        """Returns a note for the user if nothing of the plan is left, as of a finished run."""
+        if self.progress(step, seconds) < 1:
+            return []
+        return ["this run has reached its planned end; more --minutes or --epochs train it further"]
+
+    @property
+    def trains_teacher(self) -> bool:
+        """Whether a student will follow the network that is trained now."""
+        return self.training.teacher_share > 0 and self.student_since is None
+
+    @property
+    def first_step(self) -> int:
+        """Steps before those of the network that is trained now."""
+        return 0 if self.student_since is None else self.student_since[0]
+
+    def teacher_is_done(self, step: int, seconds: float) -> bool:
+        """Returns whether it is time for the student to begin."""
+        return self.trains_teacher and self.network_progress(step, seconds) == 1
+
+    def network_progress(self, step: int, seconds: float) -> float:
+        """Returns the completed fraction of the training of one network, teacher or student."""
+        progress = self.progress(step, seconds)
+        if self.trains_teacher:
+            return min(1.0, progress / self.training.teacher_share)
+        before = 0.0 if self.student_since is None else self.progress(*self.student_since)
+        return 1.0 if before == 1 else max(0.0, (progress - before) / (1 - before))
+
     def learning_rate(self, step: int, seconds: float) -> float:
         """Returns the learning rate of the next step, after ``step`` steps and ``seconds``.
 
-        The rate warms up linearly over ``warmup_steps``, or over a twentieth of the plan if that is
-        shorter. A half cosine lowers it from the peak to ``FINAL_FRACTION`` of the peak at the
-        planned end (Loshchilov & Hutter 2017, without restarts).
+        The rate warms up linearly over ``warmup_steps``, or over a twentieth of the network's
+        training if that is shorter. A half cosine lowers it from the peak to ``FINAL_FRACTION`` of
+        the peak at the planned end (Loshchilov & Hutter 2017). A student starts like its teacher.
         """
         peak = self.training.learning_rate
         if self.training.constant_learning_rate:
             return peak
-        progress = self.progress(step, seconds)
-        warm = (step + 1) / max(1, self.training.warmup_steps)
+        progress = self.network_progress(step, seconds)
+        warm = (step - self.first_step + 1) / max(1, self.training.warmup_steps)
         warm = min(1.0, max(warm, progress / MAX_WARMUP_FRACTION))
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return peak * warm * (FINAL_FRACTION + (1 - FINAL_FRACTION) * cosine)

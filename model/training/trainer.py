@@ -7,6 +7,7 @@ Letters: T time, B batch, L layers, H hidden.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +23,12 @@ from model.config import TrainingConfig
 from model.data.batches import Batch, Batches
 from model.distributed.process_group import ALONE, ProcessGroup
 from model.errors import TrainingDiverged
-from model.evaluation.scoring import Forward
+from model.evaluation.predictions import predictions
+from model.evaluation.scoring import Forward, run_to_end
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import draw_masks
+from model.network.make import make_network
+from model.network.parameters import initial_parameters
 from model.network.pending_snapshot import PendingSnapshot
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import without_prefix
@@ -32,6 +36,7 @@ from model.runs.checkpoint_form import (
     CARD_RANDOM,
     CPU_RANDOM,
     STATE_PREFIX,
+    TEACHER_PREFIX,
     Tensors,
 )
 from model.training.device_batches import DeviceBatches
@@ -75,6 +80,8 @@ class Trainer:
         self._state: State | None = None
         self._last_good: Tensors = {}
         self._reader = DeviceBatches(machine)
+        self._teacher: Tensors | None = None
+        """Weights of the network that this one learns from."""
         self._update = self._make_update(deferred=machine.queues and training.optimiser == "adamw")
 
     def _make_update(self, *, deferred: bool) -> Update:
@@ -174,6 +181,39 @@ class Trainer:
         """Starts a copy of the better weights, which the device finishes while it trains on."""
         return PendingSnapshot(self.best_network, self.step_count)
 
+    def begin_student(self, seconds: float) -> None:
+        """Begins another network, which learns from the better weights of this one.
+
+        All processes must call it together. What the teacher predicts is found once, for the whole
+        text: a forward pass over it.
+
+        Args:
+            seconds: training time so far, for the schedule.
+        """
+        self._update.flush()
+        best = self.best_network.state_dict()
+        self._learn_from(self._of_first_process(HostCopy(best).arrays()))
+        config, symbols = self.network.config, self.network.vocabulary_size
+        # Another seed than the teacher's, whose first weights were those of the training's seed.
+        weights = initial_parameters(config, symbols, self._training.seed ^ 1)
+        self._weights.begin_again(weights)
+        self._guard.restore(DivergenceGuard().state())
+        self._state = None
+        self.schedule = dataclasses.replace(self.schedule, student_since=(self.step_count, seconds))
+        self._last_good = {}
+        self.save_rollback_point()
+
+    def _learn_from(self, teacher: Tensors) -> None:
+        """Lets steps use what a network with other weights predicts for the whole text."""
+        self._teacher = teacher
+        network = make_network(self.network.config, self.network.vocabulary_size)
+        network.load_arrays(teacher)
+        network.to(self._machine.device)
+        forward = self.compiled_forward(network)
+        self._reader.predictions = run_to_end(
+            predictions(network, self._batches.ids, threads=self.threads, forward=forward)
+        )
+
     @property
     def best_network(self) -> CharacterNetwork:
         """The better network (averaged or latest weights), for evaluation and sampling."""
@@ -237,6 +277,8 @@ class Trainer:
             for name, part in zip(self.network.state_names, self._state, strict=True):
                 whole = self._ranks.all_gather(part, self._batches.batch)
                 tensors[STATE_PREFIX + name] = numpy_copy(whole)
+        if self._teacher is not None:
+            tensors |= {TEACHER_PREFIX + name: value for name, value in self._teacher.items()}
         tensors[CPU_RANDOM] = torch.get_rng_state().numpy().copy()
         if self._machine.device.type == "cuda":
             tensors[CARD_RANDOM] = torch.cuda.get_rng_state(self._machine.device).numpy().copy()
@@ -253,6 +295,7 @@ class Trainer:
             "engine": self._machine.engine.to_record(),
             "processes": self._ranks.place.size,
             "steps_per_epoch": self.schedule.steps_per_epoch,
+            "student_since": self.schedule.student_since,
         }
 
     def restore(
@@ -277,6 +320,10 @@ class Trainer:
         if same_text:
             self._batches.restore(progress["batches"])
         self._weights.load(tensors)
+        if since := progress.get("student_since"):
+            self.schedule = dataclasses.replace(self.schedule, student_since=tuple(since))
+            self._weights.first_step = self.schedule.first_step
+            self._learn_from(without_prefix(tensors, TEACHER_PREFIX))
         self._state = None
         self._update.discard()
         state = without_prefix(tensors, STATE_PREFIX)
@@ -319,7 +366,10 @@ class Trainer:
         )
         if masks is not None and inputs.shape[1] < streams:
             masks = masks.of_streams(share)
-        loss, after = self._workers.compute(inputs, targets, state, masks, batch.scored)
+        soft_targets = self._reader.soft_targets(batch, share)
+        loss, after = self._workers.compute(
+            inputs, targets, state, masks, batch.scored, soft_targets=soft_targets
+        )
         self._state = after if training.scoring == "every" else None
         return loss
 
@@ -335,12 +385,15 @@ class Trainer:
 
         Training continues with new batches, because the same ones again would not help.
         """
-        good = self._last_good
-        if self._ranks.place.size > 1:
-            leads = self._ranks.place.leads
-            data = safetensors.numpy.save(dict(good)) if leads else None
-            good = safetensors.numpy.load(self._ranks.broadcast_bytes(data))
+        good = self._of_first_process(self._last_good)
         if good:
             self._weights.load(good)
         self._state = None
         self._update.discard()
+
+    def _of_first_process(self, tensors: Tensors) -> Tensors:
+        """Returns the first process's tensors; all must call it together."""
+        if self._ranks.place.size == 1:
+            return tensors
+        data = safetensors.numpy.save(dict(tensors)) if self._ranks.place.leads else None
+        return safetensors.numpy.load(self._ranks.broadcast_bytes(data))

@@ -52,7 +52,7 @@ from model.training.reporter import Publish, Reporter
 from model.training.validation import (
     MAX_VALIDATION_CHARACTERS,
     affordable,
-    guessed_cost,
+    guessed_pause,
     is_due,
     next_pause,
     validate,
@@ -128,9 +128,8 @@ class TrainingRun:
             )
             with contextlib.closing(reporter) as self._reporter:
                 yield from self._prepared()
-                # A full garbage collection visits all of PyTorch's objects. It takes a sixth of a
-                # second, in which nothing trains, samples or draws. Freezing exempts the objects
-                # that exist now, which live until the end anyway.
+                # A full garbage collection visits all objects of PyTorch, for a sixth of a second.
+                # Freezing exempts those that exist now, which live until the end anyway.
                 gc.freeze()
                 try:
                     for event in self._session():
@@ -189,13 +188,15 @@ class TrainingRun:
 
     def _session(self) -> Iterator[Event]:
         run, trainer = self._run, self._trainer
-        yield self._reporter.started(trainer, self._machine, self._threads)
+        threads = self._machine.threads * self._leader.processes
+        yield self._reporter.started(trainer, self._machine, threads)
         yield trainer.schedule.planned(run.model, trainer.step_count)
-        for note in (*run.notes, *self._machine.notes, *self._leader.note(processes_of(run))):
-            yield self._reporter.warning(note)
+        notes = trainer.schedule.notes(trainer.step_count, self._watch.seconds)
+        notes += [*run.notes, *self._machine.notes, *self._leader.note(processes_of(run))]
+        yield from map(self._reporter.warning, notes)
         yield from self._reporter.missing_guarantees()
         trainer.save_rollback_point()
-        self._reporter.publish(trainer.snapshot())
+        self._reporter.publish(self._best.teacher(run.folder.checkpoints) or trainer.snapshot())
         reason: FinishReason = "completed"
         diverged: TrainingDiverged | None = None
         yield self._reporter.state("training")
@@ -242,7 +243,7 @@ class TrainingRun:
             if self._retune_times and self._watch.seconds >= self._retune_times[0]:
                 yield from self._retune()
             if snapshot_due.after(SECONDS_BETWEEN_SNAPSHOTS):
-                coming = trainer.begin_snapshot()
+                coming = None if self._best.teacher_leads else trainer.begin_snapshot()
                 release_pages(self._run.corpus.ids)
                 snapshot_due.restart()
                 if measured := self._accelerator.read():
@@ -250,7 +251,9 @@ class TrainingRun:
             if coming is not None and coming.ready:
                 self._reporter.publish(coming.snapshot())
                 coming = None
-            pause = self._guessed_pause() if validation_pause is None else validation_pause
+            pause = validation_pause or guessed_pause(
+                trainer, self._run, self._speed.recent, self._scored, self._watch.seconds
+            )
             rested, left = validation_due.after(pause), trainer.steps_left_in_epoch
             due = is_due(rested, left, self._speed.steps_in(pause), validation_pause)
             wanted = False
@@ -276,22 +279,10 @@ class TrainingRun:
         if self._machine != before:
             self._trainer.compute_on(self._machine)
             threads = f"{before.threads} to {self._machine.threads}"
-            yield ComputingChanged(threads=self._threads)
+            yield ComputingChanged(threads=self._machine.threads)
             yield self._reporter.warning(
                 f"timed again, another way of computing is faster now (threads: {threads})"
             )
-
-    @property
-    def _threads(self) -> int:
-        """Threads of all processes that train together."""
-        return self._machine.threads * self._leader.processes
-
-    def _guessed_pause(self) -> float:
-        """Returns the pause before the first validation, estimated from the current speed."""
-        held_out, speed = len(self._run.split.held_out), self._speed.recent
-        limit = self._scored or affordable(self._trainer, self._run.training, speed)
-        cost = guessed_cost(self._trainer, held_out, speed, limit)
-        return next_pause(self._watch.seconds, cost)
 
     def _pause(self) -> Iterator[Event]:
         """Waits for the pause to end, and saves on request; pauses are not training time."""
@@ -306,6 +297,8 @@ class TrainingRun:
             yield self._reporter.state("training")
 
     def _step(self) -> Iterator[Event]:
+        if self._trainer.schedule.teacher_is_done(self._trainer.step_count, self._watch.seconds):
+            yield from self._begin_student()
         began = self._clock()
         seconds = self._watch.seconds
         self._leader.say(Instruction.STEP, seconds)
@@ -314,11 +307,19 @@ class TrainingRun:
         self._speed.add(result.characters, self._clock() - began)
         yield from self._reporter.step(result, self._trainer.reason, self._speed.recent)
 
+    def _begin_student(self) -> Iterator[Event]:
+        """Keeps the network as a teacher, and begins one that learns from it."""
+        yield from self._wind_up()
+        yield self._reporter.student_begins(self._trainer)
+        seconds = self._watch.seconds
+        self._leader.say(Instruction.STUDENT, seconds)
+        self._trainer.begin_student(seconds)
+        self._best.begin_student()
+
     def _wind_up(self) -> Iterator[Event]:
         """Validates and saves the latest weights if that has not been done."""
         trainer = self._trainer
-        validated_step = self._best.last[0] if self._best.last else -1
-        if trainer.step_count > validated_step and not self._controls.hurried:
+        if self._best.nats_at(trainer.step_count) is None and not self._controls.hurried:
             yield from self._validate()
         if trainer.step_count > self._saver.saved_step or self.last_save_failed:
             yield from self._save()
@@ -356,7 +357,7 @@ class TrainingRun:
             return False
         best = self._best.record(trainer, nats, self._watch.seconds)
         yield self._reporter.validated(trainer, nats, best=self._best.snapshot if best else None)
-        if self._best.has_stopped_falling():
+        if not trainer.schedule.trains_teacher and self._best.has_stopped_falling():
             self._is_enough = run.preset == AUTO
             yield self._reporter.stopped_falling(ends=self._is_enough)
         yield self._reporter.state("training")

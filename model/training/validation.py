@@ -19,6 +19,7 @@ from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.evaluation import scoring as evaluation
 from model.network.character_network import CharacterNetwork
+from model.runs.open import OpenedRun
 from model.training.trainer import Trainer
 
 MAX_PAUSE_SECONDS = 10.0
@@ -113,6 +114,22 @@ def guessed_cost(
     """
     scored = min(characters, limit)
     return len(trainer.networks) * scored / (FORWARD_TIMES * max(1.0, speed))
+
+
+def guessed_pause(
+    trainer: Trainer, run: OpenedRun, speed: float, scored: int | None, seconds: float
+) -> float:
+    """Returns the seconds before the first validation, estimated from the speed.
+
+    Args:
+        trainer: the trainer of the networks that will be scored.
+        run: what it trains.
+        speed: training speed, characters per second.
+        scored: maximum characters that each validation scores; None if that is open.
+        seconds: training time so far.
+    """
+    limit = scored or affordable(trainer, run.training, speed)
+    return next_pause(seconds, guessed_cost(trainer, len(run.split.held_out), speed, limit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,6 +154,8 @@ class TrainedWeights:
         """Whether the averaged weights have a lower validation loss than the last ones."""
         self.step_count = 0
         """Steps made, including those that changed no weight."""
+        self.first_step = 0
+        """Steps before those of this network; not 0 for a student."""
         self._device = machine.device
 
     @property
@@ -186,7 +188,15 @@ class TrainedWeights:
     def update_average(self) -> None:
         """Takes the present weights into the EMA."""
         if self.average is not None:
-            self.average.update(self.step_count)
+            self.average.update(self.step_count - self.first_step)
+
+    def begin_again(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Replaces the weights by those of an untrained network."""
+        self.network.load_arrays(weights)
+        if self.average is not None:
+            self.average.follow_from_here()
+        self.optimiser.state.clear()
+        self.average_leads, self.first_step = False, self.step_count
 
     def are_finite(self) -> bool:
         """Tells whether every weight is finite. A finite gradient can still overflow a weight."""

@@ -189,7 +189,7 @@ MUTANTS = (
     _mutant(
         "the warm-up is a step late",
         "model/training/schedule.py",
-        ("warm = (step + 1) /", "warm = step /"),
+        ("warm = (step - self.first_step + 1) /", "warm = (step - self.first_step) /"),
         "model/training/test_schedule.py",
     ),
     _mutant(
@@ -197,6 +197,27 @@ MUTANTS = (
         "model/training/schedule.py",
         ("(FINAL_FRACTION + (1 - FINAL_FRACTION) * cosine)", "cosine"),
         "model/training/test_schedule.py",
+    ),
+    _mutant(
+        "a student begins with the weights that its teacher began with",
+        "model/training/trainer.py",
+        ("self._training.seed ^ 1", "self._training.seed"),
+        "model/training/test_student.py",
+    ),
+    _mutant(
+        "a student learns what its teacher predicts elsewhere",
+        "model/training/device_batches.py",
+        (
+            "steps = np.arange(batch.sequence)[:, None]",
+            "steps = np.arange(batch.sequence)[::-1, None]",
+        ),
+        "model/training/test_student.py",
+    ),
+    _mutant(
+        "a student's loss is its teacher's alone",
+        "model/network/compiled_step.py",
+        ("SOFT_SHARE * soft_targets.contiguous()", "soft_targets.contiguous()"),
+        "model/network/test_compiled_step.py",
     ),
     _mutant(
         "the rate is that of the step after",

@@ -42,8 +42,10 @@ AS_GOOD_AS_REAL = frozenset(
         "corpus.lowercase truth",
         "progress.batches.random.state.state huge",
         "progress.batches.random.state.inc huge",
-        "progress.validation_characters absent",  # as the version before wrote it
+        "progress.student_since absent",  # as the version before wrote it
         "progress.validation_characters null",
+        "training.teacher_share absent",
+        "training.teacher_share half",
         "progress.average_leads truth",
         "progress.guard.first null",
         *(

@@ -159,6 +159,7 @@ def make_training_checkpoint(
         "processes": 1,
         "steps_per_epoch": 15,
         "validation_characters": 262_144,
+        "student_since": None,
     }
     metadata = dataclasses.replace(checkpoint.metadata, progress=progress)
     return Checkpoint(metadata=metadata, tensors=tensors)

@@ -173,6 +173,13 @@ training_options = _stack(
         "learning rate.",
     ),
     click.option(
+        "--teacher-share",
+        type=float,
+        metavar="X",
+        help="Train a first network for this part of the plan, then a second one that learns half "
+        "from its predictions; 0 trains one network (default; `auto` chooses 0.35 for long times).",
+    ),
+    click.option(
         "--averaging",
         type=float,
         metavar="D",

@@ -41,6 +41,7 @@ TRAINING_FIELDS = (
     "embedding_dropout",
     "weight_dropout",
     "weight_decay",
+    "teacher_share",
     "averaging",
     "guard",
     "epochs",

@@ -13,6 +13,7 @@ from torch import Tensor
 from model.compute.cuda_graph import GraphRunner
 from model.config import ModelConfig, TrainingConfig
 from model.network.dropout import draw_masks
+from model.training.trainer import Trainer
 
 MODEL = ModelConfig(hidden=8, layers=2, embedding=4, dropout=0.25)
 
@@ -111,11 +112,17 @@ def test_recorded_steps_are_the_steps(
     name: str, training: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = MODEL if training is DROPPING else dataclasses.replace(MODEL, dropout=0.0)
+
+    def losses_of(trainer: Trainer) -> list[float]:
+        teacher = [trainer.step(0.0).loss for _ in range(12)]
+        trainer.begin_student(0.0)
+        return teacher + [trainer.step(0.0).loss for _ in range(12)]
+
     recorded = trainer_on(on(name), training, model)
-    losses = [recorded.step(0.0).loss for _ in range(12)]
+    losses = losses_of(recorded)
     monkeypatch.setattr(GraphRunner, "_record", lambda *_: False)
     plain = trainer_on(on(name), training, model)
-    again = [plain.step(0.0).loss for _ in range(12)]
+    again = losses_of(plain)
     assert recorded._workers._recording._recorded is not None
     assert losses == (pytest.approx(again, rel=1e-5) if name == "cuda" else again)
     for weight, other in zip(

@@ -214,6 +214,36 @@ def test_what_so_many_ranks_saved_as_many_others_go_on_with(before: int, after: 
         assert again == pytest.approx(losses, abs=1e-4)
 
 
+def test_all_ranks_begin_the_same_student() -> None:
+    """It learns from the first one's better weights, and its state goes on with other ranks."""
+    taught = dataclasses.replace(PLAIN, teacher_share=0.5)
+
+    def work(ranks: ProcessGroup) -> tuple[dict[str, Any], Any, list[float]]:
+        trainer = make(taught, ranks)
+        steps(trainer, 5)
+        trainer.average_leads = ranks.place.leads  # only that one has averaged weights
+        trainer.begin_student(0.0)
+        losses = [result.loss for result in steps(trainer, 5)]
+        return trainer.tensors(), trainer.progress(), losses
+
+    (first, progress, losses), (second, _, others) = in_ranks(2, work)
+    assert losses == others
+    shared = [name for name in first if name.startswith(("weights.", "teacher.", "state."))]
+    assert len([name for name in shared if name.startswith("teacher.")]) > 3
+    assert all(np.array_equal(first[name], second[name]) for name in shared)
+    alone = make(taught)
+    alone.restore(first, progress)
+    again = steps(alone, 3)
+
+    def restored(ranks: ProcessGroup) -> list[float]:
+        trainer = make(taught, ranks)
+        trainer.restore(first, progress)
+        return [result.loss for result in steps(trainer, 3)]
+
+    for found in in_ranks(2, restored):
+        assert found == pytest.approx([result.loss for result in again], abs=1e-4)
+
+
 def test_after_an_explosion_all_ranks_go_back_to_what_the_leader_kept() -> None:
     def work(ranks: ProcessGroup) -> tuple[list[Verdict], dict[str, Any], dict[str, Any]]:
         trainer = make(PLAIN, ranks)

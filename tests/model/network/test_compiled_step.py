@@ -52,6 +52,7 @@ def compute(
     weight_dropout: float = 0.0,
     embedding_dropout: float = 0.0,
     spoil: bool = False,
+    taught: bool = False,
 ) -> tuple[Tensor, State, dict[str, Tensor]]:
     """Returns loss, state and gradients of a step from a warm state."""
     torch.manual_seed(0)
@@ -64,7 +65,8 @@ def compute(
     training = TrainingConfig(weight_dropout=weight_dropout, embedding_dropout=embedding_dropout)
     masks = draw_masks(model, training, batch=batch, width=network.input_width, device=CPU)
     with closing(GradientWorkers(network, Machine(device=CPU, engine=engine), "every")) as workers:
-        loss, after = workers.compute(ids[:-1], ids[1:], state, masks)
+        soft = torch.rand(steps, batch, symbols).softmax(-1) if taught else None
+        loss, after = workers.compute(ids[:-1], ids[1:], state, masks, soft_targets=soft)
     named = network.named_parameters()
     return loss, after, {name: value.grad for name, value in named if value.grad is not None}
 
@@ -96,6 +98,17 @@ def test_it_is_the_gradient(
     assert_same(
         compute(model, compiled(precision), symbols=symbols), expected, share=SHARE[precision]
     )
+
+
+@pytest.mark.parametrize("batch_shards", [1, 3])
+def test_a_student_learns_from_soft_targets_too(
+    batch_shards: int, precision: str, kind: str
+) -> None:
+    model = ModelConfig(network=kind, hidden=24, embedding=6)
+    expected = compute(model, AUTOGRAD, batch=7, taught=True)
+    ours = compute(model, compiled(precision, batch_shards), batch=7, taught=True)
+    assert_same(ours, expected, share=SHARE[precision])
+    assert float(expected[0]) != pytest.approx(float(compute(model, AUTOGRAD, batch=7)[0]))
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(1, 1), (1, 9), (3, 5), (5, 4), (16, 3)])

@@ -28,7 +28,12 @@ def make_network() -> CharacterLSTM:
 
 
 def compute(
-    engine: Engine, batch: int, *, scoring: ScoringMode = "every", dropping: bool = True
+    engine: Engine,
+    batch: int,
+    *,
+    scoring: ScoringMode = "every",
+    dropping: bool = True,
+    soft_targets: Tensor | None = None,
 ) -> tuple[float, State, list[Tensor]]:
     network = make_network()
     torch.manual_seed(1)
@@ -37,7 +42,7 @@ def compute(
     masks = draw_masks(MODEL, TRAINING, batch=batch, width=5, device=CPU) if dropping else None
     targets = ids[1:] if scoring == "every" else ids[-1]
     with closing(GradientWorkers(network, Machine(device=CPU, engine=engine), scoring)) as workers:
-        loss, after = workers.compute(ids[:-1], targets, state, masks)
+        loss, after = workers.compute(ids[:-1], targets, state, masks, soft_targets=soft_targets)
     gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
     assert len(gradients) == len(list(network.parameters()))
     return float(loss), after, gradients
@@ -54,6 +59,28 @@ def test_several_threads_find_what_one_finds(
     assert more[0] == pytest.approx(one[0], rel=1e-5)
     for mine, other in zip((*more[1], *more[2]), (*one[1], *one[2]), strict=True):
         assert torch.allclose(mine, other, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scoring", ["every", "last"])
+@pytest.mark.parametrize("kind", ["torch", "sequence"])
+def test_soft_targets_have_half_of_the_loss(scoring: ScoringMode, kind: LayerKind) -> None:
+    engine = Engine(precision="fp32", layer=kind, batch_shards=3)
+    shape = (8, 5, VOCABULARY_SIZE) if scoring == "every" else (5, VOCABULARY_SIZE)
+    even = torch.full(shape, 1 / VOCABULARY_SIZE)
+    random = torch.rand(shape, generator=torch.Generator().manual_seed(3)).softmax(-1)
+    alone = compute(engine, 5, scoring=scoring, dropping=False)
+    found = {
+        name: compute(engine, 5, scoring=scoring, dropping=False, soft_targets=soft)
+        for name, soft in {"even": even, "random": random, "mean": (even + random) / 2}.items()
+    }
+    # A cross-entropy is linear in the probabilities that it compares with.
+    mean = (found["even"][0] + found["random"][0]) / 2
+    assert found["mean"][0] == pytest.approx(mean, rel=1e-5)
+    for parts in zip(*(found[name][2] for name in ("even", "random", "mean")), strict=True):
+        assert torch.allclose((parts[0] + parts[1]) / 2, parts[2], atol=1e-6)
+    hard = compute(Engine(precision="fp32"), 5, scoring=scoring, dropping=False)
+    assert alone[0] == pytest.approx(hard[0], rel=1e-5)
+    assert found["even"][0] != pytest.approx(alone[0])
 
 
 def test_threads_share_the_memory_of_the_weights_and_no_tensor() -> None:

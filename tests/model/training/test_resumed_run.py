@@ -36,6 +36,8 @@ def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path) -> None:
     assert of_kind(events, CheckpointSaved) == []
     assert of_kind(events, Planned)[0].first_step == 30
     assert of_kind(events, Finished)[0].reason == "completed"
+    assert [text for text in warnings_of(events) if "reached its planned end" in text]
+    assert not warnings_of(watch(make_request(tmp_path, resume=True, overrides={"epochs": 3})))
 
 
 def test_more_epochs_extend_a_run(tmp_path: Path) -> None:
@@ -241,5 +243,6 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(tmp_pat
     newest.write_bytes(newest.read_bytes()[:-1])
     events = watch(make_request(tmp_path, resume=True))
     assert of_kind(events, Planned)[0].first_step == 15
-    assert any(str(newest) in text for text in warnings_of(events))
+    (words,) = (text for text in warnings_of(events) if str(newest) in text)
+    assert words.endswith("step-00000015.safetensors is used instead")
     assert of_kind(events, Finished)[0].step == 30

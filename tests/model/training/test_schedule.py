@@ -62,6 +62,40 @@ def test_a_rate_is_never_above_the_peak_nor_zero(step: int, seconds: float) -> N
         assert 0 < rate <= 0.4
 
 
+def test_a_teacher_and_its_student_have_a_whole_schedule_each() -> None:
+    training = dataclasses.replace(EPOCHS, teacher_share=0.4)
+    teacher = Schedule(training=training, steps_per_epoch=20)
+    assert teacher.trains_teacher
+    assert teacher.learning_rate(20, 0) == pytest.approx(0.4 * (1 + FINAL_FRACTION) / 2)
+    assert teacher.learning_rate(40, 0) == pytest.approx(0.4 * FINAL_FRACTION)
+    assert [step for step in range(60) if teacher.teacher_is_done(step, 0)] == [*range(40, 60)]
+    student = dataclasses.replace(teacher, student_since=(40, 9.0))
+    assert not student.trains_teacher
+    assert not student.teacher_is_done(99, 0)
+    warm = [student.learning_rate(40 + step, 0) for step in range(3)]
+    assert warm == sorted(warm)
+    assert warm[0] == pytest.approx(0.08)
+    assert student.learning_rate(70, 0) == pytest.approx(0.4 * (1 + FINAL_FRACTION) / 2)
+    assert student.learning_rate(100, 0) == pytest.approx(0.4 * FINAL_FRACTION)
+
+
+@given(
+    step=st.integers(0, 10**6),
+    seconds=st.floats(0, 1e6),
+    since=st.tuples(st.integers(0, 10**6), st.floats(0, 1e6)),
+    share=st.floats(0.01, 0.9),
+)
+def test_the_progress_of_each_network_is_from_zero_to_one(
+    step: int, seconds: float, since: tuple[int, float], share: float
+) -> None:
+    for training in (EPOCHS, MINUTES, BOTH):
+        taught = dataclasses.replace(training, teacher_share=share)
+        for student_since in (None, since):
+            plan = Schedule(training=taught, steps_per_epoch=20, student_since=student_since)
+            assert 0 <= plan.network_progress(step, seconds) <= 1
+            assert 0 < plan.learning_rate(plan.first_step + step, seconds) <= 0.4
+
+
 def test_a_constant_rate_is_constant() -> None:
     training = dataclasses.replace(EPOCHS, constant_learning_rate=True)
     plan = Schedule(training=training, steps_per_epoch=20)

@@ -130,9 +130,9 @@ def test_the_carried_state_is_dropped_where_an_epoch_starts(
     cold: list[bool] = []
     compute = trainer._workers.compute
 
-    def watched(inputs: Tensor, targets: Tensor, state: Any, *rest: Any) -> Any:
+    def watched(inputs: Tensor, targets: Tensor, state: Any, *rest: Any, **named: Any) -> Any:
         cold.append(not state[0].any())
-        return compute(inputs, targets, state, *rest)
+        return compute(inputs, targets, state, *rest, **named)
 
     monkeypatch.setattr(trainer._workers, "compute", watched)
     for _ in range(2 * trainer.schedule.steps_per_epoch):

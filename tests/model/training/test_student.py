@@ -1,0 +1,199 @@
+"""A teacher and its student: when one follows the other, what it learns from, what is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import torch
+from model_fixtures import TINY_MODEL, TINY_TRAINING, make_request, of_kind
+from network_fixtures import TEXT_IDS, make_trainer, weights_of
+from watched_training import run_folder, warnings_of, watch
+
+from model.config import ScoringMode
+from model.evaluation.predictions import predictions
+from model.evaluation.scoring import run_to_end
+from model.events import CheckpointSaved, StepFinished, Validated, WarningRaised
+from model.events.recorded import STUDENT_BEGINS
+from model.network.make import make_network
+from model.network.published import PublishedWeights
+from model.training.best import Best
+from model.training.controls import TrainingControls
+from model.training.trainer import Trainer
+from model.training.training_run import TrainingRun
+
+TAUGHT = dataclasses.replace(TINY_TRAINING, epochs=4, teacher_share=0.5)
+LAST_OF_TEACHER = 30
+"""Steps of half of four epochs."""
+WINDOWS: dict[str, Any] = {
+    "scoring": "last",
+    "window_stride": 7,
+    "optimiser": "rmsprop",
+    "weight_decay": 0.0,
+}
+
+
+def with_student(scoring: ScoringMode = "every") -> tuple[Trainer, dict[str, Any]]:
+    """Returns a trainer whose student has begun, and the teacher's weights."""
+    settings = WINDOWS if scoring == "last" else {}
+    trainer = make_trainer(dataclasses.replace(TAUGHT, **settings))
+    for _ in range(20):
+        trainer.step(0.0)
+    teacher = {name: value.copy() for name, value in weights_of(trainer.best_network).items()}
+    trainer.begin_student(0.0)
+    return trainer, teacher
+
+
+def test_the_student_is_another_untrained_network() -> None:
+    trainer, teacher = with_student()
+    student = weights_of(trainer.network)
+    untrained = weights_of(make_trainer(TAUGHT).network)
+    for name in ("embedding.weight", "lstm.weight_hh_l0", "head.weight"):
+        assert not np.array_equal(student[name], teacher[name])
+        assert not np.array_equal(student[name], untrained[name])
+        assert student[name].std() == pytest.approx(untrained[name].std(), rel=0.3)
+    assert all(
+        np.array_equal(weights_of(trainer.networks[1])[name], student[name]) for name in student
+    )
+    assert not any(name.startswith("optimiser") for name in trainer.tensors())
+    assert trainer.step_count == 20
+
+
+@pytest.mark.parametrize("scoring", ["every", "last"])
+def test_its_soft_targets_are_what_the_teacher_predicts_there(scoring: ScoringMode) -> None:
+    trainer, teacher = with_student(scoring)
+    network = make_network(TINY_MODEL, trainer.network.vocabulary_size)
+    network.load_arrays(teacher)
+    table = run_to_end(predictions(network, TEXT_IDS)).float()
+    batch = trainer._batches.next()
+    streams = slice(1, batch.streams)
+    found = trainer._reader.soft_targets(batch, streams)
+    assert found is not None
+    for stream, start in enumerate(batch.starts[streams]):
+        whole = table[start : start + batch.sequence]
+        own = found[stream] if scoring == "last" else found[:, stream]
+        assert torch.allclose(own, whole[-1] if scoring == "last" else whole, atol=1e-3)
+
+
+def test_soft_targets_that_are_the_text_itself_change_no_gradient() -> None:
+    plain, taught = make_trainer(TAUGHT), make_trainer(TAUGHT)
+    symbols = taught.network.vocabulary_size
+    following = torch.from_numpy(TEXT_IDS[1:].astype(np.int64))
+    taught._reader.predictions = torch.nn.functional.one_hot(following, symbols).half()
+    assert taught.step(0.0).loss == pytest.approx(plain.step(0.0).loss, rel=1e-5)
+    for one, other in zip(plain.network.parameters(), taught.network.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.allclose(one.grad, other.grad, atol=1e-6)
+
+
+def test_its_learning_rate_and_average_begin_again() -> None:
+    trainer, _ = with_student()
+    before = make_trainer(TAUGHT)
+    first = trainer.schedule.learning_rate(20, 0.0)
+    assert first == pytest.approx(before.schedule.learning_rate(0, 0.0))
+    assert trainer.schedule.learning_rate(23, 0.0) > 3 * first
+    trainer.step(0.0)
+    average, latest = (weights_of(network) for network in reversed(trainer.networks))
+    # After the first step the average has almost nothing of the weights before it.
+    away = np.abs(average["head.weight"] - latest["head.weight"]).max()
+    assert away < 0.3 * first
+
+
+def test_a_run_validates_and_saves_the_teacher_and_goes_on_with_its_student(tmp_path: Path) -> None:
+    events = watch(make_request(tmp_path, epochs=4, teacher_share=0.5))
+    assert warnings_of(events) == [STUDENT_BEGINS]
+    begins = next(n for n, event in enumerate(events) if isinstance(event, WarningRaised))
+    steps = [event.step for event in of_kind(events[:begins], StepFinished)]
+    assert steps == list(range(1, LAST_OF_TEACHER + 1))
+    assert of_kind(events[:begins], Validated)[-1].step == LAST_OF_TEACHER
+    assert of_kind(events[:begins], CheckpointSaved)[-1].step == LAST_OF_TEACHER
+    steps = [event.step for event in of_kind(events[begins:], StepFinished)]
+    assert steps == list(range(LAST_OF_TEACHER + 1, 61))
+    rates = [event.learning_rate for event in of_kind(events, StepFinished)]
+    assert rates[:LAST_OF_TEACHER] == pytest.approx(rates[LAST_OF_TEACHER:])
+
+
+def test_the_teacher_writes_until_its_student_is_better(tmp_path: Path) -> None:
+    published: list[PublishedWeights] = []
+    request = make_request(tmp_path, epochs=10, teacher_share=0.1)
+    clock = iter(range(10**9)).__next__  # a snapshot after each step
+    run = TrainingRun(request, TrainingControls(), publish=published.append, clock=clock)
+    losses: dict[int, float] = {}
+    steps = []
+    for event in run.events():
+        if isinstance(event, Validated):
+            losses[event.step] = event.nats_per_character
+        if isinstance(event, WarningRaised) and event.text == STUDENT_BEGINS:
+            steps.append(len(published))
+    (begins,) = steps
+    teacher = published[begins - 1].snapshot.step
+    best = min(nats for step, nats in losses.items() if step <= teacher)
+    better = [step for step, nats in losses.items() if step > teacher and nats < best]
+    later = [weights.snapshot.step for weights in published[begins:] if weights.kept_as is None]
+    assert better, "or this test would look at nothing"
+    assert later[0] >= better[0]
+
+
+@pytest.mark.parametrize("split", [LAST_OF_TEACHER, LAST_OF_TEACHER + 1, 47])
+def test_an_interrupted_student_ends_bit_for_bit_as_without_the_interruption(
+    split: int, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"epochs": 4, "teacher_share": 0.5, "reset_probability": 0.3}
+    model = dataclasses.replace(TINY_MODEL, dropout=0.3)
+
+    def stop(event: object, controls: TrainingControls) -> None:
+        if isinstance(event, StepFinished) and event.step == split:
+            controls.stop(hurry=True)
+
+    watch(make_request(tmp_path / "one", model=model, **settings))
+    watch(make_request(tmp_path / "two", model=model, **settings), stop)
+    watch(make_request(tmp_path / "two", resume=True))
+    one, two = (run_folder(tmp_path / name).checkpoints.load_latest(pytest.fail)
+                for name in ("one", "two"))  # fmt: skip
+    assert one.metadata.step == two.metadata.step == 60
+    assert one.metadata.progress["student_since"][0] == LAST_OF_TEACHER
+    assert any(name.startswith("teacher.") for name in one.tensors)
+    differing = [n for n in one.tensors if one.tensors[n].tobytes() != two.tensors[n].tobytes()]
+    assert (set(one.tensors), differing) == (set(two.tensors), [])
+
+
+def test_a_plan_that_was_longer_goes_on_with_the_student(tmp_path: Path) -> None:
+    watch(make_request(tmp_path, epochs=2, teacher_share=0.5))
+    events = watch(make_request(tmp_path, resume=True, overrides={"epochs": 4}))
+    assert STUDENT_BEGINS not in warnings_of(events)
+    assert [event.step for event in of_kind(events, StepFinished)] == list(range(31, 61))
+
+
+def test_a_student_is_not_judged_by_its_teachers_losses() -> None:
+    best, trainer = (
+        Best(),
+        SimpleNamespace(step_count=1, snapshot=Mock(), save_rollback_point=Mock(), schedule=Mock()),
+    )
+    trainer.schedule.progress = lambda _, seconds: seconds / 100
+
+    def validated(nats: float, seconds: float) -> bool:
+        return best.record(cast("Trainer", trainer), nats, seconds)
+
+    def leads() -> bool:
+        return best.teacher_leads
+
+    validated(1.5, 30)
+    assert not leads()
+    best.begin_student()
+    assert leads()
+    for seconds, nats in ((40, 2.0), (60, 1.8), (80, 1.6)):
+        assert not validated(nats, seconds)
+        assert not best.has_stopped_falling()
+        assert leads()
+    assert validated(1.4, 85)
+    validated(1.45, 90)
+    assert not leads()
+    assert not best.has_stopped_falling()
+    validated(1.45, 111)
+    assert best.has_stopped_falling()
