@@ -51,8 +51,20 @@ time, a batch is doubled, and the learning rate rises by the last factor. With A
 the same tiles serve 32 streams and 64."""
 PASSES_OF_SMALL_TEXT: Final = 25.0
 SMALL_TEXT: Final = 20_000
+LEAST_STEPS: Final = 300
 """A text of 20,000 characters is learned by heart after some 25 passes, a longer one later; see
-`NetworkTraits.passes_growth`. The plan ends there."""
+`NetworkTraits.passes_growth`. The plan ends there, but not before these steps: a pass over a text
+of 1,000 characters has one or two."""
+MOST_SQUARE: Final = 25
+"""The square of H is at most this multiple of the characters; 1,000 are too few for LSTM(256)."""
+TEACHING_FROM: Final = 0.85
+TAUGHT_PASSES: Final = 1.9
+LEAST_TAUGHT_TEXT: Final = 100_000
+MOST_PREDICTIONS: Final = 2**27
+"""If the time is enough for nearly as many passes, a teacher and a student share it, where the
+network has a `NetworkTraits.teacher_share`. Together they make more passes than one network would.
+A text of 20,000 characters gained nothing. A teacher's predictions, one for each character of the
+text and of the vocabulary, are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +134,7 @@ LADDER: Final = (
     Rung(
         hidden=640,
         embedding=64,
-        least_steps=16_000,
+        least_steps=28_000,
         learning_rate=0.004,
         warmup_steps=200,
         weight_decay=0.07,
@@ -167,6 +179,8 @@ class Plan:
             lengths.append(f"{minutes:g} min" if epochs is None else f"at most {minutes:g} min")
         if epochs is None and self.passes is not None:
             lengths.append(f"about {_passes_in_words(self.passes)}")
+        if self.training.teacher_share:
+            lengths.append("a teacher and a student")
         return f"{self.model.title}, {', '.join(lengths)}"
 
     def to_record(self) -> dict[str, Any]:
@@ -187,6 +201,7 @@ def plan_for(
     speed: MachineSpeed | None,
     *,
     characters: int,
+    symbols: int,
     model: ModelConfig,
     training: TrainingConfig,
     chosen: frozenset[str] = frozenset(),
@@ -196,6 +211,7 @@ def plan_for(
     Args:
         speed: of this machine; None if it is not needed.
         characters: length of the training part.
+        symbols: V, different characters.
         model: the settings that the user chose, and defaults.
         training: the same. If it counts epochs alone, the size is that for `DEFAULT_MINUTES`.
         chosen: names of the settings that the user chose; the plan keeps them.
@@ -208,7 +224,7 @@ def plan_for(
         hidden = model.hidden
         rung = nearest_rung(hidden / unit_scale(model.network, model.layers))
     else:
-        rung = _best_rung(speed, model, 60 * minutes, characters)
+        rung = _best_rung(speed, model, 60 * minutes, characters, symbols)
         hidden = units_of_equal_cost(model.network, rung.hidden, model.layers)
         rate = speed.at(rung.hidden, model.layers)
     batch = training.batch if "batch" in chosen else _streams_for(characters)
@@ -220,26 +236,24 @@ def plan_for(
         learning_rate *= DOUBLED_BATCH_RATE
         rate *= speed.doubled_batch
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
-    most, epochs = _most_passes(characters, traits), training.epochs
-    if epochs is None and passes is not None and passes > most:
-        epochs = most
+    epochs, share = training.epochs, training.teacher_share
+    if epochs is None and passes is not None:
+        if "teacher_share" not in chosen and _teaches(passes, characters, symbols, traits):
+            share = traits.teacher_share
+        epochs = _end(passes, characters, batch * training.sequence, traits, taught=share > 0)
     passes = passes if epochs is None else float(epochs)
-    read = FULL_DROPOUT_PASSES if passes is None else passes
-    factor = 1.0 if passes is None else _long_training(passes * characters, batch, training, traits)
-    settings = _settings(rung, read, characters, traits)
+    # Of the network that makes more of them, the student.
+    read = FULL_DROPOUT_PASSES if passes is None else passes * (1 - share)
+    factor = 1.0 if passes is None else _long_training(read * characters, batch, training, traits)
+    settings = _settings(rung, read, characters, traits, taught=share > 0)
     settings["learning_rate"] = float(f"{factor * learning_rate:.3g}")
     settings["weight_decay"] = round(factor * settings["weight_decay"], 3)
-    settings["batch"] = batch
-    settings["epochs"] = epochs
-    open_settings: dict[str, Any] = {
-        name: value for name, value in settings.items() if name not in chosen
-    }
-    shape = {
-        name: open_settings.pop(name) for name in ("embedding", "dropout") if name in open_settings
-    }
+    settings |= {"batch": batch, "epochs": epochs, "teacher_share": share}
+    settings = {name: value for name, value in settings.items() if name not in chosen}
+    shape = {name: settings.pop(name) for name in ("embedding", "dropout") if name in settings}
     return Plan(
         model=dataclasses.replace(model, hidden=hidden, **shape),
-        training=dataclasses.replace(training, **open_settings),
+        training=dataclasses.replace(training, **settings),
         passes=passes,
         speed=rate,
     )
@@ -250,10 +264,35 @@ def _streams_for(characters: int) -> int:
     return next(batch for least, batch in BATCH_BY_CHARACTERS if characters >= least)
 
 
-def _most_passes(characters: int, traits: NetworkTraits) -> int:
+def _most_passes(characters: int, traits: NetworkTraits) -> float:
     """Returns the passes after which a network has learned a text by heart."""
     growth = math.pow(max(1.0, characters / SMALL_TEXT), traits.passes_growth)
-    return math.ceil(PASSES_OF_SMALL_TEXT * growth)
+    return PASSES_OF_SMALL_TEXT * growth
+
+
+def _teaches(passes: float, characters: int, symbols: int, traits: NetworkTraits) -> bool:
+    """Returns whether the time of some passes is better shared by a teacher and a student."""
+    suits = characters >= LEAST_TAUGHT_TEXT and characters * symbols <= MOST_PREDICTIONS
+    enough = passes >= TEACHING_FROM * _most_passes(characters, traits)
+    return traits.teacher_share > 0 and suits and enough
+
+
+def _end(
+    passes: float, characters: int, step: int, traits: NetworkTraits, *, taught: bool
+) -> int | None:
+    """Returns the passes after which a plan ends before its time, if it does.
+
+    Args:
+        passes: that the time is enough for.
+        characters: in the training part.
+        step: characters of a step.
+        traits: of the network.
+        taught: whether a teacher and a student share them.
+    """
+    most = _most_passes(characters, traits) * (TAUGHT_PASSES if taught else 1)
+    least = LEAST_STEPS * min(step, characters) / max(1, characters)
+    end = math.ceil(max(least, most))
+    return end if passes > end else None
 
 
 def _doubles(speed: MachineSpeed, rate: float, minutes: float) -> bool:
@@ -270,14 +309,20 @@ def _long_training(
     return math.sqrt(min(1.0, traits.fitted_steps / max(1.0, steps)))
 
 
-def _best_rung(speed: MachineSpeed, model: ModelConfig, seconds: float, characters: int) -> Rung:
-    """Returns the largest rung that makes its steps in some seconds."""
-    scale = NETWORKS[model.network].steps_scale
+def _best_rung(
+    speed: MachineSpeed, model: ModelConfig, seconds: float, characters: int, symbols: int
+) -> Rung:
+    """Returns the largest rung that makes its steps in some seconds, or as a student."""
+    traits = NETWORKS[model.network]
 
     def pays(rung: Rung) -> bool:
         read = speed.at(rung.hidden, model.layers) * seconds
-        factor = scale if read >= characters else scale * UNREAD_STEPS_FACTOR
-        return read / TABLE_STEP >= factor * rung.least_steps
+        if _teaches(read / max(1, characters), characters, symbols, traits):
+            most = TAUGHT_PASSES * _most_passes(characters, traits) * characters
+            read = (1 - traits.teacher_share) * min(read, most)
+        factor = traits.steps_scale * (1 if read >= characters else UNREAD_STEPS_FACTOR)
+        fits = rung is LADDER[0] or rung.hidden**2 <= MOST_SQUARE * characters
+        return fits and read / TABLE_STEP >= factor * rung.least_steps
 
     return [rung for rung in LADDER if pays(rung)][-1]
 
@@ -287,7 +332,9 @@ def nearest_rung(hidden: float) -> Rung:
     return min(LADDER, key=lambda rung: max(rung.hidden / hidden, hidden / rung.hidden))
 
 
-def _settings(rung: Rung, passes: float, characters: int, traits: NetworkTraits) -> dict[str, Any]:
+def _settings(
+    rung: Rung, passes: float, characters: int, traits: NetworkTraits, *, taught: bool
+) -> dict[str, Any]:
     """Returns the settings of a rung for some passes over some characters.
 
     Args:
@@ -295,13 +342,15 @@ def _settings(rung: Rung, passes: float, characters: int, traits: NetworkTraits)
         passes: over the training part.
         characters: in it.
         traits: of the network.
+        taught: whether it learns from a teacher, too, which keeps it from learning by heart.
     """
     share = min(1.0, passes / FULL_DROPOUT_PASSES)
     decay = min(traits.most_decay, traits.decay_growth * passes / FULL_DROPOUT_PASSES)
     full_decay = max(traits.least_full_decay, rung.weight_decay)
     weight_decay = max(LADDER[0].weight_decay, decay * full_decay)
     reading = passes * rung.hidden**2 / max(1, characters)
-    share *= max(1.0, reading / FREQUENT_READING) ** DROPOUT_GROWTH
+    if not taught:
+        share *= max(1.0, reading / FREQUENT_READING) ** DROPOUT_GROWTH
     share *= traits.dropout_scale
     dropouts = (rung.dropout, rung.embedding_dropout, rung.weight_dropout)
     dropout, embedding_dropout, weight_dropout = (

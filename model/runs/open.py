@@ -137,25 +137,20 @@ def _open_new(request: RunRequest, cancelled: Callable[[], bool], measure: Measu
     if request.preset == AUTO:
         plan = yield from _plan(request, corpus, len(split.train), measure)
         request = dataclasses.replace(request, model=plan.model, training=plan.training)
-    batches = make_batches(split.train, request.training, subject=corpus.name)
+    model, training, symbols = request.model, request.training, len(corpus.vocabulary)
+    batches = make_batches(split.train, training, subject=corpus.name)
     check_division(batches, request.processes)
-    require_memory(
-        request.model,
-        request.training,
-        len(corpus.vocabulary),
-        batch=-(-batches.batch // request.processes),
-    )
+    batch, characters = -(-batches.batch // request.processes), len(split.train)
+    require_memory(model, training, symbols, batch=batch, characters=characters)
     folder = RunFolder.create(
         request.root,
         request.run,
         fallback_name=f"{_slug(corpus.name)}-{time.strftime('%Y%m%d-%H%M%S')}",
     )
     try:
-        note_smaller_batch(batches.batch, request.training.batch, notes)
+        note_smaller_batch(batches.batch, training.batch, notes)
         source = CorpusRecord.of(corpus, request.corpus_options)
-        folder.checkpoints.require_room(
-            checkpoint_size(request.model, request.training, len(corpus.vocabulary))
-        )
+        folder.checkpoints.require_room(checkpoint_size(model, training, symbols))
         folder.write_description(_description(request, folder, corpus, source, plan))
     except BaseException:
         folder.remove_new()
@@ -163,15 +158,13 @@ def _open_new(request: RunRequest, cancelled: Callable[[], bool], measure: Measu
     return OpenedRun(
         folder=folder,
         preset=request.preset,
-        model=request.model,
-        training=request.training,
+        model=model,
+        training=training,
         corpus=corpus,
         source=source,
         split=split,
         batches=batches,
-        weights=parameters.initial_parameters(
-            request.model, len(corpus.vocabulary), request.training.seed
-        ),
+        weights=parameters.initial_parameters(model, symbols, training.seed),
         resumed=None,
         goes_on_in_its_epoch=True,
         plan=plan,
@@ -193,7 +186,12 @@ def _plan(
         speed = measure(training, corpus.vocabulary, network=network)
         remember_speed(speed, training, processes, network)
     return plan_for(
-        speed, characters=characters, model=request.model, training=training, chosen=chosen
+        speed,
+        characters=characters,
+        symbols=len(corpus.vocabulary),
+        model=request.model,
+        training=training,
+        chosen=chosen,
     )
 
 
@@ -216,14 +214,9 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     split = split_of(corpus, training, notes)
     batches = _resumed_batches(split, training, corpus, request)
     _require_resumable(folder, checkpoint, request)
-    require_memory(
-        model,
-        training,
-        len(corpus.vocabulary),
-        batch=-(-batches.batch // request.processes),
-        resumed=True,
-    )
-    folder.checkpoints.require_room(checkpoint_size(model, training, len(corpus.vocabulary)))
+    batch, symbols = -(-batches.batch // request.processes), len(corpus.vocabulary)
+    require_memory(model, training, symbols, batch=batch, characters=len(split.train), resumed=True)
+    folder.checkpoints.require_room(checkpoint_size(model, training, symbols))
     folder.record.forget_after(metadata.step)
     goes_on_in_its_epoch = same_text and not request.weights_only
     if goes_on_in_its_epoch:

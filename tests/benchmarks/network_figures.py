@@ -70,6 +70,7 @@ def planned(asked: Record) -> Record:
     plan = plan_for(
         speed,
         characters=len(split_ids(corpus.ids, training.validation_fraction).train),
+        symbols=len(corpus.vocabulary),
         model=ModelConfig(network=network),
         training=training,
         chosen=frozenset(["network"]),

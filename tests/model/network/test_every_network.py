@@ -298,6 +298,7 @@ def test_presets_and_plans_cost_as_much_as_those_of_the_lstm(kind: str) -> None:
     plan = plan_for(
         MachineSpeed({128: 1e5, 512: 2e4}, network=kind),
         characters=10**6,
+        symbols=65,
         model=ModelConfig(network=kind),
         training=PRESETS["auto"].training,
         chosen=frozenset(["network"]),

@@ -22,7 +22,14 @@ from model.plan.ladder import (
     DOUBLED_BATCH_STEPS,
     FULL_DROPOUT_PASSES,
     LADDER,
+    LEAST_STEPS,
+    LEAST_TAUGHT_TEXT,
+    MOST_PREDICTIONS,
+    MOST_SQUARE,
+    PASSES_OF_SMALL_TEXT,
     TABLE_STEP,
+    TAUGHT_PASSES,
+    TEACHING_FROM,
     Plan,
     Rung,
     nearest_rung,
@@ -40,6 +47,7 @@ def plan(
     *,
     characters: int = MILLION,
     minutes: float = DEFAULT_MINUTES,
+    symbols: int = 65,
     chosen: frozenset[str] = frozenset(),
     network: NetworkKind = "lstm",
     **settings: Any,
@@ -48,7 +56,14 @@ def plan(
     speed = MachineSpeed({128: rate, 1024: rate}, network=network)
     training = TrainingConfig(epochs=None, minutes=minutes, **settings)
     model = ModelConfig(network=network)
-    return plan_for(speed, characters=characters, model=model, training=training, chosen=chosen)
+    return plan_for(
+        speed,
+        characters=characters,
+        symbols=symbols,
+        model=model,
+        training=training,
+        chosen=chosen,
+    )
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -57,7 +72,7 @@ def test_a_size_is_chosen_from_its_number_of_steps_on(rung: Rung, network: Netwo
     place = LADDER.index(rung)
     steps = NETWORKS[network].steps_scale * rung.least_steps
     least = steps * TABLE_STEP / 60  # characters a second, in a minute
-    text = MILLION // 2  # which all of them read to the end
+    text = 2 * MILLION if place > 3 else MILLION // 2  # read to the end, not often enough to teach
     rate = max(1.000001 * least, 1.0)
     here = plan(rate, characters=text, minutes=1, network=network)
     assert here.model.hidden == units_of_equal_cost(network, rung.hidden)
@@ -76,7 +91,12 @@ def test_the_machines_network_is_taken_unless_one_was_chosen(
     speed = MachineSpeed({128: 100_000.0, 1024: 100_000.0}, network="rms-lstm")
     model, training = ModelConfig(network=network), OPEN
     made = plan_for(
-        speed, characters=MILLION, model=model, training=training, chosen=frozenset(chosen)
+        speed,
+        symbols=65,
+        characters=MILLION,
+        model=model,
+        training=training,
+        chosen=frozenset(chosen),
     )
     assert made.model.network == expected
     assert made.speed == pytest.approx(100_000)
@@ -103,11 +123,11 @@ def test_normalised_gates_decay_more_where_a_text_is_read_more_often() -> None:
 
 
 def test_normalised_gates_have_a_part_of_the_dropouts_and_another_rate() -> None:
-    traits, chosen = NETWORKS["rms-lstm"], frozenset(["network"])
+    traits, chosen = NETWORKS["rms-lstm"], frozenset(["network", "teacher_share"])
     for rung in LADDER[2:4]:
         rate = 1.001 * rung.least_steps * TABLE_STEP / 60
         lstm, other = (
-            plan(rate, minutes=1, characters=MILLION // 4, network=network, chosen=chosen)
+            plan(rate, minutes=1, characters=MILLION // 2, network=network, chosen=chosen)
             for network in ("lstm", "rms-lstm")
         )
         assert other.model.hidden == lstm.model.hidden == rung.hidden
@@ -134,7 +154,7 @@ def test_small_networks_with_normalised_gates_decay_as_well() -> None:
 
 
 def test_a_long_training_of_normalised_gates_has_a_lower_rate_and_decay() -> None:
-    chosen, least = frozenset(["network"]), NETWORKS["rms-lstm"].fitted_steps
+    chosen, least = frozenset(["network", "teacher_share"]), NETWORKS["rms-lstm"].fitted_steps
     for passes in (12.0, 60.0):
         for network in ("lstm", "rms-lstm"):
             few, many = (
@@ -173,10 +193,62 @@ def test_a_plan_ends_before_a_text_is_learned_by_heart(
             minutes=1,
             characters=characters,
             network=network,
-            chosen=frozenset(["network"]),
+            chosen=frozenset(["network", "teacher_share"]),
         )
         assert (made.training.minutes, made.training.epochs) == (1, epochs)
         assert made.passes == pytest.approx(epochs or passes)
+
+
+def test_a_teacher_and_a_student_share_a_time_in_which_one_would_learn_the_text_by_heart() -> None:
+    traits = NETWORKS["rms-lstm"]
+    most = PASSES_OF_SMALL_TEXT * 2  # of a text 16 times as long
+    for passes, share, end in (
+        (0.999 * TEACHING_FROM * most, 0.0, None),
+        (1.001 * TEACHING_FROM * most, traits.teacher_share, None),
+        (0.999 * TAUGHT_PASSES * most, traits.teacher_share, None),
+        (1.01 * TAUGHT_PASSES * most, traits.teacher_share, TAUGHT_PASSES * most),
+    ):
+        made = plan(passes * 320_000 / 60, characters=320_000, minutes=1, network="rms-lstm")
+        assert (made.training.teacher_share, made.training.epochs) == (share, end)
+        assert made.sentence.endswith(", a teacher and a student") == (share > 0)
+
+
+def test_a_teacher_is_left_out_where_it_does_not_suit() -> None:
+    often = 80 * MILLION / 60
+    assert plan(often, minutes=1, network="rms-lstm").training.teacher_share > 0
+    assert plan(often, minutes=1, network="lstm").training.teacher_share == 0
+    chosen = frozenset(["teacher_share"])
+    for share in (0.0, 0.2):
+        made = plan(often, minutes=1, network="rms-lstm", chosen=chosen, teacher_share=share)
+        assert made.training.teacher_share == share
+    many = plan(often, minutes=1, network="rms-lstm", symbols=MOST_PREDICTIONS // MILLION + 1)
+    assert many.training.teacher_share == 0
+    for characters, teaches in ((LEAST_TAUGHT_TEXT, True), (LEAST_TAUGHT_TEXT - 1, False)):
+        made = plan(often, characters=characters, minutes=1, network="rms-lstm")
+        assert (made.training.teacher_share > 0) == teaches
+
+
+def test_a_student_has_the_dropouts_of_a_text_that_is_read_less_often() -> None:
+    """Its teacher's predictions keep it from learning the text by heart."""
+    often, chosen = 80 * MILLION / 2 / 60, frozenset(["network", "teacher_share"])
+    characters = MILLION // 2
+    student = plan(often, characters=characters, minutes=1, network="rms-lstm")
+    alone = plan(often, characters=characters, minutes=1, network="rms-lstm", chosen=chosen)
+    rung, scale = LADDER[3], NETWORKS["rms-lstm"].dropout_scale
+    assert (student.model.hidden, student.training.teacher_share > 0) == (rung.hidden, True)
+    assert student.model.dropout == pytest.approx(scale * rung.dropout, abs=0.001)
+    assert alone.model.dropout > student.model.dropout
+
+
+@pytest.mark.parametrize("characters", [100, 1_000, 3_000])
+def test_a_short_text_is_read_until_there_were_enough_steps_and_by_a_small_network(
+    characters: int,
+) -> None:
+    for minutes in (1.0, 600.0):
+        made = plan(characters=characters, minutes=minutes)
+        step = min(characters, made.training.batch * made.training.sequence)
+        assert made.training.epochs == pytest.approx(LEAST_STEPS * step / characters, abs=1)
+        assert made.model.hidden**2 <= max(LADDER[0].hidden ** 2, MOST_SQUARE * characters)
 
 
 def test_each_network_has_its_chance_of_a_cold_start() -> None:
@@ -216,11 +288,16 @@ def test_there_is_a_plan_for_every_machine_text_and_time(
     speed = MachineSpeed({128: rate, 512: rate / 10})
     training = TrainingConfig(epochs=None, minutes=minutes)
     made = plan_for(
-        speed, characters=characters, model=ModelConfig(layers=layers), training=training
+        speed,
+        symbols=65,
+        characters=characters,
+        model=ModelConfig(layers=layers),
+        training=training,
     )
     more = plan_for(
         MachineSpeed({128: 2 * rate, 512: rate / 5}),
         characters=characters,
+        symbols=65,
         model=ModelConfig(layers=layers),
         training=training,
     )
@@ -243,7 +320,11 @@ def test_without_a_time_it_is_for_five_minutes() -> None:
 def test_epochs_alone_are_the_plans_length() -> None:
     speed = MachineSpeed({128: 100_000.0})
     made = plan_for(
-        speed, characters=MILLION, model=ModelConfig(), training=TrainingConfig(epochs=7)
+        speed,
+        symbols=65,
+        characters=MILLION,
+        model=ModelConfig(),
+        training=TrainingConfig(epochs=7),
     )
     assert (made.training.epochs, made.training.minutes, made.passes) == (7, None, 7.0)
     assert made.sentence == f"LSTM({made.model.hidden}), 7 passes"
@@ -255,7 +336,7 @@ def doubled(factor: float, steps: float, **settings: Any) -> Plan:
     options = {"characters": MILLION, "chosen": frozenset(), **settings}
     training = TrainingConfig(epochs=options.pop("epochs", None), minutes=5)
     speed = MachineSpeed({128: rate, 1024: rate}, factor)
-    return plan_for(speed, model=ModelConfig(), training=training, **options)
+    return plan_for(speed, symbols=65, model=ModelConfig(), training=training, **options)
 
 
 def test_where_more_streams_cost_little_a_batch_is_twice_as_large() -> None:
@@ -315,6 +396,7 @@ def test_a_text_that_is_read_often_gets_more_dropout(
     made = plan_for(
         None,
         characters=characters,
+        symbols=65,
         model=ModelConfig(hidden=512),
         training=TrainingConfig(epochs=passes, minutes=None),
         chosen=frozenset({"hidden"}),
@@ -339,6 +421,7 @@ def test_a_size_of_the_users_gets_the_settings_of_the_nearest() -> None:
     made = plan_for(
         None,
         characters=MILLION,
+        symbols=65,
         model=ModelConfig(hidden=600),
         training=OPEN,
         chosen=frozenset({"hidden"}),
