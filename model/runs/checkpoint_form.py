@@ -141,11 +141,13 @@ class CheckpointForm:
             raise ValueError(f"{CARD_RANDOM} is no state of a generator")
 
     def size(self) -> int:
-        """Returns the approximate size in bytes of weights, averaged weights and moments."""
-        groups = (self._weight_group(WEIGHT_PREFIX), self._optimiser())
-        averaged = self._weight_group(AVERAGE_PREFIX) if self._training.averaging else None
-        listed = [one for group in (*groups, averaged) if group for one in group.tensors.values()]
-        return sum(one.size for one in listed)
+        """Returns the approximate size in bytes of all weights and moments."""
+        groups = [self._weight_group(WEIGHT_PREFIX), self._optimiser()]
+        if self._training.averaging:
+            groups.append(self._weight_group(AVERAGE_PREFIX))
+        if self._training.teacher_share:
+            groups.append(self._weight_group(TEACHER_PREFIX))
+        return sum(one.size for group in groups for one in group.tensors.values())
 
     def _groups(self, listing: Mapping[str, Listed]) -> list[Group]:
         groups = [self._weight_group(WEIGHT_PREFIX, required=True)]

@@ -116,8 +116,8 @@ def test_numbers_that_are_not_finite_never_reach_the_weights_of_a_device_with_a_
     before = {n: w.cpu().clone() for n, w in trainer.network.state_dict().items()}
     compute = trainer._workers.compute
 
-    def poisoned(*arguments: Any) -> Any:
-        loss, state = compute(*arguments)
+    def poisoned(*arguments: Any, **named: Any) -> Any:
+        loss, state = compute(*arguments, **named)
         return loss * float("nan"), (state[0] * float("nan"), state[1])
 
     monkeypatch.setattr(trainer._workers, "compute", poisoned)

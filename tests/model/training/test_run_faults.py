@@ -223,7 +223,7 @@ def test_a_text_that_is_too_short_is_refused_and_leaves_nothing(tmp_path: Path) 
 def test_a_text_too_short_to_validate_on_is_trained_with_a_note(tmp_path: Path) -> None:
     events = watch(make_request(tmp_path, text="the cat sat on a "))
     assert "the text is too short to hold a part out: there is no validation" in warnings_of(events)
-    assert "the text is short: 1 streams instead of 4" in warnings_of(events)
+    assert "the text is short: 1 stream instead of 4" in warnings_of(events)
     assert of_kind(events, Validated) == []
     (finished,) = of_kind(events, Finished)
     assert (finished.reason, finished.best_nats_per_character) == ("completed", None)
