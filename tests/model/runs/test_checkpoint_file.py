@@ -28,7 +28,7 @@ from model_fixtures import (
 from model.config import ADDED_LATER, ModelConfig
 from model.errors import CheckpointError
 from model.runs import checkpoint_file as checkpoint_module
-from model.runs.checkpoint import FORMAT_VERSION, describe_metadata
+from model.runs.checkpoint import FORMAT_VERSION, Checkpoint, describe_metadata
 from model.runs.checkpoint_file import read_checkpoint, read_metadata, write_checkpoint
 from model.runs.checkpoint_form import checkpoint_size
 
@@ -337,6 +337,41 @@ def test_its_size_is_known_before_it_is_written(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "c", checkpoint)
     expected = checkpoint_size(TINY_MODEL, checkpoint.metadata.training, len(VOCABULARY))
     assert 0 < (tmp_path / "c").stat().st_size - expected < 20_000
+
+
+def student(since: object = (3, 0.5)) -> Checkpoint:
+    """Returns a checkpoint of a student, with its teacher's weights."""
+    training = dataclasses.replace(TINY_TRAINING, teacher_share=0.4)
+    made = make_training_checkpoint(training=training)
+    teacher = {f"teacher.{name}": value * 0.9 for name, value in made.weights().items()}
+    progress = {**made.metadata.progress, "student_since": since}
+    metadata = dataclasses.replace(made.metadata, progress=progress)
+    return Checkpoint(metadata=metadata, tensors={**made.tensors, **teacher})
+
+
+def test_a_student_is_saved_with_its_teacher_and_the_size_counts_both(path: Path) -> None:
+    made = student()
+    write_checkpoint(path, made)
+    read = read_checkpoint(path)
+    assert set(read.tensors) == set(made.tensors)
+    assert list(read.metadata.progress["student_since"]) == [3, 0.5]
+    expected = checkpoint_size(TINY_MODEL, made.metadata.training, len(VOCABULARY))
+    assert 0 < path.stat().st_size - expected < 20_000
+
+
+def test_a_teacher_is_there_if_and_only_if_there_is_a_student(path: Path) -> None:
+    made = student()
+    alone = {name: value for name, value in made.tensors.items() if "teacher." not in name}
+    write_forged(path, dataclasses.replace(made, tensors=alone))
+    assert "missing tensors: teacher." in assert_refused(path)
+    write_forged(path, student(since=None))
+    assert "extra tensors: teacher." in assert_refused(path)
+
+
+@pytest.mark.parametrize("since", [7, [], [3], [3, 1, 1], [-1, 0.5], [0.5, 1], [3, -1], [3, "a"]])
+def test_a_student_without_a_right_beginning_is_refused(since: object, path: Path) -> None:
+    write_forged(path, student(since))
+    assert "student_since" in assert_refused(path)
 
 
 def test_a_later_format_asks_for_an_upgrade(path: Path) -> None:
