@@ -8,8 +8,10 @@ torch.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, get_args
 
 import numpy as np
@@ -232,31 +234,14 @@ def _some(names: list[str]) -> str:
 
 # --- the trainer's counters -----------------------------------------------------------------------
 
+_ADDED = ("processes", "steps_per_epoch", "validation_characters", "student_since")
+"""The fields that versions added, one each."""
 _VERSIONS = (
     ("step", "batches", "learning_rate_scale", "roll_backs"),
-    ("step", "batches", "guard", "average_leads", "engine"),
-    ("step", "batches", "guard", "average_leads", "engine", "processes"),
-    ("step", "batches", "guard", "average_leads", "engine", "processes", "steps_per_epoch"),
-    (
-        "step",
-        "batches",
-        "guard",
-        "average_leads",
-        "engine",
-        "processes",
-        "steps_per_epoch",
-        "validation_characters",
-    ),
-    (
-        "step",
-        "batches",
-        "guard",
-        "average_leads",
-        "engine",
-        "processes",
-        "steps_per_epoch",
-        "validation_characters",
-        "student_since",
+    *accumulate(
+        ((name,) for name in _ADDED),
+        operator.add,
+        initial=("step", "batches", "guard", "average_leads", "engine"),
     ),
 )
 """The fields of the trainer's counters, for each version of this program."""
