@@ -5,7 +5,7 @@ Letters: T time, B batch, N characters of the text, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from model.evaluation.scoring import (
     evaluating,
     primed,
     require_characters,
+    run_to_end,
 )
 from model.network.character_network import CharacterNetwork, State, joined, streams_of
 
@@ -63,6 +64,21 @@ def predictions(
             table[start + first : start + first + len(row)] = found[: len(row), stream]
         yield last / stride
     return table
+
+
+def mean_predictions(
+    networks: Sequence[CharacterNetwork],
+    ids: Ids,
+    *,
+    threads: BatchThreads,
+    forward_of: Callable[[CharacterNetwork], Forward | None],
+) -> Tensor:
+    """Returns the mean of what `predictions` returns for each of one or more networks."""
+    mean = torch.zeros(())
+    for number, network in enumerate(networks, 1):
+        found = run_to_end(predictions(network, ids, threads=threads, forward=forward_of(network)))
+        mean = found if number == 1 else mean.lerp_(found, 1 / number)
+    return mean
 
 
 def _predicted(

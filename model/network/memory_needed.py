@@ -19,7 +19,8 @@ unit of a layer (gates, cell and hidden state; measured: 10 to 18), and for each
 measured: 4)."""
 
 PREDICTION_BYTES = 2
-"""Of a teacher's prediction, a float16 for each character of the text and of the vocabulary."""
+"""Of a teacher's prediction, a float16 for each character of the text and of the vocabulary.
+Two tables of them are in memory while those of several teachers are averaged."""
 
 
 def require_memory(
@@ -48,13 +49,14 @@ def require_memory(
     """
     shapes = parameters.parameter_shapes(model, vocabulary_size).values()
     weights = BYTES_PER_PARAMETER * sum(map(math.prod, shapes))
-    characters = batch * training.sequence
-    scored = characters if training.scoring == "every" else batch
+    read = batch * training.sequence
+    scored = read if training.scoring == "every" else batch
     step = 4 * (
-        characters * model.layers * model.hidden * NUMBERS_PER_UNIT
+        read * model.layers * model.hidden * NUMBERS_PER_UNIT
         + scored * vocabulary_size * NUMBERS_PER_LOGIT
     )
-    taught = PREDICTION_BYTES * characters * vocabulary_size if training.teacher_share else 0
+    taught = PREDICTION_BYTES * characters * vocabulary_size * min(2, training.teachers)
+    taught = taught if training.teacher_share else 0
     free = free_memory(system)
     if free is None or weights + step + taught <= free:
         return

@@ -59,12 +59,16 @@ MOST_SQUARE: Final = 25
 """The square of H is at most this multiple of the characters; 1,000 are too few for LSTM(256)."""
 TEACHING_FROM: Final = 0.85
 TAUGHT_PASSES: Final = 1.9
+TAUGHT_STEPS: Final = 1.25
+MOST_TEACHERS: Final = 4
 LEAST_TAUGHT_TEXT: Final = 100_000
 MOST_PREDICTIONS: Final = 2**27
 """If the time is enough for nearly as many passes, a teacher and a student share it, where the
 network has a `NetworkTraits.teacher_share`. Together they make more passes than one network would.
-A text of 20,000 characters gained nothing. A teacher's predictions, one for each character of the
-text and of the vocabulary, are kept in memory."""
+In more time there are more teachers, of as many passes each. Rate and weight decay of a student fit
+a number of steps that is larger by the third factor. A text of 20,000 characters gained nothing.
+What teachers predict, a number for each character of the text and of the vocabulary, is in memory.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +184,9 @@ class Plan:
         if epochs is None and self.passes is not None:
             lengths.append(f"about {_passes_in_words(self.passes)}")
         if self.training.teacher_share:
-            lengths.append("a teacher and a student")
+            number = self.training.teachers
+            teachers = "a teacher" if number == 1 else f"{number} teachers"
+            lengths.append(f"{teachers} and a student")
         return f"{self.model.title}, {', '.join(lengths)}"
 
     def to_record(self) -> dict[str, Any]:
@@ -219,9 +225,8 @@ def plan_for(
     minutes = training.minutes or DEFAULT_MINUTES
     if speed is not None and "network" not in chosen:
         model = dataclasses.replace(model, network=speed.network)
-    rate: float | None = None
+    rate, hidden = None, model.hidden
     if speed is None:
-        hidden = model.hidden
         rung = nearest_rung(hidden / unit_scale(model.network, model.layers))
     else:
         rung = _best_rung(speed, model, 60 * minutes, characters, symbols)
@@ -235,20 +240,21 @@ def plan_for(
         batch *= 2
         learning_rate *= DOUBLED_BATCH_RATE
         rate *= speed.doubled_batch
+    step = batch * training.sequence
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
-    epochs, share = training.epochs, training.teacher_share
+    epochs, share, teachers = training.epochs, training.teacher_share, training.teachers
     if epochs is None and passes is not None:
-        if "teacher_share" not in chosen and _teaches(passes, characters, symbols, traits):
-            share = traits.teacher_share
-        epochs = _end(passes, characters, batch * training.sequence, traits, taught=share > 0)
+        if "teacher_share" not in chosen:
+            teachers, share = _teachers(passes, characters, symbols, traits)
+        epochs = _end(passes, characters, step, traits, teachers if share else 0)
     passes = passes if epochs is None else float(epochs)
-    # Of the network that makes more of them, the student.
-    read = FULL_DROPOUT_PASSES if passes is None else passes * (1 - share)
-    factor = 1.0 if passes is None else _long_training(read * characters, batch, training, traits)
+    read = FULL_DROPOUT_PASSES if passes is None else passes * (1 - share)  # by a student
+    steps = 0.0 if passes is None else read * characters / step
+    factor = _long_training(steps, traits, taught=share > 0)
     settings = _settings(rung, read, characters, traits, taught=share > 0)
     settings["learning_rate"] = float(f"{factor * learning_rate:.3g}")
     settings["weight_decay"] = round(factor * settings["weight_decay"], 3)
-    settings |= {"batch": batch, "epochs": epochs, "teacher_share": share}
+    settings |= {"batch": batch, "epochs": epochs, "teacher_share": share, "teachers": teachers}
     settings = {name: value for name, value in settings.items() if name not in chosen}
     shape = {name: settings.pop(name) for name in ("embedding", "dropout") if name in settings}
     return Plan(
@@ -277,8 +283,22 @@ def _teaches(passes: float, characters: int, symbols: int, traits: NetworkTraits
     return traits.teacher_share > 0 and suits and enough
 
 
+def _teachers(
+    passes: float, characters: int, symbols: int, traits: NetworkTraits
+) -> tuple[int, float]:
+    """Returns how many teachers a student has in the time of some passes, and their share of it.
+
+    The share is 0 if one network is better. Each teacher makes as many passes as an only one.
+    """
+    if not _teaches(passes, characters, symbols, traits):
+        return 1, 0.0
+    one, whole = traits.teacher_share, TAUGHT_PASSES * _most_passes(characters, traits)
+    more = max(0, min(MOST_TEACHERS - 1, int((passes - whole) / (one * whole))))
+    return 1 + more, round((1 + more) * one / (1 + more * one), 3)
+
+
 def _end(
-    passes: float, characters: int, step: int, traits: NetworkTraits, *, taught: bool
+    passes: float, characters: int, step: int, traits: NetworkTraits, teachers: int
 ) -> int | None:
     """Returns the passes after which a plan ends before its time, if it does.
 
@@ -287,9 +307,10 @@ def _end(
         characters: in the training part.
         step: characters of a step.
         traits: of the network.
-        taught: whether a teacher and a student share them.
+        teachers: that share them with a student; 0 if there is none.
     """
-    most = _most_passes(characters, traits) * (TAUGHT_PASSES if taught else 1)
+    taught = TAUGHT_PASSES * (1 + (teachers - 1) * traits.teacher_share) if teachers else 1.0
+    most = taught * _most_passes(characters, traits)
     least = LEAST_STEPS * min(step, characters) / max(1, characters)
     end = math.ceil(max(least, most))
     return end if passes > end else None
@@ -301,12 +322,10 @@ def _doubles(speed: MachineSpeed, rate: float, minutes: float) -> bool:
     return speed.doubled_batch >= DOUBLED_BATCH_FACTOR and steps >= DOUBLED_BATCH_STEPS
 
 
-def _long_training(
-    characters: float, batch: int, training: TrainingConfig, traits: NetworkTraits
-) -> float:
-    """Returns the factor of the learning rate, and of the decay, for a number of characters."""
-    steps = characters / (batch * training.sequence)
-    return math.sqrt(min(1.0, traits.fitted_steps / max(1.0, steps)))
+def _long_training(steps: float, traits: NetworkTraits, *, taught: bool) -> float:
+    """Returns the factor of the learning rate, and of the decay, for a number of steps."""
+    fitted = traits.fitted_steps * (TAUGHT_STEPS if taught else 1)
+    return math.sqrt(min(1.0, fitted / max(1.0, steps)))
 
 
 def _best_rung(

@@ -40,6 +40,7 @@ from model.runs.checkpoint_form import (
     Listed,
     Tensors,
     listing_of,
+    teachers_done,
 )
 from model.runs.storage import write_atomically
 from model.system.memory import free_memory
@@ -318,7 +319,7 @@ def _form(metadata: CheckpointMetadata, listing: Mapping[str, Listed]) -> Checkp
         metadata.training,
         len(metadata.vocabulary),
         average_leads=bool(metadata.progress.get("average_leads")),
-        is_student=metadata.progress.get("student_since") is not None,
+        teachers=teachers_done(metadata.progress),
         resumable=is_resumable(listing),
     )
 

@@ -24,7 +24,7 @@ from model.events import (
     Validated,
     WarningRaised,
 )
-from model.events.recorded import STOPPED_FALLING, STUDENT_BEGINS
+from model.events.recorded import STOPPED_FALLING, STUDENT_BEGINS, TEACHER_BEGINS
 from model.network.published import PublishedWeights
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import Checkpoint
@@ -247,10 +247,11 @@ class Reporter:
         ending = "; the training ends here" if ends else ""
         return self.warning(f"{STOPPED_FALLING}{ending}")
 
-    def student_begins(self, teacher: Trainer) -> WarningRaised:
-        """Returns the warning that another network begins; the teacher writes for now."""
+    def network_begins(self, teacher: Trainer) -> WarningRaised:
+        """Returns the warning that another network follows a teacher, which writes for now."""
         self.publish(teacher.snapshot())
-        return self.warning(STUDENT_BEGINS)
+        is_teacher = teacher.schedule.after_teacher(0, 0.0).trains_teacher
+        return self.warning(TEACHER_BEGINS if is_teacher else STUDENT_BEGINS)
 
     def warning(self, text: str) -> WarningRaised:
         """Returns a warning."""

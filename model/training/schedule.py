@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from model.config import ModelConfig, TrainingConfig
 from model.events import Planned
+from model.runs.checkpoint_form import teachers_done
 
 FINAL_FRACTION = 0.02
 """Learning rate at the planned end, as a fraction of the peak."""
@@ -20,8 +24,10 @@ class Schedule:
 
     training: TrainingConfig
     steps_per_epoch: int
-    student_since: tuple[int, float] | None = None
-    """Steps and seconds before the student began; None if it has not."""
+    teachers_done: int = 0
+    """Networks that were trained before the present one."""
+    network_since: tuple[int, float] = (0, 0.0)
+    """Steps and seconds before the present network began."""
 
     @property
     def planned_steps(self) -> int | None:
@@ -64,38 +70,55 @@ class Schedule:
 
     @property
     def trains_teacher(self) -> bool:
-        """Whether a student will follow the network that is trained now."""
-        return self.training.teacher_share > 0 and self.student_since is None
+        """Whether a student will follow, now or later, the present network."""
+        training = self.training
+        return training.teacher_share > 0 and self.teachers_done < training.teachers
 
-    @property
-    def first_step(self) -> int:
-        """Steps before those of the network that is trained now."""
-        return 0 if self.student_since is None else self.student_since[0]
+    def after_teacher(self, step: int, seconds: float) -> Schedule:
+        """Returns the schedule once the present network is a teacher, and another one begins."""
+        done, since = self.teachers_done + 1, (step, seconds)
+        return dataclasses.replace(self, teachers_done=done, network_since=since)
+
+    def networks_before(self) -> dict[str, Any]:
+        """Returns what `resumed` needs, as plain values for JSON."""
+        since = self.network_since if self.teachers_done else None
+        return {"teachers_done": self.teachers_done, "student_since": since}
+
+    def resumed(self, progress: Mapping[str, Any]) -> Schedule:
+        """Returns the schedule with the networks before that a trainer's counters name."""
+        done = teachers_done(progress)
+        since = tuple(progress["student_since"]) if done else (0, 0.0)
+        return dataclasses.replace(self, teachers_done=done, network_since=since)
 
     def teacher_is_done(self, step: int, seconds: float) -> bool:
-        """Returns whether it is time for the student to begin."""
+        """Returns whether it is time for another network to begin."""
         return self.trains_teacher and self.network_progress(step, seconds) == 1
 
     def network_progress(self, step: int, seconds: float) -> float:
-        """Returns the completed fraction of the training of one network, teacher or student."""
-        progress = self.progress(step, seconds)
+        """Returns the completed fraction of the present network's training.
+
+        Teachers share their part of the plan equally.
+        """
+        before, end = self.progress(*self.network_since), 1.0
         if self.trains_teacher:
-            return min(1.0, progress / self.training.teacher_share)
-        before = 0.0 if self.student_since is None else self.progress(*self.student_since)
-        return 1.0 if before == 1 else max(0.0, (progress - before) / (1 - before))
+            share = self.training.teacher_share
+            end = before + (share - before) / (self.training.teachers - self.teachers_done)
+        if end <= before:
+            return 1.0
+        return min(1.0, max(0.0, (self.progress(step, seconds) - before) / (end - before)))
 
     def learning_rate(self, step: int, seconds: float) -> float:
         """Returns the learning rate of the next step, after ``step`` steps and ``seconds``.
 
         The rate warms up linearly over ``warmup_steps``, or over a twentieth of the network's
         training if that is shorter. A half cosine lowers it from the peak to ``FINAL_FRACTION`` of
-        the peak at the planned end (Loshchilov & Hutter 2017). A student starts like its teacher.
+        the peak at the planned end (Loshchilov & Hutter 2017). A student starts like its teachers.
         """
         peak = self.training.learning_rate
         if self.training.constant_learning_rate:
             return peak
         progress = self.network_progress(step, seconds)
-        warm = (step - self.first_step + 1) / max(1, self.training.warmup_steps)
+        warm = (step - self.network_since[0] + 1) / max(1, self.training.warmup_steps)
         warm = min(1.0, max(warm, progress / MAX_WARMUP_FRACTION))
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return peak * warm * (FINAL_FRACTION + (1 - FINAL_FRACTION) * cosine)

@@ -189,7 +189,7 @@ MUTANTS = (
     _mutant(
         "the warm-up is a step late",
         "model/training/schedule.py",
-        ("warm = (step - self.first_step + 1) /", "warm = (step - self.first_step) /"),
+        ("warm = (step - self.network_since[0] + 1) /", "warm = (step - self.network_since[0]) /"),
         "model/training/test_schedule.py",
     ),
     _mutant(
@@ -201,7 +201,7 @@ MUTANTS = (
     _mutant(
         "a student begins with the weights that its teacher began with",
         "model/training/trainer.py",
-        ("self._training.seed ^ 1", "self._training.seed"),
+        ("self._training.seed ^ self.schedule.teachers_done", "self._training.seed"),
         "model/training/test_student.py",
     ),
     _mutant(
@@ -212,6 +212,18 @@ MUTANTS = (
             "steps = np.arange(batch.sequence)[::-1, None]",
         ),
         "model/training/test_student.py",
+    ),
+    _mutant(
+        "a student learns from its last teacher alone",
+        "model/evaluation/predictions.py",
+        ("found if number == 1 else mean.lerp_(found, 1 / number)", "found"),
+        "model/training/test_student.py",
+    ),
+    _mutant(
+        "the first teacher has the whole part of the plan",
+        "model/training/schedule.py",
+        ("(self.training.teachers - self.teachers_done)", "1"),
+        "model/training/test_schedule.py",
     ),
     _mutant(
         "a student's loss is its teacher's alone",

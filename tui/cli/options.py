@@ -177,7 +177,14 @@ training_options = _stack(
         type=float,
         metavar="X",
         help="Train a first network for this part of the plan, then a second one that learns half "
-        "from its predictions; 0 trains one network (default; `auto` chooses 0.35 for long times).",
+        "from its predictions; 0 trains one network (default; `auto` chooses for long times).",
+    ),
+    click.option(
+        "--teachers",
+        type=int,
+        metavar="N",
+        help="Train N first networks in that part, one after another; the last one learns from "
+        "their average (default: 1; `auto` chooses).",
     ),
     click.option(
         "--averaging",

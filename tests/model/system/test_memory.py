@@ -46,6 +46,20 @@ def test_a_batch_of_long_sequences_counts_and_not_the_network_alone(tmp_path: Pa
         )
 
 
+def test_what_teachers_predict_counts_with_the_length_of_the_text(tmp_path: Path) -> None:
+    system = system_with(tmp_path, 16 * GIGABYTE)
+
+    def require(characters: int, *, teachers: int, share: float = 0.3) -> None:
+        training = TrainingConfig(teacher_share=share, teachers=teachers)
+        require_memory(MODEL, training, 60, batch=32, characters=characters, system=system)
+
+    require(100_000_000, teachers=1)  # 12 GB
+    for characters, teachers in ((100_000_000, 2), (200_000_000, 1)):
+        with pytest.raises(ConfigError, match=r"--teacher-share: .*give 0, which trains one"):
+            require(characters, teachers=teachers)
+        require(characters, teachers=teachers, share=0.0)
+
+
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_every_preset_fits_where_a_laptop_has_room(preset: Preset, tmp_path: Path) -> None:
     system = system_with(tmp_path, 4 * GIGABYTE)

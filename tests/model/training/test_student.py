@@ -19,7 +19,7 @@ from model.config import ScoringMode
 from model.evaluation.predictions import predictions
 from model.evaluation.scoring import run_to_end
 from model.events import CheckpointSaved, StepFinished, Validated, WarningRaised
-from model.events.recorded import STUDENT_BEGINS
+from model.events.recorded import STUDENT_BEGINS, TEACHER_BEGINS
 from model.network.make import make_network
 from model.network.published import PublishedWeights
 from model.training.best import Best
@@ -45,7 +45,7 @@ def with_student(scoring: ScoringMode = "every") -> tuple[Trainer, dict[str, Any
     for _ in range(20):
         trainer.step(0.0)
     teacher = {name: value.copy() for name, value in weights_of(trainer.best_network).items()}
-    trainer.begin_student(0.0)
+    trainer.keep_as_teacher(0.0)
     return trainer, teacher
 
 
@@ -78,6 +78,26 @@ def test_its_soft_targets_are_what_the_teacher_predicts_there(scoring: ScoringMo
         whole = table[start : start + batch.sequence]
         own = found[stream] if scoring == "last" else found[:, stream]
         assert torch.allclose(own, whole[-1] if scoring == "last" else whole, atol=1e-3)
+
+
+def test_its_soft_targets_are_the_mean_of_what_several_teachers_predict() -> None:
+    trainer = make_trainer(dataclasses.replace(TAUGHT, teachers=3))
+    tables, firsts = [], []
+    for number in range(3):
+        assert trainer.schedule.trains_teacher
+        assert trainer._reader.predictions is None
+        firsts.append(weights_of(trainer.network)["head.weight"].copy())
+        for _ in range(5 * number + 1):
+            trainer.step(0.0)
+        tables.append(run_to_end(predictions(trainer.best_network, TEXT_IDS)).float())
+        trainer.keep_as_teacher(0.0)
+    firsts.append(weights_of(trainer.network)["head.weight"])
+    assert not trainer.schedule.trains_teacher
+    assert len({first.tobytes() for first in firsts}) == 4
+    assert trainer._reader.predictions is not None
+    mean = torch.stack(tables).mean(0)
+    assert torch.allclose(trainer._reader.predictions.float(), mean, atol=1e-3)
+    assert not torch.allclose(tables[0], mean, atol=1e-3)
 
 
 def test_soft_targets_that_are_the_text_itself_change_no_gradient() -> None:
@@ -119,6 +139,15 @@ def test_a_run_validates_and_saves_the_teacher_and_goes_on_with_its_student(tmp_
     assert rates[:LAST_OF_TEACHER] == pytest.approx(rates[LAST_OF_TEACHER:])
 
 
+def test_a_run_with_two_teachers_says_what_begins(tmp_path: Path) -> None:
+    events = watch(make_request(tmp_path, epochs=4, teacher_share=0.5, teachers=2))
+    assert warnings_of(events) == [TEACHER_BEGINS, STUDENT_BEGINS]
+    rates = [event.learning_rate for event in of_kind(events, StepFinished)]
+    assert len(rates) == 60
+    assert rates[:15] == pytest.approx(rates[15:30])
+    assert rates[28] < rates[45] < rates[34]
+
+
 def test_the_teacher_writes_until_its_student_is_better(tmp_path: Path) -> None:
     published: list[PublishedWeights] = []
     request = make_request(tmp_path, epochs=10, teacher_share=0.1)
@@ -140,11 +169,15 @@ def test_the_teacher_writes_until_its_student_is_better(tmp_path: Path) -> None:
     assert later[0] >= better[0]
 
 
-@pytest.mark.parametrize("split", [LAST_OF_TEACHER, LAST_OF_TEACHER + 1, 47])
+@pytest.mark.parametrize(
+    ("teachers", "split"),
+    [(1, LAST_OF_TEACHER), (1, LAST_OF_TEACHER + 1), (1, 47), (2, 15), (2, 20), (2, 30), (2, 47)],
+)
 def test_an_interrupted_student_ends_bit_for_bit_as_without_the_interruption(
-    split: int, tmp_path: Path
+    teachers: int, split: int, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {"epochs": 4, "teacher_share": 0.5, "reset_probability": 0.3}
+    settings["teachers"] = teachers
     model = dataclasses.replace(TINY_MODEL, dropout=0.3)
 
     def stop(event: object, controls: TrainingControls) -> None:
@@ -159,6 +192,7 @@ def test_an_interrupted_student_ends_bit_for_bit_as_without_the_interruption(
     assert one.metadata.step == two.metadata.step == 60
     assert one.metadata.progress["student_since"][0] == LAST_OF_TEACHER
     assert any(name.startswith("teacher.") for name in one.tensors)
+    assert any(name.startswith("teacher2.") for name in one.tensors) == (teachers == 2)
     differing = [n for n in one.tensors if one.tensors[n].tobytes() != two.tensors[n].tobytes()]
     assert (set(one.tensors), differing) == (set(two.tensors), [])
 
@@ -185,7 +219,7 @@ def test_a_student_is_not_judged_by_its_teachers_losses() -> None:
 
     validated(1.5, 30)
     assert not leads()
-    best.begin_student()
+    best.begin_network()
     assert leads()
     for seconds, nats in ((40, 2.0), (60, 1.8), (80, 1.6)):
         assert not validated(nats, seconds)

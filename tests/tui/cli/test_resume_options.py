@@ -24,7 +24,7 @@ SETTINGS = (
 OTHERS = {
     "preset": "quality", "hidden": "9", "layers": "2", "embedding": "5", "averaging": "0.5",
     "batch": "5", "sequence": "17", "validation_fraction": "0.2", "lowercase": None,
-    "network": "gru", "teacher_share": "0.3",
+    "network": "gru", "teacher_share": "0.3", "teachers": "2",
 }  # fmt: skip
 """Options that a begun run cannot change, with other values than it has."""
 TAKEN = {
@@ -70,7 +70,14 @@ def test_what_a_begun_run_cannot_change_is_refused(
 ) -> None:
     value = OTHERS[name]
     option = f"--{name.replace('_', '-')}"
-    of_training = {"averaging", "batch", "sequence", "validation_fraction", "teacher_share"}
+    of_training = {
+        "averaging",
+        "batch",
+        "sequence",
+        "validation_fraction",
+        "teacher_share",
+        "teachers",
+    }
     if more and name in of_training:  # they can be changed where only the weights are used
         return
     done = resume(trained, option if value is None else f"{option}={value}", *more)
