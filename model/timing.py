@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from statistics import median_low
 from typing import TypeVar
 
 Clock = Callable[[], float]
@@ -109,9 +110,10 @@ def fastest(
     budget: float = float("inf"),
     clock: Callable[[], float] = time.perf_counter,
 ) -> CandidateT:
-    """Returns the candidate with the shortest best time in interleaved rounds.
+    """Returns the candidate with the shortest median time in interleaved rounds.
 
-    The first round is not timed. Among candidates of about equal speed the one with the fewest
+    The first round is not timed. On a machine that others use, the best of several times says
+    little about the next minutes. Among candidates of about equal speed the one with the fewest
     threads wins, because other programs need the cores too.
 
     Args:
@@ -120,7 +122,7 @@ def fastest(
         threads_of: returns how many cores a candidate keeps busy.
         rounds: maximum number of timed rounds.
         min_speedup: how many times as fast a candidate with more threads must be.
-        prune_ratio: a candidate slower than this multiple of the best time is not timed again.
+        prune_ratio: a candidate slower than this multiple of the shortest is not timed again.
         budget: seconds after which no further round starts.
         clock: returns seconds.
     """
@@ -129,15 +131,17 @@ def fastest(
     began = clock()
     for candidate in candidates:
         timer(candidate)
-    best = dict.fromkeys(candidates, float("inf"))
+    times: dict[CandidateT, list[float]] = {candidate: [] for candidate in candidates}
+    typical: dict[CandidateT, float] = {}
     left = list(candidates)
     for _ in range(rounds):
         for candidate in left:
-            best[candidate] = min(best[candidate], timer(candidate))
-        shortest = min(best.values())
-        left = [candidate for candidate in left if best[candidate] <= prune_ratio * shortest]
+            times[candidate].append(timer(candidate))
+        typical = {candidate: median_low(times[candidate]) for candidate in candidates}
+        shortest = min(typical.values())
+        left = [candidate for candidate in left if typical[candidate] <= prune_ratio * shortest]
         if clock() - began > budget or len(left) == 1:
             break
-    shortest = min(best.values())
-    good = [candidate for candidate in candidates if best[candidate] <= min_speedup * shortest]
-    return min(good, key=lambda candidate: (threads_of(candidate), best[candidate]))
+    shortest = min(typical.values())
+    good = [candidate for candidate in candidates if typical[candidate] <= min_speedup * shortest]
+    return min(good, key=lambda candidate: (threads_of(candidate), typical[candidate]))

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from statistics import median_low
 
 import numpy as np
 import torch
@@ -20,7 +21,6 @@ from model.compute.torch_threads import prepare_thread
 from model.config import (
     ModelConfig,
     NetworkKind,
-    Precision,
     TrainingConfig,
     units_of_equal_cost,
 )
@@ -68,9 +68,11 @@ WHOLE_STEPS = 4
 NOISE_CHARACTERS = 1 << 16
 """Characters that these steps read."""
 
-RETUNE_AFTER_SECONDS = (60.0, 600.0)
+RETUNE_AFTER_SECONDS = (60.0, 300.0, 1_500.0, 7_500.0)
 """Training times at which the engines are measured again, seconds. Another program may have been
 busy at the start, and the choice made then could halve the speed of a whole night."""
+RETUNE_SHARE = 0.01
+"""Part of the training so far that measuring again may take, at least `BUDGET`."""
 WORTH_A_LOOK = 5
 """A planned training must last this multiple of a retune time; otherwise that retune is omitted."""
 
@@ -219,7 +221,11 @@ def retune_times(training: TrainingConfig) -> list[float]:
 
 
 def retune(
-    machine: Machine, training: TrainingConfig, model: ModelConfig, vocabulary_size: int
+    machine: Machine,
+    training: TrainingConfig,
+    model: ModelConfig,
+    vocabulary_size: int,
+    seconds: float,
 ) -> Machine:
     """Returns the machine with the engine that is clearly fastest now; otherwise the same machine.
 
@@ -231,23 +237,23 @@ def retune(
         training: the settings.
         model: the shape of the network.
         vocabulary_size: V.
+        seconds: of training so far.
     """
-    precision: Precision = "fp32" if machine.autocast is None else "bf16"
-    open_ways = dataclasses.replace(training, precision=precision)
-    engines = possible_engines(open_ways, machine.device, model=model)
+    engines = possible_engines(training, machine.device, model=model)
+    engines = [engine for engine in engines if engine.precision == machine.engine.precision]
     if machine.engine not in engines or len(engines) == 1:
         return machine
-    best: dict[Engine, float] = {}
-    with _timer(open_ways, model, vocabulary_size, machine.device) as timer:
+    times: dict[Engine, list[float]] = {engine: [] for engine in engines}
+    with _timer(training, model, vocabulary_size, machine.device) as timer:
 
         def noted(engine: Engine) -> float:
-            seconds = timer(engine)
-            # The first call only warms up.
-            best[engine] = min(best[engine], seconds) if engine in best else float("inf")
-            return seconds
+            times[engine].append(timer(engine))
+            return times[engine][-1]
 
-        chosen = fastest_engine(engines, noted)
-    if best[machine.engine] < MIN_SPEEDUP * best[chosen]:
+        chosen = fastest_engine(engines, noted, budget=max(BUDGET, RETUNE_SHARE * seconds))
+    # The first call only warms up.
+    now, then = (median_low(times[engine][1:]) for engine in (machine.engine, chosen))
+    if now < MIN_SPEEDUP * then:
         return machine
     return Machine.on(machine.device, chosen)
 

@@ -271,9 +271,9 @@ class TrainingRun:
 
     def _retune(self) -> Iterator[Event]:
         """Times the engines again and switches if another one is clearly faster now."""
-        run, before = self._run, self._machine
-        self._retune_times.pop(0)
-        self._machine = retune(before, run.training, run.model, len(run.corpus.vocabulary))
+        run, before, _ = self._run, self._machine, self._retune_times.pop(0)
+        shape = (run.training, run.model, len(run.corpus.vocabulary))
+        self._machine = retune(before, *shape, self._watch.seconds)
         give_back_memory()
         prepare_thread(self._machine.engine.threads_per_shard)
         if self._machine != before:

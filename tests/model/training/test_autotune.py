@@ -120,9 +120,18 @@ def test_the_fastest_wins_and_the_first_round_does_not_count() -> None:
     engines = [Engine(precision="fp32"), Engine(precision="fp32", batch_shards=2)]
     seconds = {
         engines[0]: itertools.chain([0.1], itertools.repeat(3.0)),
-        engines[1]: itertools.chain([9.0, 4.0, 2.0], itertools.repeat(4.0)),
+        engines[1]: itertools.chain([9.0, 4.0], itertools.repeat(2.0)),
     }
     assert fastest_engine(engines, lambda engine: next(seconds[engine]), lambda: 0.0) == engines[1]
+
+
+def test_a_single_quick_round_does_not_win() -> None:
+    engines = [Engine(precision="fp32"), Engine(precision="bf16")]
+    seconds = {
+        engines[0]: itertools.repeat(3.0),
+        engines[1]: itertools.chain([3.5, 3.5, 2.2], itertools.repeat(3.5)),
+    }
+    assert fastest_engine(engines, lambda engine: next(seconds[engine]), lambda: 0.0) == engines[0]
 
 
 def test_more_threads_must_be_worth_a_core() -> None:
@@ -180,7 +189,12 @@ def test_where_time_is_short_one_round_decides() -> None:
     assert calls == engines * 2
 
 
-def look(monkeypatch: pytest.MonkeyPatch, before: Machine, seconds: dict[Engine, float]) -> Machine:
+def look(
+    monkeypatch: pytest.MonkeyPatch,
+    before: Machine,
+    seconds: dict[Engine, float],
+    training: TrainingConfig = OPEN,
+) -> Machine:
     """Returns what a second look finds in a training."""
 
     class Timer:
@@ -194,7 +208,7 @@ def look(monkeypatch: pytest.MonkeyPatch, before: Machine, seconds: dict[Engine,
 
     monkeypatch.setattr("model.training.autotune.StepTimer", Timer)
     monkeypatch.setattr(engine_list, "usable_cores", lambda: 2)
-    return retune(before, OPEN, MODEL, 9)
+    return retune(before, training, MODEL, 9, 60.0)
 
 
 def test_a_second_look_changes_the_engine_only_for_a_gain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,17 +221,28 @@ def test_a_second_look_changes_the_engine_only_for_a_gain(monkeypatch: pytest.Mo
     assert look(monkeypatch, with_two, {one: 1.0, two: 0.95}) is with_two
 
 
+def test_a_given_number_of_threads_leaves_other_engines_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_list, "supports_bfloat16", lambda device: False)
+    asked = dataclasses.replace(OPEN, threads=1)
+    one, other = possible_engines(asked, CPU, model=MODEL)
+    assert look(monkeypatch, Machine.on(CPU, one), {one: 1.0, other: 0.6}, asked).engine == other
+    assert look(monkeypatch, Machine.on(CPU, other), {one: 1.0, other: 0.6}, asked).engine == other
+
+
 def test_what_was_asked_for_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.training.autotune.StepTimer", None)  # to time would fail
     for threads in (1, 2):
         asked = dataclasses.replace(OPEN, precision="fp32", threads=threads)
         (engine,) = possible_engines(asked, CPU, model=MODEL)
         before = Machine.on(CPU, engine)
-        assert retune(before, asked, MODEL, 9) is before
+        assert retune(before, asked, MODEL, 9, 60.0) is before
 
 
 @pytest.mark.parametrize(
-    ("minutes", "looks"), [(None, [60, 600]), (60, [60, 600]), (5, [60]), (4.9, [])]
+    ("minutes", "looks"),
+    [(None, [60, 300, 1500, 7500]), (60, [60, 300]), (25, [60, 300]), (5, [60]), (4.9, [])],
 )
 def test_short_trainings_are_not_looked_at_again(minutes: float | None, looks: list[float]) -> None:
     assert retune_times(dataclasses.replace(OPEN, minutes=minutes)) == looks
