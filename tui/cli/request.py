@@ -166,10 +166,6 @@ def run_request(corpus: str | None, options: Mapping[str, Any]) -> RunRequest:
         raise ConfigError(
             "--weights-only", "there is no run to take weights from", "give it with --resume"
         )
-    if training.teachers > 1 and not (resume or training.teacher_share):
-        raise ConfigError(
-            "--teachers", "no part of the plan is theirs", "give --teacher-share, too"
-        )
     if options["tensorboard"] and find_spec("tensorboard") is None:
         raise ConfigError(
             "--tensorboard",

@@ -27,6 +27,10 @@ OTHERS = {
     "network": "gru", "teacher_share": "0.3", "teachers": "2",
 }  # fmt: skip
 """Options that a begun run cannot change, with other values than it has."""
+OF_TRAINING = {
+    "averaging", "batch", "sequence", "validation_fraction", "teacher_share", "teachers",
+}  # fmt: skip
+"""Those of them that can be changed where only the weights are used."""
 TAKEN = {
     "run", "resume", "weights_only", "root", "tensorboard", "include", "exclude", "encoding",
     "offline", "seed", "as_json", "corpus",
@@ -63,25 +67,31 @@ def test_every_option_is_refused_or_taken_on_resume() -> None:
     assert names == set(OTHERS) | TAKEN | options.NEW_ON_RESUME
 
 
-@pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.parametrize("more", [(), ("--weights-only",)], ids=["whole", "weights only"])
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        *((name, ()) for name in OTHERS),
+        *((name, ("--weights-only",)) for name in OTHERS if name not in OF_TRAINING),
+    ],
+)
 def test_what_a_begun_run_cannot_change_is_refused(
     name: str, more: tuple[str, ...], trained: Path
 ) -> None:
     value = OTHERS[name]
     option = f"--{name.replace('_', '-')}"
-    of_training = {
-        "averaging",
-        "batch",
-        "sequence",
-        "validation_fraction",
-        "teacher_share",
-        "teachers",
-    }
-    if more and name in of_training:  # they can be changed where only the weights are used
-        return
     done = resume(trained, option if value is None else f"{option}={value}", *more)
     assert_one_line(done, 4, f"the saved run has {name.replace('_', '-')} ")
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_teachers_need_a_part_of_the_plan(resumed: bool, home: Path) -> None:
+    asked = ("--teachers=2", "--json")
+    if resumed:
+        done = resume(home, "--weights-only", *asked)
+    else:
+        done = charlm_here(home, "train", "u.txt", "--run", "s", *SETTINGS, *asked)
+    assert_one_line(done, 2, "--teachers: no part of the plan is theirs; give --teacher-share, too")
+    assert not (home / "runs" / "s").exists()
 
 
 def test_settings_given_again_as_they_were_are_no_change(home: Path) -> None:
