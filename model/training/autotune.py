@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from statistics import median_low
+from statistics import median, median_low
 
 import numpy as np
 import torch
@@ -275,7 +275,7 @@ def _whole_steps(
     vocabulary_size: int,
     counts: Sequence[int],
 ) -> list[float]:
-    """Returns the seconds of a step with each of some counts of streams in a batch.
+    """Returns the median seconds of a step with each of some counts of streams in a batch.
 
     They include dropout and update, which take half of a step of LSTM(512) where its products are
     quick, and as long for many streams as for few.
@@ -299,7 +299,7 @@ def _whole_steps(
                 seconds.append(time.perf_counter() - begun)
     # The first steps compile and allocate.
     count = len(counts)
-    return [min(seconds[count + place :: count]) for place in range(count)]
+    return [median(seconds[count + place :: count]) for place in range(count)]
 
 
 def _step_seconds(timer: Timer, engine: Engine, rounds: int) -> float:
