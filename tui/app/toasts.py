@@ -20,21 +20,16 @@ class Toasts:
         self._app = app
         self._clock = clock
         self._warned_until = 0.0
-        self._until: dict[str, float] = {}
-        """When each of the warnings that are shown ends."""
 
     def say(self, words: str, severity: Severity) -> None:
         """Shows a toast; the caller has made foreign text printable.
 
         An answer to a key replaces the answer before it, because a pile would hide a small screen.
-        Warnings stay for their whole time; later toasts appear beside them, but not the same words.
+        Warnings stay for their whole time; later toasts appear beside them.
         """
         now = self._clock()
-        self._until = {shown: end for shown, end in self._until.items() if end > now}
-        if words in self._until:
-            return
         if severity != "information":
-            self._until[words] = self._warned_until = now + TOAST_SECONDS
+            self._warned_until = now + TOAST_SECONDS
         elif now >= self._warned_until:
             self._app.clear_notifications()
         self._app.notify(words, severity=severity, markup=False, timeout=TOAST_SECONDS)
