@@ -74,10 +74,13 @@ def mean_predictions(
     forward_of: Callable[[CharacterNetwork], Forward | None],
 ) -> Tensor:
     """Returns the mean of what `predictions` returns for each of one or more networks."""
-    mean = torch.zeros(())
-    for number, network in enumerate(networks, 1):
-        found = run_to_end(predictions(network, ids, threads=threads, forward=forward_of(network)))
-        mean = found if number == 1 else mean.lerp_(found, 1 / number)
+    tables = (
+        run_to_end(predictions(network, ids, threads=threads, forward=forward_of(network)))
+        for network in networks
+    )
+    mean = next(tables)
+    for number, found in enumerate(tables, 2):
+        mean.lerp_(found, 1 / number)
     return mean
 
 

@@ -55,8 +55,8 @@ def require_memory(
         read * model.layers * model.hidden * NUMBERS_PER_UNIT
         + scored * vocabulary_size * NUMBERS_PER_LOGIT
     )
-    taught = PREDICTION_BYTES * characters * vocabulary_size * min(2, training.teachers)
-    taught = taught if training.teacher_share else 0
+    tables = min(2, training.teachers) if training.teacher_share else 0
+    taught = PREDICTION_BYTES * characters * vocabulary_size * tables
     free = free_memory(system)
     if free is None or weights + step + taught <= free:
         return

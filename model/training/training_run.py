@@ -241,7 +241,7 @@ class TrainingRun:
                 continue
             yield from self._step()
             if self._retune_times and self._watch.seconds >= self._retune_times[0]:
-                yield from self._retune()
+                yield from self._retune(self._retune_times.pop(0))
             if snapshot_due.after(SECONDS_BETWEEN_SNAPSHOTS):
                 coming = None if self._best.teacher_leads else trainer.begin_snapshot()
                 release_pages(self._run.corpus.ids)
@@ -269,11 +269,11 @@ class TrainingRun:
                 yield from self._save()
                 save_due.restart()
 
-    def _retune(self) -> Iterator[Event]:
+    def _retune(self, seconds: float) -> Iterator[Event]:
         """Times the engines again and switches if another one is clearly faster now."""
-        run, before, _ = self._run, self._machine, self._retune_times.pop(0)
-        shape = (run.training, run.model, len(run.corpus.vocabulary))
-        self._machine = retune(before, *shape, self._watch.seconds)
+        run, before = self._run, self._machine
+        symbols = len(run.corpus.vocabulary)
+        self._machine = retune(before, run.training, run.model, symbols, seconds)
         give_back_memory()
         prepare_thread(self._machine.engine.threads_per_shard)
         if self._machine != before:

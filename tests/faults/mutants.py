@@ -216,7 +216,7 @@ MUTANTS = (
     _mutant(
         "a student learns from its last teacher alone",
         "model/evaluation/predictions.py",
-        ("found if number == 1 else mean.lerp_(found, 1 / number)", "found"),
+        ("mean.lerp_(found, 1 / number)", "mean = found"),
         "model/training/test_student.py",
     ),
     _mutant(
