@@ -42,9 +42,6 @@ def require_range(
         )
 
 
-SOFT_SHARE: Final = 0.5
-"""Part of a student's loss that compares it with its teacher (Hinton et al. 2015, temperature 1).
-The rest compares it with the text."""
 MAX_TEACHERS: Final = 8
 NORM_EPSILON: Final = 1e-6
 """Is added to a mean of squares before RMSNorm (Zhang & Sennrich 2019) divides by its root."""

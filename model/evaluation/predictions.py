@@ -1,4 +1,4 @@
-"""What a network predicts after each character of a text, for another one to learn from. PyTorch.
+"""What a network predicts after each character of a text, and what its student learns. PyTorch.
 
 Letters: T time, B batch, N characters of the text, V vocabulary.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,9 @@ from model.network.character_network import CharacterNetwork, State, joined, str
 
 STREAMS = 64
 """Maximum parts of the text that are read in parallel."""
+SOFT_SHARE = 0.5
+"""What teachers predict has this part in a student's targets (Hinton et al. 2015, temperature 1).
+The rest is the text's."""
 
 
 def predictions(
@@ -66,14 +70,21 @@ def predictions(
     return table
 
 
-def mean_predictions(
+def soft_targets(
     networks: Sequence[CharacterNetwork],
     ids: Ids,
     *,
     threads: BatchThreads,
     forward_of: Callable[[CharacterNetwork], Forward | None],
 ) -> Tensor:
-    """Returns the mean of what `predictions` returns for each of one or more networks."""
+    """Returns the probabilities that a student learns, float16 [N - 1, V]; see `SOFT_SHARE`.
+
+    Args:
+        networks: the teachers, one or more, whose predictions have equal parts.
+        ids: the text [N].
+        threads: share the parts of the text.
+        forward_of: returns a network's recurrent part; None for its own.
+    """
     tables = (
         run_to_end(predictions(network, ids, threads=threads, forward=forward_of(network)))
         for network in networks
@@ -81,7 +92,9 @@ def mean_predictions(
     mean = next(tables)
     for number, found in enumerate(tables, 2):
         mean.lerp_(found, 1 / number)
-    return mean
+    following = torch.from_numpy(ids[1:].astype(np.int64)).to(mean.device)[:, None]
+    hard = torch.full_like(following, 1 - SOFT_SHARE, dtype=mean.dtype)
+    return mean.mul_(SOFT_SHARE).scatter_add_(1, following, hard)
 
 
 def _predicted(

@@ -43,7 +43,6 @@ def _cross_entropy(  # noqa: PLR0917
     logits: Array,
     bias: Array,
     targets: Array,
-    hardness: Any,
     soft_targets: Array,
     share: Any,
     d_logits: Array,
@@ -51,14 +50,13 @@ def _cross_entropy(  # noqa: PLR0917
 ) -> float:
     """Returns the loss in nats, and writes its gradient: ``share * (softmax - probabilities)``.
 
-    The probabilities that a row is compared with are ``hardness * one_hot + soft_targets``.
+    Without soft targets the probability of a target is 1.
 
     Args:
         logits: float32 [N, W], without the bias; scratch afterwards.
         bias: float32 [W].
-        targets: int64 [N].
-        hardness: float32, 1 less the sum of a row of ``soft_targets``.
-        soft_targets: float32 [N, V], a teacher's probabilities times its part, or [N, 0].
+        targets: int64 [N]; unused if there are soft targets.
+        soft_targets: float32 [N, V], the probabilities to learn, or [N, 0].
         share: float32, weight of each character in the loss.
         d_logits: float32 or bfloat16 [N, W]; written.
         d_bias: float32 [W]; added to.
@@ -73,7 +71,7 @@ def _cross_entropy(  # noqa: PLR0917
         most = largest(row)
         target, soft = targets[n], soft_targets[n]
         # A NaN anywhere in the row propagates into `total`.
-        wanted, total = hardness * row[target], np.float32(0)
+        wanted, total = (np.float32(0) if symbols else row[target]), np.float32(0)
         for v in range(symbols):
             wanted += soft[v] * row[v]
         for v in range(width):
@@ -85,7 +83,8 @@ def _cross_entropy(  # noqa: PLR0917
         # Separate loops, each of which LLVM vectorises.
         for v in range(width):
             row[v] = row[v] * scale
-        row[target] -= hardness * share
+        if not symbols:
+            row[target] -= share
         for v in range(symbols):
             row[v] -= share * soft[v]
         for v in range(width):
@@ -180,7 +179,6 @@ def _head_step(  # noqa: PLR0917
     head: Array,
     head_bias: Array,
     targets: Array,
-    hardness: Any,
     soft_targets: Array,
     share: Any,
     d_operand: Array,
@@ -195,8 +193,7 @@ def _head_step(  # noqa: PLR0917
         head: float32 [W, H].
         head_bias: float32 [W].
         targets: int64 [N].
-        hardness: float32, see `_cross_entropy`.
-        soft_targets: float32 [N, V or 0].
+        soft_targets: float32 [N, V or 0], see `_cross_entropy`.
         share: float32, weight of each character in the loss.
         d_operand: float32 [N, H rounded up to whole panels]; written.
         d_head: float32 [W, H]; written.
@@ -211,7 +208,7 @@ def _head_step(  # noqa: PLR0917
     matmul(operand, packed, logits)
     d_head_bias[:] = np.float32(0)
     loss = _cross_entropy(
-        logits, head_bias, targets, hardness, soft_targets, share, d_logits, d_head_bias
+        logits, head_bias, targets, soft_targets, share, d_logits, d_head_bias
     )  # fmt: skip
     # Gradient of the operand, then of the matrix.
     packed = empty_packed(width, symbols, operand)
@@ -228,8 +225,7 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     first: int,  # first of the streams, of which there are B among S
     ids: Array,  # int64 [T, S]
     targets: Array,  # int64 [T, S]
-    hardness: Any,  # float32, see `_cross_entropy`
-    soft_targets: Array,  # float32 [T, S, V], or [T, S, 0]
+    soft_targets: Array,  # float32 [T, S, V], or [T, S, 0], see `_cross_entropy`
     input_gates: Array,  # float32 [V or 1, 4H], what each, or every, character adds to the gates
     embedding: Array,  # float32 [V, E]
     input_masks: Array,  # float32 [S, E], dropout factors of the embedded characters
@@ -273,8 +269,8 @@ def train_step(  # noqa: PLR0917 - compiled code takes them by position
     operand = _head_operand(hiddens, width, matrix.shape[1], mask)
     d_operand, flat_targets = d_outputs.reshape(count, -1), own_targets.reshape(count)
     loss[0] = _head_step(
-        operand, head, head_bias, flat_targets, hardness, own_soft, share, d_operand, d_head,
-        d_head_bias, transposed,
+        operand, head, head_bias, flat_targets, own_soft, share, d_operand, d_head, d_head_bias,
+        transposed,
     )  # fmt: skip
     if len(mask):
         _apply_mask(d_outputs, mask)

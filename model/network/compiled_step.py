@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from model.compute.batch_threads import BatchThreads
-from model.config import SOFT_SHARE
 from model.kernels.packing import PANEL
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import train_step
@@ -106,26 +105,22 @@ class CompiledStep:
         *,
         total: int,
         gradients: Sequence[Tensor],
-        soft_targets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Computes a step with the current weights.
 
         Args:
             threads: share the streams.
             inputs: int64 [T, B], B > 0.
-            targets: int64 [T, B].
+            targets: int64 [T, B], or float32 [T, B, V], see `GradientWorkers.compute`.
             state: carried in: hidden and cell state, each [1, B, H].
             masks: dropout masks; None for no dropout.
             total: scored characters of all processes.
             gradients: of the parameters, in their order; written.
-            soft_targets: float32 [T, B, V], of a student.
 
         Returns:
             The streams' share of the mean loss, and their state after the last character.
         """
-        step = _Step(
-            self._memory, inputs, targets, state, masks, total=total, soft_targets=soft_targets
-        )
+        step = _Step(self._memory, inputs, targets, state, masks, total=total)
         results = threads.map(step.run_streams, inputs.shape[1])
         step.write_gradients([part for _, part in results], gradients)
         return torch.tensor(sum(loss for loss, _ in results), dtype=torch.float32), step.after
@@ -185,7 +180,6 @@ class _Step:
         masks: DropoutMasks | None,
         *,
         total: int,
-        soft_targets: Tensor | None = None,
     ) -> None:
         """Computes what depends only on the weights; see `CompiledStep.compute`."""
         memory.begin_step()
@@ -213,13 +207,12 @@ class _Step:
         before = [part.contiguous() for part in state]
         self.after: State = tuple(torch.empty_like(part) for part in before)
         """State after the last character, complete when all streams have run."""
-        hardness, soft = 1.0, torch.empty(*inputs.shape, 0)
-        if soft_targets is not None:
-            hardness, soft = 1 - SOFT_SHARE, SOFT_SHARE * soft_targets.contiguous()
+        hard, soft = targets, torch.empty(*inputs.shape, 0)
+        if targets.is_floating_point():
+            hard, soft = torch.zeros_like(inputs), targets
         self._shared = (
-            *arrays_of(inputs.contiguous(), targets.contiguous()),
-            np.float32(hardness),
-            *arrays_of(soft, self._table, self._embedding, input_mask),
+            *arrays_of(inputs.contiguous(), hard.contiguous(), soft.contiguous()),
+            *arrays_of(self._table, self._embedding, input_mask),
             *arrays_of(bias, matrix, head, head_bias, mask),
             np.float32(1 / total),
             *(array[0] for array in arrays_of(*before, *self.after)),

@@ -1,7 +1,7 @@
 """Puts a batch's characters on the device. PyTorch.
 
 If the text fits, it is kept on the device and batches are gathered there. Otherwise each batch is
-copied from the host. Letters: T time, B batch.
+copied from the host. Letters: T time, B batch, N characters of the text, V vocabulary.
 """
 
 from __future__ import annotations
@@ -29,10 +29,24 @@ class DeviceBatches:
         self._machine = machine
         self._ids: Ids | None = None
         self._text: Tensor | None = None
-        self.predictions: Tensor | None = None
-        """Of a teacher, float16 [characters - 1, V]; see `model.evaluation.predictions`."""
+        self.soft_targets: Tensor | None = None
+        """Probabilities to learn instead of the text's next characters, float16 [N - 1, V]."""
 
     def read(self, batch: Batch, streams: slice) -> tuple[Tensor, Tensor]:
+        """Returns inputs, int64 [T, B], and targets of some of a batch's streams.
+
+        Targets are int64 [T, B], or float32 [T, B, V] if there are soft ones; without T if only the
+        last position is scored.
+        """
+        inputs, targets = self._characters(batch, streams)
+        if self.soft_targets is not None:
+            steps = np.arange(batch.sequence)[:, None]
+            places = batch.starts[None, streams] + (steps[-1] if batch.last_only else steps)
+            targets = self.soft_targets[self._machine.take(places)].float()
+            targets = targets[0] if batch.last_only else targets
+        return inputs, targets
+
+    def _characters(self, batch: Batch, streams: slice) -> tuple[Tensor, Tensor]:
         """Returns int64 inputs [T, B] and targets [T, B] or [B] of some of a batch's streams."""
         if self._machine.holds_text and self._ids is not batch.ids:
             self._ids = batch.ids
@@ -46,18 +60,6 @@ class DeviceBatches:
         steps = torch.arange(batch.sequence + 1, device=self._machine.device)
         block = self._text[starts[None, :] + steps[:, None]].long()
         return block[:-1], block[-1] if batch.last_only else block[1:]
-
-    def soft_targets(self, batch: Batch, streams: slice) -> Tensor | None:
-        """Returns the teacher's probabilities of some streams' targets, if there is a teacher.
-
-        They are float32 [T, B, V], or [B, V] if only the last position is scored.
-        """
-        if self.predictions is None:
-            return None
-        steps = np.arange(batch.sequence)[:, None]
-        places = batch.starts[None, streams] + (steps[-1] if batch.last_only else steps)
-        found = self.predictions[self._machine.take(places)].float()
-        return found[0] if batch.last_only else found
 
     def _on_device(self, ids: Ids) -> Tensor | None:
         """Returns the text on the device as uint8 or int32, or None if it is too long.

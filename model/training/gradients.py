@@ -21,7 +21,7 @@ from model.compute.batch_threads import BatchThreads
 from model.compute.cuda_graph import GraphRunner
 from model.compute.device import Machine
 from model.compute.engine import Engine
-from model.config import SOFT_SHARE, ScoringMode
+from model.config import ScoringMode
 from model.distributed.process_group import ALONE, ProcessGroup
 from model.network.character_network import CharacterNetwork, State, joined, streams_of
 from model.network.dropout import DropoutMasks
@@ -29,9 +29,6 @@ from model.network.lstm import NormalisedLSTM
 
 if TYPE_CHECKING:
     from model.network.compiled_step import CompiledStep
-
-Targets = tuple[Tensor, Tensor | None]
-"""The characters of the text, and a teacher's probabilities; see `GradientWorkers.compute`."""
 
 
 class GradientWorkers:
@@ -83,26 +80,24 @@ class GradientWorkers:
         state: State,
         masks: DropoutMasks | None,
         total: int | None = None,
-        *,
-        soft_targets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Computes the loss and sets every parameter's ``grad``.
 
         Args:
             inputs: int64 [T, B], this process's streams. B may be 0 in a batch of few windows.
-            targets: int64 [T, B], or [B] if only the last position is scored.
+            targets: int64 [T, B], the characters that follow, or float32 [T, B, V], their
+                probabilities; without T if only the last position is scored.
             state: recurrent state of these streams before the first character.
             masks: dropout masks; None without dropout.
-            total: scored characters of all processes; None counts those of ``targets``.
-            soft_targets: float32 [T, B, V], or [B, V] if only the last position is scored: the
-                teacher's probabilities, with a weight of `SOFT_SHARE` in the loss.
+            total: scored characters of all processes; None counts those of this one.
 
         Returns:
             The mean loss in nats per scored character of all processes, and the state of these
             streams after the last character. The device may still compute the loss. On a device
             with a queue the next call may overwrite the loss, the state and the gradients.
         """
-        total = targets.numel() if total is None else total
+        if total is None:
+            total = inputs.numel() if self._scoring == "every" else inputs.shape[1]
         if not inputs.shape[1]:
             torch._foreach_zero_(self._gradients)
             loss = self._gradients[0].new_zeros(())
@@ -115,10 +110,9 @@ class GradientWorkers:
                 masks,
                 total=total,
                 gradients=self._gradients,
-                soft_targets=soft_targets,
             )
         else:
-            loss, state = self._of_shards(inputs, (targets, soft_targets), state, masks, total)
+            loss, state = self._of_shards(inputs, targets, state, masks, total)
         if self._ranks.place.size > 1:
             loss = self._of_all_processes(loss)
         return loss, state
@@ -126,7 +120,7 @@ class GradientWorkers:
     def _of_shards(
         self,
         inputs: Tensor,
-        targets: Targets,
+        targets: Tensor,
         state: State,
         masks: DropoutMasks | None,
         total: int,
@@ -135,10 +129,10 @@ class GradientWorkers:
         of_streams = self._recorded if self._machine.queues else self._of_streams
 
         def of_shard(streams: slice) -> tuple[Tensor, tuple[Tensor, ...], State]:
-            hard, soft = targets
+            soft = targets.is_floating_point()
             return of_streams(
                 inputs[:, streams],
-                (hard[..., streams], None if soft is None else soft[..., streams, :]),
+                targets[..., streams, :] if soft else targets[..., streams],
                 streams_of(state, streams),
                 None if masks is None else masks.of_streams(streams),
                 total,
@@ -163,7 +157,7 @@ class GradientWorkers:
     def _recorded(
         self,
         inputs: Tensor,
-        targets: Targets,
+        targets: Tensor,
         state: State,
         masks: DropoutMasks | None,
         total: int,
@@ -171,22 +165,20 @@ class GradientWorkers:
         """Returns the results of `_of_streams`, which is recorded once and then replayed."""
 
         def work(operands: Sequence[Tensor]) -> Sequence[Tensor]:
-            inputs, hard, *rest = operands
-            carried, rest = tuple(rest[: len(state)]), rest[len(state) :]
-            dropped = None if masks is None else masks.with_factors(rest[: len(factors)])
-            given = hard, (rest[-1] if soft else None)
-            loss, gradients, after = self._of_streams(inputs, given, carried, dropped, total)
+            inputs, targets, *rest = operands
+            carried, factors = tuple(rest[: len(state)]), rest[len(state) :]
+            dropped = None if masks is None else masks.with_factors(factors)
+            loss, gradients, after = self._of_streams(inputs, targets, carried, dropped, total)
             return (loss, *after, *gradients)
 
         factors = () if masks is None else masks.factors()
-        hard, *soft = (one for one in targets if one is not None)
-        loss, *rest = self._recording(work, (inputs, hard, *state, *factors, *soft), total)
+        loss, *rest = self._recording(work, (inputs, targets, *state, *factors), total)
         return loss, tuple(rest[len(state) :]), tuple(rest[: len(state)])
 
     def _of_streams(
         self,
         inputs: Tensor,
-        targets: Targets,
+        targets: Tensor,
         state: State,
         masks: DropoutMasks | None,
         total: int,
@@ -201,12 +193,9 @@ class GradientWorkers:
                 )
                 scored = outputs if self._scoring == "every" else outputs[-1]
                 logits = network.logits(scored).float().flatten(0, -2)
-            hard, soft = targets
-            loss = functional.cross_entropy(logits, hard.flatten(), reduction="sum")
-            if soft is not None:
-                taught = functional.cross_entropy(logits, soft.flatten(0, -2), reduction="sum")
-                loss = torch.lerp(loss, taught, SOFT_SHARE)
-            loss = loss / total
+            soft = targets.is_floating_point()
+            wanted = targets.reshape(logits.shape if soft else -1)
+            loss = functional.cross_entropy(logits, wanted, reduction="sum") / total
             gradients = torch.autograd.grad(loss, list(network.parameters()))
         return loss.detach(), gradients, tuple(part.detach().float() for part in state)
 

@@ -23,7 +23,7 @@ from model.config import TrainingConfig
 from model.data.batches import Batch, Batches
 from model.distributed.process_group import ALONE, ProcessGroup
 from model.errors import TrainingDiverged
-from model.evaluation.predictions import mean_predictions
+from model.evaluation.predictions import soft_targets
 from model.evaluation.scoring import Forward
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import draw_masks
@@ -203,13 +203,13 @@ class Trainer:
         self.save_rollback_point()
 
     def _use_teachers(self) -> None:
-        """Lets a student's steps use what its teachers predict on average for the whole text."""
+        """Lets a student's steps learn from its teachers, too."""
         if self.schedule.trains_teacher or not self._teachers:
             return
         networks = [copy.deepcopy(self.network) for _ in self._teachers]
         for network, weights in zip(networks, self._teachers, strict=True):
             network.load_arrays(weights)
-        self._reader.predictions = mean_predictions(
+        self._reader.soft_targets = soft_targets(
             networks, self._batches.ids, threads=self.threads, forward_of=self.compiled_forward
         )
 
@@ -366,10 +366,7 @@ class Trainer:
         )
         if masks is not None and inputs.shape[1] < streams:
             masks = masks.of_streams(share)
-        soft_targets = self._reader.soft_targets(batch, share)
-        loss, after = self._workers.compute(
-            inputs, targets, state, masks, batch.scored, soft_targets=soft_targets
-        )
+        loss, after = self._workers.compute(inputs, targets, state, masks, batch.scored)
         self._state = after if training.scoring == "every" else None
         return loss
 

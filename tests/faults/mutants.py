@@ -226,10 +226,10 @@ MUTANTS = (
         "model/training/test_schedule.py",
     ),
     _mutant(
-        "a student's loss is its teacher's alone",
-        "model/network/compiled_step.py",
-        ("SOFT_SHARE * soft_targets.contiguous()", "soft_targets.contiguous()"),
-        "model/network/test_compiled_step.py",
+        "a student learns from its teachers alone",
+        "model/evaluation/predictions.py",
+        ("mean.mul_(SOFT_SHARE).scatter_add_(1, following, hard)", "mean"),
+        "model/training/test_student.py",
     ),
     _mutant(
         "the rate is that of the step after",

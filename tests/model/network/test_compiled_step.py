@@ -65,8 +65,8 @@ def compute(
     training = TrainingConfig(weight_dropout=weight_dropout, embedding_dropout=embedding_dropout)
     masks = draw_masks(model, training, batch=batch, width=network.input_width, device=CPU)
     with closing(GradientWorkers(network, Machine(device=CPU, engine=engine), "every")) as workers:
-        soft = torch.rand(steps, batch, symbols).softmax(-1) if taught else None
-        loss, after = workers.compute(ids[:-1], ids[1:], state, masks, soft_targets=soft)
+        targets = torch.rand(steps, batch, symbols).softmax(-1) if taught else ids[1:]
+        loss, after = workers.compute(ids[:-1], targets, state, masks)
     named = network.named_parameters()
     return loss, after, {name: value.grad for name, value in named if value.grad is not None}
 

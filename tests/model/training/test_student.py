@@ -16,7 +16,7 @@ from network_fixtures import TEXT_IDS, make_trainer, weights_of
 from watched_training import run_folder, warnings_of, watch
 
 from model.config import ScoringMode
-from model.evaluation.predictions import predictions
+from model.evaluation.predictions import SOFT_SHARE, predictions
 from model.evaluation.scoring import run_to_end
 from model.events import CheckpointSaved, StepFinished, Validated, WarningRaised
 from model.events.recorded import STUDENT_BEGINS, TEACHER_BEGINS
@@ -64,28 +64,35 @@ def test_the_student_is_another_untrained_network() -> None:
     assert trainer.step_count == 20
 
 
+def mixed(predicted: torch.Tensor) -> torch.Tensor:
+    """Returns what a student learns from predictions [N - 1, V] after each character."""
+    following = torch.from_numpy(TEXT_IDS[1:].astype(np.int64))
+    text = torch.nn.functional.one_hot(following, predicted.shape[1])
+    return SOFT_SHARE * predicted + (1 - SOFT_SHARE) * text
+
+
 @pytest.mark.parametrize("scoring", ["every", "last"])
-def test_its_soft_targets_are_what_the_teacher_predicts_there(scoring: ScoringMode) -> None:
+def test_it_learns_from_the_text_and_what_the_teacher_predicts_there(scoring: ScoringMode) -> None:
     trainer, teacher = with_student(scoring)
     network = make_network(TINY_MODEL, trainer.network.vocabulary_size)
     network.load_arrays(teacher)
-    table = run_to_end(predictions(network, TEXT_IDS)).float()
+    table = mixed(run_to_end(predictions(network, TEXT_IDS)).float())
     batch = trainer._batches.next()
     streams = slice(1, batch.streams)
-    found = trainer._reader.soft_targets(batch, streams)
-    assert found is not None
+    _, found = trainer._reader.read(batch, streams)
+    assert found.dtype == torch.float32
     for stream, start in enumerate(batch.starts[streams]):
         whole = table[start : start + batch.sequence]
         own = found[stream] if scoring == "last" else found[:, stream]
         assert torch.allclose(own, whole[-1] if scoring == "last" else whole, atol=1e-3)
 
 
-def test_its_soft_targets_are_the_mean_of_what_several_teachers_predict() -> None:
+def test_it_learns_from_the_mean_of_what_several_teachers_predict() -> None:
     trainer = make_trainer(dataclasses.replace(TAUGHT, teachers=3))
     tables, firsts = [], []
     for number in range(3):
         assert trainer.schedule.trains_teacher
-        assert trainer._reader.predictions is None
+        assert trainer._reader.soft_targets is None
         firsts.append(weights_of(trainer.network)["head.weight"].copy())
         for _ in range(5 * number + 1):
             trainer.step(0.0)
@@ -94,17 +101,17 @@ def test_its_soft_targets_are_the_mean_of_what_several_teachers_predict() -> Non
     firsts.append(weights_of(trainer.network)["head.weight"])
     assert not trainer.schedule.trains_teacher
     assert len({first.tobytes() for first in firsts}) == 4
-    assert trainer._reader.predictions is not None
-    mean = torch.stack(tables).mean(0)
-    assert torch.allclose(trainer._reader.predictions.float(), mean, atol=1e-3)
-    assert not torch.allclose(tables[0], mean, atol=1e-3)
+    assert trainer._reader.soft_targets is not None
+    expected = mixed(torch.stack(tables).mean(0))
+    assert torch.allclose(trainer._reader.soft_targets.float(), expected, atol=1e-3)
+    assert not torch.allclose(mixed(tables[0]), expected, atol=1e-3)
 
 
 def test_soft_targets_that_are_the_text_itself_change_no_gradient() -> None:
     plain, taught = make_trainer(TAUGHT), make_trainer(TAUGHT)
     symbols = taught.network.vocabulary_size
     following = torch.from_numpy(TEXT_IDS[1:].astype(np.int64))
-    taught._reader.predictions = torch.nn.functional.one_hot(following, symbols).half()
+    taught._reader.soft_targets = torch.nn.functional.one_hot(following, symbols).half()
     assert taught.step(0.0).loss == pytest.approx(plain.step(0.0).loss, rel=1e-5)
     for one, other in zip(plain.network.parameters(), taught.network.parameters(), strict=True):
         assert one.grad is not None
