@@ -44,6 +44,8 @@ def refusal_of_an_option(error: click.NoSuchOption) -> str:
     if error.ctx is not None:
         for parameter in error.ctx.command.get_params(error.ctx):
             known += [*parameter.opts, *parameter.secondary_opts]
-    near = nearest(error.option_name, [name for name in known if name.startswith("--")])
-    meant = f"; did you mean {near}?" if near else "."
+    # Without the dashes, which all of them have in common.
+    names = [name.removeprefix("--") for name in known if name.startswith("--")]
+    near = nearest(error.option_name.lstrip("-"), names)
+    meant = f"; did you mean --{near}?" if near else "."
     return f"No such option {error.option_name}{meant} See `{PROGRAM} --help`."

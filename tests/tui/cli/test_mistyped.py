@@ -73,3 +73,12 @@ def test_two_swapped_letters_of_a_command_are_understood(command: str, data: st.
     place = data.draw(st.integers(0, len(command) - 2))
     mistyped = command[:place] + command[place + 1] + command[place] + command[place + 2 :]
     assert nearest(mistyped, COMMANDS) == command
+
+
+def test_an_option_that_is_like_no_other_gets_no_nearest_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All options begin with the same two dashes, which make none of them more alike."""
+    assert run(["train", "--nosuch", "2"]) == 2
+    complaint = capsys.readouterr().err.splitlines()[-1]
+    assert complaint == "charlm-tui: No such option --nosuch. See `charlm-tui --help`."
