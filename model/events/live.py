@@ -22,7 +22,7 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """The length of the training was planned; progress bars use it."""
+    """The length of the training was planned, or its next network begins; progress bars use it."""
 
     steps_per_epoch: int
     planned_steps: int | None
@@ -30,10 +30,16 @@ class Planned:
     planned_seconds: float | None
     """Total training time in seconds if the plan is a time budget; otherwise None."""
     first_step: int
-    """Steps made before this session (0 for a new run)."""
+    """Steps made before this session (0 for a new run), or before the network that begins."""
     network: NetworkKind = "lstm"
     layers: int
     hidden: int
+    teachers: int = 0
+    """Networks from which a student learns; 0 without a student."""
+    teachers_done: int = 0
+    """Those of them that are trained."""
+    network_since: int = 0
+    """Steps before the present network began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from model.constraint_config import Constraints
 from model.errors import CheckpointError
 from model.events import (
     Event,
+    Planned,
     Preparing,
     RecordedUnion,
     RunWatched,
@@ -83,6 +84,7 @@ class WatchSession:
         self._analysis = Analysis(self._events.put, self._sampler.offer)
         self._stopping = threading.Event()
         self._identity: str | None = None
+        self._planned: Planned | None = None
         """Identity of the watched run; None before its folder exists."""
         self._watched: RunWatched | None = None
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
@@ -197,11 +199,15 @@ class WatchSession:
         if self._folder.identity() not in {None, self._identity}:
             return published
         metadata = checkpoint.metadata
+        # Runs of older versions do not record the length of an epoch.
+        steps = int(metadata.progress.get("steps_per_epoch", 0))
+        schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
+        schedule = schedule.resumed(metadata.progress)
+        planned = schedule.planned(metadata.model, schedule.network_since[0])
+        if planned != self._planned:
+            self._planned = planned
+            self._events.put(planned)
         if published is None:
-            # Runs of older versions do not record the length of an epoch.
-            steps = int(metadata.progress.get("steps_per_epoch", 0))
-            schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
-            self._events.put(schedule.planned(metadata.model, 0))
             others = partial(rivals, self._folder.path.parent, metadata.model.network)
             scores = DuelScores(None, "you only watch this run")
             self._analysis.start_again(metadata, scores, others)

@@ -247,11 +247,13 @@ class Reporter:
         ending = "; the training ends here" if ends else ""
         return self.warning(f"{STOPPED_FALLING}{ending}")
 
-    def network_begins(self, teacher: Trainer) -> WarningRaised:
-        """Returns the warning that another network follows a teacher, which writes for now."""
+    def network_begins(self, teacher: Trainer) -> Iterator[Event]:
+        """Yields that another network follows a teacher, which writes for now."""
         self.publish(teacher.snapshot())
-        is_teacher = teacher.schedule.after_teacher(0, 0.0).trains_teacher
-        return self.warning(TEACHER_BEGINS if is_teacher else STUDENT_BEGINS)
+        step = teacher.step_count
+        schedule = teacher.schedule.after_teacher(step, self._seconds())
+        yield self.warning(TEACHER_BEGINS if schedule.trains_teacher else STUDENT_BEGINS)
+        yield schedule.planned(self._run.model, step)
 
     def warning(self, text: str) -> WarningRaised:
         """Returns a warning."""

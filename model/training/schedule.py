@@ -51,6 +51,9 @@ class Schedule:
             network=model.network,
             layers=model.layers,
             hidden=model.hidden,
+            teachers=self.training.teachers if self.training.teacher_share else 0,
+            teachers_done=self.teachers_done,
+            network_since=self.network_since[0],
         )
 
     def progress(self, step: int, seconds: float) -> float:

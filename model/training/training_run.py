@@ -310,7 +310,7 @@ class TrainingRun:
     def _keep_as_teacher(self) -> Iterator[Event]:
         """Keeps the network as a teacher, and begins another one."""
         yield from self._wind_up()
-        yield self._reporter.network_begins(self._trainer)
+        yield from self._reporter.network_begins(self._trainer)
         seconds = self._watch.seconds
         self._leader.say(Instruction.KEEP_AS_TEACHER, seconds)
         self._trainer.keep_as_teacher(seconds)

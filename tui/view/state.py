@@ -54,6 +54,9 @@ class Progress:
     planned_steps: int | None = None
     planned_seconds: float | None = None
     first_step: int = 0
+    teachers: int = 0
+    teachers_done: int = 0
+    network_since: int = 0
     marks: tuple[tuple[float, int], ...] = ()
     """(seconds, step) of the recent past, at least half a second apart."""
 

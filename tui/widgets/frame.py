@@ -71,7 +71,11 @@ def title_words(
         words.append((f"  {ink}", "warn"))
     writing = state.writing
     if writing.weights_step is not None:
-        kind = "best weights" if writing.weights_best else "live weights"
+        progress, kind = state.progress, "live weights"
+        if writing.weights_best:
+            kind = "best weights"
+        elif progress.teachers_done and writing.weights_step <= progress.network_since:
+            kind = "teacher's weights"
         if width >= 76:
             kind += f", step {grouped(writing.weights_step)}"
         words.append((f"  {kind}", "label"))

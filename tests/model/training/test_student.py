@@ -18,7 +18,7 @@ from watched_training import run_folder, warnings_of, watch
 from model.config import ScoringMode
 from model.evaluation.predictions import SOFT_SHARE, predictions
 from model.evaluation.scoring import run_to_end
-from model.events import CheckpointSaved, StepFinished, Validated, WarningRaised
+from model.events import CheckpointSaved, Planned, StepFinished, Validated, WarningRaised
 from model.events.recorded import STUDENT_BEGINS, TEACHER_BEGINS
 from model.network.make import make_network
 from model.network.published import PublishedWeights
@@ -149,6 +149,9 @@ def test_a_run_validates_and_saves_the_teacher_and_goes_on_with_its_student(tmp_
 def test_a_run_with_two_teachers_says_what_begins(tmp_path: Path) -> None:
     events = watch(make_request(tmp_path, epochs=4, teacher_share=0.5, teachers=2))
     assert warnings_of(events) == [TEACHER_BEGINS, STUDENT_BEGINS]
+    plans = of_kind(events, Planned)
+    assert [(plan.teachers, plan.teachers_done) for plan in plans] == [(2, 0), (2, 1), (2, 2)]
+    assert [(plan.first_step, plan.network_since) for plan in plans] == [(0, 0), (15, 15), (30, 30)]
     rates = [event.learning_rate for event in of_kind(events, StepFinished)]
     assert len(rates) == 60
     assert rates[:15] == pytest.approx(rates[15:30])
@@ -208,6 +211,12 @@ def test_a_plan_that_was_longer_goes_on_with_the_student(tmp_path: Path) -> None
     watch(make_request(tmp_path, epochs=2, teacher_share=0.5))
     events = watch(make_request(tmp_path, resume=True, overrides={"epochs": 4}))
     assert STUDENT_BEGINS not in warnings_of(events)
+    (plan,) = of_kind(events, Planned)
+    assert (plan.first_step, plan.network_since, plan.teachers_done) == (
+        30,
+        LAST_OF_TEACHER // 2,
+        1,
+    )
     assert [event.step for event in of_kind(events, StepFinished)] == list(range(31, 61))
 
 
