@@ -42,7 +42,6 @@ def require_range(
         )
 
 
-MAX_TEACHERS: Final = 8
 NORM_EPSILON: Final = 1e-6
 """Is added to a mean of squares before RMSNorm (Zhang & Sennrich 2019) divides by its root."""
 
@@ -191,11 +190,9 @@ class TrainingConfig:
     weight_dropout: float = 0.0
     """Chance of dropping an entry of the recurrent matrices for a step (DropConnect)."""
     teacher_share: float = 0.0
-    """Part of the plan that trains teachers. Then another network of the same shape begins, the
-    student, which learns half from the text and half from what the teachers predict ("born again",
-    Furlanello et al. 2018). 0: one network only."""
-    teachers: int = 1
-    """Teachers that share that part, one after another; a student learns from their average."""
+    """Part of the plan that trains a first network, the teacher. Then a second one of the same
+    shape begins, the student, which learns half from the text and half from what the teacher
+    predicts ("born again", Furlanello et al. 2018). 0: one network only."""
     averaging: float = 0.998
     """Decay of the averaged weights, which write and are kept once they are better; 0: none."""
     guard: bool = True
@@ -249,7 +246,6 @@ class TrainingConfig:
         require_range("embedding_dropout", self.embedding_dropout, 0, 0.95)
         require_range("weight_dropout", self.weight_dropout, 0, 0.95)
         require_range("teacher_share", self.teacher_share, 0, 0.9)
-        require_range("teachers", self.teachers, 1, MAX_TEACHERS)
         require_range("averaging", self.averaging, 0, 0.999999)
         require_range("reset_probability", self.reset_probability, 0, 1)
         if self.epochs is not None:
@@ -340,7 +336,6 @@ def from_record(kind: type[ConfigT], record: dict[str, Any]) -> ConfigT:
 ADDED_LATER = (
     frozenset({"network", "embedding_dropout", "weight_dropout", "averaging", "guard"}),
     frozenset({"teacher_share"}),
-    frozenset({"teachers"}),
 )
 """Fields that records of earlier versions lack, of any of the three classes, version by version.
 

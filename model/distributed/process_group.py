@@ -43,8 +43,8 @@ class Instruction(IntEnum):
     """Wait for another instruction."""
     END = 5
     """End the process; the value is the exit status."""
-    KEEP_AS_TEACHER = 6
-    """Begin another network; the value is the training time so far, in seconds."""
+    STUDENT = 6
+    """Begin a student; the value is the training time so far, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

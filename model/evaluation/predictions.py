@@ -5,7 +5,7 @@ Letters: T time, B batch, N characters of the text, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator
 
 import numpy as np
 import torch
@@ -71,30 +71,16 @@ def predictions(
 
 
 def soft_targets(
-    networks: Sequence[CharacterNetwork],
-    ids: Ids,
-    *,
-    threads: BatchThreads,
-    forward_of: Callable[[CharacterNetwork], Forward | None],
+    network: CharacterNetwork, ids: Ids, *, threads: BatchThreads, forward: Forward | None
 ) -> Tensor:
     """Returns the probabilities that a student learns, float16 [N - 1, V]; see `SOFT_SHARE`.
 
-    Args:
-        networks: the teachers, one or more, whose predictions have equal parts.
-        ids: the text [N].
-        threads: share the parts of the text.
-        forward_of: returns a network's recurrent part; None for its own.
+    The arguments are those of `predictions`; ``network`` is the teacher.
     """
-    tables = (
-        run_to_end(predictions(network, ids, threads=threads, forward=forward_of(network)))
-        for network in networks
-    )
-    mean = next(tables)
-    for number, found in enumerate(tables, 2):
-        mean.lerp_(found, 1 / number)
-    following = torch.from_numpy(ids[1:].astype(np.int64)).to(mean.device)[:, None]
-    hard = torch.full_like(following, 1 - SOFT_SHARE, dtype=mean.dtype)
-    return mean.mul_(SOFT_SHARE).scatter_add_(1, following, hard)
+    table = run_to_end(predictions(network, ids, threads=threads, forward=forward))
+    following = torch.from_numpy(ids[1:].astype(np.int64)).to(table.device)[:, None]
+    hard = torch.full_like(following, 1 - SOFT_SHARE, dtype=table.dtype)
+    return table.mul_(SOFT_SHARE).scatter_add_(1, following, hard)
 
 
 def _predicted(

@@ -20,6 +20,10 @@ class Preparing:
     """Completed part from 0 to 1; None if unknown."""
 
 
+NetworkRole = Literal["only", "teacher", "student"]
+"""What the network that is trained is for, if there are two."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """The length of the training was planned, or its next network begins; progress bars use it."""
@@ -34,10 +38,7 @@ class Planned:
     network: NetworkKind = "lstm"
     layers: int
     hidden: int
-    teachers: int = 0
-    """Networks from which a student learns; 0 without a student."""
-    teachers_done: int = 0
-    """Those of them that are trained."""
+    role: NetworkRole = "only"
     network_since: int = 0
     """Steps before the present network began."""
 

@@ -114,14 +114,11 @@ class SampleRecorded(RecordedEvent):
 
 STOPPED_FALLING: Final = "the validation loss has stopped falling"
 """Beginning of the warning that more training does not help."""
-TEACHER_BEGINS: Final = (
-    "another network begins, one more teacher; until it is better, the best one before it writes"
-)
 STUDENT_BEGINS: Final = (
-    "another network begins, the student, and learns half from what was learned before; until it "
-    "is better, its teacher writes"
+    "a second network begins, the student, and learns half from the first one; until it is better, "
+    "the first one writes"
 )
-"""The warnings that the network that is trained is another one from here on."""
+"""The warning that the network that is trained is another one from here on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,7 @@ unit of a layer (gates, cell and hidden state; measured: 10 to 18), and for each
 measured: 4)."""
 
 PREDICTION_BYTES = 2
-"""Of a teacher's prediction, a float16 for each character of the text and of the vocabulary.
-Two tables of them are in memory while those of several teachers are averaged."""
+"""Of a teacher's prediction, a float16 for each character of the text and of the vocabulary."""
 
 
 def require_memory(
@@ -55,8 +54,7 @@ def require_memory(
         read * model.layers * model.hidden * NUMBERS_PER_UNIT
         + scored * vocabulary_size * NUMBERS_PER_LOGIT
     )
-    tables = min(2, training.teachers) if training.teacher_share else 0
-    taught = PREDICTION_BYTES * characters * vocabulary_size * tables
+    taught = PREDICTION_BYTES * characters * vocabulary_size if training.teacher_share else 0
     free = free_memory(system)
     if free is None or weights + step + taught <= free:
         return

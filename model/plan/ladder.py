@@ -60,15 +60,13 @@ MOST_SQUARE: Final = 25
 TEACHING_FROM: Final = 0.85
 TAUGHT_PASSES: Final = 1.9
 TAUGHT_STEPS: Final = 1.25
-MOST_TEACHERS: Final = 4
 LEAST_TAUGHT_TEXT: Final = 100_000
 MOST_PREDICTIONS: Final = 2**27
 """If the time is enough for nearly as many passes, a teacher and a student share it, where the
 network has a `NetworkTraits.teacher_share`. Together they make more passes than one network would.
-In more time there are more teachers, of as many passes each. Rate and weight decay of a student fit
-a number of steps that is larger by the third factor. A text of 20,000 characters gained nothing.
-What teachers predict, a number for each character of the text and of the vocabulary, is in memory.
-"""
+Rate and weight decay of a student fit a number of steps that is larger by the third factor. A text
+of 20,000 characters gained nothing. A teacher's predictions, one for each character of the text and
+of the vocabulary, are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,9 +182,7 @@ class Plan:
         if epochs is None and self.passes is not None:
             lengths.append(f"about {_passes_in_words(self.passes)}")
         if self.training.teacher_share:
-            number = self.training.teachers
-            teachers = "a teacher" if number == 1 else f"{number} teachers"
-            lengths.append(f"{teachers} and a student")
+            lengths.append("a teacher and a student")
         return f"{self.model.title}, {', '.join(lengths)}"
 
     def to_record(self) -> dict[str, Any]:
@@ -242,11 +238,11 @@ def plan_for(
         rate *= speed.doubled_batch
     step = batch * training.sequence
     passes = None if rate is None else rate * 60 * minutes / max(1, characters)
-    epochs, share, teachers = training.epochs, training.teacher_share, training.teachers
+    epochs, share = training.epochs, training.teacher_share
     if epochs is None and passes is not None:
-        if "teacher_share" not in chosen:
-            teachers, share = _teachers(passes, characters, symbols, traits)
-        epochs = _end(passes, characters, step, traits, teachers if share else 0)
+        if "teacher_share" not in chosen and _teaches(passes, characters, symbols, traits):
+            share = traits.teacher_share
+        epochs = _end(passes, characters, step, traits, taught=share > 0)
     passes = passes if epochs is None else float(epochs)
     read = FULL_DROPOUT_PASSES if passes is None else passes * (1 - share)  # by a student
     steps = 0.0 if passes is None else read * characters / step
@@ -254,7 +250,7 @@ def plan_for(
     settings = _settings(rung, read, characters, traits, taught=share > 0)
     settings["learning_rate"] = float(f"{factor * learning_rate:.3g}")
     settings["weight_decay"] = round(factor * settings["weight_decay"], 3)
-    settings |= {"batch": batch, "epochs": epochs, "teacher_share": share, "teachers": teachers}
+    settings |= {"batch": batch, "epochs": epochs, "teacher_share": share}
     settings = {name: value for name, value in settings.items() if name not in chosen}
     shape = {name: settings.pop(name) for name in ("embedding", "dropout") if name in settings}
     return Plan(
@@ -283,22 +279,8 @@ def _teaches(passes: float, characters: int, symbols: int, traits: NetworkTraits
     return traits.teacher_share > 0 and suits and enough
 
 
-def _teachers(
-    passes: float, characters: int, symbols: int, traits: NetworkTraits
-) -> tuple[int, float]:
-    """Returns how many teachers a student has in the time of some passes, and their share of it.
-
-    The share is 0 if one network is better. Each teacher makes as many passes as an only one.
-    """
-    if not _teaches(passes, characters, symbols, traits):
-        return 1, 0.0
-    one, whole = traits.teacher_share, TAUGHT_PASSES * _most_passes(characters, traits)
-    more = max(0, min(MOST_TEACHERS - 1, int((passes - whole) / (one * whole))))
-    return 1 + more, round((1 + more) * one / (1 + more * one), 3)
-
-
 def _end(
-    passes: float, characters: int, step: int, traits: NetworkTraits, teachers: int
+    passes: float, characters: int, step: int, traits: NetworkTraits, *, taught: bool
 ) -> int | None:
     """Returns the passes after which a plan ends before its time, if it does.
 
@@ -307,10 +289,9 @@ def _end(
         characters: in the training part.
         step: characters of a step.
         traits: of the network.
-        teachers: that share them with a student; 0 if there is none.
+        taught: whether a teacher and a student share them.
     """
-    taught = TAUGHT_PASSES * (1 + (teachers - 1) * traits.teacher_share) if teachers else 1.0
-    most = taught * _most_passes(characters, traits)
+    most = _most_passes(characters, traits) * (TAUGHT_PASSES if taught else 1)
     least = LEAST_STEPS * min(step, characters) / max(1, characters)
     end = math.ceil(max(least, most))
     return end if passes > end else None

@@ -40,7 +40,6 @@ from model.runs.checkpoint_form import (
     Listed,
     Tensors,
     listing_of,
-    teachers_done,
 )
 from model.runs.storage import write_atomically
 from model.system.memory import free_memory
@@ -319,7 +318,7 @@ def _form(metadata: CheckpointMetadata, listing: Mapping[str, Listed]) -> Checkp
         metadata.training,
         len(metadata.vocabulary),
         average_leads=bool(metadata.progress.get("average_leads")),
-        teachers=teachers_done(metadata.progress),
+        is_student=metadata.progress.get("student_since") is not None,
         resumable=is_resumable(listing),
     )
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from corpus.files.json_values import odd, real, record, truth, whole
 from model.compute.engine import LayerKind
-from model.config import MAX_TEACHERS, ModelConfig, TrainingConfig
+from model.config import ModelConfig, TrainingConfig
 from model.network import parameters
 from model.runs.guard_state import GuardState
 
@@ -27,6 +27,7 @@ WEIGHT_PREFIX = "weights."
 AVERAGE_PREFIX = "average."
 OPTIMISER_PREFIX = "optimiser."
 STATE_PREFIX = "state."
+TEACHER_PREFIX = "teacher."
 CPU_RANDOM, CARD_RANDOM = "random.torch", "random.cuda"
 
 SLOTS = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square_avg")}
@@ -36,12 +37,6 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 
 MAX_THREADS = 1024
 MAX_PROCESSES = 65_536
-
-
-def teacher_prefix(number: int) -> str:
-    """Returns the prefix of a teacher's weights; ``number`` counts from 0."""
-    return f"teacher{number + 1}." if number else "teacher."
-
 
 # --- the state of PyTorch's Mersenne Twister (ATen/CPUGeneratorImpl.cpp) --------------------------
 
@@ -89,7 +84,7 @@ class CheckpointForm:
         vocabulary_size: int,
         *,
         average_leads: bool = False,
-        teachers: int = 0,
+        is_student: bool = False,
         resumable: bool = True,
     ) -> None:
         """Stores the settings; the tensors are derived when they are needed.
@@ -99,14 +94,14 @@ class CheckpointForm:
             training: how it is trained.
             vocabulary_size: V.
             average_leads: whether the averaged weights are the best ones.
-            teachers: networks that were trained before this one.
+            is_student: whether the network learns from another one's predictions.
             resumable: whether training can be resumed; otherwise it holds weights alone.
         """
         self._model = model
         self._training = training
         self._weights = parameters.parameter_shapes(model, vocabulary_size)
         self._average_leads = average_leads
-        self._teachers = teachers
+        self._is_student = is_student
         self._resumable = resumable
 
     def require(self, listing: Mapping[str, Listed]) -> None:
@@ -153,7 +148,7 @@ class CheckpointForm:
         if self._training.averaging:
             groups.append(self._weight_group(AVERAGE_PREFIX))
         if self._training.teacher_share:
-            groups += map(self._teacher, range(self._training.teachers))
+            groups.append(self._weight_group(TEACHER_PREFIX))
         return sum(one.size for group in groups for one in group.tensors.values())
 
     def _groups(self, listing: Mapping[str, Listed]) -> list[Group]:
@@ -166,13 +161,11 @@ class CheckpointForm:
                 Group(tensors={CPU_RANDOM: Listed("uint8", (CPU_RANDOM_BYTES,))}, required=True),
                 Group(tensors={CARD_RANDOM: Listed("uint8", (CARD_RANDOM_BYTES,))}),
             ]
-            groups += map(self._teacher, range(self._teachers))
+            if self._is_student:
+                groups.append(self._weight_group(TEACHER_PREFIX, required=True))
             if self._training.scoring == "every":
                 groups.append(self._carried(listing))
         return groups
-
-    def _teacher(self, number: int) -> Group:
-        return self._weight_group(teacher_prefix(number), required=True)
 
     def _weight_group(self, prefix: str, *, required: bool = False) -> Group:
         tensors = {prefix + name: Listed("float32", shape) for name, shape in self._weights.items()}
@@ -248,7 +241,8 @@ _ADDED = (
     "student_since",
     "teachers_done",
 )
-"""The fields that versions added, one each."""
+"""The fields that versions added, one each. The last one is no longer written: there were to be
+several teachers."""
 _VERSIONS = (
     ("step", "batches", "learning_rate_scale", "roll_backs"),
     *accumulate(
@@ -258,12 +252,6 @@ _VERSIONS = (
     ),
 )
 """The fields of the trainer's counters, for each version of this program."""
-
-
-def teachers_done(progress: Mapping[str, Any]) -> int:
-    """Returns how many networks were trained before the present one."""
-    before_there_were_several = int(progress.get("student_since") is not None)
-    return int(progress.get("teachers_done", before_there_were_several))
 
 
 def require_progress(
@@ -288,8 +276,6 @@ def require_progress(
     for name, check in _CHECKS.items():
         if name in progress:
             check(name, progress[name])
-    if (teachers_done(progress) > 0) != (progress.get("student_since") is not None):
-        raise ValueError(odd("progress.teachers_done", progress.get("teachers_done")))
     if "roll_backs" in progress:
         GuardState.from_record(progress)
     if progress.get("step", step) != step:
@@ -343,7 +329,7 @@ def _require_engine(name: str, value: object) -> None:
 
 
 def _require_student(name: str, value: object) -> None:
-    """Checks the step and the second at which a student or a further teacher began."""
+    """Checks the step and the second at which a student began."""
     if value is None:
         return
     if not isinstance(value, list | tuple) or len(value) != 2:
@@ -361,6 +347,6 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "processes": lambda name, value: whole(name, value, 1, MAX_PROCESSES),
     "steps_per_epoch": whole,
     "student_since": _require_student,
-    "teachers_done": lambda name, value: whole(name, value, 0, MAX_TEACHERS),
+    "teachers_done": lambda name, value: whole(name, value, 0, 1),
     "validation_characters": lambda name, value: value is None or whole(name, value, 1),
 }

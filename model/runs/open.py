@@ -44,7 +44,7 @@ from model.runs.checkpoint_form import CPU_RANDOM, STATE_PREFIX, checkpoint_size
 from model.runs.corpus_record import CorpusRecord
 from model.runs.folder import RunFolder
 from model.runs.reload_corpus import find_saved_text, path_of_a_moved_run
-from model.runs.request import RunRequest, require_teachers, resumed_settings
+from model.runs.request import RunRequest, resumed_settings
 from model.system.versions import version_of
 
 MAX_SLUG_CHARACTERS = 40
@@ -130,7 +130,6 @@ def open_run(request: RunRequest, cancelled: Callable[[], bool], measure: Measur
 
 
 def _open_new(request: RunRequest, cancelled: Callable[[], bool], measure: MeasureSpeed) -> Opening:
-    require_teachers(request.training)
     corpus = yield from _load(request, request.corpus, request.corpus_options, cancelled)
     notes = list(corpus.notes)
     split = split_of(corpus, request.training, notes)
@@ -201,7 +200,6 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     checkpoint = folder.checkpoints.load_latest(notes.append)
     metadata = checkpoint.metadata
     model, training = resumed_settings(folder.path, metadata, request)
-    require_teachers(training)
     if request.overrides.get("seed", training.seed) != training.seed:
         notes.append("--seed changes nothing in the training of a run that has begun")
     corpus, source = yield from _load_resumed(request, folder, checkpoint, cancelled, notes)

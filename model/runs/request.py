@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from corpus import CorpusOptions
 from model.config import ModelConfig, TrainingConfig
-from model.errors import CheckpointError, ConfigError
+from model.errors import CheckpointError
 from model.runs.checkpoint import CheckpointMetadata
 
 CHANGEABLE_ON_RESUME: Final = frozenset(
@@ -105,18 +105,6 @@ def resumed_settings(
             training, **{k: v for k, v in changes.items() if k not in model_fields}
         ),
     )
-
-
-def require_teachers(training: TrainingConfig) -> None:
-    """Refuses several teachers without a part of the plan.
-
-    Raises:
-        ConfigError: they have none.
-    """
-    if training.teachers > 1 and not training.teacher_share:
-        raise ConfigError(
-            "--teachers", "no part of the plan is theirs", "give --teacher-share, too"
-        )
 
 
 def _in_words(value: object) -> str:

@@ -201,9 +201,11 @@ class WatchSession:
         metadata = checkpoint.metadata
         # Runs of older versions do not record the length of an epoch.
         steps = int(metadata.progress.get("steps_per_epoch", 0))
-        schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
-        schedule = schedule.resumed(metadata.progress)
-        planned = schedule.planned(metadata.model, schedule.network_since[0])
+        since = metadata.progress.get("student_since")
+        schedule = Schedule(
+            training=metadata.training, steps_per_epoch=steps, student_since=since and tuple(since)
+        )
+        planned = schedule.planned(metadata.model, schedule.first_step)
         if planned != self._planned:
             self._planned = planned
             self._events.put(planned)

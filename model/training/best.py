@@ -7,7 +7,6 @@ import contextlib
 from model.errors import CheckpointError
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import CheckpointMetadata
-from model.runs.checkpoint_form import teachers_done
 from model.runs.checkpoint_store import CheckpointStore
 from model.training.trainer import Trainer
 from model.training.validation import Validation
@@ -39,23 +38,22 @@ class Best:
         self._now: tuple[float, float] | None = None
         """The same at the last validation."""
         self._is_told = False
-        self._of_present: float | None = None
-        """The lowest loss of the present network; None if it is the first one."""
-        self._has_teacher = False
+        self._of_student: float | None = None
+        self._has_student = False
 
-    def begin_network(self) -> None:
-        """Judges from now on another network, to which those so far are teachers."""
-        self._has_teacher, self._of_present = True, None
+    def begin_student(self) -> None:
+        """Judges from now on another network, which learns from the best weights so far."""
+        self._has_student, self._of_student = True, None
         self._best_at = self._now = None
 
     @property
     def teacher_leads(self) -> bool:
-        """Whether a network before the present one is still the better one."""
-        behind = self._of_present is None or self._of_present > (self.nats or 0)
-        return self._has_teacher and self.nats is not None and behind
+        """Whether a student is trained, and its teacher is still the better one."""
+        behind = self._of_student is None or self._of_student > (self.nats or 0)
+        return self._has_student and self.nats is not None and behind
 
     def teacher(self, store: CheckpointStore) -> WeightSnapshot | None:
-        """Returns the weights of the best network before while they are the better ones."""
+        """Returns the weights of a student's teacher while they are the better ones, or None."""
         return self.weights(store) if self.teacher_leads else None
 
     def restore(self, metadata: CheckpointMetadata) -> None:
@@ -63,8 +61,8 @@ class Best:
         self.nats = metadata.best_nats_per_character
         if metadata.nats_per_character is not None:
             self.last = (metadata.step, metadata.nats_per_character)
-        self._has_teacher = teachers_done(metadata.progress) > 0
-        self._of_present = metadata.nats_per_character
+        self._has_student = metadata.progress.get("student_since") is not None
+        self._of_student = metadata.nats_per_character
 
     def weights(self, store: CheckpointStore) -> WeightSnapshot | None:
         """Returns the best weights, from memory or else from the run's folder; None without any."""
@@ -103,9 +101,9 @@ class Best:
         """
         self._now = (trainer.schedule.progress(trainer.step_count, seconds), seconds)
         is_best = self.nats is None or nats < self.nats
-        gains = self._has_teacher and (self._of_present is None or nats < self._of_present)
+        gains = self._has_student and (self._of_student is None or nats < self._of_student)
         if gains:
-            self._of_present = nats
+            self._of_student = nats
         if is_best or gains or self._best_at is None:
             self._best_at = self._now
         if is_best:

@@ -81,8 +81,8 @@ class Follower:
                         trainer.step(agreed.value)
                     case Instruction.GATHER:
                         trainer.tensors()
-                    case Instruction.KEEP_AS_TEACHER:
-                        trainer.keep_as_teacher(agreed.value)
+                    case Instruction.STUDENT:
+                        trainer.begin_student(agreed.value)
                     case Instruction.END:
                         return agreed.signal
                     case Instruction.WAIT | Instruction.JOIN:

@@ -24,7 +24,7 @@ from model.events import (
     Validated,
     WarningRaised,
 )
-from model.events.recorded import STOPPED_FALLING, STUDENT_BEGINS, TEACHER_BEGINS
+from model.events.recorded import STOPPED_FALLING, STUDENT_BEGINS
 from model.network.published import PublishedWeights
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import Checkpoint
@@ -247,12 +247,12 @@ class Reporter:
         ending = "; the training ends here" if ends else ""
         return self.warning(f"{STOPPED_FALLING}{ending}")
 
-    def network_begins(self, teacher: Trainer) -> Iterator[Event]:
-        """Yields that another network follows a teacher, which writes for now."""
+    def student_begins(self, teacher: Trainer) -> Iterator[Event]:
+        """Yields that another network begins; the teacher writes for now."""
         self.publish(teacher.snapshot())
+        yield self.warning(STUDENT_BEGINS)
         step = teacher.step_count
-        schedule = teacher.schedule.after_teacher(step, self._seconds())
-        yield self.warning(TEACHER_BEGINS if schedule.trains_teacher else STUDENT_BEGINS)
+        schedule = replace(teacher.schedule, student_since=(step, self._seconds()))
         yield schedule.planned(self._run.model, step)
 
     def warning(self, text: str) -> WarningRaised:

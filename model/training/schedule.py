@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from model.config import ModelConfig, TrainingConfig
-from model.events import Planned
-from model.runs.checkpoint_form import teachers_done
+from model.events import NetworkRole, Planned
 
 FINAL_FRACTION = 0.02
 """Learning rate at the planned end, as a fraction of the peak."""
@@ -24,10 +20,8 @@ class Schedule:
 
     training: TrainingConfig
     steps_per_epoch: int
-    teachers_done: int = 0
-    """Networks that were trained before the present one."""
-    network_since: tuple[int, float] = (0, 0.0)
-    """Steps and seconds before the present network began."""
+    student_since: tuple[int, float] | None = None
+    """Steps and seconds before the student began; None if it has not."""
 
     @property
     def planned_steps(self) -> int | None:
@@ -51,9 +45,8 @@ class Schedule:
             network=model.network,
             layers=model.layers,
             hidden=model.hidden,
-            teachers=self.training.teachers if self.training.teacher_share else 0,
-            teachers_done=self.teachers_done,
-            network_since=self.network_since[0],
+            role=self.role,
+            network_since=self.first_step,
         )
 
     def progress(self, step: int, seconds: float) -> float:
@@ -73,55 +66,45 @@ class Schedule:
 
     @property
     def trains_teacher(self) -> bool:
-        """Whether a student will follow, now or later, the present network."""
-        training = self.training
-        return training.teacher_share > 0 and self.teachers_done < training.teachers
+        """Whether a student will follow the network that is trained now."""
+        return self.training.teacher_share > 0 and self.student_since is None
 
-    def after_teacher(self, step: int, seconds: float) -> Schedule:
-        """Returns the schedule once the present network is a teacher, and another one begins."""
-        done, since = self.teachers_done + 1, (step, seconds)
-        return dataclasses.replace(self, teachers_done=done, network_since=since)
+    @property
+    def role(self) -> NetworkRole:
+        """What the network that is trained now is for."""
+        if self.student_since is not None:
+            return "student"
+        return "teacher" if self.trains_teacher else "only"
 
-    def networks_before(self) -> dict[str, Any]:
-        """Returns what `resumed` needs, as plain values for JSON."""
-        since = self.network_since if self.teachers_done else None
-        return {"teachers_done": self.teachers_done, "student_since": since}
-
-    def resumed(self, progress: Mapping[str, Any]) -> Schedule:
-        """Returns the schedule with the networks before that a trainer's counters name."""
-        done = teachers_done(progress)
-        since = tuple(progress["student_since"]) if done else (0, 0.0)
-        return dataclasses.replace(self, teachers_done=done, network_since=since)
+    @property
+    def first_step(self) -> int:
+        """Steps before those of the network that is trained now."""
+        return 0 if self.student_since is None else self.student_since[0]
 
     def teacher_is_done(self, step: int, seconds: float) -> bool:
-        """Returns whether it is time for another network to begin."""
+        """Returns whether it is time for the student to begin."""
         return self.trains_teacher and self.network_progress(step, seconds) == 1
 
     def network_progress(self, step: int, seconds: float) -> float:
-        """Returns the completed fraction of the present network's training.
-
-        Teachers share their part of the plan equally.
-        """
-        before, end = self.progress(*self.network_since), 1.0
+        """Returns the completed fraction of the training of one network, teacher or student."""
+        progress = self.progress(step, seconds)
         if self.trains_teacher:
-            share = self.training.teacher_share
-            end = before + (share - before) / (self.training.teachers - self.teachers_done)
-        if end <= before:
-            return 1.0
-        return min(1.0, max(0.0, (self.progress(step, seconds) - before) / (end - before)))
+            return min(1.0, progress / self.training.teacher_share)
+        before = 0.0 if self.student_since is None else self.progress(*self.student_since)
+        return 1.0 if before == 1 else max(0.0, (progress - before) / (1 - before))
 
     def learning_rate(self, step: int, seconds: float) -> float:
         """Returns the learning rate of the next step, after ``step`` steps and ``seconds``.
 
         The rate warms up linearly over ``warmup_steps``, or over a twentieth of the network's
         training if that is shorter. A half cosine lowers it from the peak to ``FINAL_FRACTION`` of
-        the peak at the planned end (Loshchilov & Hutter 2017). A student starts like its teachers.
+        the peak at the planned end (Loshchilov & Hutter 2017). A student starts like its teacher.
         """
         peak = self.training.learning_rate
         if self.training.constant_learning_rate:
             return peak
         progress = self.network_progress(step, seconds)
-        warm = (step - self.network_since[0] + 1) / max(1, self.training.warmup_steps)
+        warm = (step - self.first_step + 1) / max(1, self.training.warmup_steps)
         warm = min(1.0, max(warm, progress / MAX_WARMUP_FRACTION))
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return peak * warm * (FINAL_FRACTION + (1 - FINAL_FRACTION) * cosine)

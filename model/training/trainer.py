@@ -7,7 +7,7 @@ Letters: T time, B batch, L layers, H hidden.
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +27,7 @@ from model.evaluation.predictions import soft_targets
 from model.evaluation.scoring import Forward
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import draw_masks
+from model.network.make import make_network
 from model.network.parameters import initial_parameters
 from model.network.pending_snapshot import PendingSnapshot
 from model.network.snapshot import WeightSnapshot
@@ -35,8 +36,8 @@ from model.runs.checkpoint_form import (
     CARD_RANDOM,
     CPU_RANDOM,
     STATE_PREFIX,
+    TEACHER_PREFIX,
     Tensors,
-    teacher_prefix,
 )
 from model.training.device_batches import DeviceBatches
 from model.training.divergence_guard import DivergenceGuard, Verdict
@@ -79,8 +80,8 @@ class Trainer:
         self._state: State | None = None
         self._last_good: Tensors = {}
         self._reader = DeviceBatches(machine)
-        self._teachers: list[Tensors] = []
-        """Weights of the networks before this one, from which a student learns."""
+        self._teacher: Tensors | None = None
+        """Weights of the network that this one learns from."""
         self._update = self._make_update(deferred=machine.queues and training.optimiser == "adamw")
 
     def _make_update(self, *, deferred: bool) -> Update:
@@ -180,37 +181,39 @@ class Trainer:
         """Starts a copy of the better weights, which the device finishes while it trains on."""
         return PendingSnapshot(self.best_network, self.step_count)
 
-    def keep_as_teacher(self, seconds: float) -> None:
-        """Keeps the better weights of this network as a teacher; begins the next one or a student.
+    def begin_student(self, seconds: float) -> None:
+        """Begins another network, which learns from the better weights of this one.
 
-        All processes must call it together.
+        All processes must call it together. What the teacher predicts is found once, for the whole
+        text: a forward pass over it.
 
         Args:
             seconds: training time so far, for the schedule.
         """
         self._update.flush()
         best = self.best_network.state_dict()
-        self._teachers.append(self._of_first_process(HostCopy(best).arrays()))
-        self.schedule = self.schedule.after_teacher(self.step_count, seconds)
-        self._use_teachers()
+        self._learn_from(self._of_first_process(HostCopy(best).arrays()))
         config, symbols = self.network.config, self.network.vocabulary_size
-        # Other seeds than the first network's, whose first weights were those of the training's.
-        seed = self._training.seed ^ self.schedule.teachers_done
-        self._weights.begin_again(initial_parameters(config, symbols, seed))
+        # Another seed than the teacher's, whose first weights were those of the training's seed.
+        weights = initial_parameters(config, symbols, self._training.seed ^ 1)
+        self._weights.begin_again(weights)
         self._guard.restore(DivergenceGuard().state())
         self._state = None
+        self.schedule = dataclasses.replace(self.schedule, student_since=(self.step_count, seconds))
         self._last_good = {}
         self.save_rollback_point()
 
-    def _use_teachers(self) -> None:
-        """Lets a student's steps learn from its teachers, too."""
-        if self.schedule.trains_teacher or not self._teachers:
-            return
-        networks = [copy.deepcopy(self.network) for _ in self._teachers]
-        for network, weights in zip(networks, self._teachers, strict=True):
-            network.load_arrays(weights)
+    def _learn_from(self, teacher: Tensors) -> None:
+        """Lets steps learn from the text and what another network predicts for it."""
+        self._teacher = teacher
+        network = make_network(self.network.config, self.network.vocabulary_size)
+        network.load_arrays(teacher)
+        network.to(self._machine.device)
         self._reader.soft_targets = soft_targets(
-            networks, self._batches.ids, threads=self.threads, forward_of=self.compiled_forward
+            network,
+            self._batches.ids,
+            threads=self.threads,
+            forward=self.compiled_forward(network),
         )
 
     @property
@@ -276,8 +279,8 @@ class Trainer:
             for name, part in zip(self.network.state_names, self._state, strict=True):
                 whole = self._ranks.all_gather(part, self._batches.batch)
                 tensors[STATE_PREFIX + name] = numpy_copy(whole)
-        for number, teacher in enumerate(self._teachers):
-            tensors |= {teacher_prefix(number) + name: value for name, value in teacher.items()}
+        if self._teacher is not None:
+            tensors |= {TEACHER_PREFIX + name: value for name, value in self._teacher.items()}
         tensors[CPU_RANDOM] = torch.get_rng_state().numpy().copy()
         if self._machine.device.type == "cuda":
             tensors[CARD_RANDOM] = torch.cuda.get_rng_state(self._machine.device).numpy().copy()
@@ -294,7 +297,7 @@ class Trainer:
             "engine": self._machine.engine.to_record(),
             "processes": self._ranks.place.size,
             "steps_per_epoch": self.schedule.steps_per_epoch,
-            **self.schedule.networks_before(),
+            "student_since": self.schedule.student_since,
         }
 
     def restore(
@@ -319,11 +322,10 @@ class Trainer:
         if same_text:
             self._batches.restore(progress["batches"])
         self._weights.load(tensors)
-        self.schedule = self.schedule.resumed(progress)
-        self._weights.first_step = self.schedule.network_since[0]
-        names = map(teacher_prefix, range(self.schedule.teachers_done))
-        self._teachers = [without_prefix(tensors, prefix) for prefix in names]
-        self._use_teachers()
+        if since := progress.get("student_since"):
+            self.schedule = dataclasses.replace(self.schedule, student_since=tuple(since))
+            self._weights.first_step = self.schedule.first_step
+            self._learn_from(without_prefix(tensors, TEACHER_PREFIX))
         self._state = None
         self._update.discard()
         state = without_prefix(tensors, STATE_PREFIX)

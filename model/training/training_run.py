@@ -298,7 +298,7 @@ class TrainingRun:
 
     def _step(self) -> Iterator[Event]:
         if self._trainer.schedule.teacher_is_done(self._trainer.step_count, self._watch.seconds):
-            yield from self._keep_as_teacher()
+            yield from self._begin_student()
         began = self._clock()
         seconds = self._watch.seconds
         self._leader.say(Instruction.STEP, seconds)
@@ -307,14 +307,14 @@ class TrainingRun:
         self._speed.add(result.characters, self._clock() - began)
         yield from self._reporter.step(result, self._trainer.reason, self._speed.recent)
 
-    def _keep_as_teacher(self) -> Iterator[Event]:
-        """Keeps the network as a teacher, and begins another one."""
+    def _begin_student(self) -> Iterator[Event]:
+        """Keeps the network as a teacher, and begins one that learns from it."""
         yield from self._wind_up()
-        yield from self._reporter.network_begins(self._trainer)
+        yield from self._reporter.student_begins(self._trainer)
         seconds = self._watch.seconds
-        self._leader.say(Instruction.KEEP_AS_TEACHER, seconds)
-        self._trainer.keep_as_teacher(seconds)
-        self._best.begin_network()
+        self._leader.say(Instruction.STUDENT, seconds)
+        self._trainer.begin_student(seconds)
+        self._best.begin_student()
 
     def _wind_up(self) -> Iterator[Event]:
         """Validates and saves the latest weights if that has not been done."""

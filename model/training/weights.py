@@ -155,7 +155,7 @@ class TrainedWeights:
         self.step_count = 0
         """Steps made, including those that changed no weight."""
         self.first_step = 0
-        """Steps before those of this network; not 0 for one that has teachers."""
+        """Steps before those of this network; not 0 for a student."""
         self._device = machine.device
 
     @property

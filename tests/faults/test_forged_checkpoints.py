@@ -42,12 +42,9 @@ AS_GOOD_AS_REAL = frozenset(
         "corpus.lowercase truth",
         "progress.batches.random.state.state huge",
         "progress.batches.random.state.inc huge",
-        "progress.teachers_done absent",  # as the version before wrote it
-        "progress.student_since null",  # as the first network has it
+        "progress.student_since absent",  # as the version before wrote it
         "progress.validation_characters null",
         "training.teacher_share absent",
-        "training.teachers absent",
-        "model.network absent",
         "training.teacher_share half",
         "progress.average_leads truth",
         "progress.guard.first null",

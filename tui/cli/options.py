@@ -180,13 +180,6 @@ training_options = _stack(
         "from its predictions; 0 trains one network (default; `auto` chooses for long times).",
     ),
     click.option(
-        "--teachers",
-        type=int,
-        metavar="N",
-        help="Train N first networks in that part, one after another; the last one learns from "
-        "their average (default: 1; `auto` chooses).",
-    ),
-    click.option(
         "--averaging",
         type=float,
         metavar="D",

@@ -42,7 +42,6 @@ TRAINING_FIELDS = (
     "weight_dropout",
     "weight_decay",
     "teacher_share",
-    "teachers",
     "averaging",
     "guard",
     "epochs",

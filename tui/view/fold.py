@@ -295,8 +295,7 @@ def _planned(state: ViewState, event: Planned) -> ViewState:
         planned_steps=event.planned_steps,
         planned_seconds=finite(event.planned_seconds),
         first_step=event.first_step,
-        teachers=event.teachers,
-        teachers_done=event.teachers_done,
+        role=event.role,
         network_since=event.network_since,
     )
     return replace(

@@ -16,6 +16,7 @@ from model.events import (
     CheckpointSaved,
     Finished,
     LineDrafted,
+    NetworkRole,
     NextDistribution,
     RankedUnit,
     RunStarted,
@@ -54,8 +55,7 @@ class Progress:
     planned_steps: int | None = None
     planned_seconds: float | None = None
     first_step: int = 0
-    teachers: int = 0
-    teachers_done: int = 0
+    role: NetworkRole = "only"
     network_since: int = 0
     marks: tuple[tuple[float, int], ...] = ()
     """(seconds, step) of the recent past, at least half a second apart."""

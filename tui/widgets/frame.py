@@ -74,7 +74,7 @@ def title_words(
         progress, kind = state.progress, "live weights"
         if writing.weights_best:
             kind = "best weights"
-        elif progress.teachers_done and writing.weights_step <= progress.network_since:
+        elif progress.role == "student" and writing.weights_step <= progress.network_since:
             kind = "teacher's weights"
         if width >= 76:
             kind += f", step {grouped(writing.weights_step)}"

@@ -11,7 +11,7 @@ from model.events import AcceleratorMeasured
 from tui.sanitise import one_line
 from tui.view.absent import can_still_train
 from tui.view.format import UNKNOWN, ago, fixed, grouped, is_known, percent, short, small, sparkline
-from tui.view.state import MachineUse, Progress, ViewState
+from tui.view.state import MachineUse, ViewState
 from tui.widgets.painted import Painted, Part, Row
 
 TREND_BAND: Final = 0.002
@@ -97,19 +97,10 @@ def figure_rows(
     if state.run is not None and state.run.plan:
         plan = _first_parts(state.run.plan, max(1, width - _LABEL_CELLS))
         rows.append((4, _row("plan", (plan, "value"))))
-    if progress.teachers:
-        rows.append((3, _row("network", (_network_of(progress), "value"))))
+    if progress.role != "only":
+        rows.append((3, _row("network", (progress.role, "value"))))
     rows.extend(_spare_rows(state))
     return rows
-
-
-def _network_of(progress: Progress) -> str:
-    """Returns which network is trained, of those that teach a student and the student."""
-    if progress.teachers_done == progress.teachers:
-        return "student"
-    if progress.teachers == 1:
-        return "teacher"
-    return f"teacher {progress.teachers_done + 1} of {progress.teachers}"
 
 
 def _reference_parts(state: ViewState, room: int) -> list[Part]:

@@ -115,7 +115,7 @@ def test_recorded_steps_are_the_steps(
 
     def losses_of(trainer: Trainer) -> list[float]:
         teacher = [trainer.step(0.0).loss for _ in range(12)]
-        trainer.keep_as_teacher(0.0)
+        trainer.begin_student(0.0)
         return teacher + [trainer.step(0.0).loss for _ in range(12)]
 
     recorded = trainer_on(on(name), training, model)

@@ -222,7 +222,7 @@ def test_all_ranks_begin_the_same_student() -> None:
         trainer = make(taught, ranks)
         steps(trainer, 5)
         trainer.average_leads = ranks.place.leads  # only that one has averaged weights
-        trainer.keep_as_teacher(0.0)
+        trainer.begin_student(0.0)
         losses = [result.loss for result in steps(trainer, 5)]
         return trainer.tensors(), trainer.progress(), losses
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +26,6 @@ from model.plan.ladder import (
     LEAST_TAUGHT_TEXT,
     MOST_PREDICTIONS,
     MOST_SQUARE,
-    MOST_TEACHERS,
     PASSES_OF_SMALL_TEXT,
     TABLE_STEP,
     TAUGHT_PASSES,
@@ -212,29 +210,7 @@ def test_a_teacher_and_a_student_share_a_time_in_which_one_would_learn_the_text_
     ):
         made = plan(passes * 320_000 / 60, characters=320_000, minutes=1, network="rms-lstm")
         assert (made.training.teacher_share, made.training.epochs) == (share, end)
-        assert made.training.teachers == 1
         assert made.sentence.endswith(", a teacher and a student") == (share > 0)
-
-
-@pytest.mark.parametrize("teachers", range(1, MOST_TEACHERS + 1))
-def test_each_further_teacher_makes_as_many_passes_as_an_only_one(teachers: int) -> None:
-    one = NETWORKS["rms-lstm"].teacher_share
-    whole = TAUGHT_PASSES * PASSES_OF_SMALL_TEXT * 2  # of a text 16 times as long
-    least = whole * (1 + (teachers - 1) * one)
-    for passes in (1.01 * math.ceil(least), least + 0.999 * one * whole):
-        made = plan(passes * 320_000 / 60, characters=320_000, minutes=1, network="rms-lstm")
-        share, epochs = made.training.teacher_share, made.training.epochs
-        assert (made.training.teachers, epochs) == (teachers, math.ceil(least))
-        assert share * least / teachers == pytest.approx(one * whole, rel=0.01)
-        assert made.model.dropout == pytest.approx(
-            plan(
-                whole * 320_000 / 60, characters=320_000, minutes=1, network="rms-lstm"
-            ).model.dropout,
-            abs=0.002,
-        )
-        assert (
-            f", {'a teacher' if teachers == 1 else f'{teachers} teachers'} and a" in made.sentence
-        )
 
 
 def test_a_teacher_is_left_out_where_it_does_not_suit() -> None:

@@ -72,7 +72,7 @@ def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> Non
 
 
 def test_a_watcher_knows_which_network_is_trained(tmp_path: Path) -> None:
-    request = make_request(tmp_path, epochs=4, teacher_share=0.5, teachers=2)
+    request = make_request(tmp_path, epochs=4, teacher_share=0.5)
     for _ in TrainingRun(request, TrainingControls()).events():
         pass
     folder = RunFolder(tmp_path / "runs" / "tiny")
@@ -87,7 +87,7 @@ def test_a_watcher_knows_which_network_is_trained(tmp_path: Path) -> None:
     wait_until(said_plan)
     assert session.close()
     plan = of_kind(seen, Planned)[0]
-    assert (plan.teachers, plan.teachers_done, plan.network_since) == (2, 2, 30)
+    assert (plan.role, plan.network_since) == ("student", 30)
 
 
 def test_a_line_that_is_being_written_waits_for_its_end(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_teacher_and_its_student_have_a_whole_schedule_each() -> None:
     assert teacher.learning_rate(20, 0) == pytest.approx(0.4 * (1 + FINAL_FRACTION) / 2)
     assert teacher.learning_rate(40, 0) == pytest.approx(0.4 * FINAL_FRACTION)
     assert [step for step in range(60) if teacher.teacher_is_done(step, 0)] == [*range(40, 60)]
-    student = teacher.after_teacher(40, 9.0)
+    student = dataclasses.replace(teacher, student_since=(40, 9.0))
     assert not student.trains_teacher
     assert not student.teacher_is_done(99, 0)
     warm = [student.learning_rate(40 + step, 0) for step in range(3)]
@@ -77,19 +77,6 @@ def test_a_teacher_and_its_student_have_a_whole_schedule_each() -> None:
     assert warm[0] == pytest.approx(0.08)
     assert student.learning_rate(70, 0) == pytest.approx(0.4 * (1 + FINAL_FRACTION) / 2)
     assert student.learning_rate(100, 0) == pytest.approx(0.4 * FINAL_FRACTION)
-
-
-def test_teachers_share_their_part_of_the_plan_equally() -> None:
-    training = dataclasses.replace(EPOCHS, teacher_share=0.6, teachers=3)
-    plan = Schedule(training=training, steps_per_epoch=20)
-    begins = []
-    for step in range(100):
-        if plan.teacher_is_done(step, 0):
-            plan = plan.after_teacher(step, 0)
-            begins.append(step)
-            assert plan.learning_rate(step, 0) == pytest.approx(0.08)
-    assert begins == [20, 40, 60]
-    assert plan.learning_rate(80, 0) == pytest.approx(0.4 * (1 + FINAL_FRACTION) / 2)
 
 
 @given(
@@ -102,13 +89,11 @@ def test_the_progress_of_each_network_is_from_zero_to_one(
     step: int, seconds: float, since: tuple[int, float], share: float
 ) -> None:
     for training in (EPOCHS, MINUTES, BOTH):
-        taught = dataclasses.replace(training, teacher_share=share, teachers=3)
-        plan = Schedule(training=taught, steps_per_epoch=20)
-        for _ in range(4):
+        taught = dataclasses.replace(training, teacher_share=share)
+        for student_since in (None, since):
+            plan = Schedule(training=taught, steps_per_epoch=20, student_since=student_since)
             assert 0 <= plan.network_progress(step, seconds) <= 1
-            assert 0 < plan.learning_rate(plan.network_since[0] + step, seconds) <= 0.4
-            plan = plan.after_teacher(*since)
-        assert not plan.trains_teacher
+            assert 0 < plan.learning_rate(plan.first_step + step, seconds) <= 0.4
 
 
 def test_a_constant_rate_is_constant() -> None:

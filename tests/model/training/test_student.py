@@ -19,7 +19,7 @@ from model.config import ScoringMode
 from model.evaluation.predictions import SOFT_SHARE, predictions
 from model.evaluation.scoring import run_to_end
 from model.events import CheckpointSaved, Planned, StepFinished, Validated, WarningRaised
-from model.events.recorded import STUDENT_BEGINS, TEACHER_BEGINS
+from model.events.recorded import STUDENT_BEGINS
 from model.network.make import make_network
 from model.network.published import PublishedWeights
 from model.training.best import Best
@@ -45,7 +45,7 @@ def with_student(scoring: ScoringMode = "every") -> tuple[Trainer, dict[str, Any
     for _ in range(20):
         trainer.step(0.0)
     teacher = {name: value.copy() for name, value in weights_of(trainer.best_network).items()}
-    trainer.keep_as_teacher(0.0)
+    trainer.begin_student(0.0)
     return trainer, teacher
 
 
@@ -87,26 +87,6 @@ def test_it_learns_from_the_text_and_what_the_teacher_predicts_there(scoring: Sc
         assert torch.allclose(own, whole[-1] if scoring == "last" else whole, atol=1e-3)
 
 
-def test_it_learns_from_the_mean_of_what_several_teachers_predict() -> None:
-    trainer = make_trainer(dataclasses.replace(TAUGHT, teachers=3))
-    tables, firsts = [], []
-    for number in range(3):
-        assert trainer.schedule.trains_teacher
-        assert trainer._reader.soft_targets is None
-        firsts.append(weights_of(trainer.network)["head.weight"].copy())
-        for _ in range(5 * number + 1):
-            trainer.step(0.0)
-        tables.append(run_to_end(predictions(trainer.best_network, TEXT_IDS)).float())
-        trainer.keep_as_teacher(0.0)
-    firsts.append(weights_of(trainer.network)["head.weight"])
-    assert not trainer.schedule.trains_teacher
-    assert len({first.tobytes() for first in firsts}) == 4
-    assert trainer._reader.soft_targets is not None
-    expected = mixed(torch.stack(tables).mean(0))
-    assert torch.allclose(trainer._reader.soft_targets.float(), expected, atol=1e-3)
-    assert not torch.allclose(mixed(tables[0]), expected, atol=1e-3)
-
-
 def test_soft_targets_that_are_the_text_itself_change_no_gradient() -> None:
     plain, taught = make_trainer(TAUGHT), make_trainer(TAUGHT)
     symbols = taught.network.vocabulary_size
@@ -135,6 +115,8 @@ def test_its_learning_rate_and_average_begin_again() -> None:
 def test_a_run_validates_and_saves_the_teacher_and_goes_on_with_its_student(tmp_path: Path) -> None:
     events = watch(make_request(tmp_path, epochs=4, teacher_share=0.5))
     assert warnings_of(events) == [STUDENT_BEGINS]
+    plans = [(plan.role, plan.first_step, plan.network_since) for plan in of_kind(events, Planned)]
+    assert plans == [("teacher", 0, 0), ("student", LAST_OF_TEACHER, LAST_OF_TEACHER)]
     begins = next(n for n, event in enumerate(events) if isinstance(event, WarningRaised))
     steps = [event.step for event in of_kind(events[:begins], StepFinished)]
     assert steps == list(range(1, LAST_OF_TEACHER + 1))
@@ -144,18 +126,6 @@ def test_a_run_validates_and_saves_the_teacher_and_goes_on_with_its_student(tmp_
     assert steps == list(range(LAST_OF_TEACHER + 1, 61))
     rates = [event.learning_rate for event in of_kind(events, StepFinished)]
     assert rates[:LAST_OF_TEACHER] == pytest.approx(rates[LAST_OF_TEACHER:])
-
-
-def test_a_run_with_two_teachers_says_what_begins(tmp_path: Path) -> None:
-    events = watch(make_request(tmp_path, epochs=4, teacher_share=0.5, teachers=2))
-    assert warnings_of(events) == [TEACHER_BEGINS, STUDENT_BEGINS]
-    plans = of_kind(events, Planned)
-    assert [(plan.teachers, plan.teachers_done) for plan in plans] == [(2, 0), (2, 1), (2, 2)]
-    assert [(plan.first_step, plan.network_since) for plan in plans] == [(0, 0), (15, 15), (30, 30)]
-    rates = [event.learning_rate for event in of_kind(events, StepFinished)]
-    assert len(rates) == 60
-    assert rates[:15] == pytest.approx(rates[15:30])
-    assert rates[28] < rates[45] < rates[34]
 
 
 def test_the_teacher_writes_until_its_student_is_better(tmp_path: Path) -> None:
@@ -179,15 +149,11 @@ def test_the_teacher_writes_until_its_student_is_better(tmp_path: Path) -> None:
     assert later[0] >= better[0]
 
 
-@pytest.mark.parametrize(
-    ("teachers", "split"),
-    [(1, LAST_OF_TEACHER), (1, LAST_OF_TEACHER + 1), (1, 47), (2, 15), (2, 20), (2, 30), (2, 47)],
-)
+@pytest.mark.parametrize("split", [LAST_OF_TEACHER, LAST_OF_TEACHER + 1, 47])
 def test_an_interrupted_student_ends_bit_for_bit_as_without_the_interruption(
-    teachers: int, split: int, tmp_path: Path
+    split: int, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {"epochs": 4, "teacher_share": 0.5, "reset_probability": 0.3}
-    settings["teachers"] = teachers
     model = dataclasses.replace(TINY_MODEL, dropout=0.3)
 
     def stop(event: object, controls: TrainingControls) -> None:
@@ -202,7 +168,6 @@ def test_an_interrupted_student_ends_bit_for_bit_as_without_the_interruption(
     assert one.metadata.step == two.metadata.step == 60
     assert one.metadata.progress["student_since"][0] == LAST_OF_TEACHER
     assert any(name.startswith("teacher.") for name in one.tensors)
-    assert any(name.startswith("teacher2.") for name in one.tensors) == (teachers == 2)
     differing = [n for n in one.tensors if one.tensors[n].tobytes() != two.tensors[n].tobytes()]
     assert (set(one.tensors), differing) == (set(two.tensors), [])
 
@@ -212,12 +177,7 @@ def test_a_plan_that_was_longer_goes_on_with_the_student(tmp_path: Path) -> None
     events = watch(make_request(tmp_path, resume=True, overrides={"epochs": 4}))
     assert STUDENT_BEGINS not in warnings_of(events)
     (plan,) = of_kind(events, Planned)
-    assert (plan.first_step, plan.network_since, plan.teachers_done) == (
-        30,
-        LAST_OF_TEACHER // 2,
-        1,
-    )
-    assert [event.step for event in of_kind(events, StepFinished)] == list(range(31, 61))
+    assert (plan.role, plan.first_step, plan.network_since) == ("student", 30, 15)
 
 
 def test_a_student_is_not_judged_by_its_teachers_losses() -> None:
@@ -235,7 +195,7 @@ def test_a_student_is_not_judged_by_its_teachers_losses() -> None:
 
     validated(1.5, 30)
     assert not leads()
-    best.begin_network()
+    best.begin_student()
     assert leads()
     for seconds, nats in ((40, 2.0), (60, 1.8), (80, 1.6)):
         assert not validated(nats, seconds)

@@ -24,11 +24,11 @@ SETTINGS = (
 OTHERS = {
     "preset": "quality", "hidden": "9", "layers": "2", "embedding": "5", "averaging": "0.5",
     "batch": "5", "sequence": "17", "validation_fraction": "0.2", "lowercase": None,
-    "network": "gru", "teacher_share": "0.3", "teachers": "2",
+    "network": "gru", "teacher_share": "0.3",
 }  # fmt: skip
 """Options that a begun run cannot change, with other values than it has."""
 OF_TRAINING = {
-    "averaging", "batch", "sequence", "validation_fraction", "teacher_share", "teachers",
+    "averaging", "batch", "sequence", "validation_fraction", "teacher_share",
 }  # fmt: skip
 """Those of them that can be changed where only the weights are used."""
 TAKEN = {
@@ -81,17 +81,6 @@ def test_what_a_begun_run_cannot_change_is_refused(
     option = f"--{name.replace('_', '-')}"
     done = resume(trained, option if value is None else f"{option}={value}", *more)
     assert_one_line(done, 4, f"the saved run has {name.replace('_', '-')} ")
-
-
-@pytest.mark.parametrize("resumed", [False, True])
-def test_teachers_need_a_part_of_the_plan(resumed: bool, home: Path) -> None:
-    asked = ("--teachers=2", "--json")
-    if resumed:
-        done = resume(home, "--weights-only", *asked)
-    else:
-        done = charlm_here(home, "train", "u.txt", "--run", "s", *SETTINGS, *asked)
-    assert_one_line(done, 2, "--teachers: no part of the plan is theirs; give --teacher-share, too")
-    assert not (home / "runs" / "s").exists()
 
 
 def test_settings_given_again_as_they_were_are_no_change(home: Path) -> None:

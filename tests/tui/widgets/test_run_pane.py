@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from model.events import NetworkRole
 from tui.view.state import Progress, ViewState, Writing
 from tui.widgets.frame import title_words
 from tui.widgets.run_pane import _first_parts, _reference_parts, figure_rows
@@ -40,41 +41,28 @@ def test_bits_of_references_are_as_many_as_fit(room: int, shown: str) -> None:
     assert "".join(text for text, _ in _reference_parts(state, room)) == shown
 
 
-@pytest.mark.parametrize(
-    ("teachers", "done", "words"),
-    [
-        (1, 0, "teacher"),
-        (1, 1, "student"),
-        (3, 1, "teacher 2 of 3"),
-        (3, 3, "student"),
-    ],
-)
-def test_the_network_that_is_trained_is_named(teachers: int, done: int, words: str) -> None:
-    state = ViewState(progress=Progress(teachers=teachers, teachers_done=done))
+@pytest.mark.parametrize(("role", "words"), [("only", []), ("teacher", ["teacher"])])
+def test_the_network_of_two_that_is_trained_is_named(role: NetworkRole, words: list[str]) -> None:
+    state = ViewState(progress=Progress(role=role))
     rows = figure_rows(state, 0.0, 40, ascii_only=False, spark=True)
     shown = ["".join(text for text, _ in row) for _, row in rows]
-    assert [row.split(maxsplit=1)[1] for row in shown if row.startswith("network")] == [words]
-
-
-def test_a_single_network_is_not_numbered() -> None:
-    rows = figure_rows(ViewState(), 0.0, 40, ascii_only=False, spark=True)
-    assert not [row for _, row in rows if row[0][0].startswith("network")]
+    assert [row.split(maxsplit=1)[1] for row in shown if row.startswith("network")] == words
 
 
 @pytest.mark.parametrize(
-    ("done", "since", "step", "best", "words"),
+    ("role", "since", "step", "best", "words"),
     [
-        (0, 0, 0, False, "live weights, step 0"),
-        (1, 30, 20, False, "teacher's weights, step 20"),
-        (1, 30, 30, False, "teacher's weights, step 30"),
-        (1, 30, 31, False, "live weights, step 31"),
-        (1, 30, 20, True, "best weights, step 20"),
+        ("teacher", 0, 0, False, "live weights, step 0"),
+        ("student", 30, 20, False, "teacher's weights, step 20"),
+        ("student", 30, 30, False, "teacher's weights, step 30"),
+        ("student", 30, 31, False, "live weights, step 31"),
+        ("student", 30, 20, True, "best weights, step 20"),
     ],
 )
 def test_the_edge_names_whose_weights_write(
-    done: int, since: int, step: int, best: bool, words: str
+    role: NetworkRole, since: int, step: int, best: bool, words: str
 ) -> None:
-    progress = Progress(teachers=1, teachers_done=done, network_since=since)
+    progress = Progress(role=role, network_since=since)
     writing = Writing(weights_step=step, weights_best=best)
     state = ViewState(progress=progress, writing=writing)
     row = title_words(state, 0.7, 80, ink="", ascii_only=False)
