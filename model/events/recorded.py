@@ -115,8 +115,8 @@ class SampleRecorded(RecordedEvent):
 STOPPED_FALLING: Final = "the validation loss has stopped falling"
 """Beginning of the warning that more training does not help."""
 STUDENT_BEGINS: Final = (
-    "a second network begins, the student, and learns half from the first one; until it is better, "
-    "the first one writes"
+    "the student begins, a new network that learns half from the first one's predictions; the "
+    "better of the two writes"
 )
 """The warning that the network that is trained is another one from here on."""
 

@@ -165,9 +165,9 @@ class Plan:
 
     model: ModelConfig
     training: TrainingConfig
-    passes: float | None
+    passes: float | None = None
     """Expected passes over the training part; None if the speed does not matter."""
-    speed: float | None
+    speed: float | None = None
     """Expected characters per second; None if it does not matter."""
 
     @property

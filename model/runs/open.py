@@ -12,7 +12,7 @@ import platform
 import re
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,7 @@ class OpenedRun:
     keeps_its_best: bool = True
     """Whether the losses of a resumed run are comparable with those before."""
     plan: Plan | None = None
-    """What the program chose for a new run; None if a preset was named."""
+    """What the program chose; None if a preset was named."""
     notes: tuple[str, ...]
     """Sentences for the user about reading the text and finding the run."""
 
@@ -206,7 +206,7 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     same_text = corpus.sha256 == metadata.source.sha256
     keeps_its_best = measured_on(source, training) == metadata.measured_on
     if request.weights_only:
-        notes.append("only the weights were loaded; the optimiser and the epoch start again")
+        notes.append("only the weights were loaded; optimiser and place in the text start again")
     elif not same_text:
         notes.append("the text is not the one that the run was trained on; its epoch starts again")
     if not keeps_its_best:
@@ -222,7 +222,7 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
     if goes_on_in_its_epoch:
         _restore_position(folder, checkpoint, batches)
     else:
-        batches.epoch = metadata.epoch
+        batches.epoch = metadata.epoch + _has_read_all(metadata.progress)
     return OpenedRun(
         folder=folder,
         preset=metadata.preset,
@@ -237,8 +237,15 @@ def _open_saved(request: RunRequest, folder: RunFolder, cancelled: Callable[[], 
         goes_on_in_its_epoch=goes_on_in_its_epoch,
         weights_only=request.weights_only,
         keeps_its_best=keeps_its_best,
+        plan=Plan(model=model, training=training) if metadata.preset == AUTO else None,
         notes=tuple(notes),
     )
+
+
+def _has_read_all(progress: Mapping[str, Any]) -> bool:
+    """Whether the counters of a checkpoint say that its epoch was at its end."""
+    index = progress.get("batches", {}).get("index")
+    return index is not None and index == progress.get("steps_per_epoch")
 
 
 def _load_resumed(

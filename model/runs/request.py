@@ -66,7 +66,8 @@ def resumed_settings(
     """Returns the saved settings with the requested changes.
 
     A new end (epochs or minutes) replaces the planned one and counts from the run's beginning. If
-    only the weights are used, all training settings can change.
+    only the weights are used, all training settings can change, and a teacher or a student becomes
+    a network like any other.
 
     Args:
         folder: of the run, to be named in an error.
@@ -97,7 +98,9 @@ def resumed_settings(
     if "epochs" in changes or "minutes" in changes:
         changes.setdefault("epochs", None)
         changes.setdefault("minutes", None)
-    if not request.weights_only:
+    if request.weights_only:
+        changes.setdefault("teacher_share", 0.0)
+    else:
         changes.pop("seed", None)  # the seed of a begun run is spent
     return (
         dataclasses.replace(model, **{k: v for k, v in changes.items() if k in model_fields}),

@@ -70,7 +70,7 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
         name=folder.name,
         corpus="" if problem else _corpus_of(folder),
         network=newest.metadata.model.title if newest else "",
-        state="unreadable" if problem else state_of(folder),
+        state="unreadable" if problem else _state_of(folder, newest),
         steps=newest.metadata.step if newest else 0,
         best_nats=best.metadata.nats_per_character if best else None,
         best_path=chosen.path if chosen else None,
@@ -81,8 +81,10 @@ def summary_of(folder: RunFolder, warn: Warn = lambda _: None) -> RunSummary:
     )
 
 
-def state_of(folder: RunFolder) -> RunState:
+def _state_of(folder: RunFolder, newest: SavedCheckpoint | None) -> RunState:
     """Returns whether a run is being trained, has reached its planned end, or was interrupted.
+
+    A run whose last steps could not be saved has not reached its end.
 
     Raises:
         CheckpointError: its record cannot be read.
@@ -90,8 +92,10 @@ def state_of(folder: RunFolder) -> RunState:
     if folder.is_being_written():
         return "training"
     last = folder.record.last_event()
-    ended = isinstance(last, Finished) and last.reason != "stopped"
-    return "finished" if ended else "interrupted"
+    if not isinstance(last, Finished) or last.reason == "stopped":
+        return "interrupted"
+    is_lost = newest is not None and newest.metadata.step < last.step
+    return "interrupted" if is_lost and last.reason == "completed" else "finished"
 
 
 def validation_curve(folder: RunFolder) -> list[Point]:

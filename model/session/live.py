@@ -213,7 +213,7 @@ class LiveSession:
             if isinstance(event, RunStarted):
                 self.run_path = opened.folder.path
             yield event
-            self.unsaved = run.last_save_failed
+            self.unsaved = run.save_failure is not None
 
     def _measure(
         self, training: TrainingConfig, vocabulary: Vocabulary, *, network: NetworkKind | None

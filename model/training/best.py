@@ -56,12 +56,17 @@ class Best:
         """Returns the weights of a student's teacher while they are the better ones, or None."""
         return self.weights(store) if self.teacher_leads else None
 
-    def restore(self, metadata: CheckpointMetadata) -> None:
-        """Continues from a checkpoint of the same run on the same text."""
+    def restore(self, metadata: CheckpointMetadata, *, is_student: bool) -> None:
+        """Continues from a checkpoint of the same run on the same text.
+
+        Args:
+            metadata: of the checkpoint.
+            is_student: whether a teacher's student is trained.
+        """
         self.nats = metadata.best_nats_per_character
         if metadata.nats_per_character is not None:
             self.last = (metadata.step, metadata.nats_per_character)
-        self._has_student = metadata.progress.get("student_since") is not None
+        self._has_student = is_student
         self._of_student = metadata.nats_per_character
 
     def weights(self, store: CheckpointStore) -> WeightSnapshot | None:

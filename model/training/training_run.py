@@ -101,7 +101,8 @@ class TrainingRun:
         self._is_enough = False
         self._began = False
         """Whether a step or a checkpoint was made, so that the run is worth keeping."""
-        self.last_save_failed = False
+        self.save_failure: str | None = None
+        """Why the last checkpoint could not be saved; None if it was."""
 
     def events(self) -> Iterator[Event]:
         """Runs the training from preparation to the last checkpoint.
@@ -175,7 +176,7 @@ class TrainingRun:
         self._trainer = trainer_of(run, self._machine, ranks)
         if run.resumed is not None and run.keeps_its_best:
             metadata = run.resumed.metadata
-            self._best.restore(metadata)
+            self._best.restore(metadata, is_student=self._trainer.schedule.role == "student")
             # Runs of older versions scored the maximum number of characters.
             most = MAX_VALIDATION_CHARACTERS if self._best.nats is not None else None
             self._scored = metadata.progress.get("validation_characters", most)
@@ -321,7 +322,7 @@ class TrainingRun:
         trainer = self._trainer
         if self._best.nats_at(trainer.step_count) is None and not self._controls.hurried:
             yield from self._validate()
-        if trainer.step_count > self._saver.saved_step or self.last_save_failed:
+        if trainer.step_count > self._saver.saved_step or self.save_failure:
             yield from self._save()
 
     def _is_stopping(self) -> bool:
@@ -378,11 +379,10 @@ class TrainingRun:
         if carried:
             self._leader.say(Instruction.GATHER)
         run, trainer = self._run, self._trainer
-        step = trainer.step_count
         checkpoint = checkpoint_of(
             run,
             trainer,
-            nats=self._best.nats_at(step),
+            nats=self._best.nats_at(trainer.step_count),
             best_nats=self._best.nats,
             seconds=self._watch.seconds,
             scored=self._scored,
@@ -390,7 +390,7 @@ class TrainingRun:
         )
         path = self._saver.save(checkpoint)
         self._began = self._began or path is not None
-        self.last_save_failed = path is None
+        self.save_failure = self._saver.failure
         yield from self._reporter.saved(checkpoint, path, self._saver)
 
     def _hand_over_best(self) -> None:

@@ -233,7 +233,8 @@ training_options = _stack(
     click.option(
         "--weights-only",
         is_flag=True,
-        help="With --resume: load only the weights. The optimiser and the epochs start again.",
+        help="With --resume: load only the weights. The optimiser and the place in the text start "
+        "again; steps and epochs are counted on.",
     ),
     checkpoints_option,
     click.option(

@@ -204,6 +204,8 @@ def alternatives(moment: Moment) -> Words | None:
 def over_fitting(moment: Moment) -> Words | None:
     """The loss on the text that it reads is far below that on the text that it does not."""
     smoothed, nats = moment.state.losses.smoothed, moment.validation
+    if moment.state.progress.role == "student":  # half of its loss compares it with a teacher
+        return None
     if smoothed is None or not _OVER_FITTING_NATS < nats - smoothed < math.inf:
         return None
     return Words(

@@ -287,7 +287,10 @@ def _changed(state: ViewState, training: TrainingState, now: float) -> ViewState
 
 
 def _planned(state: ViewState, event: Planned) -> ViewState:
-    """Returns the state once the length of the training is known."""
+    """Returns the state once the length of the training is known, or another network begins."""
+    losses = state.losses
+    if event.network_since > state.progress.network_since:
+        losses = replace(losses, validation=None, validation_before=None)
     progress = replace(
         state.progress,
         step=max(state.progress.step, event.first_step),
@@ -301,6 +304,7 @@ def _planned(state: ViewState, event: Planned) -> ViewState:
     return replace(
         state,
         progress=progress,
+        losses=losses,
         network=event.network,
         layers=event.layers,
         hidden=event.hidden,

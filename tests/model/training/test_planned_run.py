@@ -88,6 +88,7 @@ def test_a_resumed_run_keeps_its_plan(tmp_path: Path, measured: list[int]) -> No
     )
     events = run(request)
     assert of_kind(events, StepFinished)
+    assert of_kind(events, RunStarted)[0].plan == "LSTM(128), 0.02 min"
     after = RunFolder(tmp_path / "runs" / "tiny").checkpoints.load_latest(pytest.fail).metadata
     assert (after.preset, after.model) == ("auto", before.model)
     assert after.training == dataclasses.replace(before.training, minutes=0.02)

@@ -72,7 +72,7 @@ def test_a_full_disk_causes_a_warning_and_training_continues(
     events = list(run.events())
     assert of_kind(events, Finished)[0].step == 30
     assert of_kind(events, CheckpointSaved) == []
-    assert run.last_save_failed
+    assert run.save_failure is not None
     assert {text.split(": ")[1] for text in warnings_of(events)} == {
         "checkpoint not saved (No space left on device)"
     }
@@ -91,7 +91,7 @@ def test_a_failed_save_is_repeated_at_the_end(
     run = TrainingRun(make_request(tmp_path), TrainingControls())
     events = list(run.events())
     assert attempts == [15, 30], "the second epoch ended before the next try"
-    assert not run.last_save_failed
+    assert run.save_failure is None
     assert saved_steps(tmp_path) == [30]
     assert of_kind(events, Finished)[0].reason == "completed"
 

@@ -180,6 +180,24 @@ def test_a_plan_that_was_longer_goes_on_with_the_student(tmp_path: Path) -> None
     assert (plan.role, plan.first_step, plan.network_since) == ("student", 30, 15)
 
 
+def test_the_weights_of_a_student_alone_are_trained_on_as_one_network(tmp_path: Path) -> None:
+    """They were thrown away once: the run took them for a teacher that had had its time."""
+    watch(make_request(tmp_path, epochs=4, teacher_share=0.5))
+    best = run_folder(tmp_path).checkpoints.load_best(pytest.fail).metadata.nats_per_character
+    again = make_request(tmp_path, resume=True, weights_only=True, overrides={"epochs": 5})
+    events = watch(again)
+    assert STUDENT_BEGINS not in warnings_of(events)
+    (plan,) = of_kind(events, Planned)
+    assert (plan.role, plan.network_since) == ("only", 0)
+    steps = of_kind(events, StepFinished)
+    assert [(event.step, event.epoch) for event in steps] == [(n, 5) for n in range(61, 76)]
+    assert best is not None
+    assert of_kind(events, Validated)[-1].nats_per_character < best + 0.1
+    saved = run_folder(tmp_path).checkpoints.load_latest(pytest.fail)
+    assert saved.metadata.training.teacher_share == 0
+    assert not any(name.startswith("teacher.") for name in saved.tensors)
+
+
 def test_a_student_is_not_judged_by_its_teachers_losses() -> None:
     best, trainer = (
         Best(),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_here import Outcome, assert_one_line, charlm_here
 from patience import PATIENCE
 from terminal_harness import LONG, PROGRAM, TINY, checkpoint_steps, make_environment
 from trained_home import TEXT, Trained, charlm, objects
+
+from model.runs.checkpoint_store import CheckpointStore
+from tui.cli.main import run
 
 pytestmark = pytest.mark.terminal
 
@@ -198,3 +203,31 @@ def test_train_saves_although_its_output_is_full(home: Path) -> None:
     refused = charlm_with_full_output(home, "train", "words.txt", "--json", *LONG)
     assert_one_line(refused, 5, "No space")
     assert checkpoint_steps(home / "runs")
+
+
+def test_a_last_checkpoint_that_cannot_be_saved_is_status_5_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run's end is not said to be reached: its last steps are lost."""
+    save, steps = CheckpointStore.save, []
+
+    def full_after_the_first(store: CheckpointStore, checkpoint: Any) -> Path:
+        steps.append(checkpoint.metadata.step)
+        if len(steps) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return save(store, checkpoint)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(CheckpointStore, "save", full_after_the_first)
+    Path("t.txt").write_text(TEXT, encoding="utf-8")
+    asked = ["--run=full", "--checkpoints=runs", "--hidden=8", "--epochs=3", "--json"]
+    assert run(["train", "t.txt", *asked, "--batch=8", "--sequence=16", "--preset=quick"]) == 5
+    output, complaint = capsys.readouterr()
+    assert all(objects(output))
+    assert complaint == (
+        "charlm-tui: runs/full: checkpoint not saved (No space left on device); the steps after "
+        "the last checkpoint are lost\n"
+    )
+    assert run(["runs", "--checkpoints", "runs", "--json"]) == 0
+    (listed,) = objects(capsys.readouterr().out)
+    assert (listed["state"], listed["steps"]) == ("interrupted", steps[0])

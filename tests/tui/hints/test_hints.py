@@ -136,6 +136,16 @@ def test_a_hint_that_is_no_longer_true_goes_at_once() -> None:
     assert teacher.listen(trained_to(2.5), 1.0) != noise
 
 
+@pytest.mark.parametrize(("role", "is_told"), [("only", True), ("student", False)])
+def test_a_student_is_not_said_to_learn_by_heart(role: ev.NetworkRole, is_told: bool) -> None:
+    """Half of its training loss compares it with a teacher, so the two losses are no pair."""
+    moment = trained_to(2.6)
+    losses = replace(moment.state.losses, smoothed=2.2)
+    progress = replace(moment.state.progress, role=role)
+    moment = replace(moment, state=replace(moment.state, losses=losses, progress=progress))
+    assert any("by heart" in words for words in said(moment)) == is_told
+
+
 def test_only_keys_that_do_something_are_named() -> None:
     acting = {k.id: k.shown for k in keys_of({}, read_only=True, trains=False)}
     state = fold(trained_to(1.4).state, finished(), 1.0)

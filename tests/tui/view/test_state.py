@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -254,6 +255,16 @@ def test_steps_made_anew_take_the_place_of_the_lost_ones() -> None:
     for curve in (state.losses.raw_curve, state.losses.smoothed_curve, state.losses.rate_curve):
         assert [x for x, _ in curve.points] == list(range(1, 46))
     assert [x for x, _ in state.losses.validation_curve.points] == [10, 20, 30]
+
+
+def test_another_network_has_no_validation_yet() -> None:
+    before = fold(ViewState(), training(40), 0.0)
+    student = replace(PLAN, first_step=40, role="student", network_since=40)
+    state = fold(before, [student], 0.0)
+    assert before.losses.validation is not None
+    assert (state.losses.validation, state.losses.validation_before) == (None, None)
+    assert (state.losses.best, state.progress.role) == (before.losses.best, "student")
+    assert state.losses.validation_curve == before.losses.validation_curve
 
 
 def test_a_failure_to_save_lasts_until_a_checkpoint_is_saved() -> None:

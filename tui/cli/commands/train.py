@@ -24,7 +24,7 @@ from model.system.torch_import import require_torch
 from model.training.controls import TrainingControls
 from tui.cli.options import json_option, training_options
 from tui.cli.request import require_there, run_request
-from tui.console.exit_status import FILE_SYSTEM, SIGNAL, status_of
+from tui.console.exit_status import FILE_SYSTEM, SIGNAL, complain, status_of
 from tui.console.reporters import JsonReporter, LastingReporter, LineReporter, Reporter
 from tui.terminal.ending_signals import ending_signals
 
@@ -94,11 +94,13 @@ def _train(
         for event in run.events():
             signals.training_began = signals.training_began or isinstance(event, RunStarted)
             reporter.show(event)
+    if run.save_failure is not None:
+        complain(f"{run.save_failure}; the steps after the last checkpoint are lost")
     if controls.signal:
         return SIGNAL + controls.signal
     if reporter.failure is not None:
         raise reporter.failure
-    return FILE_SYSTEM if run.last_save_failed else 0
+    return 0 if run.save_failure is None else FILE_SYSTEM
 
 
 def _train_together(
