@@ -174,6 +174,7 @@ def _missing(path: Path, label: str, error: OSError) -> CorpusError:
         target = str(path.readlink())
         return CorpusError(label, f"points to {target}, which is missing", "name the file itself")
     near = _nearest(path)
+    label = label if label.strip() else repr(label)
     remedy = f"did you mean {near}?" if near else "`charlm-tui corpora` lists built-in texts"
     return CorpusError(label, "no such file or built-in text", remedy)
 
@@ -181,7 +182,8 @@ def _missing(path: Path, label: str, error: OSError) -> CorpusError:
 def _nearest(path: Path) -> str | None:
     try:
         neighbours = {
-            entry.name: str(entry) for entry in islice(path.parent.iterdir(), _MAX_NEIGHBOURS)
+            entry.name: f"./{entry}" if str(entry).startswith("-") else str(entry)
+            for entry in islice(path.parent.iterdir(), _MAX_NEIGHBOURS)
         }
     except OSError:
         neighbours = {}

@@ -35,10 +35,11 @@ def require_range(
     fits = (low < value if low_open else low <= value) and value <= high  # a NaN fits nowhere
     if not fits:
         border = "above" if low_open else "from"
+        most = f"{int(high):,}" if high >= 1e4 else f"{high:g}"
         raise ConfigError(
             f"--{name.replace('_', '-')}",
             f"{value!r} is out of range",
-            f"give a number {border} {low:g} {'up ' if low_open else ''}to {high:g}",
+            f"give a number {border} {low:g} {'up ' if low_open else ''}to {most}",
         )
 
 

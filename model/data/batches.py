@@ -109,11 +109,12 @@ def make_batches(ids: Ids, training: TrainingConfig, *, subject: str) -> Batches
         CorpusError: the text is shorter than one sequence and its target.
     """
     if len(ids) < training.sequence + 1:
+        shorter = " or a smaller --sequence" if training.sequence > 1 else ""
         raise CorpusError(
             subject,
             f"has {counted(len(ids), 'character')} to train on, and one sequence needs "
             f"{training.sequence + 1:,}",
-            "give a longer text or a smaller --sequence",
+            f"give a longer text{shorter}",
         )
     if training.scoring == "last":
         return WindowBatches(ids, training)

@@ -76,17 +76,17 @@ def export(checkpoint: Checkpoint, path: Path, *, force: bool = False) -> Path:
     return card
 
 
-def require_replaceable(path: Path, option: str, *, force: bool) -> None:
-    """Refuses a path that an export must not write.
+def require_replaceable(path: Path, option: str, *, force: bool | None) -> None:
+    """Refuses a path that a command must not write, before the work.
 
     Args:
         path: of the file to write.
         option: the option that named it, for the message.
-        force: whether to replace an existing file.
+        force: whether to replace an existing file; None if the command never does.
 
     Raises:
-        ConfigError: the path exists and ``force`` is false, or it is not a regular file or belongs
-            to a run.
+        ConfigError: the path exists and ``force`` is not true, or it is not a regular file or
+            belongs to a run, or its folder does not exist.
     """
     if is_file_of_a_run(path):
         raise ConfigError(str(path), "is a run's own file", f"name another {option}")
@@ -95,7 +95,11 @@ def require_replaceable(path: Path, option: str, *, force: bool) -> None:
     except NotRegularError as error:
         raise ConfigError(str(path), str(error.strerror), f"name another {option}") from error
     if is_there and not force:
-        raise ConfigError(str(path), "is there already", f"give --force, or another {option}")
+        remedy = f"name another {option}" if force is None else f"give --force, or another {option}"
+        raise ConfigError(str(path), "is there already", remedy)
+    if not path.parent.is_dir():
+        remedy = f"make the folder, or name another {option}"
+        raise ConfigError(str(path), "its folder does not exist", remedy)
 
 
 def exported_checkpoint(checkpoint: Checkpoint) -> Checkpoint:

@@ -58,6 +58,17 @@ def test_a_missing_file_gets_the_nearest_name() -> None:
     assert "a part of the path is a file" in refused("story.txt/more")
 
 
+def test_the_nearest_name_can_be_typed_although_it_looks_like_an_option() -> None:
+    Path("-dashed.txt").write_text("a")
+    with pytest.raises(CorpusError, match=r"did you mean \./-dashed\.txt\?"):
+        resolve_source("dashed.txt")
+
+
+def test_a_name_of_blanks_can_be_seen_in_its_message() -> None:
+    with pytest.raises(CorpusError, match=r"^'  ': no such file"):
+        resolve_source("  ")
+
+
 def test_a_built_in_name_goes_before_a_file_of_that_name() -> None:
     Path("python-docs").write_text("mine")
     assert resolve_source("python-docs").specification == "python-docs"

@@ -44,6 +44,8 @@ class UserPath(click.Path):
         """Returns the expanded path; a value from a settings file may be no string."""
         if not isinstance(value, str | os.PathLike):
             self.fail("a path must be in quotes.", param, ctx)
+        if not os.fspath(value):
+            self.fail("the path is empty.", param, ctx)
         return super().convert(expand_home(os.fspath(value)), param, ctx)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from corpus.files.regular_file import NotRegularError, require_regular_or_none
 from model.errors import ConfigError
-from model.runs.file_names import is_file_of_a_run
+from model.runs.export import require_replaceable
 from model.runs.storage import write_atomically
 from tui.cli.generation import GenerationRequest, WrittenText
 from tui.export.inked_page import page_of
@@ -47,17 +46,7 @@ def require_output(path: Path | None, ink: Literal["surprise"] | None, character
         raise ConfigError("--output", cause, "give a smaller --length, or a .txt file")
     if not path.name or str(path) == "-":
         raise ConfigError("--output", f"{path} is not a file", "name a file, or leave it out")
-    if is_file_of_a_run(path):
-        raise ConfigError(str(path), "is a run's own file", "name another --output")
-    try:
-        is_there = require_regular_or_none(path)
-    except NotRegularError as error:
-        raise ConfigError(str(path), str(error.strerror), "name another --output") from error
-    if is_there:
-        raise ConfigError(str(path), "is there already", "name another --output")
-    if not path.parent.is_dir():
-        cause = "its folder does not exist"
-        raise ConfigError(str(path), cause, "make the folder, or name another --output")
+    require_replaceable(path, "--output", force=None)
 
 
 def write_output(

@@ -103,9 +103,9 @@ def evaluate(corpus: str | None, **options: Any) -> None:
     checkpoint = find_checkpoint(options["checkpoint"], options["root"], options["run"])
     ids, own = _texts(corpus, checkpoint, options)
     if len(ids) < 2:
-        raise CorpusError(
-            corpus or "the held-out part", "is too short to score", "name a longer text"
-        )
+        if corpus is None:
+            raise CorpusError(checkpoint.metadata.run, "holds out too little text", "name a text")
+        raise CorpusError(corpus, "is too short to score", "name a longer text")
     model = None if own is None else _ngram_of(options["ngram"], own, checkpoint)
     require_torch()
     from model.evaluation.protocols import evaluate as evaluate_checkpoint  # noqa: PLC0415 - torch takes two seconds
