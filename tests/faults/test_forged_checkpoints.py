@@ -42,9 +42,11 @@ AS_GOOD_AS_REAL = frozenset(
         "corpus.lowercase truth",
         "progress.batches.random.state.state huge",
         "progress.batches.random.state.inc huge",
-        "progress.student_since absent",  # as the version before wrote it
+        "progress.student_since absent",  # as earlier versions wrote it
+        "progress.student_since null",  # as a network without a teacher has it
         "progress.validation_characters null",
         "training.teacher_share absent",
+        "model.network absent",
         "training.teacher_share half",
         "progress.average_leads truth",
         "progress.guard.first null",
