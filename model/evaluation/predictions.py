@@ -28,7 +28,7 @@ from model.network.character_network import CharacterNetwork, State, joined, str
 STREAMS = 64
 """Maximum parts of the text that are read in parallel."""
 SOFT_SHARE = 0.5
-"""What teachers predict has this part in a student's targets (Hinton et al. 2015, temperature 1).
+"""What a teacher predicts has this part in a student's targets (Hinton et al. 2015, temperature 1).
 The rest is the text's."""
 
 

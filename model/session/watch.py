@@ -84,8 +84,8 @@ class WatchSession:
         self._analysis = Analysis(self._events.put, self._sampler.offer)
         self._stopping = threading.Event()
         self._identity: str | None = None
-        self._planned: Planned | None = None
         """Identity of the watched run; None before its folder exists."""
+        self._planned: Planned | None = None
         self._watched: RunWatched | None = None
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self.unsaved = False
@@ -201,10 +201,8 @@ class WatchSession:
         metadata = checkpoint.metadata
         # Runs of older versions do not record the length of an epoch.
         steps = int(metadata.progress.get("steps_per_epoch", 0))
-        since = metadata.progress.get("student_since")
-        schedule = Schedule(
-            training=metadata.training, steps_per_epoch=steps, student_since=since and tuple(since)
-        )
+        schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
+        schedule = schedule.resumed(metadata.progress)
         planned = schedule.planned(metadata.model, schedule.first_step)
         if planned != self._planned:
             self._planned = planned

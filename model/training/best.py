@@ -39,6 +39,7 @@ class Best:
         """The same at the last validation."""
         self._is_told = False
         self._of_student: float | None = None
+        """Its lowest loss."""
         self._has_student = False
 
     def begin_student(self) -> None:

@@ -252,8 +252,7 @@ class Reporter:
         self.publish(teacher.snapshot())
         yield self.warning(STUDENT_BEGINS)
         step = teacher.step_count
-        schedule = replace(teacher.schedule, student_since=(step, self._seconds()))
-        yield schedule.planned(self._run.model, step)
+        yield teacher.schedule.with_student(step, self._seconds()).planned(self._run.model, step)
 
     def warning(self, text: str) -> WarningRaised:
         """Returns a warning."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from model.config import ModelConfig, TrainingConfig
 from model.events import NetworkRole, Planned
@@ -68,6 +71,15 @@ class Schedule:
     def trains_teacher(self) -> bool:
         """Whether a student will follow the network that is trained now."""
         return self.training.teacher_share > 0 and self.student_since is None
+
+    def with_student(self, step: int, seconds: float) -> Schedule:
+        """Returns the schedule once the student has begun, after the teacher's steps."""
+        return dataclasses.replace(self, student_since=(step, seconds))
+
+    def resumed(self, progress: Mapping[str, Any]) -> Schedule:
+        """Returns the schedule with the student, if any, that a trainer's counters name."""
+        since = progress.get("student_since")
+        return self if since is None else self.with_student(*since)
 
     @property
     def role(self) -> NetworkRole:

@@ -7,7 +7,6 @@ Letters: T time, B batch, L layers, H hidden.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -199,7 +198,7 @@ class Trainer:
         self._weights.begin_again(weights)
         self._guard.restore(DivergenceGuard().state())
         self._state = None
-        self.schedule = dataclasses.replace(self.schedule, student_since=(self.step_count, seconds))
+        self.schedule = self.schedule.with_student(self.step_count, seconds)
         self._last_good = {}
         self.save_rollback_point()
 
@@ -322,8 +321,8 @@ class Trainer:
         if same_text:
             self._batches.restore(progress["batches"])
         self._weights.load(tensors)
-        if since := progress.get("student_since"):
-            self.schedule = dataclasses.replace(self.schedule, student_since=tuple(since))
+        self.schedule = self.schedule.resumed(progress)
+        if self.schedule.role == "student":
             self._weights.first_step = self.schedule.first_step
             self._learn_from(without_prefix(tensors, TEACHER_PREFIX))
         self._state = None

@@ -288,8 +288,8 @@ def _changed(state: ViewState, training: TrainingState, now: float) -> ViewState
 
 def _planned(state: ViewState, event: Planned) -> ViewState:
     """Returns the state once the length of the training is known, or another network begins."""
-    losses = state.losses
-    if event.network_since > state.progress.network_since:
+    losses, validated = state.losses, state.losses.validation_curve.points
+    if validated and validated[-1][0] <= event.network_since:
         losses = replace(losses, validation=None, validation_before=None)
     progress = replace(
         state.progress,

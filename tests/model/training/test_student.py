@@ -178,6 +178,7 @@ def test_a_plan_that_was_longer_goes_on_with_the_student(tmp_path: Path) -> None
     assert STUDENT_BEGINS not in warnings_of(events)
     (plan,) = of_kind(events, Planned)
     assert (plan.role, plan.first_step, plan.network_since) == ("student", 30, 15)
+    assert [event.step for event in of_kind(events, StepFinished)] == list(range(31, 61))
 
 
 def test_the_weights_of_a_student_alone_are_trained_on_as_one_network(tmp_path: Path) -> None:

@@ -265,6 +265,9 @@ def test_another_network_has_no_validation_yet() -> None:
     assert (state.losses.validation, state.losses.validation_before) == (None, None)
     assert (state.losses.best, state.progress.role) == (before.losses.best, "student")
     assert state.losses.validation_curve == before.losses.validation_curve
+    # A watcher reads the record first, and learns afterwards who began when.
+    watched = fold(before, [replace(student, first_step=20, network_since=20)], 0.0)
+    assert watched.losses == before.losses
 
 
 def test_a_failure_to_save_lasts_until_a_checkpoint_is_saved() -> None:

@@ -41,7 +41,9 @@ def test_bits_of_references_are_as_many_as_fit(room: int, shown: str) -> None:
     assert "".join(text for text, _ in _reference_parts(state, room)) == shown
 
 
-@pytest.mark.parametrize(("role", "words"), [("only", []), ("teacher", ["teacher"])])
+@pytest.mark.parametrize(
+    ("role", "words"), [("only", []), ("teacher", ["teacher"]), ("student", ["student"])]
+)
 def test_the_network_of_two_that_is_trained_is_named(role: NetworkRole, words: list[str]) -> None:
     state = ViewState(progress=Progress(role=role))
     rows = figure_rows(state, 0.0, 40, ascii_only=False, spark=True)
