@@ -158,9 +158,6 @@ class CheckpointStore:
                 warn(f"{_reason(failure)}; {path.name} is used instead")
             self._verified[path] = identity
             return checkpoint
-        if len(paths) > 1:  # of a single checkpoint, the error below says it
-            for failure in failures:
-                warn(str(failure))
         remedy = "train the run again"
         if failures and isinstance(failures[0], CheckpointError):
             remedy = f"{remedy} ({Path(failures[0].subject).name} {failures[0].cause})"

@@ -220,9 +220,9 @@ def test_where_none_is_whole_that_is_said(folder: RunFolder) -> None:
     for step in (1, 2):
         flip_a_bit(folder.checkpoints.save(make_checkpoint(step)))
     warnings: list[str] = []
-    with pytest.raises(CheckpointError, match="no checkpoint that can be read; train"):
+    with pytest.raises(CheckpointError, match=r"be read; train .*step-00000002.* is damaged"):
         folder.checkpoints.load_latest(warnings.append)
-    assert len(warnings) == 2
+    assert not warnings  # the error says it in one line
 
 
 def test_a_checkpoint_without_readable_metadata_is_warned_of(folder: RunFolder) -> None:

@@ -198,6 +198,13 @@ async def test_cuts_step_by_key_and_are_posted() -> None:
 
 
 @on_a_loop
+async def test_a_warning_is_not_shown_a_second_time_beside_itself() -> None:
+    async with opened(*training()) as it:
+        await it.press("y", "y", "y")
+        assert it.toasts() == ["There is no text to copy yet."]
+
+
+@on_a_loop
 async def test_typical_sampling_has_a_key_and_keeps_the_other_settings() -> None:
     chosen = SamplingConfig(temperature=0.5, top_k=20)
     async with opened(*training(), sampling=chosen) as it:
