@@ -42,9 +42,9 @@ class Machine:
         return tensor.to(self.device)
 
     @property
-    def autocast(self) -> torch.dtype | None:
-        """Data type of the matrix products in training; None means float32."""
-        return None if self.engine.precision == "fp32" else torch.bfloat16
+    def products(self) -> torch.dtype:
+        """Data type of the matrix products in training, float32 or bfloat16."""
+        return torch.float32 if self.engine.precision == "fp32" else torch.bfloat16
 
     @property
     def precision(self) -> str:

@@ -52,6 +52,11 @@ class DropoutMasks:
         )
 
 
+def drops(model: ModelConfig, training: TrainingConfig) -> bool:
+    """Whether anything is dropped in training."""
+    return bool(model.dropout or training.embedding_dropout or training.weight_dropout)
+
+
 def draw_masks(
     model: ModelConfig, training: TrainingConfig, *, batch: int, width: int, device: torch.device
 ) -> DropoutMasks | None:
@@ -67,7 +72,7 @@ def draw_masks(
     Returns:
         None if nothing is dropped.
     """
-    if not (model.dropout or training.embedding_dropout or training.weight_dropout):
+    if not drops(model, training):
         return None
     matrix = parameters.recurrent_shape(model)
 

@@ -47,7 +47,7 @@ class GradientWorkers:
         self._scoring = scoring
         self._gradients = [_gradient_of(parameter) for parameter in network.parameters()]
         self._recording = GraphRunner(machine.device)
-        products = torch.float32 if machine.autocast is None else machine.autocast
+        products = machine.products
         if self._engine.layer == "sequence":
             from model.network.compiled_layer import prepare_compiled_layer  # noqa: PLC0415 - there
 
@@ -184,10 +184,9 @@ class GradientWorkers:
         total: int,
     ) -> tuple[Tensor, tuple[Tensor, ...], State]:
         """Returns some streams' part of the mean loss, its gradients, and their new state."""
-        autocast, device = self._machine.autocast, self._machine.device
-        products = torch.float32 if autocast is None else autocast
+        products, device = self._machine.products, self._machine.device
         with self._own_network() as network:
-            with torch.autocast(device.type, autocast, enabled=autocast is not None):
+            with torch.autocast(device.type, products, enabled=products is not torch.float32):
                 outputs, state = network.training_forward(
                     inputs, state, masks, self._engine.layer, products
                 )

@@ -22,8 +22,8 @@ from model.config import TrainingConfig
 from model.data.batches import Batch, Batches
 from model.distributed.process_group import ALONE, ProcessGroup
 from model.errors import TrainingDiverged
-from model.evaluation.predictions import soft_targets
 from model.evaluation.scoring import Forward
+from model.evaluation.soft_targets import IsStopping, soft_targets
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import draw_masks
 from model.network.make import make_network
@@ -180,18 +180,23 @@ class Trainer:
         """Starts a copy of the better weights, which the device finishes while it trains on."""
         return PendingSnapshot(self.best_network, self.step_count)
 
-    def begin_student(self, seconds: float) -> None:
+    def begin_student(self, seconds: float, is_stopping: IsStopping = lambda: False) -> bool:
         """Begins another network, which learns from the better weights of this one.
 
         All processes must call it together. What the teacher predicts is found once, for the whole
-        text: a forward pass over it.
+        text: some forward passes over it.
 
         Args:
             seconds: training time so far, for the schedule.
+            is_stopping: whether to break that off; not for one of several processes.
+
+        Returns:
+            Whether it has begun, and was not broken off.
         """
         self._update.flush()
         best = self.best_network.state_dict()
-        self._learn_from(self._of_first_process(HostCopy(best).arrays()))
+        if not self._learn_from(self._of_first_process(HostCopy(best).arrays()), is_stopping):
+            return False
         config, symbols = self.network.config, self.network.vocabulary_size
         # Another seed than the teacher's, whose first weights were those of the training's seed.
         weights = initial_parameters(config, symbols, self._training.seed ^ 1)
@@ -201,19 +206,19 @@ class Trainer:
         self.schedule = self.schedule.with_student(self.step_count, seconds)
         self._last_good = {}
         self.save_rollback_point()
+        return True
 
-    def _learn_from(self, teacher: Tensors) -> None:
-        """Lets steps learn from the text and what another network predicts for it."""
-        self._teacher = teacher
+    def _learn_from(self, teacher: Tensors, is_stopping: IsStopping = lambda: False) -> bool:
+        """Lets steps learn from the text and what another network predicts for it, if found."""
         network = make_network(self.network.config, self.network.vocabulary_size)
         network.load_arrays(teacher)
-        network.to(self._machine.device)
-        self._reader.soft_targets = soft_targets(
-            network,
-            self._batches.ids,
-            threads=self.threads,
-            forward=self.compiled_forward(network),
+        where = self._machine, self.threads
+        found = soft_targets(
+            network, self._batches.ids, self._training, *where, is_stopping=is_stopping
         )
+        if found is not None:
+            self._teacher, self._reader.soft_targets = teacher, found
+        return found is not None
 
     @property
     def best_network(self) -> CharacterNetwork:
@@ -234,12 +239,8 @@ class Trainer:
         """Returns a network's forward pass in compiled code; None if steps do not use that."""
         if self._machine.engine.layer == "torch":
             return None
-        products = self._machine.autocast or torch.float32
-
-        def forward(ids: Tensor, state: State) -> tuple[Tensor, State]:
-            return network.training_forward(ids, state, None, "sequence", products)
-
-        return forward
+        forward, products = network.training_forward, self._machine.products
+        return lambda ids, state: forward(ids, state, None, "sequence", products)
 
     @property
     def reason(self) -> str:

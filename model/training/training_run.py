@@ -149,9 +149,10 @@ class TrainingRun:
 
     def _prepared(self) -> Iterator[Event]:
         """Chooses the engine, builds the trainer and sends the run to the other processes."""
-        yield Preparing(stage="timing this machine")
+        resumed = self._run.resumed
+        yield Preparing(stage="restoring the run" if resumed else "timing this machine")
         self._build()
-        before = 0.0 if self._run.resumed is None else self._run.resumed.metadata.seconds
+        before = resumed.metadata.seconds if resumed else 0.0
         if self._leader.processes > 1:
             yield Preparing(stage=f"handing the run to {self._leader.processes} processes")
             self._leader.hand_over(starting_checkpoint(self._run, self._trainer, before))
@@ -300,6 +301,8 @@ class TrainingRun:
     def _step(self) -> Iterator[Event]:
         if self._trainer.schedule.teacher_is_done(self._trainer.step_count, self._watch.seconds):
             yield from self._begin_student()
+            if self._is_stopping():
+                return
         began = self._clock()
         seconds = self._watch.seconds
         self._leader.say(Instruction.STEP, seconds)
@@ -312,10 +315,9 @@ class TrainingRun:
         """Keeps the network as a teacher, and begins one that learns from it."""
         yield from self._wind_up()
         yield from self._reporter.student_begins(self._trainer)
-        seconds = self._watch.seconds
-        self._leader.say(Instruction.STUDENT, seconds)
-        self._trainer.begin_student(seconds)
-        self._best.begin_student()
+        self._leader.say(Instruction.STUDENT, seconds := self._watch.seconds)
+        if self._trainer.begin_student(seconds, self._leader.stops_alone):
+            self._best.begin_student()
 
     def _wind_up(self) -> Iterator[Event]:
         """Validates and saves the latest weights if that has not been done."""
@@ -329,9 +331,8 @@ class TrainingRun:
         return self._controls.stopping
 
     def _plan_is_done(self) -> bool:
-        trainer = self._trainer
-        done = trainer.schedule.progress(trainer.step_count, self._watch.seconds)
-        return self._is_enough or done >= 1
+        progress = self._trainer.schedule.progress
+        return self._is_enough or progress(self._trainer.step_count, self._watch.seconds) == 1
 
     # --- validation, samples, checkpoints ---------------------------------------------------------
 
@@ -395,6 +396,5 @@ class TrainingRun:
 
     def _hand_over_best(self) -> None:
         """Publishes the best weights; if their file is missing, the latest ones stay published."""
-        best = self._best.weights(self._run.folder.checkpoints)
-        if best is not None:
+        if (best := self._best.weights(self._run.folder.checkpoints)) is not None:
             self._reporter.publish(best, best=True)

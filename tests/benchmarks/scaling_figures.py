@@ -99,7 +99,7 @@ class Wrapped(nn.Module):
 
     def forward(self, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         """Returns the mean loss of these streams and their state."""
-        products = self._machine.autocast or torch.float32
+        products = self._machine.products
         with torch.autocast("cpu", products, enabled=products is not torch.float32):
             outputs, state = self.network.training_forward(
                 inputs, state, None, self._machine.engine.layer, products

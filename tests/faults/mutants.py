@@ -215,9 +215,21 @@ MUTANTS = (
     ),
     _mutant(
         "a student learns from its teacher alone",
-        "model/evaluation/predictions.py",
-        ("table.mul_(SOFT_SHARE).scatter_add_(1, following, hard)", "table"),
+        "model/evaluation/soft_targets.py",
+        ("scatter_(1, following, 1 - SOFT_SHARE)", "scatter_(1, following, 0)"),
         "model/training/test_student.py",
+    ),
+    _mutant(
+        "a teacher reads without dropout",
+        "model/evaluation/soft_targets.py",
+        ("streams_of(state, streams), own)", "streams_of(state, streams), None)"),
+        "model/evaluation/test_soft_targets.py",
+    ),
+    _mutant(
+        "each reading of a teacher has the same masks",
+        "model/evaluation/soft_targets.py",
+        ("seed=reading * len(ids) + first", "seed=first"),
+        "model/evaluation/test_soft_targets.py",
     ),
     _mutant(
         "the rate is that of the step after",
