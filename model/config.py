@@ -80,7 +80,7 @@ class NetworkTraits:
     passes_growth: float = 0.5
     """The passes after which a text is learned by heart grow with its length to this power."""
     teacher_share: float = 0.0
-    """Part of a long plan that trains a teacher; see `TrainingConfig.teacher_share`."""
+    """Largest part of a long plan that trains a teacher; see `TrainingConfig.teacher_share`."""
 
     def learning_rate(self, of_lstm: float) -> float:
         """Returns the learning rate that suits the network where another one suits an LSTM."""

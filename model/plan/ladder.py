@@ -58,15 +58,22 @@ of 1,000 characters has one or two."""
 MOST_SQUARE: Final = 25
 """The square of H is at most this multiple of the characters; 1,000 are too few for LSTM(256)."""
 TEACHING_FROM: Final = 0.85
-TAUGHT_PASSES: Final = 1.9
-TAUGHT_STEPS: Final = 1.25
+"""A teacher and a student share a time that is enough for this part of the passes after which one
+network knows the text by heart, where the network has a `NetworkTraits.teacher_share`."""
+TAUGHT_PASSES: Final = 2.8
+"""Together they make at most this multiple of these passes."""
+TEACHER_PASSES: Final = 0.665
+"""The teacher makes at most this multiple of these passes; one that knows the text by heart teaches
+less."""
+TAUGHT_STEPS: Final = 2.1
+"""Factor of the steps of a student that rate and weight decay fit."""
+TAUGHT_READING: Final = 2.0
+"""Factor of how often a student reads a text before dropouts grow."""
 LEAST_TAUGHT_TEXT: Final = 100_000
+"""Least characters of a text that is worth a teacher; one of 20,000 gained nothing."""
 MOST_PREDICTIONS: Final = 2**27
-"""If the time is enough for nearly as many passes, a teacher and a student share it, where the
-network has a `NetworkTraits.teacher_share`. Together they make more passes than one network would.
-Rate and weight decay of a student fit a number of steps that is larger by the third factor. A text
-of 20,000 characters gained nothing. A teacher's predictions, one for each character of the text and
-of the vocabulary, are kept in memory."""
+"""Most predictions of a teacher, one for each character of the text and of the vocabulary; they are
+kept in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +248,7 @@ def plan_for(
     epochs, share = training.epochs, training.teacher_share
     if epochs is None and passes is not None:
         if "teacher_share" not in chosen and _teaches(passes, characters, symbols, traits):
-            share = traits.teacher_share
+            share = round(_teacher_share(passes, characters, traits), 3)
         epochs = _end(passes, characters, step, traits, taught=share > 0)
     passes = passes if epochs is None else float(epochs)
     read = FULL_DROPOUT_PASSES if passes is None else passes * (1 - share)  # by a student
@@ -277,6 +284,12 @@ def _teaches(passes: float, characters: int, symbols: int, traits: NetworkTraits
     suits = characters >= LEAST_TAUGHT_TEXT and characters * symbols <= MOST_PREDICTIONS
     enough = passes >= TEACHING_FROM * _most_passes(characters, traits)
     return traits.teacher_share > 0 and suits and enough
+
+
+def _teacher_share(passes: float, characters: int, traits: NetworkTraits) -> float:
+    """Returns the part of some passes that trains the teacher."""
+    most = _most_passes(characters, traits)
+    return min(traits.teacher_share, TEACHER_PASSES * most / min(passes, TAUGHT_PASSES * most))
 
 
 def _end(
@@ -318,8 +331,9 @@ def _best_rung(
     def pays(rung: Rung) -> bool:
         read = speed.at(rung.hidden, model.layers) * seconds
         if _teaches(read / max(1, characters), characters, symbols, traits):
-            most = TAUGHT_PASSES * _most_passes(characters, traits) * characters
-            read = (1 - traits.teacher_share) * min(read, most)
+            # More time gives more passes, but no larger teacher, which would know a text by heart.
+            most = TEACHER_PASSES * _most_passes(characters, traits) / traits.teacher_share
+            read = (1 - traits.teacher_share) * min(read, most * characters)
         factor = traits.steps_scale * (1 if read >= characters else UNREAD_STEPS_FACTOR)
         fits = rung is LADDER[0] or rung.hidden**2 <= MOST_SQUARE * characters
         return fits and read / TABLE_STEP >= factor * rung.least_steps
@@ -349,8 +363,8 @@ def _settings(
     full_decay = max(traits.least_full_decay, rung.weight_decay)
     weight_decay = max(LADDER[0].weight_decay, decay * full_decay)
     reading = passes * rung.hidden**2 / max(1, characters)
-    if not taught:
-        share *= max(1.0, reading / FREQUENT_READING) ** DROPOUT_GROWTH
+    frequent = FREQUENT_READING * (TAUGHT_READING if taught else 1)
+    share *= max(1.0, reading / frequent) ** DROPOUT_GROWTH
     share *= traits.dropout_scale
     dropouts = (rung.dropout, rung.embedding_dropout, rung.weight_dropout)
     dropout, embedding_dropout, weight_dropout = (

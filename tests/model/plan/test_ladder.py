@@ -29,6 +29,7 @@ from model.plan.ladder import (
     PASSES_OF_SMALL_TEXT,
     TABLE_STEP,
     TAUGHT_PASSES,
+    TEACHER_PASSES,
     TEACHING_FROM,
     Plan,
     Rung,
@@ -205,11 +206,14 @@ def test_a_teacher_and_a_student_share_a_time_in_which_one_would_learn_the_text_
     for passes, share, end in (
         (0.999 * TEACHING_FROM * most, 0.0, None),
         (1.001 * TEACHING_FROM * most, traits.teacher_share, None),
-        (0.999 * TAUGHT_PASSES * most, traits.teacher_share, None),
-        (1.01 * TAUGHT_PASSES * most, traits.teacher_share, TAUGHT_PASSES * most),
+        (0.999 * TEACHER_PASSES / traits.teacher_share * most, traits.teacher_share, None),
+        (2.2 * most, TEACHER_PASSES / 2.2, None),
+        (0.999 * TAUGHT_PASSES * most, TEACHER_PASSES / TAUGHT_PASSES, None),
+        (5.0 * TAUGHT_PASSES * most, TEACHER_PASSES / TAUGHT_PASSES, TAUGHT_PASSES * most),
     ):
         made = plan(passes * 320_000 / 60, characters=320_000, minutes=1, network="rms-lstm")
-        assert (made.training.teacher_share, made.training.epochs) == (share, end)
+        assert made.training.teacher_share == pytest.approx(share, abs=0.0006)
+        assert made.training.epochs == end
         assert made.sentence.endswith(", a teacher and a student") == (share > 0)
 
 
@@ -238,6 +242,21 @@ def test_a_student_has_the_dropouts_of_a_text_that_is_read_less_often() -> None:
     assert (student.model.hidden, student.training.teacher_share > 0) == (rung.hidden, True)
     assert student.model.dropout == pytest.approx(scale * rung.dropout, abs=0.001)
     assert alone.model.dropout > student.model.dropout
+    longer = plan(2 * often, characters=characters, minutes=1, network="rms-lstm")
+    assert longer.training.teacher_share > 0
+    assert longer.model.dropout > student.model.dropout
+    assert longer.training.learning_rate < student.training.learning_rate
+
+
+def test_more_time_gives_a_student_more_passes_and_no_larger_teacher() -> None:
+    """A larger one would know the text by heart."""
+    plans = [
+        plan(passes * MILLION / 2 / 60, characters=MILLION // 2, minutes=1, network="rms-lstm")
+        for passes in (80, 1_000)
+    ]
+    assert [made.model.hidden for made in plans] == [LADDER[3].hidden] * 2
+    fewer, more = (made.passes or 0 for made in plans)
+    assert more > 1.9 * fewer
 
 
 @pytest.mark.parametrize("characters", [100, 1_000, 3_000])
