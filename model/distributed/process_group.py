@@ -45,6 +45,8 @@ class Instruction(IntEnum):
     """End the process; the value is the exit status."""
     STUDENT = 6
     """Begin a student; the value is the training time so far, in seconds."""
+    TEACH = 7
+    """Find what a student learns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

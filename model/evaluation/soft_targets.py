@@ -69,13 +69,12 @@ def soft_targets(
     streams, stride = cut(len(ids), STREAMS)
     starts = [stride * stream for stream in range(streams)]
     reader = _Reader(teacher.to(machine.device), training, machine, threads)
-    following = torch.from_numpy(ids[1:].astype(np.int64)).to(machine.device)[:, None]
-    table = torch.zeros(
-        (len(following), teacher.vocabulary_size), dtype=torch.float16, device=machine.device
-    ).scatter_(1, following, 1 - SOFT_SHARE)
+    shape, device = (len(ids) - 1, teacher.vocabulary_size), machine.device
+    table = torch.zeros(shape, dtype=torch.float16, device=device)
+    warm = primed(teacher, ids, starts, threads, reader.without_masks)
     readings = READINGS if drops(teacher.config, training) else 1
     for reading in range(readings):
-        state = primed(teacher, ids, starts, threads, reader.without_masks)
+        state = warm
         for first in range(0, stride, CHUNK):
             if is_stopping():
                 return None
@@ -85,7 +84,9 @@ def soft_targets(
             for stream, (start, row) in enumerate(zip(starts, rows, strict=True)):
                 part = table[start + first : start + first + len(row)]
                 part.add_(found[: len(row), stream], alpha=SOFT_SHARE / readings)
-    return table
+    following = torch.from_numpy(ids[1:].astype(np.int64)).to(device)[:, None]
+    hard = torch.full_like(following, 1 - SOFT_SHARE, dtype=table.dtype)
+    return table.scatter_add_(1, following, hard)
 
 
 class _Reader:
@@ -116,22 +117,21 @@ class _Reader:
             seed: of the masks.
         """
         device = self._machine.device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            masks = draw_masks(
-                self._network.config,
-                self._training,
-                batch=ids.shape[1],
-                width=self._network.input_width,
-                device=device,
-            )
+        masks = draw_masks(
+            self._network.config,
+            self._training,
+            batch=ids.shape[1],
+            width=self._network.input_width,
+            device=device,
+            generator=torch.Generator(device).manual_seed(seed),
+        )
         ids = ids.to(device)
 
         def of_streams(streams: slice) -> tuple[Tensor, State]:
             own = None if masks is None else masks.of_streams(streams)
             with torch.no_grad():  # gradient mode is per thread
                 outputs, after = self._outputs(ids[:, streams], streams_of(state, streams), own)
-                return self._network.logits(outputs).float().softmax(-1), after
+                return self._network.logits(outputs).softmax(-1), after
 
         with evaluating(self._network):
             found, states = zip(*self._threads.map(of_streams, ids.shape[1]), strict=True)
@@ -140,5 +140,10 @@ class _Reader:
     def _outputs(
         self, ids: Tensor, state: State, masks: DropoutMasks | None
     ) -> tuple[Tensor, State]:
+        """Returns float32 outputs and state, whatever the type of the products."""
         kind: LayerKind = "torch" if self._machine.engine.layer == "torch" else "sequence"
-        return self._network.training_forward(ids, state, masks, kind, self._machine.products)
+        products = self._machine.products
+        casts = products is not torch.float32
+        with torch.autocast(self._machine.device.type, products, enabled=casts):
+            outputs, after = self._network.training_forward(ids, state, masks, kind, products)
+        return outputs.float(), tuple(part.float() for part in after)

@@ -58,9 +58,15 @@ def drops(model: ModelConfig, training: TrainingConfig) -> bool:
 
 
 def draw_masks(
-    model: ModelConfig, training: TrainingConfig, *, batch: int, width: int, device: torch.device
+    model: ModelConfig,
+    training: TrainingConfig,
+    *,
+    batch: int,
+    width: int,
+    device: torch.device,
+    generator: torch.Generator | None = None,
 ) -> DropoutMasks | None:
-    """Draws the masks of one step from PyTorch's generator of the device.
+    """Draws the masks of one step.
 
     Args:
         model: shape of the network, and the chance of dropping an output.
@@ -68,6 +74,7 @@ def draw_masks(
         batch: B.
         width: E, the width of what the first layer reads.
         device: where the masks are created.
+        generator: of the device; None for PyTorch's.
 
     Returns:
         None if nothing is dropped.
@@ -77,7 +84,7 @@ def draw_masks(
     matrix = parameters.recurrent_shape(model)
 
     def mask(shape: tuple[int, int], chance: float) -> Tensor | None:
-        return _mask(shape, chance, device) if chance else None
+        return _mask(shape, chance, device, generator) if chance else None
 
     return DropoutMasks(
         inputs=mask((batch, width), training.embedding_dropout),
@@ -86,17 +93,20 @@ def draw_masks(
     )
 
 
-def _mask(shape: tuple[int, int], chance: float, device: torch.device) -> Tensor:
+def _mask(
+    shape: tuple[int, int], chance: float, device: torch.device, generator: torch.Generator | None
+) -> Tensor:
     """Returns a mask; on a CPU the chance is rounded to 1/65,536.
 
     There each entry compares 16 random bits, so four entries share one draw of the generator. That
     is three times as fast as ``bernoulli_``. A mask of a recurrent matrix is a tenth of a step.
     """
     if device.type != "cpu":
-        return torch.empty(shape, device=device).bernoulli_(1 - chance).div_(1 - chance)
+        kept = torch.empty(shape, device=device).bernoulli_(1 - chance, generator=generator)
+        return kept.div_(1 - chance)
     count = shape[0] * shape[1]
     draws = torch.empty(-(-count // 4), dtype=torch.int64)
-    bits = draws.random_(-(2**63), None).view(torch.int16)[:count]
+    bits = draws.random_(-(2**63), None, generator=generator).view(torch.int16)[:count]
     dropped = min(max(1, round(chance * 2**16)), 2**16 - 1)
     kept = bits.view(shape) >= dropped - 2**15
     return kept.to(torch.float32).mul_(2**16 / (2**16 - dropped))

@@ -81,6 +81,8 @@ class Follower:
                         trainer.step(agreed.value)
                     case Instruction.GATHER:
                         trainer.tensors()
+                    case Instruction.TEACH:
+                        trainer.teach()
                     case Instruction.STUDENT:
                         trainer.begin_student(agreed.value)
                     case Instruction.END:

@@ -54,10 +54,6 @@ class Leader:
         self.ranks.broadcast_bytes(checkpoint_bytes(start))
         self.say(Instruction.WAIT)
 
-    def stops_alone(self) -> bool:
-        """Returns whether to stop long work that all processes do at once; several finish it."""
-        return self.processes == 1 and self._controls.stopping
-
     def is_hurried(self) -> bool:
         """Returns whether to stop long work that only the leader does; sends heartbeats meanwhile.
 

@@ -93,6 +93,10 @@ class Schedule:
         """Steps before those of the network that is trained now."""
         return 0 if self.student_since is None else self.student_since[0]
 
+    def is_new_student(self, step: int) -> bool:
+        """Whether a student has begun and made no step."""
+        return self.student_since is not None and step == self.student_since[0]
+
     def teacher_is_done(self, step: int, seconds: float) -> bool:
         """Returns whether it is time for the student to begin."""
         return self.trains_teacher and self.network_progress(step, seconds) == 1

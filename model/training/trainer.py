@@ -7,6 +7,7 @@ Letters: T time, B batch, L layers, H hidden.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,6 @@ from model.evaluation.scoring import Forward
 from model.evaluation.soft_targets import IsStopping, soft_targets
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import draw_masks
-from model.network.make import make_network
 from model.network.parameters import initial_parameters
 from model.network.pending_snapshot import PendingSnapshot
 from model.network.snapshot import WeightSnapshot
@@ -135,6 +135,7 @@ class Trainer:
         Raises:
             TrainingDiverged: the guard has no remedy left.
         """
+        assert self._teacher is None or self._reader.soft_targets is not None, "it was taught"
         batch = self._batches.next()
         rate = self.schedule.learning_rate(self.step_count, seconds)
         rate *= self._guard.learning_rate_scale
@@ -180,23 +181,31 @@ class Trainer:
         """Starts a copy of the better weights, which the device finishes while it trains on."""
         return PendingSnapshot(self.best_network, self.step_count)
 
-    def begin_student(self, seconds: float, is_stopping: IsStopping = lambda: False) -> bool:
-        """Begins another network, which learns from the better weights of this one.
+    def must_teach(self, seconds: float) -> bool:
+        """Whether `teach` comes before the next step; ``seconds`` of training are over."""
+        if self.schedule.role == "student":
+            return self._reader.soft_targets is None
+        return self.schedule.teacher_is_done(self.step_count, seconds)
 
-        All processes must call it together. What the teacher predicts is found once, for the whole
-        text: some forward passes over it.
+    def teach(self, is_stopping: IsStopping = lambda: False) -> bool:
+        """Finds what a student learns, with `READINGS` forward passes over the text.
 
-        Args:
-            seconds: training time so far, for the schedule.
-            is_stopping: whether to break that off; not for one of several processes.
+        Its teacher is this network, unless the student has begun. All processes call it together.
 
         Returns:
-            Whether it has begun, and was not broken off.
+            Whether it was found; not if ``is_stopping`` broke it off.
         """
-        self._update.flush()
-        best = self.best_network.state_dict()
-        if not self._learn_from(self._of_first_process(HostCopy(best).arrays()), is_stopping):
-            return False
+        network = copy.deepcopy(self.network)  # a new one would draw random numbers
+        network.load_arrays(self._teacher or self._better_weights())
+        ids, training = self._batches.ids, self._training
+        self._reader.soft_targets = soft_targets(
+            network, ids, training, self._machine, self.threads, is_stopping=is_stopping
+        )
+        return self._reader.soft_targets is not None
+
+    def begin_student(self, seconds: float) -> None:
+        """Begins another network after `teach`, in all processes; ``seconds`` are over."""
+        self._teacher = self._better_weights()
         config, symbols = self.network.config, self.network.vocabulary_size
         # Another seed than the teacher's, whose first weights were those of the training's seed.
         weights = initial_parameters(config, symbols, self._training.seed ^ 1)
@@ -206,19 +215,11 @@ class Trainer:
         self.schedule = self.schedule.with_student(self.step_count, seconds)
         self._last_good = {}
         self.save_rollback_point()
-        return True
 
-    def _learn_from(self, teacher: Tensors, is_stopping: IsStopping = lambda: False) -> bool:
-        """Lets steps learn from the text and what another network predicts for it, if found."""
-        network = make_network(self.network.config, self.network.vocabulary_size)
-        network.load_arrays(teacher)
-        where = self._machine, self.threads
-        found = soft_targets(
-            network, self._batches.ids, self._training, *where, is_stopping=is_stopping
-        )
-        if found is not None:
-            self._teacher, self._reader.soft_targets = teacher, found
-        return found is not None
+    def _better_weights(self) -> Tensors:
+        """Returns a copy of what the first process would validate first."""
+        self._update.flush()
+        return self._of_first_process(HostCopy(self.best_network.state_dict()).arrays())
 
     @property
     def best_network(self) -> CharacterNetwork:
@@ -325,7 +326,7 @@ class Trainer:
         self.schedule = self.schedule.resumed(progress)
         if self.schedule.role == "student":
             self._weights.first_step = self.schedule.first_step
-            self._learn_from(without_prefix(tensors, TEACHER_PREFIX))
+            self._teacher = without_prefix(tensors, TEACHER_PREFIX)
         self._state = None
         self._update.discard()
         state = without_prefix(tensors, STATE_PREFIX)

@@ -228,7 +228,9 @@ class TrainingRun:
         measured = (run.training, self._leader.processes, run.model.network)
         forget_wrong_speed(run.expected_speed, self._speed.mean, *measured)
         yield self._reporter.state("finished")
-        self._hand_over_best()
+        # If the file of the best weights is missing, the latest ones stay published.
+        if (best := self._best.weights(run.folder.checkpoints)) is not None:
+            self._reporter.publish(best, best=True)
         if diverged is not None:
             raise diverged
 
@@ -238,8 +240,8 @@ class TrainingRun:
         validation_pause: float | None = None  # None until a validation was timed
         coming: PendingSnapshot | None = None
         while not controls.stopping and not self._plan_is_done():
-            if controls.paused:
-                yield from self._pause()
+            if controls.paused or trainer.must_teach(self._watch.seconds):
+                yield from self._pause() if controls.paused else self._teach()
                 continue
             yield from self._step()
             if self._retune_times and self._watch.seconds >= self._retune_times[0]:
@@ -299,32 +301,36 @@ class TrainingRun:
             yield self._reporter.state("training")
 
     def _step(self) -> Iterator[Event]:
-        if self._trainer.schedule.teacher_is_done(self._trainer.step_count, self._watch.seconds):
-            yield from self._begin_student()
-            if self._is_stopping():
-                return
-        began = self._clock()
-        seconds = self._watch.seconds
+        began, seconds = self._clock(), self._watch.seconds
         self._leader.say(Instruction.STEP, seconds)
         result = self._trainer.step(seconds)
         self._began = True
         self._speed.add(result.characters, self._clock() - began)
         yield from self._reporter.step(result, self._trainer.reason, self._speed.recent)
 
-    def _begin_student(self) -> Iterator[Event]:
-        """Keeps the network as a teacher, and begins one that learns from it."""
-        yield from self._wind_up()
-        yield from self._reporter.student_begins(self._trainer)
-        self._leader.say(Instruction.STUDENT, seconds := self._watch.seconds)
-        if self._trainer.begin_student(seconds, self._leader.stops_alone):
+    def _teach(self) -> Iterator[Event]:
+        """Lets a teacher read the text, and begins its student unless that goes on."""
+        trainer, begins = self._trainer, self._trainer.schedule.trains_teacher
+        if begins:
+            yield from self._wind_up()
+        if self._is_stopping():
+            return
+        yield Preparing(stage="the teacher reads the text")
+        self._leader.say(Instruction.TEACH)
+        if not trainer.teach(self._is_stopping):
+            return
+        if begins:
+            self._leader.say(Instruction.STUDENT, seconds := self._watch.seconds)
+            yield from self._reporter.student_begins(trainer)
+            trainer.begin_student(seconds)
             self._best.begin_student()
+        yield self._reporter.state("training")
 
     def _wind_up(self) -> Iterator[Event]:
         """Validates and saves the latest weights if that has not been done."""
-        trainer = self._trainer
-        if self._best.nats_at(trainer.step_count) is None and not self._controls.hurried:
+        if self._best.nats_at(self._trainer.step_count) is None and not self._controls.hurried:
             yield from self._validate()
-        if trainer.step_count > self._saver.saved_step or self.save_failure:
+        if self._trainer.step_count > self._saver.saved_step or self.save_failure:
             yield from self._save()
 
     def _is_stopping(self) -> bool:
@@ -338,16 +344,15 @@ class TrainingRun:
 
     def _validate(self) -> Generator[Event, None, bool]:
         """Scores the held-out part; returns whether its loss is the run's lowest so far."""
-        run, trainer = self._run, self._trainer
-        if len(run.split.held_out) < 2:
+        run, trainer, held_out = self._run, self._trainer, self._run.split.held_out
+        if len(held_out) < 2:
             trainer.save_rollback_point()
             return False
         yield self._reporter.state("validating")
         if self._scored is None:
             self._scored = affordable(trainer, run.training, self._speed.recent)
-        validation = validate(
-            trainer, run.split.held_out, run.training, self._leader.is_hurried, self._scored
-        )
+        is_hurried = self._leader.is_hurried
+        validation = validate(trainer, held_out, run.training, is_hurried, self._scored)
         if validation is None:
             return False
         nats = validation.nats
@@ -368,18 +373,17 @@ class TrainingRun:
     def _sample(self) -> Iterator[Event]:
         """Samples a text at each temperature."""
         stepper = stepper_beside_training(self._machine.device)
-        for temperature, prompt, text in samples_of(
-            self._run, self._trainer, self._is_stopping, stepper
-        ):
+        samples = samples_of(self._run, self._trainer, self._is_stopping, stepper)
+        for temperature, prompt, text in samples:
             yield self._reporter.sampled(self._trainer, temperature, prompt, text)
 
     def _save(self, *, carried: bool = True) -> Iterator[Event]:
         """Saves a checkpoint; a failure is reported and training continues."""
-        if self._controls.abandoned:
-            return
+        run, trainer = self._run, self._trainer
+        if self._controls.abandoned or trainer.schedule.is_new_student(trainer.step_count):
+            return  # it would replace its teacher's checkpoint
         if carried:
             self._leader.say(Instruction.GATHER)
-        run, trainer = self._run, self._trainer
         checkpoint = checkpoint_of(
             run,
             trainer,
@@ -393,8 +397,3 @@ class TrainingRun:
         self._began = self._began or path is not None
         self.save_failure = self._saver.failure
         yield from self._reporter.saved(checkpoint, path, self._saver)
-
-    def _hand_over_best(self) -> None:
-        """Publishes the best weights; if their file is missing, the latest ones stay published."""
-        if (best := self._best.weights(self._run.folder.checkpoints)) is not None:
-            self._reporter.publish(best, best=True)

@@ -216,8 +216,8 @@ MUTANTS = (
     _mutant(
         "a student learns from its teacher alone",
         "model/evaluation/soft_targets.py",
-        ("scatter_(1, following, 1 - SOFT_SHARE)", "scatter_(1, following, 0)"),
-        "model/training/test_student.py",
+        ("scatter_add_(1, following, hard)", "mul_(2)"),
+        "model/evaluation/test_soft_targets.py",
     ),
     _mutant(
         "a teacher reads without dropout",
@@ -230,6 +230,18 @@ MUTANTS = (
         "model/evaluation/soft_targets.py",
         ("seed=reading * len(ids) + first", "seed=first"),
         "model/evaluation/test_soft_targets.py",
+    ),
+    _mutant(
+        "a teacher reads the whole text with the same masks",
+        "model/evaluation/soft_targets.py",
+        ("seed=reading * len(ids) + first", "seed=reading * len(ids)"),
+        "model/evaluation/test_soft_targets.py",
+    ),
+    _mutant(
+        "a student without a step replaces its teacher's checkpoint",
+        "model/training/training_run.py",
+        (" or trainer.schedule.is_new_student(trainer.step_count)", ""),
+        "model/training/test_student.py",
     ),
     _mutant(
         "the rate is that of the step after",

@@ -115,6 +115,7 @@ def test_recorded_steps_are_the_steps(
 
     def losses_of(trainer: Trainer) -> list[float]:
         teacher = [trainer.step(0.0).loss for _ in range(12)]
+        assert trainer.teach()
         trainer.begin_student(0.0)
         return teacher + [trainer.step(0.0).loss for _ in range(12)]
 

@@ -222,6 +222,7 @@ def test_all_ranks_begin_the_same_student() -> None:
         trainer = make(taught, ranks)
         steps(trainer, 5)
         trainer.average_leads = ranks.place.leads  # only that one has averaged weights
+        assert trainer.teach()
         trainer.begin_student(0.0)
         losses = [result.loss for result in steps(trainer, 5)]
         return trainer.tensors(), trainer.progress(), losses
@@ -233,11 +234,13 @@ def test_all_ranks_begin_the_same_student() -> None:
     assert all(np.array_equal(first[name], second[name]) for name in shared)
     alone = make(taught)
     alone.restore(first, progress)
+    assert alone.teach()
     again = steps(alone, 3)
 
     def restored(ranks: ProcessGroup) -> list[float]:
         trainer = make(taught, ranks)
         trainer.restore(first, progress)
+        assert trainer.teach()
         return [result.loss for result in steps(trainer, 3)]
 
     for found in in_ranks(2, restored):

@@ -17,7 +17,7 @@ from watched_training import run_folder, warnings_of, watch
 
 from model.config import ScoringMode
 from model.evaluation.soft_targets import soft_targets
-from model.events import CheckpointSaved, Planned, StepFinished, Validated, WarningRaised
+from model.events import CheckpointSaved, Planned, Preparing, StepFinished, Validated, WarningRaised
 from model.events.recorded import STUDENT_BEGINS
 from model.network.make import make_network
 from model.network.published import PublishedWeights
@@ -40,10 +40,11 @@ WINDOWS: dict[str, Any] = {
 def with_student(scoring: ScoringMode = "every") -> tuple[Trainer, dict[str, Any]]:
     """Returns a trainer whose student has begun, and the teacher's weights."""
     settings = WINDOWS if scoring == "last" else {}
-    trainer = make_trainer(dataclasses.replace(TAUGHT, **settings))
+    trainer = make_trainer(dataclasses.replace(TAUGHT, weight_dropout=0.2, **settings))
     for _ in range(20):
         trainer.step(0.0)
     teacher = {name: value.copy() for name, value in weights_of(trainer.best_network).items()}
+    assert trainer.teach()
     trainer.begin_student(0.0)
     return trainer, teacher
 
@@ -68,7 +69,7 @@ def test_it_learns_from_the_text_and_what_the_teacher_predicts_there(scoring: Sc
     trainer, teacher = with_student(scoring)
     network = make_network(TINY_MODEL, trainer.network.vocabulary_size)
     network.load_arrays(teacher)
-    table = soft_targets(network, TEXT_IDS, TAUGHT, MACHINE)
+    table = soft_targets(network, TEXT_IDS, trainer._training, MACHINE)
     assert table is not None
     batch = trainer._batches.next()
     streams = slice(1, batch.streams)
@@ -165,19 +166,35 @@ def test_an_interrupted_student_ends_bit_for_bit_as_without_the_interruption(
     assert (set(one.tensors), differing) == (set(two.tensors), [])
 
 
-def test_a_student_can_be_stopped_before_it_begins_and_then_begins_again(tmp_path: Path) -> None:
+def test_a_stop_breaks_the_teacher_off_that_reads_and_leaves_the_student_for_later(
+    tmp_path: Path,
+) -> None:
     def stop(event: object, controls: TrainingControls) -> None:
-        if isinstance(event, WarningRaised) and event.text == STUDENT_BEGINS:
+        if isinstance(event, Preparing) and event.stage.startswith("the teacher reads"):
             controls.stop()
 
     events = watch(make_request(tmp_path, epochs=4, teacher_share=0.5), stop)
     assert of_kind(events, StepFinished)[-1].step == LAST_OF_TEACHER
-    saved = run_folder(tmp_path).checkpoints.load_latest(pytest.fail)
-    assert saved.metadata.progress["student_since"] is None
+    assert STUDENT_BEGINS not in warnings_of(events)
+    assert [plan.role for plan in of_kind(events, Planned)] == ["teacher"]
+    assert run_folder(tmp_path).checkpoints.load_latest(pytest.fail).metadata.nats_per_character
     events = watch(make_request(tmp_path, resume=True))
     assert STUDENT_BEGINS in warnings_of(events)
     steps = [event.step for event in of_kind(events, StepFinished)]
     assert steps == list(range(LAST_OF_TEACHER + 1, 61))
+
+
+def test_a_student_without_a_step_never_replaces_its_teachers_checkpoint(tmp_path: Path) -> None:
+    def save_and_stop(event: object, controls: TrainingControls) -> None:
+        if isinstance(event, Planned) and event.role == "student":
+            controls.save()
+            controls.stop()
+
+    events = watch(make_request(tmp_path, epochs=4, teacher_share=0.5), save_and_stop)
+    assert STUDENT_BEGINS in warnings_of(events)
+    saved = run_folder(tmp_path).checkpoints.load_latest(pytest.fail)
+    assert saved.metadata.step == LAST_OF_TEACHER
+    assert saved.metadata.progress["student_since"] is None
 
 
 def test_a_plan_that_was_longer_goes_on_with_the_student(tmp_path: Path) -> None:

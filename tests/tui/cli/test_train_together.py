@@ -132,11 +132,12 @@ def assert_one_process_goes_on(root: Path, step: int) -> None:
     assert any("2 processes and now by 1" in w and "not bit for bit" in w for w in warnings)
 
 
-def test_under_torchrun_two_ranks_follow_the_curve_of_one_process_also_with_dropout(
+def test_under_torchrun_two_ranks_follow_the_curve_of_one_process_with_dropout_and_a_student(
     text: Path, tmp_path: Path
 ) -> None:
     settings = (
-        *(str(text), *TINY, "--epochs", "1", "--dropout", "0.2", "--weight-dropout", "0.1"),
+        *(str(text), *TINY, "--epochs", "2", "--dropout", "0.2", "--weight-dropout", "0.1"),
+        *("--teacher-share", "0.5"),
         *("--validation-fraction", "0.1", "--checkpoints", str(tmp_path / "runs")),
     )
     starter = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
