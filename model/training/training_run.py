@@ -228,7 +228,6 @@ class TrainingRun:
         measured = (run.training, self._leader.processes, run.model.network)
         forget_wrong_speed(run.expected_speed, self._speed.mean, *measured)
         yield self._reporter.state("finished")
-        # If the file of the best weights is missing, the latest ones stay published.
         if (best := self._best.weights(run.folder.checkpoints)) is not None:
             self._reporter.publish(best, best=True)
         if diverged is not None:
@@ -315,10 +314,12 @@ class TrainingRun:
             yield from self._wind_up()
         if self._is_stopping():
             return
+        self._watch.pause()
         yield Preparing(stage="the teacher reads the text")
         self._leader.say(Instruction.TEACH)
         if not trainer.teach(self._is_stopping):
             return
+        self._watch.go_on()
         if begins:
             self._leader.say(Instruction.STUDENT, seconds := self._watch.seconds)
             yield from self._reporter.student_begins(trainer)

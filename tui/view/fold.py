@@ -183,8 +183,8 @@ def _trained(state: ViewState, event: TrainingEvent, now: float) -> ViewState:
         case TrainingStateChanged():
             return _changed(state, event.state, now)
         case Preparing():
-            fraction = finite(event.fraction)
-            return replace(state, training="preparing", stage=event.stage, fraction=fraction)
+            state = _changed(state, "preparing", now)
+            return replace(state, stage=event.stage, fraction=finite(event.fraction))
         case Planned():
             return _planned(state, event)
         case RunStarted():

@@ -184,6 +184,24 @@ def test_a_stop_breaks_the_teacher_off_that_reads_and_leaves_the_student_for_lat
     assert steps == list(range(LAST_OF_TEACHER + 1, 61))
 
 
+def test_reading_is_no_training_time(tmp_path: Path) -> None:
+    clock = iter(range(10**9)).__next__  # each look at it takes a second
+    run = TrainingRun(
+        make_request(tmp_path, epochs=4, teacher_share=0.5), TrainingControls(), clock=clock
+    )
+    before, reads = 0.0, False
+    for event in run.events():
+        if isinstance(event, Preparing) and event.stage.startswith("the teacher reads"):
+            reads = True
+            before = run._watch.seconds
+            for _ in range(1000):
+                clock()
+        elif reads and isinstance(event, StepFinished):
+            assert before <= event.time < before + 100
+            return
+    pytest.fail("no teacher read")
+
+
 def test_a_student_without_a_step_never_replaces_its_teachers_checkpoint(tmp_path: Path) -> None:
     def save_and_stop(event: object, controls: TrainingControls) -> None:
         if isinstance(event, Planned) and event.role == "student":

@@ -140,10 +140,15 @@ def test_a_time_budget_gives_the_estimate() -> None:
     assert total_seconds_left(state.progress, 20.0) == pytest.approx(40.0)
 
 
-def test_the_clock_runs_while_training_and_stands_while_paused() -> None:
+@pytest.mark.parametrize(
+    "pause",
+    [ev.TrainingStateChanged(state="paused"), ev.Preparing(stage="the teacher reads the text")],
+    ids=["paused", "preparing"],
+)
+def test_the_clock_runs_while_training_and_stands_while_it_does_not(pause: ev.Event) -> None:
     state = fold(ViewState(), [TRAINING, step(10)], 100.0)
     assert state.elapsed(103.0) == pytest.approx(4.0)
-    state = fold(state, [ev.TrainingStateChanged(state="paused")], 103.0)
+    state = fold(state, [pause], 103.0)
     assert state.elapsed(200.0) == pytest.approx(4.0)
     state = fold(state, [TRAINING], 200.0)
     assert state.elapsed(201.0) == pytest.approx(5.0)
