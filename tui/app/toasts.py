@@ -19,21 +19,20 @@ class Toasts:
     def __init__(self, app: App[None], clock: Callable[[], float]) -> None:
         self._app = app
         self._clock = clock
-        self._warning = ""
         self._warned_until = 0.0
 
     def say(self, words: str, severity: Severity) -> None:
         """Shows a toast; the caller has made foreign text printable.
 
         An answer to a key replaces the answer before it, because a pile would hide a small screen.
-        Warnings stay for their whole time; later toasts appear beside them. The last one is not
-        shown a second time meanwhile.
+        Warnings stay for their whole time; later toasts appear beside them. A warning that is on
+        the screen is not shown a second time.
         """
         now = self._clock()
         if severity != "information":
-            if words == self._warning and now < self._warned_until:
+            if any(toast.message == words for toast in self._app._notifications):  # noqa: SLF001
                 return
-            self._warning, self._warned_until = words, now + TOAST_SECONDS
+            self._warned_until = now + TOAST_SECONDS
         elif now >= self._warned_until:
             self._app.clear_notifications()
         self._app.notify(words, severity=severity, markup=False, timeout=TOAST_SECONDS)

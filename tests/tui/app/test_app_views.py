@@ -202,6 +202,9 @@ async def test_a_warning_is_not_shown_a_second_time_beside_itself() -> None:
     async with opened(*training()) as it:
         await it.press("y", "y", "y")
         assert it.toasts() == ["There is no text to copy yet."]
+        it.app.clear_notifications()  # as a click on it does
+        await it.press("y", "y")
+        assert it.toasts() == ["There is no text to copy yet."]
 
 
 @on_a_loop
