@@ -65,8 +65,10 @@ TAUGHT_PASSES: Final = 2.8
 TEACHER_PASSES: Final = 0.665
 """The teacher makes at most this multiple of these passes; one that knows the text by heart teaches
 less."""
-TAUGHT_STEPS: Final = 2.1
-"""Factor of the steps of a student that rate and weight decay fit."""
+TAUGHT_STEPS: Final = 1.25
+TAUGHT_STEPS_PASSES: Final = 70.0
+"""Factor of the steps of a student that rate and weight decay fit; it grows in proportion to the
+passes beyond these."""
 TAUGHT_READING: Final = 2.0
 """Factor of how often a student reads a text before dropouts grow."""
 LEAST_TAUGHT_TEXT: Final = 100_000
@@ -253,7 +255,7 @@ def plan_for(
     passes = passes if epochs is None else float(epochs)
     read = FULL_DROPOUT_PASSES if passes is None else passes * (1 - share)  # by a student
     steps = 0.0 if passes is None else read * characters / step
-    factor = _long_training(steps, traits, taught=share > 0)
+    factor = _long_training(steps, read, traits, taught=share > 0)
     settings = _settings(rung, read, characters, traits, taught=share > 0)
     settings["learning_rate"] = float(f"{factor * learning_rate:.3g}")
     settings["weight_decay"] = round(factor * settings["weight_decay"], 3)
@@ -316,9 +318,10 @@ def _doubles(speed: MachineSpeed, rate: float, minutes: float) -> bool:
     return speed.doubled_batch >= DOUBLED_BATCH_FACTOR and steps >= DOUBLED_BATCH_STEPS
 
 
-def _long_training(steps: float, traits: NetworkTraits, *, taught: bool) -> float:
-    """Returns the factor of the learning rate, and of the decay, for a number of steps."""
-    fitted = traits.fitted_steps * (TAUGHT_STEPS if taught else 1)
+def _long_training(steps: float, passes: float, traits: NetworkTraits, *, taught: bool) -> float:
+    """Returns the factor of the learning rate, and of the decay, for the steps of some passes."""
+    of_student = TAUGHT_STEPS * max(1.0, passes / TAUGHT_STEPS_PASSES)
+    fitted = traits.fitted_steps * (of_student if taught else 1)
     return math.sqrt(min(1.0, fitted / max(1.0, steps)))
 
 
