@@ -46,6 +46,11 @@ class Machine:
         """Data type of the matrix products in training, float32 or bfloat16."""
         return torch.float32 if self.engine.precision == "fp32" else torch.bfloat16
 
+    def autocast(self) -> torch.autocast:
+        """Returns the context in which PyTorch's operations multiply in that type."""
+        casts = self.products is not torch.float32
+        return torch.autocast(self.device.type, self.products, enabled=casts)
+
     @property
     def precision(self) -> str:
         """Precision of the matrix products as events report it, ``bf16`` or ``fp32``."""

@@ -35,8 +35,6 @@ SOFT_SHARE = 0.5
 """What a teacher predicts has this part in a student's targets (Hinton et al. 2015, temperature 1).
 The rest is the text's."""
 
-IsStopping = Callable[[], bool]
-
 
 def soft_targets(
     teacher: CharacterNetwork,
@@ -45,7 +43,7 @@ def soft_targets(
     machine: Machine,
     threads: BatchThreads = ONE_THREAD,
     *,
-    is_stopping: IsStopping = lambda: False,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Tensor | None:
     """Reads a text several times with the state carried, and returns what a student learns.
 
@@ -57,7 +55,7 @@ def soft_targets(
         training: what is dropped, besides the outputs that the network's own settings name.
         machine: where and how the teacher computes.
         threads: share the parts of the text.
-        is_stopping: whether to break that off.
+        cancelled: whether to break that off.
 
     Returns:
         float16 [N - 1, V], probabilities; see `SOFT_SHARE`. None if that was broken off.
@@ -76,7 +74,7 @@ def soft_targets(
     for reading in range(readings):
         state = warm
         for first in range(0, stride, CHUNK):
-            if is_stopping():
+            if cancelled():
                 return None
             last = min(first + CHUNK, stride)
             rows = [ids[start + first : min(start + last, len(ids) - 1)] for start in starts]
@@ -143,7 +141,6 @@ class _Reader:
         """Returns float32 outputs and state, whatever the type of the products."""
         kind: LayerKind = "torch" if self._machine.engine.layer == "torch" else "sequence"
         products = self._machine.products
-        casts = products is not torch.float32
-        with torch.autocast(self._machine.device.type, products, enabled=casts):
+        with self._machine.autocast():
             outputs, after = self._network.training_forward(ids, state, masks, kind, products)
         return outputs.float(), tuple(part.float() for part in after)

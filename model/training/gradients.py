@@ -184,12 +184,10 @@ class GradientWorkers:
         total: int,
     ) -> tuple[Tensor, tuple[Tensor, ...], State]:
         """Returns some streams' part of the mean loss, its gradients, and their new state."""
-        products, device = self._machine.products, self._machine.device
+        products, layer = self._machine.products, self._engine.layer
         with self._own_network() as network:
-            with torch.autocast(device.type, products, enabled=products is not torch.float32):
-                outputs, state = network.training_forward(
-                    inputs, state, masks, self._engine.layer, products
-                )
+            with self._machine.autocast():
+                outputs, state = network.training_forward(inputs, state, masks, layer, products)
                 scored = outputs if self._scoring == "every" else outputs[-1]
                 logits = network.logits(scored).float().flatten(0, -2)
             soft = targets.is_floating_point()

@@ -95,7 +95,7 @@ class Schedule:
 
     def is_new_student(self, step: int) -> bool:
         """Whether a student has begun and made no step."""
-        return self.student_since is not None and step == self.student_since[0]
+        return self.role == "student" and step == self.first_step
 
     def teacher_is_done(self, step: int, seconds: float) -> bool:
         """Returns whether it is time for the student to begin."""

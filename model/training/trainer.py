@@ -8,7 +8,7 @@ Letters: T time, B batch, L layers, H hidden.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from model.data.batches import Batch, Batches
 from model.distributed.process_group import ALONE, ProcessGroup
 from model.errors import TrainingDiverged
 from model.evaluation.scoring import Forward
-from model.evaluation.soft_targets import IsStopping, soft_targets
+from model.evaluation.soft_targets import soft_targets
 from model.network.character_network import CharacterNetwork, State
 from model.network.dropout import draw_masks
 from model.network.parameters import initial_parameters
@@ -187,19 +187,19 @@ class Trainer:
             return self._reader.soft_targets is None
         return self.schedule.teacher_is_done(self.step_count, seconds)
 
-    def teach(self, is_stopping: IsStopping = lambda: False) -> bool:
+    def teach(self, cancelled: Callable[[], bool] = lambda: False) -> bool:
         """Finds what a student learns, with `READINGS` forward passes over the text.
 
         Its teacher is this network, unless the student has begun. All processes call it together.
 
         Returns:
-            Whether it was found; not if ``is_stopping`` broke it off.
+            Whether it was found; not if ``cancelled`` broke it off.
         """
         network = copy.deepcopy(self.network)  # a new one would draw random numbers
         network.load_arrays(self._teacher or self._better_weights())
         ids, training = self._batches.ids, self._training
         self._reader.soft_targets = soft_targets(
-            network, ids, training, self._machine, self.threads, is_stopping=is_stopping
+            network, ids, training, self._machine, self.threads, cancelled=cancelled
         )
         return self._reader.soft_targets is not None
 

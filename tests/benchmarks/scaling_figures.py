@@ -100,7 +100,7 @@ class Wrapped(nn.Module):
     def forward(self, inputs: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         """Returns the mean loss of these streams and their state."""
         products = self._machine.products
-        with torch.autocast("cpu", products, enabled=products is not torch.float32):
+        with self._machine.autocast():
             outputs, state = self.network.training_forward(
                 inputs, state, None, self._machine.engine.layer, products
             )

@@ -129,7 +129,7 @@ def test_every_engine_reads_nearly_the_same(engine: Engine) -> None:
 def test_it_can_be_broken_off() -> None:
     asked = iter([False, False, True])
     network = make_network()
-    assert soft_targets(network, LONG, DROPPING, MACHINE, is_stopping=lambda: next(asked)) is None
+    assert soft_targets(network, LONG, DROPPING, MACHINE, cancelled=lambda: next(asked)) is None
     assert next(asked, None) is None
 
 
