@@ -51,10 +51,8 @@ from model.training.leader import Leader
 from model.training.reporter import Publish, Reporter
 from model.training.validation import (
     MAX_VALIDATION_CHARACTERS,
+    ValidationPace,
     affordable,
-    guessed_pause,
-    is_due,
-    next_pause,
     validate,
 )
 
@@ -228,6 +226,7 @@ class TrainingRun:
         measured = (run.training, self._leader.processes, run.model.network)
         forget_wrong_speed(run.expected_speed, self._speed.mean, *measured)
         yield self._reporter.state("finished")
+        # If the file of the best weights is missing, the latest ones stay published.
         if (best := self._best.weights(run.folder.checkpoints)) is not None:
             self._reporter.publish(best, best=True)
         if diverged is not None:
@@ -235,8 +234,8 @@ class TrainingRun:
 
     def _train(self) -> Iterator[Event]:
         trainer, controls = self._trainer, self._controls
-        snapshot_due, save_due, validation_due = (Due(self._clock) for _ in range(3))
-        validation_pause: float | None = None  # None until a validation was timed
+        snapshot_due, save_due = Due(self._clock), Due(self._clock)
+        validations = ValidationPace(trainer, self._run, self._clock)
         coming: PendingSnapshot | None = None
         while not controls.stopping and not self._plan_is_done():
             if controls.paused or trainer.must_teach(self._watch.seconds):
@@ -254,18 +253,13 @@ class TrainingRun:
             if coming is not None and coming.ready:
                 self._reporter.publish(coming.snapshot())
                 coming = None
-            pause = validation_pause or guessed_pause(
-                trainer, self._run, self._speed.recent, self._scored, self._watch.seconds
-            )
-            rested, left = validation_due.after(pause), trainer.steps_left_in_epoch
-            due = is_due(rested, left, self._speed.steps_in(pause), validation_pause)
             wanted = False
+            due = validations.is_due(self._speed, self._scored, self._watch.seconds)
             if due and not controls.stopping:
                 began = self._clock()
                 wanted = yield from self._validate()
-                validation_due.restart()
-                validation_pause = next_pause(self._watch.seconds, self._clock() - began)
-            if not left and not controls.stopping:
+                validations.restart(self._watch.seconds, self._clock() - began)
+            if not trainer.steps_left_in_epoch and not controls.stopping:
                 yield from self._sample()
             wanted |= save_due.after(self._run.training.checkpoint_every)
             if controls.take_save() or self._saver.should_save(wanted=wanted):

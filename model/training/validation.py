@@ -20,6 +20,7 @@ from model.data.batches import Ids
 from model.evaluation import scoring as evaluation
 from model.network.character_network import CharacterNetwork
 from model.runs.open import OpenedRun
+from model.timing import Clock, Due, Throughput
 from model.training.trainer import Trainer
 
 MAX_PAUSE_SECONDS = 10.0
@@ -116,20 +117,44 @@ def guessed_cost(
     return len(trainer.networks) * scored / (FORWARD_TIMES * max(1.0, speed))
 
 
-def guessed_pause(
-    trainer: Trainer, run: OpenedRun, speed: float, scored: int | None, seconds: float
-) -> float:
-    """Returns the seconds before the first validation, estimated from the speed.
+class ValidationPace:
+    """When a run in training validates."""
 
-    Args:
-        trainer: the trainer of the networks that will be scored.
-        run: what it trains.
-        speed: training speed, characters per second.
-        scored: maximum characters that each validation scores; None if that is open.
-        seconds: training time so far.
-    """
-    limit = scored or affordable(trainer, run.training, speed)
-    return next_pause(seconds, guessed_cost(trainer, len(run.split.held_out), speed, limit))
+    def __init__(self, trainer: Trainer, run: OpenedRun, clock: Clock) -> None:
+        """Begins the first pause.
+
+        Args:
+            trainer: the trainer of the networks that will be scored.
+            run: what it trains.
+            clock: monotonic seconds.
+        """
+        self._trainer, self._run = trainer, run
+        self._since = Due(clock)
+        self._pause: float | None = None
+        """Seconds between two validations; None until one was timed."""
+
+    def is_due(self, speed: Throughput, scored: int | None, seconds: float) -> bool:
+        """Returns whether to validate now.
+
+        Args:
+            speed: of the training.
+            scored: maximum characters that each validation scores; None if that is open.
+            seconds: training time so far.
+        """
+        pause = self._pause or self._guessed(speed.recent, scored, seconds)
+        left = self._trainer.steps_left_in_epoch
+        return is_due(self._since.after(pause), left, speed.steps_in(pause), self._pause)
+
+    def restart(self, seconds: float, cost: float) -> None:
+        """Begins the pause after a validation; see `next_pause`."""
+        self._since.restart()
+        self._pause = next_pause(seconds, cost)
+
+    def _guessed(self, speed: float, scored: int | None, seconds: float) -> float:
+        """Returns the seconds before the first validation, estimated from the speed."""
+        limit = scored or affordable(self._trainer, self._run.training, speed)
+        characters = len(self._run.split.held_out)
+        return next_pause(seconds, guessed_cost(self._trainer, characters, speed, limit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

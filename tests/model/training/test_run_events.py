@@ -162,7 +162,7 @@ def test_samples_are_written_after_each_epoch_at_four_temperatures(tmp_path: Pat
 def test_slow_validations_are_rare_and_samples_still_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.training.training_run.next_pause", lambda seconds, cost: 1e9)
+    monkeypatch.setattr("model.training.validation.next_pause", lambda seconds, cost: 1e9)
     events = list(TrainingRun(make_request(tmp_path, epochs=4), TrainingControls()).events())
     # After the first epoch none has been timed yet; after the last one there is always one.
     assert [event.epoch for event in events if isinstance(event, Validated)] == [1, 4]
