@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -98,15 +99,17 @@ def _mask(
 ) -> Tensor:
     """Returns a mask; on a CPU the chance is rounded to 1/65,536.
 
-    There each entry compares 16 random bits, so four entries share one draw of the generator. That
-    is three times as fast as ``bernoulli_``. A mask of a recurrent matrix is a tenth of a step.
+    There each entry compares 16 random bits, so four entries share one draw of the generator, and
+    NumPy compares: PyTorch takes five times as long to make numbers of booleans. Together that is
+    five times as fast as ``bernoulli_``, which would be a sixth of a step of LSTM(512).
     """
     if device.type != "cpu":
         kept = torch.empty(shape, device=device).bernoulli_(1 - chance, generator=generator)
         return kept.div_(1 - chance)
     count = shape[0] * shape[1]
     draws = torch.empty(-(-count // 4), dtype=torch.int64)
-    bits = draws.random_(-(2**63), None, generator=generator).view(torch.int16)[:count]
+    bits = draws.random_(-(2**63), None, generator=generator).numpy().view(np.int16)[:count]
     dropped = min(max(1, round(chance * 2**16)), 2**16 - 1)
-    kept = bits.view(shape) >= dropped - 2**15
-    return kept.to(torch.float32).mul_(2**16 / (2**16 - dropped))
+    factors, factor = torch.empty(shape), np.float32(2**16 / (2**16 - dropped))
+    np.multiply(bits.reshape(shape) >= dropped - 2**15, factor, out=factors.numpy())
+    return factors
