@@ -175,13 +175,21 @@ def over_units(builder: Any, count: Any, one_vector: Callable[[Units], None]) ->
             counted_loop(builder, units, [first], body, step=lanes)
 
 
-def squash_gates(vectors: VectorMath, sums: Sequence[Any]) -> list[Any]:
-    """Generates the nonlinearities of the gates i, f, g, o from the sums that go into them."""
+def squash_gates(
+    vectors: VectorMath, sums: Sequence[Any], *, are_halved: bool = False
+) -> list[Any]:
+    """Generates the nonlinearities of the gates i, f, g, o from the sums that go into them.
+
+    Args:
+        vectors: of the units.
+        sums: of the four gates.
+        are_halved: whether those of i, f and o are halved, as in ``LayerWeights``.
+    """
     builder, half = vectors.builder, vectors.all(0.5)
     times = builder.fmul
-    (i, i_by), (f, f_by), (o, o_by) = (
-        vectors.sigmoid_of_half(times(sums[gate], half)) for gate in (0, 1, 3)
-    )
+    sigmoids = [sums[gate] for gate in (0, 1, 3)]
+    halves = sigmoids if are_halved else [times(total, half) for total in sigmoids]
+    (i, i_by), (f, f_by), (o, o_by) = map(vectors.sigmoid_of_half, halves)
     g, g_by = vectors.tanh(sums[2])
     # One division for all four, of which three are doubled: they take longer than the products.
     i_f, g_o = times(i_by, f_by), times(g_by, o_by)
@@ -279,26 +287,24 @@ def _generate_backward(builder: Any, *arguments: Any, numbers: Numbers) -> None:
     over_units(builder, count, one_vector)
 
 
-def decode_cell(vectors: VectorMath, sums: Sequence[Any], before: Any) -> tuple[Any, Any]:
-    """Generates the cell after a character, and the hidden state.
+def decode_cell(
+    units: Units, sums: Sequence[Any], cell: Any, outs: Sequence[Any], numbers: Numbers
+) -> None:
+    """Generates a step of the cell in decoding.
 
     Args:
-        vectors: of the units.
-        sums: those of the gates i, f, o, g; the first three are halved.
-        before: the cell before the character.
+        units: those of the vector.
+        sums: of the gates i, f, o, g; the first three are halved.
+        cell: address of the first unit's cell, which is updated.
+        outs: addresses of its hidden state, which is written.
+        numbers: of the hidden state.
     """
-    builder, half = vectors.builder, vectors.all(0.5)
-    times = builder.fmul
-    # Each gate is kept as numerator and denominator: a = a / a_by. The sigmoids are doubled.
-    (i, i_by), (f, f_by), (o, o_by) = (vectors.sigmoid_of_half(sums[n]) for n in range(3))
-    g, g_by = vectors.tanh(sums[3])
-    # c f + i g over one denominator: a step waits mostly for its divisions, here two.
-    by = times(i_by, g_by)
-    kept = times(times(before, f), by)
-    total = vectors.multiply_add(times(i, g), f_by, kept)
-    after = builder.fdiv(times(total, half), times(by, f_by))
-    c, c_by = vectors.tanh(after)
-    return after, builder.fdiv(times(times(o, half), c), times(o_by, c_by))
+    i, f, o, g = sums
+    gates = squash_gates(units.vectors, [i, f, g, o], are_halved=True)
+    after, hidden = advance_cell(units.vectors, gates, units.load(cell))
+    units.store(after, cell)
+    for out in outs:
+        units.store(hidden, out, numbers)
 
 
 def _generate_decoding(builder: Any, *arguments: Any, numbers: Numbers) -> None:
@@ -319,10 +325,7 @@ def _generate_decoding(builder: Any, *arguments: Any, numbers: Numbers) -> None:
     def one_vector(units: Units) -> None:
         pairs = zip(units.gates(sums, sums_gate), units.gates(bias, bias_gate), strict=True)
         totals = [builder.fadd(units.load(start), units.load(other)) for start, other in pairs]
-        after, hidden = decode_cell(units.vectors, totals, units.load(cell))
-        units.store(after, cell)
-        for out in outs:
-            units.store(hidden, out, numbers)
+        decode_cell(units, totals, cell, outs, numbers)
 
     over_units(builder, count, one_vector)
 

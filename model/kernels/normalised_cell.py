@@ -378,10 +378,7 @@ def _generate_decoding(builder: Any, *arguments: Any, numbers: Numbers) -> None:
             units.vectors.multiply_add(builder.fmul(units.load(start), factor), *parts)
             for start, *parts in zip(units.gates(sums, sums_gate), *weights, strict=True)
         ]
-        after, hidden = decode_cell(units.vectors, totals, units.load(cell))
-        units.store(after, cell)
-        for out in outs:
-            units.store(hidden, out, numbers)
+        decode_cell(units, totals, cell, outs, numbers)
 
     over_units(builder, count, one_vector)
 
