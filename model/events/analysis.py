@@ -50,7 +50,7 @@ class UnitsRanked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextMissing:
-    """The text of a saved run cannot be read again, so the analyses are not available."""
+    """The text of a run cannot be read again or be analysed, so analyses are not available."""
 
     reason: str
     """A sentence."""

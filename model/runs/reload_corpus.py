@@ -12,14 +12,16 @@ from corpus import (
     CorpusOptions,
     DownloadError,
     Source,
+    Split,
     UserError,
-    Vocabulary,
     builtin_texts,
     load_corpus,
     resolve_source,
 )
 from corpus.novelty import MAX_INDEXED_CHARACTERS
+from model.data.division import split_of
 from model.errors import CheckpointError
+from model.runs.checkpoint import CheckpointMetadata
 from model.runs.corpus_record import CorpusRecord
 from model.runs.folder import RunFolder
 
@@ -67,34 +69,42 @@ def path_of_a_moved_run(folder: RunFolder, source: CorpusRecord) -> str | None:
     return None if is_built_in else specification
 
 
+def parts_of(corpus: Corpus, metadata: CheckpointMetadata) -> Split:
+    """Returns the parts of a run's text: those that it is trained on, and held out."""
+    return split_of(corpus, metadata.training, [])
+
+
 def reload_corpus(
-    source: CorpusRecord, vocabulary: Vocabulary, cancelled: Callable[[], bool]
-) -> Corpus | str:
-    """Returns exactly the text that a run was trained on, or a sentence that says why it cannot.
+    metadata: CheckpointMetadata, cancelled: Callable[[], bool]
+) -> tuple[Corpus, Split] | str:
+    """Returns exactly the text that a run was trained on, and its parts.
 
     The network is not used, because opening a run is not a request for a download.
 
     Args:
-        source: the run's record of its text.
-        vocabulary: the vocabulary of the run.
+        metadata: of a checkpoint of the run.
         cancelled: is asked often while the text is read.
+
+    Returns:
+        The text and its parts, or a sentence that says why it cannot be read.
 
     Raises:
         corpus.LoadCancelled: ``cancelled`` returned true.
     """
+    source = metadata.source
     if source.specification == "-":
         return "the run read its text from standard input"
     if source.characters > MAX_INDEXED_CHARACTERS:
         return f"{source.name}: the text is too long for it"
-    options = CorpusOptions(encoding=source.encoding, lowercase=source.lowercase)
+    options = source.options()
     try:
-        resolved = resolve_source(source.specification, offline=True)
+        resolved = resolve_source(source.specification, offline=True, options=options)
         sizes = [] if resolved.is_folder else [document.size for document in resolved.documents()]
         if sum(size or 0 for size in sizes) > (source.characters + 1) * _MAX_BYTES_PER_CHARACTER:
             return f"{source.specification}: is no longer the text that the run was trained on"
-        corpus = load_corpus(resolved, options, vocabulary=vocabulary, cancelled=cancelled)
+        corpus = load_corpus(resolved, options, vocabulary=metadata.vocabulary, cancelled=cancelled)
     except UserError as error:
         return str(error)
     if corpus.sha256 != source.sha256:
         return f"{source.specification}: is no longer the text that the run was trained on"
-    return corpus
+    return corpus, parts_of(corpus, metadata)

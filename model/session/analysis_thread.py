@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from corpus import Corpus, LoadCancelled, Split, split_ids
+from corpus import Corpus, LoadCancelled, Split
 from corpus.novelty import MAX_INDEXED_CHARACTERS, NoveltyIndex
 from model.commands import StartRace, WritingCommand
 from model.config import NGRAM_ORDERS
@@ -35,12 +35,13 @@ from model.session.counted_ngrams import CountedNgrams
 from model.session.duel_scores import DuelScores
 from model.session.duel_thread import DuelThread
 from model.session.race_runner import LaneSource
+from model.system.refusal import refusal_of
 
 FIRST_PAUSE: Final = 2.0
 """Seconds before the analyses start, so that the first frame and characters are not delayed."""
 RANKING_PAUSE: Final = 20.0
 """Seconds between two rankings of the hidden units."""
-LARGEST_COMPRESSED: Final = 20_000_000
+MAX_COMPRESSED_CHARACTERS: Final = 20_000_000
 """Maximum characters of a text that is compressed; a longer one would occupy a core too long."""
 NGRAM_ORDER: Final = 5
 """Characters of context of the n-gram model; more hardly help on a text of a few megabytes."""
@@ -76,6 +77,7 @@ class Analysis:
         self._offer = offer
         self.duel = DuelThread(put)
         """Lets the model play against the user."""
+        self._duel_has_text = False
         self._wants_ngrams = False
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -93,10 +95,8 @@ class Analysis:
             rivals: finds the saved runs that the race may compare with.
         """
         self._rivals = rivals
-        self.duel.use_text(split, scores)
-        threading.Thread(
-            target=self._run, args=(corpus, split), name="analysis", daemon=True
-        ).start()
+        self._give_duel(split, scores)
+        self._start(lambda: self._work(corpus, split))
 
     def start_again(
         self, metadata: CheckpointMetadata, scores: DuelScores, rivals: Rivals = no_rivals
@@ -109,9 +109,7 @@ class Analysis:
             rivals: finds the saved runs that the race may compare with.
         """
         self._rivals = rivals
-        threading.Thread(
-            target=self._read_and_run, args=(metadata, scores), name="analysis", daemon=True
-        ).start()
+        self._start(lambda: self._read_and_work(metadata, scores))
 
     def publish(self, published: PublishedWeights) -> None:
         """Replaces the weights for the next ranking and the next letter; never blocks."""
@@ -132,23 +130,36 @@ class Analysis:
         self._woken.set()
         self.duel.stop()
 
-    def _run(self, corpus: Corpus, split: Split) -> None:
-        if not self._stopping.wait(FIRST_PAUSE):
-            self._work(corpus, split)
+    def _give_duel(self, split: Split, scores: DuelScores) -> None:
+        self.duel.use_text(split, scores)
+        self._duel_has_text = True
 
-    def _read_and_run(self, metadata: CheckpointMetadata, scores: DuelScores) -> None:
+    def _start(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=self._run, args=(work,), name="analysis", daemon=True).start()
+
+    def _run(self, work: Callable[[], None]) -> None:
         if self._stopping.wait(FIRST_PAUSE):
             return
         try:
-            corpus = reload_corpus(metadata.source, metadata.vocabulary, self._stopping.is_set)
+            work()
+        except Exception as error:  # noqa: BLE001 - the top of a worker: a defect becomes an event
+            refusal = refusal_of(error)
+            reason = f"a defect: {error!r}" if refusal is None else str(refusal)
+            self._put(TextMissing(reason=reason))
+            if not self._duel_has_text:
+                self.duel.refuse(f"The run's text is missing: {reason}.")
+
+    def _read_and_work(self, metadata: CheckpointMetadata, scores: DuelScores) -> None:
+        try:
+            reloaded = reload_corpus(metadata, self._stopping.is_set)
         except LoadCancelled:
             return
-        if isinstance(corpus, str):
-            self._put(TextMissing(reason=corpus))
-            self.duel.refuse(f"The run's text is missing: {corpus}.")
+        if isinstance(reloaded, str):
+            self._put(TextMissing(reason=reloaded))
+            self.duel.refuse(f"The run's text is missing: {reloaded}.")
             return
-        split = split_ids(corpus.ids, metadata.training.validation_fraction)
-        self.duel.use_text(split, scores)
+        corpus, split = reloaded
+        self._give_duel(split, scores)
         self._work(corpus, split)
 
     def _work(self, corpus: Corpus, split: Split) -> None:
@@ -204,10 +215,10 @@ def _compressors(corpus: Corpus, cancelled: Callable[[], bool]) -> Iterator[tupl
     """Yields the name of each compressor and its bits per character on the whole text.
 
     Args:
-        corpus: the text; nothing is yielded for one longer than `LARGEST_COMPRESSED`.
+        corpus: the text; nothing is yielded for one longer than `MAX_COMPRESSED_CHARACTERS`.
         cancelled: is asked often; the rest is left out once it returns true.
     """
-    if len(corpus) > LARGEST_COMPRESSED:
+    if len(corpus) > MAX_COMPRESSED_CHARACTERS:
         return
     compressors: tuple[tuple[str, Any], ...] = (
         ("bz2", bz2.BZ2Compressor()),

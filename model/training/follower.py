@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from corpus import CorpusError, CorpusOptions, UnknownSymbolsError, load_corpus, resolve_source
+from corpus import CorpusError, UnknownSymbolsError, load_corpus, resolve_source
 from model.compute.device import Machine, choose_device
 from model.compute.engine import Engine
 from model.compute.malloc import keep_freed_memory
@@ -82,7 +82,7 @@ class Follower:
                     case Instruction.GATHER:
                         trainer.tensors()
                     case Instruction.TEACH:
-                        trainer.teach()
+                        trainer.teach(lambda: self._controls.signal != 0)
                     case Instruction.STUDENT:
                         trainer.begin_student(agreed.value)
                     case Instruction.END:
@@ -109,11 +109,8 @@ class Follower:
         """Reads the text and checks that it is the leader's text."""
         source = metadata.source
         specification = self._request.corpus or source.specification
-        options = CorpusOptions(
-            encoding=self._request.corpus_options.encoding or source.encoding,
-            lowercase=source.lowercase,
-        )
-        where = resolve_source(specification, offline=self._request.offline)
+        options = source.options(encoding=self._request.corpus_options.encoding)
+        where = resolve_source(specification, offline=self._request.offline, options=options)
         try:
             corpus = load_corpus(where, options, vocabulary=metadata.vocabulary)
         except UnknownSymbolsError as error:

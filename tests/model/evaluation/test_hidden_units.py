@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import threading
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from model_fixtures import TINY_MODEL, VOCABULARY, make_snapshot, make_text, random_weights
+from model_fixtures import (
+    TINY_MODEL,
+    VOCABULARY,
+    make_snapshot,
+    make_text,
+    of_kind,
+    random_weights,
+)
 from patience import PATIENCE, wait_until
 
 from corpus import Corpus, Vocabulary, split_ids
 from model.evaluation.hidden_units import activations_of, features_of, rank_units
-from model.events import AnalysisEvent, DuelEvent, NoveltyIndexed, ReferencesMeasured, UnitsRanked
+from model.events import (
+    AnalysisEvent,
+    DuelEvent,
+    NoveltyIndexed,
+    ReferencesMeasured,
+    TextMissing,
+    UnitsRanked,
+)
 from model.network.published import PublishedWeights
 from model.network.snapshot import LstmSnapshot
 from model.session.analysis_thread import Analysis
@@ -93,6 +108,31 @@ def test_the_analysis_says_all_three_things(monkeypatch: pytest.MonkeyPatch) -> 
     assert set(figures) == {"bz2", "xz", "5-gram"}
     assert measured.note == ""
     assert all(0 < bits < 8 for bits in figures.values())
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(MemoryError(), "the system refuses to allocate more"), (OSError("odd"), "a defect: OSError")],
+)
+def test_an_analysis_that_fails_says_so(
+    error: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.session.analysis_thread.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("model.session.analysis_thread.NoveltyIndex", Mock(side_effect=error))
+    said: list[AnalysisEvent | DuelEvent] = []
+    analysis = Analysis(said.append)
+    corpus = Corpus(
+        name="t",
+        specification="t",
+        ids=VOCABULARY.encode(make_text(50)),
+        vocabulary=VOCABULARY,
+        sha256="",
+    )
+    analysis.start(corpus, split_ids(corpus.ids, 0.1), DuelScores(None))
+    wait_until(lambda: len(of_kind(said, TextMissing)) == 1, "the event")
+    (missing,) = of_kind(said, TextMissing)
+    assert words in missing.reason
+    analysis.stop()
 
 
 def test_the_analysis_ends_when_asked() -> None:

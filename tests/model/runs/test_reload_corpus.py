@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from model_fixtures import make_request, of_kind
+from model_fixtures import TEXT, make_request, of_kind
 from patience import wait_until
 
-from corpus import Corpus
+from corpus import Corpus, CorpusOptions, Split
 from corpus.novelty import MAX_INDEXED_CHARACTERS
 from model.commands import StartRace
 from model.config import Lane, LaneKind, SamplingConfig
@@ -28,6 +29,7 @@ from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import read_metadata
 from model.runs.folder import RunFolder
 from model.runs.reload_corpus import reload_corpus
+from model.runs.request import RunRequest
 from model.session.live import LiveSession, SavedWeights
 from model.session.watch import WatchSession
 from model.training.controls import TrainingControls
@@ -52,16 +54,46 @@ def text_of(run: RunFolder) -> Path:
     return Path(metadata_of(run).source.specification)
 
 
-def read(metadata: CheckpointMetadata) -> Corpus | str:
-    return reload_corpus(metadata.source, metadata.vocabulary, lambda: False)
+def read(metadata: CheckpointMetadata) -> tuple[Corpus, Split] | str:
+    return reload_corpus(metadata, lambda: False)
 
 
-def test_the_very_text_is_read_again(run: RunFolder) -> None:
-    metadata = metadata_of(run)
-    corpus = read(metadata)
-    assert isinstance(corpus, Corpus)
-    assert corpus.sha256 == metadata.source.sha256
-    assert corpus.vocabulary == metadata.vocabulary
+def trained_on(request: RunRequest) -> Corpus:
+    """Trains a run; returns its text, read again, whose parts must be those of the training."""
+    training = TrainingRun(request, TrainingControls())
+    for _ in training.events():
+        pass
+    (folder,) = RunFolder.all(request.root)
+    reloaded = read(metadata_of(folder))
+    assert not isinstance(reloaded, str), reloaded
+    corpus, split = reloaded
+    assert corpus.sha256 == training._run.corpus.sha256
+    assert corpus.vocabulary == training._run.corpus.vocabulary
+    for part in ("train", "held_out"):
+        assert np.array_equal(getattr(split, part), getattr(training._run.split, part)), part
+    return corpus
+
+
+def test_the_very_text_is_read_again(tmp_path: Path) -> None:
+    corpus = trained_on(make_request(tmp_path, epochs=1))
+    assert corpus.vocabulary.decode(corpus.ids) == TEXT
+
+
+@pytest.mark.parametrize("mark", ["", "\u241e"])
+def test_the_chosen_files_of_a_folder_are_read_again(tmp_path: Path, mark: str) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "a.txt").write_text(TEXT, encoding="utf-8")
+    (texts / "b.md").write_text("\N{SNOWMAN}" * 500, encoding="utf-8")
+    (texts / "c.txt").write_text("no", encoding="utf-8")
+    options = CorpusOptions(include=("*.txt",), exclude=("c.*",), document_mark=mark)
+    request = make_request(tmp_path, epochs=1)
+    trained_on(dataclasses.replace(request, corpus=str(texts), corpus_options=options))
+
+
+def test_a_short_text_has_no_more_parts_than_in_training(tmp_path: Path) -> None:
+    short = make_request(tmp_path, text=TEXT[:66], epochs=1, sequence=64, batch=1)
+    assert len(trained_on(short)) == 66
 
 
 def test_a_text_that_has_changed_or_gone_is_said(run: RunFolder) -> None:

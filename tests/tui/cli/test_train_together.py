@@ -135,8 +135,13 @@ def assert_one_process_goes_on(root: Path, step: int) -> None:
 def test_under_torchrun_two_ranks_follow_the_curve_of_one_process_with_dropout_and_a_student(
     text: Path, tmp_path: Path
 ) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    text.rename(folder / "a.txt")
+    (folder / "b.md").write_text("\N{SNOWMAN}", encoding="utf-8")
     settings = (
-        *(str(text), *TINY, "--epochs", "2", "--dropout", "0.2", "--weight-dropout", "0.1"),
+        *(str(folder), "--include", "*.txt", *TINY),
+        *("--epochs", "2", "--dropout", "0.2", "--weight-dropout", "0.1"),
         *("--teacher-share", "0.5"),
         *("--validation-fraction", "0.1", "--checkpoints", str(tmp_path / "runs")),
     )

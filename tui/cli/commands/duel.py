@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from corpus import CorpusError, split_ids
+from corpus import CorpusError
 from model.commands import JudgeLetter, StartDuel
 from model.config import MAX_SEED, require_range
 from model.duel.game import Duel
@@ -73,13 +73,12 @@ class _Model:
         self._said: queue.SimpleQueue[DuelEvent] = queue.SimpleQueue()
         self._thread = DuelThread(self._said.put)
         checkpoint = folder.checkpoints.load_best(complain)
-        metadata = checkpoint.metadata
-        corpus = reload_corpus(metadata.source, metadata.vocabulary, lambda: False)
-        if isinstance(corpus, str):
+        reloaded = reload_corpus(checkpoint.metadata, lambda: False)
+        if isinstance(reloaded, str):
             raise CheckpointError(
-                folder.name, f"its text is missing ({corpus})", "restore the text"
+                folder.name, f"its text is missing ({reloaded})", "restore the text"
             )
-        split = split_ids(corpus.ids, metadata.training.validation_fraction)
+        _, split = reloaded
         self._thread.publish(checkpoint.published())
         self._thread.use_text(split, DuelScores(folder))
 

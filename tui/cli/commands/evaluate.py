@@ -17,11 +17,10 @@ from corpus import (
     Split,
     load_corpus,
     resolve_source,
-    split_ids,
 )
 from model.ngram.ngram_model import MAX_ORDER, MIXED_SHARE, NgramModel
 from model.runs.checkpoint import Checkpoint
-from model.runs.reload_corpus import find_saved_text
+from model.runs.reload_corpus import find_saved_text, parts_of
 from model.system.torch_import import require_torch
 from tui.cli.commands.generate import find_checkpoint
 from tui.cli.options import (
@@ -249,7 +248,7 @@ def _own_parts(
         complain(
             "the text is not the one that the run was trained on; the run may have seen its end"
         )
-    return split_ids(loaded.ids, checkpoint.metadata.training.validation_fraction)
+    return parts_of(loaded, checkpoint.metadata)
 
 
 def _loaded(found: Source, reading: CorpusOptions, checkpoint: Checkpoint) -> Corpus:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from corpus import split_ids
 from model.errors import ConfigError
 from model.events import Planned, of_the_last_text, recorded_event
 from model.runs.checkpoint import Checkpoint
@@ -150,11 +149,11 @@ def _recorded(folder: RunFolder) -> ViewState:
         hidden=metadata.model.hidden,
     )
     state = fold(state, [plan], 0.0)
-    corpus = reload_corpus(metadata.source, metadata.vocabulary, lambda: False)
-    if isinstance(corpus, str):
-        complain(f"the curve has no lines to compare with: {corpus}")
+    reloaded = reload_corpus(metadata, lambda: False)
+    if isinstance(reloaded, str):
+        complain(f"the curve has no lines to compare with: {reloaded}")
         return state
-    split = split_ids(corpus.ids, metadata.training.validation_fraction)
+    corpus, split = reloaded
     measured = references(corpus, CountedNgrams(split, corpus.vocabulary))
     if measured.note:
         complain(measured.note)
