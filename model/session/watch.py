@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,16 +27,21 @@ from model.config import SamplingConfig
 from model.constraint_config import Constraints
 from model.errors import CheckpointError
 from model.events import (
+    CheckpointSaved,
     Event,
     Planned,
     Preparing,
     RecordedUnion,
+    RunStarted,
     RunWatched,
+    StepFinished,
     TrainingState,
     TrainingStateChanged,
+    Validated,
     WarningRaised,
     recorded_event,
 )
+from model.events.recorded import STUDENT_BEGINS
 from model.runs.checkpoint_file import read_checkpoint
 from model.runs.folder import RunFolder
 from model.runs.lock import RunLock
@@ -86,6 +92,10 @@ class WatchSession:
         self._identity: str | None = None
         """Identity of the watched run; None before its folder exists."""
         self._planned: Planned | None = None
+        self._last_step = 0
+        self._student_since: int | None = None
+        """Steps before those of a student that began; None if none has."""
+        self._is_deleted = False
         self._watched: RunWatched | None = None
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self.unsaved = False
@@ -146,6 +156,7 @@ class WatchSession:
             if self._is_replaced():
                 return
             for event in metrics.events():
+                self._note_student(event)
                 self._events.put(event)
             published = self._publish_newest(published)
             now: TrainingState = "training" if self._folder.is_being_written() else "finished"
@@ -165,7 +176,7 @@ class WatchSession:
             process=None if holder is None else holder.process,
             host=None if holder is None else holder.host,
         )
-        if watched != self._watched:
+        if watched != self._watched and not self._is_deleted:
             self._watched = watched
             self._events.put(watched)
 
@@ -176,6 +187,10 @@ class WatchSession:
         folder of a deleted run has no identity, and another run may or may not follow.
         """
         now = self._folder.identity()
+        if now is None and self._identity is not None and not self._is_deleted:
+            self._is_deleted = True
+            words = f"{self._folder.name} was deleted; its text goes on with the last weights"
+            self._events.put(WarningRaised(time=0.0, text=words))
         if now is None or now == self._identity:
             return False
         if self._identity is None:  # the folder did not exist before
@@ -186,6 +201,26 @@ class WatchSession:
         self._events.put(WarningRaised(time=0.0, text=words))
         self._events.put(TrainingStateChanged(state="finished"))
         return True
+
+    def _note_student(self, event: RecordedUnion) -> None:
+        """Reports a student that begins, before it is in a checkpoint."""
+        if isinstance(event, RunStarted):
+            self._student_since = None
+        elif isinstance(event, StepFinished | Validated | CheckpointSaved):
+            self._last_step = event.step
+        elif isinstance(event, WarningRaised) and event.text == STUDENT_BEGINS:
+            self._student_since = self._last_step
+            if self._planned is not None:
+                self._plan(self._planned)
+
+    def _plan(self, planned: Planned) -> None:
+        """Reports the plan if it is a new one."""
+        since = self._student_since
+        if planned.role == "teacher" and since is not None:
+            planned = replace(planned, role="student", first_step=since, network_since=since)
+        if planned != self._planned:
+            self._planned = planned
+            self._events.put(planned)
 
     def _publish_newest(self, published: Path | None) -> Path | None:
         """Passes the newest checkpoint to the sampler if it is new; returns the sampler's one."""
@@ -203,10 +238,7 @@ class WatchSession:
         steps = int(metadata.progress.get("steps_per_epoch", 0))
         schedule = Schedule(training=metadata.training, steps_per_epoch=steps)
         schedule = schedule.resumed(metadata.progress)
-        planned = schedule.planned(metadata.model, schedule.first_step)
-        if planned != self._planned:
-            self._planned = planned
-            self._events.put(planned)
+        self._plan(schedule.planned(metadata.model, schedule.first_step))
         if published is None:
             others = partial(rivals, self._folder.path.parent, metadata.model.network)
             scores = DuelScores(None, "you only watch this run")

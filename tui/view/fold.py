@@ -118,7 +118,7 @@ def fold(state: ViewState, events: Iterable[Event], now: float) -> ViewState:
             event,
             seconds=state.progress.seconds,
             sampled_epoch=state.samples[-2].epoch if len(state.samples) > 1 else None,
-            opened=bool(state.opened),
+            trains=state.opened is None and state.watched is None,
         )
         if line is not None:
             state = replace(state, log=(*state.log, line)[-MAX_LOG_LINES:])
@@ -161,11 +161,9 @@ def _fold_one(state: ViewState, event: Event, now: float) -> ViewState:  # noqa:
             return replace(state, vocabulary=vocabulary)
         case WorkerCrashed():
             return replace(state, crashes=(*state.crashes, event))
-        case SessionRefused():
-            return replace(state, refusal=event.error)
         case RaceStarted() | LanesWritten() | LaneTemperatureApplied() | RaceStopped():
             return state
-        case SamplingApplied() | NoveltyIndexed():
+        case SamplingApplied() | NoveltyIndexed() | SessionRefused():
             return state
         case DuelStarted() | DuelRefused() | DuelLetterJudged():
             return state
@@ -211,9 +209,7 @@ def _written(writing: Writing, event: WritingEvent) -> Writing:
         case WritingRewound(back=back, text=text):
             return replace(writing, characters=max(0, writing.characters - back) + len(text))
         case WritingRestarted():
-            return replace(
-                writing, seed=event.seed, prompt=event.prompt, note=event.note, characters=0
-            )
+            return replace(writing, seed=event.seed, prompt=event.prompt, characters=0)
         case WeightsSwapped():
             return replace(writing, weights_step=event.step, weights_best=event.best)
         case MixApplied(mix=mix):

@@ -37,7 +37,7 @@ class LogLine:
 
 
 def log_line(  # noqa: C901, PLR0912 - one case per kind of event
-    event: Event, *, seconds: float, sampled_epoch: int | None, opened: bool
+    event: Event, *, seconds: float, sampled_epoch: int | None, trains: bool
 ) -> LogLine | None:
     """Returns the line for an event, or None; makes foreign text printable.
 
@@ -45,7 +45,7 @@ def log_line(  # noqa: C901, PLR0912 - one case per kind of event
         event: what happened.
         seconds: training time, for events that carry none.
         sampled_epoch: the epoch of the sample before the newest; None without one.
-        opened: whether a saved checkpoint is shown and nothing trains.
+        trains: whether this process trains or has trained; it may watch, or show saved weights.
     """
     if isinstance(event, RecordedEvent) and math.isfinite(event.time):
         seconds = event.time
@@ -75,7 +75,7 @@ def log_line(  # noqa: C901, PLR0912 - one case per kind of event
         case TextMissing(reason=reason):
             words = one_line(f"no novelty ink: {reason}", 300)
             return LogLine(seconds=seconds, text=words, paint="label")
-        case TrainingStateChanged(state=("paused" | "finished") as training) if not opened:
+        case TrainingStateChanged(state=("paused" | "finished") as training) if trains:
             return LogLine(seconds=seconds, text=f"training {training}", paint="accent")
         case _:
             return None

@@ -98,7 +98,6 @@ class Writing:
     """Weight of the second of two models, 0 to 1; None if one model writes."""
     seed: int | None = None
     prompt: str | None = None
-    note: str | None = None
     characters: int = 0
     """Characters written since the last restart."""
     surprise: float | None = None
@@ -152,7 +151,6 @@ class ViewState:
     warnings_raised: int = 0
     finished: Finished | None = None
     crashes: tuple[WorkerCrashed, ...] = ()
-    refusal: Exception | None = None
 
     def elapsed(self, now: float) -> float:
         """Returns the training time in seconds; while training, it advances with ``now``."""

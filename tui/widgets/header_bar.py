@@ -73,6 +73,8 @@ def state_sign(state: ViewState, *, ascii_only: bool) -> Part:
         word = "OPENED"
     if state.watched is not None and state.training == "training":
         word = "WATCHING"
+    elif state.watched is not None and state.training == "finished" and state.finished is None:
+        return ("! INTERRUPTED", "warn")
     if state.finished is not None:
         word += _REASONS[state.finished.reason]
         paint = "bad" if state.finished.reason == "diverged" else paint

@@ -14,6 +14,7 @@ from model.commands import PauseTraining, SetSampling
 from model.config import SamplingConfig
 from model.events import (
     CharacterWritten,
+    CheckpointSaved,
     Event,
     Finished,
     Planned,
@@ -27,10 +28,14 @@ from model.events import (
     WeightsSwapped,
     WorkerCrashed,
 )
+from model.events.recorded import STUDENT_BEGINS
 from model.runs.folder import RunFolder
 from model.session.watch import GrowingFile, WatchSession
 from model.training.controls import TrainingControls
 from model.training.training_run import TrainingRun
+from tui.view.fold import fold
+from tui.view.state import ViewState
+from tui.widgets.header_bar import state_sign
 
 
 def test_curves_and_text_follow_a_run_while_it_is_trained(tmp_path: Path) -> None:
@@ -88,6 +93,62 @@ def test_a_watcher_knows_which_network_is_trained(tmp_path: Path) -> None:
     assert session.close()
     plan = of_kind(seen, Planned)[0]
     assert (plan.role, plan.network_since) == ("student", 30)
+
+
+def test_a_watcher_hears_of_a_student_before_a_checkpoint_has_it(tmp_path: Path) -> None:
+    training = TrainingRun(
+        make_request(tmp_path, epochs=4, teacher_share=0.5), TrainingControls()
+    ).events()
+    session = WatchSession(
+        RunFolder(tmp_path / "runs" / "tiny"), sampling=SamplingConfig(), rate=1e4, seed=1
+    )
+    seen: list[Event] = []
+
+    def roles() -> list[str]:
+        seen.extend(session.poll())
+        return [plan.role for plan in of_kind(seen, Planned)]
+
+    for event in training:
+        if isinstance(event, WarningRaised) and event.text == STUDENT_BEGINS:
+            break
+    session.start()
+    wait_until(lambda: bool(roles()))
+    for _ in training:
+        if roles() == ["teacher", "student"]:
+            break
+    wait_until(lambda: roles()[-1] == "student")
+    for _ in training:
+        pass
+    assert session.close()
+    plans = of_kind(seen, Planned)
+    assert [(plan.role, plan.network_since) for plan in plans] in (
+        [("teacher", 0), ("student", 30)],
+        [("student", 30)],
+    )
+
+
+def test_a_run_that_was_killed_or_deleted_is_not_called_done(tmp_path: Path) -> None:
+    training = TrainingRun(make_request(tmp_path, epochs=4), TrainingControls()).events()
+    for event in training:
+        if isinstance(event, CheckpointSaved):
+            break
+    folder = RunFolder(tmp_path / "runs" / "tiny")
+    session = WatchSession(folder, sampling=SamplingConfig(), rate=1e4, seed=1)
+    state = ViewState()
+
+    def shows(words: str) -> bool:
+        nonlocal state
+        state = fold(state, session.poll(), 0.0)
+        return words in state_sign(state, ascii_only=True)[0]
+
+    session.start()
+    wait_until(lambda: shows("WATCHING"))
+    training.close()  # type: ignore[attr-defined]
+    wait_until(lambda: shows("INTERRUPTED"))
+    assert not [line for line in state.log if "finished" in line.text]
+    shutil.rmtree(folder.path)
+    wait_until(lambda: shows("INTERRUPTED") and "was deleted" in state.log[-1].text)
+    assert session.close()
 
 
 def test_a_line_that_is_being_written_waits_for_its_end(tmp_path: Path) -> None:

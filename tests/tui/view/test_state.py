@@ -276,7 +276,7 @@ def test_another_network_has_no_validation_yet() -> None:
 
 
 def test_a_failure_to_save_lasts_until_a_checkpoint_is_saved() -> None:
-    failed = ev.SaveFailed(sentence="runs/a: checkpoint not saved (full)", retry_seconds=5.0)
+    failed = ev.SaveFailed(sentence="runs/a: checkpoint not saved (full)")
     state = fold(ViewState(), [*training(40), failed], 0.0)
     state = fold(state, training(45)[-8:-2], 0.0)
     assert state.save_failure == failed
