@@ -77,8 +77,6 @@ class SaveFailed:
 
     sentence: str
     """The run's folder and the cause."""
-    retry_seconds: float
-    """Seconds until the trainer retries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

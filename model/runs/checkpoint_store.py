@@ -214,6 +214,8 @@ class CheckpointSaver:
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._next_try = clock()
         self.saved_step = saved_step
+        self._unsaved_best: Checkpoint | None = None
+        """The best one if it could not be saved; it comes before the next one."""
         self.failure: str | None = None
         """Why the last save failed; None if it succeeded."""
 
@@ -223,16 +225,18 @@ class CheckpointSaver:
             return wanted
         return self._clock() >= self._next_try
 
-    @property
-    def seconds_to_next_try(self) -> float:
-        """Seconds until a failed save is due again."""
-        return max(0.0, self._next_try - self._clock())
-
     def save(self, checkpoint: Checkpoint) -> Path | None:
         """Saves now, due or not; returns None on failure, and ``failure`` says why."""
+        if checkpoint.metadata.best:
+            self._unsaved_best = None
         try:
+            if self._unsaved_best is not None:
+                self._store.save(self._unsaved_best)
+                self._unsaved_best = None
             path = self._store.save(checkpoint)
         except (OSError, CheckpointError) as error:
+            if checkpoint.metadata.best:
+                self._unsaved_best = checkpoint
             cause = error.strerror or error if isinstance(error, OSError) else error.cause
             self.failure = f"{self._store.folder}: checkpoint not saved ({cause})"
             self._next_try = self._clock() + self._retry_seconds

@@ -7,7 +7,7 @@ import contextlib
 from model.errors import CheckpointError
 from model.network.snapshot import WeightSnapshot
 from model.runs.checkpoint import CheckpointMetadata
-from model.runs.checkpoint_store import CheckpointStore
+from model.runs.checkpoint_store import CheckpointStore, best_first
 from model.training.trainer import Trainer
 from model.training.validation import Validation
 
@@ -36,10 +36,10 @@ class Best:
         self._best_at: tuple[float, float] | None = None
         """Progress and seconds of training at the best validation, or the first of a session."""
         self._now: tuple[float, float] | None = None
-        """The same at the last validation."""
-        self._is_told = False
+        """Progress and seconds of training at the last validation."""
+        self._has_said_so = False
         self._of_student: float | None = None
-        """Its lowest loss."""
+        """Lowest loss of a student; None before its first validation."""
         self._has_student = False
 
     def begin_student(self) -> None:
@@ -57,18 +57,24 @@ class Best:
         """Returns the weights of a student's teacher while they are the better ones, or None."""
         return self.weights(store) if self.teacher_leads else None
 
-    def restore(self, metadata: CheckpointMetadata, *, is_student: bool) -> None:
+    def restore(
+        self, metadata: CheckpointMetadata, store: CheckpointStore, *, student_since: int | None
+    ) -> None:
         """Continues from a checkpoint of the same run on the same text.
 
         Args:
             metadata: of the checkpoint.
-            is_student: whether a teacher's student is trained.
+            store: all checkpoints of the run.
+            student_since: steps before those of the student that is trained; None for none.
         """
         self.nats = metadata.best_nats_per_character
         if metadata.nats_per_character is not None:
             self.last = (metadata.step, metadata.nats_per_character)
-        self._has_student = is_student
-        self._of_student = metadata.nats_per_character
+        if student_since is not None:
+            self._has_student, self._of_student = True, metadata.nats_per_character
+            (best,) = best_first(store.saved(lambda _: None))[:1] or (None,)
+            if best is not None and best.metadata.step > student_since:
+                self._of_student = self.nats
 
     def weights(self, store: CheckpointStore) -> WeightSnapshot | None:
         """Returns the best weights, from memory or else from the run's folder; None without any."""
@@ -91,13 +97,13 @@ class Best:
 
     def has_stopped_falling(self) -> bool:
         """Whether the loss has not fallen for a good part of the plan; true once only."""
-        if self._best_at is None or self._now is None or self._is_told:
+        if self._best_at is None or self._now is None or self._has_said_so:
             return False
         (progress, seconds), (progress_now, seconds_now) = self._best_at, self._now
-        self._is_told = (
+        self._has_said_so = (
             progress_now - progress >= ENOUGH_PROGRESS and seconds_now - seconds >= ENOUGH_SECONDS
         )
-        return self._is_told
+        return self._has_said_so
 
     def record(self, trainer: Trainer, nats: float, seconds: float) -> bool:
         """Records a finite loss of the trainer's weights; returns whether it is the best so far.

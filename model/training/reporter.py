@@ -212,7 +212,7 @@ class Reporter:
         if path is None:
             failure = saver.failure or ""
             yield self.warning(failure)
-            yield SaveFailed(sentence=failure, retry_seconds=saver.seconds_to_next_try)
+            yield SaveFailed(sentence=failure)
         else:
             metadata = checkpoint.metadata
             yield CheckpointSaved(

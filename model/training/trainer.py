@@ -193,14 +193,15 @@ class Trainer:
         Its teacher is this network, unless the student has begun. All processes call it together.
 
         Returns:
-            Whether it was found; not if ``cancelled`` broke it off.
+            Whether it was found; not if ``cancelled`` broke it off in any process.
         """
         network = copy.deepcopy(self.network)  # a new one would draw random numbers
         network.load_arrays(self._teacher or self._better_weights())
-        ids, training = self._batches.ids, self._training
-        self._reader.soft_targets = soft_targets(
-            network, ids, training, self._machine, self.threads, cancelled=cancelled
-        )
+        text = self._batches.ids, self._training
+        found = soft_targets(network, *text, self._machine, self.threads, cancelled=cancelled)
+        broken_off = torch.tensor([float(found is None)])
+        self._ranks.all_reduce(broken_off)
+        self._reader.soft_targets = None if broken_off.any() else found
         return self._reader.soft_targets is not None
 
     def begin_student(self, seconds: float) -> None:

@@ -50,9 +50,9 @@ from model.training.epoch_samples import samples_of
 from model.training.leader import Leader
 from model.training.reporter import Publish, Reporter
 from model.training.validation import (
-    MAX_VALIDATION_CHARACTERS,
     ValidationPace,
     affordable,
+    affordable_before,
     validate,
 )
 
@@ -95,7 +95,7 @@ class TrainingRun:
         self._speed = Throughput()
         self._best = Best()
         self._scored: int | None = None
-        """Maximum characters that each validation scores; None until that is decided."""
+        """Maximum characters that each validation reads; None until that is decided."""
         self._is_enough = False
         self._began = False
         """Whether a step or a checkpoint was made, so that the run is worth keeping."""
@@ -174,15 +174,18 @@ class TrainingRun:
         prepare_thread(self._machine.engine.threads_per_shard)
         self._trainer = trainer_of(run, self._machine, ranks)
         if run.resumed is not None and run.keeps_its_best:
-            metadata = run.resumed.metadata
-            self._best.restore(metadata, is_student=self._trainer.schedule.role == "student")
-            # Runs of older versions scored the maximum number of characters.
-            most = MAX_VALIDATION_CHARACTERS if self._best.nats is not None else None
-            self._scored = metadata.progress.get("validation_characters", most)
+            metadata, schedule = run.resumed.metadata, self._trainer.schedule
+            since = schedule.first_step if schedule.role == "student" else None
+            self._best.restore(metadata, run.folder.checkpoints, student_since=since)
+            self._scored = affordable_before(metadata)
         # A resumed run keeps the engine of its checkpoint, so that it continues exactly.
         is_open = run.resumed is None and self._leader.processes == 1
         self._retune_times = retune_times(run.training) if is_open else []
-        saved_step = -1 if run.resumed is None else run.resumed.metadata.step
+        # Another plan is saved at the end, even if no step was made by it.
+        is_saved = run.resumed is not None and (
+            self._request.weights_only or run.resumed.metadata.training == run.training
+        )
+        saved_step = run.resumed.metadata.step if run.resumed and is_saved else -1
         self._saver = CheckpointSaver(run.folder.checkpoints, self._clock, saved_step)
         self._accelerator = GpuMonitor(self._machine.device, self._clock)
 

@@ -19,6 +19,7 @@ from model.config import TrainingConfig
 from model.data.batches import Ids
 from model.evaluation import scoring as evaluation
 from model.network.character_network import CharacterNetwork
+from model.runs.checkpoint import CheckpointMetadata
 from model.runs.open import OpenedRun
 from model.timing import Clock, Due, Throughput
 from model.training.trainer import Trainer
@@ -31,7 +32,7 @@ GROWTH = 0.5
 """Pause before the next validation, as a fraction of the training time so far."""
 SHARE = 0.05
 """Maximum fraction of the time that validations within an epoch may take."""
-DEAR_PAUSE = 20.0
+LONG_PAUSE = 20.0
 """If validations are at least this many seconds apart, the end of an epoch does not force an extra
 one. On a small text with a long held-out part they would take a third of the time."""
 NEAR_END = 0.5
@@ -47,7 +48,7 @@ MAX_VALIDATION_CHARACTERS = 262_144
 """Maximum characters that one validation scores. Scoring 100 MB would take an hour for the same two
 digits. The `evaluate` command scores all characters."""
 MAX_VALIDATION_WINDOWS = 32_768
-"""Maximum windows that one validation scores; one window costs as much as all its characters."""
+"""Maximum windows that one validation scores; all characters of a window are read."""
 MIN_VALIDATION_CHARACTERS = 8_192
 """Minimum of the limit on scored characters, however short the time budget."""
 WINDOWS_AT_ONCE = 512
@@ -79,16 +80,23 @@ def is_due(rested: bool, steps_left: int, steps_of_pause: float, timed_pause: fl
         steps_of_pause: that fit into the pause.
         timed_pause: seconds; None before a validation was timed.
     """
-    if timed_pause is not None and timed_pause >= DEAR_PAUSE:
+    if timed_pause is not None and timed_pause >= LONG_PAUSE:
         return rested
     return not steps_left or (rested and steps_left > NEAR_END * steps_of_pause)
 
 
+def max_characters(training: TrainingConfig) -> int:
+    """Returns the maximum number of characters that a validation reads, however long the time."""
+    if training.scoring == "every":
+        return MAX_VALIDATION_CHARACTERS
+    return MAX_VALIDATION_WINDOWS * training.sequence
+
+
 def affordable(trainer: Trainer, training: TrainingConfig, speed: float) -> int:
-    """Returns the maximum number of characters that each validation of a run scores.
+    """Returns the maximum number of characters that each validation of a run reads.
 
     With a time budget, no validation takes more than a twentieth of it. All validations of a run
-    score the same characters, so that their losses can be compared.
+    read the same characters, so that their losses can be compared.
 
     Args:
         trainer: the trainer of the networks that will be scored.
@@ -96,10 +104,21 @@ def affordable(trainer: Trainer, training: TrainingConfig, speed: float) -> int:
         speed: training speed, characters per second.
     """
     if training.minutes is None or speed <= 0:
-        return MAX_VALIDATION_CHARACTERS
+        return max_characters(training)
     seconds = SHARE * 60 * training.minutes
     characters = seconds * FORWARD_TIMES * speed / len(trainer.networks)
-    return int(min(MAX_VALIDATION_CHARACTERS, max(MIN_VALIDATION_CHARACTERS, characters)))
+    return int(min(max_characters(training), max(MIN_VALIDATION_CHARACTERS, characters)))
+
+
+def affordable_before(metadata: CheckpointMetadata) -> int | None:
+    """Returns what `affordable` has returned in a saved run; None before its first validation.
+
+    Older versions did not save it, or saved the maximum of a text in one piece for windows, too.
+    """
+    most = max_characters(metadata.training)
+    default = None if metadata.best_nats_per_character is None else most
+    read: int | None = metadata.progress.get("validation_characters", default)
+    return most if read == MAX_VALIDATION_CHARACTERS else read
 
 
 def guessed_cost(
@@ -109,12 +128,12 @@ def guessed_cost(
 
     Args:
         trainer: the trainer of the networks that will be scored.
-        characters: length of the held-out part.
+        characters: those of the held-out part, or of all its windows.
         speed: training speed, characters per second.
-        limit: maximum characters that are scored.
+        limit: maximum characters that are read.
     """
-    scored = min(characters, limit)
-    return len(trainer.networks) * scored / (FORWARD_TIMES * max(1.0, speed))
+    read = min(characters, limit)
+    return len(trainer.networks) * read / (FORWARD_TIMES * max(1.0, speed))
 
 
 class ValidationPace:
@@ -138,7 +157,7 @@ class ValidationPace:
 
         Args:
             speed: of the training.
-            scored: maximum characters that each validation scores; None if that is open.
+            scored: maximum characters that each validation reads; None if that is open.
             seconds: training time so far.
         """
         pause = self._pause or self._guessed(speed.recent, scored, seconds)
@@ -152,8 +171,10 @@ class ValidationPace:
 
     def _guessed(self, speed: float, scored: int | None, seconds: float) -> float:
         """Returns the seconds before the first validation, estimated from the speed."""
-        limit = scored or affordable(self._trainer, self._run.training, speed)
-        characters = len(self._run.split.held_out)
+        training, characters = self._run.training, len(self._run.split.held_out)
+        if training.scoring == "last":
+            characters = characters // training.window_stride * training.sequence
+        limit = scored or affordable(self._trainer, training, speed)
         return next_pause(seconds, guessed_cost(self._trainer, characters, speed, limit))
 
 
@@ -197,7 +218,7 @@ def validate(
         held_out: the held-out part.
         training: the settings.
         hurried: returns whether to stop; called before each small unit of work.
-        limit: maximum characters that are scored.
+        limit: maximum characters that are read.
 
     Returns:
         The validation, or None if ``hurried`` stopped it.
@@ -271,9 +292,7 @@ def _scoring(
         stride=training.window_stride,
         last_only=True,
         batch=WINDOWS_AT_ONCE,
-        limit=min(MAX_VALIDATION_WINDOWS, max(1, limit // training.sequence))
-        if limit < MAX_VALIDATION_CHARACTERS
-        else MAX_VALIDATION_WINDOWS,
+        limit=max(1, limit // training.sequence),
         threads=threads,
         forward=forward,
     )

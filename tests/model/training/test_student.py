@@ -17,7 +17,16 @@ from watched_training import run_folder, warnings_of, watch
 
 from model.config import ScoringMode
 from model.evaluation.soft_targets import soft_targets
-from model.events import CheckpointSaved, Planned, Preparing, StepFinished, Validated, WarningRaised
+from model.events import (
+    CheckpointSaved,
+    Finished,
+    Planned,
+    Preparing,
+    StepFinished,
+    TrainingStateChanged,
+    Validated,
+    WarningRaised,
+)
 from model.events.recorded import STUDENT_BEGINS
 from model.network.make import make_network
 from model.network.published import PublishedWeights
@@ -143,6 +152,26 @@ def test_the_teacher_writes_until_its_student_is_better(tmp_path: Path) -> None:
     assert later[0] >= better[0]
 
 
+def test_a_resumed_student_knows_that_it_is_better_than_its_teacher(tmp_path: Path) -> None:
+    losses = [
+        (event.step, event.nats_per_character)
+        for event in watch(make_request(tmp_path, epochs=10, teacher_share=0.1))
+        if isinstance(event, Validated)
+    ]
+    store = run_folder(tmp_path).checkpoints
+    saved = store.load_latest(pytest.fail).metadata
+    since = saved.progress["student_since"][0]
+    assert min(losses, key=lambda pair: pair[1])[0] > since, "or this test would look at nothing"
+    # A checkpoint between two validations has no loss; a later validation can be a worse one.
+    for nats in (None, saved.nats_per_character, 9.0):
+        best = Best()
+        metadata = dataclasses.replace(saved, nats_per_character=nats)
+        best.restore(metadata, store, student_since=since)
+        assert not best.teacher_leads
+        best.restore(metadata, store, student_since=10**9)
+        assert best.teacher_leads == (nats is None or nats > (best.nats or 0))
+
+
 @pytest.mark.parametrize("split", [LAST_OF_TEACHER, LAST_OF_TEACHER + 1, 47])
 def test_an_interrupted_student_ends_bit_for_bit_as_without_the_interruption(
     split: int, tmp_path: Path
@@ -200,6 +229,50 @@ def test_reading_is_no_training_time(tmp_path: Path) -> None:
             assert before <= event.time < before + 100
             return
     pytest.fail("no teacher read")
+
+
+def test_a_reading_that_another_process_breaks_off_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainer = make_trainer(TAUGHT)
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer._ranks, "all_reduce", lambda counts: counts.add_(1))
+        assert not trainer.teach()
+    assert not trainer.teach(lambda: True)
+    assert trainer._reader.soft_targets is None
+    assert trainer.teach()
+    assert trainer._reader.soft_targets is not None
+
+
+def test_a_longer_plan_is_kept_where_it_is_stopped_before_its_first_step(tmp_path: Path) -> None:
+    watch(make_request(tmp_path, epochs=4, teacher_share=0.5))
+
+    def stop(event: object, controls: TrainingControls) -> None:
+        if isinstance(event, Preparing) and "teacher" in event.stage:
+            controls.stop(hurry=True)
+
+    watch(make_request(tmp_path, resume=True, overrides={"epochs": 6}), stop)
+    saved = run_folder(tmp_path).checkpoints.load_latest(pytest.fail)
+    assert (saved.metadata.step, saved.metadata.training.epochs) == (60, 6)
+    assert any(name.startswith("teacher.") for name in saved.tensors)
+    events = watch(make_request(tmp_path, resume=True))
+    assert of_kind(events, Finished)[-1].step == 90
+
+
+def test_weights_alone_replace_no_checkpoint_before_their_first_step(tmp_path: Path) -> None:
+    watch(make_request(tmp_path, epochs=2))
+
+    def stop(event: object, controls: TrainingControls) -> None:
+        if isinstance(event, TrainingStateChanged) and event.state == "training":
+            controls.stop(hurry=True)
+
+    again = make_request(
+        tmp_path, resume=True, weights_only=True, overrides={"epochs": 6, "learning_rate": 0.5}
+    )
+    watch(again, stop)
+    saved = run_folder(tmp_path).checkpoints.load_latest(pytest.fail)
+    assert (saved.metadata.step, saved.metadata.training.epochs) == (30, 2)
+    assert any(name.startswith("optimiser.") for name in saved.tensors)
 
 
 def test_a_student_without_a_step_never_replaces_its_teachers_checkpoint(tmp_path: Path) -> None:

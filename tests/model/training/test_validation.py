@@ -10,19 +10,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from model_fixtures import TINY_TRAINING
+from model_fixtures import TINY_TRAINING, make_checkpoint
 from network_fixtures import TEXT_IDS, make_trainer
 
 from model.config import ScoringMode, TrainingConfig
 from model.evaluation import scoring as evaluation
 from model.training.validation import (
-    DEAR_PAUSE,
+    LONG_PAUSE,
     MAX_PAUSE_SECONDS,
     MAX_VALIDATION_CHARACTERS,
+    MAX_VALIDATION_WINDOWS,
     MIN_VALIDATION_CHARACTERS,
     SHARE,
     STREAMS,
     affordable,
+    affordable_before,
     guessed_cost,
     is_due,
     judged,
@@ -47,6 +49,42 @@ def test_no_validation_takes_more_than_its_part_of_the_time_that_is_planned() ->
     assert affordable(trainer, TrainingConfig(epochs=1), speed) == MAX_VALIDATION_CHARACTERS
 
 
+@pytest.mark.parametrize("minutes", [None, 0.5, 5.0, 500.0])
+def test_windows_cost_the_characters_that_are_read_in_them(minutes: float | None) -> None:
+    """A limit of 262,144 characters once gave 32,768 windows, and one less 4,369 of 60."""
+    training = dataclasses.replace(
+        TINY_TRAINING, scoring="last", sequence=60, window_stride=3, minutes=minutes, averaging=0.0
+    )
+    trainer, speed = make_trainer(TINY_TRAINING), 10_000.0
+    limit = affordable(trainer, training, speed)
+    assert limit <= 60 * MAX_VALIDATION_WINDOWS
+    cost = guessed_cost(trainer, 10**9, speed, limit)
+    assert minutes is None or cost <= SHARE * 60 * minutes
+    assert (minutes in {None, 500.0}) == (limit == 60 * MAX_VALIDATION_WINDOWS)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "saved", "expected"),
+    [
+        ("every", {"validation_characters": 9_000}, 9_000),
+        ("every", {}, MAX_VALIDATION_CHARACTERS),
+        ("last", {"validation_characters": 9_000}, 9_000),
+        ("last", {"validation_characters": MAX_VALIDATION_CHARACTERS}, 16 * MAX_VALIDATION_WINDOWS),
+        ("last", {}, 16 * MAX_VALIDATION_WINDOWS),
+        ("last", {"validation_characters": None}, None),
+    ],
+)
+def test_a_resumed_run_scores_what_it_has_scored(
+    scoring: ScoringMode, saved: dict[str, int | None], expected: int | None
+) -> None:
+    metadata = make_checkpoint(step=1, nats=2.0, best_nats=2.0).metadata
+    training = dataclasses.replace(metadata.training, scoring=scoring, sequence=16)
+    metadata = dataclasses.replace(metadata, training=training, progress=saved)
+    assert affordable_before(metadata) == expected
+    fresh = dataclasses.replace(metadata, best_nats_per_character=None, progress={})
+    assert affordable_before(fresh) is None
+
+
 def test_pauses_grow_from_one_second_to_ten() -> None:
     moments = [0.0]
     while moments[-1] < 60:
@@ -60,11 +98,11 @@ def test_pauses_grow_from_one_second_to_ten() -> None:
     [
         (False, 0, None, True),  # the end of an epoch
         (False, 0, 15.0, True),
-        (False, 0, DEAR_PAUSE, False),
-        (True, 0, DEAR_PAUSE, True),
+        (False, 0, LONG_PAUSE, False),
+        (True, 0, LONG_PAUSE, True),
         (True, 51, 15.0, True),
         (True, 50, 15.0, False),  # the end is near, and is validated anyway
-        (True, 50, DEAR_PAUSE, True),
+        (True, 50, LONG_PAUSE, True),
         (True, 1, None, False),
         (False, 51, 15.0, False),
     ],

@@ -270,9 +270,7 @@ async def test_an_unknown_theme_is_no_crash_and_a_change_redraws() -> None:
 @on_a_loop
 async def test_a_failure_to_save_stays_on_the_screen_until_one_succeeds() -> None:
     path = "runs/" + "a" * 300
-    failed = ev.SaveFailed(
-        sentence=f"{path}: checkpoint not saved (No space left)", retry_seconds=5.0
-    )
+    failed = ev.SaveFailed(sentence=f"{path}: checkpoint not saved (No space left)")
     async with opened(*training()) as it:
         for size in ((80, 24), (40, 12), (160, 50)):
             await it.pilot.resize_terminal(*size)
