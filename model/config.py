@@ -61,7 +61,7 @@ class NetworkTraits:
     """Its best learning rate, as a multiple of the LSTM's."""
     steps_scale: float
     """Steps from which a size ends below the smaller ones, as a multiple of the LSTM's."""
-    most_learning_rate: float = math.inf
+    max_learning_rate: float = math.inf
     """The scaled learning rate is at most this."""
     reset_probability: float = 0.05
     """Chance of a stream to begin a step with a zero state, in a plan."""
@@ -69,9 +69,9 @@ class NetworkTraits:
     """Dropouts of a plan, as a multiple of the LSTM's."""
     decay_growth: float = 1.0
     """How fast a plan's weight decay grows with the passes, as a multiple of the LSTM's."""
-    most_decay: float = 1.0
+    max_decay: float = 1.0
     """Up to which multiple of the LSTM's full weight decay it grows."""
-    least_full_decay: float = 0.0
+    min_full_decay: float = 0.0
     """The LSTM's full weight decay counts as this if it is less."""
     fitted_steps: float = math.inf
     """Rate and weight decay fit plans of at most this many steps. With more, both are smaller: one
@@ -84,7 +84,7 @@ class NetworkTraits:
 
     def learning_rate(self, of_lstm: float) -> float:
         """Returns the learning rate that suits the network where another one suits an LSTM."""
-        return min(self.most_learning_rate, self.learning_rate_scale * of_lstm)
+        return min(self.max_learning_rate, self.learning_rate_scale * of_lstm)
 
 
 NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
@@ -95,12 +95,12 @@ NETWORKS: Final[Mapping[NetworkKind, NetworkTraits]] = {
         further_products=8,
         learning_rate_scale=3.6,
         steps_scale=1.0,
-        most_learning_rate=0.026,
+        max_learning_rate=0.026,
         reset_probability=0.3,
         dropout_scale=0.67,
         decay_growth=1.5,
-        most_decay=3.6,
-        least_full_decay=0.06,
+        max_decay=3.6,
+        min_full_decay=0.06,
         fitted_steps=6_600,
         passes_growth=0.25,
         teacher_share=0.35,

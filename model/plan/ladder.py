@@ -32,7 +32,7 @@ UNREAD_STEPS_FACTOR: Final = 2.0
 network is then far from knowing it by heart, and stays ahead for longer."""
 FREQUENT_READING: Final = 16.0
 DROPOUT_GROWTH: Final = 0.25
-MOST_DROPOUTS: Final = (0.5, 0.1, 0.35)
+MAX_DROPOUTS: Final = (0.5, 0.1, 0.35)
 """If passes times H squared, divided by the characters of the text, exceed the first number, the
 table's dropouts are multiplied by the quotient to the power of the second one, up to the last ones:
 of output, embedding and weights. The more weights a network has for each character, and the more
@@ -51,13 +51,13 @@ time, a batch is doubled, and the learning rate rises by the last factor. With A
 the same tiles serve 32 streams and 64."""
 PASSES_OF_SMALL_TEXT: Final = 25.0
 SMALL_TEXT: Final = 20_000
-LEAST_STEPS: Final = 300
+MIN_STEPS: Final = 300
 """A text of 20,000 characters is learned by heart after some 25 passes, a longer one later; see
 `NetworkTraits.passes_growth`. The plan ends there, but not before these steps: a pass over a text
 of 1,000 characters has one or two."""
-MOST_SQUARE: Final = 25
+MAX_SQUARE: Final = 25
 """The square of H is at most this multiple of the characters; 1,000 are too few for LSTM(256)."""
-TEACHING_FROM: Final = 0.85
+TEACHING_FROM: Final = 0.55
 """A teacher and a student share a time that is enough for this part of the passes after which one
 network knows the text by heart, where the network has a `NetworkTraits.teacher_share`."""
 TAUGHT_PASSES: Final = 2.8
@@ -71,9 +71,9 @@ TAUGHT_STEPS_PASSES: Final = 70.0
 passes beyond these."""
 TAUGHT_READING: Final = 2.0
 """Factor of how often a student reads a text before dropouts grow."""
-LEAST_TAUGHT_TEXT: Final = 100_000
+MIN_TAUGHT_CHARACTERS: Final = 100_000
 """Least characters of a text that is worth a teacher; one of 20,000 gained nothing."""
-MOST_PREDICTIONS: Final = 2**27
+MAX_PREDICTIONS: Final = 2**27
 """Most predictions of a teacher, one for each character of the text and of the vocabulary; they are
 kept in memory."""
 
@@ -87,7 +87,7 @@ class Rung:
 
     hidden: int
     embedding: int
-    least_steps: int
+    min_steps: int
     """Steps of `TABLE_STEP` characters from which this size ends below the smaller ones."""
     learning_rate: float
     warmup_steps: int
@@ -101,7 +101,7 @@ LADDER: Final = (
     Rung(
         hidden=128,
         embedding=32,
-        least_steps=0,
+        min_steps=0,
         learning_rate=0.02,
         warmup_steps=100,
         weight_decay=0.01,
@@ -112,7 +112,7 @@ LADDER: Final = (
     Rung(
         hidden=256,
         embedding=32,
-        least_steps=900,
+        min_steps=900,
         learning_rate=0.012,
         warmup_steps=100,
         weight_decay=0.01,
@@ -123,7 +123,7 @@ LADDER: Final = (
     Rung(
         hidden=384,
         embedding=48,
-        least_steps=2_500,
+        min_steps=2_500,
         learning_rate=0.006,
         warmup_steps=150,
         weight_decay=0.04,
@@ -134,7 +134,7 @@ LADDER: Final = (
     Rung(
         hidden=512,
         embedding=64,
-        least_steps=6_000,
+        min_steps=6_000,
         learning_rate=0.004,
         warmup_steps=200,
         weight_decay=0.07,
@@ -145,7 +145,7 @@ LADDER: Final = (
     Rung(
         hidden=640,
         embedding=64,
-        least_steps=28_000,
+        min_steps=28_000,
         learning_rate=0.004,
         warmup_steps=200,
         weight_decay=0.07,
@@ -157,7 +157,7 @@ LADDER: Final = (
     Rung(
         hidden=1024,
         embedding=64,
-        least_steps=30_000,
+        min_steps=30_000,
         learning_rate=0.003,
         warmup_steps=200,
         weight_decay=0.07,
@@ -283,7 +283,7 @@ def _most_passes(characters: int, traits: NetworkTraits) -> float:
 
 def _teaches(passes: float, characters: int, symbols: int, traits: NetworkTraits) -> bool:
     """Returns whether the time of some passes is better shared by a teacher and a student."""
-    suits = characters >= LEAST_TAUGHT_TEXT and characters * symbols <= MOST_PREDICTIONS
+    suits = characters >= MIN_TAUGHT_CHARACTERS and characters * symbols <= MAX_PREDICTIONS
     enough = passes >= TEACHING_FROM * _most_passes(characters, traits)
     return traits.teacher_share > 0 and suits and enough
 
@@ -307,7 +307,7 @@ def _end(
         taught: whether a teacher and a student share them.
     """
     most = _most_passes(characters, traits) * (TAUGHT_PASSES if taught else 1)
-    least = LEAST_STEPS * min(step, characters) / max(1, characters)
+    least = MIN_STEPS * min(step, characters) / max(1, characters)
     end = math.ceil(max(least, most))
     return end if passes > end else None
 
@@ -334,12 +334,14 @@ def _best_rung(
     def pays(rung: Rung) -> bool:
         read = speed.at(rung.hidden, model.layers) * seconds
         if _teaches(read / max(1, characters), characters, symbols, traits):
-            # More time gives more passes, but no larger teacher, which would know a text by heart.
-            most = TEACHER_PASSES * _most_passes(characters, traits) / traits.teacher_share
-            read = (1 - traits.teacher_share) * min(read, most * characters)
+            # More time gives more passes, but no larger teacher, which would know a text by heart,
+            # and no smaller network than one that has just no time for a teacher.
+            most = characters * _most_passes(characters, traits)
+            taught = min(read, TEACHER_PASSES * most / traits.teacher_share)
+            read = max((1 - traits.teacher_share) * taught, TEACHING_FROM * most)
         factor = traits.steps_scale * (1 if read >= characters else UNREAD_STEPS_FACTOR)
-        fits = rung is LADDER[0] or rung.hidden**2 <= MOST_SQUARE * characters
-        return fits and read / TABLE_STEP >= factor * rung.least_steps
+        fits = rung is LADDER[0] or rung.hidden**2 <= MAX_SQUARE * characters
+        return fits and read / TABLE_STEP >= factor * rung.min_steps
 
     return [rung for rung in LADDER if pays(rung)][-1]
 
@@ -362,8 +364,8 @@ def _settings(
         taught: whether it learns from a teacher, too, which keeps it from learning by heart.
     """
     share = min(1.0, passes / FULL_DROPOUT_PASSES)
-    decay = min(traits.most_decay, traits.decay_growth * passes / FULL_DROPOUT_PASSES)
-    full_decay = max(traits.least_full_decay, rung.weight_decay)
+    decay = min(traits.max_decay, traits.decay_growth * passes / FULL_DROPOUT_PASSES)
+    full_decay = max(traits.min_full_decay, rung.weight_decay)
     weight_decay = max(LADDER[0].weight_decay, decay * full_decay)
     reading = passes * rung.hidden**2 / max(1, characters)
     frequent = FREQUENT_READING * (TAUGHT_READING if taught else 1)
@@ -372,7 +374,7 @@ def _settings(
     dropouts = (rung.dropout, rung.embedding_dropout, rung.weight_dropout)
     dropout, embedding_dropout, weight_dropout = (
         round(min(most, share * dropout), 3)
-        for dropout, most in zip(dropouts, MOST_DROPOUTS, strict=True)
+        for dropout, most in zip(dropouts, MAX_DROPOUTS, strict=True)
     )
     return {
         "embedding": rung.embedding,

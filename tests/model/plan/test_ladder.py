@@ -22,10 +22,10 @@ from model.plan.ladder import (
     DOUBLED_BATCH_STEPS,
     FULL_DROPOUT_PASSES,
     LADDER,
-    LEAST_STEPS,
-    LEAST_TAUGHT_TEXT,
-    MOST_PREDICTIONS,
-    MOST_SQUARE,
+    MAX_PREDICTIONS,
+    MAX_SQUARE,
+    MIN_STEPS,
+    MIN_TAUGHT_CHARACTERS,
     PASSES_OF_SMALL_TEXT,
     TABLE_STEP,
     TAUGHT_PASSES,
@@ -71,7 +71,7 @@ def plan(
 @pytest.mark.parametrize("rung", LADDER, ids=lambda rung: f"LSTM({rung.hidden})")
 def test_a_size_is_chosen_from_its_number_of_steps_on(rung: Rung, network: NetworkKind) -> None:
     place = LADDER.index(rung)
-    steps = NETWORKS[network].steps_scale * rung.least_steps
+    steps = NETWORKS[network].steps_scale * rung.min_steps
     least = steps * TABLE_STEP / 60  # characters a second, in a minute
     text = 2 * MILLION if place > 3 else MILLION // 2  # read to the end, not often enough to teach
     rate = max(1.000001 * least, 1.0)
@@ -116,7 +116,7 @@ def test_normalised_gates_decay_more_where_a_text_is_read_more_often() -> None:
         ratio = decay("rms-lstm", passes) / decay("lstm", passes)
         grown = traits.decay_growth * passes / FULL_DROPOUT_PASSES
         assert ratio == pytest.approx(grown, rel=0.01)
-    most = traits.most_decay * decay("lstm", 60.0)
+    most = traits.max_decay * decay("lstm", 60.0)
     assert decay("rms-lstm", 60.0) == pytest.approx(most, rel=0.01)
     # Up to twelve passes both grow alike.
     assert decay("rms-lstm", 10.0) / decay("rms-lstm", 5.0) == pytest.approx(2, rel=0.02)
@@ -126,7 +126,7 @@ def test_normalised_gates_decay_more_where_a_text_is_read_more_often() -> None:
 def test_normalised_gates_have_a_part_of_the_dropouts_and_another_rate() -> None:
     traits, chosen = NETWORKS["rms-lstm"], frozenset(["network", "teacher_share"])
     for rung in LADDER[2:4]:
-        rate = 1.001 * rung.least_steps * TABLE_STEP / 60
+        rate = 1.001 * rung.min_steps * TABLE_STEP / 60
         lstm, other = (
             plan(rate, minutes=1, characters=MILLION // 2, network=network, chosen=chosen)
             for network in ("lstm", "rms-lstm")
@@ -140,8 +140,8 @@ def test_normalised_gates_have_a_part_of_the_dropouts_and_another_rate() -> None
             assert 0 < less < more
             assert less == pytest.approx(traits.dropout_scale * more, abs=0.002)
     short = plan(minutes=0.1, network="rms-lstm", chosen=chosen)
-    assert short.training.learning_rate == traits.most_learning_rate
-    assert traits.learning_rate(LADDER[0].learning_rate) == traits.most_learning_rate
+    assert short.training.learning_rate == traits.max_learning_rate
+    assert traits.learning_rate(LADDER[0].learning_rate) == traits.max_learning_rate
 
 
 def test_small_networks_with_normalised_gates_decay_as_well() -> None:
@@ -149,7 +149,7 @@ def test_small_networks_with_normalised_gates_decay_as_well() -> None:
     few = plan(4 * MILLION / 60, minutes=1, network="rms-lstm", chosen=chosen)
     assert few.model.hidden == LADDER[1].hidden
     share = traits.decay_growth * 4 / FULL_DROPOUT_PASSES
-    expected = share * traits.least_full_decay
+    expected = share * traits.min_full_decay
     assert expected > share * LADDER[1].weight_decay
     assert few.training.weight_decay == pytest.approx(expected, abs=0.0006)
 
@@ -225,9 +225,9 @@ def test_a_teacher_is_left_out_where_it_does_not_suit() -> None:
     for share in (0.0, 0.2):
         made = plan(often, minutes=1, network="rms-lstm", chosen=chosen, teacher_share=share)
         assert made.training.teacher_share == share
-    many = plan(often, minutes=1, network="rms-lstm", symbols=MOST_PREDICTIONS // MILLION + 1)
+    many = plan(often, minutes=1, network="rms-lstm", symbols=MAX_PREDICTIONS // MILLION + 1)
     assert many.training.teacher_share == 0
-    for characters, teaches in ((LEAST_TAUGHT_TEXT, True), (LEAST_TAUGHT_TEXT - 1, False)):
+    for characters, teaches in ((MIN_TAUGHT_CHARACTERS, True), (MIN_TAUGHT_CHARACTERS - 1, False)):
         made = plan(often, characters=characters, minutes=1, network="rms-lstm")
         assert (made.training.teacher_share > 0) == teaches
 
@@ -259,6 +259,23 @@ def test_more_time_gives_a_student_more_passes_and_no_larger_teacher() -> None:
     assert more > 1.9 * fewer
 
 
+@given(
+    characters=st.integers(MIN_TAUGHT_CHARACTERS, 5 * MILLION),
+    passes=st.floats(0.5, 200),
+    more=st.floats(1, 3),
+)
+def test_more_time_never_gives_a_smaller_network(
+    characters: int, passes: float, more: float
+) -> None:
+    """A teacher takes time from its student, which may then not have the steps of its size."""
+    rate = passes * characters / 60
+    sizes = [
+        plan(rate, characters=characters, minutes=minutes, network="rms-lstm").model.hidden
+        for minutes in (1, more)
+    ]
+    assert sizes == sorted(sizes)
+
+
 @pytest.mark.parametrize("characters", [100, 1_000, 3_000])
 def test_a_short_text_is_read_until_there_were_enough_steps_and_by_a_small_network(
     characters: int,
@@ -266,8 +283,8 @@ def test_a_short_text_is_read_until_there_were_enough_steps_and_by_a_small_netwo
     for minutes in (1.0, 600.0):
         made = plan(characters=characters, minutes=minutes)
         step = min(characters, made.training.batch * made.training.sequence)
-        assert made.training.epochs == pytest.approx(LEAST_STEPS * step / characters, abs=1)
-        assert made.model.hidden**2 <= max(LADDER[0].hidden ** 2, MOST_SQUARE * characters)
+        assert made.training.epochs == pytest.approx(MIN_STEPS * step / characters, abs=1)
+        assert made.model.hidden**2 <= max(LADDER[0].hidden ** 2, MAX_SQUARE * characters)
 
 
 def test_each_network_has_its_chance_of_a_cold_start() -> None:
@@ -278,21 +295,21 @@ def test_each_network_has_its_chance_of_a_cold_start() -> None:
 
 def test_a_text_that_is_not_read_to_its_end_gets_a_smaller_network() -> None:
     rung = LADDER[2]
-    characters = 2 * rung.least_steps * TABLE_STEP
+    characters = 2 * rung.min_steps * TABLE_STEP
     for steps, expected in ((1.9, LADDER[1]), (2.001, rung)):
-        rate = steps * rung.least_steps * TABLE_STEP / 60
+        rate = steps * rung.min_steps * TABLE_STEP / 60
         unread = plan(rate, minutes=1, characters=100 * characters)
         assert unread.model.hidden == expected.hidden
-    assert plan(1.001 * rung.least_steps * TABLE_STEP / 60, minutes=1).model.hidden == rung.hidden
+    assert plan(1.001 * rung.min_steps * TABLE_STEP / 60, minutes=1).model.hidden == rung.hidden
 
 
 def test_the_ladder_rises() -> None:
     for lower, upper in pairwise(LADDER):
         assert lower.hidden < upper.hidden
-        assert lower.least_steps < upper.least_steps
+        assert lower.min_steps < upper.min_steps
         assert lower.learning_rate >= upper.learning_rate
         assert lower.weight_dropout <= upper.weight_dropout
-    assert LADDER[0].least_steps == 0, "there is a plan for every machine"
+    assert LADDER[0].min_steps == 0, "there is a plan for every machine"
 
 
 @given(
