@@ -21,9 +21,6 @@ MAX_FILES_PER_ROOM = 20
 MAX_LINES_PER_FILE = 400
 MAX_LINES_PER_FUNCTION = 60
 
-EXEMPT_FROM_FILE_LENGTH = ("model/events",)
-"""One file defines every event and its codec."""
-
 PACKAGES_WITH_IMPORTS = ("corpus", "model/events", "tui/start")
 """The first two re-export names; the last one must run before any other import."""
 
@@ -98,11 +95,7 @@ def test_a_room_has_at_most_twenty_files() -> None:
 def test_a_file_has_at_most_four_hundred_lines() -> None:
     lengths = file_lengths()
     print(f"\n\nLongest files, in lines:\n{longest(lengths)}")
-    too_long = {
-        name
-        for name, lines in lengths.items()
-        if lines > MAX_LINES_PER_FILE and not name.startswith(EXEMPT_FROM_FILE_LENGTH)
-    }
+    too_long = {name for name, lines in lengths.items() if lines > MAX_LINES_PER_FILE}
     assert not too_long
 
 

@@ -1,1 +1,1 @@
-"""The processes of one training: rank, process group, shared memory. May import `model.errors`."""
+"""The processes of one training: rank and process group. May import `model.errors`."""

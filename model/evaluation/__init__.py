@@ -1,6 +1,6 @@
-"""Scores texts by four protocols, and finds what hidden units track. PyTorch.
+"""Scores texts, finds what hidden units track, and what a student learns of its teacher. PyTorch.
 
 The protocols are stateful scoring, windowed scoring, cold starts and dynamic evaluation.
 
-May import `model.sampling`, `model.runs`, `model.network`, `model.compute` and `model.data`.
+May import `model.steppers`, `model.runs`, `model.network`, `model.compute` and `model.data`.
 """

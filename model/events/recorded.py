@@ -241,10 +241,7 @@ def event_from_record(
     event = recorded_event(record)
     if not isinstance(event, StepFinished | Validated | SampleRecorded):
         return None
-    try:
-        return event if event.step <= last_step else None
-    except TypeError:
-        return None
+    return event if event.step <= last_step else None
 
 
 RecordedUnion = (

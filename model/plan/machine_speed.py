@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from corpus import Vocabulary
+from corpus.files.atomic_file import create_temporary, discard_temporary, put_in_place
 from corpus.files.cache_folder import cache_folders
 from corpus.files.removal import remove_file
 from model.config import NETWORKS, NetworkKind, TrainingConfig
@@ -105,9 +106,13 @@ def remember_speed(
     for folder in cache_folders(usual=True):
         with contextlib.suppress(OSError):
             (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-            path = folder / FOLDER / _name(training, processes, network)
-            path.with_suffix(f".{os.getpid()}").write_text(text, encoding="ascii")
-            path.with_suffix(f".{os.getpid()}").replace(path)
+            temporary, file = create_temporary(folder / FOLDER)
+            try:
+                with file:
+                    file.write(text.encode("ascii"))
+                put_in_place(temporary, folder / FOLDER / _name(training, processes, network))
+            finally:
+                discard_temporary(temporary)
             return
 
 

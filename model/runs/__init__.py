@@ -2,5 +2,6 @@
 
 `folder` owns one `checkpoint_store` and one record (`metrics_log`); `open` starts or resumes a run.
 
-May import the NumPy part of `model.network`, and `model.data`, `model.system`, `corpus`.
+May import the parts of `model.network` and `model.compute` without torch, and `model.data`,
+`model.plan`, `model.duel`, `model.system`, `corpus`.
 """

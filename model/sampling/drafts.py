@@ -18,7 +18,7 @@ from model.constraints.letters import Allowed
 from model.sampling.distribution import choose, masked, probabilities_of
 from model.steppers.stepper import CarryingBatchStepper, StepperState, Symbols
 
-LEAST_PROBABILITY: Final = np.finfo(np.float32).tiny
+MIN_PROBABILITY: Final = np.finfo(np.float32).tiny
 """Costs are finite: a character that is less likely counts as this likely."""
 
 
@@ -83,7 +83,7 @@ def drafted_lines(
         allowed = start.allowed if count or start.initials is None else start.initials
         chosen = choose(masked(rows, allowed), start.sampling, next(start.noise))
         ids[count] = chosen
-        own = np.maximum(probabilities_of(chosen, rows), LEAST_PROBABILITY)
+        own = np.maximum(probabilities_of(chosen, rows), MIN_PROBABILITY)
         bits[growing] -= np.log2(own[growing])
         ending = growing & (chosen == line_feed)
         lengths[ending] = count + 1

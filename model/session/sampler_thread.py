@@ -52,8 +52,8 @@ from model.steppers.mixture import MixedSnapshot
 from model.system.refusal import crash_of
 
 BUFFER = 4096
-"""Number of events at which the buffer is full; a screen empties it twenty times a second."""
-LARGEST_DELAY = 0.25
+"""Number of events at which the buffer is full; a screen empties it fifteen times a second."""
+MAX_DELAY = 0.25
 """Maximum seconds of delay that the sampler catches up on; a longer delay is dropped."""
 DESCRIPTION_INTERVAL = 0.12
 """Seconds between two reports of the distribution of the next character."""
@@ -177,7 +177,7 @@ class SamplerThread:
             self._race.step()
             if now - self._described_at >= DESCRIPTION_INTERVAL:
                 self._describe_next()
-            due = max(due, now - LARGEST_DELAY) + 1 / self._rate
+            due = max(due, now - MAX_DELAY) + 1 / self._rate
 
     def _step(self, stream: CharacterStream) -> None:
         """Writes one character; drops constraints whose pattern takes too long."""

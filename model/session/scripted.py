@@ -15,7 +15,6 @@ class ScriptedSession:
     def __init__(self, script: Iterable[Event] = ()) -> None:
         self.commands: list[Command] = []
         self.started = False
-        self.closed_with_save: bool | None = None
         self._pending: deque[Event] = deque(script)
 
     def start(self) -> None:
@@ -38,6 +37,5 @@ class ScriptedSession:
         return taken
 
     def close(self, *, save: bool = True, timeout: float = 30.0) -> bool:  # noqa: ARG002
-        """Records how the session was closed."""
-        self.closed_with_save = save
+        """Does nothing; there is no worker to end."""
         return True

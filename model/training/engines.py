@@ -37,7 +37,7 @@ def possible_engines(
     """Returns the engines that the settings allow, the safest guess first.
 
     Processes on one machine share its cores, and ``--threads`` counts the threads of each process.
-    Without a model, engines that support only some networks are left out. If threads and precision
+    Without a model, the engines of any LSTM are listed. If threads and precision
     are given, there is one engine, so that a seed trains the same network every time.
 
     No engine shares a PyTorch matrix product among threads. Such threads need a barrier at every

@@ -315,7 +315,7 @@ MUTANTS = (
     _mutant(
         "what is kept is not scaled up",
         "model/network/dropout.py",
-        (".mul_(2**16 / (2**16 - dropped))", ""),
+        ("np.float32(2**16 / (2**16 - dropped))", "np.float32(1)"),
         "model/training/test_gradients.py",
     ),
     _mutant(

@@ -53,8 +53,6 @@ from tui.view.watched import trainer_words
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from model.events import Event
-
 
 TRUNCATION_STEPS: Final[dict[str, tuple[float, ...]]] = {
     "top_k": (0, 40, 20, 10, 5, 3, 2),

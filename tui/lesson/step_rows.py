@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -243,8 +243,3 @@ def _plain(text: str) -> str:
     apart = unicodedata.normalize("NFKD", text.translate(str.maketrans("“”·—", '""|-')))
     bare = "".join(letter for letter in apart if not unicodedata.combining(letter))
     return bare.encode("ascii", "replace").decode()
-
-
-def keys_named(steps: Sequence[Step]) -> frozenset[str]:
-    """Returns the ids of all keys that the steps name."""
-    return frozenset(name for step in steps for kind, name in step.names if kind == "key")

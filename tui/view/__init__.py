@@ -1,4 +1,5 @@
 """What the screen shows, as plain values and pure functions. No Textual.
 
-May import `model.events`, `tui.sanitise` and `tui.widths`.
+May import `corpus`, `tui.clusters`, `tui.sanitise`, `tui.widths`, and of `model` its events, its
+settings, and the parts of `runs` and `sampling` without torch.
 """

@@ -13,7 +13,6 @@ from typing import Final
 
 from tui.view.format import fixed
 
-MAX_LABEL_CHARACTERS: Final = 7
 _ROUND_STEPS: Final = (1, 2, 5)
 _MAX_ROWS_A_TICK: Final = 4
 _FEW_TICKS_COST: Final = 1.3

@@ -103,7 +103,8 @@ def _finished_row(state: ViewState, width: int, *, ascii_only: bool) -> Row:
     words = {"completed": "Training completed", "stopped": "Training stopped"}
     name = words.get(finished.reason, "Training diverged")
     figures = f"  {grouped(finished.step)} steps in {clock(finished.seconds)}"
-    speed = f"{short(finished.characters_per_second)} char/s "
+    made = finished.characters_per_second > 0  # a finished run that is resumed makes no step
+    speed = f"{short(finished.characters_per_second)} char/s " if made else ""
     done, _ = bar(1.0, 4, ascii_only=ascii_only)
     paint = "bad" if finished.reason == "diverged" else "good"
     left: Row = ((" ", "label"), (f"{done} {name}", paint), (figures, "value"))

@@ -55,7 +55,7 @@ def figure_rows(
     steps = grouped(progress.step)
     if progress.planned_steps:
         steps += f" / {grouped(progress.planned_steps)}"
-    best = losses.best is not None and losses.validation == losses.best
+    best = losses.best is not None and fixed(losses.validation) == fixed(losses.best)
     validation: tuple[Part, ...] = (
         (fixed(losses.validation), "strong"),
         trend(losses.validation_before, losses.validation, ascii_only=ascii_only),

@@ -75,5 +75,6 @@ def test_without_a_shell_there_is_no_keeper(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     keeper = TerminalKeeper(ends[1])
+    assert keeper._process is None
     keeper.note(shown=True)
     keeper.close()
