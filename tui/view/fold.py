@@ -188,7 +188,7 @@ def _trained(state: ViewState, event: TrainingEvent, now: float) -> ViewState:
         case RunStarted():
             progress = replace(state.progress, seconds=finite(event.time) or 0.0)
             losses = without_validations(state.losses) if event.new_text else state.losses
-            return replace(state, run=event, progress=progress, losses=losses)
+            return replace(state, run=event, progress=progress, losses=losses, finished=None)
         case ComputingChanged(threads=threads):
             return replace(state, run=state.run and replace(state.run, threads=threads))
         case Finished():

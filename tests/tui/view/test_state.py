@@ -168,6 +168,10 @@ def test_a_finished_run_says_so() -> None:
     assert state.elapsed(50.0) == 9.0
     assert "diverged" in text_of(progress_row(state, 0.0, 80, ascii_only=True))
     assert state_sign(state, ascii_only=False)[0] == "✓ DONE diverged"
+    # Whoever watches sees it resumed.
+    state = fold(state, training(1), 50.0)
+    assert state_sign(state, ascii_only=False)[0] == "● TRAINING"
+    assert "diverged" not in text_of(progress_row(state, 51.0, 80, ascii_only=True))
 
 
 def test_writing_events_are_folded() -> None:
