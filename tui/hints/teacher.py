@@ -34,6 +34,9 @@ class Teacher:
             moment: what happens.
             now: seconds of a steady clock.
         """
+        if _THE_LAST in self._said and moment.state.finished is None:
+            self._said.remove(_THE_LAST)  # a watched run goes on
+            self.shown = None
         is_true = self._hint is not None and self._hint(moment) is not None
         is_early = now < self._until and moment.state.finished is None
         if (is_early and is_true) or _THE_LAST in self._said:

@@ -118,6 +118,9 @@ def test_the_end_comes_at_once_with_the_best_loss_and_four_things_to_do() -> Non
     assert shown.long.startswith("Best 1.310 nats. ")
     assert shown.long.count("·") == 3
     assert teacher.listen(moment_of(state), 500.0) == shown, "nothing follows that is less useful"
+    resumed = teacher.listen(trained_to(1.2), 501.0)
+    assert resumed is None or not resumed.long.startswith("Best"), "a watched run goes on"
+    assert teacher.listen(moment_of(state), 502.0) == shown
 
 
 def test_a_training_that_ended_early_is_not_to_be_trained_longer() -> None:
