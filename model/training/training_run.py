@@ -378,8 +378,11 @@ class TrainingRun:
     def _save(self, *, carried: bool = True) -> Iterator[Event]:
         """Saves a checkpoint; a failure is reported and training continues."""
         run, trainer = self._run, self._trainer
-        if self._controls.abandoned or trainer.schedule.is_new_student(trainer.step_count):
-            return  # it would replace its teacher's checkpoint
+        if self._controls.abandoned:
+            return
+        if trainer.schedule.is_new_student(trainer.step_count):  # it would replace its teacher's
+            yield self._reporter.warning("the student has made no step; its teacher is saved")
+            return
         if carried:
             self._leader.say(Instruction.GATHER)
         checkpoint = checkpoint_of(

@@ -288,6 +288,19 @@ def test_a_student_without_a_step_never_replaces_its_teachers_checkpoint(tmp_pat
     assert saved.metadata.progress["student_since"] is None
 
 
+def test_a_save_of_a_student_without_a_step_is_answered(tmp_path: Path) -> None:
+    def save_and_go_on(event: object, controls: TrainingControls) -> None:
+        if isinstance(event, Planned) and event.role == "student":
+            controls.pause()
+            controls.save()
+        if isinstance(event, WarningRaised) and "no step" in event.text:
+            controls.go_on()
+
+    events = watch(make_request(tmp_path, epochs=4, teacher_share=0.5), save_and_go_on)
+    assert warnings_of(events)[1:] == ["the student has made no step; its teacher is saved"]
+    assert of_kind(events, Finished)[-1].reason == "completed"
+
+
 def test_a_plan_that_was_longer_goes_on_with_the_student(tmp_path: Path) -> None:
     watch(make_request(tmp_path, epochs=2, teacher_share=0.5))
     events = watch(make_request(tmp_path, resume=True, overrides={"epochs": 4}))
