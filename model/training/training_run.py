@@ -181,11 +181,11 @@ class TrainingRun:
         # A resumed run keeps the engine of its checkpoint, so that it continues exactly.
         is_open = run.resumed is None and self._leader.processes == 1
         self._retune_times = retune_times(run.training) if is_open else []
-        # Another plan is saved at the end, even if no step was made by it.
-        is_saved = run.resumed is not None and (
-            self._request.weights_only or run.resumed.metadata.training == run.training
-        )
-        saved_step = run.resumed.metadata.step if run.resumed and is_saved else -1
+        before = None if run.resumed is None else run.resumed.metadata
+        has_other_plan = before is not None and before.training != run.training
+        # Another plan is saved at the end even without a step, unless that would lose anything.
+        is_unsaved = has_other_plan and run.goes_on_in_its_epoch
+        saved_step = -1 if before is None or is_unsaved else before.step
         self._saver = CheckpointSaver(run.folder.checkpoints, self._clock, saved_step)
         self._accelerator = GpuMonitor(self._machine.device, self._clock)
 

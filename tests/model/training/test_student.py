@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
-from model_fixtures import TINY_MODEL, TINY_TRAINING, make_request, of_kind
+from model_fixtures import TEXT, TINY_MODEL, TINY_TRAINING, make_request, of_kind
 from network_fixtures import MACHINE, TEXT_IDS, make_trainer, weights_of
 from watched_training import run_folder, warnings_of, watch
 
@@ -259,15 +259,24 @@ def test_a_longer_plan_is_kept_where_it_is_stopped_before_its_first_step(tmp_pat
     assert of_kind(events, Finished)[-1].step == 90
 
 
-def test_weights_alone_replace_no_checkpoint_before_their_first_step(tmp_path: Path) -> None:
-    watch(make_request(tmp_path, epochs=2))
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_weights_alone_or_another_text_replace_no_checkpoint_before_their_first_step(
+    tmp_path: Path, weights_only: bool
+) -> None:
+    request = make_request(tmp_path, epochs=2)
+    watch(request)
+    if not weights_only:
+        Path(request.corpus or "").write_text(TEXT[::-1], encoding="utf-8")
 
     def stop(event: object, controls: TrainingControls) -> None:
         if isinstance(event, TrainingStateChanged) and event.state == "training":
             controls.stop(hurry=True)
 
     again = make_request(
-        tmp_path, resume=True, weights_only=True, overrides={"epochs": 6, "learning_rate": 0.5}
+        tmp_path,
+        resume=True,
+        weights_only=weights_only,
+        overrides={"epochs": 6, "learning_rate": 0.5},
     )
     watch(again, stop)
     saved = run_folder(tmp_path).checkpoints.load_latest(pytest.fail)
