@@ -72,7 +72,7 @@ class Best:
             self.last = (metadata.step, metadata.nats_per_character)
         if student_since is not None:
             self._has_student, self._of_student = True, metadata.nats_per_character
-            (best,) = best_first(store.saved(lambda _: None))[:1] or (None,)
+            best = next(iter(best_first(store.saved(lambda _: None))), None)
             if best is not None and best.metadata.step > student_since:
                 self._of_student = self.nats
 

@@ -37,8 +37,8 @@ def possible_engines(
     """Returns the engines that the settings allow, the safest guess first.
 
     Processes on one machine share its cores, and ``--threads`` counts the threads of each process.
-    Without a model, the engines of any LSTM are listed. If threads and precision
-    are given, there is one engine, so that a seed trains the same network every time.
+    Without a model, the engines of any LSTM are listed. If threads and precision are given, there
+    is one engine, so that a seed trains the same network every time.
 
     No engine shares a PyTorch matrix product among threads. Such threads need a barrier at every
     time step and gain less than batch shards. They lose most of the speed on a busy machine. Only

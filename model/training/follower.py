@@ -15,12 +15,12 @@ from model.compute.engine import Engine
 from model.compute.malloc import keep_freed_memory
 from model.compute.torch_threads import prepare_thread
 from model.data.batches import Batches, make_batches
-from model.data.division import split_of
 from model.distributed.process_group import Instruction, ProcessGroup
 from model.errors import ConfigError
 from model.network.make import make_network
 from model.runs.checkpoint import CheckpointMetadata
 from model.runs.checkpoint_file import checkpoint_of_bytes
+from model.runs.reload_corpus import parts_of
 from model.runs.request import RunRequest
 from model.training.controls import TrainingControls
 from model.training.engines import can_compute
@@ -117,7 +117,7 @@ class Follower:
             raise self._other_text(specification) from error
         if corpus.sha256 != source.sha256:
             raise self._other_text(specification)
-        split = split_of(corpus, metadata.training, [])
+        split = parts_of(corpus, metadata)
         return make_batches(split.train, metadata.training, subject=corpus.name)
 
     def _other_text(self, specification: str) -> CorpusError:

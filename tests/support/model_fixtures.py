@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from corpus import Vocabulary
+from corpus import Corpus, Vocabulary
 from model.config import ModelConfig, TrainingConfig
 from model.events import Event
 from model.network.parameters import parameter_shapes, state_shapes
@@ -61,6 +61,17 @@ def make_text(characters: int = 1200, seed: int = 0) -> str:
 
 TEXT = make_text()
 VOCABULARY = Vocabulary.from_symbols(TEXT)
+
+
+def make_corpus(text: str) -> Corpus:
+    """Returns a text of `VOCABULARY` that was never in a file."""
+    return Corpus(
+        name="text",
+        specification="text",
+        ids=VOCABULARY.encode(text),
+        vocabulary=VOCABULARY,
+        sha256="",
+    )
 
 
 def random_weights(

@@ -10,6 +10,7 @@ import pytest
 from model_fixtures import (
     TINY_MODEL,
     VOCABULARY,
+    make_corpus,
     make_snapshot,
     make_text,
     of_kind,
@@ -17,7 +18,7 @@ from model_fixtures import (
 )
 from patience import PATIENCE, wait_until
 
-from corpus import Corpus, Vocabulary, split_ids
+from corpus import split_ids
 from model.evaluation.hidden_units import activations_of, features_of, rank_units
 from model.events import (
     AnalysisEvent,
@@ -78,15 +79,7 @@ def test_a_text_without_features_ranks_nothing() -> None:
 
 def test_the_analysis_says_all_three_things(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.session.analysis_thread.FIRST_PAUSE", 0.0)
-    text = make_text(5_000)
-    vocabulary = Vocabulary.from_symbols(VOCABULARY.symbols)
-    corpus = Corpus(
-        name="text",
-        specification="text",
-        ids=vocabulary.encode(text),
-        vocabulary=vocabulary,
-        sha256="",
-    )
+    corpus = make_corpus(make_text(5_000))
     said: list[AnalysisEvent | DuelEvent] = []
     ranked = threading.Event()
 
@@ -96,7 +89,7 @@ def test_the_analysis_says_all_three_things(monkeypatch: pytest.MonkeyPatch) -> 
             ranked.set()
 
     analysis = Analysis(put)
-    analysis.publish(PublishedWeights(snapshot=make_snapshot(), vocabulary=vocabulary))
+    analysis.publish(PublishedWeights(snapshot=make_snapshot(), vocabulary=VOCABULARY))
     analysis.start(corpus, split_ids(corpus.ids, 0.1), DuelScores(None))
     assert ranked.wait(PATIENCE)
     analysis.stop()
@@ -121,13 +114,7 @@ def test_an_analysis_that_fails_says_so(
     monkeypatch.setattr("model.session.analysis_thread.NoveltyIndex", Mock(side_effect=error))
     said: list[AnalysisEvent | DuelEvent] = []
     analysis = Analysis(said.append)
-    corpus = Corpus(
-        name="t",
-        specification="t",
-        ids=VOCABULARY.encode(make_text(50)),
-        vocabulary=VOCABULARY,
-        sha256="",
-    )
+    corpus = make_corpus(make_text(50))
     analysis.start(corpus, split_ids(corpus.ids, 0.1), DuelScores(None))
     wait_until(lambda: len(of_kind(said, TextMissing)) == 1, "the event")
     (missing,) = of_kind(said, TextMissing)
@@ -138,13 +125,7 @@ def test_an_analysis_that_fails_says_so(
 def test_the_analysis_ends_when_asked() -> None:
     before = set(threading.enumerate())
     analysis = Analysis(lambda _: None)
-    corpus = Corpus(
-        name="t",
-        specification="t",
-        ids=VOCABULARY.encode(make_text(50)),
-        vocabulary=VOCABULARY,
-        sha256="",
-    )
+    corpus = make_corpus(make_text(50))
     analysis.start(corpus, split_ids(corpus.ids, 0.1), DuelScores(None))
     analysis.stop()
     wait_until(lambda: set(threading.enumerate()) <= before, "the end of its threads")

@@ -88,7 +88,8 @@ def test_the_chosen_files_of_a_folder_are_read_again(tmp_path: Path, mark: str) 
     (texts / "c.txt").write_text("no", encoding="utf-8")
     options = CorpusOptions(include=("*.txt",), exclude=("c.*",), document_mark=mark)
     request = make_request(tmp_path, epochs=1)
-    trained_on(dataclasses.replace(request, corpus=str(texts), corpus_options=options))
+    corpus = trained_on(dataclasses.replace(request, corpus=str(texts), corpus_options=options))
+    assert TEXT in corpus.vocabulary.decode(corpus.ids)
 
 
 def test_a_short_text_has_no_more_parts_than_in_training(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import threading
 
 import numpy as np
 import pytest
-from model_fixtures import VOCABULARY, make_snapshot, make_text
+from model_fixtures import VOCABULARY, make_corpus, make_snapshot, make_text
 from patience import PATIENCE
 
-from corpus import Corpus, split_ids
+from corpus import split_ids
 from model.commands import StartRace
 from model.config import Lane
 from model.events import AnalysisEvent, DuelEvent, UnitsRanked
@@ -21,13 +21,7 @@ from model.session.duel_scores import DuelScores
 from model.session.race_runner import LaneSource
 
 TEXT = make_text(5_000)
-CORPUS = Corpus(
-    name="text",
-    specification="text",
-    ids=VOCABULARY.encode(TEXT),
-    vocabulary=VOCABULARY,
-    sha256="",
-)
+CORPUS = make_corpus(TEXT)
 SPLIT = split_ids(CORPUS.ids, 0.2)
 LADDER = StartRace(lanes=(Lane(model="order 2", temperature=1.0),))
 TEMPERATURES = StartRace(lanes=(Lane(model="live", temperature=1.0),))

@@ -5,20 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-from model_fixtures import VOCABULARY, make_text
+from model_fixtures import VOCABULARY, make_corpus, make_text
 
-from corpus import Corpus, split_ids
+from corpus import split_ids
 from model.ngram.ngram_model import NgramModel
 from model.session.analysis_thread import references
 from model.session.counted_ngrams import CountedNgrams
 
-CORPUS = Corpus(
-    name="text",
-    specification="text",
-    ids=VOCABULARY.encode(make_text(500)),
-    vocabulary=VOCABULARY,
-    sha256="",
-)
+CORPUS = make_corpus(make_text(500))
 
 
 def test_the_n_grams_of_the_training_part_are_scored_on_the_held_out_part() -> None:

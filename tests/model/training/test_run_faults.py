@@ -40,6 +40,18 @@ def no_space(*args: Any, **kwargs: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def full_at_first(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lets the first save fail; returns a list that gets the step of each one."""
+    save, attempts = CheckpointStore.save, []
+
+    def saved(store: CheckpointStore, checkpoint: Any) -> Path:
+        attempts.append(checkpoint.metadata.step)
+        return no_space() if len(attempts) < 2 else save(store, checkpoint)
+
+    monkeypatch.setattr(CheckpointStore, "save", saved)
+    return attempts
+
+
 def test_a_stream_that_stays_lost_causes_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,13 +93,7 @@ def test_a_full_disk_causes_a_warning_and_training_continues(
 def test_a_failed_save_is_repeated_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, attempts = CheckpointStore.save, []
-
-    def full_at_first(store: CheckpointStore, checkpoint: Any) -> Path:
-        attempts.append(checkpoint.metadata.step)
-        return no_space() if len(attempts) < 2 else save(store, checkpoint)
-
-    monkeypatch.setattr(CheckpointStore, "save", full_at_first)
+    attempts = full_at_first(monkeypatch)
     run = TrainingRun(make_request(tmp_path), TrainingControls())
     events = list(run.events())
     assert attempts == [15, 30], "the second epoch ended before the next try"
@@ -99,14 +105,8 @@ def test_a_failed_save_is_repeated_at_the_end(
 def test_the_best_weights_are_saved_once_there_is_room_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, attempts = CheckpointStore.save, []
-
-    def full_at_first(store: CheckpointStore, checkpoint: Any) -> Path:
-        attempts.append(checkpoint.metadata.step)
-        return no_space() if len(attempts) < 2 else save(store, checkpoint)
-
+    attempts = full_at_first(monkeypatch)
     losses = iter((1.5, 2.0))
-    monkeypatch.setattr(CheckpointStore, "save", full_at_first)
     monkeypatch.setattr(
         "model.training.training_run.validate", lambda *_: Validation(nats=next(losses))
     )
