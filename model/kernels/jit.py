@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,6 +13,7 @@ from typing import Any, Final, TypeVar, cast
 import numba
 import numpy as np
 import numpy.typing as npt
+from numba.core.bytecode import FunctionIdentity
 
 from model.kernels.cpu import SIMD, llvm_features
 from model.kernels.disk_cache import KernelCache
@@ -27,6 +30,10 @@ _OPTIONS: Final[dict[str, Any]] = {
 
 if cast("Any", numba).config.DISABLE_JIT:
     raise ImportError("NUMBA_DISABLE_JIT is set")  # interpreted kernels would take hours
+
+# The names of compiled functions end with a number that Numba counts up in each process. Of two
+# functions with the same name, in kernels that two processes saved, all kernels would use the first.
+cast("Any", FunctionIdentity)._unique_ids = itertools.count(secrets.randbits(48))  # noqa: SLF001
 
 if llvm_features() is not None:  # read when the first function is compiled
     cast("Any", numba).config.CPU_FEATURES = llvm_features()

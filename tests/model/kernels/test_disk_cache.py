@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import pickle
+import re
 import stat
 import subprocess
 import sys
@@ -111,6 +112,18 @@ def test_any_flipped_byte_is_found_and_mended_b8(
     mended, places = map(int, done.stdout.split())
     figure(f"kernel cache: {mended} of {places} flipped bytes found and mended")
     assert mended == places > flips
+
+
+def test_functions_that_two_processes_compile_have_different_names(tmp_path: Path) -> None:
+    names = []
+    for process in ("one", "other"):
+        code = "from cached_kernel import *; was_compiled(make_stepper())"
+        cache = {"NUMBA_CACHE_DIR": str(tmp_path / process)}
+        subprocess.run([sys.executable, "-c", code], env=forked.environment() | cache, check=True)
+        content = entry_in(tmp_path / process / "charlm-tui").read_bytes()
+        names.append(set(re.findall(rb"doubleB\d+v\d+", content)))
+    assert all(names)
+    assert not set.intersection(*names), "all kernels would use the first of them"
 
 
 class Poison:
