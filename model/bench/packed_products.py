@@ -36,7 +36,7 @@ def packed_products_alone(task: Task) -> Implementation:
     rows = task.width // parts
 
     def left() -> Array:
-        values = np.zeros((rows, padded_depth(hidden, number)), np.float32)
+        values = np.zeros((rows, padded_depth(hidden, number.itemsize)), np.float32)
         values[:, :hidden] = random.standard_normal((rows, hidden), np.float32)
         return aligned(values if number == np.float32 else to_bfloat16(values))
 

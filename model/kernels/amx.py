@@ -11,7 +11,7 @@ beside any others. The order is another one than that of ``model.kernels.microke
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -22,8 +22,8 @@ from model.kernels.dtypes import WORD_BYTES
 from model.kernels.ir import (
     BYTE,
     SHORT,
-    address_intrinsic,
     counted_loop,
+    generated,
     integer,
     moved,
     pointer,
@@ -68,8 +68,8 @@ def _tile(number: int) -> Any:
     return ir.Constant(BYTE, number)
 
 
-def _generate_shapes(builder: Any, *arguments: Any) -> None:
-    first, second = (builder.trunc(rows, BYTE) for rows in arguments)
+def _generate_shapes(builder: Any, first: Any, second: Any) -> None:
+    first, second = builder.trunc(first, BYTE), builder.trunc(second, BYTE)
     full = _tile(TILE_ROWS)
     # Layout of LDTILECFG: palette 1, zeros, then bytes per row and rows of each tile.
     palette = cgutils.alloca_once(builder, ir.ArrayType(BYTE, CACHE_LINE))  # type: ignore[no-untyped-call]
@@ -90,52 +90,42 @@ def _generate_shapes(builder: Any, *arguments: Any) -> None:
     _emit(builder, "ldtilecfg", start)
 
 
-_shape_tiles = address_intrinsic(_generate_shapes)
-"""``_shape_tiles((first, second))``: sets the rows of the tiles of a block: ``first`` rows in its
+_shape_tiles = generated(_generate_shapes)
+"""``_shape_tiles(first, second)``: sets the rows of the tiles of a block: ``first`` rows in its
 first tile of rows, ``second`` in its second; 0 for blocks of one tile of rows."""
-_release_tiles = address_intrinsic(lambda builder: _emit(builder, "tilerelease"))
-
-
-@inline
-def release_tiles() -> None:
-    """Ends the use of AMX, because libraries set up the tiles in their own way."""
-    _release_tiles(())
+release_tiles = generated(lambda builder: _emit(builder, "tilerelease"))
+"""Ends the use of AMX, because libraries set up the tiles in their own way."""
 
 
 @inline
 def configure_tiles(m: int) -> None:
-    """Prepares AMX for products of a left matrix with M rows; takes a third of a microsecond."""
+    """Prepares products of a left matrix with M rows.
+
+    It takes a third of a microsecond with AMX, and no time elsewhere.
+    """
     first = min(m, 2 * TILE_ROWS)
-    _shape_tiles((min(first, TILE_ROWS), max(0, first - TILE_ROWS)))
+    _shape_tiles(min(first, TILE_ROWS), max(0, first - TILE_ROWS))
 
 
-def tile_block(row_tiles: int, panels: int, *, adds: bool) -> Callable[[tuple[int, ...]], None]:
-    """Returns the intrinsic that multiplies ``row_tiles`` tiles of rows with ``panels`` panels.
-
-    The intrinsic takes seven integers. Distances are in bytes:
-
-    - left, left_row: address of bfloat16 [M, K], and the distance from one row to the next;
-    - steps: K / TILE_DEPTH, at least 1;
-    - right, panel: address of the panels, and the distance from one panel to the next;
-    - out, out_row: address of float32 [M, N], and the distance from one row to the next.
+def _generate_block(
+    row_tiles: int, panels: int, builder: Any, left: Any, left_row: Any, steps: Any, right: Any,
+    panel: Any, out: Any, out_row: Any, adds: Any,
+) -> None:  # fmt: skip
+    """Generates the product of some tiles of rows and some panels: one loop over the steps.
 
     Args:
         row_tiles: 1 or 2; M is at most 16 times that.
         panels: N / PANEL; 1 or 2, but 1 if there are two tiles of rows.
+        builder: of LLVM code.
+        left: address of bfloat16 [M, K].
+        left_row: distance from one row to the next, like all distances in bytes.
+        steps: K / TILE_DEPTH, at least 1.
+        right: address of the panels.
+        panel: distance from one panel to the next.
+        out: address of float32 [M, N].
+        out_row: distance from one row to the next.
         adds: whether to add to the sums in ``out``; otherwise they are overwritten.
     """
-
-    def generate(builder: Any, *arguments: Any) -> None:
-        _generate_block(builder, arguments, row_tiles, panels, adds=adds)
-
-    return address_intrinsic(generate)
-
-
-def _generate_block(
-    builder: Any, arguments: Any, row_tiles: int, panels: int, *, adds: bool
-) -> None:
-    """Generates the code of a `tile_block`: one loop over the steps."""
-    left, left_row, steps, right, panel, out, out_row = arguments
     across = _COLUMN_TILES[row_tiles]
     # Tiles 0 to 3 are the sums, [row_tiles, across]; the next ones rows, the others columns.
     sums = [row * across + column for row in range(row_tiles) for column in range(2 * panels)]
@@ -147,11 +137,13 @@ def _generate_block(
         row = moved(builder, out, out_row, TILE_ROWS * (tile // across))
         return pointer(builder, moved(builder, row, line, tile % across), BYTE)
 
-    for tile in sums:
-        if adds:
-            _emit(builder, "tileloadd64", _tile(tile), place_of_sums(tile), out_row)
-        else:
-            _emit(builder, "tilezero", _tile(tile))
+    with builder.if_else(builder.icmp_signed("!=", adds, integer(0))) as (loaded, cleared):
+        with loaded:
+            for tile in sums:
+                _emit(builder, "tileloadd64", _tile(tile), place_of_sums(tile), out_row)
+        with cleared:
+            for tile in sums:
+                _emit(builder, "tilezero", _tile(tile))
 
     def one_step(left_at: Any, right_at: Any) -> list[Any]:
         for index, tile in enumerate(row_tile_numbers):
@@ -173,42 +165,35 @@ def _generate_block(
         _emit(builder, "tilestored64", _tile(tile), place_of_sums(tile), out_row)
 
 
-def _tile_product(*, adds: bool) -> Callable[..., None]:
-    """Returns `multiply_tiles` or `add_tile_products`."""
-    # Two tiles of rows and one panel, or one tile and two panels: four tiles of sums either way.
-    tall, wide, small = (tile_block(*shape, adds=adds) for shape in ((2, 1), (1, 2), (1, 1)))
-
-    @inline
-    def multiply(arguments: tuple[Any, ...]) -> None:
-        m, n, words, left, left_row, right, out, out_row, backwards = arguments
-        configured = min(m, 2 * TILE_ROWS)
-        steps = words * 2 // TILE_DEPTH
-        panel = steps * PANEL_STEP_BYTES
-        # Rows outside: the left rows of a block stay in the cache for all columns.
-        for row in range(0, m, 2 * TILE_ROWS):
-            rows, start = min(m - row, 2 * TILE_ROWS), left + row * left_row
-            sums, done = out + row * out_row, 0
-            if rows != configured:
-                configure_tiles(rows)
-            while done < n:
-                count = PANEL if rows > TILE_ROWS or n - done == PANEL else 2 * PANEL
-                column = n - done - count if backwards else done
-                place, packed = sums + column * WORD_BYTES, right + column // PANEL * panel
-                block = (start, left_row, steps, packed, panel, place, out_row)
-                if rows > TILE_ROWS:
-                    tall(block)
-                elif count > PANEL:
-                    wide(block)
-                else:
-                    small(block)
-                done += count
-            if rows != configured:
-                configure_tiles(m)
-
-    return multiply
+# Two tiles of rows and one panel, or one tile and two panels: four tiles of sums either way.
+_tall_block, _wide_block, _small_block = (
+    generated(partial(_generate_block, *shape)) for shape in ((2, 1), (1, 2), (1, 1))
+)
 
 
-multiply_tiles = _tile_product(adds=False)
-"""Does what ``matmul.multiply`` does, for bfloat16 with AMX; without AMX it does nothing."""
-add_tile_products = _tile_product(adds=True)
-"""Does what `multiply_tiles` does, but adds the product to ``out``."""
+@inline
+def multiply_tiles(arguments: tuple[Any, ...]) -> None:
+    """Does what ``matmul.multiply`` does, for bfloat16 with AMX; without AMX it does nothing."""
+    m, n, words, left, left_row, right, out, out_row, backwards, adds = arguments
+    configured = min(m, 2 * TILE_ROWS)
+    steps = words * 2 // TILE_DEPTH
+    panel = steps * PANEL_STEP_BYTES
+    # Rows outside: the left rows of a block stay in the cache for all columns.
+    for row in range(0, m, 2 * TILE_ROWS):
+        rows, start = min(m - row, 2 * TILE_ROWS), left + row * left_row
+        sums, done = out + row * out_row, 0
+        if rows != configured:
+            configure_tiles(rows)
+        while done < n:
+            count = PANEL if rows > TILE_ROWS or n - done == PANEL else 2 * PANEL
+            column = n - done - count if backwards else done
+            place, packed = sums + column * WORD_BYTES, right + column // PANEL * panel
+            if rows > TILE_ROWS:
+                _tall_block(start, left_row, steps, packed, panel, place, out_row, adds)
+            elif count > PANEL:
+                _wide_block(start, left_row, steps, packed, panel, place, out_row, adds)
+            else:
+                _small_block(start, left_row, steps, packed, panel, place, out_row, adds)
+            done += count
+        if rows != configured:
+            configure_tiles(m)

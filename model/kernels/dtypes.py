@@ -5,25 +5,35 @@ A kernel is specialised by the dtypes of its arrays; the overloads here load, st
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
 from model.kernels.cpu import HAS_BFLOAT16
-from model.kernels.ir import SHORT, WORD
+from model.kernels.ir import SHORT, WORD, generated
 
 Array = npt.NDArray[Any]
 """An array parameter of compiled code; its docstring gives dtype and shape."""
 FloatArray = npt.NDArray[np.float32]
 WORD_BYTES: Final = 4
 """Bytes of a float32, and of a pair of bfloat16."""
-BFLOAT16_BYTES: Final = 2
-Numbers = Literal["float32", "pairs"]
-"""What a product multiplies: float32, or pairs of bfloat16."""
+
+
+def by_type(choose: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function for compiled code; ``choose`` picks its code by the types of arguments."""
+
+    @wraps(choose)
+    def function(*_: Any) -> Any:
+        raise NotImplementedError
+
+    overload(function, strict=False)(choose)
+    return function
 
 
 class BFloat(ir.types.Type):  # type: ignore[misc]
@@ -72,36 +82,14 @@ def generate_bfloat16(builder: Any, numbers: Any) -> Any:
     return builder.trunc(builder.lshr(total, constant(16)), kind(SHORT))
 
 
-def _typed_bits(_: Any, number: Any) -> Any:
-    def generate(_: Any, builder: Any, __: Any, values: Any) -> Any:
-        return generate_bfloat16(builder, values[0])
-
-    return types.uint16(number), generate
+bfloat16_bits = generated(generate_bfloat16, types.uint16)
+"""Returns the bits of the bfloat16 nearest to a float32, in a uint16."""
 
 
-bfloat16_bits: Any = intrinsic(_typed_bits)
-"""Returns the bits of the bfloat16 nearest to a float32, in a uint16; compiled code only."""
-
-
+@by_type
 def to_float32(stored: Any) -> Any:
-    """Returns a stored number, float32 or bits of a bfloat16, as float32; compiled code only."""
-    raise NotImplementedError
+    """Returns a stored number, float32 or bits of a bfloat16, as float32."""
 
-
-def stored_like(number: Any, row: Any) -> Any:
-    """Returns a float32 as an array stores it: as it is, or as bits of the nearest bfloat16.
-
-    Compiled code only.
-
-    Args:
-        number: float32.
-        row: the array; only its dtype matters.
-    """
-    raise NotImplementedError
-
-
-@overload(to_float32)
-def _typed_to_float32(stored: Any) -> Any:
     def shifted(stored: Any) -> Any:
         return np.uint32(np.uint32(stored) << np.uint32(16)).view(np.float32)
 
@@ -111,12 +99,19 @@ def _typed_to_float32(stored: Any) -> Any:
     return shifted if stored == types.uint16 else unchanged
 
 
-@overload(stored_like)
-def _typed_stored_like(number: Any, row: Any) -> Any:  # noqa: ARG001 - its dtype matters
-    def rounded(number: Any, row: Any) -> Any:  # noqa: ARG001
+@by_type
+def stored_like(number: Any, row: Any) -> Any:
+    """Returns a float32 as an array stores it: as it is, or as bits of the nearest bfloat16.
+
+    Args:
+        number: float32.
+        row: the array; only its dtype matters.
+    """
+
+    def rounded(number: Any, row: Any) -> Any:
         return bfloat16_bits(np.float32(number))
 
-    def unchanged(number: Any, row: Any) -> Any:  # noqa: ARG001
+    def unchanged(number: Any, row: Any) -> Any:
         return number
 
     return rounded if row.dtype == types.uint16 else unchanged

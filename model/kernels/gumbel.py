@@ -12,22 +12,22 @@ from typing import Any, Final
 import numpy as np
 
 from model.kernels.dtypes import Array
-from model.kernels.jit import Kernel, inline
+from model.kernels.jit import Kernel, inline, merged
 from model.kernels.splitmix import FACTORS, LARGEST_UNIFORM, SHIFTS, STRIDE, UNIFORM_STEP
 from model.kernels.truncation import draw_truncated, is_kept, keeps_each_alone
-from model.kernels.vecmath import exp, largest
+from model.kernels.vecmath import exponentials, largest, multiply_add, polynomial, total_of
 
 _STRIDE: Final = np.uint64(STRIDE)
 _FIRST_SHIFT, _SECOND_SHIFT, _LAST_SHIFT = (np.uint64(shift) for shift in SHIFTS)
 _FIRST_FACTOR, _SECOND_FACTOR = (np.uint64(factor) for factor in FACTORS)
 _STEP, _HALF_STEP = np.float32(UNIFORM_STEP), np.float32(UNIFORM_STEP / 2)
-_ONE, _HALF = np.float32(1), np.float32(0.5)
+_ONE: Final = np.float32(1)
 _LOG_2: Final = np.float32(math.log(2))
 _ROOT_OF_HALF: Final = np.int32(0x3F3504F3)
 """Bits of the float32 nearest to the square root of 1/2."""
 _MANTISSA_BITS: Final = np.int32(23)
 """Bits of a float32 below its exponent."""
-_C7, _C6, _C5, _C4, _C3, _C2, _C1, _C0 = (
+_LOG1P_SERIES: Final = tuple(
     np.float32(coefficient)
     for coefficient in (
         -7.634310469e-02,
@@ -38,6 +38,7 @@ _C7, _C6, _C5, _C4, _C3, _C2, _C1, _C0 = (
         2.000122629e-01,
         -2.500082109e-01,
         3.333333171e-01,
+        -0.5,
     )
 )
 
@@ -48,15 +49,7 @@ def _log1p(x: Any) -> Any:
 
     The coefficients minimise the largest relative error of ``x - x^2 / 2 + x^3 P(x)``: 6e-9.
     """
-    p = _C7
-    p = p * x + _C6
-    p = p * x + _C5
-    p = p * x + _C4
-    p = p * x + _C3
-    p = p * x + _C2
-    p = p * x + _C1
-    p = p * x + _C0
-    return x + x * x * (p * x - _HALF)
+    return multiply_add(x * x, polynomial(x, _LOG1P_SERIES), x)
 
 
 @inline
@@ -85,9 +78,9 @@ def gumbel(bits: Any) -> Any:
     # Near 1, 1 - p has lost the last digits of a small p, so p itself is taken. Both values are
     # computed before the choice, because LLVM does not vectorise a call in a branch.
     m = -p if n == 0 else m
-    wait = np.float32(-(np.float32(n) * _LOG_2 + _log1p(m))).view(np.int32)
+    wait = np.float32(-multiply_add(np.float32(n), _LOG_2, _log1p(m))).view(np.int32)
     n = _exponent(wait)
-    return -(np.float32(n) * _LOG_2 + _log1p(_mantissa_less_one(wait, n)))
+    return -multiply_add(np.float32(n), _LOG_2, _log1p(_mantissa_less_one(wait, n)))
 
 
 @Kernel
@@ -116,8 +109,8 @@ def draw_block(start: Any, stream: int, words: Array, out: Array) -> None:
             out[row + 1, stream, v] = gumbel(bits[width + v])
 
 
-@inline
-def draw_all(  # noqa: PLR0917
+@merged
+def draw_all(
     logits: Array, noise: Array, n: int, scale: Any, rules: Array, drawn: Array, scores: Array
 ) -> None:
     """Draws character n of each stream; see ``model.sampling.distribution.choose``.
@@ -144,7 +137,7 @@ def draw_all(  # noqa: PLR0917
             drawn[s] = _place_of_largest(scores)
 
 
-@inline
+@merged
 def _place_of_largest(scores: Array) -> int:
     """Returns the place of the largest number; the last one if a NaN is among them."""
     # The maximum first, in vectors; then its place. A loop that tracks both is not vectorised.
@@ -154,7 +147,7 @@ def _place_of_largest(scores: Array) -> int:
     return place
 
 
-@inline
+@merged
 def drawn_probability(logits: Array, n: int, s: int, symbol: int, scores: Array) -> Any:
     """Returns the probability of a stream's character at temperature 1; see ``probabilities_of``.
 
@@ -165,19 +158,15 @@ def drawn_probability(logits: Array, n: int, s: int, symbol: int, scores: Array)
         symbol: id of the character.
         scores: float32 [V]; scratch.
     """
-    symbols = len(scores)
-    for v in range(symbols):
+    for v in range(len(scores)):  # a view of the row would cost more
         scores[v] = logits[n, s, v]
-    most, total = largest(scores), np.float32(0)
-    for v in range(symbols):
-        number = exp(scores[v] - most)
-        scores[v] = number
-        total += number
-    return scores[symbol] / total
+    most = largest(scores)
+    exponentials(scores, most, np.float32(1), scores)
+    return scores[symbol] / total_of(scores)
 
 
-@inline
-def record_drawn(  # noqa: PLR0917 - compiled code takes them by position
+@merged
+def record_drawn(
     logits: Array,
     n: int,
     streams: tuple[int, int],

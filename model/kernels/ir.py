@@ -1,17 +1,20 @@
-"""Building blocks of generated LLVM code: types, addresses, loops, vectors. llvmlite.
+"""Building blocks of generated LLVM code: arguments, addresses, loops, vectors. llvmlite.
 
-Generated code takes addresses as int64, because for an array view Numba computes bounds, counts
+Generated code computes addresses itself, because for an array view Numba computes bounds, counts
 references and checks for overlap.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
 FLOAT: Final = ir.FloatType()
 INTEGER: Final = ir.IntType(64)
@@ -23,26 +26,106 @@ BYTE: Final = ir.IntType(8)
 _UPPER_HALF: Final = 0xFFFF0000
 
 
-def address_intrinsic(generate: Callable[..., None]) -> Callable[[tuple[int, ...]], None]:
-    """Returns an intrinsic that takes one tuple of integers, and returns nothing.
+for_range: Final[Any] = cgutils.for_range
+"""``with for_range(builder, count) as loop``: generates a loop; ``loop.index`` is int64."""
+
+
+@dataclass(frozen=True)
+class View:
+    """An array, a row or an entry, in generated code."""
+
+    builder: Any
+    address: Any
+    """int64, of the first entry."""
+    shape: Sequence[Any]
+    """int64 each."""
+    strides: Sequence[Any]
+    """int64 each: bytes from one index to the next."""
+    dtype: Any
+    """Numba's."""
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an entry."""
+        return int(self.dtype.bitwidth) // 8
+
+    def at(self, *indices: Any) -> View:
+        """Returns what the first indices, int64 each, select."""
+        address = self.address
+        for index, stride in zip(indices, self.strides, strict=False):
+            address = self.builder.add(address, self.builder.mul(index, stride))
+        shape, strides = (sizes[len(indices) :] for sizes in (self.shape, self.strides))
+        return replace(self, address=address, shape=shape, strides=strides)
+
+    def after(self, count: Any, times: int = 1) -> View:
+        """Returns the view that begins ``count * times`` entries later in a row."""
+        address = moved(self.builder, self.address, count, self.itemsize * times)
+        return replace(self, address=address)
+
+    def rows(self, width: Any) -> View:
+        """Returns a flat array as rows of ``width`` entries."""
+        line = self.builder.mul(width, integer(self.itemsize))
+        return replace(self, strides=[line, *self.strides])
+
+    def pointer(self, kind: Any) -> Any:
+        """Returns a pointer to a value of an LLVM type that begins with the first entry."""
+        return pointer(self.builder, self.address, kind)
+
+    def load(self) -> Any:
+        """Returns the first entry, an int64 or a float32."""
+        return self.builder.load(self.pointer(INTEGER if self.dtype == types.int64 else FLOAT))
+
+
+def generated(generate: Callable[..., Any], returns: Any = types.void) -> Callable[..., Any]:
+    """Returns a function for compiled code whose code is generated.
 
     Args:
-        generate: takes a builder and the integers as int64 values, and generates the code.
+        generate: takes a builder and the arguments: an int64 value of an integer, a `View` of an
+            array, None of None, a named tuple of these; and returns the value of the function.
+        returns: Numba's type of that value.
     """
 
-    def typed(_: Any, arguments: Any) -> Any:
+    def typed(_: Any, *kinds: Any) -> Any:
         def generate_all(context: Any, builder: Any, _: Any, values: Any) -> Any:
-            numbers = [
-                context.cast(builder, builder.extract_value(values[0], place), kind, types.int64)
-                for place, kind in enumerate(arguments)
-            ]
-            generate(builder, *numbers)
-            return context.get_dummy_value()
+            pairs = zip(kinds, values, strict=True)
+            value = generate(builder, *(_argument(context, builder, *pair) for pair in pairs))
+            return context.get_dummy_value() if returns == types.void else value
 
-        return types.void(arguments), generate_all
+        return returns(*kinds), generate_all
 
-    generated: Any = intrinsic(typed)
-    return generated  # type: ignore[no-any-return]
+    typed.__signature__ = inspect.signature(generate)  # type: ignore[attr-defined]
+    function: Callable[..., Any] = intrinsic(typed)
+    return function
+
+
+def _argument(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """Returns an argument of a Numba type as `generated` says."""
+    if isinstance(kind, types.NoneType):
+        return None
+    if isinstance(kind, types.Array):
+        array = make_array(kind)(context, builder, value)  # type: ignore[no-untyped-call]
+        start = builder.ptrtoint(array.data, INTEGER)
+        shape, strides = (
+            cgutils.unpack_tuple(builder, sizes)  # type: ignore[no-untyped-call]
+            for sizes in (array.shape, array.strides)
+        )
+        return View(builder, start, shape, strides, kind.dtype)
+    if isinstance(kind, types.BaseTuple):
+        fields: list[Any] = list(kind)  # type: ignore[call-overload]
+        values = [builder.extract_value(value, place) for place in range(len(fields))]
+        found = [_argument(context, builder, *pair) for pair in zip(fields, values, strict=True)]
+        return kind.instance_class._make(found) if hasattr(kind, "instance_class") else found
+    return (
+        value if isinstance(kind, types.Float) else context.cast(builder, value, kind, types.int64)
+    )
+
+
+def _generate_address(_: Any, array: View, places: Sequence[Any]) -> Any:
+    return array.at(*places).address
+
+
+address = generated(_generate_address, types.int64)
+"""``address(array, (i, j))``: returns the address of an entry, for compiled code."""
 
 
 def integer(value: int) -> Any:
@@ -102,6 +185,16 @@ def broadcast(builder: Any, number: Any, kind: Any) -> Any:
     first_lane = ir.Constant(ir.VectorType(WORD, kind.count), [0] * kind.count)
     one = builder.insert_element(undefined, number, ir.Constant(WORD, 0))
     return builder.shuffle_vector(one, undefined, first_lane)
+
+
+def generate_multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """Generates ``a * b + c`` of float32 or vectors of them, rounded once."""
+    kind = c.type
+    lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
+    function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+        builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fmuladd.{lanes}f32"
+    )
+    return builder.call(function, [a, b, c])
 
 
 def unpack_bfloat16(builder: Any, pairs: Any) -> list[Any]:

@@ -14,25 +14,22 @@ import numba
 import numpy as np
 import numpy.typing as npt
 from numba.core.bytecode import FunctionIdentity
+from numba.extending import register_jitable
 
 from model.kernels.cpu import SIMD, llvm_features
 from model.kernels.disk_cache import KernelCache
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
-# Branches for a division by zero would keep LLVM from vectorising a loop. `nnan` is left out,
-# because NaN must propagate.
-_OPTIONS: Final[dict[str, Any]] = {
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"},
-}
+# Branches for a division by zero would keep LLVM from vectorising a loop. With `fastmath` it would
+# order sums in its own way, which depends on the code around them and on the processor.
+_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
 
 if cast("Any", numba).config.DISABLE_JIT:
     raise ImportError("NUMBA_DISABLE_JIT is set")  # interpreted kernels would take hours
 
 # The names of compiled functions end with a number that Numba counts up in each process. Of two
-# functions with the same name, in kernels that two processes saved, all kernels would use the first.
+# functions with one name, in kernels that two processes saved, all kernels would use the first.
 cast("Any", FunctionIdentity)._unique_ids = itertools.count(secrets.randbits(48))  # noqa: SLF001
 
 if llvm_features() is not None:  # read when the first function is compiled
@@ -54,6 +51,21 @@ class Kernel:
 def inline(function: FunctionT) -> FunctionT:
     """Returns a compiled function for kernels to call; it is kept as a part of each of them."""
     return cast("FunctionT", numba.njit(**_OPTIONS)(function))
+
+
+def merged(function: FunctionT) -> FunctionT:
+    """Returns a function that is merged into those that call it before they are compiled.
+
+    At a call of any other function Numba counts the references to each array, by two locked
+    instructions.
+    """
+    return cast("FunctionT", numba.njit(**_OPTIONS, inline="always")(function))
+
+
+def inline_too(function: FunctionT) -> FunctionT:
+    """Returns a function of Python that kernels may call, too."""
+    jitable: FunctionT = register_jitable(**_OPTIONS)(function)
+    return jitable
 
 
 @lru_cache(maxsize=1)

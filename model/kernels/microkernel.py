@@ -12,19 +12,21 @@ added to one float32 sum.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import cgutils
+from numba.core import cgutils, types
 
 from model.kernels.cpu import HAS_BFLOAT16, LANES, REGISTERS
-from model.kernels.dtypes import WORD_BYTES, BFloat, Numbers
+from model.kernels.dtypes import WORD_BYTES, BFloat
 from model.kernels.ir import (
     FLOAT,
     WORD,
-    address_intrinsic,
     broadcast,
     counted_loop,
+    generate_multiply_add,
+    generated,
     integer,
     moved,
     pointer,
@@ -56,43 +58,37 @@ def panels_per_block(rows: int) -> int:
     return max(1, min(_MOST_PANELS, (REGISTERS - 1) // (VECTORS_PER_PANEL * (rows + 1))))
 
 
-def register_block(
-    numbers: Numbers, *, rows: int, panels: int, adds: bool
-) -> Callable[[tuple[int, ...]], None]:
-    """Returns the intrinsic that multiplies a block: ``out [M, N] = left [M, K] right [K, N]``.
+def register_block(dtype: Any, rows: int, panels: int) -> Callable[..., None]:
+    """Returns the function that multiplies a block: ``out [M, N] = left [M, K] right [K, N]``.
 
-    The intrinsic takes seven integers. Distances are in bytes:
+    It is for compiled code, and takes eight integers. Distances are in bytes:
 
     - left, left_row: address of the left numbers, and the distance from one row to the next;
     - words: words of a row, at least 1; K for float32, K / 2 for bfloat16;
     - right, panel: address of the panels, words [panels, K, PANEL], and the distance from one panel
       to the next;
-    - out, out_row: address of the float32 sums, and the distance from one row to the next.
+    - out, out_row: address of the float32 sums, and the distance from one row to the next;
+    - adds: whether to add to the sums in ``out``; otherwise they are overwritten.
 
     A sum has the same bits in a block of any shape.
 
     Args:
-        numbers: type of the left and right numbers.
+        dtype: Numba's of the left and right numbers, float32 or uint16 for bfloat16.
         rows: M.
         panels: N / PANEL.
-        adds: whether to add to the sums in ``out``; otherwise they are overwritten.
     """
-
-    def generate(builder: Any, *arguments: Any) -> None:
-        _generate_block(builder, arguments, numbers, rows, panels, adds=adds)
-
-    return address_intrinsic(generate)
+    return generated(partial(generate_block, dtype, rows, panels))
 
 
-def _generate_block(
-    builder: Any, arguments: Any, numbers: Numbers, rows: int, panels: int, *, adds: bool
-) -> None:
+def generate_block(
+    dtype: Any, rows: int, panels: int, builder: Any, left: Any, left_row: Any, words: Any,
+    right: Any, panel: Any, out: Any, out_row: Any, adds: Any,
+) -> None:  # fmt: skip
     """Generates the code of a block: one loop over the words of a row."""
-    left, left_row, words, right, panel, out, out_row = arguments
     sums_kind = ir.VectorType(FLOAT, LANES)
-    number_kind = FLOAT if numbers == "float32" else WORD
+    number_kind = FLOAT if dtype == types.float32 else WORD
     columns_kind = ir.VectorType(number_kind, LANES)
-    multiply_add = _multiply_add(builder, numbers)
+    multiply_add = _multiply_add(builder, dtype)
     line, width = integer(LANES * WORD_BYTES), panels * VECTORS_PER_PANEL
 
     def load(place: Any) -> Any:
@@ -105,7 +101,8 @@ def _generate_block(
 
     places = [place_of_sums(row, vector) for row in range(rows) for vector in range(width)]
     zero = ir.Constant(sums_kind, [0.0] * LANES)
-    starts = [load(place) if adds else zero for place in places]
+    is_sum = builder.icmp_signed("!=", adds, integer(0))
+    starts = [builder.select(is_sum, load(place), zero) for place in places]
     bases = [moved(builder, left, left_row, row) for row in range(0, rows, _ROWS_PER_BASE)]
     distances = [integer(0), left_row, builder.shl(left_row, integer(1))]
 
@@ -132,18 +129,16 @@ def _generate_block(
         builder.store(total, place, align=WORD_BYTES)
 
 
-def _multiply_add(builder: Any, numbers: Numbers) -> MultiplyAdd:
+def _multiply_add(builder: Any, dtype: Any) -> MultiplyAdd:
     """Returns what adds products to sums, and declares the LLVM function that it calls."""
     kind = ir.VectorType(FLOAT, LANES)
-
-    def function(name: str, *takes: Any) -> Any:
-        return cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module, ir.FunctionType(kind, takes), name
-        )
-
-    if numbers == "pairs" and HAS_BFLOAT16:
+    if dtype == types.uint16 and HAS_BFLOAT16:
         both = ir.VectorType(BFloat(), 2 * LANES)
-        dot = function(f"llvm.x86.avx512bf16.dpbf16ps.{LANES * 32}", kind, both, both)
+        dot = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            builder.module,
+            ir.FunctionType(kind, [kind, both, both]),
+            f"llvm.x86.avx512bf16.dpbf16ps.{LANES * 32}",
+        )
 
         def add_pairs(sums: Any, columns: Any, every: Any) -> Any:
             return builder.call(
@@ -152,12 +147,10 @@ def _multiply_add(builder: Any, numbers: Numbers) -> MultiplyAdd:
 
         return add_pairs
 
-    product = function(f"llvm.fmuladd.v{LANES}f32", kind, kind, kind)
-
     def add(sums: Any, columns: Any, every: Any) -> Any:
-        return builder.call(product, [every, columns, sums])
+        return generate_multiply_add(builder, every, columns, sums)
 
-    if numbers == "float32":
+    if dtype == types.float32:
         return add
 
     def add_halves(sums: Any, columns: Any, every: Any) -> Any:

@@ -11,26 +11,33 @@ numbers that are multiplied, float32 or bits of bfloat16 in uint16; only its dty
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.extending import overload
 
 from model.kernels.cpu import HAS_AMX, LANES
 from model.kernels.dtypes import (
-    BFLOAT16_BYTES,
     WORD_BYTES,
     Array,
     FloatArray,
     bfloat16_bits,
+    by_type,
     to_bfloat16,
 )
-from model.kernels.ir import SHORT, WORD, address_intrinsic, counted_loop, integer, moved, pointer
-from model.kernels.jit import inline
+from model.kernels.ir import (
+    SHORT,
+    WORD,
+    View,
+    counted_loop,
+    generated,
+    integer,
+    moved,
+    pointer,
+)
+from model.kernels.jit import inline, inline_too
 
 PANEL: Final = 2 * LANES
 """Columns of a panel: two vectors, or two AMX tiles. A panel is contiguous, so that a product reads
@@ -44,63 +51,37 @@ PAIRED_DEPTH: Final = 32 if HAS_AMX else 2
 """K of bfloat16 is padded to a multiple of this: whole AMX tiles, otherwise whole pairs."""
 
 
-@inline
+@inline_too
 def round_up(count: int, multiple: int) -> int:
     """Rounds ``count`` up to a multiple of ``multiple``."""
     return (count + multiple - 1) // multiple * multiple
 
 
-def depth_step(dtype: Any) -> int:
-    """Returns the number that padded inner indices of a NumPy or Numba dtype are a multiple of."""
-    return PAIRED_DEPTH if dtype in (types.uint16, np.uint16) else 1
+@inline_too
+def padded_depth(inner: int, itemsize: int) -> int:
+    """Returns K padded for products of numbers of 4 or 2 bytes."""
+    return round_up(inner, PAIRED_DEPTH) if itemsize < WORD_BYTES else inner
 
 
-def padded_depth(inner: int, dtype: Any) -> int:
-    """Returns K padded for products of a NumPy dtype."""
-    return -(-inner // depth_step(dtype)) * depth_step(dtype)
+@inline_too
+def words_of(inner: int, itemsize: int) -> int:
+    """Returns the words of K padded inner indices."""
+    return padded_depth(inner, itemsize) * itemsize // WORD_BYTES
 
 
-def packed_words(columns: int, inner: int, dtype: Any) -> int:
-    """Returns the words of a packed matrix [K, N] of a NumPy dtype."""
-    values = 2 if depth_step(dtype) > 1 else 1
-    return -(-columns // PANEL) * PANEL * (padded_depth(inner, dtype) // values)
+@inline_too
+def packed_words(columns: int, inner: int, itemsize: int) -> int:
+    """Returns the words of a packed matrix [K, N]."""
+    return round_up(columns, PANEL) * words_of(inner, itemsize)
 
 
-def transposed_words(columns: int, inner: int, dtype: Any) -> int:
-    """Returns the words that `transpose` writes for a matrix [K, N] of a NumPy dtype."""
-    words = packed_words(1, inner, dtype) // PANEL
-    return columns * (-(-words // WORDS_PER_LINE) * WORDS_PER_LINE + WORDS_PER_LINE)
+@inline_too
+def transposed_row_words(inner: int, itemsize: int) -> int:
+    """Returns the words of a row that `transpose` writes.
 
-
-def words_of(inner: int, like: Array) -> int:
-    """Returns the words of K padded inner indices; compiled code only."""
-    raise NotImplementedError
-
-
-def depth_of(inner: int, like: Array) -> int:
-    """Returns K padded; compiled code only."""
-    raise NotImplementedError
-
-
-@overload(words_of)
-def _typed_words_of(inner: int, like: Any) -> Any:  # noqa: ARG001
-    def pairs(inner: int, like: Any) -> int:  # noqa: ARG001
-        return round_up(inner, PAIRED_DEPTH) // 2
-
-    def numbers(inner: int, like: Any) -> int:  # noqa: ARG001
-        return inner
-
-    return pairs if like.dtype == types.uint16 else numbers
-
-
-@overload(depth_of)
-def _typed_depth_of(inner: int, like: Any) -> Any:  # noqa: ARG001
-    step = depth_step(like.dtype)
-
-    def padded(inner: int, like: Any) -> int:  # noqa: ARG001
-        return round_up(inner, step)
-
-    return padded
+    One cache line more than K needs, so that rows do not lie a power of two apart.
+    """
+    return round_up(words_of(inner, itemsize), WORDS_PER_LINE) + WORDS_PER_LINE
 
 
 @inline
@@ -111,27 +92,18 @@ def empty_words(count: int) -> Array:
     return room[start : start + count]
 
 
-@inline
-def empty_packed(columns: int, inner: int, like: Array) -> Array:
-    """Returns an uninitialised uint32 array for a packed matrix [K, N]."""
-    return empty_words(round_up(columns, PANEL) * words_of(inner, like))
+@by_type
+def _word(first: Any, second: Any, like: Any) -> Any:
+    """Returns a number, or two as a pair with the first in the lower half."""
 
-
-def _word(first: Any, second: Any, like: Array) -> Any:
-    """Returns a number, or two as a pair with the first in the lower half; compiled code only."""
-    raise NotImplementedError
-
-
-@overload(_word)
-def _typed_word(first: Any, second: Any, like: Any) -> Any:  # noqa: ARG001
-    def number(first: Any, second: Any, like: Any) -> Any:  # noqa: ARG001
+    def number(first: Any, second: Any, like: Any) -> Any:
         return np.float32(first).view(np.uint32)
 
-    def rounded(first: Any, second: Any, like: Any) -> Any:  # noqa: ARG001
+    def rounded(first: Any, second: Any, like: Any) -> Any:
         upper = np.uint32(bfloat16_bits(second)) << np.uint32(16)
         return np.uint32(bfloat16_bits(first)) | np.uint32(upper)
 
-    def joined(first: Any, second: Any, like: Any) -> Any:  # noqa: ARG001
+    def joined(first: Any, second: Any, like: Any) -> Any:
         return np.uint32(first) | np.uint32(np.uint32(second) << np.uint32(16))
 
     if like.dtype != types.uint16:
@@ -139,80 +111,50 @@ def _typed_word(first: Any, second: Any, like: Any) -> Any:  # noqa: ARG001
     return joined if first == types.uint16 else rounded
 
 
-def values_per_word(like: Array) -> int:
-    """Returns the numbers of a word; compiled code only."""
-    raise NotImplementedError
+@inline
+def _half_word(number: Any, like: Array) -> Any:
+    """Returns the word of the last number of an odd K, which has no second one."""
+    return _word(number, number, like) & np.uint32(0xFFFF)
 
 
-@overload(values_per_word)
-def _typed_values_per_word(like: Any) -> Any:
-    count = 2 if like.dtype == types.uint16 else 1
-
-    def values(like: Any) -> int:  # noqa: ARG001
-        return count
-
-    return values
-
-
-def _generate_copy(number_kind: Any, builder: Any, *arguments: Any) -> None:
-    """Generates the copy of a panel's words: float32, or pairs of bfloat16 from two rows."""
-    source, row, words, out = arguments
-    kind, pairs = ir.VectorType(WORD, LANES), number_kind is SHORT
-    upper = ir.Constant(kind, [16] * LANES)
-    line, number_bytes = integer(LANES * WORD_BYTES), BFLOAT16_BYTES if pairs else WORD_BYTES
-
-    def load(address: Any) -> Any:
-        numbers = ir.VectorType(number_kind, LANES)
-        return builder.load(pointer(builder, address, numbers), align=number_bytes)
-
-    def one_word(source: Any, out: Any) -> list[Any]:
-        for vector in range(PANEL // LANES):
-            start = builder.add(source, integer(vector * LANES * number_bytes))
-            total = load(start)
-            if pairs:
-                second = builder.zext(load(builder.add(start, row)), kind)
-                total = builder.or_(builder.zext(total, kind), builder.shl(second, upper))
-            place = pointer(builder, moved(builder, out, line, vector), total.type)
-            builder.store(total, place, align=WORD_BYTES)
-        step = integer(PANEL * WORD_BYTES)
-        return [moved(builder, source, row, 2 if pairs else 1), builder.add(out, step)]
-
-    with builder.if_then(builder.icmp_signed(">", words, integer(0))):
-        counted_loop(builder, words, [source, out], one_word)
-
-
-_COPIES: Final = {
-    number: address_intrinsic(partial(_generate_copy, kind))
-    for number, kind in ((types.float32, WORD), (types.uint16, SHORT))
-}
-
-
-def _copy_words(matrix: Array, first: int, like: Array, panel: Array) -> int:
-    """Packs whole words of a panel's columns, unless they must be rounded; compiled code only.
+def _generate_copy(builder: Any, matrix: View, first: Any, like: View, panel: View) -> Any:
+    """Generates the packing of whole words of a panel's columns, unless they must be rounded.
 
     Numba's loop over a row of the panel is long, and the processor waits for one row from memory
     after the other. Of this code it has many rows under way.
 
     Returns:
-        How many words of each column it has packed.
+        How many words of each column are packed.
     """
-    raise NotImplementedError
+    if matrix.dtype != like.dtype:
+        return integer(0)
+    (inner, _), (row, _), size = matrix.shape, matrix.strides, matrix.itemsize
+    kind, values = ir.VectorType(WORD, LANES), WORD_BYTES // size
+    numbers, upper = ir.VectorType(WORD if values == 1 else SHORT, LANES), [16] * LANES
+    words = builder.udiv(inner, integer(values))
+
+    def load(address: Any) -> Any:
+        return builder.load(pointer(builder, address, numbers), align=size)
+
+    def one_word(source: Any, out: Any) -> list[Any]:
+        for vector in range(PANEL // LANES):
+            start = builder.add(source, integer(vector * LANES * size))
+            total = load(start)
+            if values > 1:
+                second = builder.zext(load(builder.add(start, row)), kind)
+                second = builder.shl(second, ir.Constant(kind, upper))
+                total = builder.or_(builder.zext(total, kind), second)
+            place = builder.add(out, integer(vector * LANES * WORD_BYTES))
+            builder.store(total, pointer(builder, place, kind), align=WORD_BYTES)
+        step = integer(PANEL * WORD_BYTES)
+        return [moved(builder, source, row, values), builder.add(out, step)]
+
+    with builder.if_then(builder.icmp_signed(">", words, integer(0))):
+        counted_loop(builder, words, [matrix.after(first).address, panel.address], one_word)
+    return words
 
 
-@overload(_copy_words)
-def _typed_copy_words(matrix: Any, first: Any, like: Any, panel: Any) -> Any:  # noqa: ARG001
-    copy = _COPIES[like.dtype]
-
-    def copied(matrix: Any, first: Any, like: Any, panel: Any) -> Any:
-        words = len(matrix) // values_per_word(like)
-        start = matrix.ctypes.data + first * matrix.itemsize
-        copy((start, matrix.strides[0], words, panel.ctypes.data))
-        return words
-
-    def nothing(matrix: Any, first: Any, like: Any, panel: Any) -> Any:  # noqa: ARG001
-        return 0
-
-    return copied if matrix.dtype == like.dtype else nothing
+_copy_words = generated(_generate_copy, types.int64)
 
 
 @inline
@@ -224,26 +166,22 @@ def pack(matrix: Array, first: int, columns: int, like: Array, out: Array) -> No
         first: first of the columns.
         columns: N.
         like: dtype of the packed numbers.
-        out: uint32, from `empty_packed`; written.
+        out: uint32 [`packed_words`]; written.
     """
-    inner = len(matrix)
-    values, words = values_per_word(like), words_of(inner, like)
+    inner, values = len(matrix), WORD_BYTES // like.itemsize
+    whole, words = inner // values, words_of(inner, like.itemsize)
+    if columns % PANEL or words > whole:
+        out[: packed_words(columns, inner, like.itemsize)] = np.uint32(0)
     for start in range(0, columns, PANEL):
         panel, count = out[start * words :], min(PANEL, columns - start)
         done = _copy_words(matrix, first + start, like, panel) if count == PANEL else 0
-        for w in range(done, words):
+        for w in range(done, whole):
             row, k = panel[w * PANEL : (w + 1) * PANEL], w * values
-            if k < inner:
-                # Of an odd K the last number has no second one; it becomes 0 below.
-                even = matrix[k, first + start :]
-                odd = matrix[min(k + values, inner) - 1, first + start :]
-                for j in range(count):
-                    row[j] = _word(even[j], odd[j], like)
-                if k + values > inner:
-                    for j in range(count):
-                        row[j] &= np.uint32(0xFFFF)
-            for j in range(count if k < inner else 0, PANEL):
-                row[j] = np.uint32(0)
+            even, odd = matrix[k, first + start :], matrix[k + values - 1, first + start :]
+            for j in range(count):
+                row[j] = _word(even[j], odd[j], like)
+        for j in range(count if inner % values else 0):
+            panel[whole * PANEL + j] = _half_word(matrix[inner - 1, first + start + j], like)
 
 
 @inline
@@ -255,10 +193,10 @@ def pack_transposed(matrix: Array, first: int, columns: int, like: Array, out: A
         first: index of its first row among the N columns; 0 clears what N and K leave unused.
         columns: N.
         like: dtype of the packed numbers.
-        out: uint32, from `empty_packed`; written.
+        out: uint32 [`packed_words`]; written.
     """
     count, inner = matrix.shape
-    values, words = values_per_word(like), words_of(inner, like)
+    values, words = WORD_BYTES // like.itemsize, words_of(inner, like.itemsize)
     if first == 0 and (columns % PANEL or inner % values or words * values > inner):
         out[:] = np.uint32(0)
     start = 0
@@ -271,27 +209,10 @@ def pack_transposed(matrix: Array, first: int, columns: int, like: Array, out: A
             row, k = out[place + w * PANEL :], w * values
             for u in range(start, end):
                 row[u - start] = _word(matrix[u, k], matrix[u, k + values - 1], like)
-        if inner % values:
-            row = out[place + inner // values * PANEL :]
-            for u in range(start, end):
-                row[u - start] = _word(matrix[u, inner - 1], matrix[u, inner - 1], like)
-                row[u - start] &= np.uint32(0xFFFF)
+        for u in range(start, end if inner % values else start):
+            last = place + inner // values * PANEL + u - start
+            out[last] = _half_word(matrix[u, inner - 1], like)
         start = end
-
-
-@inline
-def transposed_row_words(inner: int, like: Array) -> int:
-    """Returns the words of a row that `transpose` writes.
-
-    One cache line more than K needs, so that rows do not lie a power of two apart.
-    """
-    return round_up(words_of(inner, like), WORDS_PER_LINE) + WORDS_PER_LINE
-
-
-@inline
-def empty_transposed(columns: int, inner: int, like: Array) -> Array:
-    """Returns an uninitialised uint32 [N * transposed_row_words(K)] for `transpose`."""
-    return empty_words(columns * transposed_row_words(inner, like))
 
 
 @inline
@@ -304,9 +225,8 @@ def transpose(matrix: Array, first: int, last: int, out: Array) -> None:
         last: end of the columns.
         out: uint32 [N, transposed_row_words(K)], flat; rows ``first`` to ``last`` are written.
     """
-    inner, line = len(matrix), transposed_row_words(len(matrix), matrix)
-    values = values_per_word(matrix)
-    whole = inner // values
+    inner, values = len(matrix), WORD_BYTES // matrix.itemsize
+    whole, line = inner // values, transposed_row_words(inner, matrix.itemsize)
     # One panel of columns at a time: the rows of `out` written in turns then stay in the cache.
     for start in range(first, last, PANEL):
         end = min(start + PANEL, last)
@@ -318,11 +238,10 @@ def transpose(matrix: Array, first: int, last: int, out: Array) -> None:
             for w in range(whole, line):
                 out[column * line + w] = np.uint32(0)
             if inner % values:
-                number = matrix[inner - 1, column]
-                out[column * line + whole] = _word(number, number, matrix) & np.uint32(0xFFFF)
+                out[column * line + whole] = _half_word(matrix[inner - 1, column], matrix)
 
 
-def pack_array(matrix: FloatArray, dtype: Any) -> npt.NDArray[np.uint32]:
+def pack_array(matrix: FloatArray, dtype: np.dtype[Any]) -> npt.NDArray[np.uint32]:
     """Packs the right matrix of ``x @ matrix.T`` in NumPy.
 
     Args:
@@ -330,7 +249,7 @@ def pack_array(matrix: FloatArray, dtype: Any) -> npt.NDArray[np.uint32]:
         dtype: of the packed numbers, float32 or uint16 for bfloat16.
     """
     columns, inner = matrix.shape
-    depth = padded_depth(inner, dtype)
+    depth = padded_depth(inner, dtype.itemsize)
     padded = np.pad(matrix, ((0, -columns % PANEL), (0, depth - inner)))
     numbers = padded if dtype == np.float32 else to_bfloat16(padded)
     words = np.ascontiguousarray(numbers).view(np.uint32)

@@ -10,23 +10,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from model.kernels.dtypes import Array, to_float32
-from model.kernels.jit import Kernel
-from model.kernels.lstm_cell import step_backward, step_forward
-from model.kernels.matmul import begin, end, matmul_of_series, matmul_tn
-from model.kernels.normalised_cell import (
+from model.kernels.amx import configure_tiles, release_tiles
+from model.kernels.cell_step import (
     Norm,
-    add_inputs,
-    normalised_backward,
-    normalised_forward,
+    complete_sums,
+    find_scales,
+    step_backward,
+    step_forward,
     sums_backward,
 )
+from model.kernels.dtypes import Array, to_float32
+from model.kernels.jit import Kernel
+from model.kernels.matmul import matmul_of_series, matmul_tn
 from model.kernels.packing import (
     PANEL,
-    empty_packed,
     empty_words,
     pack,
     pack_transposed,
+    packed_words,
     round_up,
     transpose,
 )
@@ -34,7 +35,7 @@ from model.kernels.threads import barrier, rank_range
 
 
 @Kernel
-def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
+def sequence_forward(
     rank: int,
     arrivals: Array,
     sched_yield: int,
@@ -69,30 +70,32 @@ def sequence_forward(  # noqa: PLR0917 - compiled code takes them by position
     first, last = rank_range(width, rank, len(arrivals) - 1)
     units, inner, phase = last - first, matrix.shape[1], arrivals[rank, 0]
     # Packed once for all steps: the right matrix [K, 4U], one gate after the other.
-    packed, columns = empty_packed(4 * units, inner, hiddens), round_up(4 * units, PANEL)
-    recurrent_gates = empty_words(batch * columns).view(np.float32).reshape(batch, columns)
+    packed = empty_words(packed_words(4 * units, inner, hiddens.itemsize))
+    columns = round_up(4 * units, PANEL)
+    sums = empty_words(batch * columns).view(np.float32)
+    recurrent_gates = sums.reshape(batch, columns)
     for gate in range(4):
         row = gate * width + first
         pack_transposed(matrix[row : row + units], gate * units, 4 * units, hiddens, packed)
-    begin(hiddens, batch)
+    configure_tiles(batch)
     for t in range(steps):
         # Every other step goes backwards: a cache too small for the matrix holds its end.
         matmul_of_series(hiddens[t], packed, recurrent_gates, t % 2 == 1)
-        if norm is None:
-            step_forward(
-                input_gates, ids, bias, recurrent_gates, gates, cells, hiddens, t, first, units
-            )
-        else:
-            add_inputs(norm, input_gates, ids, recurrent_gates, t, first, units)
+        if norm is not None:
+            complete_sums(sums, 0, columns, units, input_gates, ids[t], first, norm.shared)
             phase = barrier(arrivals, rank, phase, sched_yield)
-            normalised_forward(norm, rank, recurrent_gates, gates, cells, hiddens, t, first, units)
+            find_scales(norm.shared, norm.epsilon, norm.scales[rank, t, :, 0])
+        step_forward(
+            input_gates, ids, bias, recurrent_gates, gates, cells, hiddens, norm, rank, t, first,
+            units,
+        )  # fmt: skip
         # The next product reads the hidden state of all units.
         phase = barrier(arrivals, rank, phase, sched_yield)
-    end(hiddens)
+    release_tiles()
 
 
 @Kernel
-def sequence_backward(  # noqa: PLR0917
+def sequence_backward(
     rank: int,
     arrivals: Array,
     sched_yield: int,
@@ -128,32 +131,31 @@ def sequence_backward(  # noqa: PLR0917
     inputs = matrix.shape[1] - width if last == width else 0
     # Packed once for all steps: the right matrix [4H, U or U + D].
     count = units + inputs
-    packed, columns = empty_packed(count, 4 * width, gates), round_up(count, PANEL)
+    packed = empty_words(packed_words(count, 4 * width, gates.itemsize))
+    columns = round_up(count, PANEL)
     d_recurrent = empty_words(batch * columns).view(np.float32).reshape(batch, columns)
     d_recurrent[:] = np.float32(0)
     pack(matrix, first, count, gates, packed)
     d_normalised = empty_words(batch * 4 * units).view(np.float32).reshape(batch, 4 * units)
-    begin(gates, batch)
+    configure_tiles(batch)
     for t in range(steps - 1, -1, -1):
-        if norm is None:
-            step_backward(gates, cells, d_outputs, d_recurrent, d_cell, t, first, units)
-        else:
-            normalised_backward(
-                norm, gates, cells, d_outputs, d_recurrent, d_cell, d_normalised, t, first, units
-            )
+        step_backward(
+            gates, cells, d_outputs, d_recurrent, d_cell, d_normalised, norm, t, first, units
+        )
+        if norm is not None:
             phase = barrier(arrivals, rank, phase, sched_yield)
-            sums_backward(norm, rank, gates, d_normalised, t, first, units)
+            sums_backward(gates, d_normalised, norm, rank, t, first, units)
         # The product reads the gradients of the gates of all units.
         phase = barrier(arrivals, rank, phase, sched_yield)
         matmul_of_series(gates[t], packed, d_recurrent, t % 2 == 1)
         if inputs:
             d_inputs[t] = d_recurrent[:, units:count]
-    end(gates)
+    release_tiles()
     d_hidden[:, first:last] = d_recurrent[:, :units]
 
 
 @Kernel
-def weight_gradients(  # noqa: PLR0917
+def weight_gradients(
     rank: int,
     arrivals: Array,
     sched_yield: int,

@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.extending import intrinsic
 
 from model.kernels.dtypes import Array
-from model.kernels.ir import INTEGER
-from model.kernels.jit import inline
+from model.kernels.ir import INTEGER, WORD, View, generated, integer, pointer
+from model.kernels.jit import inline, inline_too
 
 ARRIVALS_WIDTH: Final = 8
 """Numbers in a row of the counters: one cache line, so that ranks do not share lines."""
@@ -32,8 +31,6 @@ last row is not 0 after a failure, and then no rank waits any more."""
 
 _SPINS_BEFORE_YIELD: Final = 2_000
 """Reads of another thread's counter before this one yields the core."""
-
-_BYTES = 8
 
 RankWork = Callable[[int, Arrivals], object]
 """Takes a rank and the arrivals, and does the rank's share of the work."""
@@ -97,43 +94,31 @@ def yield_address() -> int:
         return 0
 
 
-def _type_yield_thread(_: Any, address: Any) -> Any:  # noqa: ARG001
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        has_function = builder.icmp_unsigned("!=", arguments[0], ir.Constant(INTEGER, 0))
-        with builder.if_then(has_function):
-            function = ir.FunctionType(ir.IntType(32), []).as_pointer()
-            builder.call(builder.inttoptr(arguments[0], function), [])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), generate
+def _generate_yield(builder: Any, address: Any) -> None:
+    has_function = builder.icmp_unsigned("!=", address, integer(0))
+    with builder.if_then(has_function):
+        builder.call(pointer(builder, address, ir.FunctionType(WORD, [])), [])
 
 
-def _type_load_acquire(_: Any, address: Any) -> Any:  # noqa: ARG001
-    def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        pointer = builder.inttoptr(arguments[0], INTEGER.as_pointer())
-        return builder.load_atomic(pointer, "acquire", _BYTES)
-
-    return types.int64(types.int64), generate
+def _generate_load(builder: Any, arrivals: View, rank: Any) -> Any:
+    counter = arrivals.at(rank)
+    return builder.load_atomic(counter.pointer(INTEGER), "acquire", counter.itemsize)
 
 
-def _type_store_release(_: Any, address: Any, number: Any) -> Any:  # noqa: ARG001
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        pointer = builder.inttoptr(arguments[0], INTEGER.as_pointer())
-        builder.store_atomic(arguments[1], pointer, "release", _BYTES)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), generate
+def _generate_store(builder: Any, arrivals: View, rank: Any, number: Any) -> None:
+    counter = arrivals.at(rank)
+    builder.store_atomic(number, counter.pointer(INTEGER), "release", counter.itemsize)
 
 
-yield_thread: Callable[..., None] = intrinsic(_type_yield_thread)
+yield_thread = generated(_generate_yield)
 """``yield_thread(address)``: calls ``sched_yield`` at that address; see `yield_address`."""
 
-load_acquire: Callable[..., int] = intrinsic(_type_load_acquire)
-"""``load_acquire(address)``: loads an int64 with acquire ordering. Writes made before the matching
-`store_release` are visible."""
+load_acquire = generated(_generate_load, types.int64)
+"""``load_acquire(arrivals, rank)``: loads a rank's counter with acquire ordering. Writes made
+before the matching `store_release` are visible."""
 
-store_release: Callable[..., None] = intrinsic(_type_store_release)
-"""``store_release(address, number)``: stores an int64 with release ordering."""
+store_release = generated(_generate_store)
+"""``store_release(arrivals, rank, number)``: stores a rank's counter with release ordering."""
 
 
 @inline
@@ -146,23 +131,22 @@ def barrier(arrivals: Array, rank: int, phase: int, sched_yield: int) -> int:
         phase: number of the barriers that the thread has reached in this run.
         sched_yield: address of the function, 0 for none.
     """
-    size, line = len(arrivals) - 1, ARRIVALS_WIDTH * arrivals.itemsize
-    start, phase = arrivals.ctypes.data, phase + 1
+    size, phase = len(arrivals) - 1, phase + 1
     # Each rank writes only its own counter, so that no two threads write to one cache line.
-    store_release(start + rank * line, phase)
+    store_release(arrivals, rank, phase)
     for other in range(size):
         spins = 0
-        while load_acquire(start + other * line) < phase:
+        while load_acquire(arrivals, other) < phase:
             spins += 1
             if spins == _SPINS_BEFORE_YIELD:
-                if load_acquire(start + size * line) != 0:
+                if load_acquire(arrivals, size) != 0:
                     return phase
                 yield_thread(sched_yield)
                 spins = 0
     return phase
 
 
-@inline
+@inline_too
 def rank_range(count: int, rank: int, size: int) -> tuple[int, int]:
     """Returns the first of a rank's items and their end, of ``count`` items of ``size`` ranks."""
     return count * rank // size, count * (rank + 1) // size

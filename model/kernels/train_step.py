@@ -19,19 +19,20 @@ from typing import Any
 
 import numpy as np
 
+from model.kernels.cell_step import Norm
 from model.kernels.dtypes import Array, stored_like, to_float32
 from model.kernels.jit import Kernel, inline
 from model.kernels.matmul import matmul, matmul_tn
-from model.kernels.normalised_cell import Norm
 from model.kernels.packing import (
-    depth_of,
-    empty_packed,
+    empty_words,
     pack,
     pack_transposed,
+    packed_words,
+    padded_depth,
     transpose,
 )
 from model.kernels.sequence import sequence_backward, sequence_forward, weight_gradients
-from model.kernels.vecmath import exp, largest
+from model.kernels.vecmath import exponentials, largest, total_of
 
 _forward, _backward, _weights = (
     inline(kernel.function) for kernel in (sequence_forward, sequence_backward, weight_gradients)
@@ -39,7 +40,7 @@ _forward, _backward, _weights = (
 
 
 @inline
-def _cross_entropy(  # noqa: PLR0917
+def _cross_entropy(
     logits: Array,
     bias: Array,
     targets: Array,
@@ -61,8 +62,8 @@ def _cross_entropy(  # noqa: PLR0917
         d_logits: float32 or bfloat16 [N, W]; written.
         d_bias: float32 [W]; added to.
     """
-    width, loss = len(bias), 0.0
-    symbols = soft_targets.shape[1]
+    width, symbols, loss = len(bias), soft_targets.shape[1], 0.0
+    products = np.empty(symbols, np.float32)
     for n in range(len(targets)):
         row, rounded = logits[n], d_logits[n]
         for v in range(width):
@@ -70,14 +71,11 @@ def _cross_entropy(  # noqa: PLR0917
         # Less the maximum, so that no exponential overflows.
         most = largest(row)
         target, soft = targets[n], soft_targets[n]
-        # A NaN anywhere in the row propagates into `total`.
-        wanted, total = (np.float32(0) if symbols else row[target]), np.float32(0)
         for v in range(symbols):
-            wanted += soft[v] * row[v]
-        for v in range(width):
-            number = exp(row[v] - most)
-            row[v] = number
-            total += number
+            products[v] = soft[v] * row[v]
+        wanted = total_of(products) if symbols else row[target]
+        exponentials(row, most, np.float32(1), row)
+        total = total_of(row)  # NaN if one is anywhere in the row
         loss += math.log(total) + most - wanted
         scale = share / total
         # Separate loops, each of which LLVM vectorises.
@@ -128,7 +126,7 @@ def _head_operand(hiddens: Array, width: int, inner: int, mask: Array) -> Array:
         mask: float32 [B, H], or [0, H] for no dropout.
     """
     steps, batch = len(hiddens) - 1, hiddens.shape[1]
-    depth = depth_of(width, hiddens)
+    depth = padded_depth(width, hiddens.itemsize)
     if not len(mask) and inner == width:
         return hiddens[1:].reshape(steps * batch, depth)
     operand = np.zeros((steps, batch, depth), hiddens.dtype)
@@ -174,7 +172,7 @@ def _embedding_gradient(d_inputs: Array, ids: Array, mask: Array, d_embedding: A
 
 
 @inline
-def _head_step(  # noqa: PLR0917
+def _head_step(
     operand: Array,
     head: Array,
     head_bias: Array,
@@ -201,7 +199,7 @@ def _head_step(  # noqa: PLR0917
         transposed: uint32, from `empty_transposed` for H columns and N inner indices; scratch.
     """
     count, (symbols, width) = len(operand), head.shape
-    packed = empty_packed(symbols, width, operand)
+    packed = empty_words(packed_words(symbols, width, operand.itemsize))
     pack_transposed(head, 0, symbols, operand, packed)
     logits = np.empty((count, symbols), np.float32)
     d_logits = np.empty((count, symbols), operand.dtype)
@@ -211,7 +209,7 @@ def _head_step(  # noqa: PLR0917
         logits, head_bias, targets, soft_targets, share, d_logits, d_head_bias
     )  # fmt: skip
     # Gradient of the operand, then of the matrix.
-    packed = empty_packed(width, symbols, operand)
+    packed = empty_words(packed_words(width, symbols, operand.itemsize))
     pack(head, 0, width, operand, packed)
     matmul(d_logits, packed, d_operand)
     transpose(operand, 0, width, transposed)
@@ -220,7 +218,7 @@ def _head_step(  # noqa: PLR0917
 
 
 @Kernel
-def train_step(  # noqa: PLR0917 - compiled code takes them by position
+def train_step(
     arrivals: Array,  # int64 [2, ARRIVALS_WIDTH], for one rank, see `model.kernels.threads`
     first: int,  # first of the streams, of which there are B among S
     ids: Array,  # int64 [T, S]

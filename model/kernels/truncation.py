@@ -16,7 +16,7 @@ import numpy as np
 from model.kernels.dtypes import Array
 from model.kernels.jit import inline
 from model.kernels.splitmix import MIN_FLOAT32_TEMPERATURE
-from model.kernels.vecmath import exp, largest
+from model.kernels.vecmath import exp, exponentials, largest, total_of
 
 _LARGEST: Final = 1e300
 """Takes the place of infinity, so that differences stay numbers."""
@@ -51,11 +51,12 @@ def is_kept(symbol: int, logits: Array, scale: Any, rules: Array) -> bool:
         return False
     if top_p == 1:
         return True
-    total, held = np.float32(0), np.float32(0)
+    shares = np.empty(len(logits), np.float32)
+    exponentials(logits, most, scale, shares)
+    total = total_of(shares)
     for v in range(len(logits)):
-        share = exp((logits[v] - most) * scale)
-        total += share
-        held += share if logits[v] > value else np.float32(0)
+        shares[v] = shares[v] if logits[v] > value else np.float32(0)
+    held = total_of(shares)
     for v in range(symbol):
         held += exp((value - most) * scale) if logits[v] == value else np.float32(0)
     return not held >= top_p * total

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from model.compute.torch_threads import prepare_thread
 from model.config import NORM_EPSILON
+from model.kernels.cell_step import Norm
 from model.kernels.dtypes import Array
-from model.kernels.normalised_cell import Norm
-from model.kernels.packing import padded_depth, transposed_words
+from model.kernels.packing import padded_depth, transposed_row_words
 from model.kernels.sequence import sequence_backward, sequence_forward, weight_gradients
 from model.kernels.threads import Arrivals, RankWork, Team, barrier_arguments
 from model.network.torch_layer import LayerState
@@ -191,7 +191,7 @@ def operand(steps: int, batch: int, width: int, dtype: torch.dtype) -> Tensor:
         width: K.
         dtype: float32 or bfloat16.
     """
-    depth = padded_depth(width, np.float32 if dtype is torch.float32 else np.uint16)
+    depth = padded_depth(width, dtype.itemsize)
     room = torch.empty(steps, batch, depth, dtype=dtype)
     room[..., width:] = 0
     return room
@@ -232,7 +232,7 @@ def empty_transposed(columns: int, inner: int, number: np.dtype[Any]) -> Array:
         inner: K.
         number: dtype of the products in NumPy.
     """
-    words = transposed_words(columns, inner, number)
+    words = columns * transposed_row_words(inner, number.itemsize)
     # PyTorch's memory begins with a cache line, and is used again; NumPy would map new pages.
     return torch.empty(words, dtype=torch.int32).numpy().view(np.uint32)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -29,22 +28,8 @@ PADDING_LOGIT = -1e30
 """Bias of the rows that pad the head: their probability is zero."""
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """The sizes of the results of some streams."""
-
-    steps: int
-    """T."""
-    batch: int
-    """B."""
-    width: int
-    """H."""
-    symbols: int
-    """W."""
-    rows: int
-    """Rows of the table: V, or 1."""
-    embedding: tuple[int, int]
-    """V and E."""
+_Shape = tuple[int, int, int, int, int, int, int]
+"""Sizes of the results of some streams: T, B, H, W, the rows of the table (V or 1), V and E."""
 
 
 class _Workspace:
@@ -54,25 +39,24 @@ class _Workspace:
     """
 
     def __init__(self, shape: _Shape, products: torch.dtype) -> None:
-        steps, batch, width = shape.steps, shape.batch, shape.width
-        self.shape = shape
+        steps, batch, width, symbols, rows, *embedding = self.shape = shape
         self.arrivals = np.zeros((2, ARRIVALS_WIDTH), np.int64)
         """Of a single thread; see ``model.kernels.threads``."""
         self.loss = np.zeros(1)
-        inner = width + shape.embedding[1]
+        inner = width + embedding[1]
         cells = torch.empty(steps + 1, batch, width)
         hiddens = operand(steps + 1, batch, inner, products)
         gates = operand(steps, batch, 4 * width, products)
         self.gradients: tuple[Tensor, ...] = (
             torch.empty(4 * width, inner),
-            torch.empty(shape.symbols, width),
-            torch.empty(shape.symbols),
-            torch.empty(shape.rows, 4 * width),
-            torch.empty(shape.embedding),
+            torch.empty(symbols, width),
+            torch.empty(symbols),
+            torch.empty(rows, 4 * width),
+            torch.empty(embedding),
         )
         """Of recurrent and input matrix, head, its bias, table, and embedding."""
         self.scales = torch.empty(1, steps, batch, 2)
-        """Of normalised gates; see `model.kernels.normalised_cell.Norm`."""
+        """Of normalised gates; see `model.kernels.cell_step.Norm`."""
         states = arrays_of(cells, hiddens, gates)
         d_outputs = torch.empty(steps, batch, -(-width // PANEL) * PANEL)
         transposed = empty_transposed(inner, steps * batch, states[1].dtype)
@@ -157,9 +141,7 @@ class _StepMemory:
     def workspace(self, steps: int, batch: int, table: Tensor, embedding: Tensor) -> _Workspace:
         """Returns memory for some streams; see `_Shape`."""
         symbols, width = self.head.shape
-        shape = _Shape(
-            steps, batch, width, symbols, len(table), (len(embedding), embedding.shape[1])
-        )
+        shape = steps, batch, width, symbols, len(table), *embedding.shape
         try:
             workspace = self._free[shape].pop()
         except IndexError:

@@ -7,7 +7,6 @@ vocabulary, H hidden, L layers, N characters, K inner indices.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,19 +17,20 @@ import numpy.typing as npt
 
 from model.config import NORM_EPSILON, SamplingConfig
 from model.constraints.letters import Allowed
+from model.kernels.cell_step import DecodingNorm
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
-from model.kernels.decode import (
-    MANY_STREAMS,
-    DecodingNorm,
-    decode_block,
-    unit_range,
-    units_per_block,
-)
+from model.kernels.decode import MANY_STREAMS, decode_block, units_per_block
 from model.kernels.dtypes import Array, to_bfloat16
 from model.kernels.gumbel import draw_block
 from model.kernels.packing import PANEL, aligned, pack_array, padded_depth
 from model.kernels.splitmix import BLOCK
-from model.kernels.threads import Arrivals, Team, barrier_arguments, thread_counts
+from model.kernels.threads import (
+    Arrivals,
+    Team,
+    barrier_arguments,
+    rank_range,
+    thread_counts,
+)
 from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.distribution import is_plain, mask_bits
 from model.sampling.sampler_state import SamplerState
@@ -108,11 +108,16 @@ class ShardedDecoder:
     ) -> None:
         """Shares out the streams, and the cores, among the shards."""
         streams, max_threads = len(state.noises), max(1, usable_cores() // shard_count)
-        borders = [streams * shard // shard_count for shard in range(shard_count + 1)]
-        parts = [state.of_streams(slice(*pair)) for pair in itertools.pairwise(borders)]
+        ranges = [rank_range(streams, shard, shard_count) for shard in range(shard_count)]
         self._shards = [
-            CompiledDecoder(snapshot, part, sampling, max_threads=max_threads, allowed=allowed)
-            for part in parts
+            CompiledDecoder(
+                snapshot,
+                state.of_streams(slice(*own)),
+                sampling,
+                max_threads=max_threads,
+                allowed=allowed,
+            )
+            for own in ranges
         ]
         self._pool = ThreadPoolExecutor(shard_count, "streams")
 
@@ -226,8 +231,7 @@ class CompiledDecoder:
 
     def _streams_of(self, rank: int) -> range:
         """Returns the streams whose noise a thread draws."""
-        streams, size = len(self._noises), len(self._shares)
-        return range(streams * rank // size, streams * (rank + 1) // size)
+        return range(*rank_range(len(self._noises), rank, len(self._shares)))
 
     def _decode(self, noise: FloatArray) -> tuple[Symbols, FloatArray]:
         """Writes N characters in each stream, one for every row of the noise [N, S, V]."""
@@ -334,7 +338,7 @@ def _packed_state(snapshot: LstmSnapshot, state: SamplerState) -> tuple[Array, F
     flat = []
     for piece in pieces:
         width = piece.shape[1]
-        padded = np.pad(piece, ((0, 0), (0, padded_depth(width, number) - width)))
+        padded = np.pad(piece, ((0, 0), (0, padded_depth(width, number.itemsize) - width)))
         flat.append((padded if number == np.float32 else to_bfloat16(padded)).reshape(-1))
     return aligned(np.stack([np.concatenate(flat)] * 2)), cell.copy()
 
@@ -342,7 +346,7 @@ def _packed_state(snapshot: LstmSnapshot, state: SamplerState) -> tuple[Array, F
 def _gate_blocks(snapshot: LstmSnapshot, rank: int, size: int, units: int) -> Iterator[FloatArray]:
     """Yields a thread's rows of all layers: blocks [4 * units, K], one gate after the other."""
     width = snapshot.hidden
-    first, last = unit_range(width, rank, size)
+    first, last = rank_range(width, rank, size)
     for layer in snapshot.layers:
         gates = layer.matrix.reshape(4, width, -1)
         for start in range(first, last, units):
@@ -352,8 +356,7 @@ def _gate_blocks(snapshot: LstmSnapshot, rank: int, size: int, units: int) -> It
 
 def _head_rows(snapshot: LstmSnapshot, rank: int, size: int) -> FloatArray:
     """Returns a thread's rows of the head."""
-    symbols = snapshot.vocabulary_size
-    return snapshot.head_matrix[symbols * rank // size : symbols * (rank + 1) // size]
+    return snapshot.head_matrix[slice(*rank_range(snapshot.vocabulary_size, rank, size))]
 
 
 def _upper_biases(snapshot: LstmSnapshot) -> FloatArray:

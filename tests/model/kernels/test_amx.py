@@ -11,7 +11,6 @@ from model_fixtures import draw_bfloat16
 
 from model.kernels.amx import (
     TILE_DEPTH,
-    add_tile_products,
     configure_tiles,
     multiply_tiles,
     release_tiles,
@@ -40,7 +39,7 @@ def multiply(
 ) -> None:
     configure_tiles(m)
     for _ in range(2):  # the second time it must be set up as it was the first time
-        multiply_tiles((m, n, words, left, row, right, out, out_row, backwards))
+        multiply_tiles((m, n, words, left, row, right, out, out_row, backwards, False))
     release_tiles()
 
 
@@ -49,8 +48,8 @@ def multiply_twice(
     m: int, n: int, words: int, left: int, row: int, right: int, out: int, out_row: int
 ) -> None:
     configure_tiles(m)
-    multiply_tiles((m, n, words, left, row, right, out, out_row, False))
-    add_tile_products((m, n, words, left, row, right, out, out_row, True))
+    multiply_tiles((m, n, words, left, row, right, out, out_row, False, False))
+    multiply_tiles((m, n, words, left, row, right, out, out_row, True, True))
     release_tiles()
 
 

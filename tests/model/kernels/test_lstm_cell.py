@@ -15,28 +15,28 @@ from hypothesis import strategies as st
 from model.kernels import dtypes
 from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.dtypes import bfloat16_bits, to_float32
-from model.kernels.ir import address_intrinsic
+from model.kernels.ir import View, generated
 from model.kernels.jit import inline
-from model.kernels.lstm_cell import Units, over_units
+from model.kernels.vecmath import Units, over_units
 
 Floats = npt.NDArray[np.float32]
 RoundTrip = tuple[Callable[[Floats, npt.NDArray[np.uint16], Floats], None], bool]
 """Rounds numbers to bfloat16 and back; and whether it does so with subnormal ones, too."""
 
 
-def generate_tanh(builder: Any, count: Any, numbers: Any, out: Any) -> None:
+def generate_tanh(builder: Any, numbers: View, out: View) -> None:
     def one_vector(units: Units) -> None:
         units.store(builder.fdiv(*units.vectors.tanh(units.load(numbers))), out)
 
-    over_units(builder, count, one_vector)
+    over_units(builder, numbers.shape[0], one_vector)
 
 
-_tanh = address_intrinsic(generate_tanh)
+_tanh = generated(generate_tanh)
 
 
 @inline
 def squash(numbers: Floats, out: Floats) -> None:
-    _tanh((len(numbers), numbers.ctypes.data, out.ctypes.data))
+    _tanh(numbers, out)
 
 
 @pytest.fixture(scope="module", params=sorted({HAS_BFLOAT16, False}))

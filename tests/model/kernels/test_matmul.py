@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_fixtures import draw_bfloat16
 
+from model.kernels.amx import configure_tiles, release_tiles
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.jit import Kernel
-from model.kernels.matmul import begin, end, matmul, matmul_of_series, matmul_tn
+from model.kernels.matmul import matmul, matmul_of_series, matmul_tn
 from model.kernels.packing import (
     PANEL,
     aligned,
@@ -24,7 +25,7 @@ from model.kernels.packing import (
     packed_words,
     padded_depth,
     transpose,
-    transposed_words,
+    transposed_row_words,
 )
 
 Array = npt.NDArray[Any]
@@ -53,10 +54,10 @@ def one_product(left: Array, packed: Array, out: Array) -> None:
 
 @Kernel
 def one_of_a_series(left: Array, packed: Array, out: Array, backwards: bool) -> None:
-    begin(left, len(left))
+    configure_tiles(len(left))
     for _ in range(2):  # the second time it must be set up as it was the first time
         matmul_of_series(left, packed, out, backwards)
-    end(left)
+    release_tiles()
 
 
 @Kernel
@@ -78,7 +79,7 @@ def numbers(matrix: Array, dtype: DType) -> Array:
 
 def operand(left: Array, dtype: DType) -> Array:
     """Returns a left matrix, padded with zeros and beginning with a cache line."""
-    depth = padded_depth(left.shape[1], np.dtype(dtype))
+    depth = padded_depth(left.shape[1], np.dtype(dtype).itemsize)
     return aligned(numbers(np.pad(left, ((0, 0), (0, depth - left.shape[1]))), dtype))
 
 
@@ -127,7 +128,7 @@ def test_every_packer_makes_the_same_words(
     whole = draw_bfloat16(k, first + n + more)
     right, like = whole[:, first : first + n], np.empty(0, dtype)
     expected = pack_array(np.ascontiguousarray(right.T), np.dtype(dtype))
-    words = packed_words(n, k, np.dtype(dtype))
+    words = packed_words(n, k, like.itemsize)
     assert len(expected) == words
     for matrix in (whole, numbers(whole, dtype)):
         packed = room(words)
@@ -147,7 +148,7 @@ def test_a_gradient_is_the_product_over_all_rows(
     m: int, n: int, k: int, first: int, dtype: DType
 ) -> None:
     left, right = draw_bfloat16(k, first + m), draw_bfloat16(k, n)
-    transposed = room(transposed_words(n, k, np.dtype(dtype)))
+    transposed = room(n * transposed_row_words(k, np.dtype(dtype).itemsize))
     for begins, ends in ((n // 2, n), (0, n // 2)):  # by two threads
         transposed_by.run(numbers(right, dtype), begins, ends, transposed)
     out = np.full((m, n), np.nan, np.float32)

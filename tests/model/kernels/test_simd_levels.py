@@ -18,7 +18,12 @@ from model.sampling.simd_level import check_simd_level
 ROOT = Path(__file__).parents[3]
 TESTS = (
     *("kernels/test_matmul.py", "kernels/test_decode.py", "kernels/test_lstm_cell.py"),
-    *("kernels/test_amx.py", "network/test_layers.py", "network/test_compiled_step.py"),
+    *(
+        "kernels/test_exact_bits.py",
+        "kernels/test_amx.py",
+        "network/test_layers.py",
+        "network/test_compiled_step.py",
+    ),
 )
 USUAL = "avx2"
 """The level below that most users have; the others are tested by ``make test-slow``."""
@@ -48,7 +53,8 @@ def test_a_lower_level_passes_the_tests_of_the_kernels(
     counts = re.search(r"(\d+) passed(?:, (\d+) skipped)?", ended.stdout)
     assert counts is not None
     figure(f"SIMD level {level}: {counts[1]} tests passed, {counts[2] or 0} skipped")
-    assert int(counts[2] or 0) <= (0 if level == "amx" else 5), "only those of AMX and of bfloat16"
+    # Those of AMX and of bfloat16; without fused operations also those of exact bits.
+    assert int(counts[2] or 0) <= {"amx": 0, "sse2": 14}.get(level, 5)
 
 
 @pytest.mark.parametrize("level", LEVELS)

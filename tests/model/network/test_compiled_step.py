@@ -14,6 +14,7 @@ from torch import Tensor
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
+from model.kernels.jit import inline
 from model.kernels.vecmath import exp
 from model.network.character_network import State
 from model.network.dropout import draw_masks
@@ -161,14 +162,19 @@ def test_what_is_not_a_number_shows_in_the_loss(precision: str, kind: str) -> No
     assert bool(loss.isnan())
 
 
+@inline
+def exp_of(x: np.float32) -> np.float32:
+    return exp(x)  # type: ignore[no-any-return]
+
+
 @given(st.floats(-86, 0, width=32))
 def test_the_exponential_function_is_right(x: float) -> None:
-    assert exp(np.float32(x)) == pytest.approx(np.exp(x), rel=3e-6)
+    assert exp_of(np.float32(x)) == pytest.approx(np.exp(x), rel=3e-6)
 
 
 def test_the_exponential_function_of_what_is_not_a_number_is_none() -> None:
-    assert np.isnan(exp(np.float32(np.nan)))
-    assert exp(np.float32(-1e30)) < 1e-37
+    assert np.isnan(exp_of(np.float32(np.nan)))
+    assert exp_of(np.float32(-1e30)) < 1e-37
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
