@@ -18,7 +18,7 @@ from model.bench.training import (
 )
 from model.kernels.dtypes import Array, to_bfloat16
 from model.kernels.matmul import repeat_matmul
-from model.kernels.packing import PANEL, aligned, pack_array, padded_depth
+from model.kernels.packing import PANEL, aligned, pack_array, padded_depth, round_up
 from model.training.engines import trains_in_bf16
 
 
@@ -40,7 +40,7 @@ def packed_products_alone(task: Task) -> Implementation:
         values[:, :hidden] = random.standard_normal((rows, hidden), np.float32)
         return aligned(values if number == np.float32 else to_bfloat16(values))
 
-    width = -(-4 * hidden // PANEL) * PANEL
+    width = round_up(4 * hidden, PANEL)
     shares = [(left(), aligned(np.zeros((rows, width), np.float32))) for _ in range(parts)]
 
     def run_matmuls(share: tuple[Array, Array]) -> int:

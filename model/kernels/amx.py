@@ -19,15 +19,7 @@ from numba.core import cgutils
 
 from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import WORD_BYTES
-from model.kernels.ir import (
-    BYTE,
-    SHORT,
-    counted_loop,
-    generated,
-    integer,
-    moved,
-    pointer,
-)
+from model.kernels.ir import BYTE, SHORT, counted_loop, generated, integer, moved, pointer
 from model.kernels.jit import inline
 from model.kernels.packing import CACHE_LINE
 

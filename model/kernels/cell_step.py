@@ -222,7 +222,7 @@ def generate_sums(
     builder: Any,
     sums: View,
     start: Any,
-    row: Any,
+    line: Any,
     count: Any,
     added: View,
     rows: View,
@@ -235,7 +235,7 @@ def generate_sums(
         builder: of LLVM code.
         sums: float32, flat, what the product gives; updated.
         start: of the sums of the first stream.
-        row: distance from one stream's sums to the next.
+        line: distance from one stream's sums to the next.
         count: U.
         added: float32 or bfloat16 [N, 4H or more], what the inputs add.
         rows: int64 [S], rows of ``added``.
@@ -244,7 +244,7 @@ def generate_sums(
     """
     streams, width = shared.shape
     with for_range(builder, streams) as stream:
-        own = sums.after(start).rows(row).at(stream.index)
+        own = sums.after(start).rows(line).at(stream.index)
         inputs = added.at(rows.at(stream.index).load(), first)
         squares = shared.at(stream.index, first)
 
@@ -297,7 +297,7 @@ def generate_decoding(
     builder: Any,
     sums: View,
     start: Any,
-    row: Any,
+    line: Any,
     count: Any,
     added: View,
     rows: View,
@@ -313,7 +313,7 @@ def generate_decoding(
 
     The gates are i, f, o, g; the sums of the first three, or their gains and biases, are halved as
     in ``LayerWeights``. The first arguments are those of `generate_sums`, which has made the sums
-    if there is a norm. The others:
+    if there is a norm; ``added`` is the table or the biases. The others:
 
     - cell: float32 [L, S, H], updated;
     - layer: index of the layer;
@@ -326,7 +326,7 @@ def generate_decoding(
     _, streams, width = cell.shape
     with for_range(builder, streams) as stream:
         s = stream.index
-        own, own_cell = sums.after(start).rows(row).at(s), cell.at(layer, s, first)
+        own, own_cell = sums.after(start).rows(line).at(s), cell.at(layer, s, first)
         bias = added.at(rows.at(s).load(), first)
         hiddens = [
             operands.at(which, builder.add(place, first)).rows(distance).at(s)

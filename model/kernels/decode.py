@@ -42,8 +42,17 @@ _UNITS_OF_MANY: Final = 32 if HAS_AMX else 64
 for a step of the cell."""
 MANY_STREAMS: Final = 8
 """Streams from which blocks are the larger ones."""
+_VECTOR: Final = 16
+"""Hidden units that are whole vectors at every SIMD level."""
 _Outs = tuple[tuple[int, int, int], tuple[int, int, int]]
 """Where the hidden state is written, see `generate_decoding`."""
+
+
+@inline_too
+def unit_range(hidden: int, rank: int, size: int) -> tuple[int, int]:
+    """Returns the first of a rank's hidden units and their end: whole vectors, as they are fast."""
+    first, last = rank_range(round_up(hidden, _VECTOR) // _VECTOR, rank, size)
+    return first * _VECTOR, min(last * _VECTOR, hidden)
 
 
 @inline_too
@@ -185,7 +194,7 @@ def decode_block(
 ) -> None:
     """Runs a rank's share of N characters in S streams; all ranks must run at the same time."""
     size, (layers, streams, hidden), symbols = len(arrivals) - 1, cell.shape, len(head_bias)
-    own_symbols, units = rank_range(symbols, rank, size), rank_range(hidden, rank, size)
+    own_symbols, units = rank_range(symbols, rank, size), unit_range(hidden, rank, size)
     drawn, scores = np.empty(streams, np.int64), np.empty(symbols, np.float32)
     columns = _packed_columns(units[1] - units[0], units_per_block(streams))
     same_row, phase = np.zeros(streams, np.int64), arrivals[rank, 0]

@@ -139,7 +139,7 @@ def draw_all(
 
 @merged
 def _place_of_largest(scores: Array) -> int:
-    """Returns the place of the largest number; the last one if a NaN is among them."""
+    """Returns the place of the largest number, or of a NaN before it."""
     # The maximum first, in vectors; then its place. A loop that tracks both is not vectorised.
     best, place = largest(scores), 0
     while place < len(scores) - 1 and scores[place] < best:

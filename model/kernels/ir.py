@@ -58,7 +58,7 @@ class View:
         return replace(self, address=address, shape=shape, strides=strides)
 
     def after(self, count: Any, times: int = 1) -> View:
-        """Returns the view that begins ``count * times`` entries later in a row."""
+        """Returns the view that begins ``count * times`` entries later in a row; not its shape."""
         address = moved(self.builder, self.address, count, self.itemsize * times)
         return replace(self, address=address)
 
@@ -80,8 +80,8 @@ def generated(generate: Callable[..., Any], returns: Any = types.void) -> Callab
     """Returns a function for compiled code whose code is generated.
 
     Args:
-        generate: takes a builder and the arguments: an int64 value of an integer, a `View` of an
-            array, None of None, a named tuple of these; and returns the value of the function.
+        generate: takes a builder and the arguments: an int64 value of an integer, a float32, a
+            `View` of an array, None, a tuple of these; and returns the value of the function.
         returns: Numba's type of that value.
     """
 
@@ -188,7 +188,7 @@ def broadcast(builder: Any, number: Any, kind: Any) -> Any:
 
 
 def generate_multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """Generates ``a * b + c`` of float32 or vectors of them, rounded once."""
+    """Generates ``a * b + c`` of float32 or vectors of them, rounded once (twice with SSE2)."""
     kind = c.type
     lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
     function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import zlib
 from collections.abc import Callable
@@ -28,9 +29,15 @@ _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
 if cast("Any", numba).config.DISABLE_JIT:
     raise ImportError("NUMBA_DISABLE_JIT is set")  # interpreted kernels would take hours
 
+
 # The names of compiled functions end with a number that Numba counts up in each process. Of two
 # functions with one name, in kernels that two processes saved, all kernels would use the first.
-cast("Any", FunctionIdentity)._unique_ids = itertools.count(secrets.randbits(48))  # noqa: SLF001
+def _number_functions() -> None:
+    cast("Any", FunctionIdentity)._unique_ids = itertools.count(secrets.randbits(48))  # noqa: SLF001
+
+
+_number_functions()
+os.register_at_fork(after_in_child=_number_functions)
 
 if llvm_features() is not None:  # read when the first function is compiled
     cast("Any", numba).config.CPU_FEATURES = llvm_features()

@@ -19,24 +19,8 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
 from model.kernels.cpu import HAS_AMX, LANES
-from model.kernels.dtypes import (
-    WORD_BYTES,
-    Array,
-    FloatArray,
-    bfloat16_bits,
-    by_type,
-    to_bfloat16,
-)
-from model.kernels.ir import (
-    SHORT,
-    WORD,
-    View,
-    counted_loop,
-    generated,
-    integer,
-    moved,
-    pointer,
-)
+from model.kernels.dtypes import WORD_BYTES, Array, FloatArray, bfloat16_bits, by_type, to_bfloat16
+from model.kernels.ir import SHORT, WORD, View, counted_loop, generated, integer, moved, pointer
 from model.kernels.jit import inline, inline_too
 
 PANEL: Final = 2 * LANES
@@ -197,7 +181,7 @@ def pack_transposed(matrix: Array, first: int, columns: int, like: Array, out: A
     """
     count, inner = matrix.shape
     values, words = WORD_BYTES // like.itemsize, words_of(inner, like.itemsize)
-    if first == 0 and (columns % PANEL or inner % values or words * values > inner):
+    if first == 0 and (columns % PANEL or words * values > inner):
         out[:] = np.uint32(0)
     start = 0
     while start < count:
@@ -253,7 +237,7 @@ def pack_array(matrix: FloatArray, dtype: np.dtype[Any]) -> npt.NDArray[np.uint3
     padded = np.pad(matrix, ((0, -columns % PANEL), (0, depth - inner)))
     numbers = padded if dtype == np.float32 else to_bfloat16(padded)
     words = np.ascontiguousarray(numbers).view(np.uint32)
-    panels = words.reshape(len(padded) // PANEL, PANEL, -1)
+    panels = words.reshape(len(padded) // PANEL, PANEL, words_of(inner, dtype.itemsize))
     return np.ascontiguousarray(panels.transpose(0, 2, 1)).reshape(-1)
 
 

@@ -177,7 +177,7 @@ def weight_gradients(
         d_gates: float32 or bfloat16 [T, B, 4H'], gradient of the sums that go into the gates.
         hiddens: of the same dtype, [T + 1, B, K'].
         ids: int64 [T, B], rows of the table of input gates.
-        transposed: uint32 [`packing.transposed_words` of K columns and T B inner indices], shared
+        transposed: uint32 [K * `packing.transposed_row_words` of T B inner indices], shared
             by all ranks, beginning with a cache line; scratch.
         d_matrix: float32 [4H, K]; the rank's rows are written.
         d_input_gates: float32 [N, 4H], gradient of the table; the rank's columns are written.

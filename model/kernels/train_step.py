@@ -196,7 +196,7 @@ def _head_step(
         d_operand: float32 [N, H rounded up to whole panels]; written.
         d_head: float32 [W, H]; written.
         d_head_bias: float32 [W]; written.
-        transposed: uint32, from `empty_transposed` for H columns and N inner indices; scratch.
+        transposed: uint32 [H * `packing.transposed_row_words` of N, or more]; scratch.
     """
     count, (symbols, width) = len(operand), head.shape
     packed = empty_words(packed_words(symbols, width, operand.itemsize))
@@ -238,7 +238,7 @@ def train_step(
     last_hidden: Array,  # float32 [S, H], written
     last_cell: Array,  # float32 [S, H], written
     d_outputs: Array,  # float32 [T, B, H rounded up to whole panels], scratch
-    transposed: Array,  # uint32 [`packing.transposed_words` of K columns, TB inner ones], scratch
+    transposed: Array,  # uint32 [K * `packing.transposed_row_words` of TB], scratch
     cells: Array,  # float32 [T + 1, B, H], scratch
     hiddens: Array,  # float32 or bfloat16 [T + 1, B, K'], scratch
     gates: Array,  # like hiddens [T, B, 4H'], scratch

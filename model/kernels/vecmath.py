@@ -1,7 +1,7 @@
 """Elementary functions for kernels, of float32. Numba, LLVM.
 
-The functions on scalars are for Numba loops, which LLVM vectorises; `VectorMath` is for generated
-code.
+`VectorMath` and `over_units` are for generated code; the functions at the end, and those on
+scalars, are for Numba.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def generate_polynomial(builder: Any, x: Any, series: Sequence[Any]) -> Any:
 
 
 multiply_add = generated(generate_multiply_add, types.float32)
-"""``multiply_add(a, b, c)``: returns a * b + c, rounded once."""
+"""``multiply_add(a, b, c)``: see `generate_multiply_add`."""
 polynomial = generated(generate_polynomial, types.float32)
 """``polynomial(x, series)``: see `generate_polynomial`."""
 
@@ -118,7 +118,7 @@ class VectorMath:
         return builder.fmul(x, p), q
 
     def exp(self, x: Any) -> Any:
-        """Returns e^x of an x <= 0, with a relative error of at most 3e-7; NaN stays NaN.
+        """Returns e^x of an x <= 0; NaN stays NaN. The relative error is at most 3e-7 (SSE2: 5e-6).
 
         e^x = 2^n e^r with |r| <= log(2) / 2; the Taylor series of e^r ends with r^7.
         """
@@ -143,9 +143,9 @@ class VectorMath:
 
 
 class Units:
-    """Some units of one stream in generated code: one vector, or the lanes of one.
+    """Some units of one stream, or numbers of a row, in generated code: one vector, or one lane.
 
-    Views are those of the stream's first unit.
+    Views are those of the first unit.
     """
 
     def __init__(self, vectors: VectorMath, unit: Any) -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from model.compute.batch_threads import BatchThreads
-from model.kernels.packing import PANEL
+from model.kernels.packing import PANEL, round_up
 from model.kernels.threads import ARRIVALS_WIDTH
 from model.kernels.train_step import train_step
 from model.network.character_network import CharacterNetwork, State
@@ -58,7 +58,7 @@ class _Workspace:
         self.scales = torch.empty(1, steps, batch, 2)
         """Of normalised gates; see `model.kernels.cell_step.Norm`."""
         states = arrays_of(cells, hiddens, gates)
-        d_outputs = torch.empty(steps, batch, -(-width // PANEL) * PANEL)
+        d_outputs = torch.empty(steps, batch, round_up(width, PANEL))
         transposed = empty_transposed(inner, steps * batch, states[1].dtype)
         self.scratch = (*arrays_of(d_outputs), transposed, *states)
         self.results = (self.loss, *arrays_of(*self.gradients))
@@ -122,7 +122,7 @@ class _StepMemory:
         """
         self.weights, self.products = weights, products
         symbols, width = weights["head.weight"].shape
-        padded = -(-symbols // PANEL) * PANEL
+        padded = round_up(symbols, PANEL)
         self.head = torch.zeros(padded, width)
         self.head_bias = torch.full((padded,), PADDING_LOGIT)
         self.used: list[_Workspace] = []

@@ -19,10 +19,10 @@ from model.config import NORM_EPSILON, SamplingConfig
 from model.constraints.letters import Allowed
 from model.kernels.cell_step import DecodingNorm
 from model.kernels.cpu import HAS_AMX, HAS_BFLOAT16
-from model.kernels.decode import MANY_STREAMS, decode_block, units_per_block
+from model.kernels.decode import MANY_STREAMS, decode_block, unit_range, units_per_block
 from model.kernels.dtypes import Array, to_bfloat16
 from model.kernels.gumbel import draw_block
-from model.kernels.packing import PANEL, aligned, pack_array, padded_depth
+from model.kernels.packing import PANEL, aligned, pack_array, padded_depth, round_up
 from model.kernels.splitmix import BLOCK
 from model.kernels.threads import (
     Arrivals,
@@ -272,7 +272,7 @@ class CompiledDecoder:
         streams = self._cell.shape[1]
         blocks = list(_gate_blocks(self._snapshot, rank, size, units_per_block(streams)))
         matrices = [*blocks, _head_rows(self._snapshot, rank, size)]
-        columns = [-(-len(matrix) // PANEL) * PANEL for matrix in matrices]
+        columns = [round_up(len(matrix), PANEL) for matrix in matrices]
         most = max(columns)
         if self._norm is not None:
             of_a_layer = len(blocks) // len(self._snapshot.layers)
@@ -346,7 +346,7 @@ def _packed_state(snapshot: LstmSnapshot, state: SamplerState) -> tuple[Array, F
 def _gate_blocks(snapshot: LstmSnapshot, rank: int, size: int, units: int) -> Iterator[FloatArray]:
     """Yields a thread's rows of all layers: blocks [4 * units, K], one gate after the other."""
     width = snapshot.hidden
-    first, last = rank_range(width, rank, size)
+    first, last = unit_range(width, rank, size)
     for layer in snapshot.layers:
         gates = layer.matrix.reshape(4, width, -1)
         for start in range(first, last, units):

@@ -424,7 +424,7 @@ MUTANTS = (
     _mutant(
         "each rank packs the units of all",
         "model/sampling/compiled_lstm.py",
-        ("first, last = rank_range(width, rank, size)", "first, last = rank_range(width, rank, 1)"),
+        ("first, last = unit_range(width, rank, size)", "first, last = unit_range(width, rank, 1)"),
         "model/kernels/test_decode.py::test_every_number_of_threads_writes_the_same_texts",
     ),
     _mutant(

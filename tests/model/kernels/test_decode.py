@@ -12,6 +12,7 @@ from model_fixtures import VOCABULARY, constant_snapshot
 from network_fixtures import make_network, snapshot_of
 from noise_by_definition import assert_drawn
 
+from corpus.vocabulary import Vocabulary
 from model.config import NORM_EPSILON, ModelConfig, SamplingConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.decode import decode_block
@@ -140,6 +141,20 @@ def test_every_number_of_threads_writes_the_same_texts(
     for ids, own in found[1:]:
         assert np.array_equal(ids, found[0][0])
         assert np.array_equal(own, found[0][1])
+
+
+@both_precisions
+def test_a_thread_may_have_no_symbol(precision: str) -> None:
+    symbols = Vocabulary.from_symbols("a")
+    network = make_network(ModelConfig(hidden=32, embedding=4), len(symbols))
+    snapshot = dataclasses.replace(snapshot_of(network), precision=precision)
+    batch = StreamBatch(snapshot, symbols, sampling=WARM, seeds=range(2), prompt="a")
+    batch.step()
+    team = CompiledDecoder(snapshot, batch.state(), WARM, threads=2)
+    ids, own = team.write(30)
+    team.close()
+    assert (ids == 0).all()
+    assert (own == 1).all()
 
 
 @both_precisions
