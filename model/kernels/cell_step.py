@@ -205,16 +205,18 @@ def _add_weight_gradients(
     Returns:
         The latter, and the units' part of their mean.
     """
-    multiply_add, total = units.vectors.multiply_add, units.vectors.all(0)
-    width = norm.shared.shape[1]
-    weights = (norm.gain, norm.d_gain, norm.d_bias)
-    gains, d_gains, d_biases = (units.load_gates(each.at(first), width) for each in weights)
-    triples = zip(d_gates, numbers, d_gains, strict=True)
-    units.store_gates([multiply_add(*each) for each in triples], norm.d_gain.at(first), width)
-    units.store_gates(_sums(units, d_biases, d_gates), norm.d_bias.at(first), width)
-    d_numbers = [units.vectors.builder.fmul(*each) for each in zip(d_gates, gains, strict=True)]
-    for d_number, number in zip(d_numbers, numbers, strict=True):
-        total = multiply_add(d_number, number, total)
+    builder, multiply_add = units.vectors.builder, units.vectors.multiply_add
+    width, total, d_numbers = norm.shared.shape[1], units.vectors.all(0), []
+    # One gate after the other: what all four need at once would not fit in sixteen registers.
+    for gate, (d_gate, number) in enumerate(zip(d_gates, numbers, strict=True)):
+        gain, d_gain, d_bias = (
+            weights.at(first).after(width, gate)
+            for weights in (norm.gain, norm.d_gain, norm.d_bias)
+        )
+        units.store(multiply_add(d_gate, number, units.load(d_gain)), d_gain)
+        units.store(builder.fadd(units.load(d_bias), d_gate), d_bias)
+        d_numbers.append(builder.fmul(d_gate, units.load(gain)))
+        total = multiply_add(d_numbers[-1], number, total)
     return d_numbers, total
 
 
