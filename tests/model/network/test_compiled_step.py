@@ -14,6 +14,7 @@ from torch import Tensor
 from model.compute.device import Machine
 from model.compute.engine import Engine
 from model.config import ModelConfig, TrainingConfig
+from model.kernels.cpu import SIMD
 from model.kernels.jit import inline
 from model.kernels.vecmath import exp
 from model.network.character_network import State
@@ -169,7 +170,9 @@ def exp_of(x: np.float32) -> np.float32:
 
 @given(st.floats(-86, 0, width=32))
 def test_the_exponential_function_is_right(x: float) -> None:
-    assert exp_of(np.float32(x)) == pytest.approx(np.exp(x), rel=5e-6, abs=0)
+    # Without fused operations x less a multiple of log(2) is rounded once more.
+    share = 5e-6 if SIMD == "sse2" else 3e-6
+    assert exp_of(np.float32(x)) == pytest.approx(np.exp(x), rel=share, abs=0)
 
 
 def test_the_exponential_function_of_what_is_not_a_number_is_none() -> None:
