@@ -157,7 +157,7 @@ def repeat_matmul(left: Array, packed: Array, out: Array, times: int) -> None:
     release_tiles()
 
 
-_CHUNK_WORDS: Final = 256
+_CHUNK_WORDS: Final = 2**13 // PANEL
 """Words of inner indices of `matmul_tn` in one pass: a panel of them, 32 kB, stays in the L1 cache
 or next to it."""
 _CHUNK_COLUMNS: Final = 128
