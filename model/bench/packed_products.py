@@ -16,10 +16,21 @@ from model.bench.training import (
     operations_per_character,
     repeated,
 )
+from model.kernels.amx import configure_tiles, release_tiles
 from model.kernels.dtypes import Array, to_bfloat16
-from model.kernels.matmul import repeat_matmul
+from model.kernels.jit import Kernel
+from model.kernels.matmul import matmul_of_series
 from model.kernels.packing import PANEL, aligned, pack_array, padded_depth, round_up
 from model.training.engines import trains_in_bf16
+
+
+@Kernel
+def repeat_matmul(left: Array, packed: Array, out: Array, times: int) -> None:
+    """Does a product again and again, as a layer does at each time step."""
+    configure_tiles(len(left))
+    for n in range(times):
+        matmul_of_series(left, packed, out, n % 2 == 1)
+    release_tiles()
 
 
 def packed_products_alone(task: Task) -> Implementation:

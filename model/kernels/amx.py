@@ -21,12 +21,8 @@ from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import WORD_BYTES
 from model.kernels.ir import BYTE, SHORT, counted_loop, generated, integer, moved, pointer
 from model.kernels.jit import inline
-from model.kernels.packing import CACHE_LINE
+from model.kernels.packing import CACHE_LINE, PANEL
 
-_LANES: Final = 16
-"""Float32 of an AVX-512 vector, and of a row of an AMX tile."""
-PANEL: Final = 2 * _LANES
-"""Columns of a panel: two tiles side by side. It is ``packing.PANEL``, if there is AMX."""
 TILE_ROWS: Final = 16
 """Rows of a tile, and columns of its sums."""
 TILE_DEPTH: Final = 32

@@ -114,11 +114,8 @@ def generate_forward(
     with for_range(builder, batch) as stream:
         b = stream.index
         inputs = input_gates.at(ids.at(t, b).load(), first)
-        sums, kept, hidden = (
-            recurrent_gates.at(b),
-            gates.at(t, b, first),
-            hiddens.at(after, b, first),
-        )
+        sums, kept = recurrent_gates.at(b), gates.at(t, b, first)
+        hidden = hiddens.at(after, b, first)
         before, following = cells.at(t, b, first), cells.at(after, b, first)
         scale = None if norm is None else norm.scales.at(rank, t, b).load()
 
@@ -183,9 +180,8 @@ def generate_backward(
                 weights = norm.gain.at(first), norm.bias.at(first)
                 squashed = squash_gates(units.vectors, _weighted(units, numbers, *weights, width))
             d_hidden = builder.fadd(units.load(outputs), units.load(recurrent))
-            before, following, d_cell_at = map(units.load, states)
-            own_cells = before, following, d_cell_at
-            d_before, d_gates = cell_gradients(units.vectors, squashed, own_cells, d_hidden)
+            own = [units.load(state) for state in states]
+            d_before, d_gates = cell_gradients(units.vectors, squashed, own, d_hidden)
             units.store(d_before, own_cell)
             if norm is None:
                 units.store_gates(d_gates, kept, width)
@@ -371,8 +367,7 @@ def find_scales(shared: Array, epsilon: Any, scales: Array) -> None:
         scales: float32 [S]; written.
     """
     for s in range(len(shared)):
-        mean = _mean(shared[s])
-        scales[s] = np.float32(1) / np.float32(math.sqrt(mean + epsilon))
+        scales[s] = np.float32(1) / np.float32(math.sqrt(_mean(shared[s]) + epsilon))
 
 
 @inline

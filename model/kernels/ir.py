@@ -28,6 +28,8 @@ _UPPER_HALF: Final = 0xFFFF0000
 
 for_range: Final[Any] = cgutils.for_range
 """``with for_range(builder, count) as loop``: generates a loop; ``loop.index`` is int64."""
+steps: Final[Any] = cgutils.for_range_slice
+"""``with steps(builder, start, stop, step) as (index, _)``: generates a loop over a range."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,7 @@ def _argument(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     )
 
 
-def _generate_address(_: Any, array: View, places: Sequence[Any]) -> Any:
-    return array.at(*places).address
-
-
-address = generated(_generate_address, types.int64)
+address = generated(lambda _, array, places: array.at(*places).address, types.int64)
 """``address(array, (i, j))``: returns the address of an entry, for compiled code."""
 
 

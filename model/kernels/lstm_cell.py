@@ -48,7 +48,7 @@ def advance_cell(units: Units, gates: Sequence[Any], before: View, after: View) 
 
 
 def cell_gradients(
-    vectors: VectorMath, gates: Sequence[Any], cells: tuple[Any, Any, Any], d_hidden: Any
+    vectors: VectorMath, gates: Sequence[Any], cells: Sequence[Any], d_hidden: Any
 ) -> tuple[Any, list[Any]]:
     """Generates the gradients of the cell before a time step, and of the sums of its gates.
 

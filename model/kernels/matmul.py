@@ -17,7 +17,7 @@ from numba import types
 from model.kernels.amx import configure_tiles, multiply_tiles, release_tiles
 from model.kernels.cpu import HAS_AMX
 from model.kernels.dtypes import WORD_BYTES, Array, by_type
-from model.kernels.jit import Kernel, inline
+from model.kernels.jit import inline
 from model.kernels.microkernel import ROWS_PER_BLOCK, panels_per_block, register_block
 from model.kernels.packing import (
     PANEL,
@@ -25,6 +25,7 @@ from model.kernels.packing import (
     empty_words,
     pack,
     round_up,
+    transpose_words,
     transposed_row_words,
     words_of,
 )
@@ -148,15 +149,6 @@ def matmul(left: Array, packed: Array, out: Array) -> None:
     release_tiles()
 
 
-@Kernel
-def repeat_matmul(left: Array, packed: Array, out: Array, times: int) -> None:
-    """Does a product again and again, as a layer does at each time step; for `model.bench`."""
-    configure_tiles(len(left))
-    for n in range(times):
-        matmul_of_series(left, packed, out, n % 2 == 1)
-    release_tiles()
-
-
 _CHUNK_WORDS: Final = 2**13 // PANEL
 """Words of inner indices of `matmul_tn` in one pass: a panel of them, 32 kB, stays in the L1 cache
 or next to it."""
@@ -187,10 +179,8 @@ def matmul_tn(
     sums_width = width + WORDS_PER_LINE
     sums = empty_words(columns * sums_width).view(np.float32)
     packed = empty_words(width * _CHUNK_WORDS)
-    line, sums_row = (
-        transposed_row_words(inner, left.itemsize) * WORD_BYTES,
-        sums_width * WORD_BYTES,
-    )
+    line = transposed_row_words(inner, left.itemsize) * WORD_BYTES
+    sums_row = sums_width * WORD_BYTES
     configure_tiles(columns)
     for start in range(0, rows, width):
         count = min(width, rows - start)
@@ -203,10 +193,6 @@ def matmul_tn(
             places = packed.ctypes.data, sums.ctypes.data
             arguments = columns, n, words, rows_at, line, places[0], places[1], sums_row
             multiply(left, (*arguments, False, k > 0))
-        # A cache line of columns of `out` at a time.
-        for column in range(0, columns, WORDS_PER_LINE):
-            for row in range(count):
-                total = out[start + row]
-                for c in range(column, min(column + WORDS_PER_LINE, columns)):
-                    total[c] = sums[c * sums_width + row]
+        done = sums.reshape(columns, sums_width)[:, :count]
+        transpose_words(done, sums, out[start : start + count])
     release_tiles()

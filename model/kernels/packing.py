@@ -11,6 +11,7 @@ numbers that are multiplied, float32 or bits of bfloat16 in uint16; only its dty
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -19,8 +20,16 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
 from model.kernels.cpu import HAS_AMX, LANES
-from model.kernels.dtypes import WORD_BYTES, Array, FloatArray, bfloat16_bits, by_type, to_bfloat16
-from model.kernels.ir import SHORT, WORD, View, counted_loop, generated, integer, moved, pointer
+from model.kernels.dtypes import (
+    WORD_BYTES,
+    Array,
+    FloatArray,
+    generate_bfloat16,
+    stored_like,
+    to_bfloat16,
+    to_float32,
+)
+from model.kernels.ir import FLOAT, SHORT, WORD, View, generated, integer, steps
 from model.kernels.jit import inline, inline_too
 
 PANEL: Final = 2 * LANES
@@ -29,8 +38,6 @@ it from the first byte to the last, which is when memory is fastest."""
 CACHE_LINE: Final = 64
 """Bytes of a cache line, and of a row of an AMX tile."""
 WORDS_PER_LINE: Final = CACHE_LINE // WORD_BYTES
-_RUN: Final = min(PANEL, WORDS_PER_LINE)
-"""Most columns that `pack_transposed` packs together."""
 PAIRED_DEPTH: Final = 32 if HAS_AMX else 2
 """K of bfloat16 is padded to a multiple of this: whole AMX tiles, otherwise whole pairs."""
 
@@ -76,69 +83,120 @@ def empty_words(count: int) -> Array:
     return room[start : start + count]
 
 
-@by_type
-def _word(first: Any, second: Any, like: Any) -> Any:
-    """Returns a number, or two as a pair with the first in the lower half."""
-
-    def number(first: Any, second: Any, like: Any) -> Any:
-        return np.float32(first).view(np.uint32)
-
-    def rounded(first: Any, second: Any, like: Any) -> Any:
-        upper = np.uint32(bfloat16_bits(second)) << np.uint32(16)
-        return np.uint32(bfloat16_bits(first)) | np.uint32(upper)
-
-    def joined(first: Any, second: Any, like: Any) -> Any:
-        return np.uint32(first) | np.uint32(np.uint32(second) << np.uint32(16))
-
-    if like.dtype != types.uint16:
-        return number
-    return joined if first == types.uint16 else rounded
-
-
 @inline
 def _half_word(number: Any, like: Array) -> Any:
     """Returns the word of the last number of an odd K, which has no second one."""
-    return _word(number, number, like) & np.uint32(0xFFFF)
+    return np.uint32(stored_like(to_float32(number), like))
 
 
-def _generate_copy(builder: Any, matrix: View, first: Any, like: View, panel: View) -> Any:
-    """Generates the packing of whole words of a panel's columns, unless they must be rounded.
+def _load_words(
+    builder: Any, by_rows: bool, lanes: int, source: View, like: View, row: Any, column: Any
+) -> Any:
+    """Generates the load of a vector of words, whose numbers are stored as ``like`` stores them.
 
-    Numba's loop over a row of the panel is long, and the processor waits for one row from memory
-    after the other. Of this code it has many rows under way.
-
-    Returns:
-        How many words of each column are packed.
+    Args:
+        builder: of LLVM code.
+        by_rows: whether the numbers of a pair lie in two rows of the source, not side by side.
+        lanes: words of the vector.
+        source: float32 or bfloat16 [rows, columns]; bfloat16 only if ``like`` is.
+        like: float32 or bfloat16.
+        row: of words.
+        column: of words, the first of the vector.
     """
-    if matrix.dtype != like.dtype:
-        return integer(0)
-    (inner, _), (row, _), size = matrix.shape, matrix.strides, matrix.itemsize
-    kind, values = ir.VectorType(WORD, LANES), WORD_BYTES // size
-    numbers, upper = ir.VectorType(WORD if values == 1 else SHORT, LANES), [16] * LANES
-    words = builder.udiv(inner, integer(values))
 
-    def load(address: Any) -> Any:
-        return builder.load(pointer(builder, address, numbers), align=size)
+    def load(row: Any, column: Any, element: Any, count: int = lanes) -> Any:
+        first = source.at(row).after(column)
+        return builder.load(first.pointer(ir.VectorType(element, count)), align=first.itemsize)
 
-    def one_word(source: Any, out: Any) -> list[Any]:
-        for vector in range(PANEL // LANES):
-            start = builder.add(source, integer(vector * LANES * size))
-            total = load(start)
-            if values > 1:
-                second = builder.zext(load(builder.add(start, row)), kind)
-                second = builder.shl(second, ir.Constant(kind, upper))
-                total = builder.or_(builder.zext(total, kind), second)
-            place = builder.add(out, integer(vector * LANES * WORD_BYTES))
-            builder.store(total, pointer(builder, place, kind), align=WORD_BYTES)
-        step = integer(PANEL * WORD_BYTES)
-        return [moved(builder, source, row, values), builder.add(out, step)]
+    def halves(row: Any, column: Any, count: int) -> Any:
+        if source.dtype == types.uint16:
+            return load(row, column, SHORT, count)
+        return generate_bfloat16(builder, load(row, column, FLOAT, count))
 
-    with builder.if_then(builder.icmp_signed(">", words, integer(0))):
-        counted_loop(builder, words, [matrix.after(first).address, panel.address], one_word)
-    return words
+    kind, one = ir.VectorType(WORD, lanes), integer(1)
+    if like.dtype == types.float32:
+        return load(row, column, WORD)
+    if not by_rows:
+        return builder.bitcast(halves(row, builder.shl(column, one), 2 * lanes), kind)
+    row = builder.shl(row, one)
+    lower, upper = (halves(place, column, lanes) for place in (row, builder.add(row, one)))
+    upper = builder.shl(builder.zext(upper, kind), ir.Constant(kind, [16] * lanes))
+    return builder.or_(builder.zext(lower, kind), upper)
 
 
-_copy_words = generated(_generate_copy, types.int64)
+def _generate_move(
+    by_rows: bool, transposed: bool, builder: Any, source: View, like: View, out: View
+) -> None:
+    """Generates ``out[i, j] = source[i, j]``, or ``out[j, i]``, of words, in blocks of vectors.
+
+    Of Numba's loops the processor waits for one row from memory after the other. A block has as
+    many rows as a vector has lanes. The last block of a row or column overlaps the one before it,
+    and a source smaller than a block is moved word by word.
+
+    Args:
+        by_rows: see `_load_words`.
+        transposed: whether rows of the source become columns.
+        builder: of LLVM code.
+        source: see `_load_words`.
+        like: see `_load_words`.
+        out: of words or float32, two-dimensional; written.
+    """
+    values = integer(WORD_BYTES // like.itemsize)
+    rows, columns = (
+        builder.udiv(count, values) if halved else count
+        for count, halved in zip(source.shape, (by_rows, not by_rows), strict=True)
+    )
+
+    def in_blocks(lanes: int) -> None:
+        size, places = integer(lanes), [integer(n) for n in range(lanes)]
+        across, down = (steps(builder, integer(0), n, size) for n in (columns, rows))
+        with across as (j, _), down as (i, _):
+            column = _smaller(builder, j, builder.sub(columns, size))
+            row = _smaller(builder, i, builder.sub(rows, size))
+            vectors = [
+                _load_words(builder, by_rows, lanes, source, like, builder.add(row, n), column)
+                for n in places
+            ]
+            if transposed:
+                vectors, row, column = _transposed(builder, vectors), column, row
+            for n, vector in zip(places, vectors, strict=True):
+                first = out.at(builder.add(row, n)).after(column)
+                builder.store(vector, first.pointer(vector.type), align=WORD_BYTES)
+
+    is_large = builder.icmp_signed(">=", _smaller(builder, rows, columns), integer(LANES))
+    with builder.if_else(is_large) as both:
+        for part, lanes in zip(both, (LANES, 1), strict=True):
+            with part:
+                in_blocks(lanes)
+
+
+def _smaller(builder: Any, a: Any, b: Any) -> Any:
+    return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+
+def _transposed(builder: Any, vectors: list[Any]) -> list[Any]:
+    """Generates the transposition of as many vectors of words as they have lanes.
+
+    Columns of one vector change places with those of another, half of the lanes apart, then a
+    quarter, and so on.
+    """
+    lanes = half = len(vectors)
+    while half := half // 2:
+        own = [n - half + lanes if n & half else n for n in range(lanes)]
+        kind = ir.VectorType(WORD, lanes)
+        masks = [ir.Constant(kind, [n + step for n in own]) for step in (0, half)]
+        for n in range(lanes):
+            if not n & half:
+                both = vectors[n], vectors[n + half]
+                vectors[n], vectors[n + half] = (builder.shuffle_vector(*both, m) for m in masks)
+    return vectors
+
+
+_pack_pairs, _transpose_pairs, transpose_words = (
+    generated(partial(_generate_move, *kind))
+    for kind in ((True, False), (True, True), (False, True))
+)
+"""``transpose_words(matrix, matrix, out)`` writes ``out = matrix.T`` of float32."""
 
 
 @inline
@@ -157,15 +215,11 @@ def pack(matrix: Array, first: int, columns: int, like: Array, out: Array) -> No
     if columns % PANEL or words > whole:
         out[: packed_words(columns, inner, like.itemsize)] = np.uint32(0)
     for start in range(0, columns, PANEL):
-        panel, count = out[start * words :], min(PANEL, columns - start)
-        done = _copy_words(matrix, first + start, like, panel) if count == PANEL else 0
-        for w in range(done, whole):
-            row, k = panel[w * PANEL : (w + 1) * PANEL], w * values
-            even, odd = matrix[k, first + start :], matrix[k + values - 1, first + start :]
-            for j in range(count):
-                row[j] = _word(even[j], odd[j], like)
-        for j in range(count if inner % values else 0):
-            panel[whole * PANEL + j] = _half_word(matrix[inner - 1, first + start + j], like)
+        panel = out[start * words : (start + PANEL) * words].reshape(words, PANEL)
+        part = matrix[:, first + start : first + min(start + PANEL, columns)]
+        _pack_pairs(part, like, panel)
+        for j in range(part.shape[1] if inner % values else 0):
+            panel[whole, j] = _half_word(part[inner - 1, j], like)
 
 
 @inline
@@ -183,20 +237,13 @@ def pack_transposed(matrix: Array, first: int, columns: int, like: Array, out: A
     values, words = WORD_BYTES // like.itemsize, words_of(inner, like.itemsize)
     if first == 0 and (columns % PANEL or words * values > inner):
         out[:] = np.uint32(0)
-    start = 0
-    while start < count:
-        # At most a cache line of columns at once: they end with a line of every packed row.
-        column = first + start
-        end = min(count, start + _RUN - column % _RUN)
-        place = column // PANEL * PANEL * words + column % PANEL
-        for w in range(inner // values):
-            row, k = out[place + w * PANEL :], w * values
-            for u in range(start, end):
-                row[u - start] = _word(matrix[u, k], matrix[u, k + values - 1], like)
-        for u in range(start, end if inner % values else start):
-            last = place + inner // values * PANEL + u - start
-            out[last] = _half_word(matrix[u, inner - 1], like)
-        start = end
+    for start in range(first // PANEL * PANEL, first + count, PANEL):
+        column = max(first, start)
+        panel = out[start * words : (start + PANEL) * words].reshape(words, PANEL)
+        part, place = matrix[column - first : start + PANEL - first], panel[:, column - start :]
+        transpose_words(part, like, place)
+        for u in range(len(part) if inner % values else 0):
+            place[inner // values, u] = _half_word(part[u, inner - 1], like)
 
 
 @inline
@@ -211,18 +258,11 @@ def transpose(matrix: Array, first: int, last: int, out: Array) -> None:
     """
     inner, values = len(matrix), WORD_BYTES // matrix.itemsize
     whole, line = inner // values, transposed_row_words(inner, matrix.itemsize)
-    # One panel of columns at a time: the rows of `out` written in turns then stay in the cache.
-    for start in range(first, last, PANEL):
-        end = min(start + PANEL, last)
-        for w in range(whole):
-            even, odd = matrix[w * values], matrix[w * values + values - 1]
-            for column in range(start, end):
-                out[column * line + w] = _word(even[column], odd[column], matrix)
-        for column in range(start, end):
-            for w in range(whole, line):
-                out[column * line + w] = np.uint32(0)
-            if inner % values:
-                out[column * line + whole] = _half_word(matrix[inner - 1, column], matrix)
+    rows = out[first * line : last * line].reshape(last - first, line)
+    _transpose_pairs(matrix[:, first:last], matrix, rows)
+    rows[:, whole:] = np.uint32(0)
+    for column in range(first, last if inner % values else first):
+        rows[column - first, whole] = _half_word(matrix[inner - 1, column], matrix)
 
 
 def pack_array(matrix: FloatArray, dtype: np.dtype[Any]) -> npt.NDArray[np.uint32]:

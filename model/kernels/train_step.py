@@ -205,9 +205,7 @@ def _head_step(
     d_logits = np.empty((count, symbols), operand.dtype)
     matmul(operand, packed, logits)
     d_head_bias[:] = np.float32(0)
-    loss = _cross_entropy(
-        logits, head_bias, targets, soft_targets, share, d_logits, d_head_bias
-    )  # fmt: skip
+    loss = _cross_entropy(logits, head_bias, targets, soft_targets, share, d_logits, d_head_bias)
     # Gradient of the operand, then of the matrix.
     packed = empty_words(packed_words(width, symbols, operand.itemsize))
     pack(head, 0, width, operand, packed)

@@ -182,8 +182,7 @@ class _Step:
             self._table, self._embedding = inner.new_zeros(1, len(inner)), embedding
             input_mask = masks.inputs.contiguous()
             matrix = torch.cat([matrix, inner], dim=1)
-        bias = self._weights["lstm.bias_ih_l0"] + self._weights["lstm.bias_hh_l0"]
-        self._bias = bias
+        self._bias = self._weights["lstm.bias_ih_l0"] + self._weights["lstm.bias_hh_l0"]
         head, head_bias = memory.head, memory.head_bias
         mask = torch.empty(0, head.shape[1]) if mask is None else mask.contiguous()
         before = [part.contiguous() for part in state]
@@ -195,7 +194,7 @@ class _Step:
         self._shared = (
             *arrays_of(inputs.contiguous(), hard.contiguous(), soft.contiguous()),
             *arrays_of(self._table, self._embedding, input_mask),
-            *arrays_of(bias, matrix, head, head_bias, mask),
+            *arrays_of(self._bias, matrix, head, head_bias, mask),
             np.float32(1 / total),
             *(array[0] for array in arrays_of(*before, *self.after)),
         )

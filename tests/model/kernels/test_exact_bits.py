@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.bench.packed_products import repeat_matmul
 from model.kernels.cell_step import Norm, complete_sums, find_scales, step_forward
 from model.kernels.cpu import SIMD
 from model.kernels.jit import Kernel, inline
-from model.kernels.matmul import repeat_matmul
 from model.kernels.packing import PANEL, aligned, pack_array
 from model.kernels.vecmath import (
     TANH_DENOMINATOR,
