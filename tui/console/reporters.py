@@ -21,6 +21,7 @@ from model.events import (
     WarningRaised,
     to_json_line,
 )
+from model.events.recorded import STUDENT_BEGINS
 from tui.console.output import json_for
 from tui.sanitise import one_line, printable
 
@@ -181,13 +182,16 @@ def sentence(event: Event, training_loss: float | None = None) -> str | None:
         case CheckpointSaved():
             return f"saved {event.path}"
         case WarningRaised():
-            return f"warning: {one_line(event.text, 400)}"
+            line = one_line(event.text, 400)
+            return line if event.text == STUDENT_BEGINS else f"warning: {line}"
         case Finished():
             best = event.best_nats_per_character
             figures = "no validation" if best is None else f"best validation {best:.4f} nats"
+            rate = event.characters_per_second  # 0 if the run had reached its end before
+            speed = f", {rate:,.0f} characters/s" if rate else ""
             return (
-                f"{event.reason} after step {event.step:,} and {event.seconds:.0f} s: {figures}, "
-                f"{event.characters_per_second:,.0f} characters/s"
+                f"{event.reason} after step {event.step:,} and {event.seconds:.0f} s: "
+                f"{figures}{speed}"
             )
         case _:
             return None
