@@ -193,6 +193,6 @@ def matmul_tn(
             places = packed.ctypes.data, sums.ctypes.data
             arguments = columns, n, words, rows_at, line, places[0], places[1], sums_row
             multiply(left, (*arguments, False, k > 0))
-        done = sums.reshape(columns, sums_width)[:, :count]
-        transpose_words(done, sums, out[start : start + count])
+        transposed_out = sums.reshape(columns, sums_width)[:, :count]
+        transpose_words(transposed_out, sums, out[start : start + count])
     release_tiles()

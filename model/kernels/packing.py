@@ -104,7 +104,7 @@ def _load_words(
         column: of words, the first of the vector.
     """
 
-    def load(row: Any, column: Any, element: Any, count: int = lanes) -> Any:
+    def load(row: Any, column: Any, element: Any, count: int) -> Any:
         first = source.at(row).after(column)
         return builder.load(first.pointer(ir.VectorType(element, count)), align=first.itemsize)
 
@@ -115,7 +115,7 @@ def _load_words(
 
     kind, one = ir.VectorType(WORD, lanes), integer(1)
     if like.dtype == types.float32:
-        return load(row, column, WORD)
+        return load(row, column, WORD, lanes)
     if not by_rows:
         return builder.bitcast(halves(row, builder.shl(column, one), 2 * lanes), kind)
     row = builder.shl(row, one)
@@ -129,9 +129,9 @@ def _generate_move(
 ) -> None:
     """Generates ``out[i, j] = source[i, j]``, or ``out[j, i]``, of words, in blocks of vectors.
 
-    Of Numba's loops the processor waits for one row from memory after the other. A block has as
-    many rows as a vector has lanes. The last block of a row or column overlaps the one before it,
-    and a source smaller than a block is moved word by word.
+    In Numba's loops the processor waits for one row from memory after the other; a block has as
+    many rows under way as a vector has lanes. The last block of a row or column overlaps the one
+    before it, and a source smaller than a block is moved word by word.
 
     Args:
         by_rows: see `_load_words`.
