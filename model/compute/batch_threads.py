@@ -6,37 +6,28 @@ another process, or the screen, uses the core of one. The threads of this module
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TypeVar
 
 import torch
 
+from model.compute.team import Arrivals, Result, Team
 from model.compute.torch_threads import prepare_thread
-
-Result = TypeVar("Result")
 
 
 class BatchThreads:
-    """A pool of threads; the calling thread computes the first part itself."""
+    """A team of threads for PyTorch; the calling thread computes the first part itself."""
 
     def __init__(self, count: int = 1, *, threads_of_each: int = 1) -> None:
-        """Creates the pool; its threads start with the first work.
+        """Creates the team; its threads start with the first work.
 
         Args:
             count: number of parts that a batch is divided into.
             threads_of_each: number of threads that share each matrix product of a part.
         """
-        self._count, self._threads_of_each = count, threads_of_each
-        self._pool: ThreadPoolExecutor | None = None
-        if count > 1:
-            self._pool = ThreadPoolExecutor(
-                count - 1,
-                thread_name_prefix="streams",
-                initializer=prepare_thread,
-                initargs=(threads_of_each,),
-            )
+        self.count = count
+        """Parts that a batch is divided into, at most."""
+        self._threads_of_each = threads_of_each
+        self._team = Team(count, lambda: prepare_thread(threads_of_each))
 
     def map(self, work: Callable[[slice], Result], streams: int) -> list[Result]:
         """Returns the result of ``work`` for each part of the batch, in the order of the parts.
@@ -45,24 +36,32 @@ class BatchThreads:
             work: receives the range of streams of one part; called in several threads at once.
             streams: number of streams in the batch; with 0, ``work`` is not called.
         """
-        count = min(self._count, streams)
-        borders = [streams * part // count for part in range(count + 1)] if count else []
-        parts = [slice(*pair) for pair in itertools.pairwise(borders)]
-        if self._pool is None:
-            return [work(part) for part in parts]
-        others = [self._pool.submit(work, part) for part in parts[1:]]
+        parts = min(self.count, streams)
+
+        def of_part(part: int, _: Arrivals) -> Result:
+            return work(slice(streams * part // parts, streams * (part + 1) // parts))
+
+        return self.run(parts, of_part) if parts else []
+
+    def run(self, parts: int, work: Callable[[int, Arrivals], Result]) -> list[Result]:
+        """Returns the results of some parts, at most ``count``, whose threads may meet.
+
+        Args:
+            parts: at least 1.
+            work: see `Team.run`.
+        """
+        if self.count == 1:
+            return self._team.run(parts, work)
         before = torch.get_num_threads()
         prepare_thread(self._threads_of_each)
         try:
-            return [*(work(part) for part in parts[:1]), *(other.result() for other in others)]
+            return self._team.run(parts, work)
         finally:
             torch.set_num_threads(before)
-            wait(others)  # if a part has failed, the others may still use what its caller frees
 
     def close(self) -> None:
-        """Ends the threads of the pool."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        """Ends the threads of the team."""
+        self._team.close()
 
 
 ONE_THREAD = BatchThreads()

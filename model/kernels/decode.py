@@ -174,7 +174,7 @@ def _head_logits(
 @Kernel
 def decode_block(
     rank: int,
-    arrivals: Array,  # int64 [size + 1, ARRIVALS_WIDTH], see `model.kernels.threads`
+    arrivals: Array,  # int64 [size + 1, a cache line], see `model.kernels.threads`
     sched_yield: int,  # address of the function, 0 for none
     table: Array,  # float32 [V, 4H], what each character adds to the first layer's gates
     biases: Array,  # float32 [L - 1, 4H], of the upper layers; 0 if gates are normalised

@@ -152,7 +152,7 @@ def matmul(left: Array, packed: Array, out: Array) -> None:
 _CHUNK_WORDS: Final = 2**13 // PANEL
 """Words of inner indices of `matmul_tn` in one pass: a panel of them, 32 kB, stays in the L1 cache
 or next to it."""
-_CHUNK_COLUMNS: Final = 128
+COLUMNS_PER_PASS: Final = 64
 """Columns of `matmul_tn` in one pass: what a pass reads repeatedly stays in the L2 cache."""
 
 
@@ -175,7 +175,7 @@ def matmul_tn(
     """
     inner, values = len(left), WORD_BYTES // left.itemsize
     # Sums of one pass, transposed into `out` later. Their rows do not lie a power of two apart.
-    width = round_up(_CHUNK_COLUMNS, PANEL)
+    width = round_up(COLUMNS_PER_PASS, PANEL)
     sums_width = width + WORDS_PER_LINE
     sums = empty_words(columns * sums_width).view(np.float32)
     packed = empty_words(width * _CHUNK_WORDS)

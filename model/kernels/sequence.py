@@ -20,8 +20,8 @@ from model.kernels.cell_step import (
     sums_backward,
 )
 from model.kernels.dtypes import Array, to_float32
-from model.kernels.jit import Kernel
-from model.kernels.matmul import matmul_of_series, matmul_tn
+from model.kernels.jit import Kernel, inline
+from model.kernels.matmul import COLUMNS_PER_PASS, matmul_of_series, matmul_tn
 from model.kernels.packing import (
     PANEL,
     empty_words,
@@ -31,7 +31,7 @@ from model.kernels.packing import (
     round_up,
     transpose,
 )
-from model.kernels.threads import barrier, rank_range
+from model.kernels.threads import barrier, claim, rank_range
 
 
 @Kernel
@@ -52,7 +52,7 @@ def sequence_forward(
 
     Args:
         rank: of the calling thread.
-        arrivals: int64 [size + 1, ARRIVALS_WIDTH]; see ``model.kernels.threads``.
+        arrivals: int64 [size + 1, a cache line]; see ``model.kernels.threads``.
         sched_yield: address of the function, 0 for none.
         input_gates: float32 or bfloat16 [N, 4H or more], what the layer's inputs add to the gates
             besides the D columns.
@@ -112,7 +112,7 @@ def sequence_backward(
 
     Args:
         rank: of the calling thread.
-        arrivals: int64 [size + 1, ARRIVALS_WIDTH]; see ``model.kernels.threads``.
+        arrivals: int64 [size + 1, a cache line]; see ``model.kernels.threads``.
         sched_yield: address of the function, 0 for none.
         gates: float32 or bfloat16 [T, B, 4H'], from `sequence_forward`; becomes the gradient of
             the sums that go into them.
@@ -172,29 +172,71 @@ def weight_gradients(
 
     Args:
         rank: of the calling thread.
-        arrivals: int64 [size + 1, ARRIVALS_WIDTH]; see ``model.kernels.threads``.
+        arrivals: int64 [size + 1, a cache line]; see ``model.kernels.threads``.
         sched_yield: address of the function, 0 for none.
         d_gates: float32 or bfloat16 [T, B, 4H'], gradient of the sums that go into the gates.
         hiddens: of the same dtype, [T + 1, B, K'].
         ids: int64 [T, B], rows of the table of input gates.
         transposed: uint32 [K * `packing.transposed_row_words` of T B inner indices], shared
             by all ranks, beginning with a cache line; scratch.
-        d_matrix: float32 [4H, K]; the rank's rows are written.
-        d_input_gates: float32 [N, 4H], gradient of the table; the rank's columns are written.
+        d_matrix: float32 [4H, K]; written.
+        d_input_gates: float32 [N, 4H], gradient of the table; written.
     """
-    (steps, batch, depth), (rows, inner) = d_gates.shape, d_matrix.shape
-    count, size = steps * batch, len(arrivals) - 1
+    count, inner, size = ids.size, d_matrix.shape[1], len(arrivals) - 1
     first, last = rank_range(inner, rank, size)
     transpose(hiddens[:-1].reshape(count, hiddens.shape[2]), first, last, transposed)
     barrier(arrivals, rank, arrivals[rank, 0], sched_yield)
-    first, last = rank_range(rows, rank, size)
-    flat, out = d_gates.reshape(count, depth), d_matrix[first:last]
-    matmul_tn(flat, first, last - first, transposed, inner, out)
-    # By whole rows, whose numbers are known to be neighbours: LLVM makes vectors of them.
-    flat_ids = ids.reshape(count)
-    for n in range(len(d_input_gates)):
-        d_input_gates[n, first:last] = np.float32(0)
-    for n in range(count):
-        row, total = flat[n], d_input_gates[flat_ids[n]]
-        for j in range(first, last):
+    sums, rows = d_gates.reshape(count, d_gates.shape[2]), ids.reshape(count)
+    claimed_gradients(arrivals, 0, sums, rows, transposed, d_matrix, d_input_gates)
+
+
+@inline
+def claimed_gradients(
+    arrivals: Array,
+    rank: int,
+    d_gates: Array,
+    ids: Array,
+    transposed: Array,
+    d_matrix: Array,
+    d_input_gates: Array,
+) -> None:
+    """Computes blocks of some weights' gradients until threads have claimed all of them.
+
+    A thread whose core is slower, or busy with something else, claims fewer of them.
+
+    Args:
+        arrivals: see ``model.kernels.threads``.
+        rank: whose work the blocks are.
+        d_gates: float32 or bfloat16 [TB, 4H'].
+        ids: int64 [TB].
+        transposed: from `packing.transpose` of the hidden states.
+        d_matrix: the rows of the claimed blocks are written.
+        d_input_gates: the columns of the claimed blocks are written.
+    """
+    rows, inner = d_matrix.shape
+    piece = claim(arrivals, rank)
+    if piece == 0:
+        table_gradient(d_gates, ids, d_input_gates)
+        piece = claim(arrivals, rank)
+    first = (piece - 1) * COLUMNS_PER_PASS
+    while first < rows:
+        count = min(COLUMNS_PER_PASS, rows - first)
+        matmul_tn(d_gates, first, count, transposed, inner, d_matrix[first : first + count])
+        first = (claim(arrivals, rank) - 1) * COLUMNS_PER_PASS
+
+
+@inline
+def table_gradient(numbers: Array, ids: Array, out: Array) -> None:
+    """Adds up the rows of each character.
+
+    Args:
+        numbers: float32 or bfloat16 [N, M or more].
+        ids: int64 [N].
+        out: float32 [V, M]; written.
+    """
+    out[:] = np.float32(0)
+    for n in range(len(numbers)):
+        # By whole rows, whose numbers are known to be neighbours: LLVM makes vectors of them.
+        row, total = numbers[n], out[ids[n]]
+        for j in range(len(total)):
             total[j] += to_float32(row[j])

@@ -3,18 +3,16 @@
 The threads share arrays and count their arrivals in memory. The counters are read with acquire
 ordering, because the compiler would hoist plain reads out of the waiting loop. ``sched_yield`` is
 called by its address, which keeps the compiled code independent of the process and so cacheable.
+``arrivals`` are int64 [size + 1, a cache line]: column 0 counts the barriers that each rank has
+reached, column 1 the pieces of its work that are claimed. The last row is not 0 after a failure.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
@@ -22,65 +20,11 @@ from model.kernels.dtypes import Array
 from model.kernels.ir import INTEGER, WORD, View, generated, integer, pointer
 from model.kernels.jit import inline, inline_too
 
-ARRIVALS_WIDTH: Final = 8
-"""Numbers in a row of the counters: one cache line, so that ranks do not share lines."""
-
-Arrivals = npt.NDArray[np.int64]
-"""int64 [size + 1, ARRIVALS_WIDTH]: column 0 counts the barriers that each rank has reached. The
-last row is not 0 after a failure, and then no rank waits any more."""
-
 _SPINS_BEFORE_YIELD: Final = 2_000
 """Reads of another thread's counter before this one yields the core."""
 
-RankWork = Callable[[int, Arrivals], object]
-"""Takes a rank and the arrivals, and does the rank's share of the work."""
 
-
-class Team:
-    """A pool of threads; the calling thread is rank 0."""
-
-    def __init__(self, max_size: int, prepare: Callable[[], None] | None = None) -> None:
-        """Starts no thread yet.
-
-        Args:
-            max_size: the most ranks of a run.
-            prepare: each new thread calls it first.
-        """
-        self._pool = ThreadPoolExecutor(max(1, max_size - 1), "team", initializer=prepare)
-
-    def run(self, size: int, work: RankWork) -> None:
-        """Runs ranks 0 to ``size - 1`` at the same time; returns when all are done."""
-        arrivals = np.zeros((size + 1, ARRIVALS_WIDTH), np.int64)
-        others = [self._pool.submit(work, rank, arrivals) for rank in range(1, size)]
-        try:
-            work(0, arrivals)
-        except BaseException:
-            arrivals[-1] = 1
-            raise
-        finally:
-            for other in others:
-                other.result()
-
-    def close(self) -> None:
-        """Ends the threads."""
-        self._pool.shutdown()
-
-
-def thread_counts(units: int, least: int, cores: int) -> list[int]:
-    """Returns the thread counts worth trying: powers of two.
-
-    Args:
-        units: to be shared.
-        least: units of a thread, at least.
-        cores: the largest count.
-    """
-    counts = [1]
-    while 2 * counts[-1] <= cores and units >= 2 * counts[-1] * least:
-        counts.append(2 * counts[-1])
-    return counts
-
-
-def barrier_arguments(rank: int, arrivals: Arrivals) -> tuple[Any, ...]:
+def barrier_arguments(rank: int, arrivals: Array) -> tuple[Any, ...]:
     """Returns the first arguments of compiled code: rank, arrivals, address of ``sched_yield``."""
     return rank, arrivals, yield_address()
 
@@ -121,12 +65,43 @@ store_release = generated(_generate_store)
 """``store_release(arrivals, rank, number)``: stores a rank's counter with release ordering."""
 
 
+def _generate_claim(builder: Any, arrivals: View, rank: Any) -> Any:
+    count = arrivals.at(rank, integer(1)).pointer(INTEGER)
+    return builder.atomic_rmw("add", count, integer(1), "monotonic")
+
+
+claim = generated(_generate_claim, types.int64)
+"""``claim(arrivals, rank)``: returns how many pieces of the rank's work were claimed before; the
+calling thread has claimed the next one."""
+
+
+@inline
+def wait_for(arrivals: Array, rank: int, phase: int, sched_yield: int) -> bool:
+    """Waits until a rank has reached a phase; returns False if one has failed meanwhile.
+
+    Args:
+        arrivals: see above.
+        rank: of the thread to wait for.
+        phase: number of the barriers that it must have reached in this run.
+        sched_yield: address of the function, 0 for none.
+    """
+    spins = 0
+    while load_acquire(arrivals, rank) < phase:
+        spins += 1
+        if spins == _SPINS_BEFORE_YIELD:
+            if load_acquire(arrivals, len(arrivals) - 1) != 0:
+                return False
+            yield_thread(sched_yield)
+            spins = 0
+    return True
+
+
 @inline
 def barrier(arrivals: Array, rank: int, phase: int, sched_yield: int) -> int:
     """Waits until every thread has reached the next phase, or one has failed; returns it.
 
     Args:
-        arrivals: int64 [size + 1, ARRIVALS_WIDTH]; the last row is not 0 after a failure.
+        arrivals: see above.
         rank: of the calling thread, from 0.
         phase: number of the barriers that the thread has reached in this run.
         sched_yield: address of the function, 0 for none.
@@ -135,14 +110,8 @@ def barrier(arrivals: Array, rank: int, phase: int, sched_yield: int) -> int:
     # Each rank writes only its own counter, so that no two threads write to one cache line.
     store_release(arrivals, rank, phase)
     for other in range(size):
-        spins = 0
-        while load_acquire(arrivals, other) < phase:
-            spins += 1
-            if spins == _SPINS_BEFORE_YIELD:
-                if load_acquire(arrivals, size) != 0:
-                    return phase
-                yield_thread(sched_yield)
-                spins = 0
+        if not wait_for(arrivals, other, phase, sched_yield):
+            break
     return phase
 
 

@@ -15,7 +15,7 @@ K = H + E; H', K' and 4H' are padded with zeros to ``packing.padded_depth``. Mat
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,12 +31,65 @@ from model.kernels.packing import (
     padded_depth,
     transpose,
 )
-from model.kernels.sequence import sequence_backward, sequence_forward, weight_gradients
+from model.kernels.sequence import (
+    claimed_gradients,
+    sequence_backward,
+    sequence_forward,
+    table_gradient,
+)
+from model.kernels.threads import load_acquire, rank_range, store_release, wait_for
 from model.kernels.vecmath import exponentials, largest, total_of
 
-_forward, _backward, _weights = (
-    inline(kernel.function) for kernel in (sequence_forward, sequence_backward, weight_gradients)
-)
+_forward, _backward = (inline(kernel.function) for kernel in (sequence_forward, sequence_backward))
+
+
+class Operands(NamedTuple):
+    """What all shards of a step read; states after the step are written."""
+
+    ids: Array  # int64 [T, S]
+    targets: Array  # int64 [T, S]
+    soft_targets: Array  # float32 [T, S, V], or [T, S, 0], see `_cross_entropy`
+    input_gates: Array  # float32 [V or 1, 4H], what each, or every, character adds to the gates
+    embedding: Array  # float32 [V, E]
+    input_masks: Array  # float32 [S, E], dropout factors of the embedded characters
+    bias: Array  # float32 [4H]
+    matrix: Array  # float32 [4H, K], recurrent matrix, dropped entries are 0, and input matrix
+    head: Array  # float32 [W, H], rows beyond V are 0
+    head_bias: Array  # float32 [W]
+    masks: Array  # float32 [S, H], dropout factors of what the head reads, or [0, H]
+    share: Any  # float32, weight of each character in the loss
+    first_hidden: Array  # float32 [S, H]
+    first_cell: Array  # float32 [S, H]
+    last_hidden: Array  # float32 [S, H], written
+    last_cell: Array  # float32 [S, H], written
+
+
+class Scratch(NamedTuple):
+    """Memory of all shards; B is that of the largest one."""
+
+    rows: Array  # int64 [shards, TB], of the table
+    d_outputs: Array  # float32 [shards, TB, H rounded up to whole panels]
+    transposed: Array  # uint32 [shards, K * `packing.transposed_row_words` of TB]
+    cells: Array  # float32 [shards, (T + 1) B, H]
+    hiddens: Array  # float32 or bfloat16 [shards, (T + 1) B, K']
+    gates: Array  # like hiddens [shards, TB, 4H']
+
+
+class Results(NamedTuple):
+    """What each shard finds: its share of the loss, in nats, and of the gradients."""
+
+    loss: Array  # float64 [shards]
+    d_matrix: Array  # float32 [shards, 4H, K]
+    d_head: Array  # float32 [shards, W, H]
+    d_head_bias: Array  # float32 [shards, W]
+    d_input_gates: Array  # float32 [shards, V or 1, 4H]
+    d_embedding: Array  # float32 [shards, V, E]
+
+
+@inline
+def _of_shard(room: Array, shard: int, steps: int, batch: int) -> Any:
+    """Returns a shard's part of memory, [T, B, N], of [shards, T B or more, N]."""
+    return room[shard][: steps * batch].reshape(steps, batch, room.shape[2])
 
 
 @inline
@@ -105,14 +158,14 @@ def _apply_mask(numbers: Array, mask: Array) -> None:
     """Multiplies in place by a dropout mask that is the same at every time step.
 
     Args:
-        numbers: float32 [T, B, H or more].
-        mask: float32 [B, H].
+        numbers: float32 or bfloat16 [T, B, H or more].
+        mask: float32 [B, H], or [0, H] for no dropout.
     """
     for t in range(len(numbers)):
         for b in range(len(mask)):
             row, factors = numbers[t, b], mask[b]
             for j in range(len(factors)):
-                row[j] = row[j] * factors[j]
+                row[j] = stored_like(to_float32(row[j]) * factors[j], row)
 
 
 @inline
@@ -132,13 +185,8 @@ def _head_operand(hiddens: Array, width: int, inner: int, mask: Array) -> Array:
     operand = np.zeros((steps, batch, depth), hiddens.dtype)
     for t in range(steps):
         for b in range(batch):
-            row, dropped = hiddens[t + 1, b], operand[t, b]
-            if len(mask):
-                factors = mask[b]
-                for j in range(width):
-                    dropped[j] = stored_like(to_float32(row[j]) * factors[j], dropped)
-            else:
-                dropped[:width] = row[:width]
+            operand[t, b, :width] = hiddens[t + 1, b, :width]
+    _apply_mask(operand, mask)
     return operand.reshape(steps * batch, depth)
 
 
@@ -161,117 +209,120 @@ def _embed(embedding: Array, ids: Array, mask: Array, hiddens: Array, width: int
 
 
 @inline
-def _embedding_gradient(d_inputs: Array, ids: Array, mask: Array, d_embedding: Array) -> None:
-    """Writes the gradient of the embedding from that of what `_embed` wrote, float32 [T, B, E]."""
-    d_embedding[:] = np.float32(0)
-    for t in range(len(ids)):
-        for b in range(len(mask)):
-            row, factors, total = d_inputs[t, b], mask[b], d_embedding[ids[t, b]]
-            for j in range(len(factors)):
-                total[j] += row[j] * factors[j]
-
-
-@inline
 def _head_step(
-    operand: Array,
-    head: Array,
-    head_bias: Array,
-    targets: Array,
-    soft_targets: Array,
-    share: Any,
-    d_operand: Array,
-    d_head: Array,
-    d_head_bias: Array,
-    transposed: Array,
-) -> float:
-    """Runs the head forwards and back; returns the loss in nats.
+    shard: int, first: int, hiddens: Array, operands: Operands, room: Scratch, found: Results
+) -> None:
+    """Runs the head forwards and back; writes the shard's loss and gradients of head and outputs.
 
     Args:
-        operand: float32 or bfloat16 [N, H'], what the head reads.
-        head: float32 [W, H].
-        head_bias: float32 [W].
-        targets: int64 [N].
-        soft_targets: float32 [N, V or 0], see `_cross_entropy`.
-        share: float32, weight of each character in the loss.
-        d_operand: float32 [N, H rounded up to whole panels]; written.
-        d_head: float32 [W, H]; written.
-        d_head_bias: float32 [W]; written.
-        transposed: uint32 [H * `packing.transposed_row_words` of N, or more]; scratch.
+        shard: of the calling thread.
+        first: first of its streams.
+        hiddens: float32 or bfloat16 [T + 1, B, K'], its hidden states.
+        operands: of the step.
+        room: memory of all shards.
+        found: results of all shards.
     """
-    count, (symbols, width) = len(operand), head.shape
+    steps, batch, symbols = len(hiddens) - 1, hiddens.shape[1], operands.soft_targets.shape[2]
+    count, last, d_bias = steps * batch, first + batch, found.d_head_bias[shard]
+    targets = operands.targets[:, first:last].copy().reshape(count)
+    soft_targets = operands.soft_targets[:, first:last].copy().reshape(count, symbols)
+    head, mask = operands.head, operands.masks[first:last]
+    symbols, width = head.shape
+    operand = _head_operand(hiddens, width, operands.matrix.shape[1], mask)
     packed = empty_words(packed_words(symbols, width, operand.itemsize))
     pack_transposed(head, 0, symbols, operand, packed)
     logits = np.empty((count, symbols), np.float32)
     d_logits = np.empty((count, symbols), operand.dtype)
     matmul(operand, packed, logits)
-    d_head_bias[:] = np.float32(0)
-    loss = _cross_entropy(logits, head_bias, targets, soft_targets, share, d_logits, d_head_bias)
+    d_bias[:] = np.float32(0)
+    found.loss[shard] = _cross_entropy(
+        logits, operands.head_bias, targets, soft_targets, operands.share, d_logits, d_bias
+    )
     # Gradient of the operand, then of the matrix.
     packed = empty_words(packed_words(width, symbols, operand.itemsize))
     pack(head, 0, width, operand, packed)
-    matmul(d_logits, packed, d_operand)
-    transpose(operand, 0, width, transposed)
-    matmul_tn(d_logits, 0, symbols, transposed, width, d_head)
-    return loss
+    matmul(d_logits, packed, room.d_outputs[shard][:count])
+    transpose(operand, 0, width, room.transposed[shard])
+    matmul_tn(d_logits, 0, symbols, room.transposed[shard], width, found.d_head[shard])
+    _apply_mask(_of_shard(room.d_outputs, shard, steps, batch), mask)
+
+
+@inline
+def _share_gradients(
+    shard: int, arrivals: Array, sched_yield: int, ids: Array, room: Scratch, found: Results
+) -> None:
+    """Computes the weights' gradients with the other threads; ``ids`` are those of the step."""
+    (steps, streams), shards = ids.shape, len(arrivals) - 1
+    # First what is ready, its own before others'; then what others have left when they are.
+    for turn in range(2 * shards):
+        part = (shard + turn) % shards
+        if turn >= shards:
+            wait_for(arrivals, part, 1, sched_yield)
+        if load_acquire(arrivals, part) == 1:
+            first, last = rank_range(streams, part, shards)
+            count = steps * (last - first)
+            claimed_gradients(
+                arrivals, part, room.gates[part][:count], room.rows[part][:count],
+                room.transposed[part], found.d_matrix[part], found.d_input_gates[part],
+            )  # fmt: skip
 
 
 @Kernel
 def train_step(
-    arrivals: Array,  # int64 [2, ARRIVALS_WIDTH], for one rank, see `model.kernels.threads`
-    first: int,  # first of the streams, of which there are B among S
-    ids: Array,  # int64 [T, S]
-    targets: Array,  # int64 [T, S]
-    soft_targets: Array,  # float32 [T, S, V], or [T, S, 0], see `_cross_entropy`
-    input_gates: Array,  # float32 [V or 1, 4H], what each, or every, character adds to the gates
-    embedding: Array,  # float32 [V, E]
-    input_masks: Array,  # float32 [S, E], dropout factors of the embedded characters
-    bias: Array,  # float32 [4H]
-    matrix: Array,  # float32 [4H, K], recurrent matrix, dropped entries are 0, and input matrix
-    head: Array,  # float32 [W, H], rows beyond V are 0
-    head_bias: Array,  # float32 [W]
-    masks: Array,  # float32 [S, H], dropout factors of what the head reads, or [0, H]
-    share: Any,  # float32, weight of each character in the loss
-    first_hidden: Array,  # float32 [S, H]
-    first_cell: Array,  # float32 [S, H]
-    last_hidden: Array,  # float32 [S, H], written
-    last_cell: Array,  # float32 [S, H], written
-    d_outputs: Array,  # float32 [T, B, H rounded up to whole panels], scratch
-    transposed: Array,  # uint32 [K * `packing.transposed_row_words` of TB], scratch
-    cells: Array,  # float32 [T + 1, B, H], scratch
-    hiddens: Array,  # float32 or bfloat16 [T + 1, B, K'], scratch
-    gates: Array,  # like hiddens [T, B, 4H'], scratch
-    norm: Norm | None,  # of normalised gates; its gradients are written
-    loss: Array,  # float64 [1], in nats, written
-    d_matrix: Array,  # float32 [4H, K], written
-    d_head: Array,  # float32 [W, H], written
-    d_head_bias: Array,  # float32 [W], written
-    d_input_gates: Array,  # float32 [V or 1, 4H], written
-    d_embedding: Array,  # float32 [V, E], written
+    shard: int,
+    arrivals: Array,
+    sched_yield: int,
+    operands: Operands,
+    room: Scratch,
+    norm: Norm | None,
+    found: Results,
 ) -> None:
-    """Runs some streams forwards and back; all results are written into its arguments."""
-    steps, batch, width = cells[1:].shape
-    count, last = steps * batch, first + batch
-    own_ids, own_targets = ids[:, first:last].copy(), targets[:, first:last].copy()
-    own_soft = soft_targets[:, first:last].copy().reshape(count, soft_targets.shape[2])
-    mask, input_mask = masks[first:last], input_masks[first:last]
-    # Without a table all characters have the same row.
-    rows = own_ids if embedding.shape[1] == 0 else np.zeros((steps, batch), np.int64)
-    cells[0] = first_cell[first:last]
-    _convert(first_hidden[first:last], hiddens[0, :, :width])
-    _embed(embedding, own_ids, input_mask, hiddens, width)
-    _forward(0, arrivals, 0, input_gates, rows, bias, matrix, gates, cells, hiddens, norm)
-    last_cell[first:last] = cells[-1]
-    _convert(hiddens[steps, :, :width], last_hidden[first:last])
-    operand = _head_operand(hiddens, width, matrix.shape[1], mask)
-    d_operand, flat_targets = d_outputs.reshape(count, -1), own_targets.reshape(count)
-    loss[0] = _head_step(
-        operand, head, head_bias, flat_targets, own_soft, share, d_operand, d_head, d_head_bias,
-        transposed,
+    """Runs a shard of the streams forwards and back; all shards must run at the same time.
+
+    A thread that is done with its own shard helps the others with the gradients of their weights,
+    a third of a step. So no thread waits long for one whose core is slower, or busy.
+
+    Args:
+        shard: of the calling thread.
+        arrivals: int64 [shards + 1, a cache line], zeros; see ``model.kernels.threads``.
+        sched_yield: address of the function, 0 for none.
+        operands: of the step.
+        room: overwritten.
+        norm: of the shard's normalised gates, whose gradients are added to; None for others.
+        found: the shard's part is written.
+    """
+    (steps, streams), shards = operands.ids.shape, len(arrivals) - 1
+    first, last = rank_range(streams, shard, shards)
+    batch, (width, inner) = last - first, (room.cells.shape[2], operands.matrix.shape[1])
+    count, alone = steps * batch, np.zeros((2, 2), np.int64)
+    ids, input_mask = operands.ids[:, first:last].copy(), operands.input_masks[first:last]
+    rows, embeds = room.rows[shard][:count].reshape(steps, batch), operands.embedding.shape[1] > 0
+    rows[:] = ids
+    cells = _of_shard(room.cells, shard, steps + 1, batch)
+    hiddens = _of_shard(room.hiddens, shard, steps + 1, batch)
+    gates = _of_shard(room.gates, shard, steps, batch)
+    d_outputs = _of_shard(room.d_outputs, shard, steps, batch)
+    cells[0] = operands.first_cell[first:last]
+    _convert(operands.first_hidden[first:last], hiddens[0, :, :width])
+    if embeds:
+        rows[:] = 0  # without a table all characters have the same row
+        _embed(operands.embedding, ids, input_mask, hiddens, width)
+    _forward(
+        0, alone, 0, operands.input_gates, rows, operands.bias, operands.matrix, gates, cells,
+        hiddens, norm,
     )  # fmt: skip
-    if len(mask):
-        _apply_mask(d_outputs, mask)
+    operands.last_cell[first:last] = cells[-1]
+    _convert(hiddens[steps, :, :width], operands.last_hidden[first:last])
+    _head_step(shard, first, hiddens, operands, room, found)
     d_hidden, d_cell = np.empty((batch, width), np.float32), np.zeros((batch, width), np.float32)
-    d_inputs = np.empty((steps, batch, embedding.shape[1]), np.float32)
-    _backward(0, arrivals, 0, gates, cells, d_outputs, matrix, d_hidden, d_cell, d_inputs, norm)
-    _weights(0, arrivals, 0, gates, hiddens, rows, transposed, d_matrix, d_input_gates)
-    _embedding_gradient(d_inputs, own_ids, input_mask, d_embedding)
+    d_inputs = np.empty((steps, batch, inner - width), np.float32)
+    _backward(
+        0, alone, 0, gates, cells, d_outputs, operands.matrix, d_hidden, d_cell, d_inputs, norm
+    )
+    if embeds:
+        _apply_mask(d_inputs, input_mask)
+        flat_inputs, flat_ids = d_inputs.reshape(count, inner - width), ids.reshape(count)
+        table_gradient(flat_inputs, flat_ids, found.d_embedding[shard])
+    transpose(room.hiddens[shard][:count], 0, inner, room.transposed[shard])
+    store_release(arrivals, shard, 1)
+    _share_gradients(shard, arrivals, sched_yield, operands.ids, room, found)

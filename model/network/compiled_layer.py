@@ -13,19 +13,21 @@ Equations: Hochreiter & Schmidhuber (1997), forget gate of Gers et al. (2000).
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.compute.team import Arrivals, Team
 from model.compute.torch_threads import prepare_thread
 from model.config import NORM_EPSILON
 from model.kernels.cell_step import Norm
 from model.kernels.dtypes import Array
 from model.kernels.packing import padded_depth, transposed_row_words
 from model.kernels.sequence import sequence_backward, sequence_forward, weight_gradients
-from model.kernels.threads import Arrivals, RankWork, Team, barrier_arguments
+from model.kernels.threads import barrier_arguments
 from model.network.torch_layer import LayerState
 
 MIN_UNITS_PER_THREAD = 32
@@ -211,7 +213,7 @@ def norm_of(gain: Tensor, bias: Tensor, scales: Tensor) -> Norm:
     return Norm._make((*weights, np.float32(NORM_EPSILON), *written))
 
 
-def _in_team(threads: int, work: RankWork) -> None:
+def _in_team(threads: int, work: Callable[[int, Arrivals], None]) -> None:
     """Runs the work on some threads."""
     if threads > getattr(_LOCAL, "most", 0):
         # Each calling thread has a separate team: two calls must not share barriers.

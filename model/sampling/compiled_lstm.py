@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from model.compute.team import Arrivals, Team, thread_counts
 from model.config import NORM_EPSILON, SamplingConfig
 from model.constraints.letters import Allowed
 from model.kernels.cell_step import DecodingNorm
@@ -24,13 +25,7 @@ from model.kernels.dtypes import Array, to_bfloat16
 from model.kernels.gumbel import draw_block
 from model.kernels.packing import PANEL, aligned, pack_array, padded_depth, round_up
 from model.kernels.splitmix import BLOCK
-from model.kernels.threads import (
-    Arrivals,
-    Team,
-    barrier_arguments,
-    rank_range,
-    thread_counts,
-)
+from model.kernels.threads import barrier_arguments, rank_range
 from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.distribution import is_plain, mask_bits
 from model.sampling.sampler_state import SamplerState

@@ -295,6 +295,12 @@ MUTANTS = (
         "model/training/test_gradients.py",
     ),
     _mutant(
+        "a thread leaves out every other block of a gradient",
+        "model/kernels/sequence.py",
+        ("        first = (claim(arrivals, rank) - 1)", "        first += claim(arrivals, rank)"),
+        "model/kernels/test_sequence.py",
+    ),
+    _mutant(
         "the slope of the input gate is wrong",
         "model/kernels/lstm_cell.py",
         ("builder.fsub(i, times(i, i))", "builder.fadd(i, times(i, i))"),

@@ -13,12 +13,13 @@ from network_fixtures import make_network, snapshot_of
 from noise_by_definition import assert_drawn
 
 from corpus.vocabulary import Vocabulary
+from model.compute.team import ARRIVALS_WIDTH
 from model.config import NORM_EPSILON, ModelConfig, SamplingConfig
 from model.kernels.cpu import HAS_BFLOAT16
 from model.kernels.decode import decode_block
 from model.kernels.dtypes import to_bfloat16
 from model.kernels.splitmix import BLOCK
-from model.kernels.threads import ARRIVALS_WIDTH, barrier_arguments
+from model.kernels.threads import barrier_arguments
 from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.compiled_lstm import (
     CompiledDecoder,

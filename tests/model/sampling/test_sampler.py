@@ -17,9 +17,9 @@ from model_fixtures import VOCABULARY, constant_snapshot
 from network_fixtures import make_network, snapshot_of
 from noise_by_definition import assert_drawn
 
+from model.compute.team import thread_counts
 from model.config import ModelConfig, SamplingConfig
 from model.kernels.splitmix import BLOCK
-from model.kernels.threads import thread_counts
 from model.network.snapshot import FloatArray, LstmSnapshot
 from model.sampling.sampler import NUMPY_CHARACTERS, Sampler
 from model.sampling.stream import CharacterStream
