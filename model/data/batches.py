@@ -65,8 +65,8 @@ class Batch:
 
     @cached_property
     def _block(self) -> npt.NDArray[np.int64]:
-        rows = [self.ids[start : start + self.sequence + 1] for start in self.starts]
-        return np.stack(rows, axis=1).astype(np.int64)
+        places = self.starts + np.arange(self.sequence + 1)[:, None]
+        return np.asarray(self.ids[places], np.int64)
 
 
 class Batches(Protocol):

@@ -19,6 +19,7 @@ from torch import Tensor
 from model.compute.batch_threads import ONE_THREAD, BatchThreads
 from model.compute.team import Arrivals
 from model.kernels.cell_step import Norm
+from model.kernels.dtypes import Array
 from model.kernels.packing import PANEL, round_up
 from model.kernels.threads import barrier_arguments, rank_range
 from model.kernels.train_step import Operands, Results, Scratch, train_step
@@ -42,8 +43,7 @@ class _Workspace:
         inner, most = operands.matrix.shape[1], -(-streams // shards)
         tables = operands.input_gates.shape, operands.embedding.shape
         shapes = (4 * width, inner), (symbols, width), (symbols,), *tables
-        self.gradients = [torch.empty(shards, *shape) for shape in shapes]
-        """Of each shard: recurrent and input matrix, head, its bias, table, and embedding."""
+        gradients = [torch.empty(shards, *shape) for shape in shapes]
         states = arrays_of(
             torch.empty(shards, (steps + 1) * most, width),
             operand(shards, (steps + 1) * most, inner, products),
@@ -53,7 +53,7 @@ class _Workspace:
         d_outputs = torch.empty(shards, steps * most, round_up(width, PANEL)).numpy()
         rows = np.empty((shards, steps * most), np.int64)
         self.scratch = Scratch(rows, d_outputs, transposed.reshape(shards, -1), *states)
-        self.results = Results(np.zeros(shards), *arrays_of(*self.gradients))
+        self.results = Results(np.zeros(shards), *arrays_of(*gradients))
 
 
 class CompiledStep:
@@ -172,43 +172,39 @@ class CompiledStep:
         out: Sequence[Tensor],
     ) -> None:
         """Adds up what the shards have found; ``out`` is in the order of the weights."""
-        weights, by_name = self._weights, dict(zip(self._weights, out, strict=True))
-        symbols = len(weights["head.bias"])
-        matrix, head, head_bias, table, embedding = room.gradients
-        recurrent, inner = by_name["lstm.weight_hh_l0"], by_name["lstm.weight_ih_l0"]
-        width = recurrent.shape[1]
-        _add(matrix[..., :width], recurrent)
+        tensors = dict(zip(self._weights, out, strict=True))
+        arrays = dict(zip(self._weights, arrays_of(*out), strict=True))
+        symbols, found = len(self._weights["head.bias"]), room.results
+        recurrent, bias = arrays["lstm.weight_hh_l0"], arrays["lstm.bias_ih_l0"]
+        inner, width = arrays["lstm.weight_ih_l0"], recurrent.shape[1]
+        _add(found.d_matrix[..., :width], recurrent)
         for mask in masks.recurrent:
             if mask is not None:
-                recurrent.mul_(mask)
-        _add(head[:, :symbols], by_name["head.weight"])
-        _add(head_bias[:, :symbols], by_name["head.bias"])
-        d_table, bias = sum(table[1:], table[0]), by_name["lstm.bias_ih_l0"]
-        if "lstm.gain_l0" in by_name:
-            gains, biases = zip(
-                *((each.d_gain, each.d_bias) for each in norms if each), strict=True
-            )
-            _add(map(torch.from_numpy, gains), by_name["lstm.gain_l0"].view(-1))
-            _add(map(torch.from_numpy, biases), bias)
+                recurrent *= mask.numpy()
+        _add(found.d_head[:, :symbols], arrays["head.weight"])
+        _add(found.d_head_bias[:, :symbols], arrays["head.bias"])
+        d_table, *others = found.d_input_gates
+        _add((d_table, *others), d_table)
+        if "lstm.gain_l0" in arrays:
+            _add((norm.d_gain for norm in norms if norm), arrays["lstm.gain_l0"].reshape(-1))
+            _add((norm.d_bias for norm in norms if norm), bias)
         else:
-            torch.sum(d_table, 0, out=bias)
-        by_name["lstm.bias_hh_l0"].copy_(bias)
+            d_table.sum(axis=0, out=bias)
+        arrays["lstm.bias_hh_l0"][:] = bias
         if masks.inputs is not None:
-            _add(matrix[..., width:], inner)
-            _add(embedding, by_name["embedding.weight"])
-        elif "embedding.weight" in by_name:
-            torch.mm(d_table.t(), weights["embedding.weight"], out=inner)
-            torch.mm(d_table, weights["lstm.weight_ih_l0"], out=by_name["embedding.weight"])
+            _add(found.d_matrix[..., width:], inner)
+            _add(found.d_embedding, arrays["embedding.weight"])
+        elif "embedding.weight" in arrays:
+            d_gates, weights = torch.from_numpy(d_table), self._weights
+            torch.mm(d_gates.t(), weights["embedding.weight"], out=tensors["lstm.weight_ih_l0"])
+            torch.mm(d_gates, weights["lstm.weight_ih_l0"], out=tensors["embedding.weight"])
         else:
-            inner.copy_(d_table.t())
+            inner[:] = d_table.T
 
 
-def _add(parts: Iterable[Tensor], out: Tensor) -> None:
-    """Writes a sum of tensors."""
+def _add(parts: Iterable[Array], out: Array) -> None:
+    """Writes a sum of arrays; a call of PyTorch would take longer than the sum."""
     first, *others = parts
-    if not others:
-        out.copy_(first)
-        return
-    torch.add(first, others[0], out=out)
-    for other in others[1:]:
-        out.add_(other)
+    np.copyto(out, first)
+    for other in others:
+        out += other

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 import torch
@@ -376,9 +377,8 @@ class Trainer:
 
     def _with_some_streams_reset(self, state: State, streams: int) -> State:
         """Zeroes the state of random streams, so that the network learns to start cold."""
-        keep = torch.rand(streams) >= self._training.reset_probability
-        kept = keep[self._ranks.place.share(streams)].to(torch.float32)
-        mask = self._machine.take(kept.numpy())
+        keep = torch.rand(streams).numpy() >= self._training.reset_probability
+        mask = self._machine.take(keep[self._ranks.place.share(streams)].astype(np.float32))
         return tuple(part * mask.view(-1, *[1] * (part.ndim - 2)) for part in state)
 
     def _roll_back(self) -> None:

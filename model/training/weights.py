@@ -181,7 +181,7 @@ class TrainedWeights:
         with torch.no_grad():
             norm = _norm(gradients)
             # A GPU multiplies by 1, too, because to ask it for the norm would be to wait.
-            is_short = self._device.type == "cpu" and bool(norm + 1e-6 <= limit)
+            is_short = self._device.type == "cpu" and float(norm) + 1e-6 <= limit
             if limit < math.inf and not is_short:
                 # As `nn.utils.clip_grad_norm_`, in a quarter of its calls.
                 torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1))
