@@ -45,7 +45,9 @@ def main(names: Sequence[str]) -> None:
         model = ModelConfig(network=kind, hidden=HIDDEN)
         for products in (torch.float32, torch.bfloat16)[: 2 if HAS_BFLOAT16 else 1]:
             prepare_compiled_layer(products, normalised=model.is_normalised)
-            CompiledStep(make_network(model, SYMBOLS), products)
+            network = make_network(model, SYMBOLS)
+            gradients = [torch.zeros_like(each.detach()) for each in network.parameters()]
+            CompiledStep(network, gradients, products)
         for precision in ("fp32", "bf16"):
             _decode_a_little(model, precision)
 

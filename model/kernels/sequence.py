@@ -119,7 +119,7 @@ def sequence_backward(
         cells: float32 [T + 1, B, H].
         d_outputs: float32 [T, B, H or more], gradient of the outputs from what reads the layer.
         matrix: float32 [4H, K].
-        d_hidden: float32 [B, H], gradient of the first hidden state; written.
+        d_hidden: float32 [B, H], gradient of the first hidden state; written; or [0, H].
         d_cell: float32 [B, H], gradient of the last cell state; becomes that of the first.
         d_inputs: float32 [T, B, D], gradient of the inputs; written.
         norm: as in `sequence_forward`.
@@ -147,11 +147,12 @@ def sequence_backward(
             sums_backward(gates, d_normalised, norm, rank, t, first, units)
         # The product reads the gradients of the gates of all units.
         phase = barrier(arrivals, rank, phase, sched_yield)
-        matmul_of_series(gates[t], packed, d_recurrent, t % 2 == 1)
+        if t > 0 or inputs or len(d_hidden):
+            matmul_of_series(gates[t], packed, d_recurrent, t % 2 == 1)
         if inputs:
             d_inputs[t] = d_recurrent[:, units:count]
     release_tiles()
-    d_hidden[:, first:last] = d_recurrent[:, :units]
+    d_hidden[:, first:last] = d_recurrent[: len(d_hidden), :units]
 
 
 @Kernel

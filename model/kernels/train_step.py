@@ -314,7 +314,7 @@ def train_step(
     operands.last_cell[first:last] = cells[-1]
     _convert(hiddens[steps, :, :width], operands.last_hidden[first:last])
     _head_step(shard, first, hiddens, operands, room, found)
-    d_hidden, d_cell = np.empty((batch, width), np.float32), np.zeros((batch, width), np.float32)
+    d_hidden, d_cell = np.empty((0, width), np.float32), np.zeros((batch, width), np.float32)
     d_inputs = np.empty((steps, batch, inner - width), np.float32)
     _backward(
         0, alone, 0, gates, cells, d_outputs, operands.matrix, d_hidden, d_cell, d_inputs, norm

@@ -59,14 +59,19 @@ class _Workspace:
 class CompiledStep:
     """Computes the steps of an LSTM of one layer, where `possible_engines` offers it."""
 
-    def __init__(self, network: CharacterNetwork, products: torch.dtype) -> None:
+    def __init__(
+        self, network: CharacterNetwork, gradients: Sequence[Tensor], products: torch.dtype
+    ) -> None:
         """Compiles the kernel for this processor, or loads it from the disk.
 
         Args:
             network: the network.
+            gradients: of its parameters, in their order; every step writes them.
             products: type of the matrix products, float32 or bfloat16.
         """
         self._weights = {name: value.detach() for name, value in network.named_parameters()}
+        self._gradients = dict(zip(self._weights, gradients, strict=True))
+        self._gradient_arrays = dict(zip(self._weights, arrays_of(*gradients), strict=True))
         self._products = products
         symbols, width = self._weights["head.weight"].shape
         padded = round_up(symbols, PANEL)
@@ -74,8 +79,7 @@ class CompiledStep:
         self._head_bias = torch.full((padded,), PADDING_LOGIT)
         self._workspaces: dict[tuple[int, ...], _Workspace] = {}
         ids, state = torch.zeros(1, 1, dtype=torch.int64), torch.zeros(2, 1, 1, width)
-        unused = [torch.empty_like(value) for value in self._weights.values()]
-        self.compute(ONE_THREAD, ids, ids, tuple(state), None, total=1, gradients=unused)
+        self.compute(ONE_THREAD, ids, ids, tuple(state), None, total=1)
         self._workspaces.clear()
 
     def compute(
@@ -87,9 +91,8 @@ class CompiledStep:
         masks: DropoutMasks | None,
         *,
         total: int,
-        gradients: Sequence[Tensor],
     ) -> tuple[Tensor, State]:
-        """Computes a step with the current weights.
+        """Computes a step with the current weights, and writes the gradients.
 
         Args:
             threads: share the streams.
@@ -98,7 +101,6 @@ class CompiledStep:
             state: carried in: hidden and cell state, each [1, B, H].
             masks: dropout masks; None for no dropout.
             total: scored characters of all processes.
-            gradients: of the parameters, in their order; written.
 
         Returns:
             The streams' share of the mean loss, and their state after the last character.
@@ -122,7 +124,7 @@ class CompiledStep:
             train_step.run(*first, norm, room.results)
 
         threads.run(shards, run_shard)
-        self._write_gradients(room, masks, norms, gradients)
+        self._write_gradients(room.results, masks, norms)
         return torch.tensor(room.results.loss.sum(), dtype=torch.float32), after
 
     def _layer_operands(self, streams: int, masks: DropoutMasks) -> tuple[Tensor, ...]:
@@ -165,16 +167,11 @@ class CompiledStep:
         return norm_of(gain.view(-1), torch.from_numpy(operands.bias), scales)
 
     def _write_gradients(
-        self,
-        room: _Workspace,
-        masks: DropoutMasks,
-        norms: Iterable[Norm | None],
-        out: Sequence[Tensor],
+        self, found: Results, masks: DropoutMasks, norms: Iterable[Norm | None]
     ) -> None:
-        """Adds up what the shards have found; ``out`` is in the order of the weights."""
-        tensors = dict(zip(self._weights, out, strict=True))
-        arrays = dict(zip(self._weights, arrays_of(*out), strict=True))
-        symbols, found = len(self._weights["head.bias"]), room.results
+        """Adds up what the shards have found."""
+        tensors, arrays = self._gradients, self._gradient_arrays
+        symbols = len(arrays["head.bias"])
         recurrent, bias = arrays["lstm.weight_hh_l0"], arrays["lstm.bias_ih_l0"]
         inner, width = arrays["lstm.weight_ih_l0"], recurrent.shape[1]
         _add(found.d_matrix[..., :width], recurrent)

@@ -58,7 +58,7 @@ class GradientWorkers:
         if self._engine.layer == "step":
             from model.network.compiled_step import CompiledStep  # noqa: PLC0415 - Numba
 
-            self._step = CompiledStep(network, products)
+            self._step = CompiledStep(network, self._gradients, products)
         engine = self._engine
         if self._step is None:
             self._networks += [_with_same_weights(network) for _ in range(1, engine.batch_shards)]
@@ -109,7 +109,6 @@ class GradientWorkers:
                 state,
                 masks,
                 total=total,
-                gradients=self._gradients,
             )
         else:
             loss, state = self._of_shards(inputs, targets, state, masks, total)

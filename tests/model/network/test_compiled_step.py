@@ -170,8 +170,10 @@ def test_no_shard_waits_for_one_that_has_failed(
                 raise ZeroDivisionError
             train_step.run(shard, *others)
 
-    def fail_from_now_on(network: CharacterNetwork, products: torch.dtype) -> CompiledStep:
-        step = CompiledStep(network, products)
+    def fail_from_now_on(
+        network: CharacterNetwork, gradients: list[Tensor], products: torch.dtype
+    ) -> CompiledStep:
+        step = CompiledStep(network, gradients, products)
         monkeypatch.setattr(compiled_step, "train_step", Failing)
         return step
 
