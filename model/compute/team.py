@@ -47,7 +47,7 @@ class Team:
         """
         arrivals = np.zeros((size + 1, ARRIVALS_WIDTH), np.int64)
 
-        def of_rank(rank: int) -> Result:
+        def of_other(rank: int) -> Result:
             try:
                 return work(rank, arrivals)
             except BaseException:
@@ -57,8 +57,8 @@ class Team:
         others: list[Future[Result]] = []
         try:
             for rank in range(1, size):
-                others.append(self._pool.submit(of_rank, rank))  # noqa: PERF401 - one may not start
-            return [of_rank(0), *(other.result() for other in others)]
+                others.append(self._pool.submit(of_other, rank))  # noqa: PERF401 - one may not start
+            return [work(0, arrivals), *(other.result() for other in others)]
         except BaseException:
             arrivals[-1] = 1
             raise

@@ -167,7 +167,7 @@ def weight_gradients(
     d_matrix: Array,
     d_input_gates: Array,
 ) -> None:
-    """Computes a rank's part of the weights' gradients; all ranks must run at the same time.
+    """Computes the weights' gradients once a run; all ranks must run at the same time.
 
     One product over all time steps: ``d_matrix = d_gates^T hiddens`` of T B inner indices.
 
@@ -212,7 +212,7 @@ def claimed_gradients(
         ids: int64 [TB].
         transposed: from `packing.transpose` of the hidden states.
         d_matrix: the rows of the claimed blocks are written.
-        d_input_gates: the columns of the claimed blocks are written.
+        d_input_gates: written by the thread with the first claim.
     """
     rows, inner = d_matrix.shape
     piece = claim(arrivals, rank)

@@ -222,12 +222,12 @@ def _head_step(
         room: memory of all shards.
         found: results of all shards.
     """
-    steps, batch, symbols = len(hiddens) - 1, hiddens.shape[1], operands.soft_targets.shape[2]
+    steps, batch, taught = len(hiddens) - 1, hiddens.shape[1], operands.soft_targets.shape[2]
     count, last, d_bias = steps * batch, first + batch, found.d_head_bias[shard]
     targets = operands.targets[:, first:last].copy().reshape(count)
-    soft_targets = operands.soft_targets[:, first:last].copy().reshape(count, symbols)
+    soft_targets = operands.soft_targets[:, first:last].copy().reshape(count, taught)
     head, mask = operands.head, operands.masks[first:last]
-    symbols, width = head.shape
+    symbols, width = head.shape  # W, H
     operand = _head_operand(hiddens, width, operands.matrix.shape[1], mask)
     packed = empty_words(packed_words(symbols, width, operand.itemsize))
     pack_transposed(head, 0, symbols, operand, packed)

@@ -70,8 +70,7 @@ class CompiledStep:
             products: type of the matrix products, float32 or bfloat16.
         """
         self._weights = {name: value.detach() for name, value in network.named_parameters()}
-        self._gradients = dict(zip(self._weights, gradients, strict=True))
-        self._gradient_arrays = dict(zip(self._weights, arrays_of(*gradients), strict=True))
+        self._gradients = dict(zip(self._weights, arrays_of(*gradients), strict=True))
         self._products = products
         symbols, width = self._weights["head.weight"].shape
         padded = round_up(symbols, PANEL)
@@ -170,7 +169,7 @@ class CompiledStep:
         self, found: Results, masks: DropoutMasks, norms: Iterable[Norm | None]
     ) -> None:
         """Adds up what the shards have found."""
-        tensors, arrays = self._gradients, self._gradient_arrays
+        weights, arrays = self._weights, self._gradients
         symbols = len(arrays["head.bias"])
         recurrent, bias = arrays["lstm.weight_hh_l0"], arrays["lstm.bias_ih_l0"]
         inner, width = arrays["lstm.weight_ih_l0"], recurrent.shape[1]
@@ -192,9 +191,11 @@ class CompiledStep:
             _add(found.d_matrix[..., width:], inner)
             _add(found.d_embedding, arrays["embedding.weight"])
         elif "embedding.weight" in arrays:
-            d_gates, weights = torch.from_numpy(d_table), self._weights
-            torch.mm(d_gates.t(), weights["embedding.weight"], out=tensors["lstm.weight_ih_l0"])
-            torch.mm(d_gates, weights["lstm.weight_ih_l0"], out=tensors["embedding.weight"])
+            d_gates, d_inner, d_embedding = map(
+                torch.from_numpy, (d_table, inner, arrays["embedding.weight"])
+            )
+            torch.mm(d_gates.t(), weights["embedding.weight"], out=d_inner)
+            torch.mm(d_gates, weights["lstm.weight_ih_l0"], out=d_embedding)
         else:
             inner[:] = d_table.T
 
